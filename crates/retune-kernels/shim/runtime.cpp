@@ -1,0 +1,21 @@
+// Switches of libtorch that tch does not bind.
+#include "shim.h"
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+
+thread_local std::string retune_last_error;
+
+extern "C" {
+
+const char* retune_error() { return retune_last_error.c_str(); }
+
+// "highest" keeps MKL; "medium" lets oneDNN take fp32 products (exact unless the processor has AMX).
+int retune_set_float32_matmul_precision(const char* precision) {
+  RETUNE_TRY(at::globalContext().setFloat32MatmulPrecision(std::string(precision)))
+}
+
+const char* retune_cpu_capability() {
+  static std::string name = at::get_cpu_capability();
+  return name.c_str();
+}
+}
