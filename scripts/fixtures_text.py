@@ -1,0 +1,152 @@
+"""fixtures/parity/<family>-<head>: tiny random text encoders with inputs, outputs, losses and gradients."""
+
+import shutil
+from pathlib import Path
+
+import torch
+import transformers
+
+from fixtures_common import fresh_folder, forward_and_gradients, generator, randomise, save_model, save_tensors, write_versions
+
+TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json", "merges.txt"]
+LABELS = {0: "negative", 1: "neutral", 2: "positive"}
+LENGTHS = [12, 9, 5, 3]  # of the rows; what is left of 12 is padding
+
+
+def bert_like(**changes):
+    """Sizes shared by all; dropouts are zero so that train mode is deterministic."""
+    config = dict(
+        vocab_size=120,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        classifier_dropout=0.0,
+        id2label=dict(LABELS),
+        label2id={v: k for k, v in LABELS.items()},
+    )
+    config.update(changes)
+    return config
+
+
+def distilbert(**changes):
+    return dict(
+        vocab_size=120,
+        dim=32,
+        n_layers=2,
+        n_heads=4,
+        hidden_dim=64,
+        max_position_embeddings=64,
+        dropout=0.0,
+        attention_dropout=0.0,
+        seq_classif_dropout=0.0,
+        id2label=dict(LABELS),
+        label2id={v: k for k, v in LABELS.items()},
+        **changes,
+    )
+
+
+ROBERTA_IDS = dict(type_vocab_size=1, pad_token_id=1, bos_token_id=0, eos_token_id=2, layer_norm_eps=1e-5)
+
+# folder: (class prefix, config values, what else)
+CASES = {
+    "bert-sequence-classification": ("Bert", bert_like(vocab_size=300), dict(tokenizer="tiny-tokenizer")),
+    "roberta-sequence-classification": ("Roberta", bert_like(vocab_size=360, **ROBERTA_IDS), dict(tokenizer="tiny-tokenizer-bpe")),
+    "xlm-roberta-sequence-classification": ("XLMRoberta", bert_like(**ROBERTA_IDS), {}),
+    "distilbert-sequence-classification": ("DistilBert", distilbert(), {}),
+    # Embeddings narrower than the layers, as in electra-small: a projection stands between them.
+    "electra-sequence-classification": ("Electra", bert_like(embedding_size=16), {}),
+    "electra-without-projection": ("Electra", bert_like(embedding_size=32, num_hidden_layers=1), {}),
+    "bert-multi-label": ("Bert", bert_like(num_hidden_layers=1, problem_type="multi_label_classification"), {}),
+    "bert-regression": ("Bert", bert_like(num_hidden_layers=1, id2label={0: "LABEL_0"}, label2id={"LABEL_0": 0}, problem_type="regression"), {}),
+    "bert-gelu-new": ("Bert", bert_like(num_hidden_layers=1, hidden_act="gelu_new"), {}),
+    # Small embeddings, so that an epsilon of 1e-5 changes the first norm by some percent.
+    "bert-relu": ("Bert", bert_like(num_hidden_layers=1, hidden_act="relu", layer_norm_eps=1e-5), dict(embedding_std=0.01)),
+}
+
+
+def text_inputs(random, config, token_types):
+    pad = config.pad_token_id or 0
+    first, last = (config.bos_token_id, config.eos_token_id) if pad == 1 else (2, 3)
+    rows, width = len(LENGTHS), max(LENGTHS)
+    ids = torch.randint(5, config.vocab_size, (rows, width), generator=random)
+    mask = torch.zeros(rows, width, dtype=torch.int64)
+    types = torch.zeros(rows, width, dtype=torch.int64)
+    for row, length in enumerate(LENGTHS):
+        mask[row, :length] = 1
+        ids[row, length:] = pad
+        ids[row, 0], ids[row, length - 1] = first, last
+        types[row, length // 2 : length] = 1
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if token_types:
+        inputs["token_type_ids"] = types
+    return inputs
+
+
+def text_labels(random, config):
+    rows = len(LENGTHS)
+    if config.problem_type == "multi_label_classification":
+        return torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
+    if config.problem_type == "regression":
+        return torch.randn(rows, generator=random)
+    return torch.arange(rows) % config.num_labels
+
+
+def build(class_name, config_values, embedding_std, random):
+    prefix = class_name.removesuffix("ForSequenceClassification").removesuffix("Model")
+    config = getattr(transformers, f"{prefix}Config")(**config_values)
+    config._attn_implementation = "eager"
+    model = getattr(transformers, class_name)(config)
+    randomise(model, random, embedding_std=embedding_std)
+    return model
+
+
+def copy_tokenizer(root, name, folder):
+    for file in TOKENIZER_FILES:
+        if (root / name / file).exists():
+            shutil.copyfile(root / name / file, folder / file)
+
+
+def make_case(root, name, prefix, config_values, extra):
+    folder = fresh_folder(root / "parity" / name)
+    random = generator(name)
+    model = build(f"{prefix}ForSequenceClassification", config_values, extra.get("embedding_std", 0.5), random)
+    names = save_model(model, folder)
+    inputs = text_inputs(random, model.config, token_types=prefix in ("Bert", "Electra"))
+    inputs["labels"] = text_labels(random, model.config)
+    save_tensors(folder / "case.safetensors", forward_and_gradients(model, inputs, names))
+    if "tokenizer" in extra:
+        copy_tokenizer(root, extra["tokenizer"], folder)
+
+
+def make_base_only(root):
+    """A bare encoder: tensor names have no `bert.` before them, as in most sentence encoders."""
+    name = "bert-base-only"
+    folder = fresh_folder(root / "parity" / name)
+    random = generator(name)
+    values = bert_like(vocab_size=300)
+    del values["id2label"], values["label2id"]
+    model = build("BertModel", values, 0.5, random)
+    save_model(model, folder)
+    copy_tokenizer(root, "tiny-tokenizer", folder)
+    inputs = text_inputs(random, model.config, token_types=True)
+    model.eval()
+    with torch.no_grad():
+        outputs = model(**inputs)
+        without_types = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+    case = {f"input.{k}": v for k, v in inputs.items()}
+    case["output.last_hidden_state"] = outputs.last_hidden_state
+    case["output.pooler_output"] = outputs.pooler_output
+    case["output.last_hidden_state_without_token_type_ids"] = without_types.last_hidden_state
+    save_tensors(folder / "case.safetensors", case)
+
+
+def make(root):
+    root = Path(root)
+    for name, (prefix, values, extra) in CASES.items():
+        make_case(root, name, prefix, values, extra)
+    make_base_only(root)
+    write_versions(root / "parity")
