@@ -1,0 +1,188 @@
+//! Hand-computed cases of the single-label metrics.
+
+use super::super::bootstrap::Random;
+use super::*;
+use proptest::prelude::*;
+
+fn metric(classes: usize) -> ClassificationMetric {
+    ClassificationMetric::new((0..classes).map(|c| format!("c{c}")).collect())
+}
+
+/// Probabilities that put `0.8` on the predicted class and share the rest.
+fn rows(predicted: &[usize], classes: usize) -> Vec<f32> {
+    let rest = 0.2 / (classes - 1) as f32;
+    predicted
+        .iter()
+        .flat_map(|p| (0..classes).map(move |c| if c == *p { 0.8 } else { rest }))
+        .collect()
+}
+
+fn close(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-7, "{found} is not {expected}");
+}
+
+#[test]
+fn binary_case_by_hand() {
+    // Gold 1 1 1 0 0 0, predicted 1 1 0 0 0 1: two hits, one miss, one false alarm.
+    let mut metric = metric(2);
+    let predicted = rows(&[1, 1, 0, 0, 0, 1], 2);
+    metric.update(&predicted, &[1, 1, 1, 0, 0, 0]).unwrap();
+    let found = metric.compute();
+    let value = |key: &str| found.metrics[key];
+    close(value("accuracy"), 4.0 / 6.0);
+    close(value("precision"), 2.0 / 3.0);
+    close(value("recall"), 2.0 / 3.0);
+    close(value("f1"), 2.0 / 3.0);
+    close(value("macro_f1"), 2.0 / 3.0);
+    // (2·2 − 1·1) / √(3·3·3·3)
+    close(value("mcc"), 3.0 / 9.0);
+    // Pairs: 4 in order, 4 tied, 1 reversed.
+    close(value("auroc"), 6.0 / 9.0);
+    // Two of three at the top (precision 2/3), all at the bottom (1/2).
+    close(value("auprc"), 2.0 / 3.0 * 2.0 / 3.0 + 1.0 / 3.0 * 0.5);
+    // Every confidence is 0.8, and two thirds are right.
+    close(value("calibration_error"), 0.8 - 4.0 / 6.0);
+    close(
+        value("log_loss"),
+        -(4.0 * 0.8f64.ln() + 2.0 * 0.2f64.ln()) / 6.0,
+    );
+    let confusion = found.confusion.unwrap();
+    assert_eq!(confusion.counts, [[2, 1], [1, 2]]);
+    let bin = found.calibration.iter().find(|b| b.count > 0).unwrap();
+    assert_eq!(
+        (bin.count, bin.low, bin.high),
+        (6, 12.0 / 15.0, 13.0 / 15.0)
+    );
+    let (low, high) = found.intervals["accuracy"];
+    assert!(low < 4.0 / 6.0 && 4.0 / 6.0 < high);
+}
+
+#[test]
+fn three_classes_by_hand() {
+    let mut metric = metric(3);
+    let predicted = rows(&[0, 0, 1, 1, 2], 3);
+    metric.update(&predicted, &[0, 1, 1, 1, 0]).unwrap();
+    let found = metric.compute();
+    let f1 = [2.0 / 4.0, 4.0 / 5.0, 0.0];
+    close(found.metrics["macro_f1"], (f1[0] + f1[1] + f1[2]) / 3.0);
+    close(found.metrics["f1"], found.metrics["macro_f1"]);
+    close(found.metrics["micro_f1"], 3.0 / 5.0);
+    close(
+        found.metrics["weighted_f1"],
+        (2.0 * f1[0] + 3.0 * f1[1]) / 5.0,
+    );
+    close(found.metrics["precision"], (0.5 + 1.0 + 0.0) / 3.0);
+    close(found.metrics["recall"], (0.5 + 2.0 / 3.0 + 0.0) / 3.0);
+    // (3·5 − (2·2 + 3·2)) / √((25 − 13)(25 − 9))
+    close(found.metrics["mcc"], 5.0 / (12f64 * 16.0).sqrt());
+    assert_eq!(found.per_class[1].support, 3);
+    assert!(found.notes.iter().any(|n| n.contains("2 of 3 classes")));
+}
+
+#[test]
+fn ignored_labels_batches_and_order_do_not_matter() {
+    let probabilities = rows(&[0, 1, 2, 1, 0, 2], 3);
+    let labels = [0, -100, 2, 0, -1, 1];
+    let mut whole = metric(3);
+    whole.update(&probabilities, &labels).unwrap();
+    let mut parts = metric(3);
+    for (row, label) in probabilities.chunks(3).zip(&labels) {
+        parts.update(row, &[*label]).unwrap();
+    }
+    assert_eq!(whole.compute(), parts.compute());
+    assert_eq!(whole.compute().examples, 4);
+}
+
+#[test]
+fn degenerate_splits_leave_notes_instead_of_nan() {
+    let empty = metric(2).compute();
+    assert!(empty.metrics.is_empty() && !empty.notes.is_empty());
+
+    let mut one_class = metric(2);
+    one_class.update(&rows(&[0, 0, 0], 2), &[0, 0, 0]).unwrap();
+    let found = one_class.compute();
+    assert_eq!(found.metrics["accuracy"], 1.0);
+    assert_eq!(found.metrics["f1"], 0.0);
+    assert_eq!(found.metrics["macro_f1"], 1.0);
+    assert_eq!(found.metrics["mcc"], 0.0);
+    assert!(!found.metrics.contains_key("auroc"));
+    assert!(found.notes.iter().any(|n| n.starts_with("auroc")));
+
+    let mut diverged = metric(2);
+    diverged.update(&[f32::NAN, 0.5], &[1]).unwrap();
+    let found = diverged.compute();
+    assert!(found.metrics.is_empty() && found.notes[0].contains("not finite"));
+}
+
+#[test]
+fn wrong_shapes_are_refused_whole() {
+    let mut metric = metric(2);
+    assert!(matches!(
+        metric.update(&[0.5; 3], &[0]),
+        Err(MetricError::Length { .. })
+    ));
+    let error = metric.update(&[0.5; 4], &[0, 2]).unwrap_err();
+    assert!(error.to_string().contains("label 2 of row 1"), "{error}");
+    assert_eq!(metric.compute().examples, 0);
+}
+
+#[test]
+fn a_perfect_model_has_no_zero_width_interval() {
+    let mut metric = metric(2);
+    let gold: Vec<usize> = (0..40).map(|i| i % 2).collect();
+    let labels: Vec<i64> = gold.iter().map(|g| *g as i64).collect();
+    metric.update(&rows(&gold, 2), &labels).unwrap();
+    let found = metric.compute();
+    assert_eq!(found.metrics["macro_f1"], 1.0);
+    assert!(!found.intervals.contains_key("macro_f1"));
+    assert!(found.intervals["accuracy"].0 < 0.95);
+}
+
+#[test]
+fn intervals_surround_their_points() {
+    let mut random = Random::new(5);
+    let mut metric = metric(4);
+    for _ in 0..400 {
+        let gold = random.below(4) as usize;
+        let predicted = if random.below(10) < 7 {
+            gold
+        } else {
+            random.below(4) as usize
+        };
+        metric
+            .update(&rows(&[predicted], 4), &[gold as i64])
+            .unwrap();
+    }
+    let found = metric.compute();
+    for (key, (low, high)) in &found.intervals {
+        let value = found.metrics[key];
+        assert!(*low < value && value < *high, "{key}: {low} {value} {high}");
+    }
+    assert_eq!(found.intervals.len(), found.metrics.len() - 1);
+    assert_eq!(metric.compute(), found, "the bootstrap is seeded");
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_ever_out_of_range(
+        cases in prop::collection::vec((prop::collection::vec(0.0f32..1.0, 3), -1i64..3), 0..40),
+    ) {
+        let mut metric = metric(3);
+        for (row, label) in &cases {
+            let sum: f32 = row.iter().sum::<f32>().max(1e-6);
+            let row: Vec<f32> = row.iter().map(|p| p / sum).collect();
+            metric.update(&row, &[*label]).unwrap();
+        }
+        let found = metric.compute();
+        for (key, value) in &found.metrics {
+            let least = if key == "mcc" { -1.0 } else { 0.0 };
+            let most = if key == "log_loss" { 20.0 } else { 1.0 };
+            prop_assert!((least..=most + 1e-12).contains(value), "{key} = {value}");
+        }
+        for (low, high) in found.intervals.values() {
+            prop_assert!(low <= high);
+        }
+        let counted: u64 = found.per_class.iter().map(|c| c.support).sum();
+        prop_assert_eq!(counted as usize, found.examples);
+    }
+}

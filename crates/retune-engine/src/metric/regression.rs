@@ -1,0 +1,292 @@
+//! Metrics of regression: `rmse`, `mse`, `mae`, `r2`, `pearson` and `spearman`.
+//!
+//! Ranks need every value, so pairs are kept as float32; sums run in float64.
+
+use super::bootstrap::{draw_counts, draws_for, percentile_intervals};
+use super::error::{MetricError, expect_length};
+use super::evaluation::Evaluation;
+
+/// Points that a scatter plot gets at most.
+const MAX_SCATTER: usize = 2000;
+const KEYS: [&str; 6] = ["rmse", "mse", "mae", "r2", "pearson", "spearman"];
+
+/// Gold and predicted numbers.
+#[derive(Default)]
+pub struct RegressionMetric {
+    gold: Vec<f32>,
+    predicted: Vec<f32>,
+    not_finite: usize,
+}
+
+impl RegressionMetric {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a batch of predictions and their gold numbers, both [N]; rows whose gold number is NaN are ignored.
+    ///
+    /// # Errors
+    /// The lengths disagree.
+    pub fn update(&mut self, predictions: &[f32], labels: &[f32]) -> Result<(), MetricError> {
+        expect_length("predictions", predictions.len(), labels.len(), 1)?;
+        for (predicted, gold) in predictions.iter().zip(labels) {
+            if gold.is_nan() {
+                continue;
+            }
+            self.not_finite += usize::from(!predicted.is_finite() || !gold.is_finite());
+            self.gold.push(*gold);
+            self.predicted.push(*predicted);
+        }
+        Ok(())
+    }
+
+    /// Everything that can be said about the rows seen so far.
+    pub fn compute(&self) -> Evaluation {
+        let examples = self.gold.len();
+        let mut evaluation = Evaluation {
+            examples,
+            ..Evaluation::default()
+        };
+        if examples == 0 {
+            evaluation
+                .notes
+                .push("no labelled rows: no metric is defined".into());
+            return evaluation;
+        }
+        if self.not_finite > 0 {
+            evaluation.notes.push(format!(
+                "{} of {examples} rows are not finite: no metric is defined; lower the learning rate or use fp32",
+                self.not_finite
+            ));
+            return evaluation;
+        }
+        let whole = Pairs::spread(self, examples);
+        let values = whole.scores(&vec![1; examples]);
+        let points: Vec<_> = KEYS.into_iter().zip(values).collect();
+        for (key, value) in &points {
+            match value {
+                Some(value) => {
+                    evaluation.metrics.insert((*key).into(), *value);
+                }
+                None if examples < 2 => evaluation
+                    .notes
+                    .push(format!("{key} is undefined: it needs two rows")),
+                None => evaluation.notes.push(format!(
+                    "{key} is undefined: the gold or the predicted numbers are all the same"
+                )),
+            }
+        }
+        let drawn = draws_for(examples, 4);
+        let sample = Pairs::spread(self, drawn);
+        let mut counts = vec![0; drawn];
+        evaluation.intervals = percentile_intervals(&points, (drawn, examples), |random| {
+            draw_counts(random, &mut counts);
+            sample.scores(&counts).to_vec()
+        });
+        let shown = examples.min(MAX_SCATTER);
+        evaluation.scatter = (0..shown)
+            .map(|i| i * examples / shown)
+            .map(|i| (self.gold[i], self.predicted[i]))
+            .collect();
+        evaluation
+    }
+}
+
+/// Pairs sorted both ways once, to be weighted many times.
+struct Pairs {
+    gold: Vec<f64>,
+    predicted: Vec<f64>,
+    gold_order: Vec<u32>,
+    predicted_order: Vec<u32>,
+}
+
+impl Pairs {
+    /// `rows` of the metric's pairs, evenly spread.
+    fn spread(metric: &RegressionMetric, rows: usize) -> Self {
+        let total = metric.gold.len();
+        let pick = |values: &[f32]| -> Vec<f64> {
+            (0..rows)
+                .map(|i| f64::from(values[i * total / rows]))
+                .collect()
+        };
+        let order = |values: &[f64]| {
+            let mut order: Vec<u32> = (0..values.len() as u32).collect();
+            order.sort_by(|a, b| values[*a as usize].total_cmp(&values[*b as usize]));
+            order
+        };
+        let (gold, predicted) = (pick(&metric.gold), pick(&metric.predicted));
+        Self {
+            gold_order: order(&gold),
+            predicted_order: order(&predicted),
+            gold,
+            predicted,
+        }
+    }
+
+    /// The values of [`KEYS`] when pair `i` counts `weights[i]` times.
+    fn scores(&self, weights: &[u32]) -> [Option<f64>; 6] {
+        let n: f64 = weights.iter().map(|w| f64::from(*w)).sum();
+        let (mut squares, mut absolutes) = (0.0, 0.0);
+        for ((gold, predicted), weight) in self.gold.iter().zip(&self.predicted).zip(weights) {
+            let error = gold - predicted;
+            squares += f64::from(*weight) * error * error;
+            absolutes += f64::from(*weight) * error.abs();
+        }
+        let mse = squares / n;
+        let moments = Moments::of(&self.gold, &self.predicted, weights);
+        // A constant target: scikit-learn says 1 for a perfect prediction and 0 otherwise.
+        let r2 = match (n < 2.0, moments.gold > 0.0) {
+            (true, _) => None,
+            (false, true) => Some(1.0 - squares / moments.gold),
+            (false, false) => Some(if squares == 0.0 { 1.0 } else { 0.0 }),
+        };
+        let ranks = Moments::of(
+            &ranks(&self.gold, &self.gold_order, weights),
+            &ranks(&self.predicted, &self.predicted_order, weights),
+            weights,
+        );
+        [
+            Some(mse.sqrt()),
+            Some(mse),
+            Some(absolutes / n),
+            r2,
+            moments.correlation(),
+            ranks.correlation(),
+        ]
+    }
+}
+
+/// Weighted ranks, from 1, the mean rank for ties.
+fn ranks(values: &[f64], order: &[u32], weights: &[u32]) -> Vec<f64> {
+    let mut ranks = vec![0.0; values.len()];
+    let mut before = 0.0;
+    for tie in order.chunk_by(|a, b| values[*a as usize] == values[*b as usize]) {
+        let weight: f64 = tie.iter().map(|i| f64::from(weights[*i as usize])).sum();
+        for index in tie {
+            ranks[*index as usize] = before + (weight + 1.0) / 2.0;
+        }
+        before += weight;
+    }
+    ranks
+}
+
+/// Weighted sums of squared deviations.
+struct Moments {
+    gold: f64,
+    predicted: f64,
+    product: f64,
+}
+
+impl Moments {
+    fn of(gold: &[f64], predicted: &[f64], weights: &[u32]) -> Self {
+        let n: f64 = weights.iter().map(|w| f64::from(*w)).sum();
+        let mean = |values: &[f64]| {
+            let weighted = values.iter().zip(weights).map(|(v, w)| v * f64::from(*w));
+            weighted.sum::<f64>() / n
+        };
+        let (gold_mean, predicted_mean) = (mean(gold), mean(predicted));
+        let mut moments = Self {
+            gold: 0.0,
+            predicted: 0.0,
+            product: 0.0,
+        };
+        for ((gold, predicted), weight) in gold.iter().zip(predicted).zip(weights) {
+            let (x, y) = (gold - gold_mean, predicted - predicted_mean);
+            let weight = f64::from(*weight);
+            moments.gold += weight * x * x;
+            moments.predicted += weight * y * y;
+            moments.product += weight * x * y;
+        }
+        // The mean of equal numbers may be off by a rounding; their spread is nil all the same.
+        if constant(gold, weights) {
+            moments.gold = 0.0;
+        }
+        if constant(predicted, weights) {
+            moments.predicted = 0.0;
+        }
+        moments
+    }
+
+    fn correlation(&self) -> Option<f64> {
+        let scale = self.gold.sqrt() * self.predicted.sqrt();
+        (scale > 0.0).then(|| (self.product / scale).clamp(-1.0, 1.0))
+    }
+}
+
+/// Whether all the numbers that count are the same.
+fn constant(values: &[f64], weights: &[u32]) -> bool {
+    let mut counted = values.iter().zip(weights).filter(|(_, w)| **w > 0);
+    let first = counted.next().map(|(value, _)| *value);
+    counted.all(|(value, _)| Some(*value) == first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn compute(predicted: &[f32], gold: &[f32]) -> Evaluation {
+        let mut metric = RegressionMetric::new();
+        metric.update(predicted, gold).unwrap();
+        metric.compute()
+    }
+
+    #[test]
+    fn hand_computed_scores() {
+        let found = compute(&[2.0, 2.0, 5.0], &[1.0, 2.0, 3.0]).metrics;
+        assert!((found["mse"] - 5.0 / 3.0).abs() < 1e-15);
+        assert!((found["rmse"] - (5.0f64 / 3.0).sqrt()).abs() < 1e-15);
+        assert_eq!(found["mae"], 1.0);
+        assert!((found["r2"] + 1.5).abs() < 1e-15);
+        // Deviations (-1, 0, 1) and (-1, -1, 2): 3 / √(2·6).
+        assert!((found["pearson"] - 3.0 / 12f64.sqrt()).abs() < 1e-15);
+        // Ranks (1, 2, 3) and (1.5, 1.5, 3): 1.5 / √(2·1.5).
+        assert!((found["spearman"] - 1.5 / 3f64.sqrt()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn degenerate_targets() {
+        let constant = compute(&[1.0, 2.0], &[0.1, 0.1]);
+        assert_eq!(constant.metrics["r2"], 0.0);
+        assert!(!constant.metrics.contains_key("pearson"));
+        assert!(constant.notes.iter().any(|n| n.starts_with("spearman")));
+        assert_eq!(compute(&[0.1, 0.1], &[0.1, 0.1]).metrics["r2"], 1.0);
+
+        let single = compute(&[1.0], &[3.0]);
+        assert_eq!(single.metrics["rmse"], 2.0);
+        assert!(!single.metrics.contains_key("r2") && single.intervals.is_empty());
+
+        assert!(compute(&[], &[]).metrics.is_empty());
+        assert!(compute(&[f32::INFINITY], &[1.0]).metrics.is_empty());
+        assert_eq!(compute(&[1.0, 9.0], &[1.0, f32::NAN]).examples, 1);
+    }
+
+    #[test]
+    fn scatter_is_bounded_and_spread() {
+        let values: Vec<f32> = (0..5001).map(|i| i as f32).collect();
+        let scatter = compute(&values, &values).scatter;
+        assert_eq!(scatter.len(), MAX_SCATTER);
+        assert!(scatter[0].0 < 5.0 && scatter[MAX_SCATTER - 1].0 > 4990.0);
+    }
+
+    proptest! {
+        #[test]
+        fn correlations_ignore_scale_and_stay_in_range(
+            pairs in prop::collection::vec((-50i8..50, -50i8..50), 3..40),
+        ) {
+            let gold: Vec<f32> = pairs.iter().map(|(g, _)| f32::from(*g)).collect();
+            let predicted: Vec<f32> = pairs.iter().map(|(_, p)| f32::from(*p)).collect();
+            let scaled: Vec<f32> = predicted.iter().map(|p| p * 4.0 + 8.0).collect();
+            let (plain, scaled) = (compute(&predicted, &gold), compute(&scaled, &gold));
+            for key in ["pearson", "spearman"] {
+                let (a, b) = (plain.metrics.get(key), scaled.metrics.get(key));
+                prop_assert_eq!(a.is_some(), b.is_some());
+                if let (Some(a), Some(b)) = (a, b) {
+                    prop_assert!((a - b).abs() < 1e-9 && a.abs() <= 1.0);
+                }
+            }
+            prop_assert!(plain.metrics["mae"] <= plain.metrics["rmse"] + 1e-12);
+        }
+    }
+}
