@@ -1,7 +1,7 @@
 // Gradient norm, and AdamW over a list of tensors in one pass each. Reference: `reference_step` in src/optimizer.rs.
 #include "shim.h"
 #include <ATen/Parallel.h>
-#include <ATen/ops/_fused_adamw.h>
+#include <ATen/core/grad_mode.h>
 #include <cmath>
 #include <vector>
 
@@ -113,7 +113,8 @@ int retune_adamw(at::Tensor* const* masters, const at::Tensor* const* gradients,
                  const float* decays, int64_t count, int64_t step, double beta1, double beta2, double epsilon,
                  double scale) {
   RETUNE_TRY({
-    at::NoGradGuard guard;
+
+    at::AutoGradMode guard(false);
     const float correction1 = (float)(1.0 - std::pow(beta1, (double)step));
     const float correction2_sqrt = (float)std::sqrt(1.0 - std::pow(beta2, (double)step));
     for (int64_t t = 0; t < count; t++) {

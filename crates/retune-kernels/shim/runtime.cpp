@@ -14,6 +14,9 @@ int retune_set_float32_matmul_precision(const char* precision) {
   RETUNE_TRY(at::globalContext().setFloat32MatmulPrecision(std::string(precision)))
 }
 
+// Drops the gradient, so that the next backward pass hands its own buffer over instead of adding into a zeroed one.
+int retune_clear_gradient(at::Tensor* leaf) { RETUNE_TRY(leaf->mutable_grad() = at::Tensor()) }
+
 const char* retune_cpu_capability() {
   static std::string name = at::get_cpu_capability();
   return name.c_str();

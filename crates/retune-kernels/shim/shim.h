@@ -7,9 +7,9 @@
 
 extern thread_local std::string retune_last_error;
 
-#define RETUNE_TRY(body)                  \
+#define RETUNE_TRY(...)                   \
   try {                                   \
-    body;                                 \
+    __VA_ARGS__;                          \
     return 0;                             \
   } catch (const std::exception& error) { \
     retune_last_error = error.what();     \

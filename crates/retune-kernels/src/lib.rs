@@ -1,1 +1,39 @@
-//! placeholder
+//! Tensor maths for training transformers: nothing here knows file formats, model names or tasks.
+//!
+//! ```
+//! use retune_kernels::{Dense, tch::{Device, Kind, Tensor}};
+//! let weight = Tensor::ones([2, 3], (Kind::Float, Device::Cpu));
+//! let dense = Dense::new(weight, None);
+//! let y = dense.forward(&Tensor::ones([1, 3], (Kind::Float, Device::Cpu)), false); // [1, 2]
+//! assert_eq!(y.double_value(&[0, 1]), 3.0);
+//! ```
+#![doc = include_str!("../README.md")]
+
+pub mod activation;
+pub mod attention;
+pub mod dense;
+pub mod device;
+pub mod dropout;
+mod error;
+pub mod loss;
+pub mod mask;
+pub mod memory;
+pub mod norm;
+pub mod optimizer;
+pub mod param;
+pub mod precision;
+pub mod random;
+pub mod schedule;
+mod shim;
+
+pub use activation::Activation;
+pub use dense::{Dense, LowRank};
+pub use error::KernelError;
+pub use mask::AttentionMask;
+pub use norm::LayerNorm;
+pub use optimizer::{AdamW, AdamWOptions};
+pub use param::{Param, Params};
+pub use precision::Precision;
+pub use schedule::Schedule;
+/// The libtorch binding whose `Tensor` appears in this crate's signatures.
+pub use tch;

@@ -1,0 +1,2 @@
+//! Lets tests and binaries of this crate find libtorch at run time.
+include!("../rpath.rs");

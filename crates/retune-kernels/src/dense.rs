@@ -1,0 +1,52 @@
+//! The one projection of the workspace: `y = x Wᵀ + b`, with an optional low-rank adapter inside.
+
+use crate::dropout;
+use tch::Tensor;
+
+/// Low-rank update of a frozen weight (LoRA, Hu et al. 2021): `ΔW = scale · B A`.
+#[derive(Debug)]
+pub struct LowRank {
+    /// `lora_A` [rank, in].
+    pub a: Tensor,
+    /// `lora_B` [out, rank].
+    pub b: Tensor,
+    /// `alpha / rank`, or `alpha / √rank` (rsLoRA, Kalajdzievski 2023).
+    pub scale: f64,
+    /// Dropout on the adapter's input while training.
+    pub dropout: f64,
+}
+
+/// A linear layer, PyTorch's `nn.Linear`.
+#[derive(Debug)]
+pub struct Dense {
+    weight: Tensor, // [out, in]
+    bias: Option<Tensor>,
+    low_rank: Option<LowRank>,
+}
+
+impl Dense {
+    /// `weight` [out, in], `bias` [out].
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias, low_rank: None }
+    }
+
+    /// The same layer with a low-rank adapter beside its weight.
+    #[must_use]
+    pub fn with_low_rank(mut self, low_rank: LowRank) -> Self {
+        self.low_rank = Some(low_rank);
+        self
+    }
+
+    /// `x` [.., in] of any float dtype; returns [.., out] in the dtype of the weight.
+    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let x = x.to_kind(self.weight.kind());
+        let y = x.linear(&self.weight, self.bias.as_ref());
+        match &self.low_rank {
+            None => y,
+            Some(LowRank { a, b, scale, dropout }) => {
+                let down = dropout::dropout(&x, *dropout, train).linear(a, None::<&Tensor>); // [.., rank]
+                y + (down * *scale).linear(b, None::<&Tensor>)
+            }
+        }
+    }
+}

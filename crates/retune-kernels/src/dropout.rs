@@ -1,0 +1,93 @@
+//! Inverted dropout (Srivastava et al. 2014) with masks that are a pure function of (seed, step, call, element).
+//!
+//! A training step calls [`set_stream`] first; the n-th dropout of the step then draws the n-th mask of that stream,
+//! so a resumed run drops exactly what the uninterrupted one would have.
+
+use crate::{random, shim};
+use std::cell::Cell;
+use tch::{Device, Kind, Tensor};
+
+thread_local! {
+    static STREAM: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// Starts the stream of masks for one forward pass of this thread.
+pub fn set_stream(seed: u64) {
+    STREAM.set((seed, 0));
+}
+
+fn next_seed() -> u64 {
+    let (seed, call) = STREAM.get();
+    STREAM.set((seed, call + 1));
+    random::mix(&[seed, call])
+}
+
+/// Zeroes elements with probability `p` and scales the others by 1/(1-p); the identity unless `train`.
+///
+/// # Panics
+/// On a probability outside [0, 1), as every libtorch operation does on unusable arguments.
+pub fn dropout(x: &Tensor, p: f64, train: bool) -> Tensor {
+    if !train || p == 0.0 {
+        return x.shallow_clone();
+    }
+    assert!((0.0..1.0).contains(&p), "dropout probability {p} is outside [0, 1)");
+    let seed = next_seed();
+    if x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16) {
+        return shim::dropout(x, p, seed as i64).expect("contiguous float input");
+    }
+    tch::manual_seed(seed as i64);
+    x.dropout(p, train)
+}
+
+/// The mask the kernel draws, written plainly: whether element `index` is kept.
+pub fn reference_keep(seed: u64, index: u32, p: f64) -> bool {
+    let (low, high) = (seed as u32, (seed >> 32) as u32);
+    let round = |mut x: u32| {
+        x = x.wrapping_mul(0x21f0_aaad);
+        x ^= x >> 15;
+        x = x.wrapping_mul(0xd35a_2d97);
+        x ^ (x >> 15)
+    };
+    let x = index.wrapping_add(low);
+    let x = round(x ^ (x >> 16)) ^ high;
+    round(x) >= (p * 4_294_967_296.0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_equals_reference_forward_and_backward() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let (n, p) = (40_000i64, 0.1);
+            let x = Tensor::ones([n], (kind, Device::Cpu)).set_requires_grad(true);
+            let y = shim::dropout(&x, p, 0x1234_5678_9abc_def0).unwrap();
+            y.sum(Kind::Float).backward();
+            let scale = f64::from(if kind == Kind::Float { 1.0f32 / 0.9 } else { 1.109_375 });
+            let (values, gradients) = (y.to_kind(Kind::Double), x.grad().to_kind(Kind::Double));
+            let values = Vec::<f64>::try_from(values).unwrap();
+            let gradients = Vec::<f64>::try_from(gradients).unwrap();
+            for i in 0..n as usize {
+                let expected = if reference_keep(0x1234_5678_9abc_def0, i as u32, p) { scale } else { 0.0 };
+                assert!((values[i] - expected).abs() < 1e-6, "{kind:?} {i}: {} {expected}", values[i]);
+                assert!((gradients[i] - expected).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn rate_is_p_and_streams_differ() {
+        let x = Tensor::ones([1_000_000], (Kind::Float, Device::Cpu));
+        set_stream(3);
+        let (a, b) = (dropout(&x, 0.3, true), dropout(&x, 0.3, true));
+        set_stream(3);
+        let again = dropout(&x, 0.3, true);
+        assert_eq!(a, again);
+        let dropped = a.eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        assert!((dropped - 0.3).abs() < 2e-3, "{dropped}");
+        let both = (a.eq(0.0).logical_and(&b.eq(0.0))).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        assert!((both - 0.09).abs() < 2e-3, "masks of two calls are not independent: {both}");
+        assert_eq!(dropout(&x, 0.3, false), x);
+    }
+}

@@ -1,0 +1,50 @@
+//! What can go wrong in tensor maths.
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// libtorch refused an operation.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+    /// The C++ shim refused an operation.
+    #[error("libtorch: {0}")]
+    Shim(String),
+    /// A row of an attention mask lets no token be attended to, which would make softmax undefined.
+    #[error("row {row} of the attention mask attends to nothing; give every example at least one token")]
+    EmptyMaskRow {
+        /// Index in the batch.
+        row: i64,
+    },
+    /// An unusable device.
+    #[error("device `{device}` is not usable: {reason}; use --device cpu or --device auto")]
+    Device {
+        /// As the user wrote it.
+        device: String,
+        /// Why.
+        reason: String,
+    },
+    /// A name that is not known.
+    #[error("unknown {what} `{name}`; known: {known}")]
+    Unknown {
+        /// `activation`, `schedule`, …
+        what: &'static str,
+        /// As given.
+        name: String,
+        /// What would have been accepted.
+        known: &'static str,
+    },
+    /// Optimizer state that does not fit the parameters.
+    #[error("optimizer state: tensor `{name}` {problem}")]
+    State {
+        /// Parameter name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A gradient that is not finite.
+    #[error("the gradient of `{name}` is not finite")]
+    NotFinite {
+        /// Parameter name.
+        name: String,
+    },
+}

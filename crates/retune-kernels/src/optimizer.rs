@@ -1,0 +1,272 @@
+//! AdamW (Loshchilov & Hutter 2019) with Hugging Face's groups, gradient clipping and a state that can be saved.
+
+use crate::shim::{self, AdamWScalars, AdamWTensor};
+use crate::{KernelError, Param, Params};
+use std::collections::BTreeMap;
+use tch::{Kind, Tensor, no_grad};
+
+/// Settings; the defaults are those of Hugging Face's Trainer.
+#[derive(Debug, Clone, Copy)]
+pub struct AdamWOptions {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the denominator.
+    pub epsilon: f64,
+    /// Decoupled weight decay of everything but biases and norms.
+    pub weight_decay: f64,
+    /// Learning-rate factor per depth below the top (1 = the same everywhere).
+    pub layer_decay: f64,
+}
+
+impl Default for AdamWOptions {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, layer_decay: 1.0 }
+    }
+}
+
+struct Slot {
+    first: Tensor,
+    second: Tensor,
+    /// fp32 sum over a window of several micro-steps, kept only where the gradient itself is bf16.
+    window: Option<Tensor>,
+}
+
+/// AdamW over the trainable parameters of a [`Params`].
+pub struct AdamW {
+    options: AdamWOptions,
+    slots: BTreeMap<String, Slot>,
+    step: i64,
+    top_depth: usize,
+}
+
+impl AdamW {
+    /// Zero moments for every trainable parameter.
+    pub fn new(params: &Params, options: AdamWOptions) -> Self {
+        let slot = |param: &Param| Slot {
+            first: param.value().zeros_like(),
+            second: param.value().zeros_like(),
+            window: None,
+        };
+        Self {
+            options,
+            slots: params.trainable().map(|p| (p.name.clone(), slot(p))).collect(),
+            step: 0,
+            top_depth: params.iter().map(|p| p.depth).max().unwrap_or(0),
+        }
+    }
+
+    /// Moves bf16 gradients of one micro-step into fp32 sums; call after each backward pass of a window of several.
+    pub fn collect(&mut self, params: &Params) -> Result<(), KernelError> {
+        no_grad(|| {
+            for param in params.trainable() {
+                let (Some(gradient), Some(slot)) = (param.gradient(), self.slots.get_mut(&param.name)) else {
+                    continue;
+                };
+                if gradient.kind() == Kind::Float {
+                    continue; // autograd already sums these exactly
+                }
+                match &mut slot.window {
+                    Some(window) => {
+                        let _ = window.f_add_(&gradient.to_kind(Kind::Float))?;
+                    }
+                    None => slot.window = Some(gradient.to_kind(Kind::Float)),
+                }
+                param.clear_gradient()?;
+            }
+            Ok(())
+        })
+    }
+
+    /// One update; gradients are multiplied by `scale`, then by the factor that clips their global norm to `clip`
+    /// (0 = never). Gradients are dropped afterwards. Returns the norm before clipping.
+    ///
+    /// A gradient that is not finite changes nothing and names the first bad tensor.
+    pub fn step(
+        &mut self,
+        params: &Params,
+        learning_rate: f64,
+        scale: f64,
+        clip: f64,
+    ) -> Result<f64, KernelError> {
+        let mut active: Vec<(&Param, Tensor)> = Vec::new();
+        for param in params.trainable() {
+            let window = self.slots.get(&param.name).and_then(|slot| slot.window.as_ref());
+            if let Some(gradient) = window.map(Tensor::shallow_clone).or_else(|| param.gradient()) {
+                active.push((param, gradient.f_contiguous()?));
+            }
+        }
+        let gradients: Vec<Tensor> = active.iter().map(|(_, gradient)| gradient.shallow_clone()).collect();
+        let squares = shim::squared_norms(&gradients)?;
+        if let Some(bad) = squares.iter().position(|square| !square.is_finite()) {
+            return Err(KernelError::NotFinite { name: active[bad].0.name.clone() });
+        }
+        let norm = squares.iter().sum::<f64>().sqrt() * scale;
+        // torch.nn.utils.clip_grad_norm_ adds 1e-6 to the norm.
+        let clipped = if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        self.step += 1;
+        let AdamWOptions { beta1, beta2, epsilon, weight_decay, layer_decay } = self.options;
+        let mut tensors = Vec::with_capacity(active.len());
+        for (param, gradient) in &active {
+            let slot = &self.slots[&param.name];
+            let below_top = self.top_depth.saturating_sub(param.depth) as i32;
+            tensors.push(AdamWTensor {
+                master: param.master(),
+                gradient,
+                first: &slot.first,
+                second: &slot.second,
+                copy: param.copy(),
+                learning_rate: (learning_rate * layer_decay.powi(below_top)) as f32,
+                decay: if param.decays() { weight_decay as f32 } else { 0.0 },
+            });
+        }
+        shim::adamw(&tensors, &AdamWScalars { step: self.step, beta1, beta2, epsilon, scale: scale * clipped })?;
+        self.clear(params)?;
+        Ok(norm)
+    }
+
+    /// Drops all gradients.
+    pub fn clear(&mut self, params: &Params) -> Result<(), KernelError> {
+        for param in params.iter() {
+            param.clear_gradient()?;
+        }
+        for slot in self.slots.values_mut() {
+            slot.window = None;
+        }
+        Ok(())
+    }
+
+    /// Number of updates done.
+    pub fn steps(&self) -> i64 {
+        self.step
+    }
+
+    /// The moments as named tensors: `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let pair = |(name, slot): (&String, &Slot)| {
+            [
+                (format!("{name}.exp_avg"), slot.first.shallow_clone()),
+                (format!("{name}.exp_avg_sq"), slot.second.shallow_clone()),
+            ]
+        };
+        self.slots.iter().flat_map(pair).collect()
+    }
+
+    /// Restores what [`Self::state`] gave, after `step` updates.
+    pub fn restore(&mut self, step: i64, state: &BTreeMap<String, Tensor>) -> Result<(), KernelError> {
+        for (name, slot) in &mut self.slots {
+            for (suffix, tensor) in [("exp_avg", &mut slot.first), ("exp_avg_sq", &mut slot.second)] {
+                let key = format!("{name}.{suffix}");
+                let error = |problem: String| KernelError::State { name: key.clone(), problem };
+                let saved = state.get(&key).ok_or_else(|| error("is missing".to_owned()))?;
+                if saved.size() != tensor.size() {
+                    return Err(error(format!("has shape {:?} instead of {:?}", saved.size(), tensor.size())));
+                }
+                tensor.f_copy_(saved)?;
+            }
+        }
+        self.step = step;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random;
+    use tch::Device;
+
+    fn tensor(seed: u64, shape: &[i64]) -> Tensor {
+        let count = shape.iter().product::<i64>() as usize;
+        Tensor::from_slice(&random::normal(seed, count)).reshape(shape)
+    }
+
+    /// The update written plainly in f64.
+    fn reference_step(w: &mut f64, g: f64, m: &mut f64, v: &mut f64, step: i32, lr: f64, decay: f64) {
+        *m = 0.9 * *m + 0.1 * g;
+        *v = 0.999 * *v + 0.001 * g * g;
+        *w -= lr * decay * *w;
+        *w -= lr * (*m / (1.0 - 0.9f64.powi(step))) / ((*v / (1.0 - 0.999f64.powi(step))).sqrt() + 1e-8);
+    }
+
+    #[test]
+    fn follows_the_reference_with_clipping_and_groups() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let mut params = Params::default();
+            params.push(Param::new("layer.weight".into(), 1, false, tensor(1, &[300, 150]), kind));
+            params.push(Param::new("layer.bias".into(), 1, false, tensor(2, &[150]), kind));
+            let mut optimizer =
+                AdamW::new(&params, AdamWOptions { weight_decay: 0.1, ..AdamWOptions::default() });
+            let read = |t: Tensor| Vec::<f64>::try_from(t.to_kind(Kind::Double).view([-1])).unwrap();
+            let mut expected: Vec<Vec<f64>> = params.iter().map(|p| read(p.value())).collect();
+            let mut moments: Vec<Vec<(f64, f64)>> = expected.iter().map(|w| vec![(0.0, 0.0); w.len()]).collect();
+            for step in 1..=3 {
+                let factors: Vec<Tensor> =
+                    params.iter().map(|p| tensor(step as u64 + p.count() as u64, &p.leaf().size())).collect();
+                let losses: Vec<Tensor> =
+                    params.iter().zip(&factors).map(|(p, f)| (p.leaf() * f.to_kind(kind)).sum(Kind::Float)).collect();
+                (&losses[0] + &losses[1]).backward();
+                let gradients: Vec<Vec<f64>> = params.iter().map(|p| read(p.gradient().unwrap())).collect();
+                let norm = gradients.iter().flatten().map(|g| (g * 0.5).powi(2)).sum::<f64>().sqrt();
+                let reported = optimizer.step(&params, 0.01, 0.5, 1.0).unwrap();
+                assert!((reported / norm - 1.0).abs() < 1e-5, "{reported} {norm}");
+                for (t, decay) in [(0, 0.1), (1, 0.0)] {
+                    for i in 0..expected[t].len() {
+                        let (m, v) = &mut moments[t][i];
+                        let g = gradients[t][i] * 0.5 / (norm + 1e-6);
+                        reference_step(&mut expected[t][i], g, m, v, step, 0.01, decay);
+                    }
+                }
+            }
+            for (param, expected) in params.iter().zip(&expected) {
+                let worst = read(param.value()).iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(worst < 2e-6, "{kind:?} {}: {worst}", param.name);
+                assert_eq!(param.leaf().kind(), kind);
+                assert_eq!(param.leaf().detach(), param.value().to_kind(kind));
+                assert!(param.gradient().is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_gradient_is_named_and_changes_nothing() {
+        let mut params = Params::default();
+        for name in ["a.weight", "b.weight"] {
+            params.push(Param::new(name.into(), 0, false, tensor(3, &[8]), Kind::Float));
+        }
+        let before: Vec<Tensor> = params.iter().map(|p| p.value().copy()).collect();
+        let mut optimizer = AdamW::new(&params, AdamWOptions::default());
+        let leaves: Vec<Tensor> = params.iter().map(Param::leaf).collect();
+        (leaves[0].sum(Kind::Float) + (leaves[1].sum(Kind::Float) * f64::NAN)).backward();
+        let error = optimizer.step(&params, 0.1, 1.0, 0.0).unwrap_err();
+        assert!(matches!(&error, KernelError::NotFinite { name } if name == "b.weight"), "{error}");
+        assert!(params.iter().zip(&before).all(|(p, b)| p.value() == *b));
+    }
+
+    #[test]
+    fn state_survives_a_round_trip() {
+        let make = || {
+            let mut params = Params::default();
+            params.push(Param::new("w".into(), 0, false, tensor(5, &[64]), Kind::Float));
+            params
+        };
+        let step = |params: &Params, optimizer: &mut AdamW| {
+            let leaf = params.iter().next().unwrap().leaf();
+            (&leaf * &leaf).sum(Kind::Float).backward();
+            optimizer.step(params, 0.1, 1.0, 0.0).unwrap();
+        };
+        let (straight, mut resumed) = (make(), make());
+        let mut optimizer = AdamW::new(&straight, AdamWOptions::default());
+        step(&straight, &mut optimizer);
+        let state = optimizer.state().into_iter().map(|(n, t)| (n, t.copy())).collect();
+        resumed.get_mut("w").unwrap().set(&straight.iter().next().unwrap().value()).unwrap();
+        let mut second = AdamW::new(&resumed, AdamWOptions::default());
+        second.restore(optimizer.steps(), &state).unwrap();
+        step(&straight, &mut optimizer);
+        step(&resumed, &mut second);
+        assert_eq!(straight.iter().next().unwrap().value(), resumed.iter().next().unwrap().value());
+        assert!(second.restore(1, &BTreeMap::new()).is_err());
+        let _ = Device::Cpu;
+    }
+}

@@ -1,0 +1,13 @@
+//! Files of a checkpoint: the only place of this crate that touches the disk.
+
+mod file;
+mod folder;
+mod report;
+mod save;
+mod weights;
+
+pub use file::{SafetensorsFile, read_tensors};
+pub use folder::CheckpointFolder;
+pub use report::{LoadReport, NewTensor};
+pub use save::{write_json, write_tensors};
+pub use weights::{Init, Weights, WeightsOptions, WeightsRoot};

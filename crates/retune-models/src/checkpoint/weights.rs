@@ -1,0 +1,299 @@
+//! A view on a checkpoint with a path cursor: a layer's constructor is the checkpoint's schema.
+//!
+//! Every tensor a layer asks for becomes a parameter under its full Hugging Face name. What the checkpoint lacks is
+//! an error, unless it belongs to a declared new head or the model starts from random weights.
+
+use super::{CheckpointFolder, LoadReport, NewTensor};
+use crate::adapter::AdapterPlan;
+use crate::ModelError;
+use retune_kernels::tch::{Device, Kind, Tensor};
+use retune_kernels::{Dense, LayerNorm, LowRank, Param, Params, Precision, random};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// Values of a parameter that the checkpoint does not give.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Normal with this standard deviation (Hugging Face's `initializer_range`).
+    Normal(f64),
+    /// Uniform in ± this bound.
+    Uniform(f64),
+    /// All the same.
+    Constant(f64),
+}
+
+/// How to load.
+#[derive(Debug, Clone)]
+pub struct WeightsOptions {
+    /// Prefix of the base model, such as `bert.`: base checkpoints are stored without it.
+    pub base_prefix: String,
+    /// Path prefixes that may be missing from the checkpoint: the task's head.
+    pub new_prefixes: Vec<String>,
+    /// Ignore the checkpoint's values.
+    pub from_scratch: bool,
+    /// Seed of fresh values, which also depend on the tensor's name and on nothing else.
+    pub seed: u64,
+    /// Compute precision of the matrices.
+    pub precision: Precision,
+    /// Where the parameters live.
+    pub device: Device,
+    /// Standard deviation of fresh matrices.
+    pub initializer_range: f64,
+    /// Adapters to put into dense layers while they are made.
+    pub adapter: Option<AdapterPlan>,
+}
+
+struct State {
+    params: Params,
+    report: LoadReport,
+    used: BTreeSet<String>,
+    missing: Vec<String>,
+    fresh: BTreeSet<String>,
+}
+
+/// The checkpoint and everything collected while layers are made from it.
+pub struct WeightsRoot {
+    checkpoint: Option<CheckpointFolder>,
+    options: WeightsOptions,
+    without_prefix: bool,
+    old_norm_names: bool,
+    state: RefCell<State>,
+}
+
+impl WeightsRoot {
+    /// `checkpoint` may be absent only when starting from scratch.
+    pub fn new(checkpoint: Option<CheckpointFolder>, options: WeightsOptions) -> Self {
+        let names: Vec<&str> = checkpoint.iter().flat_map(CheckpointFolder::names).collect();
+        let without_prefix = !names.is_empty() && !names.iter().any(|n| n.starts_with(&options.base_prefix));
+        let old_norm_names = names.iter().any(|n| n.ends_with("LayerNorm.gamma"));
+        let mut report = LoadReport::default();
+        if without_prefix && !options.from_scratch {
+            report.notes.push(format!("base checkpoint: names without `{}`", options.base_prefix));
+        }
+        if old_norm_names {
+            report.notes.push("norms are called gamma and beta in this checkpoint; saved as weight and bias".into());
+        }
+        Self {
+            checkpoint,
+            options,
+            without_prefix,
+            old_norm_names,
+            state: RefCell::new(State {
+                params: Params::default(),
+                report,
+                used: BTreeSet::new(),
+                missing: Vec::new(),
+                fresh: BTreeSet::new(),
+            }),
+        }
+    }
+
+    /// The cursor at the top.
+    pub fn root(&self) -> Weights<'_> {
+        Weights { root: self, path: String::new(), depth: 0 }
+    }
+
+    /// The name of a tensor in the file: the reversible table between checkpoint layouts.
+    fn file_name(&self, name: &str) -> String {
+        let name = match name.strip_prefix(&self.options.base_prefix) {
+            Some(rest) if self.without_prefix => rest,
+            _ => name,
+        };
+        if self.old_norm_names {
+            if let Some(stem) = name.strip_suffix("LayerNorm.weight") {
+                return format!("{stem}LayerNorm.gamma");
+            }
+            if let Some(stem) = name.strip_suffix("LayerNorm.bias") {
+                return format!("{stem}LayerNorm.beta");
+            }
+        }
+        name.to_owned()
+    }
+
+    fn may_be_new(&self, name: &str) -> bool {
+        self.options.new_prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
+    }
+
+    fn value(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor, ModelError> {
+        let file_name = self.file_name(name);
+        let found = self.checkpoint.as_ref().and_then(|c| Some((c, c.shape(&file_name)?.to_vec())));
+        let reason = match &found {
+            _ if self.options.from_scratch => "random weights were asked for".to_owned(),
+            Some((checkpoint, found_shape)) if found_shape == shape => {
+                let mut state = self.state.borrow_mut();
+                state.report.loaded += 1;
+                state.used.insert(file_name.clone());
+                return Ok(checkpoint.read(&file_name)?.to_kind(Kind::Float).f_to_device(self.options.device)?);
+            }
+            Some((_, found_shape)) if self.may_be_new(name) => {
+                self.state.borrow_mut().used.insert(file_name.clone());
+                format!("shape {found_shape:?} in the checkpoint, {shape:?} for this task")
+            }
+            Some((_, found)) => {
+                return Err(ModelError::Shape {
+                    name: name.to_owned(),
+                    found: found.clone(),
+                    expected: shape.to_vec(),
+                });
+            }
+            None if self.may_be_new(name) => "not in the checkpoint".to_owned(),
+            None => {
+                let line = match self.nearest(&file_name) {
+                    Some(near) => format!("  {file_name} (nearest: {near})"),
+                    None => format!("  {file_name}"),
+                };
+                self.state.borrow_mut().missing.push(line);
+                return Ok(Tensor::zeros(shape, (Kind::Float, self.options.device)));
+            }
+        };
+        let mut state = self.state.borrow_mut();
+        state.report.new.push(NewTensor { name: name.to_owned(), reason });
+        state.fresh.insert(name.to_owned());
+        Ok(self.fresh(name, shape, init))
+    }
+
+    fn fresh(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
+        let count = shape.iter().product::<i64>() as usize;
+        let seed = random::mix(&[self.options.seed, random::name_key(name)]);
+        let values: Vec<f32> = match init {
+            Init::Constant(value) => vec![value as f32; count],
+            Init::Normal(std) => random::normal(seed, count).into_iter().map(|x| x * std as f32).collect(),
+            Init::Uniform(bound) => {
+                random::uniform(seed, count).into_iter().map(|x| ((2.0 * x - 1.0) * bound) as f32).collect()
+            }
+        };
+        Tensor::from_slice(&values).reshape(shape).to_device(self.options.device)
+    }
+
+    /// The name in the file with the most path parts in common, from both ends.
+    fn nearest(&self, name: &str) -> Option<String> {
+        let parts: Vec<&str> = name.split('.').collect();
+        let score = |candidate: &str| {
+            let other: Vec<&str> = candidate.split('.').collect();
+            let front = parts.iter().zip(&other).take_while(|(a, b)| a == b).count();
+            let back = parts.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+            (front + back).min(parts.len())
+        };
+        let names = self.checkpoint.iter().flat_map(CheckpointFolder::names);
+        names.map(|n| (score(n), n)).filter(|(s, _)| *s > 0).max_by_key(|(s, _)| *s).map(|(_, n)| n.to_owned())
+    }
+
+    /// The parameters and the report, once all layers are made; fails if anything was missing.
+    pub fn finish(self) -> Result<(Params, LoadReport), ModelError> {
+        let State { mut params, mut report, used, missing, fresh } = self.state.into_inner();
+        if !missing.is_empty() {
+            return Err(ModelError::Missing { missing });
+        }
+        for param in params.iter_mut() {
+            // Whatever has no pretrained value must learn with the head, whichever depth it sits at.
+            let new = fresh.contains(&param.name) && !self.options.from_scratch;
+            param.head |= new;
+        }
+        if let Some(checkpoint) = self.checkpoint.as_ref().filter(|_| !self.options.from_scratch) {
+            let buffer = |name: &str| name.ends_with("position_ids") || name.ends_with("token_type_ids");
+            report.unexpected =
+                checkpoint.names().filter(|n| !used.contains(*n) && !buffer(n)).map(str::to_owned).collect();
+        }
+        if let Some(plan) = &self.options.adapter {
+            plan.check_used(&params)?;
+        }
+        Ok((params, report))
+    }
+}
+
+/// A position in the tree of tensor names.
+pub struct Weights<'a> {
+    root: &'a WeightsRoot,
+    path: String,
+    depth: usize,
+}
+
+impl<'a> Weights<'a> {
+    /// The same tree, further down.
+    pub fn at(&self, name: &str) -> Weights<'a> {
+        let path = match (self.path.is_empty(), name.is_empty()) {
+            (true, _) => name.to_owned(),
+            (_, true) => self.path.clone(),
+            _ => format!("{}.{name}", self.path),
+        };
+        Weights { root: self.root, path, depth: self.depth }
+    }
+
+    /// The same position; parameters made from here on belong to block `depth`.
+    pub fn depth(&self, depth: usize) -> Weights<'a> {
+        Weights { root: self.root, path: self.path.clone(), depth }
+    }
+
+    /// Full dotted path.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Standard deviation of fresh matrices.
+    pub fn initializer_range(&self) -> f64 {
+        self.root.options.initializer_range
+    }
+
+    fn parameter(&self, name: &str, shape: &[i64], init: Init, kind: Kind) -> Result<Tensor, ModelError> {
+        let name = self.at(name).path;
+        let value = self.root.value(&name, shape, init)?;
+        Ok(self.register(name, value, kind))
+    }
+
+    fn register(&self, name: String, value: Tensor, kind: Kind) -> Tensor {
+        let head = !name.starts_with(&self.root.options.base_prefix);
+        let param = Param::new(name, self.depth, head, value, kind);
+        let leaf = param.leaf();
+        self.root.state.borrow_mut().params.push(param);
+        leaf
+    }
+
+    /// A parameter that is always read in fp32: norms, embeddings.
+    pub fn exact(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor, ModelError> {
+        self.parameter(name, shape, init, Kind::Float)
+    }
+
+    /// A parameter that is read in the compute precision.
+    pub fn compute(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor, ModelError> {
+        self.parameter(name, shape, init, self.root.options.precision.kind())
+    }
+
+    /// `weight` [out, in] and `bias` [out], with an adapter inside if the plan targets this path.
+    pub fn dense(&self, input: i64, output: i64) -> Result<Dense, ModelError> {
+        self.dense_with(input, output, true)
+    }
+
+    /// As [`Self::dense`], the bias optional.
+    pub fn dense_with(&self, input: i64, output: i64, bias: bool) -> Result<Dense, ModelError> {
+        let weight = self.compute("weight", &[output, input], Init::Normal(self.initializer_range()))?;
+        let bias = if bias { Some(self.compute("bias", &[output], Init::Constant(0.0))?) } else { None };
+        let dense = Dense::new(weight, bias);
+        let options = &self.root.options;
+        let in_head = !self.path.starts_with(&options.base_prefix);
+        let Some(plan) = options.adapter.as_ref().filter(|plan| plan.targets(&self.path, in_head)) else {
+            return Ok(dense);
+        };
+        let mut tensor = |part: &str, shape: [i64; 2], init: Init| {
+            let name = self.at(part).path;
+            let value = match plan.saved(&name, &shape)? {
+                Some(saved) => {
+                    self.root.state.borrow_mut().report.loaded += 1;
+                    saved.to_kind(Kind::Float).to_device(options.device)
+                }
+                None => self.root.fresh(&name, &shape, init),
+            };
+            Ok::<_, ModelError>(self.register(name, value, options.precision.kind()))
+        };
+        // PEFT: A is kaiming-uniform with a = √5, that is ±1/√in; B starts at zero.
+        let a = tensor("lora_A.weight", [plan.rank, input], Init::Uniform(1.0 / (input as f64).sqrt()))?;
+        let b = tensor("lora_B.weight", [output, plan.rank], Init::Constant(0.0))?;
+        Ok(dense.with_low_rank(LowRank { a, b, scale: plan.scale(), dropout: plan.dropout }))
+    }
+
+    /// `weight` and `bias` [size] of a layer norm.
+    pub fn layer_norm(&self, size: i64, epsilon: f64) -> Result<LayerNorm, ModelError> {
+        let weight = self.exact("weight", &[size], Init::Constant(1.0))?;
+        let bias = self.exact("bias", &[size], Init::Constant(0.0))?;
+        Ok(LayerNorm::new(weight, bias, epsilon))
+    }
+}

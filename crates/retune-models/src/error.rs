@@ -1,0 +1,87 @@
+//! What can be wrong with a checkpoint.
+
+use retune_kernels::{KernelError, tch::TchError};
+use std::path::PathBuf;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that is there but not as it should be.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// `config.json` lacks a field or holds one of the wrong type.
+    #[error("config.json: field `{field}` {problem}")]
+    Config {
+        /// Name of the field.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A model type that this build does not know.
+    #[error("model type `{model_type}` is not supported for {task}; supported: {known}")]
+    UnknownFamily {
+        /// `model_type` of config.json.
+        model_type: String,
+        /// What was to be done with it.
+        task: String,
+        /// What would have worked.
+        known: String,
+    },
+    /// The checkpoint lacks tensors that are not part of a new head.
+    #[error("the checkpoint lacks {} of the model's tensors:\n{}", missing.len(), missing.join("\n"))]
+    Missing {
+        /// One line each, with the nearest tensor that is there.
+        missing: Vec<String>,
+    },
+    /// A tensor of another shape than the configuration asks for.
+    #[error("tensor `{name}` has shape {found:?} in the checkpoint, but config.json asks for {expected:?}")]
+    Shape {
+        /// Full name.
+        name: String,
+        /// In the file.
+        found: Vec<i64>,
+        /// By the configuration.
+        expected: Vec<i64>,
+    },
+    /// An input that the model needs is not in the batch.
+    #[error("the model needs the input `{name}`; the batch holds: {present}")]
+    Input {
+        /// Hugging Face's name.
+        name: String,
+        /// What is there.
+        present: String,
+    },
+    /// Adapter settings or files that cannot be used.
+    #[error("adapter: {0}")]
+    Adapter(String),
+    /// Tensor maths refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+}
+
+impl ModelError {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn file(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Self::File { path: path.into(), problem: problem.into() }
+    }
+}
