@@ -1,1 +1,19 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+pub mod adapter;
+pub mod checkpoint;
+pub mod config;
+mod error;
+pub mod families;
+pub mod heads;
+pub mod inputs;
+pub mod layers;
+mod model;
+pub mod registry;
+
+pub use adapter::AdapterPlan;
+pub use checkpoint::{CheckpointFolder, LoadReport};
+pub use config::{ModelConfig, ProblemType};
+pub use error::ModelError;
+pub use inputs::Inputs;
+pub use model::{LoadOptions, LoadedModel, Mode, Model, Outputs, Source};

@@ -165,17 +165,15 @@ impl WeightsRoot {
         Tensor::from_slice(&values).reshape(shape).to_device(self.options.device)
     }
 
-    /// The name in the file with the most path parts in common, from both ends.
+    /// The name in the file that looks most like `name`.
     fn nearest(&self, name: &str) -> Option<String> {
-        let parts: Vec<&str> = name.split('.').collect();
-        let score = |candidate: &str| {
-            let other: Vec<&str> = candidate.split('.').collect();
-            let front = parts.iter().zip(&other).take_while(|(a, b)| a == b).count();
-            let back = parts.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
-            (front + back).min(parts.len())
-        };
-        let names = self.checkpoint.iter().flat_map(CheckpointFolder::names);
-        names.map(|n| (score(n), n)).filter(|(s, _)| *s > 0).max_by_key(|(s, _)| *s).map(|(_, n)| n.to_owned())
+        let names = self.checkpoint.iter().flat_map(CheckpointFolder::names).filter(|n| !self.is_used(n));
+        let near = names.map(|n| (strsim::levenshtein(name, n), n)).min()?;
+        (near.0 <= name.len() / 2).then(|| near.1.to_owned())
+    }
+
+    fn is_used(&self, name: &str) -> bool {
+        self.state.borrow().used.contains(name)
     }
 
     /// The parameters and the report, once all layers are made; fails if anything was missing.
@@ -234,6 +232,11 @@ impl<'a> Weights<'a> {
         self.root.options.initializer_range
     }
 
+    /// dtype of matrices and activations.
+    pub fn compute_kind(&self) -> Kind {
+        self.root.options.precision.kind()
+    }
+
     fn parameter(&self, name: &str, shape: &[i64], init: Init, kind: Kind) -> Result<Tensor, ModelError> {
         let name = self.at(name).path;
         let value = self.root.value(&name, shape, init)?;
@@ -273,7 +276,7 @@ impl<'a> Weights<'a> {
         let Some(plan) = options.adapter.as_ref().filter(|plan| plan.targets(&self.path, in_head)) else {
             return Ok(dense);
         };
-        let mut tensor = |part: &str, shape: [i64; 2], init: Init| {
+        let tensor = |part: &str, shape: [i64; 2], init: Init| {
             let name = self.at(part).path;
             let value = match plan.saved(&name, &shape)? {
                 Some(saved) => {

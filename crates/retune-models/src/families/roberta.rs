@@ -1,0 +1,33 @@
+//! RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and CamemBERT, transformers
+//! `RobertaForSequenceClassification` and its siblings.
+
+use super::text_encoder::{BERT_LAYER, TextEncoderSpec, bert_like_sizes};
+use crate::heads::HeadNames;
+use crate::layers::PositionScheme;
+use retune_kernels::Activation;
+
+/// Dropout → dense (tanh) → dropout → projection. `model_type` decides only the class name.
+pub fn sequence_classification(model_type: &str) -> TextEncoderSpec {
+    let architecture = match model_type {
+        name if name.starts_with("xlm") => "XLMRobertaForSequenceClassification",
+        name if name.starts_with("camem") => "CamembertForSequenceClassification",
+        _ => "RobertaForSequenceClassification",
+    };
+    TextEncoderSpec {
+        base: "roberta",
+        layers: "encoder.layer",
+        layer: BERT_LAYER,
+        head: HeadNames {
+            transform: "classifier.dense",
+            activation: Activation::Tanh,
+            dropout_before: true,
+            classifier: "classifier.out_proj",
+        },
+        head_prefixes: &["classifier."],
+        architecture: architecture.to_owned(),
+        sizes: |config| {
+            let padding = config.number_or("pad_token_id", 1.0)? as i64;
+            bert_like_sizes(config, config.size("hidden_size")?, PositionScheme::AfterPadding(padding))
+        },
+    }
+}

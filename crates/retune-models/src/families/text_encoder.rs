@@ -1,0 +1,195 @@
+//! What the BERT-like families compute; each of them is a [`TextEncoderSpec`].
+
+use crate::checkpoint::Weights;
+use crate::heads::{HeadNames, SequenceClassificationHead};
+use crate::layers::{EmbeddingSizes, EncoderLayer, LayerNames, LayerSizes, TextEmbeddings};
+use crate::registry::Family;
+use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
+use retune_kernels::tch::Tensor;
+use retune_kernels::{AttentionMask, Dense};
+
+/// Sizes of a text encoder, read from config.json by its family.
+#[derive(Debug, Clone, Copy)]
+pub struct TextEncoderSizes {
+    /// Embedding tables.
+    pub embeddings: EmbeddingSizes,
+    /// Every layer.
+    pub layer: LayerSizes,
+    /// Number of layers.
+    pub layers: i64,
+    /// Dropout of the classification head.
+    pub classifier_dropout: f64,
+}
+
+/// A family as data.
+#[derive(Clone)]
+pub struct TextEncoderSpec {
+    /// Attribute of the base model in Hugging Face's class, such as `bert`.
+    pub base: &'static str,
+    /// Path of the layers below the base.
+    pub layers: &'static str,
+    /// Names inside a layer.
+    pub layer: LayerNames,
+    /// The classification head.
+    pub head: HeadNames,
+    /// Path prefixes that a base checkpoint may lack.
+    pub head_prefixes: &'static [&'static str],
+    /// Hugging Face's class.
+    pub architecture: String,
+    /// Reads the sizes.
+    pub sizes: fn(&ModelConfig) -> Result<TextEncoderSizes, ModelError>,
+}
+
+impl Family for TextEncoderSpec {
+    fn base_prefix(&self) -> String {
+        format!("{}.", self.base)
+    }
+
+    fn head_prefixes(&self) -> Vec<String> {
+        self.head_prefixes.iter().map(|&p| p.to_owned()).collect()
+    }
+
+    fn architecture(&self) -> String {
+        self.architecture.clone()
+    }
+
+    fn build(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Model>, ModelError> {
+        let sizes = (self.sizes)(config)?;
+        if sizes.layer.hidden % sizes.layer.heads != 0 {
+            return Err(ModelError::Config {
+                field: "num_attention_heads".to_owned(),
+                problem: format!("is {}, which does not divide the hidden size {}", sizes.layer.heads, sizes.layer.hidden),
+            });
+        }
+        let base = weights.at(self.base);
+        let embeddings = TextEmbeddings::load(&base.at("embeddings"), sizes.embeddings, weights.compute_kind())?;
+        let project = sizes.embeddings.size != sizes.layer.hidden;
+        let projection = project
+            .then(|| base.at("embeddings_project").dense(sizes.embeddings.size, sizes.layer.hidden))
+            .transpose()?;
+        let layers = base.at(self.layers);
+        let load = |i: i64| {
+            EncoderLayer::load(&layers.at(&i.to_string()).depth(i as usize + 1), &self.layer, &sizes.layer)
+        };
+        Ok(Box::new(TextEncoder {
+            embeddings,
+            projection,
+            layers: (0..sizes.layers).map(load).collect::<Result<_, _>>()?,
+            head: SequenceClassificationHead::load(
+                &weights.depth(sizes.layers as usize + 1),
+                self.head,
+                sizes.layer.hidden,
+                config.label_count(),
+                sizes.classifier_dropout,
+            )?,
+            sizes,
+        }))
+    }
+}
+
+struct TextEncoder {
+    embeddings: TextEmbeddings,
+    projection: Option<Dense>,
+    layers: Vec<EncoderLayer>,
+    head: SequenceClassificationHead,
+    sizes: TextEncoderSizes,
+}
+
+impl TextEncoder {
+    /// Returns [B, T, D].
+    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+        let input_ids = inputs.get("input_ids")?;
+        let mask = inputs.optional("attention_mask").map(AttentionMask::padding).transpose()?;
+        let mask = mask.filter(|mask| !mask.is_trivial());
+        let mut x = mode.block(0, |train| {
+            let x = self.embeddings.forward(input_ids, inputs.optional("token_type_ids"), train);
+            self.projection.as_ref().map_or(x.shallow_clone(), |p| p.forward(&x, train))
+        });
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = mode.block(i + 1, |train| layer.forward(&x, mask.as_ref(), train));
+        }
+        Ok(x)
+    }
+}
+
+impl Model for TextEncoder {
+    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
+        let last_hidden_state = self.encode(inputs, mode)?;
+        let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
+        Ok(Outputs { logits, last_hidden_state })
+    }
+
+    fn blocks(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn forward_flops(&self, length: usize) -> f64 {
+        self.layers.len() as f64 * self.sizes.layer.forward_flops(length as f64)
+    }
+
+    fn max_length(&self) -> Option<usize> {
+        let reserved = match self.sizes.embeddings.scheme {
+            crate::layers::PositionScheme::Absolute => 0,
+            crate::layers::PositionScheme::AfterPadding(padding) => padding + 1,
+        };
+        Some((self.sizes.embeddings.positions - reserved).max(0) as usize)
+    }
+
+    fn vocabulary_size(&self) -> Option<usize> {
+        Some(self.sizes.embeddings.vocabulary as usize)
+    }
+}
+
+/// The config fields that BERT, RoBERTa and ELECTRA share.
+pub(super) fn bert_like_sizes(
+    config: &ModelConfig,
+    embedding_size: i64,
+    scheme: crate::layers::PositionScheme,
+) -> Result<TextEncoderSizes, ModelError> {
+    if let Some(kind) = config.get("position_embedding_type").and_then(|v| v.as_str()).filter(|k| *k != "absolute") {
+        return Err(ModelError::Config {
+            field: "position_embedding_type".to_owned(),
+            problem: format!("is `{kind}`; only `absolute` is supported"),
+        });
+    }
+    if config.get("is_decoder").and_then(serde_json::Value::as_bool) == Some(true) {
+        return Err(ModelError::Config { field: "is_decoder".to_owned(), problem: "must be false here".to_owned() });
+    }
+    let norm_epsilon = config.number_or("layer_norm_eps", 1e-12)?;
+    let hidden_dropout = config.probability("hidden_dropout_prob")?;
+    let stated = config.get("classifier_dropout").is_some();
+    Ok(TextEncoderSizes {
+        embeddings: EmbeddingSizes {
+            vocabulary: config.size("vocab_size")?,
+            positions: config.size("max_position_embeddings")?,
+            types: config.number_or("type_vocab_size", 2.0)? as i64,
+            size: embedding_size,
+            norm_epsilon,
+            dropout: hidden_dropout,
+            scheme,
+        },
+        layer: LayerSizes {
+            hidden: config.size("hidden_size")?,
+            heads: config.size("num_attention_heads")?,
+            intermediate: config.size("intermediate_size")?,
+            activation: retune_kernels::Activation::from_name(&config.text("hidden_act")?)?,
+            norm_epsilon,
+            hidden_dropout,
+            attention_dropout: config.probability("attention_probs_dropout_prob")?,
+        },
+        layers: config.size("num_hidden_layers")?,
+        classifier_dropout: if stated { config.probability("classifier_dropout")? } else { hidden_dropout },
+    })
+}
+
+/// Names inside a layer, as BERT has them.
+pub(super) const BERT_LAYER: LayerNames = LayerNames {
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    attention_output: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+    intermediate: "intermediate.dense",
+    output: "output.dense",
+    output_norm: "output.LayerNorm",
+};

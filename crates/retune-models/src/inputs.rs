@@ -1,0 +1,35 @@
+//! Named tensors with Hugging Face's names, as a model takes them.
+
+use crate::ModelError;
+use retune_kernels::tch::Tensor;
+use std::collections::BTreeMap;
+
+/// `input_ids`, `attention_mask`, `pixel_values`, `labels`, …
+#[derive(Debug, Default)]
+pub struct Inputs(BTreeMap<String, Tensor>);
+
+impl Inputs {
+    /// Adds or replaces one.
+    pub fn insert(&mut self, name: &str, tensor: Tensor) {
+        self.0.insert(name.to_owned(), tensor);
+    }
+
+    /// One that the model cannot do without.
+    pub fn get(&self, name: &str) -> Result<&Tensor, ModelError> {
+        self.0.get(name).ok_or_else(|| ModelError::Input {
+            name: name.to_owned(),
+            present: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// One that may be absent.
+    pub fn optional(&self, name: &str) -> Option<&Tensor> {
+        self.0.get(name)
+    }
+}
+
+impl FromIterator<(String, Tensor)> for Inputs {
+    fn from_iter<I: IntoIterator<Item = (String, Tensor)>>(items: I) -> Self {
+        Self(items.into_iter().collect())
+    }
+}

@@ -1,0 +1,47 @@
+//! Multi-head self-attention with separate query, key, value and output projections.
+//!
+//! Vaswani et al. 2017, §3.2.2. B batch, T tokens, D hidden size, H heads, K head size.
+
+use super::{LayerNames, LayerSizes};
+use crate::ModelError;
+use crate::checkpoint::Weights;
+use retune_kernels::tch::Tensor;
+use retune_kernels::{AttentionMask, Dense, attention};
+
+/// Projections and head layout.
+#[derive(Debug)]
+pub struct SelfAttention {
+    query: Dense,
+    key: Dense,
+    value: Dense,
+    output: Dense,
+    heads: i64,
+    dropout: f64,
+}
+
+impl SelfAttention {
+    /// `weights` points at the layer.
+    pub fn load(weights: &Weights<'_>, names: &LayerNames, sizes: &LayerSizes) -> Result<Self, ModelError> {
+        let d = sizes.hidden;
+        Ok(Self {
+            query: weights.at(names.query).dense(d, d)?,
+            key: weights.at(names.key).dense(d, d)?,
+            value: weights.at(names.value).dense(d, d)?,
+            output: weights.at(names.attention_output).dense(d, d)?,
+            heads: sizes.heads,
+            dropout: sizes.attention_dropout,
+        })
+    }
+
+    /// `x` [B, T, D]; `mask` is true where a token may be attended to. Returns [B, T, D].
+    pub fn forward(&self, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
+        let [batch, tokens, hidden] = x.size()[..] else { panic!("hidden states have three dimensions") };
+        let heads = |dense: &Dense| {
+            let y = dense.forward(x, train);
+            y.view([batch, tokens, self.heads, hidden / self.heads]).transpose(1, 2) // [B, H, T, K]
+        };
+        let (query, key, value) = (heads(&self.query), heads(&self.key), heads(&self.value));
+        let attended = attention::scaled_dot_product(&query, &key, &value, mask, None, self.dropout, train);
+        self.output.forward(&attended.transpose(1, 2).reshape([batch, tokens, hidden]), train)
+    }
+}

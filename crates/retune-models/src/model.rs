@@ -1,0 +1,223 @@
+//! Loading a model for a purpose, and saving it as Hugging Face would.
+
+use crate::checkpoint::{WeightsOptions, WeightsRoot, write_json, write_tensors};
+use crate::registry::{self, Purpose};
+use crate::{AdapterPlan, CheckpointFolder, Inputs, LoadReport, ModelConfig, ModelError, ProblemType};
+use retune_kernels::tch::{Device, Tensor};
+use retune_kernels::{Params, Precision};
+use serde_json::json;
+use std::path::Path;
+
+/// How a forward pass runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Mode {
+    /// Dropout on, graph recorded.
+    pub train: bool,
+    /// Blocks below this depth run as in evaluation and without a graph: nothing there is trained.
+    pub first_trained_depth: usize,
+}
+
+impl Mode {
+    /// No dropout; the caller decides about the graph.
+    pub fn evaluation() -> Self {
+        Self { train: false, first_trained_depth: 0 }
+    }
+
+    /// Training of everything from `first_trained_depth` up.
+    pub fn training(first_trained_depth: usize) -> Self {
+        Self { train: true, first_trained_depth }
+    }
+
+    /// Runs block `depth`: with dropout only if it trains, without a graph if nothing at or below it does.
+    pub fn block<T>(&self, depth: usize, forward: impl FnOnce(bool) -> T) -> T {
+        if self.train && depth < self.first_trained_depth {
+            retune_kernels::tch::no_grad(|| forward(false))
+        } else {
+            forward(self.train)
+        }
+    }
+}
+
+/// What a model returns.
+#[derive(Debug)]
+pub struct Outputs {
+    /// Head output; [B, labels] for classification.
+    pub logits: Tensor,
+    /// Last hidden state of the encoder, [B, T, D].
+    pub last_hidden_state: Tensor,
+}
+
+/// Anything that can be trained here.
+pub trait Model {
+    /// Runs the model on named inputs.
+    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError>;
+    /// Number of encoder blocks; depths run from 0 (embeddings) to this plus one (head).
+    fn blocks(&self) -> usize;
+    /// Multiply-adds times two of one forward pass over one example of `length` tokens, matrix products only.
+    fn forward_flops(&self, length: usize) -> f64;
+    /// Longest input the model was made for.
+    fn max_length(&self) -> Option<usize>;
+    /// Rows of the token embedding, for models that take tokens.
+    fn vocabulary_size(&self) -> Option<usize>;
+}
+
+/// How to load a model.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Which head.
+    pub purpose: Purpose,
+    /// Class names and problem type of a new task; `None` keeps those of the checkpoint.
+    pub labels: Option<(Vec<String>, ProblemType)>,
+    /// Random weights of the same configuration.
+    pub from_scratch: bool,
+    /// Seed of fresh values.
+    pub seed: u64,
+    /// Compute precision.
+    pub precision: Precision,
+    /// Where to compute.
+    pub device: Device,
+    /// Overrides every dropout probability of the configuration.
+    pub dropout: Option<f64>,
+    /// A new adapter, for training.
+    pub adapter: Option<AdapterPlan>,
+    /// Whether the head may be missing or of another size (training), or must be there (evaluation, prediction).
+    pub new_head: bool,
+}
+
+impl LoadOptions {
+    /// Evaluation in fp32 on the CPU, everything as saved.
+    pub fn new(purpose: Purpose) -> Self {
+        Self {
+            purpose,
+            labels: None,
+            from_scratch: false,
+            seed: 0,
+            precision: Precision::Fp32,
+            device: Device::Cpu,
+            dropout: None,
+            adapter: None,
+            new_head: false,
+        }
+    }
+}
+
+/// Where a model comes from: a full checkpoint, or an adapter folder with its base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `config.json` is in this folder.
+    Checkpoint,
+    /// `adapter_config.json` is, and names this base model.
+    Adapter(String),
+}
+
+impl Source {
+    /// Looks at a folder.
+    pub fn of(folder: &Path) -> Result<Self, ModelError> {
+        if !folder.join("adapter_config.json").is_file() {
+            return Ok(Self::Checkpoint);
+        }
+        AdapterPlan::base_model(folder).map(Self::Adapter).ok_or_else(|| {
+            ModelError::file(folder.join("adapter_config.json"), "does not name its base model (`base_model_name_or_path`)")
+        })
+    }
+}
+
+/// A model with its parameters and what happened while it was loaded.
+pub struct LoadedModel {
+    /// The network.
+    pub model: Box<dyn Model>,
+    /// Its parameters, all trainable at first.
+    pub params: Params,
+    /// What was loaded, new and unused.
+    pub report: LoadReport,
+    /// The configuration, labels of the task included.
+    pub config: ModelConfig,
+    /// The adapter inside, if any.
+    pub adapter: Option<AdapterPlan>,
+}
+
+impl LoadedModel {
+    /// Loads a checkpoint folder.
+    pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, ModelError> {
+        let mut config = CheckpointFolder::config(folder)?;
+        let had_labels = config.get("id2label").is_some();
+        let checkpoint = if options.from_scratch { None } else { Some(CheckpointFolder::open(folder)?) };
+        if let Some((names, problem)) = &options.labels {
+            config.set_labels(names, *problem);
+        }
+        let mut effective = config.clone();
+        if let Some(p) = options.dropout {
+            effective.set_dropout(p);
+        }
+        let family = registry::family(&effective, options.purpose)?;
+        let root = WeightsRoot::new(
+            checkpoint,
+            WeightsOptions {
+                base_prefix: family.base_prefix(),
+                new_prefixes: if options.new_head { family.head_prefixes() } else { Vec::new() },
+                from_scratch: options.from_scratch,
+                seed: options.seed,
+                precision: options.precision,
+                device: options.device,
+                initializer_range: effective.number_or("initializer_range", 0.02)?,
+                adapter: options.adapter.clone(),
+            },
+        );
+        let model = family.build(&root.root(), &effective)?;
+        let (params, mut report) = root.finish()?;
+        if !had_labels && options.labels.is_none() && !options.new_head {
+            report.notes.push("config.json names no labels; they are called LABEL_0, LABEL_1, …".to_owned());
+        }
+        config.set("architectures", json!([family.architecture()]));
+        config.set("dtype", json!("float32"));
+        let adapter = options.adapter.clone();
+        Ok(Self { model, params, report, config, adapter })
+    }
+
+    /// Loads an adapter folder on top of its base checkpoint.
+    pub fn load_adapter(adapter: &Path, base: &Path, options: &LoadOptions) -> Result<Self, ModelError> {
+        let plan = AdapterPlan::load(adapter)?;
+        let mut options = LoadOptions { new_head: true, adapter: Some(plan.clone()), ..options.clone() };
+        let own_config = adapter.join("config.json").is_file().then(|| CheckpointFolder::config(adapter)).transpose()?;
+        if options.labels.is_none() {
+            let config = own_config.map_or_else(|| CheckpointFolder::config(base), Ok)?;
+            let rows = plan.head_rows().unwrap_or(config.label_count());
+            let names = config.labels().filter(|names| names.len() as i64 == rows);
+            let names = names.unwrap_or_else(|| (0..rows).map(|i| format!("LABEL_{i}")).collect());
+            let problem = if rows == config.label_count() { config.problem_type() } else if rows == 1 {
+                ProblemType::Regression
+            } else {
+                ProblemType::SingleLabelClassification
+            };
+            options.labels = Some((names, problem));
+        }
+        let mut loaded = Self::load(base, &options)?;
+        let applied = plan.apply_saved_modules(&mut loaded.params)?;
+        loaded.report.loaded += applied.len();
+        loaded.report.new.retain(|new| !applied.contains(&new.name) && !new.name.contains(".lora_"));
+        if let Some(new) = loaded.report.new.first() {
+            return Err(ModelError::Adapter(format!(
+                "neither the adapter nor its base model holds `{}`; the adapter was saved without its head",
+                new.name
+            )));
+        }
+        Ok(loaded)
+    }
+
+    /// Writes `config.json` and `model.safetensors` (without adapters), or the adapter files if there is one.
+    pub fn save(&self, folder: &Path, base_model: &str) -> Result<(), ModelError> {
+        if let Some(plan) = &self.adapter {
+            plan.save(folder, &self.params, base_model, "SEQ_CLS")?;
+            // PEFT ignores it; it carries the label names, which an adapter alone would lose.
+            return write_json(&folder.join("config.json"), self.config.as_map());
+        }
+        write_json(&folder.join("config.json"), self.config.as_map())?;
+        let tensors: Vec<(String, Tensor)> = self.params.iter().map(|p| (p.name.clone(), p.value())).collect();
+        write_tensors(&folder.join("model.safetensors"), &tensors)
+    }
+
+    /// Class names by index.
+    pub fn labels(&self) -> Vec<String> {
+        self.config.labels().unwrap_or_else(|| (0..self.config.label_count()).map(|i| format!("LABEL_{i}")).collect())
+    }
+}

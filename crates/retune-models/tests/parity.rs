@@ -1,0 +1,160 @@
+//! Outputs, losses and gradients equal Hugging Face's on tiny random models (`fixtures/parity`).
+
+mod common;
+
+use common::{case, difference, fixture, inputs};
+use retune_kernels::loss;
+use retune_kernels::tch::Tensor;
+use retune_models::registry::Purpose;
+use retune_models::{AdapterPlan, LoadOptions, LoadedModel, Mode, ProblemType};
+use std::collections::BTreeMap;
+
+fn loss_of(problem: ProblemType, logits: &Tensor, labels: &Tensor) -> Tensor {
+    let summed = match problem {
+        ProblemType::SingleLabelClassification => loss::cross_entropy(logits, labels, None, 0.0),
+        ProblemType::MultiLabelClassification => loss::binary_cross_entropy(logits, labels, None),
+        ProblemType::Regression => loss::squared_error(logits, labels),
+    };
+    summed.sum / summed.weight
+}
+
+fn check(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>, gradient_name: impl Fn(&str) -> String) {
+    let inputs = inputs(case);
+    let labels = inputs.get("labels").unwrap();
+    let outputs = loaded.model.forward(&inputs, &Mode::evaluation()).unwrap();
+    assert!(difference(&outputs.logits, &case["output.logits"]) < 1e-5);
+    if let Some(expected) = case.get("output.last_hidden_state") {
+        assert!(difference(&outputs.last_hidden_state, expected) < 1e-5);
+    }
+    let problem = loaded.config.problem_type();
+    let evaluated = loss_of(problem, &outputs.logits, labels);
+    assert!(difference(&evaluated.view([1]), &case["loss"].view([1])) < 1e-5);
+
+    let outputs = loaded.model.forward(&inputs, &Mode::training(0)).unwrap();
+    let trained = loss_of(problem, &outputs.logits, labels);
+    assert!(difference(&trained.view([1]), &case["train.loss"].view([1])) < 1e-5);
+    trained.backward();
+    let mut compared = 0;
+    for param in loaded.params.trainable() {
+        let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
+        let Some(expected) = case.get(&gradient_name(&param.name)) else { continue };
+        let worst = difference(&gradient, expected);
+        assert!(worst < 1e-5, "{}: {worst}", param.name);
+        compared += 1;
+    }
+    assert_eq!(compared, case.keys().filter(|k| k.starts_with("grad.")).count());
+}
+
+#[test]
+fn every_text_family_equals_hugging_face() {
+    for name in [
+        "bert-sequence-classification",
+        "bert-gelu-new",
+        "bert-relu",
+        "bert-multi-label",
+        "bert-regression",
+        "roberta-sequence-classification",
+        "xlm-roberta-sequence-classification",
+        "distilbert-sequence-classification",
+        "electra-sequence-classification",
+        "electra-without-projection",
+    ] {
+        println!("{name}");
+        let folder = fixture(&format!("parity/{name}"));
+        let loaded = LoadedModel::load(&folder, &LoadOptions::new(Purpose::SequenceClassification)).unwrap();
+        assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
+    }
+}
+
+#[test]
+fn adapters_equal_peft() {
+    for name in ["bert-lora", "bert-rslora"] {
+        let options = LoadOptions::new(Purpose::SequenceClassification);
+        let adapter = fixture(&format!("peft/{name}"));
+        let mut loaded = LoadedModel::load_adapter(&adapter, &fixture("parity/bert-base-only"), &options).unwrap();
+        for param in loaded.params.iter_mut() {
+            let trains = param.name.contains(".lora_") || param.name.starts_with("classifier.");
+            param.set_trainable(trains);
+        }
+        let case = case(&format!("peft/{name}/case.safetensors"));
+        check(&loaded, &case, |name| format!("grad.base_model.model.{name}"));
+
+        // Saved again, the file holds the same tensors under the same keys.
+        let folder = tempfile::tempdir().unwrap();
+        for param in loaded.params.iter_mut() {
+            param.head = param.name.starts_with("classifier.");
+        }
+        loaded.save(folder.path(), "../../parity/bert-base-only").unwrap();
+        let saved = retune_models::checkpoint::read_tensors(&folder.path().join("adapter_model.safetensors")).unwrap();
+        let original = common::case(&format!("peft/{name}/adapter_model.safetensors"));
+        assert!(saved.keys().eq(original.keys()));
+        assert!(saved.iter().all(|(name, tensor)| *tensor == original[name]));
+        assert_eq!(AdapterPlan::load(folder.path()).unwrap().scale(), AdapterPlan::load(&adapter).unwrap().scale());
+    }
+    let dora = AdapterPlan::load(&fixture("peft/bert-dora")).unwrap_err().to_string();
+    assert!(dora.contains("use_dora"), "{dora}");
+}
+
+#[test]
+fn a_base_checkpoint_gets_a_new_head_and_says_so() {
+    let folder = fixture("parity/bert-base-only");
+    let mut options = LoadOptions::new(Purpose::SequenceClassification);
+    let error = LoadedModel::load(&folder, &options).err().unwrap().to_string();
+    assert!(error.contains("classifier.weight"), "{error}");
+    options.new_head = true;
+    let names = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+    options.labels = Some((names.clone(), ProblemType::SingleLabelClassification));
+    let loaded = LoadedModel::load(&folder, &options).unwrap();
+    let new: Vec<&str> = loaded.report.new.iter().map(|n| n.name.as_str()).collect();
+    assert_eq!(new, ["classifier.weight", "classifier.bias"]);
+    assert_eq!(loaded.labels(), names);
+    let case = case("parity/bert-base-only/case.safetensors");
+    let hidden = loaded.model.forward(&inputs(&case), &Mode::evaluation()).unwrap().last_hidden_state;
+    assert!(difference(&hidden, &case["output.last_hidden_state"]) < 1e-5);
+}
+
+#[test]
+fn a_head_of_another_size_is_made_anew_and_saving_round_trips() {
+    let folder = fixture("parity/bert-sequence-classification");
+    let mut options = LoadOptions::new(Purpose::SequenceClassification);
+    options.labels = Some((vec!["x".into(), "y".into()], ProblemType::SingleLabelClassification));
+    assert!(LoadedModel::load(&folder, &options).is_err());
+    options.new_head = true;
+    let loaded = LoadedModel::load(&folder, &options).unwrap();
+    assert_eq!(loaded.report.new.len(), 2);
+    assert!(loaded.report.new[0].reason.contains("[3, 32] in the checkpoint, [2, 32]"), "{:?}", loaded.report.new);
+
+    let saved = tempfile::tempdir().unwrap();
+    loaded.save(saved.path(), "").unwrap();
+    let again = LoadedModel::load(saved.path(), &LoadOptions::new(Purpose::SequenceClassification)).unwrap();
+    assert_eq!(again.labels(), ["x", "y"]);
+    let resaved = tempfile::tempdir().unwrap();
+    again.save(resaved.path(), "").unwrap();
+    for file in ["model.safetensors", "config.json"] {
+        let read = |folder: &std::path::Path| std::fs::read(folder.join(file)).unwrap();
+        assert_eq!(read(saved.path()), read(resaved.path()), "{file}");
+    }
+    let original: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+    for (field, value) in original.as_object().unwrap() {
+        let labels = ["id2label", "label2id", "problem_type", "num_labels"].contains(&field.as_str());
+        assert!(labels || again.config.as_map().get(field) == Some(value), "{field} was lost or changed");
+    }
+}
+
+#[test]
+fn a_missing_tensor_names_its_nearest_neighbour() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = fixture("parity/bert-sequence-classification");
+    std::fs::copy(source.join("config.json"), folder.path().join("config.json")).unwrap();
+    let mut tensors = case("parity/bert-sequence-classification/model.safetensors");
+    let moved = tensors.remove("bert.encoder.layer.1.output.dense.weight").unwrap();
+    tensors.insert("bert.encoder.layer.1.output.dens.weight".into(), moved);
+    let list: Vec<_> = tensors.into_iter().collect();
+    retune_models::checkpoint::write_tensors(&folder.path().join("model.safetensors"), &list).unwrap();
+    let mut options = LoadOptions::new(Purpose::SequenceClassification);
+    options.new_head = true;
+    let error = LoadedModel::load(folder.path(), &options).err().unwrap().to_string();
+    assert!(error.contains("layer.1.output.dense.weight (nearest: bert.encoder.layer.1.output.dens"), "{error}");
+}
