@@ -1,0 +1,164 @@
+//! The data that went in: sizes, balance, lengths, and what is wrong with it.
+
+use super::data::{Histogram, Leak, ReportData, SplitFacts};
+use super::html::{Cell, details, escape, excerpt, facts, note, table};
+use super::number;
+use super::svg::{Labels, Plot};
+
+const MAX_CLASSES: usize = 12;
+
+/// A warning at the top of the page when splits share rows.
+pub(super) fn banner(data: &ReportData) -> String {
+    let leaks: Vec<&Leak> = data.leaks.iter().filter(|l| l.rows > 0).collect();
+    if leaks.is_empty() {
+        return String::new();
+    }
+    let items: String = leaks
+        .iter()
+        .map(|leak| {
+            let share = if leak.of > 0 {
+                format!(
+                    " of {} ({})",
+                    number::count(leak.of),
+                    number::percent_of(leak.rows, leak.of)
+                )
+            } else {
+                String::new()
+            };
+            format!(
+                "<li><b>{}</b>{share} {} rows also occur in {}</li>\n",
+                number::count(leak.rows),
+                escape(&leak.held_out),
+                escape(&leak.seen_in)
+            )
+        })
+        .collect();
+    format!(
+        "<aside class=\"warning\" role=\"note\">\n<h2>The splits overlap</h2>\n<p>Results on rows that were trained on \
+         say little about new ones. Remove the shared rows and run again.</p>\n<ul>\n{items}</ul>\n</aside>\n"
+    )
+}
+
+/// One card per split.
+pub(super) fn body(data: &ReportData) -> String {
+    let cards: String = data
+        .splits
+        .iter()
+        .enumerate()
+        .map(|(i, s)| card(i, s))
+        .collect();
+    if cards.is_empty() {
+        return cards;
+    }
+    let checked = if data.leaks.is_empty() || data.leaks.iter().any(|l| l.rows > 0) {
+        String::new()
+    } else {
+        note("No row occurs in two splits.")
+    };
+    format!("<div class=\"grid-3\">\n{cards}</div>\n{checked}")
+}
+
+fn card(index: usize, split: &SplitFacts) -> String {
+    let share_of_rows = |n: Option<u64>| {
+        n.map_or_else(String::new, |n| match (n, split.rows) {
+            (0, _) | (_, 0) => number::count(n),
+            _ => format!(
+                "{} ({})",
+                number::count(n),
+                number::percent_of(n, split.rows)
+            ),
+        })
+    };
+    let flagged = |n: Option<u64>| match n {
+        Some(1..) => format!("<span class=\"flag\">{}</span>", share_of_rows(n)),
+        _ => share_of_rows(n),
+    };
+    let file = if split.file.is_empty() {
+        String::new()
+    } else {
+        format!("<p class=\"file\">{}</p>\n", excerpt(&split.file, 200))
+    };
+    let pairs = [
+        ("rows", number::count(split.rows)),
+        ("truncated", share_of_rows(split.truncated)),
+        ("duplicates", share_of_rows(split.duplicates)),
+        ("conflicting labels", flagged(split.conflicting)),
+        (
+            "unknown tokens",
+            split
+                .unknown_tokens
+                .map_or_else(String::new, number::percent),
+        ),
+    ];
+    format!(
+        "<article class=\"card\">\n<h3>{}</h3>\n{file}{}{}{}</article>\n",
+        escape(&split.name),
+        facts("plain", &pairs),
+        balance(split),
+        split
+            .lengths
+            .as_ref()
+            .map_or_else(String::new, |h| lengths(index, h)),
+    )
+}
+
+fn balance(split: &SplitFacts) -> String {
+    let largest = split.classes.iter().map(|c| c.1).max().unwrap_or(0).max(1);
+    let total: u64 = split.classes.iter().map(|c| c.1).sum::<u64>().max(1);
+    let bar = |(name, count): &(String, u64)| {
+        format!(
+            "<li><span class=\"who\">{}</span><span class=\"meter wide\"><i style=\"width:{:.1}%\"></i></span><span class=\"number\">{} <small>{}</small></span></li>\n",
+            excerpt(name, 40),
+            *count as f64 / largest as f64 * 100.0,
+            number::count(*count),
+            number::percent_of(*count, total)
+        )
+    };
+    if split.classes.is_empty() {
+        return String::new();
+    }
+    let shown = split.classes.len().min(MAX_CLASSES);
+    let mut out: String = split.classes[..shown].iter().map(bar).collect();
+    out = format!("<h4>Classes</h4>\n<ul class=\"bars\">\n{out}</ul>\n");
+    if shown < split.classes.len() {
+        let rest: String = split.classes[shown..].iter().map(bar).collect();
+        let summary = format!("{} more classes", split.classes.len() - shown);
+        out += &details(&summary, &format!("<ul class=\"bars\">\n{rest}</ul>\n"));
+    }
+    out
+}
+
+fn lengths(index: usize, histogram: &Histogram) -> String {
+    let bins: Vec<((f64, f64), u64)> = histogram
+        .edges
+        .windows(2)
+        .map(|edges| (edges[0], edges[1]))
+        .zip(histogram.counts.iter().copied())
+        .collect();
+    let (Some(first), Some(last)) = (bins.first(), bins.last()) else {
+        return String::new();
+    };
+    let most = bins.iter().map(|b| b.1).max().unwrap_or(0).max(1) as f64;
+    let id = format!("lengths-{index}");
+    let labels = Labels {
+        id: &id,
+        title: &format!("Examples by length in {}", histogram.unit),
+        x: &histogram.unit,
+        y: "",
+    };
+    let mut plot = Plot::new(&labels, (first.0.0, last.0.1), (0.0, most * 1.05), 190.0);
+    let mut rows = Vec::new();
+    for (edges, count) in &bins {
+        plot.bar("accent", *edges, *count as f64);
+        rows.push(vec![
+            Cell::Head(format!(
+                "{}–{}",
+                number::tick(edges.0, 1.0),
+                number::tick(edges.1, 1.0)
+            )),
+            Cell::Number(number::count(*count)),
+        ]);
+    }
+    let numbers = details("Numbers", &table(&[&histogram.unit, "examples"], 1, &rows));
+    format!("<h4>Length</h4>\n{}{numbers}", plot.finish())
+}

@@ -1,0 +1,161 @@
+//! How the run was set up and how it went: identity, load report, recipe, speed, environment.
+
+use super::data::ReportData;
+use super::html::{Cell, details, escape, facts, table};
+use super::number;
+
+const MAX_TENSORS: usize = 200;
+
+/// The line under the title.
+pub(super) fn identity(data: &ReportData) -> String {
+    facts(
+        "identity",
+        &[
+            ("task", escape(&data.task)),
+            ("model", escape(&data.model)),
+            ("method", escape(&data.method)),
+            ("date", escape(&data.date)),
+        ],
+    )
+}
+
+/// What came from the checkpoint and what did not.
+pub(super) fn load(data: &ReportData) -> String {
+    let Some(load) = &data.load else {
+        return String::new();
+    };
+    let mut out = facts(
+        "plain",
+        &[
+            ("source", escape(&load.source)),
+            ("tensors loaded", number::count(load.loaded)),
+            ("newly initialised", number::count(load.new.len() as u64)),
+            ("not used", number::count(load.unexpected.len() as u64)),
+        ],
+    );
+    if !load.new.is_empty() {
+        let rows: Vec<Vec<Cell>> = load
+            .new
+            .iter()
+            .take(MAX_TENSORS)
+            .map(|t| {
+                vec![
+                    Cell::Head(format!("<code>{}</code>", escape(&t.name))),
+                    Cell::Text(escape(&t.reason)),
+                ]
+            })
+            .collect();
+        let list = table(&["newly initialised", "why"], 2, &rows);
+        out += &if load.new.len() > 12 {
+            let shown = rows.len();
+            details(
+                &format!("Newly initialised tensors ({shown} of {})", load.new.len()),
+                &list,
+            )
+        } else {
+            list
+        };
+    }
+    if !load.unexpected.is_empty() {
+        let names: String = load
+            .unexpected
+            .iter()
+            .take(MAX_TENSORS)
+            .map(|name| format!("<li><code>{}</code></li>\n", escape(name)))
+            .collect();
+        let shown = load.unexpected.len().min(MAX_TENSORS);
+        let summary = format!(
+            "In the checkpoint but not used ({shown} of {})",
+            load.unexpected.len()
+        );
+        out += &details(&summary, &format!("<ul class=\"names\">\n{names}</ul>\n"));
+    }
+    out
+}
+
+/// The resolved recipe; running it again repeats the run.
+pub(super) fn recipe(data: &ReportData) -> String {
+    if data.recipe.trim().is_empty() {
+        return String::new();
+    }
+    format!(
+        "<p>Save this as <code>recipe.toml</code> and run <code>retune finetune recipe.toml</code> to repeat the run.</p>\n\
+         <pre tabindex=\"0\" aria-label=\"Recipe\"><code>{}</code></pre>\n",
+        escape(data.recipe.trim_end())
+    )
+}
+
+/// Tiles of throughput and size.
+pub(super) fn speed(data: &ReportData) -> String {
+    let Some(speed) = &data.speed else {
+        return String::new();
+    };
+    let text = |x: Option<f64>, write: fn(f64) -> String| {
+        x.filter(|x| x.is_finite()).map_or_else(String::new, write)
+    };
+    let rate = |x: Option<f64>| text(x, number::prefixed);
+    let share = match (speed.model_flops_per_second, speed.peak_flops_per_second) {
+        (Some(model), Some(peak)) if peak > 0.0 => number::percent(model / peak),
+        _ => String::new(),
+    };
+    let flops = |x: Option<f64>| {
+        let x = rate(x);
+        if x.is_empty() {
+            x
+        } else {
+            format!("{x}FLOP/s")
+        }
+    };
+    let trained = match (speed.trainable_parameters, speed.total_parameters) {
+        (Some(trainable), Some(total)) if total > 0 => format!(
+            "{} <small>{}</small>",
+            number::prefixed(trainable as f64),
+            number::percent_of(trainable, total)
+        ),
+        (Some(trainable), _) => number::prefixed(trainable as f64),
+        _ => String::new(),
+    };
+    facts(
+        "tiles",
+        &[
+            ("training time", text(speed.seconds, number::duration)),
+            ("examples / s", rate(speed.examples_per_second)),
+            ("tokens / s", rate(speed.tokens_per_second)),
+            ("padding", text(speed.padding_fraction, number::percent)),
+            ("model arithmetic", flops(speed.model_flops_per_second)),
+            (
+                "fastest matrix product here",
+                flops(speed.peak_flops_per_second),
+            ),
+            ("share of that ceiling", share),
+            (
+                "peak memory",
+                speed
+                    .peak_memory_bytes
+                    .map_or_else(String::new, number::bytes),
+            ),
+            ("parameters", rate(speed.total_parameters.map(|n| n as f64))),
+            ("trained", trained),
+        ],
+    )
+}
+
+/// Versions and hardware.
+pub(super) fn environment(data: &ReportData) -> String {
+    let Some(environment) = &data.environment else {
+        return String::new();
+    };
+    facts(
+        "plain",
+        &[
+            ("retune", escape(&environment.retune)),
+            ("libtorch", escape(&environment.libtorch)),
+            ("device", escape(&environment.device)),
+            ("processor", escape(&environment.cpu)),
+            (
+                "threads",
+                environment.threads.map_or_else(String::new, number::count),
+            ),
+        ],
+    )
+}
