@@ -3,9 +3,8 @@
 use super::data::{ReportData, StepPoint};
 use super::html::{Cell, figure, legend, note, table};
 use super::number;
-use super::svg::{Labels, Plot, round_range};
+use super::svg::{Labels, Plot, WIDE, round_range};
 
-const HEIGHT: f64 = 250.0;
 /// Points a curve is drawn with at most; more would not be seen.
 const MAX_POINTS: usize = 500;
 /// Rows of a table of numbers.
@@ -54,7 +53,7 @@ fn loss(data: &ReportData) -> String {
         &labels,
         span(raw.iter().chain(&held_out)),
         axis(lowest, top),
-        HEIGHT,
+        WIDE,
     );
     plot.line("faint", &thinned(&raw));
     plot.line("accent", &thinned(&smooth));
@@ -130,7 +129,7 @@ fn metric(data: &ReportData) -> String {
         .map_or(0.0, |p| p.0)
         .min(data.steps.first().map_or(0.0, |p| p.step as f64));
     let last = points.last().map_or(1.0, |p| p.0);
-    let mut plot = Plot::new(&labels, (first, last), range, HEIGHT);
+    let mut plot = Plot::new(&labels, (first, last), range, WIDE);
     plot.band("accent", &band);
     plot.line("accent", &points);
     for (x, y) in &points {
@@ -170,7 +169,7 @@ fn over_steps(
         y: "",
     };
     let range = axis(smallest(raw.iter()).min(0.0), top);
-    let mut plot = Plot::new(&labels, span(raw.iter()), range, HEIGHT);
+    let mut plot = Plot::new(&labels, span(raw.iter()), range, WIDE);
     // A rate is a plan and smooth already; a norm is noise around a trend.
     let smooth = smoothed(&raw);
     let noisy = id == "gradient-norm" && smooth.len() < raw.len();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::data::{ReportData, WorstError};
 use super::html::{Cell, escape, excerpt, facts, figure, legend, note, table};
 use super::number;
-use super::svg::{Labels, Plot, round_range};
+use super::svg::{Labels, Plot, TALL, round_range};
 use crate::metric::{ClassRow, Evaluation};
 
 const MAX_CLASSES: usize = 40;
@@ -121,7 +121,7 @@ pub(super) fn calibration(data: &ReportData) -> String {
         y: "share right",
     };
     let unit = (0.0, 1.0);
-    let mut plot = Plot::new(&labels, unit, unit, 300.0);
+    let mut plot = Plot::new(&labels, unit, unit, TALL);
     let mut rows = Vec::new();
     for bin in evaluation.calibration.iter().filter(|b| b.count > 0) {
         // A bin of few examples says little; show it lighter.
@@ -150,7 +150,7 @@ pub(super) fn calibration(data: &ReportData) -> String {
         &rows,
     );
     let entries = [
-        ("accent", "observed"),
+        ("full", "observed"),
         ("few", "few examples"),
         ("dashed", "perfect"),
     ];
@@ -192,7 +192,7 @@ pub(super) fn scatter(data: &ReportData) -> String {
         x: "gold",
         y: "predicted",
     };
-    let mut plot = Plot::new(&labels, range, range, 340.0);
+    let mut plot = Plot::new(&labels, range, range, TALL);
     plot.line("dashed", &[(range.0, range.0), (range.1, range.1)]);
     for (gold, predicted) in &points {
         plot.point("cloud", 2.2, *gold, *predicted);

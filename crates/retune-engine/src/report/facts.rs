@@ -3,7 +3,7 @@
 use super::data::{Histogram, Leak, ReportData, SplitFacts};
 use super::html::{Cell, details, escape, excerpt, facts, note, table};
 use super::number;
-use super::svg::{Labels, Plot};
+use super::svg::{Labels, Plot, SMALL};
 
 const MAX_CLASSES: usize = 12;
 
@@ -146,7 +146,7 @@ fn lengths(index: usize, histogram: &Histogram) -> String {
         x: &histogram.unit,
         y: "",
     };
-    let mut plot = Plot::new(&labels, (first.0.0, last.0.1), (0.0, most * 1.05), 190.0);
+    let mut plot = Plot::new(&labels, (first.0.0, last.0.1), (0.0, most * 1.05), SMALL);
     let mut rows = Vec::new();
     for (edges, count) in &bins {
         plot.bar("accent", *edges, *count as f64);

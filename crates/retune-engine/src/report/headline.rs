@@ -282,7 +282,7 @@ mod tests {
         });
         let text = sentence(&case);
         assert!(
-            text.contains("p = 0.210") && text.contains("could be chance"),
+            text.contains("p\u{a0}=\u{a0}0.210") && text.contains("could be chance"),
             "{text}"
         );
     }

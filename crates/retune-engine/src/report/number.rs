@@ -129,9 +129,9 @@ pub(super) fn tick(x: f64, step: f64) -> String {
 /// A probability under the null hypothesis.
 pub(super) fn p_value(p: f64) -> String {
     if p < 0.001 {
-        "p < 0.001".into()
+        "p\u{a0}<\u{a0}0.001".into()
     } else {
-        format!("p = {p:.3}")
+        format!("p\u{a0}=\u{a0}{p:.3}")
     }
 }
 

@@ -6,7 +6,10 @@ use std::fmt::Write;
 use super::html::escape;
 use super::number;
 
-const WIDTH: f64 = 460.0;
+/// Drawings are scaled to their place on the page; their size here sets how large their words come out.
+pub(super) const WIDE: (f64, f64) = (460.0, 250.0);
+pub(super) const TALL: (f64, f64) = (460.0, 330.0);
+pub(super) const SMALL: (f64, f64) = (300.0, 160.0);
 const LEFT: f64 = 50.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 10.0;
@@ -41,21 +44,22 @@ pub(super) struct Labels<'a> {
 pub(super) struct Plot {
     x: Scale,
     y: Scale,
-    height: f64,
+    size: (f64, f64),
     head: String,
     body: String,
 }
 
 impl Plot {
     /// Axes over `x` and `y`, widened where a range is empty.
-    pub(super) fn new(labels: &Labels<'_>, x: (f64, f64), y: (f64, f64), height: f64) -> Self {
+    pub(super) fn new(labels: &Labels<'_>, x: (f64, f64), y: (f64, f64), size: (f64, f64)) -> Self {
+        let (width, height) = size;
         let (x, y) = (widened(x), widened(y));
         let mut plot = Self {
             x: Scale {
                 low: x.0,
                 high: x.1,
                 from: LEFT,
-                to: WIDTH - RIGHT,
+                to: width - RIGHT,
             },
             y: Scale {
                 low: y.0,
@@ -63,9 +67,9 @@ impl Plot {
                 from: height - BOTTOM,
                 to: TOP,
             },
-            height,
+            size,
             head: format!(
-                "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{0}\">\n<title>{0}</title>\n",
+                "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{0}\">\n<title>{0}</title>\n",
                 escape(labels.title)
             ),
             body: String::new(),
@@ -75,9 +79,10 @@ impl Plot {
     }
 
     fn axes(&mut self, labels: &Labels<'_>) {
-        let (left, right) = (LEFT, WIDTH - RIGHT);
-        let (bottom, middle) = (self.height - BOTTOM, (self.height - BOTTOM + TOP) / 2.0);
-        let (ticks, step) = ticks(self.y.low, self.y.high, 5);
+        let (width, height) = self.size;
+        let (left, right) = (LEFT, width - RIGHT);
+        let (bottom, middle) = (height - BOTTOM, (height - BOTTOM + TOP) / 2.0);
+        let (ticks, step) = ticks(self.y.low, self.y.high, (height / 50.0) as usize);
         for tick in ticks {
             let y = self.y.place(tick);
             let _ = writeln!(
@@ -89,7 +94,7 @@ impl Plot {
                 number::tick(tick, step)
             );
         }
-        let (ticks, step) = self::ticks(self.x.low, self.x.high, 8);
+        let (ticks, step) = self::ticks(self.x.low, self.x.high, (width / 56.0) as usize);
         for tick in ticks {
             let x = self.x.place(tick);
             let _ = writeln!(
@@ -105,7 +110,7 @@ impl Plot {
             self.head,
             "<line class=\"axis\" x1=\"{left}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>\n\
              <text class=\"name\" x=\"{right}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            self.height - 5.0,
+            height - 5.0,
             escape(labels.x),
         );
         if !labels.y.is_empty() {
@@ -226,7 +231,7 @@ pub(super) fn ticks(low: f64, high: f64, wanted: usize) -> (Vec<f64>, f64) {
 /// `low..high` widened to round numbers.
 pub(super) fn round_range(low: f64, high: f64) -> (f64, f64) {
     let (low, high) = widened((low, high));
-    let step = round_step((high - low) / 5.0);
+    let step = round_step((high - low) / 8.0);
     (
         (low / step + 1e-9).floor() * step,
         (high / step - 1e-9).ceil() * step,
@@ -265,7 +270,7 @@ mod tests {
             x: "x",
             y: "",
         };
-        let mut plot = Plot::new(&labels, (3.0, 3.0), (0.0, 0.0), 200.0);
+        let mut plot = Plot::new(&labels, (3.0, 3.0), (0.0, 0.0), SMALL);
         plot.line(
             "accent",
             &[

@@ -142,7 +142,7 @@ fn the_numbers_are_on_the_page() {
     for text in [
         "12 March 2025",
         "reviews/test.csv:412",
-        "p &lt; 0.001",
+        "p\u{a0}&lt;\u{a0}0.001",
         "The splits overlap",
         "23",
         "1.5\u{202f}%",
