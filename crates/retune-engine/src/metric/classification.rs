@@ -57,7 +57,7 @@ impl ClassificationMetric {
         }
     }
 
-    /// Adds a batch: `probabilities` [N, C] row-major, `labels` [N]; rows with a negative label are ignored.
+    /// Adds a batch: `probabilities` `[N, C]` row-major, `labels` `[N]`; rows with a negative label are ignored.
     ///
     /// # Errors
     /// The lengths disagree, or a label is not a class; the batch is then not counted at all.

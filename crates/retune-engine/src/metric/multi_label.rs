@@ -78,7 +78,7 @@ impl MultiLabelMetric {
         }
     }
 
-    /// Adds a batch: `probabilities` and `labels` [N, L] row-major. A label of at least ½ is a yes, a
+    /// Adds a batch: `probabilities` and `labels` `[N, L]` row-major. A label of at least ½ is a yes, a
     /// negative one or NaN is unknown and ignored; a row without a known label does not count.
     ///
     /// # Errors

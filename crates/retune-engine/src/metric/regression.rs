@@ -24,7 +24,7 @@ impl RegressionMetric {
         Self::default()
     }
 
-    /// Adds a batch of predictions and their gold numbers, both [N]; rows whose gold number is NaN are ignored.
+    /// Adds a batch of predictions and their gold numbers, both `[N]`; rows whose gold number is NaN are ignored.
     ///
     /// # Errors
     /// The lengths disagree.
