@@ -1,1 +1,31 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+pub mod baseline;
+pub mod directory;
+pub mod doctor;
+mod error;
+pub mod evaluate;
+pub mod finetune;
+pub mod forward;
+pub mod hardware;
+pub mod inspect;
+pub mod method;
+pub mod metric;
+pub mod observer;
+pub mod open;
+pub mod plan;
+pub mod predict;
+pub mod recipe;
+pub mod report;
+mod report_data;
+pub mod step;
+pub mod summary;
+pub mod task;
+pub mod tensors;
+pub mod tfevents;
+pub mod train;
+
+pub use error::{EngineError, InputContext};
+pub use finetune::{Finished, finetune};
+pub use observer::{Control, Observer};
+pub use recipe::Recipe;

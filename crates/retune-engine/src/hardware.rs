@@ -1,0 +1,46 @@
+//! Device, threads and precision of a run, decided once.
+
+use anyhow::Result;
+use retune_kernels::precision::{self, Ceilings};
+use retune_kernels::tch::Device;
+use retune_kernels::{Precision, device, memory};
+
+/// Where and how a run computes.
+#[derive(Debug, Clone, Copy)]
+pub struct Hardware {
+    /// Compute device.
+    pub device: Device,
+    /// Compute precision.
+    pub precision: Precision,
+    /// Measured matrix-product speeds.
+    pub ceilings: Ceilings,
+    /// Compute threads.
+    pub threads: usize,
+}
+
+impl Hardware {
+    /// Resolves the flags; the text is worth telling the user (why `auto` chose the CPU).
+    pub fn resolve(device_flag: &str, precision_flag: &str, threads: usize) -> Result<(Self, Option<String>)> {
+        memory::keep_memory_mapped();
+        let (device, note) = device::resolve(device_flag)?;
+        let threads = device::set_threads(threads);
+        let ceilings = precision::probe(device)?;
+        let precision = Precision::from_flag(precision_flag, &ceilings)?;
+        Ok((Self { device, precision, ceilings, threads }, note.map(|why| format!("no GPU: {why}; using the CPU"))))
+    }
+
+    /// `cpu` or `cuda:N`.
+    pub fn device_name(&self) -> String {
+        match self.device {
+            Device::Cuda(index) => format!("cuda:{index}"),
+            _ => "cpu".to_owned(),
+        }
+    }
+}
+
+/// The processor's name, where the system tells.
+pub fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1));
+    name.map_or_else(|| std::env::consts::ARCH.to_owned(), |name| name.trim().to_owned())
+}

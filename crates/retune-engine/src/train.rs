@@ -1,0 +1,128 @@
+//! The loop: lr → micro-steps → clip → step → observe → evaluate → save → stop.
+//!
+//! It does not know which modality it trains, which method, or who watches. Schedules, shuffles and dropout masks are
+//! pure functions of the step, so a resumed run computes exactly what the uninterrupted one would have.
+
+use crate::directory::{RunDirectory, RunState};
+use crate::evaluate::{Scored, evaluate};
+use crate::metric::{Direction, direction};
+use crate::observer::{Control, Observer, RunFacts};
+use crate::plan::Plan;
+use crate::step::{StepReport, Trainer, at_step};
+use anyhow::{Context, Result};
+use retune_data::{Dataset, Loader};
+use retune_kernels::Schedule;
+use retune_models::LoadedModel;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What the loop needs beside the trainer.
+pub struct Loop<'a> {
+    /// Sizes in steps.
+    pub plan: Plan,
+    /// Learning rate by step.
+    pub schedule: Schedule,
+    /// Training rows.
+    pub train: Arc<dyn Dataset>,
+    /// Validation rows.
+    pub validation: Arc<dyn Dataset>,
+    /// Metric that picks the best checkpoint.
+    pub best_by: String,
+    /// Evaluations without improvement before stopping; 0 = never.
+    pub patience: usize,
+    /// Batch size of evaluations.
+    pub evaluation_batch_size: usize,
+    /// Where checkpoints go.
+    pub directory: &'a RunDirectory,
+    /// What a checkpoint contains beside the optimizer.
+    pub loaded: &'a LoadedModel,
+    /// Title for observers.
+    pub title: &'a str,
+}
+
+/// How the loop ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All steps done, or patience spent.
+    Finished,
+    /// An observer asked to stop; a checkpoint was written.
+    Interrupted,
+}
+
+/// Trains from `state.step` to the end.
+pub fn train(
+    it: &Loop<'_>,
+    trainer: &mut Trainer<'_>,
+    state: &mut RunState,
+    observers: &mut [&mut dyn Observer],
+) -> Result<Ended> {
+    let direction = direction(&it.best_by).context("a metric with a direction")?;
+    let total = it.plan.total_steps;
+    let facts = RunFacts {
+        title: it.title.to_owned(),
+        total_steps: total,
+        first_step: state.step,
+        steps_per_epoch: it.plan.steps_per_epoch,
+    };
+    observers.iter_mut().try_for_each(|o| o.on_start(&facts))?;
+    let micro_batches = it.plan.micro_batches(Arc::clone(&it.train), state.step);
+    let mut loader = Loader::new(Arc::clone(&it.train), micro_batches, 1, 4);
+    let mut stopping = state.is_over(it.patience);
+
+    while state.step < total && !stopping {
+        let start = Instant::now();
+        let learning_rate = it.schedule.at(state.step);
+        let window = loader.by_ref().take(it.plan.window(state.step)).collect::<Result<Vec<_>, _>>()?;
+        let mut report = at_step(trainer.step(state.step, &window, learning_rate), state.step, total)?;
+        state.step += 1;
+        report.epoch = state.step as f64 / it.plan.steps_per_epoch as f64;
+        report.seconds = start.elapsed().as_secs_f64();
+        state.totals.add(&report);
+        let mut interrupted = observe(observers, &report)?;
+
+        if it.plan.evaluates_at(state.step) {
+            let scored = score(it, trainer, observers)?;
+            let improved = record(state, it, direction, &scored)?;
+            it.directory.save(state, it.loaded, &trainer.optimizer, improved)?;
+            for observer in observers.iter_mut() {
+                interrupted |= observer.on_evaluation(state.step, &scored, improved)? == Control::Stop;
+            }
+            stopping = state.is_over(it.patience);
+        } else if interrupted {
+            it.directory.save(state, it.loaded, &trainer.optimizer, false)?;
+        }
+        if interrupted && state.step < total {
+            observers.iter_mut().try_for_each(|o| o.on_end())?;
+            return Ok(Ended::Interrupted);
+        }
+    }
+    observers.iter_mut().try_for_each(|o| o.on_end())?;
+    Ok(Ended::Finished)
+}
+
+fn observe(observers: &mut [&mut dyn Observer], report: &StepReport) -> Result<bool> {
+    let mut stop = false;
+    for observer in observers.iter_mut() {
+        stop |= observer.on_step(report)? == Control::Stop;
+    }
+    Ok(stop)
+}
+
+fn score(it: &Loop<'_>, trainer: &Trainer<'_>, observers: &mut [&mut dyn Observer]) -> Result<Scored> {
+    let mut progress = |done: usize, of: usize| {
+        observers.iter_mut().for_each(|o| o.on_progress("validation", done, of));
+    };
+    evaluate(trainer.model, trainer.task, &it.validation, it.evaluation_batch_size, trainer.device, &mut progress)
+}
+
+fn record(state: &mut RunState, it: &Loop<'_>, direction: Direction, scored: &Scored) -> Result<bool> {
+    let value = match it.best_by.as_str() {
+        "loss" => scored.loss,
+        name => scored.evaluation.metrics.get(name).copied(),
+    };
+    let value = value.with_context(|| {
+        let notes = scored.evaluation.notes.join("; ");
+        format!("--best-by {}: this metric is not defined on the validation split; {notes}", it.best_by)
+    })?;
+    Ok(state.record(&it.best_by, value, direction, scored))
+}
