@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// A Python with torch and transformers, to be measured side by side
     #[arg(long, value_name = "PYTHON")]
     peer: Option<String>,
+    /// Handed to the side-by-side script, which needs at least --model, --train and --eval
+    #[arg(last = true, requires = "peer")]
+    arguments: Vec<String>,
 }
 
 const SIDE_BY_SIDE: &str = "scripts/bench_side_by_side.py";
@@ -55,7 +58,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     if let Some(device) = options.device {
         peer.args(["--device", device.name()]);
     }
-    child::become_child(&mut peer)
+    child::become_child(peer.args(&options.arguments))
 }
 
 /// Runs the script that makes the parity fixtures.

@@ -12,6 +12,7 @@ mod setup;
 mod tidy;
 mod weights;
 
+use std::env;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -79,13 +80,23 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    match run(parse(env::args().collect())) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(if weights::is_usage(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// Reads the command line, or ends the process with advice.
+fn parse(line: Vec<String>) -> Command {
+    let mut command = Arguments::parse_from(&line).command;
+    if let Command::Finetune { arguments } | Command::Test { arguments } = &mut command {
+        // Word for word: the parser takes a leading `--` for its own.
+        *arguments = line.into_iter().skip(2).collect();
+    }
+    command
 }
 
 fn run(command: Command) -> Result<ExitCode> {
@@ -100,11 +111,56 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test { arguments } => {
             let libtorch = setup::run(&project, None)?;
             let mut cargo = project.cargo(&libtorch, "test");
-            child::become_child(cargo.arg("--workspace").args(arguments))
+            if !names_packages(&arguments) {
+                cargo.arg("--workspace");
+            }
+            child::become_child(cargo.args(arguments))
         }
         Command::Bench(options) => bench::run(&project, &options),
         Command::Fixtures { python, arguments } => bench::fixtures(&project, &python, &arguments),
         Command::Tidy => tidy::run(&project.root),
         Command::Ci => ci::run(&project),
+    }
+}
+
+/// Whether the arguments for cargo choose packages themselves.
+fn names_packages(arguments: &[String]) -> bool {
+    arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .any(|argument| {
+            argument == "--package"
+                || argument.starts_with("--package=")
+                || (argument.starts_with("-p") && !argument.starts_with("--"))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_belongs_to_others_is_handed_on() {
+        let parse = |line: &str| parse(line.split(' ').map(str::to_owned).collect());
+        let Command::Finetune { arguments } = parse("xtask finetune r.toml --epochs 1 --help")
+        else {
+            panic!("not finetune");
+        };
+        assert_eq!(arguments, ["r.toml", "--epochs", "1", "--help"]);
+        let Command::Test { arguments } = parse("xtask test -p xtask -- --nocapture") else {
+            panic!("not test");
+        };
+        assert!(names_packages(&arguments));
+        let Command::Test { arguments } = parse("xtask test -- -p") else {
+            panic!("not test");
+        };
+        assert_eq!(arguments, ["--", "-p"]);
+        assert!(!names_packages(&arguments));
     }
 }
