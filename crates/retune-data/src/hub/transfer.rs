@@ -99,6 +99,10 @@ impl Transfer<'_> {
             let lost = moved && matches!(failure, Failure::Unreachable { .. });
             failures += 1;
             if failures >= ATTEMPTS || !(failure.is_transient() || lost) {
+                if length == 0 {
+                    // There is nothing to go on with; whether it could be removed changes nothing.
+                    let _ = fs::remove_file(self.partial);
+                }
                 return Err(failure);
             }
             client.pause(failures - 1);

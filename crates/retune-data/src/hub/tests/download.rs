@@ -360,9 +360,11 @@ fn a_plain_file_is_resumed_and_not_brought_twice() {
     assert_eq!(server.gets("/archive.zip"), 2);
 
     let missing = format!("{}/other.zip", server.url());
+    let left = || fs::read_dir(folder.path()).unwrap().count();
     let error = download_file(&missing, &folder.path().join("other.zip"), &Silent).unwrap_err();
     assert!(
         matches!(error, HubError::Status { status: 404, .. }),
         "{error}"
     );
+    assert_eq!(left(), 1, "an empty file is not left behind");
 }
