@@ -1,0 +1,53 @@
+//! The trait every modality implements: random access over encoded examples.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use crate::{Batch, DataError};
+
+/// Names one pass over the training data; augmentation is a function of `(seed, epoch, row)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Which pass, from 0.
+    pub epoch: u64,
+}
+
+/// Random access over encoded examples. Everything random is a pure function of (seed, epoch, row).
+pub trait Dataset: Send + Sync {
+    /// Number of rows.
+    fn len(&self) -> usize;
+
+    /// True when there are no rows.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Units of work of a row (tokens, special ones included), for bucketing.
+    fn length(&self, row: usize) -> usize;
+
+    /// Encodes rows into one padded batch. `pass` is given when training (augmentation may use
+    /// it) and is `None` when evaluating.
+    fn batch(&self, rows: &[usize], pass: Option<Pass>) -> Result<Batch, DataError>;
+
+    /// The row as the user knows it, for predictions and the table of worst errors.
+    fn source(&self, row: usize) -> Result<Source, DataError>;
+
+    /// True when every row has a label.
+    fn has_labels(&self) -> bool;
+}
+
+/// Where a row came from and what it said there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// The file.
+    pub file: PathBuf,
+    /// Line where the record starts, from 1; for Parquet and JSON arrays see [`crate::TextRows::line`].
+    pub line: u64,
+    /// Input columns by the user's column names.
+    pub fields: Map<String, Value>,
+    /// The gold label as the file has it; an array when several label columns are used.
+    pub label: Option<Value>,
+}

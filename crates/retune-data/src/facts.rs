@@ -1,0 +1,260 @@
+//! Facts about the data, for the report: sizes, classes, lengths, duplicates, leakage.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+use crate::schema::{EncodedLabel, LabelSchema};
+use crate::{DataError, Dataset, TextDataset};
+
+/// Bars of a length histogram, at most.
+const MOST_BINS: usize = 20;
+/// Texts shown for a leak, at most.
+const MOST_EXAMPLES: usize = 5;
+
+/// The targets of a regression (of the first output).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TargetFacts {
+    /// Smallest target.
+    pub min: f64,
+    /// Largest target.
+    pub max: f64,
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation (population).
+    pub std: f64,
+}
+
+/// One split. Lengths are tokens, special ones included.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SplitFacts {
+    /// `train`, `validation`, `test`.
+    pub name: String,
+    /// Number of rows.
+    pub rows: usize,
+    /// Rows per class, in the order of the model's outputs; empty for regression or without labels.
+    pub classes: Vec<(String, usize)>,
+    /// Shortest row.
+    pub length_min: usize,
+    /// Median row (the lower of two middle ones).
+    pub length_median: usize,
+    /// 95 % of the rows are no longer than this.
+    pub length_p95: usize,
+    /// Longest row.
+    pub length_max: usize,
+    /// Smallest length of each bar and its number of rows; bars are equally wide.
+    pub length_histogram: Vec<(usize, usize)>,
+    /// Rows cut to the maximum length.
+    pub truncated: usize,
+    /// Rows whose text an earlier row has.
+    pub duplicates: usize,
+    /// Rows whose text stands in the split with more than one label.
+    pub conflicting_duplicates: usize,
+    /// Share of tokens that stand for unknown text.
+    pub unknown_token_fraction: f64,
+    /// Targets, for regression.
+    pub target: Option<TargetFacts>,
+}
+
+/// Texts of one split that another has too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Leak {
+    /// The first split.
+    pub a: String,
+    /// The second split.
+    pub b: String,
+    /// Rows of `b` whose text is in `a`.
+    pub rows: usize,
+    /// Up to five of these texts.
+    pub examples: Vec<String>,
+}
+
+/// Facts about all splits of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DataFacts {
+    /// Each split.
+    pub splits: Vec<SplitFacts>,
+    /// Each pair of splits that share texts.
+    pub leakage: Vec<Leak>,
+}
+
+impl DataFacts {
+    /// Gathers the facts of named splits, in this order.
+    ///
+    /// # Errors
+    /// The temporary store cannot be read.
+    pub fn gather(splits: &[(&str, &TextDataset)]) -> Result<Self, DataError> {
+        let mut leakage = Vec::new();
+        for (index, (b, second)) in splits.iter().enumerate() {
+            for (a, first) in &splits[..index] {
+                leakage.extend(leak(a, first, b, second)?);
+            }
+        }
+        let splits = splits
+            .iter()
+            .map(|(name, dataset)| SplitFacts::gather(name, dataset))
+            .collect();
+        Ok(Self { splits, leakage })
+    }
+}
+
+fn leak(
+    a: &str,
+    first: &TextDataset,
+    b: &str,
+    second: &TextDataset,
+) -> Result<Option<Leak>, DataError> {
+    let mut known: Vec<u64> = (0..first.len()).map(|row| first.text_hash(row)).collect();
+    known.sort_unstable();
+    let shared: Vec<usize> = (0..second.len())
+        .filter(|&row| known.binary_search(&second.text_hash(row)).is_ok())
+        .collect();
+    let mut examples: Vec<String> = Vec::new();
+    for &row in &shared {
+        let source = second.source(row)?;
+        let texts: Vec<&str> = source
+            .fields
+            .values()
+            .filter_map(|value| value.as_str())
+            .collect();
+        let text = texts.join(" | ");
+        if !examples.contains(&text) {
+            examples.push(text);
+        }
+        if examples.len() == MOST_EXAMPLES {
+            break;
+        }
+    }
+    let leak = Leak {
+        a: a.to_owned(),
+        b: b.to_owned(),
+        rows: shared.len(),
+        examples,
+    };
+    Ok((leak.rows > 0).then_some(leak))
+}
+
+impl SplitFacts {
+    /// Gathers the facts of one split.
+    pub fn gather(name: &str, dataset: &TextDataset) -> Self {
+        let rows = dataset.len();
+        let mut lengths: Vec<usize> = (0..rows).map(|row| dataset.length(row)).collect();
+        lengths.sort_unstable();
+        let at = |share: f64| {
+            let rank = (share * rows as f64).ceil() as usize;
+            lengths.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+        };
+        let (duplicates, conflicting_duplicates) = duplicates(dataset);
+        Self {
+            name: name.to_owned(),
+            rows,
+            classes: classes(dataset),
+            length_min: lengths.first().copied().unwrap_or(0),
+            length_median: at(0.5),
+            length_p95: at(0.95),
+            length_max: lengths.last().copied().unwrap_or(0),
+            length_histogram: histogram(&lengths),
+            truncated: dataset.truncated_rows(),
+            duplicates,
+            conflicting_duplicates,
+            unknown_token_fraction: dataset.unknown_token_fraction(),
+            target: target(dataset),
+        }
+    }
+}
+
+fn classes(dataset: &TextDataset) -> Vec<(String, usize)> {
+    if !dataset.has_labels() {
+        return Vec::new();
+    }
+    let names = dataset.schema().names();
+    let mut counts = vec![0; names.len()];
+    for row in 0..dataset.len() {
+        match dataset.label(row) {
+            Some(EncodedLabel::Class(class)) => counts[class as usize] += 1,
+            Some(EncodedLabel::Classes(classes)) => classes
+                .iter()
+                .for_each(|&class| counts[class as usize] += 1),
+            _ => {}
+        }
+    }
+    names.iter().cloned().zip(counts).collect()
+}
+
+fn duplicates(dataset: &TextDataset) -> (usize, usize) {
+    struct Group {
+        label: Option<EncodedLabel>,
+        rows: usize,
+        conflict: bool,
+    }
+    let mut groups: HashMap<u64, Group> = HashMap::new();
+    for row in 0..dataset.len() {
+        let label = dataset.label(row);
+        groups
+            .entry(dataset.text_hash(row))
+            .and_modify(|group| {
+                group.rows += 1;
+                group.conflict |= group.label != label;
+            })
+            .or_insert(Group {
+                label,
+                rows: 1,
+                conflict: false,
+            });
+    }
+    let conflicting = groups
+        .values()
+        .filter(|group| group.conflict)
+        .map(|group| group.rows)
+        .sum();
+    (dataset.len() - groups.len(), conflicting)
+}
+
+fn histogram(sorted: &[usize]) -> Vec<(usize, usize)> {
+    let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else {
+        return Vec::new();
+    };
+    let width = (high - low + 1).div_ceil(MOST_BINS);
+    let mut bins: BTreeMap<usize, usize> = (low..=high)
+        .step_by(width)
+        .map(|start| (start, 0))
+        .collect();
+    for &length in sorted {
+        *bins
+            .entry(low + (length - low) / width * width)
+            .or_default() += 1;
+    }
+    bins.into_iter().collect()
+}
+
+fn target(dataset: &TextDataset) -> Option<TargetFacts> {
+    if !matches!(dataset.schema(), LabelSchema::Regression { .. }) {
+        return None;
+    }
+    // Welford's update: no cancellation whatever the offset of the targets.
+    let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+    let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+    for row in 0..dataset.len() {
+        let Some(EncodedLabel::Values(values)) = dataset.label(row) else {
+            continue;
+        };
+        let Some(value) = values.first().map(|&value| f64::from(value)) else {
+            continue;
+        };
+        count += 1.0;
+        let difference = value - mean;
+        mean += difference / count;
+        squares += difference * (value - mean);
+        min = min.min(value);
+        max = max.max(value);
+    }
+    (count > 0.0).then(|| TargetFacts {
+        min,
+        max,
+        mean,
+        std: f64::sqrt(squares / count),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! What the label column means: classes, sets of classes, or numbers.
+//!
+//! Inference, from the training file alone, when no [`Problem`] is given:
+//!
+//! | label cells | schema |
+//! |---|---|
+//! | several columns, all cells 0/1 or bool | several labels, named as the columns |
+//! | several columns of other numbers | regression with that many outputs |
+//! | lists (JSON, Parquet), or a label separator is given | several labels |
+//! | all numbers, some with a fraction | regression |
+//! | whole numbers, bools, words | single label |
+//!
+//! Classes are ordered numerically if all are whole numbers, else by Unicode code point; a name is
+//! the string itself (`1.0` counts as `1` where all labels are whole numbers).
+
+mod encoder;
+mod infer;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+pub use encoder::EncodedLabel;
+pub(crate) use encoder::LabelEncoder;
+
+use crate::{DataError, TextRows};
+
+/// The kinds of problem; an explicit one wins over inference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Problem {
+    /// One class per row.
+    SingleLabel,
+    /// Any number of classes per row.
+    MultiLabel,
+    /// One or more numbers per row.
+    Regression,
+}
+
+impl FromStr for Problem {
+    type Err = DataError;
+
+    /// `single-label`, `multi-label`, `regression`, or Hugging Face's `problem_type` names.
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        match text {
+            "single-label" | "single_label_classification" => Ok(Self::SingleLabel),
+            "multi-label" | "multi_label_classification" => Ok(Self::MultiLabel),
+            "regression" => Ok(Self::Regression),
+            _ => Err(DataError::Columns {
+                message: format!(
+                    "unknown problem `{text}`; use single-label, multi-label or regression"
+                ),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::SingleLabel => "single-label",
+            Self::MultiLabel => "multi-label",
+            Self::Regression => "regression",
+        })
+    }
+}
+
+/// What there is to learn, with the class names in the order of the model's outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "problem", rename_all = "kebab-case")]
+pub enum LabelSchema {
+    /// One class per row.
+    SingleLabel {
+        /// Class names by output.
+        names: Vec<String>,
+    },
+    /// Any number of classes per row.
+    MultiLabel {
+        /// Class names by output.
+        names: Vec<String>,
+    },
+    /// Numbers.
+    Regression {
+        /// How many per row.
+        outputs: usize,
+    },
+}
+
+impl LabelSchema {
+    /// Infers the schema from a training file; see the module's table.
+    ///
+    /// # Errors
+    /// Labels that contradict each other or `problem`, a single class, not-finite numbers, a
+    /// label column of almost only different values; rows are named by line.
+    pub fn infer(rows: &TextRows, problem: Option<Problem>) -> Result<Self, DataError> {
+        infer::infer(rows, problem)
+    }
+
+    /// The kind of problem.
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::SingleLabel { .. } => Problem::SingleLabel,
+            Self::MultiLabel { .. } => Problem::MultiLabel,
+            Self::Regression { .. } => Problem::Regression,
+        }
+    }
+
+    /// Class names, empty for regression.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::SingleLabel { names } | Self::MultiLabel { names } => names,
+            Self::Regression { .. } => &[],
+        }
+    }
+
+    /// Number of outputs a model needs.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::SingleLabel { names } | Self::MultiLabel { names } => names.len(),
+            Self::Regression { outputs } => *outputs,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! Inference of the label schema from a training file, in one or two passes over the labels.
+
+use std::collections::HashMap;
+
+use super::{LabelSchema, Problem};
+use crate::error::shortened;
+use crate::problems::Problems;
+use crate::table::Cell;
+use crate::{DataError, RowProblem, TextRows};
+
+/// More class names than this are not collected: the column is no class column.
+const MOST_CLASSES: usize = 100_000;
+
+pub(super) fn infer(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSchema, DataError> {
+    let columns = &rows.columns().label;
+    if columns.is_empty() || !rows.has_labels() {
+        return Err(schema_error(
+            rows,
+            "has rows without a label; name the label column with --label-column",
+        ));
+    }
+    if columns.len() > 1 {
+        return several_columns(rows, problem);
+    }
+    let problem = match problem {
+        Some(problem) => problem,
+        None => one_column(rows)?,
+    };
+    match problem {
+        Problem::Regression => regression(rows),
+        Problem::SingleLabel => {
+            let names = names(rows, &|cell| match cell {
+                Cell::List(_) => Err("is a list; set the problem to multi-label".to_owned()),
+                cell => Ok(vec![cell.clone()]),
+            })?;
+            match names.as_slice() {
+                [only] => Err(schema_error(
+                    rows,
+                    &format!(
+                        "every label is `{}`; training needs at least two classes (is `{}` the right --label-column?)",
+                        shortened(only),
+                        columns[0]
+                    ),
+                )),
+                _ => Ok(LabelSchema::SingleLabel { names }),
+            }
+        }
+        Problem::MultiLabel => {
+            let separator = rows.columns().label_separator;
+            let names = names(rows, &|cell| items(cell, separator))?;
+            if names.is_empty() {
+                return Err(schema_error(
+                    rows,
+                    "no row has any label; training needs at least one",
+                ));
+            }
+            Ok(LabelSchema::MultiLabel { names })
+        }
+    }
+}
+
+/// The single labels inside a cell of several.
+pub(super) fn items(cell: &Cell, separator: Option<char>) -> Result<Vec<Cell>, String> {
+    match (cell, separator) {
+        (Cell::List(items), _) => {
+            if items
+                .iter()
+                .any(|item| item.name().is_none_or(|name| name.is_empty()))
+            {
+                return Err("has a list with an entry that is empty or no label".to_owned());
+            }
+            Ok(items.clone())
+        }
+        (Cell::Text(text), Some(separator)) => {
+            let parts = text
+                .split(separator)
+                .map(str::trim)
+                .filter(|part| !part.is_empty());
+            Ok(parts.map(|part| Cell::Text(part.to_owned())).collect())
+        }
+        (cell, _) => Ok(vec![cell.clone()]),
+    }
+}
+
+fn schema_error(rows: &TextRows, message: &str) -> DataError {
+    DataError::Schema {
+        file: rows.file().to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// Calls `look` with each label cell; what it finds wrong is collected.
+fn for_each_cell(
+    rows: &TextRows,
+    look: &mut dyn FnMut(usize, u64, &Cell) -> Result<(), String>,
+) -> Result<(), DataError> {
+    let mut problems = Problems::new(rows.file());
+    for row in 0..rows.len() {
+        let Some(cells) = rows.label(row)? else {
+            continue;
+        };
+        for (column, cell) in cells.iter().enumerate() {
+            if let Err(message) = look(column, rows.line(row), cell) {
+                let name = rows.columns().label.get(column).map(String::as_str);
+                problems.push(RowProblem::new(rows.line(row), name, message))?;
+            }
+        }
+    }
+    problems.finish()
+}
+
+fn several_columns(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSchema, DataError> {
+    let columns = &rows.columns().label;
+    let mut flags = true;
+    for_each_cell(rows, &mut |_, _, cell| {
+        flags &= cell.flag().is_some();
+        Ok(())
+    })?;
+    match problem {
+        Some(Problem::SingleLabel) => Err(schema_error(
+            rows,
+            &format!(
+                "a single label cannot come from {} columns; name one with --label-column",
+                columns.len()
+            ),
+        )),
+        Some(Problem::Regression) => regression(rows),
+        None if !flags => regression(rows),
+        _ => {
+            for_each_cell(rows, &mut |_, _, cell| flag(cell).map(|_| ()))?;
+            Ok(LabelSchema::MultiLabel {
+                names: columns.clone(),
+            })
+        }
+    }
+}
+
+/// A 0/1 cell of a multi-label column.
+pub(super) fn flag(cell: &Cell) -> Result<bool, String> {
+    cell.flag()
+        .ok_or_else(|| format!("is {}, not 0 or 1", shown(cell)))
+}
+
+/// A cell as it is shown in a message.
+pub(super) fn shown(cell: &Cell) -> String {
+    cell.name().map_or_else(
+        || "a list".to_owned(),
+        |name| format!("`{}`", shortened(&name)),
+    )
+}
+
+/// A finite number of a regression column.
+pub(super) fn finite(cell: &Cell) -> Result<f64, String> {
+    match cell.number() {
+        Some(value) if value.is_finite() && (value as f32).is_finite() => Ok(value),
+        Some(_) => Err(format!(
+            "is {}, not a finite number; remove the row or give its value",
+            shown(cell)
+        )),
+        None => Err(format!(
+            "is {}, not a number; correct it, or set the problem to single-label if these are class names",
+            shown(cell)
+        )),
+    }
+}
+
+fn regression(rows: &TextRows) -> Result<LabelSchema, DataError> {
+    let columns = rows.columns().label.len();
+    let mut outputs = None;
+    for_each_cell(rows, &mut |_, _, cell| {
+        let numbers = match cell {
+            Cell::List(items) if columns == 1 => {
+                items.iter().try_for_each(|item| finite(item).map(|_| ()))?;
+                items.len()
+            }
+            cell => {
+                finite(cell)?;
+                columns
+            }
+        };
+        match *outputs.get_or_insert(numbers) {
+            0 => Err("is an empty list".to_owned()),
+            expected if expected != numbers => Err(format!(
+                "has {numbers} numbers where the first row has {expected}"
+            )),
+            _ => Ok(()),
+        }
+    })?;
+    Ok(LabelSchema::Regression {
+        outputs: outputs.unwrap_or(columns),
+    })
+}
+
+/// Decides what one label column is.
+fn one_column(rows: &TextRows) -> Result<Problem, DataError> {
+    let (mut lists, mut words, mut whole, mut fractions, mut not_finite) =
+        (0usize, 0usize, 0usize, 0usize, 0usize);
+    for_each_cell(rows, &mut |_, _, cell| {
+        match cell {
+            Cell::List(_) => lists += 1,
+            Cell::Bool(_) => words += 1,
+            cell => match cell.number() {
+                None => words += 1,
+                Some(value) if !value.is_finite() => not_finite += 1,
+                Some(value) if value.fract() != 0.0 => fractions += 1,
+                Some(_) => whole += 1,
+            },
+        }
+        Ok(())
+    })?;
+    if rows.columns().label_separator.is_some() {
+        return Ok(Problem::MultiLabel);
+    }
+    if lists > 0 {
+        for_each_cell(rows, &mut |_, _, cell| match cell {
+            Cell::List(_) => Ok(()),
+            cell => Err(format!(
+                "is {} where other rows have lists; write a list in each row",
+                shown(cell)
+            )),
+        })?;
+        return Ok(Problem::MultiLabel);
+    }
+    // Mostly fractional numbers with a few words among them are a number column with mistakes,
+    // which `regression` names line by line.
+    if fractions > 0 && fractions + whole + not_finite > words {
+        return Ok(Problem::Regression);
+    }
+    if whole > 0 && not_finite > 0 && words == 0 {
+        for_each_cell(rows, &mut |_, _, cell| finite(cell).map(|_| ()))?;
+    }
+    Ok(Problem::SingleLabel)
+}
+
+/// The distinct labels in their order, with the check that they can be classes at all.
+fn names(
+    rows: &TextRows,
+    split: &dyn Fn(&Cell) -> Result<Vec<Cell>, String>,
+) -> Result<Vec<String>, DataError> {
+    let mut whole = true;
+    for_each_cell(rows, &mut |_, _, cell| {
+        whole &= split(cell)?.iter().all(|item| item.integer().is_some());
+        Ok(())
+    })?;
+    let mut found: HashMap<String, i64> = HashMap::new();
+    let mut labels = 0usize;
+    for_each_cell(rows, &mut |_, _, cell| {
+        for item in split(cell)? {
+            labels += 1;
+            let Some(name) = class_name(&item, whole) else {
+                return Err(format!("is {}, which cannot be a class", shown(&item)));
+            };
+            if found.len() < MOST_CLASSES {
+                found.entry(name).or_insert(if whole {
+                    item.integer().unwrap_or(0)
+                } else {
+                    0
+                });
+            }
+        }
+        Ok(())
+    })?;
+    // A class seen once cannot be learnt; when most are, the column is something else.
+    if labels >= 40 && found.len() * 2 > labels {
+        return Err(schema_error(
+            rows,
+            &format!(
+                "the label column `{}` has {} different values in {labels} labels, too many for classes; \
+                 is it the right --label-column, or should the problem be regression?",
+                rows.columns().label[0],
+                found.len()
+            ),
+        ));
+    }
+    let mut names: Vec<(i64, String)> = found
+        .into_iter()
+        .map(|(name, number)| (number, name))
+        .collect();
+    names.sort();
+    Ok(names.into_iter().map(|(_, name)| name).collect())
+}
+
+/// The name of a class: the string itself, but `1.0` is `1` where all labels are `whole` numbers.
+fn class_name(cell: &Cell, whole: bool) -> Option<String> {
+    match cell {
+        Cell::Text(text) if whole && text.trim().parse::<i64>().is_err() => {
+            cell.integer().map(|number| number.to_string())
+        }
+        cell => cell.name(),
+    }
+}

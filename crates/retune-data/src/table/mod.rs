@@ -1,0 +1,166 @@
+//! Table readers: CSV, TSV, JSON lines, JSON arrays and Parquet behind one [`RowReader`].
+//!
+//! Reading streams: one record is in memory at a time. A reader yields each record with its line
+//! and the cells of the wanted columns, in the order they were asked for; what is wrong with one
+//! record does not stop it, so that several problems can be reported together.
+
+mod cell;
+mod csv;
+mod json;
+
+mod parquet;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::Path;
+
+pub use cell::Cell;
+pub(crate) use json::parse_object;
+
+use crate::{DataError, RowProblem};
+
+/// A column that is wanted from a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name in the file.
+    pub name: String,
+    /// The command-line flag that names it, for error messages.
+    pub flag: &'static str,
+    /// When false, a file without the column gives [`Cell::Null`] for it.
+    pub required: bool,
+}
+
+/// One record: where it starts and its wanted cells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Line where the record starts, from 1; the row number for Parquet.
+    pub line: u64,
+    /// The cells, in the order of the wanted columns.
+    pub cells: Vec<Cell>,
+}
+
+/// A stream of records.
+pub trait RowReader {
+    /// The next record, `Ok(Err(_))` for one that cannot be used (reading may go on), `None` at
+    /// the end, and `Err` when the file as a whole is unusable.
+    fn next_record(&mut self) -> Option<Result<Result<Record, RowProblem>, DataError>>;
+
+    /// Whether each wanted column exists (as far as known: JSON knows after its first record).
+    fn present(&self) -> &[bool];
+}
+
+/// Opens a table by its extension: csv, tsv, jsonl, ndjson, json, parquet.
+///
+/// # Errors
+/// The file is missing, a folder, unreadable, empty, of another type, or lacks a required column.
+pub fn open(path: &Path, wanted: &[Wanted]) -> Result<Box<dyn RowReader>, DataError> {
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or("")
+        .to_ascii_lowercase();
+    // The state of the path first: `no such file` helps more than `unsupported type`.
+    let file = open_file(path)?;
+    match extension.as_str() {
+        "csv" => Ok(Box::new(csv::CsvReader::new(
+            path,
+            BufReader::new(file),
+            csv::Dialect::Csv,
+            wanted,
+        )?)),
+        "tsv" => Ok(Box::new(csv::CsvReader::new(
+            path,
+            BufReader::new(file),
+            csv::Dialect::Tsv,
+            wanted,
+        )?)),
+        "jsonl" | "ndjson" | "json" => Ok(Box::new(json::JsonReader::new(
+            path,
+            BufReader::new(file),
+            wanted,
+        )?)),
+        "parquet" => Ok(Box::new(parquet::ParquetReader::new(path, file, wanted)?)),
+        _ => Err(DataError::UnsupportedExtension {
+            file: path.to_owned(),
+        }),
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, DataError> {
+    let failed = |source: std::io::Error| match source.kind() {
+        ErrorKind::NotFound => DataError::NotFound {
+            file: path.to_owned(),
+        },
+        _ => DataError::Read {
+            file: path.to_owned(),
+            source,
+        },
+    };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(DataError::IsFolder {
+            file: path.to_owned(),
+        });
+    }
+    Ok(file)
+}
+
+/// A whole record may not exceed this: an unclosed quote or bracket would swallow the file.
+const MOST_RECORD_BYTES: usize = 64 << 20;
+
+const NOT_UTF8: &str = "is not valid UTF-8; save the file as UTF-8";
+
+/// Reads one line onto the end of `line` and returns the ending it had (LF, CRLF or none), which
+/// is left out; `None` at the end of the input. A byte order mark at the very start is skipped.
+pub(crate) fn read_line(
+    input: &mut impl BufRead,
+    line: &mut Vec<u8>,
+    first: bool,
+) -> std::io::Result<Option<&'static [u8]>> {
+    if input.read_until(b'\n', line)? == 0 {
+        return Ok(None);
+    }
+    if first && line.starts_with(b"\xef\xbb\xbf") {
+        line.drain(..3);
+    }
+    let ending: &[u8] = if line.ends_with(b"\r\n") {
+        b"\r\n"
+    } else if line.ends_with(b"\n") {
+        b"\n"
+    } else {
+        b""
+    };
+    line.truncate(line.len() - ending.len());
+    Ok(Some(ending))
+}
+
+/// Position of each wanted column among the file's, or the error that names what there is.
+fn locate(
+    path: &Path,
+    wanted: &[Wanted],
+    present: &[String],
+) -> Result<Vec<Option<usize>>, DataError> {
+    let headerless = present.iter().any(|name| {
+        let name = name.trim();
+        name.is_empty() || name.parse::<f64>().is_ok() || name.split_whitespace().count() > 4
+    });
+    wanted
+        .iter()
+        .map(|column| {
+            let index = present.iter().position(|name| *name == column.name);
+            if index.is_none() && column.required {
+                return Err(DataError::MissingColumn {
+                    file: path.to_owned(),
+                    column: column.name.clone(),
+                    flag: column.flag,
+                    present: present.to_vec(),
+                    headerless,
+                });
+            }
+            Ok(index)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Parquet, read row by row and only in the wanted columns. A record's line is its row, from 1.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::file::reader::FileReader;
+use parquet::file::serialized_reader::SerializedFileReader;
+use parquet::record::Field;
+use parquet::record::reader::RowIter;
+use parquet::schema::types::Type;
+
+use super::{Cell, Record, RowReader, Wanted, locate};
+use crate::{DataError, RowProblem};
+
+/// Streams the rows of a Parquet file.
+pub(super) struct ParquetReader {
+    path: PathBuf,
+    rows: RowIter<'static>,
+    /// For each wanted column, its place in the projected row.
+    places: Vec<Option<usize>>,
+    present: Vec<bool>,
+    row: u64,
+    ended: bool,
+}
+
+impl ParquetReader {
+    pub(super) fn new(path: &Path, file: File, wanted: &[Wanted]) -> Result<Self, DataError> {
+        guarded(path, 1, || Self::open(path, file, wanted))?
+    }
+
+    fn open(path: &Path, file: File, wanted: &[Wanted]) -> Result<Self, DataError> {
+        let failed = |error: parquet::errors::ParquetError| broken(path, 1, &error.to_string());
+        let reader = SerializedFileReader::new(file).map_err(failed)?;
+        let schema = reader.metadata().file_metadata().schema().clone();
+        let names: Vec<String> = schema
+            .get_fields()
+            .iter()
+            .map(|field| field.name().to_owned())
+            .collect();
+        let found = locate(path, wanted, &names)?;
+        if reader.metadata().file_metadata().num_rows() <= 0 {
+            return Err(DataError::Empty {
+                file: path.to_owned(),
+                header: true,
+            });
+        }
+
+        let mut kept: Vec<usize> = found.iter().flatten().copied().collect();
+        kept.sort_unstable();
+        kept.dedup();
+        let places = found
+            .iter()
+            .map(|index| index.and_then(|index| kept.binary_search(&index).ok()))
+            .collect();
+        let fields: Vec<Arc<Type>> = kept
+            .iter()
+            .map(|&index| Arc::clone(&schema.get_fields()[index]))
+            .collect();
+        let projection = Type::group_type_builder(schema.name())
+            .with_fields(fields)
+            .build()
+            .map_err(failed)?;
+        let rows = RowIter::from_file_into(Box::new(reader))
+            .project(Some(projection))
+            .map_err(failed)?;
+        let present = found.iter().map(Option::is_some).collect();
+        Ok(Self {
+            path: path.to_owned(),
+            rows,
+            places,
+            present,
+            row: 0,
+            ended: false,
+        })
+    }
+}
+
+fn broken(path: &Path, row: u64, reason: &str) -> DataError {
+    DataError::Malformed {
+        file: path.to_owned(),
+        line: row,
+        message: format!("broken Parquet: {reason}; write the file again"),
+    }
+}
+
+/// The decoder panics on some damaged files; here that is an error like any other.
+fn guarded<T>(path: &Path, row: u64, work: impl FnOnce() -> T) -> Result<T, DataError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| broken(path, row, "the data is damaged"))
+}
+
+fn cell(field: &Field) -> Cell {
+    match field {
+        Field::Null => Cell::Null,
+        Field::Bool(value) => Cell::Bool(*value),
+        Field::Byte(value) => Cell::Integer((*value).into()),
+        Field::Short(value) => Cell::Integer((*value).into()),
+        Field::Int(value) => Cell::Integer((*value).into()),
+        Field::Long(value) => Cell::Integer(*value),
+        Field::UByte(value) => Cell::Integer((*value).into()),
+        Field::UShort(value) => Cell::Integer((*value).into()),
+        Field::UInt(value) => Cell::Integer((*value).into()),
+        Field::ULong(value) => {
+            i64::try_from(*value).map_or(Cell::Number(*value as f64), Cell::Integer)
+        }
+        Field::Float16(value) => Cell::Number(value.to_f64()),
+        // By its shortest decimal form, so that 0.1 stays 0.1.
+        Field::Float(value) => Cell::Number(value.to_string().parse().unwrap_or(f64::from(*value))),
+        Field::Double(value) => Cell::Number(*value),
+        Field::Str(text) => Cell::Text(text.clone()),
+        Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
+            Ok(text) => Cell::Text(text.to_owned()),
+            Err(_) => Cell::Other("bytes that are not UTF-8"),
+        },
+        Field::ListInternal(list) => Cell::List(list.elements().iter().map(cell).collect()),
+        Field::Group(_) | Field::MapInternal(_) => Cell::Other("a group of columns"),
+        Field::Decimal(_) => Cell::Other("a decimal"),
+        Field::Date(_)
+        | Field::TimeMillis(_)
+        | Field::TimeMicros(_)
+        | Field::TimestampMillis(_)
+        | Field::TimestampMicros(_) => Cell::Other("a date or time"),
+    }
+}
+
+impl RowReader for ParquetReader {
+    fn next_record(&mut self) -> Option<Result<Result<Record, RowProblem>, DataError>> {
+        if self.ended {
+            return None;
+        }
+        self.row += 1;
+        let next = guarded(&self.path, self.row, || self.rows.next());
+        let row = match next {
+            Ok(Some(Ok(row))) => row,
+            Ok(None) => {
+                self.ended = true;
+                return None;
+            }
+            Ok(Some(Err(error))) => {
+                self.ended = true;
+                return Some(Err(broken(&self.path, self.row, &error.to_string())));
+            }
+            Err(error) => {
+                self.ended = true;
+                return Some(Err(error));
+            }
+        };
+        let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
+        let cells = self
+            .places
+            .iter()
+            .map(|place| {
+                place
+                    .and_then(|place| fields.get(place))
+                    .map_or(Cell::Null, |field| cell(field))
+            })
+            .collect();
+        Some(Ok(Ok(Record {
+            line: self.row,
+            cells,
+        })))
+    }
+
+    fn present(&self) -> &[bool] {
+        &self.present
+    }
+}
