@@ -64,7 +64,9 @@ fn rust(file: &Source, problems: &mut Vec<Problem>) {
     // What build scripts include! cannot open with an inner comment; it lies beside the crates, in none.
     let included = file.path.starts_with("crates/") && file.path.matches('/').count() == 1;
     let opening = if included { "//" } else { "//!" };
-    if !file.text.trim_start().starts_with(opening) {
+    let text = file.text.trim_start();
+    // A crate may take its README for its own description.
+    if !text.starts_with(opening) && !text.starts_with("#![doc = include_str!(") {
         problems.push(error(file, 1, "a file opens with `//!`: say what it is"));
     }
     let code = code_only(&file.text);
@@ -215,6 +217,8 @@ mod tests {
         );
         let shared = "// Included by build scripts.\nfn main() {}\n";
         assert_eq!(check("crates/shared.rs", shared), [""; 0]);
+        let readme = "#![doc = include_str!(\"../README.md\")]\n";
+        assert_eq!(check("crates/retune-engine/src/lib.rs", readme), [""; 0]);
         let choice = "//! A.\nmatch model_type {\n";
         assert_eq!(
             check("crates/retune-models/src/registry.rs", choice),
