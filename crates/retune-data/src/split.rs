@@ -49,12 +49,11 @@ pub fn stratified_group_split(
         });
     }
 
-    let mut members: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    for (row, &group) in groups.iter().enumerate() {
-        members.entry(group).or_default().push(row);
-    }
-    let mut by_stratum: BTreeMap<u64, Vec<Vec<usize>>> = BTreeMap::new();
-    for rows in members.into_values() {
+    // Groups as runs of the rows sorted by group: no allocation per group.
+    let mut order: Vec<usize> = (0..groups.len()).collect();
+    order.sort_by_key(|&row| groups[row]);
+    let mut by_stratum: BTreeMap<u64, Vec<&[usize]>> = BTreeMap::new();
+    for rows in order.chunk_by(|&a, &b| groups[a] == groups[b]) {
         by_stratum.entry(strata[rows[0]]).or_default().push(rows);
     }
 
@@ -93,10 +92,10 @@ pub fn stratified_group_split(
 
 /// Rows each stratum should give to validation: largest remainders, so that the total is right
 /// even with many small classes, and at least one where there is a choice.
-fn quotas(by_stratum: &BTreeMap<u64, Vec<Vec<usize>>>, fraction: f64) -> Vec<usize> {
+fn quotas(by_stratum: &BTreeMap<u64, Vec<&[usize]>>, fraction: f64) -> Vec<usize> {
     let exact: Vec<f64> = by_stratum
         .values()
-        .map(|groups| groups.iter().map(Vec::len).sum::<usize>() as f64 * fraction)
+        .map(|groups| groups.iter().map(|rows| rows.len()).sum::<usize>() as f64 * fraction)
         .collect();
     let mut quotas: Vec<usize> = exact.iter().map(|share| share.floor() as usize).collect();
     let total = exact.iter().sum::<f64>().round() as usize;
