@@ -1,0 +1,2 @@
+//! Lets the suites find libtorch at run time.
+include!("../crates/rpath.rs");
