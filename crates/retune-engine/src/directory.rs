@@ -4,10 +4,11 @@
 //! renamed; whatever is not renamed does not exist.
 
 use crate::evaluate::Scored;
+use crate::finetune::Start;
 use crate::metric::Direction;
 use crate::report::EvaluationPoint;
 use crate::step::StepReport;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use retune_kernels::tch::Tensor;
 use retune_kernels::{AdamW, Params, memory};
 use retune_models::LoadedModel;
@@ -124,29 +125,54 @@ pub struct RunDirectory {
     recipe: String,
 }
 
+/// What a run leaves in its folder; nothing else is touched when a run is replaced.
+const OWN_NAMES: &[&str] = &[
+    "checkpoints",
+    "model",
+    "metrics.json",
+    "log.jsonl",
+    "report.html",
+    "recipe.toml",
+    "predictions.jsonl",
+    ".baseline",
+];
+
 /// Files of a checkpoint that are not part of the model.
 const TRAINING_FILES: &[&str] = &["optimizer.safetensors", "state.json", "manifest.json"];
 
 impl RunDirectory {
-    /// Prepares the folder; refuses one that is in use unless it is resumed or overwritten.
-    pub fn create(path: &Path, resume: bool, overwrite: bool) -> Result<()> {
-        let used = path.join("checkpoints").exists() || path.join("metrics.json").exists() || path.join("model").exists();
-        if used && overwrite && !resume {
+    /// Refuses a folder that is in use, unless it is resumed or overwritten. Writes nothing.
+    pub fn check(path: &Path, start: Start) -> Result<()> {
+        ensure!(!path.is_file(), "{} is a file; --output names a folder", path.display());
+        let used = ["checkpoints", "metrics.json", "model"].iter().any(|name| path.join(name).exists());
+        ensure!(
+            !used || start != Start::New,
+            "{} already holds a run; continue it with --resume, replace it with --overwrite, or choose another --output",
+            path.display()
+        );
+        ensure!(
+            used || start != Start::Resume || path.join("recipe.toml").exists() || !path.exists(),
+            "{} holds no run to resume",
+            path.display()
+        );
+        Ok(())
+    }
+
+    /// Makes the folder, and empties it of an earlier run if that is to be replaced.
+    pub fn create(path: &Path, start: Start) -> Result<()> {
+        Self::check(path, start)?;
+        if start == Start::Overwrite && path.exists() {
             for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
                 let entry = entry?.path();
                 let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let ours = ["checkpoints", "model", "metrics.json", "log.jsonl", "report.html", "recipe.toml", "predictions.jsonl", ".baseline"]
-                    .contains(&name.as_str()) || name.starts_with("events.out.tfevents.") || name.starts_with(".model");
+                let ours = OWN_NAMES.contains(&name.as_str())
+                    || name.starts_with("events.out.tfevents.")
+                    || name.starts_with(".model.");
                 if ours {
                     let removed = if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
                     removed.with_context(|| format!("cannot remove {}", entry.display()))?;
                 }
             }
-        } else if used && !resume {
-            bail!(
-                "{} already holds a run; continue it with --resume, replace it with --overwrite, or choose another --output",
-                path.display()
-            );
         }
         let checkpoints = path.join("checkpoints");
         fs::create_dir_all(&checkpoints).with_context(|| format!("cannot create {}", checkpoints.display()))?;

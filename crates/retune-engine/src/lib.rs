@@ -26,6 +26,6 @@ pub mod tfevents;
 pub mod train;
 
 pub use error::{EngineError, InputContext};
-pub use finetune::{Finished, finetune};
+pub use finetune::{Finished, Start, finetune};
 pub use observer::{Control, Observer};
 pub use recipe::Recipe;

@@ -33,7 +33,7 @@ pub struct RunFacts {
 }
 
 /// Watches a run.
-pub trait Observer {
+pub trait Observer: Send {
     /// Something worth a line.
     fn on_message(&mut self, _message: &str) {}
     /// Work other than training: `done` of `total` of something.

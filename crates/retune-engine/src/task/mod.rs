@@ -50,6 +50,8 @@ pub trait Task {
     fn describe(&self, prediction: &Prediction) -> serde_json::Map<String, serde_json::Value>;
     /// The best constant guess, learnt from the training labels, scored on `dataset`.
     fn majority(&self, train: &dyn Dataset, dataset: &dyn Dataset) -> Result<Evaluation>;
+    /// How wrong each prediction is: 0 = right, larger = worse.
+    fn severities(&self, dataset: &dyn Dataset, predictions: &[Prediction]) -> Result<Vec<f64>>;
     /// Metric that picks the best checkpoint when the user names none.
     fn default_metric(&self) -> &'static str;
     /// Files that belong into the saved model: tokenizer, processor.

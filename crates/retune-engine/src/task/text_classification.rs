@@ -331,6 +331,26 @@ impl Task for TextClassification {
         })
     }
 
+    fn severities(&self, dataset: &dyn Dataset, predictions: &[Prediction]) -> Result<Vec<f64>> {
+        let gold = self.labels_of(dataset)?;
+        let one = |(gold, prediction): (&Gold, &Prediction)| {
+            let scores = &prediction.scores;
+            match (gold, &self.schema) {
+                (Gold::Class(class), _) => {
+                    let best = argmax(scores);
+                    if best as i64 == *class { 0.0 } else { f64::from(scores[best]) }
+                }
+                (Gold::Numbers(gold), schema) => {
+                    let apart = gold.iter().zip(scores).map(|(g, s)| f64::from((g - s).abs()));
+                    let worst = apart.fold(0.0, f64::max);
+                    let tolerated = matches!(schema, LabelSchema::MultiLabel { .. }) && worst < 0.5;
+                    if tolerated { 0.0 } else { worst }
+                }
+            }
+        };
+        Ok(gold.iter().zip(predictions).map(one).collect())
+    }
+
     fn default_metric(&self) -> &'static str {
         default_metric(self.head().1)
     }

@@ -1,0 +1,76 @@
+//! What is in a model or a run.
+
+use crate::error::{EngineError, InputContext};
+use crate::finetune::thousands;
+use crate::hardware::Hardware;
+use crate::open;
+use anyhow::Result;
+use retune_data::hub::Silent;
+use retune_kernels::Precision;
+use retune_kernels::precision::Ceilings;
+use retune_kernels::tch::Device;
+use retune_models::registry::Purpose;
+use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, Source};
+use std::fmt::Write;
+use std::path::Path;
+
+/// Family, sizes, head, labels, adapter, parameters and the report of a load, as text.
+pub fn inspect(path: &Path) -> Result<String, EngineError> {
+    let folder = open::model_folder(path).input()?;
+    describe(path, &folder).input()
+}
+
+fn describe(path: &Path, folder: &Path) -> Result<String> {
+    let mut text = String::new();
+    let base = open::base_folder(folder, &Silent)?;
+    let config = CheckpointFolder::config(if folder.join("config.json").is_file() { folder } else { &base })?;
+    writeln!(text, "folder       {}", folder.display())?;
+    writeln!(text, "family       {}", config.model_type()?)?;
+    if let Some(architectures) = config.get("architectures") {
+        writeln!(text, "class        {}", architectures.to_string().trim_matches(['[', ']', '"']))?;
+    }
+    for (title, fields) in [
+        ("hidden size", &["hidden_size", "dim"][..]),
+        ("layers", &["num_hidden_layers", "n_layers"]),
+        ("heads", &["num_attention_heads", "n_heads"]),
+        ("vocabulary", &["vocab_size"]),
+        ("positions", &["max_position_embeddings"]),
+    ] {
+        if let Some(value) = fields.iter().find_map(|field| config.get(field)) {
+            writeln!(text, "{title:<12} {value}")?;
+        }
+    }
+    let hardware = Hardware {
+        device: Device::Cpu,
+        precision: Precision::Fp32,
+        ceilings: Ceilings { fp32: 0.0, bf16: 0.0, onednn_fp32: false },
+        threads: 0,
+    };
+    let loaded = match open::load_saved(folder, &hardware, &Silent) {
+        Ok(loaded) => loaded,
+        // A base checkpoint has no head yet: show what fine-tuning would add.
+        Err(_) if Source::of(folder)? == Source::Checkpoint => {
+            let options = LoadOptions { new_head: true, ..LoadOptions::new(Purpose::SequenceClassification) };
+            LoadedModel::load(folder, &options)?
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(adapter) = &loaded.adapter {
+        writeln!(text, "adapter      LoRA rank {}, alpha {}, on {}", adapter.rank, adapter.alpha, adapter.targets.join(", "))?;
+        writeln!(text, "base model   {}", base.display())?;
+    }
+    let labels = loaded.labels();
+    let shown = if labels.len() > 12 { format!("{}, …", labels[..12].join(", ")) } else { labels.join(", ") };
+    writeln!(text, "labels       {} ({shown})", labels.len())?;
+    writeln!(text, "parameters   {}", thousands(loaded.params.counts().0))?;
+    for (i, line) in loaded.report.summary().lines().enumerate() {
+        writeln!(text, "{:<12} {line}", if i == 0 { "load" } else { "" })?;
+    }
+    if let Ok(metrics) = std::fs::read_to_string(path.join("metrics.json")) {
+        let value: serde_json::Value = serde_json::from_str(&metrics)?;
+        if let Some(best) = value.get("best").filter(|best| !best.is_null()) {
+            writeln!(text, "best         step {}, {} {}", best["step"], best["metric"], best["value"])?;
+        }
+    }
+    Ok(text)
+}
