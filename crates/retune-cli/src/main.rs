@@ -1,1 +1,57 @@
-fn main() {}
+//! The `retune` program: arguments in, engine called, results out. Nothing about models or tensors is decided here.
+
+mod arguments;
+mod commands;
+mod conclusion;
+mod failure;
+mod flags;
+mod interrupt;
+mod log;
+mod number;
+mod output;
+mod quickstart;
+mod resolve;
+mod terminal;
+
+use arguments::{Cli, Command};
+use clap::Parser;
+use commands::Screen;
+use failure::Failure;
+use indicatif::MultiProgress;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        // A panic is reported like any other failure.
+        set_hook(Box::new(|_| {}));
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(cli)));
+    let failure = match outcome {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure,
+        Err(payload) => Failure::panicked(payload.as_ref()),
+    };
+    let _ = writeln!(std::io::stderr(), "{}", failure.message);
+    ExitCode::from(failure.code)
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let screen = Screen {
+        style: terminal::Style::detect(cli.quiet),
+        bars: MultiProgress::new(),
+    };
+    log::start(cli.verbose, cli.quiet, screen.bars.clone())
+        .map_err(|error| Failure::input(&error))?;
+    interrupt::listen().map_err(|error| Failure::failed(&error))?;
+    match cli.command {
+        Command::Finetune(arguments) => commands::finetune(&arguments, &screen),
+        Command::Evaluate(arguments) => commands::evaluate(arguments, &screen),
+        Command::Predict(arguments) => commands::predict(arguments, &screen),
+        Command::Forward(arguments) => commands::forward(&arguments),
+        Command::Inspect { path } => commands::inspect(&path),
+        Command::Doctor { device } => commands::doctor(&device),
+    }
+}

@@ -1,0 +1,202 @@
+//! One function per command: from arguments to the engine, and its answer to where it belongs.
+
+use crate::arguments::{EvaluateArguments, FinetuneArguments, ForwardArguments, PredictArguments};
+use crate::failure::Failure;
+use crate::interrupt::StopSignal;
+use crate::output::{Draft, Pipe, print};
+use crate::terminal::{Style, Terminal};
+use crate::{conclusion, quickstart, resolve};
+use anyhow::{Context, Result};
+use indicatif::MultiProgress;
+use retune_engine::directory::RunDirectory;
+use retune_engine::metric::Evaluation;
+use retune_engine::predict::{self, PredictOptions};
+use retune_engine::{EngineError, Observer, doctor, forward, inspect};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// Where the program talks to a person.
+pub(crate) struct Screen {
+    pub(crate) style: Style,
+    pub(crate) bars: MultiProgress,
+}
+
+/// `retune finetune`.
+pub(crate) fn finetune(arguments: &FinetuneArguments, screen: &Screen) -> Result<(), Failure> {
+    let resolved =
+        resolve::resolve(arguments, Path::new("runs")).map_err(|error| Failure::input(&error))?;
+    let recipe = &resolved.recipe;
+    if resolved.quickstart {
+        // The checks that need no model, before the first file is written.
+        let checked = recipe
+            .validate()
+            .and_then(|()| RunDirectory::check(&recipe.output, resolved.start));
+        checked
+            .and_then(|()| quickstart::write_data(&recipe.output))
+            .map_err(|error| Failure::input(&error))?;
+    }
+    let mut terminal = Terminal::new(screen.style, screen.bars.clone(), io::stderr());
+    resolved
+        .notes
+        .iter()
+        .for_each(|note| terminal.on_message(note));
+    // A panic must not hide that a checkpoint can be continued.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        retune_engine::finetune(
+            recipe,
+            resolved.start,
+            &mut [&mut StopSignal, &mut terminal],
+        )
+    }));
+    terminal.clear();
+    let finished = match result {
+        Ok(result) => result.map_err(Failure::from),
+        Err(payload) => Err(Failure::panicked(payload.as_ref())),
+    };
+    let finished = finished.map_err(|failure| failure.with_resume_hint(&recipe.output))?;
+    let text = conclusion::describe(&finished);
+    let written = if io::stdout().is_terminal() {
+        print(&format!("\n{text}"))
+    } else {
+        terminal.line(text.trim_end());
+        serde_json::to_string(&finished.summary)
+            .context("the summary is plain data")
+            .and_then(|json| print(&(json + "\n")))
+    };
+    written.map_err(|error| Failure::failed(&error))
+}
+
+/// `retune evaluate`.
+pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<(), Failure> {
+    let EvaluateArguments {
+        model,
+        data,
+        output,
+    } = arguments;
+    let draft = output
+        .as_deref()
+        .map(Draft::new)
+        .transpose()
+        .map_err(|error| Failure::input(&error))?;
+    let evaluation = predict::evaluate_file(&PredictOptions::from(model), &data)?;
+    if screen.style != Style::Silent {
+        let none = Default::default();
+        let table =
+            conclusion::metrics_table("metric", &evaluation.metrics, &evaluation.intervals, &none);
+        let notes = evaluation
+            .notes
+            .iter()
+            .map(|note| format!("· {note}\n"))
+            .collect::<String>();
+        let _ = write!(
+            io::stderr(),
+            "{} examples of {}\n{table}{notes}",
+            evaluation.examples,
+            data.display()
+        );
+    }
+    let write = || -> Result<()> {
+        match draft {
+            Some(mut draft) => {
+                draft.write_all(json(&evaluation, true)?.as_bytes())?;
+                draft.publish()
+            }
+            None => print(&json(&evaluation, io::stdout().is_terminal())?),
+        }
+    };
+    write().map_err(|error| Failure::failed(&error))
+}
+
+/// The evaluation without what it does not have.
+fn json(evaluation: &Evaluation, pretty: bool) -> Result<String> {
+    let mut value = serde_json::to_value(evaluation).context("an evaluation is plain data")?;
+    if let Some(object) = value.as_object_mut() {
+        object.retain(|_, value| {
+            !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty())
+        });
+    }
+    let text = if pretty {
+        serde_json::to_string_pretty(&value)
+    } else {
+        serde_json::to_string(&value)
+    };
+    Ok(text? + "\n")
+}
+
+/// `retune predict`.
+pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<(), Failure> {
+    let PredictArguments {
+        model,
+        input,
+        output,
+    } = arguments;
+    let options = PredictOptions::from(model);
+    let stdin = io::stdin();
+    let lines: Box<dyn BufRead> = if input.is_some() {
+        Box::new(io::empty())
+    } else {
+        if stdin.is_terminal() && screen.style != Style::Silent {
+            let _ = writeln!(io::stderr(), "one text a line; Ctrl-D ends the input");
+        }
+        Box::new(stdin.lock())
+    };
+    let Some(output) = output else {
+        let mut pipe = Pipe::stdout();
+        let result = predict::predict(&options, input.as_deref(), lines, &mut pipe);
+        return Ok(pipe.finish(result).map(drop)?);
+    };
+    let mut draft = Draft::new(&output).map_err(|error| Failure::input(&error))?;
+    let count = predict::predict(&options, input.as_deref(), lines, &mut draft)?;
+    draft.publish().map_err(|error| Failure::failed(&error))?;
+    if screen.style != Style::Silent {
+        let _ = writeln!(io::stderr(), "{count} predictions in {}", output.display());
+    }
+    Ok(())
+}
+
+/// `retune forward`.
+pub(crate) fn forward(it: &ForwardArguments) -> Result<(), Failure> {
+    Ok(forward::forward(
+        &it.model,
+        &it.inputs,
+        &it.outputs,
+        &it.precision,
+        &it.device,
+    )?)
+}
+
+/// `retune inspect`.
+pub(crate) fn inspect(path: &Path) -> Result<(), Failure> {
+    show(inspect::inspect(path))
+}
+
+/// `retune doctor`.
+pub(crate) fn doctor(device: &str) -> Result<(), Failure> {
+    show(doctor::doctor(device))
+}
+
+fn show(text: Result<String, EngineError>) -> Result<(), Failure> {
+    let text = text?;
+    print(&format!("{}\n", text.trim_end())).map_err(|error| Failure::failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_evaluation_says_only_what_it_has() {
+        let mut evaluation = Evaluation {
+            examples: 3,
+            ..Evaluation::default()
+        };
+        evaluation.metrics.insert("rmse".to_owned(), 0.5);
+        let text = json(&evaluation, false).unwrap();
+        assert_eq!(
+            text,
+            "{\"metrics\":{\"rmse\":0.5},\"intervals\":{},\"examples\":3}\n"
+        );
+        assert!(json(&evaluation, true).unwrap().lines().count() > 3);
+    }
+}

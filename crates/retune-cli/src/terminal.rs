@@ -1,0 +1,351 @@
+//! Progress on standard error: bars on a terminal, a few plain lines elsewhere.
+
+use crate::number;
+use anyhow::Result;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use retune_engine::evaluate::Scored;
+use retune_engine::metric::Evaluation;
+use retune_engine::observer::RunFacts;
+use retune_engine::step::StepReport;
+use retune_engine::{Control, Observer};
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Weight of the past in the shown loss and speed.
+const SMOOTHING: f64 = 0.9;
+/// Progress lines per training without a terminal.
+const LINES: u64 = 5;
+/// Other long work without a terminal says where it is this often.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Bars,
+    Lines,
+    Silent,
+}
+
+impl Style {
+    /// What standard error can show.
+    pub(crate) fn detect(quiet: bool) -> Self {
+        match quiet {
+            true => Self::Silent,
+            false if std::io::stderr().is_terminal() => Self::Bars,
+            false => Self::Lines,
+        }
+    }
+}
+
+/// The observer that shows a run to a person.
+pub(crate) struct Terminal<W> {
+    style: Style,
+    bars: MultiProgress,
+    out: W,
+    training: Option<ProgressBar>,
+    other: Option<Other>,
+    total: u64,
+    last_line: u64,
+    epoch: f64,
+    smooth: Smooth,
+}
+
+/// Work beside training.
+struct Other {
+    what: String,
+    bar: Option<ProgressBar>,
+    told: Instant,
+}
+
+/// Running means of loss and speed.
+#[derive(Default)]
+struct Smooth {
+    weight: f64,
+    loss: f64,
+    seconds: f64,
+    examples: f64,
+}
+
+impl Smooth {
+    fn add(&mut self, report: &StepReport) {
+        let mix = |old: f64, new: f64| SMOOTHING * old + (1.0 - SMOOTHING) * new;
+        self.weight = mix(self.weight, 1.0);
+        self.loss = mix(self.loss, report.loss);
+        self.seconds = mix(self.seconds, report.seconds);
+        self.examples = mix(self.examples, report.examples as f64);
+    }
+
+    fn describe(&self, learning_rate: f64) -> String {
+        let loss = number::value(self.loss / self.weight);
+        let speed = number::count(self.examples / self.seconds);
+        format!("loss {loss}  lr {learning_rate:.1e}  {speed} examples/s")
+    }
+}
+
+impl<W: Write> Terminal<W> {
+    /// Shows bars through `bars`, and lines on `out`.
+    pub(crate) fn new(style: Style, bars: MultiProgress, out: W) -> Self {
+        Self {
+            style,
+            bars,
+            out,
+            training: None,
+            other: None,
+            total: 0,
+            last_line: 0,
+            epoch: 0.0,
+            smooth: Smooth::default(),
+        }
+    }
+
+    /// One line above the bars. A standard error that nobody reads is no reason to stop training.
+    pub(crate) fn line(&mut self, text: &str) {
+        if self.style != Style::Silent {
+            let out = &mut self.out;
+            self.bars.suspend(|| {
+                let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+            });
+        }
+    }
+
+    /// Takes all bars away.
+    pub(crate) fn clear(&mut self) {
+        let bars = self
+            .training
+            .take()
+            .into_iter()
+            .chain(self.other.take().and_then(|other| other.bar));
+        bars.for_each(|bar| bar.finish_and_clear());
+    }
+
+    fn bar(&self, total: u64, template: &str) -> Option<ProgressBar> {
+        let style = ProgressStyle::with_template(template)
+            .ok()?
+            .progress_chars("━╸─");
+        (self.style == Style::Bars)
+            .then(|| self.bars.add(ProgressBar::new(total)).with_style(style))
+    }
+
+    fn begin(&mut self, what: &str, total: usize) {
+        self.end_other();
+        let download = what.starts_with("downloading ");
+        if download {
+            self.line(&format!("· {what} ({})", number::bytes(total as u64)));
+        }
+        let template = if download {
+            "  {prefix} {bar:24} {bytes}/{total_bytes} {eta}"
+        } else {
+            "  {prefix} {bar:24} {human_pos}/{human_len} {eta}"
+        };
+        let bar = self
+            .bar(total as u64, template)
+            .map(|bar| bar.with_prefix(what.to_owned()));
+        self.other = Some(Other {
+            what: what.to_owned(),
+            bar,
+            told: Instant::now(),
+        });
+    }
+
+    fn end_other(&mut self) {
+        if let Some(bar) = self.other.take().and_then(|other| other.bar) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl<W: Write + Send> Observer for Terminal<W> {
+    fn on_message(&mut self, message: &str) {
+        self.end_other();
+        self.line(&format!("· {}", message.trim_end().replace('\n', "\n  ")));
+    }
+
+    fn on_progress(&mut self, what: &str, done: usize, total: usize) {
+        if self.other.as_ref().is_none_or(|other| other.what != what) {
+            self.begin(what, total);
+        }
+        let Some(other) = &mut self.other else { return };
+        if let Some(bar) = &other.bar {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        } else if other.told.elapsed() >= PATIENCE {
+            other.told = Instant::now();
+            let text = format!(
+                "  {what}: {} of {}",
+                number::count(done as f64),
+                number::count(total as f64)
+            );
+            self.line(&text);
+        }
+        if done >= total {
+            self.end_other();
+        }
+    }
+
+    fn on_start(&mut self, facts: &RunFacts) -> Result<()> {
+        self.clear();
+        (self.total, self.last_line) = (facts.total_steps, facts.first_step);
+        self.smooth = Smooth::default();
+        let epochs = facts.total_steps as f64 / facts.steps_per_epoch.max(1) as f64;
+        let resumed = if facts.first_step > 0 {
+            format!(", from step {}", facts.first_step)
+        } else {
+            String::new()
+        };
+        let steps = number::count(facts.total_steps as f64);
+        self.line(&format!(
+            "{}: {steps} steps, {epochs:.1} epochs{resumed}",
+            facts.title
+        ));
+        self.training = self.bar(
+            facts.total_steps,
+            "  {bar:30} {human_pos}/{human_len}  {msg}  {eta} left",
+        );
+        if let Some(bar) = &self.training {
+            bar.set_position(facts.first_step);
+            bar.reset_eta();
+            bar.enable_steady_tick(Duration::from_millis(500));
+        }
+        Ok(())
+    }
+
+    fn on_step(&mut self, report: &StepReport) -> Result<Control> {
+        self.epoch = report.epoch;
+        self.smooth.add(report);
+        if let Some(bar) = &self.training {
+            bar.set_position(report.step);
+            bar.set_message(self.smooth.describe(report.learning_rate));
+        } else if report.step * LINES / self.total.max(1)
+            > self.last_line * LINES / self.total.max(1)
+        {
+            self.last_line = report.step;
+            let text = format!(
+                "  step {} of {}  {}",
+                report.step,
+                self.total,
+                self.smooth.describe(report.learning_rate)
+            );
+            self.line(&text);
+        }
+        Ok(Control::Continue)
+    }
+
+    fn on_evaluation(&mut self, step: u64, scored: &Scored, improved: bool) -> Result<Control> {
+        self.end_other();
+        let loss = scored.loss.map_or_else(String::new, |loss| {
+            format!("  loss {}", number::value(loss))
+        });
+        let metrics: String = main_metrics(&scored.evaluation)
+            .map(|(name, value)| format!("  {name} {}", number::value(value)))
+            .collect();
+        let star = if improved { "  ★ best" } else { "" };
+        self.line(&format!(
+            "  epoch {:.1}  step {step}  validation{loss}{metrics}{star}",
+            self.epoch
+        ));
+        Ok(Control::Continue)
+    }
+
+    fn on_end(&mut self) -> Result<()> {
+        self.clear();
+        Ok(())
+    }
+}
+
+/// The metrics worth a place in one line.
+fn main_metrics(evaluation: &Evaluation) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+    const ORDER: [&str; 12] = [
+        "accuracy",
+        "f1",
+        "macro_f1",
+        "micro_f1",
+        "rmse",
+        "pearson",
+        "spearman",
+        "exact_match",
+        "perplexity",
+        "bleu",
+        "wer",
+        "auroc",
+    ];
+    ORDER
+        .into_iter()
+        .filter_map(|name| Some((name, *evaluation.metrics.get(name)?)))
+        .take(3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(style: Style, steps: u64) -> String {
+        let bars = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
+        let mut text = Vec::new();
+        let mut terminal = Terminal::new(style, bars, &mut text);
+        terminal.on_message("no GPU\nusing the CPU\n");
+        terminal.on_progress("downloading model.safetensors", 0, 90_900_000);
+        (0..=1000).for_each(|done| terminal.on_progress("tokenization", done, 1000));
+        let facts = RunFacts {
+            title: "fine-tuning".into(),
+            total_steps: steps,
+            first_step: 0,
+            steps_per_epoch: 50,
+        };
+        terminal.on_start(&facts).unwrap();
+        for step in 1..=steps {
+            let report = StepReport {
+                step,
+                loss: 0.5,
+                examples: 32,
+                seconds: 0.1,
+                epoch: 1.0,
+                ..StepReport::default()
+            };
+            assert_eq!(terminal.on_step(&report).unwrap(), Control::Continue);
+        }
+        let mut evaluation = Evaluation::default();
+        evaluation
+            .metrics
+            .extend([("accuracy".to_owned(), 0.9), ("zeta".to_owned(), 0.1)]);
+        let scored = Scored {
+            evaluation,
+            loss: Some(0.31),
+            predictions: Vec::new(),
+        };
+        terminal.on_evaluation(steps, &scored, true).unwrap();
+        terminal.on_end().unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn without_a_terminal_there_are_a_few_plain_lines() {
+        let text = run(Style::Lines, 1000);
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
+        assert_eq!(text.matches("examples/s").count(), 5, "{text}");
+        assert!(text.starts_with("· no GPU\n  using the CPU\n"), "{text}");
+        assert!(
+            text.contains(
+                "  epoch 1.0  step 1000  validation  loss 0.310  accuracy 0.900  ★ best\n"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains("loss 0.500  lr 0.0e0  320 examples/s"),
+            "{text}"
+        );
+        assert_eq!(run(Style::Lines, 3).matches("examples/s").count(), 3);
+    }
+
+    #[test]
+    fn bars_leave_only_lines_that_stay() {
+        let text = run(Style::Bars, 20);
+        assert!(
+            !text.contains("examples/s") && text.contains("★ best"),
+            "{text}"
+        );
+        assert_eq!(run(Style::Silent, 20), "");
+    }
+}
