@@ -181,18 +181,10 @@ mod tests {
     #[test]
     fn negative_numbers_are_values_and_modes_exclude_each_other() {
         let parse = |line: &str| Cli::try_parse_from(line.split_whitespace());
-        let cli = parse(
-            "retune finetune r.toml --learning-rate -1 --lora-targets query,value --from-scratch",
-        )
-        .unwrap();
-        let Command::Finetune(it) = cli.command else {
-            panic!("not finetune")
-        };
+        let cli = parse("retune finetune r.toml --learning-rate -1 --lora-targets query,value --from-scratch").unwrap();
+        let Command::Finetune(it) = cli.command else { panic!("not finetune") };
         assert_eq!(it.flags.learning_rate, Some(-1.0));
-        assert_eq!(
-            it.flags.lora_targets.as_deref(),
-            Some(&["query".to_owned(), "value".to_owned()][..])
-        );
+        assert_eq!(it.flags.lora_targets.as_deref(), Some(&["query".to_owned(), "value".to_owned()][..]));
         assert_eq!(it.flags.from_scratch, Some(true));
         assert!(parse("retune finetune --resume --overwrite").is_err());
         assert!(parse("retune evaluate --model m").is_err());

@@ -24,30 +24,18 @@ pub(crate) struct Screen {
 
 /// `retune finetune`.
 pub(crate) fn finetune(arguments: &FinetuneArguments, screen: &Screen) -> Result<(), Failure> {
-    let resolved =
-        resolve::resolve(arguments, Path::new("runs")).map_err(|error| Failure::input(&error))?;
+    let resolved = resolve::resolve(arguments, Path::new("runs")).map_err(|error| Failure::input(&error))?;
     let recipe = &resolved.recipe;
     if resolved.quickstart {
         // The checks that need no model, before the first file is written.
-        let checked = recipe
-            .validate()
-            .and_then(|()| RunDirectory::check(&recipe.output, resolved.start));
-        checked
-            .and_then(|()| quickstart::write_data(&recipe.output))
-            .map_err(|error| Failure::input(&error))?;
+        let checked = recipe.validate().and_then(|()| RunDirectory::check(&recipe.output, resolved.start));
+        checked.and_then(|()| quickstart::write_data(&recipe.output)).map_err(|error| Failure::input(&error))?;
     }
     let mut terminal = Terminal::new(screen.style, screen.bars.clone(), io::stderr());
-    resolved
-        .notes
-        .iter()
-        .for_each(|note| terminal.on_message(note));
+    resolved.notes.iter().for_each(|note| terminal.on_message(note));
     // A panic must not hide that a checkpoint can be continued.
     let result = catch_unwind(AssertUnwindSafe(|| {
-        retune_engine::finetune(
-            recipe,
-            resolved.start,
-            &mut [&mut StopSignal, &mut terminal],
-        )
+        retune_engine::finetune(recipe, resolved.start, &mut [&mut StopSignal, &mut terminal])
     }));
     terminal.clear();
     let finished = match result {
@@ -69,32 +57,14 @@ pub(crate) fn finetune(arguments: &FinetuneArguments, screen: &Screen) -> Result
 
 /// `retune evaluate`.
 pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<(), Failure> {
-    let EvaluateArguments {
-        model,
-        data,
-        output,
-    } = arguments;
-    let draft = output
-        .as_deref()
-        .map(Draft::new)
-        .transpose()
-        .map_err(|error| Failure::input(&error))?;
+    let EvaluateArguments { model, data, output } = arguments;
+    let draft = output.as_deref().map(Draft::new).transpose().map_err(|error| Failure::input(&error))?;
     let evaluation = predict::evaluate_file(&PredictOptions::from(model), &data)?;
     if screen.style != Style::Silent {
         let none = Default::default();
-        let table =
-            conclusion::metrics_table("metric", &evaluation.metrics, &evaluation.intervals, &none);
-        let notes = evaluation
-            .notes
-            .iter()
-            .map(|note| format!("· {note}\n"))
-            .collect::<String>();
-        let _ = write!(
-            io::stderr(),
-            "{} examples of {}\n{table}{notes}",
-            evaluation.examples,
-            data.display()
-        );
+        let table = conclusion::metrics_table("metric", &evaluation.metrics, &evaluation.intervals, &none);
+        let notes = evaluation.notes.iter().map(|note| format!("· {note}\n")).collect::<String>();
+        let _ = write!(io::stderr(), "{} examples of {}\n{table}{notes}", evaluation.examples, data.display());
     }
     let write = || -> Result<()> {
         match draft {
@@ -112,25 +82,15 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<
 fn json(evaluation: &Evaluation, pretty: bool) -> Result<String> {
     let mut value = serde_json::to_value(evaluation).context("an evaluation is plain data")?;
     if let Some(object) = value.as_object_mut() {
-        object.retain(|_, value| {
-            !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty())
-        });
+        object.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty()));
     }
-    let text = if pretty {
-        serde_json::to_string_pretty(&value)
-    } else {
-        serde_json::to_string(&value)
-    };
+    let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
     Ok(text? + "\n")
 }
 
 /// `retune predict`.
 pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<(), Failure> {
-    let PredictArguments {
-        model,
-        input,
-        output,
-    } = arguments;
+    let PredictArguments { model, input, output } = arguments;
     let options = PredictOptions::from(model);
     let stdin = io::stdin();
     let lines: Box<dyn BufRead> = if input.is_some() {
@@ -157,13 +117,7 @@ pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<()
 
 /// `retune forward`.
 pub(crate) fn forward(it: &ForwardArguments) -> Result<(), Failure> {
-    Ok(forward::forward(
-        &it.model,
-        &it.inputs,
-        &it.outputs,
-        &it.precision,
-        &it.device,
-    )?)
+    Ok(forward::forward(&it.model, &it.inputs, &it.outputs, &it.precision, &it.device)?)
 }
 
 /// `retune inspect`.
@@ -187,16 +141,10 @@ mod tests {
 
     #[test]
     fn an_evaluation_says_only_what_it_has() {
-        let mut evaluation = Evaluation {
-            examples: 3,
-            ..Evaluation::default()
-        };
+        let mut evaluation = Evaluation { examples: 3, ..Evaluation::default() };
         evaluation.metrics.insert("rmse".to_owned(), 0.5);
         let text = json(&evaluation, false).unwrap();
-        assert_eq!(
-            text,
-            "{\"metrics\":{\"rmse\":0.5},\"intervals\":{},\"examples\":3}\n"
-        );
+        assert_eq!(text, "{\"metrics\":{\"rmse\":0.5},\"intervals\":{},\"examples\":3}\n");
         assert!(json(&evaluation, true).unwrap().lines().count() > 3);
     }
 }

@@ -14,11 +14,7 @@ pub(crate) fn describe(finished: &Finished) -> String {
     if let Some(headline) = &finished.headline {
         text += &format!("\n{}\n", sentence(headline));
     }
-    text += &format!(
-        "\n{}, {} in all\n",
-        speed(&finished.summary),
-        number::duration(finished.seconds)
-    );
+    text += &format!("\n{}, {} in all\n", speed(&finished.summary), number::duration(finished.seconds));
     let output = &finished.output;
     text += &format!("model   {}\n", output.join("model").display());
     text += &format!("report  {}\n", output.join("report.html").display());
@@ -44,40 +40,22 @@ pub(crate) fn metrics_table(
     intervals: &BTreeMap<String, (f64, f64)>,
     baselines: &BTreeMap<String, Metrics>,
 ) -> String {
-    let mut rows = vec![vec![
-        split.to_owned(),
-        "model".to_owned(),
-        "95 % interval".to_owned(),
-    ]];
+    let mut rows = vec![vec![split.to_owned(), "model".to_owned(), "95 % interval".to_owned()]];
     rows[0].extend(baselines.keys().cloned());
     for (name, value) in metrics {
-        let interval = intervals
-            .get(name)
-            .map_or_else(String::new, |it| number::interval(*it));
+        let interval = intervals.get(name).map_or_else(String::new, |it| number::interval(*it));
         let mut row = vec![name.clone(), number::value(*value), interval];
-        row.extend(baselines.values().map(|b| {
-            b.get(name)
-                .map_or_else(String::new, |value| number::value(*value))
-        }));
+        row.extend(baselines.values().map(|b| b.get(name).map_or_else(String::new, |value| number::value(*value))));
         rows.push(row);
     }
     let widths: Vec<usize> = (0..rows[0].len())
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
         for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let _ = if index == 0 {
-                write!(line, "{cell:<width$}")
-            } else {
-                write!(line, "  {cell:>width$}")
-            };
+            let _ = if index == 0 { write!(line, "{cell:<width$}") } else { write!(line, "  {cell:>width$}") };
         }
         text += line.trim_end();
         text.push('\n');
@@ -90,9 +68,7 @@ pub(crate) fn sentence(headline: &Headline) -> String {
     let lower = direction(&headline.metric) == Some(Direction::Lower);
     let sign = if lower { -1.0 } else { 1.0 };
     let better = |a: &&Baseline, b: &&Baseline| (sign * a.value).total_cmp(&(sign * b.value));
-    let interval = headline
-        .interval
-        .map_or_else(String::new, |it| format!(" ({})", number::interval(it)));
+    let interval = headline.interval.map_or_else(String::new, |it| format!(" ({})", number::interval(it)));
     let mut text = format!(
         "On {} {} examples the model reaches {} {}{interval}",
         number::count(headline.examples as f64),
@@ -100,12 +76,7 @@ pub(crate) fn sentence(headline: &Headline) -> String {
         headline.metric,
         number::value(headline.value)
     );
-    if let Some(rival) = headline
-        .baselines
-        .iter()
-        .filter(|b| b.value.is_finite())
-        .max_by(better)
-    {
+    if let Some(rival) = headline.baselines.iter().filter(|b| b.value.is_finite()).max_by(better) {
         let gain = sign * (headline.value - rival.value);
         let name = format!("{} ({})", rival.name, number::value(rival.value));
         let size = number::value(gain.abs());
@@ -122,21 +93,10 @@ pub(crate) fn sentence(headline: &Headline) -> String {
     text.push('.');
     if let Some(comparison) = &headline.comparison {
         let d = &comparison.difference;
-        let p = if d.p_value < 0.001 {
-            "p < 0.001".to_owned()
-        } else {
-            format!("p = {:.3}", d.p_value)
-        };
-        let chance = if d.p_value < 0.05 {
-            ""
-        } else {
-            ", which could be chance"
-        };
+        let p = if d.p_value < 0.001 { "p < 0.001".to_owned() } else { format!("p = {:.3}", d.p_value) };
+        let chance = if d.p_value < 0.05 { "" } else { ", which could be chance" };
         let against = &comparison.against;
-        text += &format!(
-            " Example by example against {against}: {:+.3} accuracy, McNemar {p}{chance}.",
-            d.difference
-        );
+        text += &format!(" Example by example against {against}: {:+.3} accuracy, McNemar {p}{chance}.", d.difference);
     }
     text
 }
@@ -152,10 +112,7 @@ fn speed(summary: &Summary) -> String {
         let share = number::percent(t.model_flops_per_second / t.peak_flops_per_second);
         parts.push(format!("{share} of the matrix-product ceiling"));
     }
-    parts.push(format!(
-        "{} peak memory",
-        number::bytes(t.peak_memory_bytes)
-    ));
+    parts.push(format!("{} peak memory", number::bytes(t.peak_memory_bytes)));
     parts.join(", ")
 }
 
@@ -165,15 +122,9 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_baselines_stand_beside() {
-        let metrics = Metrics::from([
-            ("accuracy".to_owned(), 0.925),
-            ("macro_f1".to_owned(), 0.92),
-        ]);
+        let metrics = Metrics::from([("accuracy".to_owned(), 0.925), ("macro_f1".to_owned(), 0.92)]);
         let intervals = BTreeMap::from([("accuracy".to_owned(), (0.9, 0.95))]);
-        let baselines = BTreeMap::from([(
-            "majority class".to_owned(),
-            Metrics::from([("accuracy".to_owned(), 0.5)]),
-        )]);
+        let baselines = BTreeMap::from([("majority class".to_owned(), Metrics::from([("accuracy".to_owned(), 0.5)]))]);
         let text = metrics_table("test", &metrics, &intervals, &baselines);
         let expected = "\
 test      model  95 % interval  majority class
@@ -185,21 +136,14 @@ macro_f1  0.920
 
     #[test]
     fn the_sentence_names_the_strongest_baseline_and_the_direction() {
-        let baseline = |name: &str, value| Baseline {
-            name: name.into(),
-            value,
-            interval: Some((value, value)),
-        };
+        let baseline = |name: &str, value| Baseline { name: name.into(), value, interval: Some((value, value)) };
         let mut headline = Headline {
             metric: "accuracy".into(),
             split: "test".into(),
             value: 0.9,
             interval: Some((0.88, 0.92)),
             examples: 1599,
-            baselines: vec![
-                baseline("majority class", 0.5),
-                baseline("random weights", 0.75),
-            ],
+            baselines: vec![baseline("majority class", 0.5), baseline("random weights", 0.75)],
             comparison: None,
         };
         let text = sentence(&headline);

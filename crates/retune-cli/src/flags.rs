@@ -115,12 +115,7 @@ pub(crate) struct RecipeFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lora_dropout: Option<f64>,
     /// Dense layers to adapt, such as query,value
-    #[arg(
-        long,
-        value_name = "NAMES",
-        value_delimiter = ',',
-        help_heading = "Method"
-    )]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Method")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lora_targets: Option<Vec<String>>,
 

@@ -43,11 +43,7 @@ pub(crate) struct StopSignal;
 
 impl StopSignal {
     fn answer() -> Control {
-        if REQUESTED.load(SeqCst) {
-            Control::Stop
-        } else {
-            Control::Continue
-        }
+        if REQUESTED.load(SeqCst) { Control::Stop } else { Control::Continue }
     }
 }
 
@@ -61,12 +57,7 @@ impl Observer for StopSignal {
         Ok(Self::answer())
     }
 
-    fn on_evaluation(
-        &mut self,
-        _: u64,
-        _: &retune_engine::evaluate::Scored,
-        _: bool,
-    ) -> Result<Control> {
+    fn on_evaluation(&mut self, _: u64, _: &retune_engine::evaluate::Scored, _: bool) -> Result<Control> {
         Ok(Self::answer())
     }
 
@@ -83,15 +74,9 @@ mod tests {
     #[test]
     fn a_request_stops_the_loop() {
         let mut signal = StopSignal;
-        assert_eq!(
-            signal.on_step(&StepReport::default()).unwrap(),
-            Control::Continue
-        );
+        assert_eq!(signal.on_step(&StepReport::default()).unwrap(), Control::Continue);
         REQUESTED.store(true, SeqCst);
-        assert_eq!(
-            signal.on_step(&StepReport::default()).unwrap(),
-            Control::Stop
-        );
+        assert_eq!(signal.on_step(&StepReport::default()).unwrap(), Control::Stop);
         REQUESTED.store(false, SeqCst);
     }
 }

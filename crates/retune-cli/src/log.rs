@@ -11,9 +11,7 @@ const VARIABLE: &str = "RETUNE_LOG";
 /// Starts logging; the variable wins over the flags.
 pub(crate) fn start(verbose: u8, quiet: bool, bars: MultiProgress) -> Result<()> {
     let filter = match std::env::var(VARIABLE) {
-        Ok(text) if !text.is_empty() => {
-            EnvFilter::try_new(&text).with_context(|| format!("{VARIABLE}={text}"))?
-        }
+        Ok(text) if !text.is_empty() => EnvFilter::try_new(&text).with_context(|| format!("{VARIABLE}={text}"))?,
         _ => EnvFilter::try_new(directives(verbose, quiet))?,
     };
     tracing_subscriber::fmt()
@@ -33,9 +31,7 @@ fn directives(verbose: u8, quiet: bool) -> String {
         (false, 2..) => "trace",
     };
     let crates = ["cli", "data", "engine", "kernels", "models"];
-    crates.iter().fold("warn".to_owned(), |text, name| {
-        format!("{text},retune_{name}={level}")
-    })
+    crates.iter().fold("warn".to_owned(), |text, name| format!("{text},retune_{name}={level}"))
 }
 
 /// Standard error, with the bars out of the way.

@@ -39,12 +39,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    let screen = Screen {
-        style: terminal::Style::detect(cli.quiet),
-        bars: MultiProgress::new(),
-    };
-    log::start(cli.verbose, cli.quiet, screen.bars.clone())
-        .map_err(|error| Failure::input(&error))?;
+    let screen = Screen { style: terminal::Style::detect(cli.quiet), bars: MultiProgress::new() };
+    log::start(cli.verbose, cli.quiet, screen.bars.clone()).map_err(|error| Failure::input(&error))?;
     interrupt::listen().map_err(|error| Failure::failed(&error))?;
     match cli.command {
         Command::Finetune(arguments) => commands::finetune(&arguments, &screen),

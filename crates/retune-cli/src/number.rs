@@ -34,11 +34,7 @@ pub(crate) fn count(x: f64) -> String {
 
 /// A share as a percentage.
 pub(crate) fn percent(share: f64) -> String {
-    if share.is_finite() {
-        format!("{:.0} %", share * 100.0)
-    } else {
-        "–".to_owned()
-    }
+    if share.is_finite() { format!("{:.0} %", share * 100.0) } else { "–".to_owned() }
 }
 
 /// Bytes in decimal units.
@@ -69,21 +65,9 @@ mod tests {
     fn numbers_are_readable() {
         let values = [0.92534, 0.0, 12.345, 1234.5, 0.00005, f64::NAN].map(value);
         assert_eq!(values, ["0.925", "0.000", "12.35", "1234", "5.0e-5", "–"]);
-        assert_eq!(
-            [7.0, 1000.0, 1234567.4].map(count),
-            ["7", "1,000", "1,234,567"]
-        );
-        assert_eq!(
-            [12_000, 90_900_000, 2_300_000_000].map(bytes),
-            ["12 kB", "91 MB", "2.3 GB"]
-        );
-        assert_eq!(
-            [3.4, 61.0, 7260.0].map(duration),
-            ["3 s", "1 min 1 s", "2 h 1 min"]
-        );
-        assert_eq!(
-            (percent(0.123), interval((0.5, 0.75))),
-            ("12 %".into(), "0.500–0.750".into())
-        );
+        assert_eq!([7.0, 1000.0, 1234567.4].map(count), ["7", "1,000", "1,234,567"]);
+        assert_eq!([12_000, 90_900_000, 2_300_000_000].map(bytes), ["12 kB", "91 MB", "2.3 GB"]);
+        assert_eq!([3.4, 61.0, 7260.0].map(duration), ["3 s", "1 min 1 s", "2 h 1 min"]);
+        assert_eq!((percent(0.123), interval((0.5, 0.75))), ("12 %".into(), "0.500–0.750".into()));
     }
 }

@@ -15,10 +15,7 @@ pub(crate) struct Pipe<W> {
 impl Pipe<io::StdoutLock<'static>> {
     /// The process's own.
     pub(crate) fn stdout() -> Self {
-        Self {
-            inner: io::stdout().lock(),
-            broken: false,
-        }
+        Self { inner: io::stdout().lock(), broken: false }
     }
 }
 
@@ -34,9 +31,7 @@ impl<W: Write> Pipe<W> {
     }
 
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        self.broken |= result
-            .as_ref()
-            .is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
+        self.broken |= result.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
         result
     }
 }
@@ -57,9 +52,7 @@ impl<W: Write> Write for Pipe<W> {
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut pipe = Pipe::stdout();
     let written = pipe.write_all(text.as_bytes()).and_then(|()| pipe.flush());
-    pipe.finish(written)
-        .context("cannot write to standard output")
-        .map(drop)
+    pipe.finish(written).context("cannot write to standard output").map(drop)
 }
 
 /// A file in the making, beside its later place.
@@ -71,10 +64,7 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// Opens a temporary file in the folder of `path`.
     pub(crate) fn new(path: &'a Path) -> Result<Self> {
-        let folder = path
-            .parent()
-            .filter(|it| !it.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".retune-");
         #[cfg(unix)]
@@ -83,24 +73,16 @@ impl<'a> Draft<'a> {
             // The same as any new file gets; the umask still applies.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        let file = builder
-            .tempfile_in(folder)
-            .with_context(|| format!("cannot write into {}", folder.display()))?;
+        let file = builder.tempfile_in(folder).with_context(|| format!("cannot write into {}", folder.display()))?;
         interrupt::set_unfinished(Some(file.path()));
-        Ok(Self {
-            path,
-            writer: BufWriter::new(file),
-        })
+        Ok(Self { path, writer: BufWriter::new(file) })
     }
 
     /// Puts the file in its place.
     pub(crate) fn publish(self) -> Result<()> {
         let path = self.path;
         let write = || -> Result<()> {
-            let file = self
-                .writer
-                .into_inner()
-                .map_err(io::IntoInnerError::into_error)?;
+            let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.as_file().sync_all()?;
             file.persist(path)?;
             Ok(())
@@ -138,16 +120,10 @@ mod tests {
 
     #[test]
     fn a_reader_that_left_is_no_failure_but_others_are() {
-        let mut pipe = Pipe {
-            inner: Closed,
-            broken: false,
-        };
+        let mut pipe = Pipe { inner: Closed, broken: false };
         let result = pipe.write_all(b"x");
         assert!(matches!(pipe.finish(result), Ok(None)));
-        let pipe = Pipe {
-            inner: Vec::new(),
-            broken: false,
-        };
+        let pipe = Pipe { inner: Vec::new(), broken: false };
         assert!(pipe.finish(Err::<(), _>("bad row")).is_err());
     }
 

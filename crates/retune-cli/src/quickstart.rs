@@ -7,23 +7,11 @@ use std::path::Path;
 use toml::Table;
 
 const FILES: [(&str, &[u8]); 4] = [
-    (
-        "train.csv",
-        include_bytes!("../../../fixtures/sentiment/train.csv"),
-    ),
-    (
-        "validation.csv",
-        include_bytes!("../../../fixtures/sentiment/validation.csv"),
-    ),
-    (
-        "test.csv",
-        include_bytes!("../../../fixtures/sentiment/test.csv"),
-    ),
+    ("train.csv", include_bytes!("../../../fixtures/sentiment/train.csv")),
+    ("validation.csv", include_bytes!("../../../fixtures/sentiment/validation.csv")),
+    ("test.csv", include_bytes!("../../../fixtures/sentiment/test.csv")),
     // The licence asks for the attribution to stay with the data.
-    (
-        "README.md",
-        include_bytes!("../../../fixtures/sentiment/README.md"),
-    ),
+    ("README.md", include_bytes!("../../../fixtures/sentiment/README.md")),
 ];
 
 /// Keys that flags may overwrite.
@@ -65,10 +53,7 @@ mod tests {
     #[test]
     fn the_data_lies_where_the_recipe_says() {
         let folder = tempfile::tempdir().unwrap();
-        let mut recipe = Recipe {
-            output: folder.path().join("run"),
-            ..Recipe::default()
-        };
+        let mut recipe = Recipe { output: folder.path().join("run"), ..Recipe::default() };
         set_data(&mut recipe);
         write_data(&recipe.output).unwrap();
         for path in [recipe.train, recipe.validation, recipe.test] {

@@ -25,24 +25,12 @@ pub(crate) struct Resolved {
 
 /// Resolves the arguments; runs that name no folder get one in `runs`.
 pub(crate) fn resolve(arguments: &FinetuneArguments, runs: &Path) -> Result<Resolved> {
-    let flags =
-        Table::try_from(&arguments.flags).context("the flags cannot be written as a recipe")?;
-    let file = recipe_file(arguments, runs)
-        .map(|path| read(&path))
-        .transpose()?;
-    let nothing_named = ["train", "model", "validation", "test"]
-        .iter()
-        .all(|key| !flags.contains_key(*key));
+    let flags = Table::try_from(&arguments.flags).context("the flags cannot be written as a recipe")?;
+    let file = recipe_file(arguments, runs).map(|path| read(&path)).transpose()?;
+    let nothing_named = ["train", "model", "validation", "test"].iter().all(|key| !flags.contains_key(*key));
     let quickstart = file.is_none() && nothing_named;
-    let has_output = flags.contains_key("output")
-        || file
-            .as_ref()
-            .is_some_and(|table| table.contains_key("output"));
-    let mut table = if quickstart {
-        quickstart::recipe(DEFAULT_MODEL)
-    } else {
-        file.unwrap_or_default()
-    };
+    let has_output = flags.contains_key("output") || file.as_ref().is_some_and(|table| table.contains_key("output"));
+    let mut table = if quickstart { quickstart::recipe(DEFAULT_MODEL) } else { file.unwrap_or_default() };
     table.extend(flags);
 
     let mut notes = Vec::new();
@@ -53,9 +41,7 @@ pub(crate) fn resolve(arguments: &FinetuneArguments, runs: &Path) -> Result<Reso
     let mut recipe = Recipe::from_table(table)?;
     let mut overwrite = arguments.overwrite;
     if quickstart {
-        notes.push(format!(
-            "quickstart: {DEFAULT_MODEL} learns to tell positive from negative reviews"
-        ));
+        notes.push(format!("quickstart: {DEFAULT_MODEL} learns to tell positive from negative reviews"));
         if !has_output {
             recipe.output = runs.join("quickstart");
             overwrite = true;
@@ -68,30 +54,19 @@ pub(crate) fn resolve(arguments: &FinetuneArguments, runs: &Path) -> Result<Reso
             );
         }
         recipe.output = default_output(runs, &recipe, overwrite);
-        notes.push(format!(
-            "no --output given: the run goes to {}",
-            recipe.output.display()
-        ));
+        notes.push(format!("no --output given: the run goes to {}", recipe.output.display()));
     }
     let start = match (arguments.resume, overwrite) {
         // A quickstart that left a recipe would have been taken up from there.
         (true, _) if quickstart => {
-            notes.push(format!(
-                "{} holds no run yet: starting one",
-                recipe.output.display()
-            ));
+            notes.push(format!("{} holds no run yet: starting one", recipe.output.display()));
             Start::New
         }
         (true, _) => Start::Resume,
         (false, true) => Start::Overwrite,
         (false, false) => Start::New,
     };
-    Ok(Resolved {
-        recipe,
-        start,
-        quickstart,
-        notes,
-    })
+    Ok(Resolved { recipe, start, quickstart, notes })
 }
 
 /// The recipe file to start from: the one given, or the one a resumed run left in its folder.
@@ -118,8 +93,7 @@ fn read(path: &Path) -> Result<Table> {
     }
     match Recipe::from_table(table.clone()) {
         Ok(_) => Ok(table),
-        Err(error) => Err(locate(path, &table).unwrap_or(error))
-            .with_context(|| format!("recipe {}", path.display())),
+        Err(error) => Err(locate(path, &table).unwrap_or(error)).with_context(|| format!("recipe {}", path.display())),
     }
 }
 
@@ -129,9 +103,7 @@ fn locate(path: &Path, table: &Table) -> Option<anyhow::Error> {
     let known = keys();
     let one = |(key, value): (&String, &Value)| {
         let alone = Table::from_iter([(key.clone(), value.clone())]);
-        Recipe::from_table(alone)
-            .err()
-            .map(|error| (key.clone(), error))
+        Recipe::from_table(alone).err().map(|error| (key.clone(), error))
     };
     let (key, error) = table.iter().find_map(one)?;
     let line = text.lines().position(|line| {
@@ -139,10 +111,7 @@ fn locate(path: &Path, table: &Table) -> Option<anyhow::Error> {
         name.trim_matches(['"', '\'', '[', ']']) == key
     });
     let place = line.map_or_else(String::new, |line| {
-        let indent = text
-            .lines()
-            .nth(line)
-            .map_or(0, |l| l.chars().take_while(|c| c.is_whitespace()).count());
+        let indent = text.lines().nth(line).map_or(0, |l| l.chars().take_while(|c| c.is_whitespace()).count());
         format!("line {}, column {}: ", line + 1, indent + 1)
     });
     if known.contains(&key) {
@@ -150,10 +119,7 @@ fn locate(path: &Path, table: &Table) -> Option<anyhow::Error> {
         let cause = cause.lines().next().unwrap_or_default().to_owned();
         return Some(anyhow!("{place}`{key}`: {cause}"));
     }
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::jaro_winkler(name, &key), name))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let nearest = known.iter().map(|name| (strsim::jaro_winkler(name, &key), name)).max_by(|a, b| a.0.total_cmp(&b.0));
     let remedy = match nearest {
         Some((likeness, name)) if likeness > 0.75 => format!("did you mean `{name}`?"),
         _ => "`retune finetune --help` lists all keys".to_owned(),
@@ -167,25 +133,20 @@ fn keys() -> Vec<String> {
     let finetune = command.find_subcommand("finetune");
     let long = |argument: &clap::Arg| argument.get_long().map(str::to_owned);
     let modes = ["resume", "overwrite", "help", "verbose", "quiet"];
-    let all = finetune
-        .into_iter()
-        .flat_map(|it| it.get_arguments().filter_map(long).collect::<Vec<_>>());
+    let all = finetune.into_iter().flat_map(|it| it.get_arguments().filter_map(long).collect::<Vec<_>>());
     all.filter(|name| !modes.contains(&name.as_str())).collect()
 }
 
 /// `runs/TASK-METHOD`, or the first free number after it.
 fn default_output(runs: &Path, recipe: &Recipe, reuse: bool) -> PathBuf {
-    let name = format!("{}-{}", recipe.task, recipe.method)
-        .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-");
+    let name =
+        format!("{}-{}", recipe.task, recipe.method).replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-");
     let first = runs.join(&name);
     if reuse || !first.exists() {
         return first;
     }
     let numbered = (2u64..).map(|number| runs.join(format!("{name}-{number}")));
-    numbered
-        .into_iter()
-        .find(|path| !path.exists())
-        .unwrap_or(first)
+    numbered.into_iter().find(|path| !path.exists()).unwrap_or(first)
 }
 
 #[cfg(test)]
@@ -195,9 +156,7 @@ mod tests {
     use clap::Parser;
 
     fn arguments(line: &str) -> FinetuneArguments {
-        let words = ["retune", "finetune"]
-            .into_iter()
-            .chain(line.split_whitespace());
+        let words = ["retune", "finetune"].into_iter().chain(line.split_whitespace());
         match Cli::try_parse_from(words).unwrap().command {
             Command::Finetune(arguments) => *arguments,
             other => panic!("{other:?}"),
@@ -208,38 +167,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.toml");
         fs::write(&path, text).unwrap();
-        let arguments = FinetuneArguments {
-            recipe: Some(path),
-            ..arguments(line)
-        };
+        let arguments = FinetuneArguments { recipe: Some(path), ..arguments(line) };
         resolve(&arguments, &folder.path().join("runs"))
     }
 
     fn refused(text: &str) -> String {
-        format!(
-            "{:#}",
-            with_recipe(text, "").err().expect("the recipe is refused")
-        )
+        format!("{:#}", with_recipe(text, "").err().expect("the recipe is refused"))
     }
 
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
         let file = "model = 'm'\ntrain = 'a.csv'\noutput = 'o'\nepochs = 5\nbatch-size = 7\nlora-targets = ['key']\n";
-        let it = with_recipe(
-            file,
-            "--batch-size 9 --lora-targets query,value --seed 3 --steps 11",
-        )
-        .unwrap();
-        assert_eq!(
-            (it.recipe.batch_size, it.recipe.epochs, it.recipe.seed),
-            (9, 5.0, 3)
-        );
+        let it = with_recipe(file, "--batch-size 9 --lora-targets query,value --seed 3 --steps 11").unwrap();
+        assert_eq!((it.recipe.batch_size, it.recipe.epochs, it.recipe.seed), (9, 5.0, 3));
         assert_eq!(it.recipe.lora_targets, ["query", "value"]);
         assert_eq!((it.recipe.steps, it.recipe.weight_decay), (Some(11), 0.01));
-        assert_eq!(
-            (it.recipe.output.as_path(), it.recipe.model.as_str()),
-            (Path::new("o"), "m")
-        );
+        assert_eq!((it.recipe.output.as_path(), it.recipe.model.as_str()), (Path::new("o"), "m"));
         assert!(matches!(it.start, Start::New) && it.notes.is_empty() && !it.quickstart);
     }
 
@@ -247,16 +190,8 @@ mod tests {
     fn every_key_of_a_recipe_is_a_flag() {
         let unknown = Recipe::from_table("no-such-key = 1".parse().unwrap()).unwrap_err();
         let text = format!("{unknown:#}");
-        let list = text
-            .split_once("expected one of")
-            .expect("serde lists the keys")
-            .1;
-        let mut fields: Vec<String> = list
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect();
+        let list = text.split_once("expected one of").expect("serde lists the keys").1;
+        let mut fields: Vec<String> = list.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         let mut flags = keys();
         fields.sort();
         flags.sort();
@@ -266,12 +201,12 @@ mod tests {
     #[test]
     fn wrong_keys_and_values_are_named_with_their_place() {
         let text = refused("model = 'm'\n  learning_rate = 1e-4\n");
-        assert!(text.contains("r.toml: line 2, column 3: unknown key `learning_rate`; did you mean `learning-rate`?"), "{text}");
-        let text = refused("model = 'm'\n\nbatch-size = 'many'\n");
         assert!(
-            text.contains("line 3, column 1: `batch-size`: invalid type"),
+            text.contains("r.toml: line 2, column 3: unknown key `learning_rate`; did you mean `learning-rate`?"),
             "{text}"
         );
+        let text = refused("model = 'm'\n\nbatch-size = 'many'\n");
+        assert!(text.contains("line 3, column 1: `batch-size`: invalid type"), "{text}");
         let text = refused("model = \n");
         assert!(text.contains("line 1"), "{text}");
         assert!(refused("zzz = 1").contains("unknown key `zzz`; `retune finetune --help`"));
@@ -289,49 +224,20 @@ mod tests {
         assert!(it.quickstart && matches!(it.start, Start::Overwrite));
         let recipe = &it.recipe;
         assert_eq!(recipe.model, DEFAULT_MODEL);
-        assert_eq!(
-            (recipe.epochs, recipe.batch_size, recipe.seed),
-            (3.0, 32, 42)
-        );
-        assert_eq!(
-            (recipe.learning_rate, recipe.baselines.as_str()),
-            (Some(5e-5), "all")
-        );
+        assert_eq!((recipe.epochs, recipe.batch_size, recipe.seed), (3.0, 32, 42));
+        assert_eq!((recipe.learning_rate, recipe.baselines.as_str()), (Some(5e-5), "all"));
         assert_eq!(recipe.output, Path::new("runs/quickstart"));
-        assert_eq!(
-            recipe.train.as_deref(),
-            Some(Path::new("runs/quickstart/data/train.csv"))
-        );
+        assert_eq!(recipe.train.as_deref(), Some(Path::new("runs/quickstart/data/train.csv")));
         recipe.validate().unwrap();
 
-        let it = resolve(
-            &arguments("--output there --epochs 1 --baselines majority"),
-            Path::new("runs"),
-        )
-        .unwrap();
-        assert!(
-            it.quickstart && matches!(it.start, Start::New),
-            "a named folder is never replaced unasked"
-        );
-        assert_eq!(
-            (it.recipe.epochs, it.recipe.baselines.as_str()),
-            (1.0, "majority")
-        );
-        assert_eq!(
-            it.recipe.test.as_deref(),
-            Some(Path::new("there/data/test.csv"))
-        );
+        let it = resolve(&arguments("--output there --epochs 1 --baselines majority"), Path::new("runs")).unwrap();
+        assert!(it.quickstart && matches!(it.start, Start::New), "a named folder is never replaced unasked");
+        assert_eq!((it.recipe.epochs, it.recipe.baselines.as_str()), (1.0, "majority"));
+        assert_eq!(it.recipe.test.as_deref(), Some(Path::new("there/data/test.csv")));
 
         let it = resolve(&arguments("--resume"), Path::new("no-such-runs")).unwrap();
-        assert!(
-            it.quickstart && matches!(it.start, Start::New),
-            "nothing is there to be continued"
-        );
-        assert!(
-            !resolve(&arguments("--model m"), Path::new("runs"))
-                .unwrap()
-                .quickstart
-        );
+        assert!(it.quickstart && matches!(it.start, Start::New), "nothing is there to be continued");
+        assert!(!resolve(&arguments("--model m"), Path::new("runs")).unwrap().quickstart);
     }
 
     #[test]
@@ -340,53 +246,26 @@ mod tests {
         let name = |line: &str| {
             let it = resolve(&arguments(line), folder.path()).unwrap();
             assert_eq!(it.recipe.model, DEFAULT_MODEL);
-            assert!(
-                it.notes[0].contains(DEFAULT_MODEL)
-                    && it.notes[1].contains(&*it.recipe.output.to_string_lossy())
-            );
-            it.recipe
-                .output
-                .strip_prefix(folder.path())
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned()
+            assert!(it.notes[0].contains(DEFAULT_MODEL) && it.notes[1].contains(&*it.recipe.output.to_string_lossy()));
+            it.recipe.output.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned()
         };
-        assert_eq!(
-            name("--train a.csv --method last:2"),
-            "text-classification-last-2"
-        );
+        assert_eq!(name("--train a.csv --method last:2"), "text-classification-last-2");
         fs::create_dir(folder.path().join("text-classification-last-2")).unwrap();
-        assert_eq!(
-            name("--train a.csv --method last:2"),
-            "text-classification-last-2-2"
-        );
+        assert_eq!(name("--train a.csv --method last:2"), "text-classification-last-2-2");
         fs::create_dir(folder.path().join("text-classification-last-2-2")).unwrap();
-        assert_eq!(
-            name("--train a.csv --method last:2"),
-            "text-classification-last-2-3"
-        );
-        assert_eq!(
-            name("--train a.csv --method last:2 --overwrite"),
-            "text-classification-last-2"
-        );
+        assert_eq!(name("--train a.csv --method last:2"), "text-classification-last-2-3");
+        assert_eq!(name("--train a.csv --method last:2 --overwrite"), "text-classification-last-2");
     }
 
     #[test]
     fn resuming_takes_up_the_recipe_of_the_folder() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(
-            folder.path().join("recipe.toml"),
-            "model = 'm'\ntrain = 't.csv'\noutput = 'moved'\nepochs = 9",
-        )
-        .unwrap();
+        fs::write(folder.path().join("recipe.toml"), "model = 'm'\ntrain = 't.csv'\noutput = 'moved'\nepochs = 9")
+            .unwrap();
         let line = format!("--resume --output {}", folder.path().display());
         let it = resolve(&arguments(&line), Path::new("runs")).unwrap();
         assert!(matches!(it.start, Start::Resume) && !it.quickstart);
-        assert_eq!(
-            (it.recipe.output.as_path(), it.recipe.epochs),
-            (folder.path(), 9.0)
-        );
+        assert_eq!((it.recipe.output.as_path(), it.recipe.epochs), (folder.path(), 9.0));
         assert!(resolve(&arguments("--resume --train a.csv"), Path::new("runs")).is_err());
     }
 }

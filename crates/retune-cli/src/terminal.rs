@@ -110,20 +110,13 @@ impl<W: Write> Terminal<W> {
 
     /// Takes all bars away.
     pub(crate) fn clear(&mut self) {
-        let bars = self
-            .training
-            .take()
-            .into_iter()
-            .chain(self.other.take().and_then(|other| other.bar));
+        let bars = self.training.take().into_iter().chain(self.other.take().and_then(|other| other.bar));
         bars.for_each(|bar| bar.finish_and_clear());
     }
 
     fn bar(&self, total: u64, template: &str) -> Option<ProgressBar> {
-        let style = ProgressStyle::with_template(template)
-            .ok()?
-            .progress_chars("━╸─");
-        (self.style == Style::Bars)
-            .then(|| self.bars.add(ProgressBar::new(total)).with_style(style))
+        let style = ProgressStyle::with_template(template).ok()?.progress_chars("━╸─");
+        (self.style == Style::Bars).then(|| self.bars.add(ProgressBar::new(total)).with_style(style))
     }
 
     fn begin(&mut self, what: &str, total: usize) {
@@ -137,14 +130,8 @@ impl<W: Write> Terminal<W> {
         } else {
             "  {prefix} {bar:24} {human_pos}/{human_len} {eta}"
         };
-        let bar = self
-            .bar(total as u64, template)
-            .map(|bar| bar.with_prefix(what.to_owned()));
-        self.other = Some(Other {
-            what: what.to_owned(),
-            bar,
-            told: Instant::now(),
-        });
+        let bar = self.bar(total as u64, template).map(|bar| bar.with_prefix(what.to_owned()));
+        self.other = Some(Other { what: what.to_owned(), bar, told: Instant::now() });
     }
 
     fn end_other(&mut self) {
@@ -170,11 +157,7 @@ impl<W: Write + Send> Observer for Terminal<W> {
             bar.set_position(done as u64);
         } else if other.told.elapsed() >= PATIENCE {
             other.told = Instant::now();
-            let text = format!(
-                "  {what}: {} of {}",
-                number::count(done as f64),
-                number::count(total as f64)
-            );
+            let text = format!("  {what}: {} of {}", number::count(done as f64), number::count(total as f64));
             self.line(&text);
         }
         if done >= total {
@@ -187,20 +170,10 @@ impl<W: Write + Send> Observer for Terminal<W> {
         (self.total, self.last_line) = (facts.total_steps, facts.first_step);
         self.smooth = Smooth::default();
         let epochs = facts.total_steps as f64 / facts.steps_per_epoch.max(1) as f64;
-        let resumed = if facts.first_step > 0 {
-            format!(", from step {}", facts.first_step)
-        } else {
-            String::new()
-        };
+        let resumed = if facts.first_step > 0 { format!(", from step {}", facts.first_step) } else { String::new() };
         let steps = number::count(facts.total_steps as f64);
-        self.line(&format!(
-            "{}: {steps} steps, {epochs:.1} epochs{resumed}",
-            facts.title
-        ));
-        self.training = self.bar(
-            facts.total_steps,
-            "  {bar:30} {human_pos}/{human_len}  {msg}  {eta} left",
-        );
+        self.line(&format!("{}: {steps} steps, {epochs:.1} epochs{resumed}", facts.title));
+        self.training = self.bar(facts.total_steps, "  {bar:30} {human_pos}/{human_len}  {msg}  {eta} left");
         if let Some(bar) = &self.training {
             bar.set_position(facts.first_step);
             bar.reset_eta();
@@ -215,16 +188,10 @@ impl<W: Write + Send> Observer for Terminal<W> {
         if let Some(bar) = &self.training {
             bar.set_position(report.step);
             bar.set_message(self.smooth.describe(report.learning_rate));
-        } else if report.step * LINES / self.total.max(1)
-            > self.last_line * LINES / self.total.max(1)
-        {
+        } else if report.step * LINES / self.total.max(1) > self.last_line * LINES / self.total.max(1) {
             self.last_line = report.step;
-            let text = format!(
-                "  step {} of {}  {}",
-                report.step,
-                self.total,
-                self.smooth.describe(report.learning_rate)
-            );
+            let text =
+                format!("  step {} of {}  {}", report.step, self.total, self.smooth.describe(report.learning_rate));
             self.line(&text);
         }
         Ok(Control::Continue)
@@ -232,17 +199,12 @@ impl<W: Write + Send> Observer for Terminal<W> {
 
     fn on_evaluation(&mut self, step: u64, scored: &Scored, improved: bool) -> Result<Control> {
         self.end_other();
-        let loss = scored.loss.map_or_else(String::new, |loss| {
-            format!("  loss {}", number::value(loss))
-        });
+        let loss = scored.loss.map_or_else(String::new, |loss| format!("  loss {}", number::value(loss)));
         let metrics: String = main_metrics(&scored.evaluation)
             .map(|(name, value)| format!("  {name} {}", number::value(value)))
             .collect();
         let star = if improved { "  ★ best" } else { "" };
-        self.line(&format!(
-            "  epoch {:.1}  step {step}  validation{loss}{metrics}{star}",
-            self.epoch
-        ));
+        self.line(&format!("  epoch {:.1}  step {step}  validation{loss}{metrics}{star}", self.epoch));
         Ok(Control::Continue)
     }
 
@@ -268,10 +230,7 @@ fn main_metrics(evaluation: &Evaluation) -> impl Iterator<Item = (&'static str, 
         "wer",
         "auroc",
     ];
-    ORDER
-        .into_iter()
-        .filter_map(|name| Some((name, *evaluation.metrics.get(name)?)))
-        .take(3)
+    ORDER.into_iter().filter_map(|name| Some((name, *evaluation.metrics.get(name)?))).take(3)
 }
 
 #[cfg(test)]
@@ -285,33 +244,16 @@ mod tests {
         terminal.on_message("no GPU\nusing the CPU\n");
         terminal.on_progress("downloading model.safetensors", 0, 90_900_000);
         (0..=1000).for_each(|done| terminal.on_progress("tokenization", done, 1000));
-        let facts = RunFacts {
-            title: "fine-tuning".into(),
-            total_steps: steps,
-            first_step: 0,
-            steps_per_epoch: 50,
-        };
+        let facts = RunFacts { title: "fine-tuning".into(), total_steps: steps, first_step: 0, steps_per_epoch: 50 };
         terminal.on_start(&facts).unwrap();
         for step in 1..=steps {
-            let report = StepReport {
-                step,
-                loss: 0.5,
-                examples: 32,
-                seconds: 0.1,
-                epoch: 1.0,
-                ..StepReport::default()
-            };
+            let report =
+                StepReport { step, loss: 0.5, examples: 32, seconds: 0.1, epoch: 1.0, ..StepReport::default() };
             assert_eq!(terminal.on_step(&report).unwrap(), Control::Continue);
         }
         let mut evaluation = Evaluation::default();
-        evaluation
-            .metrics
-            .extend([("accuracy".to_owned(), 0.9), ("zeta".to_owned(), 0.1)]);
-        let scored = Scored {
-            evaluation,
-            loss: Some(0.31),
-            predictions: Vec::new(),
-        };
+        evaluation.metrics.extend([("accuracy".to_owned(), 0.9), ("zeta".to_owned(), 0.1)]);
+        let scored = Scored { evaluation, loss: Some(0.31), predictions: Vec::new() };
         terminal.on_evaluation(steps, &scored, true).unwrap();
         terminal.on_end().unwrap();
         String::from_utf8(text).unwrap()
@@ -320,32 +262,18 @@ mod tests {
     #[test]
     fn without_a_terminal_there_are_a_few_plain_lines() {
         let text = run(Style::Lines, 1000);
-        assert!(
-            !text.chars().any(|c| c.is_control() && c != '\n'),
-            "{text:?}"
-        );
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
         assert_eq!(text.matches("examples/s").count(), 5, "{text}");
         assert!(text.starts_with("· no GPU\n  using the CPU\n"), "{text}");
-        assert!(
-            text.contains(
-                "  epoch 1.0  step 1000  validation  loss 0.310  accuracy 0.900  ★ best\n"
-            ),
-            "{text}"
-        );
-        assert!(
-            text.contains("loss 0.500  lr 0.0e0  320 examples/s"),
-            "{text}"
-        );
+        assert!(text.contains("  epoch 1.0  step 1000  validation  loss 0.310  accuracy 0.900  ★ best\n"), "{text}");
+        assert!(text.contains("loss 0.500  lr 0.0e0  320 examples/s"), "{text}");
         assert_eq!(run(Style::Lines, 3).matches("examples/s").count(), 3);
     }
 
     #[test]
     fn bars_leave_only_lines_that_stay() {
         let text = run(Style::Bars, 20);
-        assert!(
-            !text.contains("examples/s") && text.contains("★ best"),
-            "{text}"
-        );
+        assert!(!text.contains("examples/s") && text.contains("★ best"), "{text}");
         assert_eq!(run(Style::Silent, 20), "");
     }
 }
