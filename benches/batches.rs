@@ -25,11 +25,7 @@ fn epoch(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("batches/epoch");
     group.throughput(Throughput::Elements(ROWS as u64));
     for (name, bucket) in [("bucketed", true), ("shuffled", false)] {
-        let options = SamplerOptions {
-            batch_size: BATCH,
-            seed: 1,
-            bucket,
-        };
+        let options = SamplerOptions { batch_size: BATCH, seed: 1, bucket };
         let mut epoch = 0;
         group.bench_function(name, |b| {
             b.iter(|| {
@@ -43,11 +39,7 @@ fn epoch(criterion: &mut Criterion) {
 
 fn padding(criterion: &mut Criterion) -> Result<(), Failure> {
     let dataset = quickstart_dataset()?;
-    let options = SamplerOptions {
-        batch_size: BATCH,
-        seed: 1,
-        bucket: true,
-    };
+    let options = SamplerOptions { batch_size: BATCH, seed: 1, bucket: true };
     let batches = epoch_batches(&|row| dataset.length(row), dataset.len(), 0, &options);
     // The batches of an epoch in turn: they differ in length, and a run sees them all.
     let mut full = batches.iter().filter(|rows| rows.len() == BATCH).cycle();

@@ -27,10 +27,8 @@ fn main() -> Result<(), Failure> {
 fn beside_libtorch(criterion: &mut Criterion, precision: Precision, device: Device) {
     let x = normal(1, &SHAPE, precision.kind(), device).set_requires_grad(true);
     let incoming = normal(2, &SHAPE, precision.kind(), device);
-    let both: [(&str, Dropout); 2] = [
-        ("kernel", |x| dropout::dropout(x, PROBABILITY, true)),
-        ("libtorch", |x| x.dropout(PROBABILITY, true)),
-    ];
+    let both: [(&str, Dropout); 2] =
+        [("kernel", |x| dropout::dropout(x, PROBABILITY, true)), ("libtorch", |x| x.dropout(PROBABILITY, true))];
     let mut group = criterion.benchmark_group(format!("dropout/{}", precision.name()));
     group.throughput(Throughput::Elements(SHAPE.iter().product::<i64>() as u64));
     dropout::set_stream(1);

@@ -33,11 +33,7 @@ const MINILM: LayerSizes = LayerSizes {
     hidden_dropout: 0.1,
     attention_dropout: 0.1,
 };
-const BERT_BASE: LayerSizes = LayerSizes {
-    hidden: 768,
-    intermediate: 3072,
-    ..MINILM
-};
+const BERT_BASE: LayerSizes = LayerSizes { hidden: 768, intermediate: 3072, ..MINILM };
 
 fn main() -> Result<(), Failure> {
     let device = benches::tensors()?;
@@ -64,13 +60,7 @@ fn layer(
     // The input learns too: in a stack of layers the gradient goes on below.
     let shape = [BATCH, TOKENS, sizes.hidden];
     let input = normal(2, &shape, Kind::Float, device);
-    params.push(Param::new(
-        "input".to_owned(),
-        0,
-        false,
-        input,
-        precision.kind(),
-    ));
+    params.push(Param::new("input".to_owned(), 0, false, input, precision.kind()));
     let x = params.get_mut("input").ok_or("just added")?.leaf();
     // Without a target direction, the sum of a layer norm's output has no gradient.
     let direction = normal(3, &shape, precision.kind(), device);

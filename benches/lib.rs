@@ -56,10 +56,7 @@ pub fn wait(device: Device) {
 /// Standard normal numbers; the same for the same seed and shape.
 pub fn normal(seed: u64, shape: &[i64], kind: Kind, device: Device) -> Tensor {
     let count = shape.iter().product::<i64>() as usize;
-    Tensor::from_slice(&random::normal(seed, count))
-        .reshape(shape)
-        .to_kind(kind)
-        .to_device(device)
+    Tensor::from_slice(&random::normal(seed, count)).reshape(shape).to_kind(kind).to_device(device)
 }
 
 /// Random weights for layers whose tensors begin with `base_prefix`.
@@ -80,9 +77,7 @@ pub fn fresh_weights(base_prefix: &str, precision: Precision, device: Device) ->
 }
 
 fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fixtures")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(path)
 }
 
 /// The quickstart's training rows: short review sentences, two classes.
@@ -91,11 +86,7 @@ fn fixture(path: &str) -> PathBuf {
 /// A checkout without fixtures.
 pub fn quickstart_rows() -> Result<TextRows, Failure> {
     let columns = TextColumns::new("text", "label");
-    Ok(TextRows::read(
-        fixture("sentiment/train.csv"),
-        &columns,
-        true,
-    )?)
+    Ok(TextRows::read(fixture("sentiment/train.csv"), &columns, true)?)
 }
 
 /// The small WordPiece tokenizer of the fixtures.
@@ -114,11 +105,5 @@ pub fn quickstart_dataset() -> Result<TextDataset, Failure> {
     let rows = quickstart_rows()?;
     let schema = LabelSchema::infer(&rows, None)?;
     let tokenizer = quickstart_tokenizer()?;
-    Ok(TextDataset::encode(
-        rows,
-        &tokenizer,
-        &schema,
-        MAX_LENGTH,
-        &|_, _| (),
-    )?)
+    Ok(TextDataset::encode(rows, &tokenizer, &schema, MAX_LENGTH, &|_, _| ())?)
 }

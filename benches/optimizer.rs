@@ -37,13 +37,7 @@ fn minilm(precision: Precision, device: Device) -> Result<Params, Failure> {
 }
 
 fn step(criterion: &mut Criterion, precision: Precision, params: &Params, device: Device) {
-    let mut optimizer = AdamW::new(
-        params,
-        AdamWOptions {
-            weight_decay: 0.01,
-            ..AdamWOptions::default()
-        },
-    );
+    let mut optimizer = AdamW::new(params, AdamWOptions { weight_decay: 0.01, ..AdamWOptions::default() });
     let leaves: Vec<Tensor> = params.trainable().map(|param| param.leaf()).collect();
     let factors: Vec<Tensor> = leaves.iter().map(|leaf| leaf.ones_like() * 1e-3).collect();
     let mut group = criterion.benchmark_group("optimizer/adamw");
@@ -58,9 +52,7 @@ fn step(criterion: &mut Criterion, precision: Precision, params: &Params, device
                 }
                 wait(device);
                 let start = Instant::now();
-                optimizer
-                    .step(params, 1e-5, 1.0, 1.0)
-                    .expect("finite gradients");
+                optimizer.step(params, 1e-5, 1.0, 1.0).expect("finite gradients");
                 wait(device);
                 total += start.elapsed();
             }

@@ -8,7 +8,9 @@ fn main() {
     println!("cargo::rerun-if-changed=shim");
     let libtorch = env::var("LIBTORCH").unwrap_or_default();
     let Ok(libtorch) = fs::canonicalize(&libtorch) else {
-        panic!("no libtorch at `{libtorch}`: run `cargo xtask setup` once, or set LIBTORCH to a libtorch 2.11.0 folder");
+        panic!(
+            "no libtorch at `{libtorch}`: run `cargo xtask setup` once, or set LIBTORCH to a libtorch 2.11.0 folder"
+        );
     };
     let lib = libtorch.join("lib");
     let mut build = cc::Build::new();

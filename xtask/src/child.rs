@@ -6,9 +6,7 @@ use anyhow::{Context, Result};
 
 /// Runs to the end and says how it went.
 pub(crate) fn run(command: &mut Command) -> Result<ExitStatus> {
-    command
-        .status()
-        .with_context(|| format!("cannot run {}", command.get_program().display()))
+    command.status().with_context(|| format!("cannot run {}", command.get_program().display()))
 }
 
 /// Hands this process over to `command`: its exit code, its Ctrl-C and its terminal are then its own.
@@ -41,12 +39,7 @@ mod tests {
 
     #[test]
     fn codes_and_signals_are_handed_on() {
-        for (script, expected) in [
-            ("exit 0", 0),
-            ("exit 2", 2),
-            ("exit 130", 130),
-            ("kill -INT $$", 130),
-        ] {
+        for (script, expected) in [("exit 0", 0), ("exit 2", 2), ("exit 130", 130), ("kill -INT $$", 130)] {
             let status = run(Command::new("sh").args(["-c", script])).unwrap();
             let (got, expected) = (code(status), ExitCode::from(expected));
             assert_eq!(format!("{got:?}"), format!("{expected:?}"), "{script}");

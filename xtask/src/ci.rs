@@ -34,11 +34,7 @@ fn stages(project: &Project, done: &mut Vec<Stage>) -> Result<ExitCode> {
         let result = work();
         let passed = matches!(&result, Ok(code) if *code == ExitCode::SUCCESS);
         let seconds = begun.elapsed().as_secs_f64();
-        done.push(Stage {
-            name,
-            seconds,
-            passed,
-        });
+        done.push(Stage { name, seconds, passed });
         result.map(|code| (!passed).then_some(code))
     };
     let run = |command: &mut Command| Ok(child::code(child::run(command)?));
@@ -67,14 +63,8 @@ fn stages(project: &Project, done: &mut Vec<Stage>) -> Result<ExitCode> {
     let mut test = project.cargo(&libtorch, "test");
     test.arg("--workspace");
     let mut document = project.cargo(&libtorch, "doc");
-    document
-        .args(["--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-Dwarnings");
-    for (name, command) in [
-        ("clippy", &mut clippy),
-        ("test", &mut test),
-        ("doc", &mut document),
-    ] {
+    document.args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings");
+    for (name, command) in [("clippy", &mut clippy), ("test", &mut test), ("doc", &mut document)] {
         if let Some(code) = stage(name, &mut || run(command))? {
             return Ok(code);
         }

@@ -20,10 +20,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// Builds `retune` for release and says where it is, or how the build failed.
-pub(crate) fn build(
-    project: &Project,
-    libtorch: &Libtorch,
-) -> Result<std::result::Result<PathBuf, ExitCode>> {
+pub(crate) fn build(project: &Project, libtorch: &Libtorch) -> Result<std::result::Result<PathBuf, ExitCode>> {
     let mut cargo = project.cargo(libtorch, "build");
     cargo
         .args(["--release", "--package", "retune-cli", "--bin", "retune"])
@@ -47,8 +44,7 @@ pub(crate) fn build(
 /// The path of `retune` in one line of cargo's messages, if it is there.
 fn executable(message: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
-    if message.get("reason")? != "compiler-artifact" || message.pointer("/target/name")? != "retune"
-    {
+    if message.get("reason")? != "compiler-artifact" || message.pointer("/target/name")? != "retune" {
         return None;
     }
     Some(PathBuf::from(message.get("executable")?.as_str()?))
@@ -62,9 +58,7 @@ fn device(arguments: &[String]) -> Option<Device> {
         }
         argument.strip_prefix("--device=")
     });
-    values
-        .any(|value| value.starts_with("cuda"))
-        .then_some(Device::Cuda)
+    values.any(|value| value.starts_with("cuda")).then_some(Device::Cuda)
 }
 
 #[cfg(test)]

@@ -22,11 +22,7 @@ use project::Project;
 use setup::Device;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    about = "The chores of this workspace"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The chores of this workspace")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -125,14 +121,11 @@ fn run(command: Command) -> Result<ExitCode> {
 
 /// Whether the arguments for cargo choose packages themselves.
 fn names_packages(arguments: &[String]) -> bool {
-    arguments
-        .iter()
-        .take_while(|argument| *argument != "--")
-        .any(|argument| {
-            argument == "--package"
-                || argument.starts_with("--package=")
-                || (argument.starts_with("-p") && !argument.starts_with("--"))
-        })
+    arguments.iter().take_while(|argument| *argument != "--").any(|argument| {
+        argument == "--package"
+            || argument.starts_with("--package=")
+            || (argument.starts_with("-p") && !argument.starts_with("--"))
+    })
 }
 
 #[cfg(test)]
@@ -148,8 +141,7 @@ mod tests {
     #[test]
     fn what_belongs_to_others_is_handed_on() {
         let parse = |line: &str| parse(line.split(' ').map(str::to_owned).collect());
-        let Command::Finetune { arguments } = parse("xtask finetune r.toml --epochs 1 --help")
-        else {
+        let Command::Finetune { arguments } = parse("xtask finetune r.toml --epochs 1 --help") else {
             panic!("not finetune");
         };
         assert_eq!(arguments, ["r.toml", "--epochs", "1", "--help"]);

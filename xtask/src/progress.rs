@@ -24,9 +24,8 @@ impl Progress for Bar {
             eprintln!("  {file}{size}");
         }
         let bar = match total {
-            Some(total) => ProgressBar::new(total).with_style(style(
-                "  {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-            )),
+            Some(total) => ProgressBar::new(total)
+                .with_style(style("  {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")),
             None => ProgressBar::new_spinner().with_style(style("  {spinner} {msg} {bytes}")),
         };
         bar.set_message(file.to_owned());

@@ -19,12 +19,9 @@ impl Project {
     /// Finds the checkout, whatever folder the caller is in.
     pub(crate) fn find() -> Result<Self> {
         // Cargo says it at run time; a binary that was copied or kept knows it from its build.
-        let manifest = env::var_os("CARGO_MANIFEST_DIR")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest
-            .parent()
-            .context("the manifest of xtask has no folder above it")?
-            .to_owned();
+        let manifest =
+            env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest.parent().context("the manifest of xtask has no folder above it")?.to_owned();
         ensure!(
             root.join("Cargo.toml").is_file(),
             "{} is no longer the checkout this program was built in: run it as `cargo xtask`",
@@ -51,10 +48,7 @@ impl Project {
     pub(crate) fn plain_cargo(&self, command: &str) -> Command {
         let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
         let mut cargo = Command::new(program);
-        cargo
-            .arg(command)
-            .arg("--manifest-path")
-            .arg(self.root.join("Cargo.toml"));
+        cargo.arg(command).arg("--manifest-path").arg(self.root.join("Cargo.toml"));
         cargo
     }
 }
@@ -86,11 +80,7 @@ mod tests {
                 Some(OsString::from(pair.1))
             })
         };
-        let all = [
-            ("RETUNE_CACHE", "/a"),
-            ("XDG_CACHE_HOME", "/b"),
-            ("HOME", "/c"),
-        ];
+        let all = [("RETUNE_CACHE", "/a"), ("XDG_CACHE_HOME", "/b"), ("HOME", "/c")];
         assert_eq!(folder(&all).unwrap(), Path::new("/a"));
         assert_eq!(folder(&all[1..]).unwrap(), Path::new("/b/retune"));
         assert_eq!(folder(&all[2..]).unwrap(), Path::new("/c/.cache/retune"));

@@ -18,7 +18,5 @@ pub(crate) fn run(id: &str, revision: Option<&str>) -> Result<ExitCode> {
 
 /// Whether the request cannot be met as it was typed.
 pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<HubError>()
-        .is_some_and(HubError::is_usage)
+    error.downcast_ref::<HubError>().is_some_and(HubError::is_usage)
 }

@@ -28,37 +28,24 @@ pub(crate) struct Arena {
 
 impl Arena {
     /// Copies `length` bytes from `offset` into `into`, which is cleared first.
-    pub(crate) fn read(
-        &self,
-        offset: u64,
-        length: usize,
-        into: &mut Vec<u8>,
-    ) -> Result<(), DataError> {
+    pub(crate) fn read(&self, offset: u64, length: usize, into: &mut Vec<u8>) -> Result<(), DataError> {
         into.clear();
         match &self.store {
             Store::Memory(bytes) => {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX);
-                let slice = start
-                    .checked_add(length)
-                    .and_then(|end| bytes.get(start..end));
-                into.extend_from_slice(
-                    slice.ok_or_else(|| self.failed(ErrorKind::UnexpectedEof.into()))?,
-                );
+                let slice = start.checked_add(length).and_then(|end| bytes.get(start..end));
+                into.extend_from_slice(slice.ok_or_else(|| self.failed(ErrorKind::UnexpectedEof.into()))?);
                 Ok(())
             }
             Store::File(file) => {
                 into.resize(length, 0);
-                file.read_exact_at(into, offset)
-                    .map_err(|source| self.failed(source))
+                file.read_exact_at(into, offset).map_err(|source| self.failed(source))
             }
         }
     }
 
     fn failed(&self, source: Error) -> DataError {
-        DataError::Store {
-            folder: self.folder.clone(),
-            source,
-        }
+        DataError::Store { folder: self.folder.clone(), source }
     }
 }
 
@@ -78,13 +65,7 @@ impl ArenaBuilder {
     }
 
     pub(crate) fn with_limit(memory_limit: usize, folder: PathBuf) -> Self {
-        Self {
-            pending: Vec::new(),
-            file: None,
-            written: 0,
-            memory_limit,
-            folder,
-        }
+        Self { pending: Vec::new(), file: None, written: 0, memory_limit, folder }
     }
 
     /// Bytes so far: the offset the next append will have.
@@ -94,28 +75,15 @@ impl ArenaBuilder {
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), DataError> {
         self.pending.extend_from_slice(bytes);
-        let limit = if self.file.is_some() {
-            WRITE_SIZE.min(self.memory_limit)
-        } else {
-            self.memory_limit
-        };
-        if self.pending.len() > limit {
-            self.spill()
-        } else {
-            Ok(())
-        }
+        let limit = if self.file.is_some() { WRITE_SIZE.min(self.memory_limit) } else { self.memory_limit };
+        if self.pending.len() > limit { self.spill() } else { Ok(()) }
     }
 
     fn spill(&mut self) -> Result<(), DataError> {
-        let failed = |source| DataError::Store {
-            folder: self.folder.clone(),
-            source,
-        };
+        let failed = |source| DataError::Store { folder: self.folder.clone(), source };
         let file = match &mut self.file {
             Some(file) => file,
-            None => self
-                .file
-                .insert(tempfile::tempfile_in(&self.folder).map_err(failed)?),
+            None => self.file.insert(tempfile::tempfile_in(&self.folder).map_err(failed)?),
         };
         file.write_all(&self.pending).map_err(failed)?;
         self.written += self.pending.len() as u64;
@@ -135,10 +103,7 @@ impl ArenaBuilder {
                 Store::Memory(self.pending)
             }
         };
-        Ok(Arena {
-            store,
-            folder: self.folder,
-        })
+        Ok(Arena { store, folder: self.folder })
     }
 }
 
@@ -177,9 +142,6 @@ mod tests {
     fn a_folder_that_cannot_be_written_is_named() {
         let mut builder = ArenaBuilder::with_limit(0, PathBuf::from("/nonexistent-folder"));
         let error = builder.append(b"x").unwrap_err().to_string();
-        assert!(
-            error.contains("/nonexistent-folder") && error.contains("TMPDIR"),
-            "{error}"
-        );
+        assert!(error.contains("/nonexistent-folder") && error.contains("TMPDIR"), "{error}");
     }
 }

@@ -50,15 +50,8 @@ impl Array {
     }
 
     fn new(shape: &[usize], data: ArrayData) -> Self {
-        assert_eq!(
-            shape.iter().product::<usize>(),
-            data.len(),
-            "the shape must fit the data"
-        );
-        Self {
-            shape: shape.to_vec(),
-            data,
-        }
+        assert_eq!(shape.iter().product::<usize>(), data.len(), "the shape must fit the data");
+        Self { shape: shape.to_vec(), data }
     }
 }
 

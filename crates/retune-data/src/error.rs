@@ -140,10 +140,7 @@ pub enum DataError {
 }
 
 fn missing_column(column: &str, flag: &str, present: &[String], headerless: bool) -> String {
-    let mut text = format!(
-        "there is no column `{column}`; the columns are {}",
-        quoted(present, 20)
-    );
+    let mut text = format!("there is no column `{column}`; the columns are {}", quoted(present, 20));
     if headerless {
         let _ = write!(
             text,
@@ -169,11 +166,7 @@ fn rows_message(file: &std::path::Path, problems: &[RowProblem], stopped: bool) 
         text.push_str(&problem.message);
     }
     if stopped {
-        let _ = write!(
-            text,
-            "\n{} problems so far, the rest of the file was not checked",
-            problems.len()
-        );
+        let _ = write!(text, "\n{} problems so far, the rest of the file was not checked", problems.len());
     } else if problems.len() > 1 {
         let _ = write!(text, "\n{} problems in all", problems.len());
     }
@@ -182,19 +175,11 @@ fn rows_message(file: &std::path::Path, problems: &[RowProblem], stopped: bool) 
 
 /// Names in backticks, at most `most` of them, long ones shortened.
 pub(crate) fn quoted(names: &[String], most: usize) -> String {
-    let mut shown: Vec<String> = names
-        .iter()
-        .take(most)
-        .map(|name| format!("`{}`", shortened(name)))
-        .collect();
+    let mut shown: Vec<String> = names.iter().take(most).map(|name| format!("`{}`", shortened(name))).collect();
     if names.len() > most {
         shown.push(format!("… ({} in all)", names.len()));
     }
-    if shown.is_empty() {
-        "none".to_owned()
-    } else {
-        shown.join(", ")
-    }
+    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
 }
 
 /// At most 60 characters of a text, for messages; control characters escaped.
@@ -204,11 +189,7 @@ pub(crate) fn shortened(text: &str) -> String {
         .chars()
         .take(MOST)
         .flat_map(|c| {
-            let escaped: Vec<char> = if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            };
+            let escaped: Vec<char> = if c.is_control() { c.escape_default().collect() } else { vec![c] };
             escaped
         })
         .collect();
@@ -261,14 +242,8 @@ mod tests {
 
     #[test]
     fn nearest_names() {
-        assert_eq!(
-            nearest("label", &names(&["text", "labels", "lable"])),
-            Some("labels")
-        );
-        assert_eq!(
-            nearest("text", &names(&["sentence", "Text "])),
-            Some("Text ")
-        );
+        assert_eq!(nearest("label", &names(&["text", "labels", "lable"])), Some("labels"));
+        assert_eq!(nearest("text", &names(&["sentence", "Text "])), Some("Text "));
         assert_eq!(nearest("text", &names(&["idx", "y", ""])), None);
         assert_eq!(edit_distance("kitten", "sitting"), 3);
     }

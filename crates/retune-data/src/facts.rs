@@ -90,33 +90,20 @@ impl DataFacts {
                 leakage.extend(leak(a, first, b, second)?);
             }
         }
-        let splits = splits
-            .iter()
-            .map(|(name, dataset)| SplitFacts::gather(name, dataset))
-            .collect();
+        let splits = splits.iter().map(|(name, dataset)| SplitFacts::gather(name, dataset)).collect();
         Ok(Self { splits, leakage })
     }
 }
 
-fn leak(
-    a: &str,
-    first: &TextDataset,
-    b: &str,
-    second: &TextDataset,
-) -> Result<Option<Leak>, DataError> {
+fn leak(a: &str, first: &TextDataset, b: &str, second: &TextDataset) -> Result<Option<Leak>, DataError> {
     let mut known: Vec<u64> = (0..first.len()).map(|row| first.text_hash(row)).collect();
     known.sort_unstable();
-    let shared: Vec<usize> = (0..second.len())
-        .filter(|&row| known.binary_search(&second.text_hash(row)).is_ok())
-        .collect();
+    let shared: Vec<usize> =
+        (0..second.len()).filter(|&row| known.binary_search(&second.text_hash(row)).is_ok()).collect();
     let mut examples: Vec<String> = Vec::new();
     for &row in &shared {
         let source = second.source(row)?;
-        let texts: Vec<&str> = source
-            .fields
-            .values()
-            .filter_map(|value| value.as_str())
-            .collect();
+        let texts: Vec<&str> = source.fields.values().filter_map(|value| value.as_str()).collect();
         let text = texts.join(" | ");
         if !examples.contains(&text) {
             examples.push(text);
@@ -125,12 +112,7 @@ fn leak(
             break;
         }
     }
-    let leak = Leak {
-        a: a.to_owned(),
-        b: b.to_owned(),
-        rows: shared.len(),
-        examples,
-    };
+    let leak = Leak { a: a.to_owned(), b: b.to_owned(), rows: shared.len(), examples };
     Ok((leak.rows > 0).then_some(leak))
 }
 
@@ -172,9 +154,7 @@ fn classes(dataset: &TextDataset) -> Vec<(String, usize)> {
     for row in 0..dataset.len() {
         match dataset.label(row) {
             Some(EncodedLabel::Class(class)) => counts[class as usize] += 1,
-            Some(EncodedLabel::Classes(classes)) => classes
-                .iter()
-                .for_each(|&class| counts[class as usize] += 1),
+            Some(EncodedLabel::Classes(classes)) => classes.iter().for_each(|&class| counts[class as usize] += 1),
             _ => {}
         }
     }
@@ -184,15 +164,10 @@ fn classes(dataset: &TextDataset) -> Vec<(String, usize)> {
 /// Rows whose text came before, and rows of texts with more than one label.
 fn duplicates(dataset: &TextDataset) -> (usize, usize) {
     // Sorted pairs rather than a map: 16 bytes a row, whatever the number of different texts.
-    let mut texts: Vec<(u64, usize)> = (0..dataset.len())
-        .map(|row| (dataset.text_hash(row), row))
-        .collect();
+    let mut texts: Vec<(u64, usize)> = (0..dataset.len()).map(|row| (dataset.text_hash(row), row)).collect();
     texts.sort_unstable();
     let (mut duplicates, mut conflicting) = (0, 0);
-    for group in texts
-        .chunk_by(|a, b| a.0 == b.0)
-        .filter(|group| group.len() > 1)
-    {
+    for group in texts.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
         duplicates += group.len() - 1;
         let first = dataset.label(group[0].1);
         if group.iter().any(|&(_, row)| dataset.label(row) != first) {
@@ -207,14 +182,9 @@ fn histogram(sorted: &[usize]) -> Vec<(usize, usize)> {
         return Vec::new();
     };
     let width = (high - low + 1).div_ceil(MOST_BINS);
-    let mut bins: BTreeMap<usize, usize> = (low..=high)
-        .step_by(width)
-        .map(|start| (start, 0))
-        .collect();
+    let mut bins: BTreeMap<usize, usize> = (low..=high).step_by(width).map(|start| (start, 0)).collect();
     for &length in sorted {
-        *bins
-            .entry(low + (length - low) / width * width)
-            .or_default() += 1;
+        *bins.entry(low + (length - low) / width * width).or_default() += 1;
     }
     bins.into_iter().collect()
 }
@@ -240,12 +210,7 @@ fn target(dataset: &TextDataset) -> Option<TargetFacts> {
         min = min.min(value);
         max = max.max(value);
     }
-    (count > 0.0).then(|| TargetFacts {
-        min,
-        max,
-        mean,
-        std: f64::sqrt(squares / count),
-    })
+    (count > 0.0).then(|| TargetFacts { min, max, mean, std: f64::sqrt(squares / count) })
 }
 
 #[cfg(test)]

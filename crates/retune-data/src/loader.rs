@@ -79,12 +79,8 @@ fn work(shared: &Shared, dataset: &dyn Dataset) {
     loop {
         let (index, rows, pass) = {
             let mut state = shared.lock();
-            while !state.stopped && !state.exhausted && state.started >= state.taken + shared.ahead
-            {
-                state = shared
-                    .room
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+            while !state.stopped && !state.exhausted && state.started >= state.taken + shared.ahead {
+                state = shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             if state.stopped || state.exhausted {
                 return;
@@ -143,11 +139,7 @@ impl Iterator for Loader {
             if state.exhausted && state.taken == state.started {
                 return None;
             }
-            state = self
-                .shared
-                .arrival
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.shared.arrival.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -188,19 +180,12 @@ mod tests {
             std::thread::sleep(Duration::from_micros(300u64.saturating_sub(rows[0] as u64)));
             assert!(rows[0] != 77, "row 77 is cursed");
             if rows[0] == 50 {
-                return Err(DataError::Split {
-                    message: "row 50".into(),
-                });
+                return Err(DataError::Split { message: "row 50".into() });
             }
-            Ok(Batch {
-                rows: rows.to_vec(),
-                ..Batch::default()
-            })
+            Ok(Batch { rows: rows.to_vec(), ..Batch::default() })
         }
         fn source(&self, _row: usize) -> Result<Source, DataError> {
-            Err(DataError::Split {
-                message: "not used".into(),
-            })
+            Err(DataError::Split { message: "not used".into() })
         }
         fn has_labels(&self) -> bool {
             false
@@ -210,12 +195,7 @@ mod tests {
     #[test]
     fn batches_and_errors_come_in_order() {
         for (threads, ahead) in [(0, 0), (1, 1), (4, 2), (3, 16)] {
-            let loader = Loader::new(
-                Arc::new(Fake::default()),
-                (0..120).map(|row| (vec![row], None)),
-                threads,
-                ahead,
-            );
+            let loader = Loader::new(Arc::new(Fake::default()), (0..120).map(|row| (vec![row], None)), threads, ahead);
             let results: Vec<_> = loader.collect();
             assert_eq!(results.len(), 120);
             for (row, result) in results.into_iter().enumerate() {
@@ -233,12 +213,8 @@ mod tests {
     #[test]
     fn work_is_bounded_and_dropping_stops_an_endless_plan() {
         let dataset = Arc::new(Fake::default());
-        let mut loader = Loader::new(
-            Arc::clone(&dataset) as Arc<dyn Dataset>,
-            std::iter::repeat((vec![3], None)),
-            4,
-            5,
-        );
+        let mut loader =
+            Loader::new(Arc::clone(&dataset) as Arc<dyn Dataset>, std::iter::repeat((vec![3], None)), 4, 5);
         for _ in 0..10 {
             assert!(loader.next().is_some_and(|result| result.is_ok()));
         }
@@ -258,8 +234,6 @@ mod tests {
         });
         let results: Vec<_> = Loader::new(Arc::new(Fake::default()), plan, 2, 2).collect();
         assert_eq!(results.len(), 4);
-        assert!(
-            matches!(&results[3], Err(DataError::Worker { message }) if message.contains("plan broke"))
-        );
+        assert!(matches!(&results[3], Err(DataError::Worker { message }) if message.contains("plan broke")));
     }
 }

@@ -6,11 +6,7 @@ use crate::{DataError, RowProblem};
 
 impl RowProblem {
     pub(crate) fn new(line: u64, column: Option<&str>, message: impl Into<String>) -> Self {
-        Self {
-            line,
-            column: column.map(str::to_owned),
-            message: message.into(),
-        }
+        Self { line, column: column.map(str::to_owned), message: message.into() }
     }
 }
 
@@ -25,10 +21,7 @@ pub(crate) struct Problems {
 
 impl Problems {
     pub(crate) fn new(file: &Path) -> Self {
-        Self {
-            file: file.to_owned(),
-            found: Vec::new(),
-        }
+        Self { file: file.to_owned(), found: Vec::new() }
     }
 
     /// Records a problem; fails when that made ten.
@@ -37,11 +30,7 @@ impl Problems {
         if self.found.len() < MOST_PROBLEMS {
             return Ok(());
         }
-        Err(DataError::Rows {
-            file: self.file.clone(),
-            problems: std::mem::take(&mut self.found),
-            stopped: true,
-        })
+        Err(DataError::Rows { file: self.file.clone(), problems: std::mem::take(&mut self.found), stopped: true })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -53,11 +42,7 @@ impl Problems {
         if self.found.is_empty() {
             return Ok(());
         }
-        Err(DataError::Rows {
-            file: self.file,
-            problems: self.found,
-            stopped: false,
-        })
+        Err(DataError::Rows { file: self.file, problems: self.found, stopped: false })
     }
 }
 
@@ -69,20 +54,10 @@ mod tests {
     fn ten_problems_are_reported_together() {
         let mut problems = Problems::new("a.csv".as_ref());
         for line in 2..11 {
-            problems
-                .push(RowProblem::new(line, Some("label"), "is missing"))
-                .unwrap();
+            problems.push(RowProblem::new(line, Some("label"), "is missing")).unwrap();
         }
-        let error = problems
-            .push(RowProblem::new(11, None, "is broken"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("a.csv:2: column `label`: is missing\n"),
-            "{error}"
-        );
-        assert!(error.ends_with(
-            "a.csv:11: is broken\n10 problems so far, the rest of the file was not checked"
-        ));
+        let error = problems.push(RowProblem::new(11, None, "is broken")).unwrap_err().to_string();
+        assert!(error.starts_with("a.csv:2: column `label`: is missing\n"), "{error}");
+        assert!(error.ends_with("a.csv:11: is broken\n10 problems so far, the rest of the file was not checked"));
     }
 }

@@ -79,9 +79,6 @@ mod tests {
             counts[random.below(5)] += 1;
             assert!((0.0..1.0).contains(&random.unit()));
         }
-        assert!(
-            counts.iter().all(|&count| (9_500..10_500).contains(&count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|&count| (9_500..10_500).contains(&count)), "{counts:?}");
     }
 }

@@ -47,16 +47,10 @@ pub fn epoch_batches(
 
 /// Batches for evaluation, the longest rows first, so that running out of memory shows at once.
 /// [`crate::Batch::rows`] restores the input order.
-pub fn evaluation_batches(
-    lengths: &dyn Fn(usize) -> usize,
-    n: usize,
-    batch_size: usize,
-) -> Vec<Vec<usize>> {
+pub fn evaluation_batches(lengths: &dyn Fn(usize) -> usize, n: usize, batch_size: usize) -> Vec<Vec<usize>> {
     let mut rows: Vec<usize> = (0..n).collect();
     rows.sort_by_key(|&row| std::cmp::Reverse(lengths(row)));
-    rows.chunks(batch_size.max(1))
-        .map(<[usize]>::to_vec)
-        .collect()
+    rows.chunks(batch_size.max(1)).map(<[usize]>::to_vec).collect()
 }
 
 #[cfg(test)]
@@ -69,9 +63,7 @@ mod tests {
             .iter()
             .map(|rows| {
                 let longest = rows.iter().map(|&row| lengths[row]).max().unwrap_or(0);
-                rows.iter()
-                    .map(|&row| longest - lengths[row])
-                    .sum::<usize>()
+                rows.iter().map(|&row| longest - lengths[row]).sum::<usize>()
             })
             .sum()
     }
@@ -104,25 +96,14 @@ mod tests {
         let mut random = Random::at(&[3]);
         let lengths: Vec<usize> = (0..4000).map(|_| 5 + random.below(120)).collect();
         let of = |seed, epoch, bucket| {
-            epoch_batches(
-                &|row| lengths[row],
-                4000,
-                epoch,
-                &SamplerOptions {
-                    batch_size: 16,
-                    seed,
-                    bucket,
-                },
-            )
+            epoch_batches(&|row| lengths[row], 4000, epoch, &SamplerOptions { batch_size: 16, seed, bucket })
         };
         assert_ne!(of(1, 0, true), of(1, 1, true));
         assert_ne!(of(1, 0, true), of(2, 0, true));
         assert!(padding(&of(1, 0, true), &lengths) * 10 < padding(&of(1, 0, false), &lengths));
         // Batches of a block must not come in order of length.
-        let longest: Vec<usize> = of(1, 0, true)
-            .iter()
-            .map(|rows| rows.iter().map(|&row| lengths[row]).max().unwrap())
-            .collect();
+        let longest: Vec<usize> =
+            of(1, 0, true).iter().map(|rows| rows.iter().map(|&row| lengths[row]).max().unwrap()).collect();
         assert!(longest[..50].windows(2).any(|pair| pair[0] > pair[1]));
     }
 }

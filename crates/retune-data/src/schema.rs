@@ -48,9 +48,7 @@ impl FromStr for Problem {
             "multi-label" | "multi_label_classification" => Ok(Self::MultiLabel),
             "regression" => Ok(Self::Regression),
             _ => Err(DataError::Columns {
-                message: format!(
-                    "unknown problem `{text}`; use single-label, multi-label or regression"
-                ),
+                message: format!("unknown problem `{text}`; use single-label, multi-label or regression"),
             }),
         }
     }

@@ -11,11 +11,7 @@ use crate::{DataError, Random};
 ///
 /// # Errors
 /// `fraction` outside (0, 1), or no stratum has two rows.
-pub fn stratified_split(
-    strata: &[u64],
-    fraction: f64,
-    seed: u64,
-) -> Result<(Vec<usize>, Vec<usize>), DataError> {
+pub fn stratified_split(strata: &[u64], fraction: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>), DataError> {
     let groups: Vec<u64> = (0..strata.len() as u64).collect();
     stratified_group_split(strata, &groups, fraction, seed)
 }
@@ -41,11 +37,7 @@ pub fn stratified_group_split(
     }
     if strata.len() != groups.len() {
         return Err(DataError::Split {
-            message: format!(
-                "{} strata but {} groups; give one of each per row",
-                strata.len(),
-                groups.len()
-            ),
+            message: format!("{} strata but {} groups; give one of each per row", strata.len(), groups.len()),
         });
     }
 
@@ -84,9 +76,7 @@ pub fn stratified_group_split(
         });
     }
     validation.sort_unstable();
-    let train = (0..strata.len())
-        .filter(|row| validation.binary_search(row).is_err())
-        .collect();
+    let train = (0..strata.len()).filter(|row| validation.binary_search(row).is_err()).collect();
     Ok((train, validation))
 }
 
@@ -100,12 +90,7 @@ fn quotas(by_stratum: &BTreeMap<u64, Vec<&[usize]>>, fraction: f64) -> Vec<usize
     let mut quotas: Vec<usize> = exact.iter().map(|share| share.floor() as usize).collect();
     let total = exact.iter().sum::<f64>().round() as usize;
     let mut order: Vec<usize> = (0..exact.len()).collect();
-    order.sort_by(|&a, &b| {
-        exact[b]
-            .fract()
-            .total_cmp(&exact[a].fract())
-            .then(a.cmp(&b))
-    });
+    order.sort_by(|&a, &b| exact[b].fract().total_cmp(&exact[a].fract()).then(a.cmp(&b)));
     let missing = total.saturating_sub(quotas.iter().sum());
     for &stratum in order.iter().take(missing) {
         quotas[stratum] += 1;
@@ -158,9 +143,7 @@ mod tests {
         for fraction in [0.0, 1.0, -0.1, f64::NAN] {
             assert!(stratified_split(&[0, 0], fraction, 1).is_err());
         }
-        let lonely = stratified_split(&[0, 1, 2], 0.5, 1)
-            .unwrap_err()
-            .to_string();
+        let lonely = stratified_split(&[0, 1, 2], 0.5, 1).unwrap_err().to_string();
         assert!(lonely.contains("--validation"), "{lonely}");
     }
 }

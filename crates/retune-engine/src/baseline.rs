@@ -37,11 +37,7 @@ struct Saved {
     severities: Vec<f64>,
 }
 
-pub(crate) fn measure(
-    session: &Session<'_>,
-    scored: &Scored,
-    observers: &mut [&mut dyn Observer],
-) -> Result<Measured> {
+pub(crate) fn measure(session: &Session<'_>, scored: &Scored, observers: &mut [&mut dyn Observer]) -> Result<Measured> {
     let splits = session.splits;
     let data = splits.test.as_ref().unwrap_or(&splits.validation);
     let majority = session.task.majority(splits.train.as_ref(), data.as_ref())?;
@@ -53,7 +49,9 @@ pub(crate) fn measure(
     let folder = session.recipe.output.join(".baseline");
     let result = folder.join("result.json");
     let saved: Saved = match std::fs::read(&result) {
-        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged; delete it", result.display()))?,
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged; delete it", result.display()))?
+        }
         Err(_) => {
             std::fs::create_dir_all(folder.join("checkpoints"))?;
             let directory = session.directory(&folder)?;

@@ -211,7 +211,13 @@ impl RunDirectory {
         // One more exists while it is being written.
         let all = one * (self.keep as u64 + 1);
         if let Some(budget) = self.disk_budget {
-            ensure!(all <= budget, "disk-budget: {} checkpoints of {} MB need {} MB", self.keep + 1, one / 1_000_000, all / 1_000_000);
+            ensure!(
+                all <= budget,
+                "disk-budget: {} checkpoints of {} MB need {} MB",
+                self.keep + 1,
+                one / 1_000_000,
+                all / 1_000_000
+            );
         }
         self.check_free(all)
     }
@@ -257,7 +263,9 @@ impl RunDirectory {
             fs::rename(&temporary, &target)?;
             sync_folder(&self.path.join("checkpoints"))
         };
-        write().with_context(|| format!("the checkpoint of step {} could not be written to {}", state.step, target.display()))?;
+        write().with_context(|| {
+            format!("the checkpoint of step {} could not be written to {}", state.step, target.display())
+        })?;
         if improved {
             self.publish(&target).context("the model could not be published")?;
         }
@@ -369,7 +377,8 @@ pub fn restore_weights(checkpoint: &Path, params: &mut Params) -> Result<()> {
     let tensors: BTreeMap<String, Tensor> = read_tensors(&path)?;
     for (name, tensor) in &tensors {
         let name = name.strip_prefix("base_model.model.").unwrap_or(name);
-        let param = params.get_mut(name).with_context(|| format!("{} holds the unknown tensor `{name}`", path.display()))?;
+        let param =
+            params.get_mut(name).with_context(|| format!("{} holds the unknown tensor `{name}`", path.display()))?;
         ensure!(param.value().size() == tensor.size(), "{}: `{name}` has another shape", path.display());
         param.set(&tensor.to_device(param.value().device()))?;
     }

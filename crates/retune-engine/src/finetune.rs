@@ -65,11 +65,7 @@ pub(crate) struct Trained {
 }
 
 /// Runs a recipe.
-pub fn finetune(
-    recipe: &Recipe,
-    start: Start,
-    observers: &mut [&mut dyn Observer],
-) -> Result<Finished, EngineError> {
+pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observer]) -> Result<Finished, EngineError> {
     let clock = Instant::now();
     recipe.validate().input()?;
     let method = Method::parse(&recipe.method).input()?;
@@ -95,8 +91,7 @@ pub fn finetune(
         best_by: Some(recipe.best_by.clone().unwrap_or_else(|| task.default_metric().to_owned())),
         ..recipe.clone()
     };
-    let session =
-        Session { recipe: &resolved, model: &model, task: task.as_ref(), splits: &splits, hardware };
+    let session = Session { recipe: &resolved, model: &model, task: task.as_ref(), splits: &splits, hardware };
 
     // The last checks that need the model; after them, compute begins.
     let loaded = session.load(resolved.from_scratch).input()?;
@@ -276,9 +271,7 @@ impl Session<'_> {
             first_trained_depth,
             clip: recipe.clip,
             seed: recipe.seed,
-            training_factor: self
-                .method(from_scratch)?
-                .training_factor(first_trained_depth, loaded.model.blocks()),
+            training_factor: self.method(from_scratch)?.training_factor(first_trained_depth, loaded.model.blocks()),
         };
         let learning_rate = recipe.learning_rate.context("a resolved learning rate")?;
         let it = Loop {
@@ -351,6 +344,7 @@ fn check_same_recipe(recipe: &Recipe) -> Result<()> {
         r.baselines = String::new();
         r.test = None;
         r.evaluation_batch_size = 1;
+        r.device = String::new();
         r
     };
     let table = |r: Recipe| r.to_toml().parse::<toml::Table>();
@@ -362,7 +356,11 @@ fn check_same_recipe(recipe: &Recipe) -> Result<()> {
         let show = |t: &toml::Table, key: &str| t.get(key).map_or("nothing".to_owned(), ToString::to_string);
         let lines: Vec<String> =
             changed.iter().map(|key| format!("{key}: {} then, {} now", show(&old, key), show(&new, key))).collect();
-        bail!("--resume: this is not the run that was started in {}:\n  {}", recipe.output.display(), lines.join("\n  "));
+        bail!(
+            "--resume: this is not the run that was started in {}:\n  {}",
+            recipe.output.display(),
+            lines.join("\n  ")
+        );
     }
     Ok(())
 }
@@ -384,7 +382,11 @@ fn write_predictions(path: &Path, task: &dyn Task, data: &dyn Dataset, scored: &
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // Temporary files are private; this one becomes a result that others may read, as the umask allows.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.prefix(".writing-").tempfile_in(folder)?;
         std::io::Write::write_all(&mut file, text.as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(path)?;

@@ -10,13 +10,7 @@ use retune_models::{Inputs, Mode};
 use std::path::Path;
 
 /// Reads `inputs`, runs the model in evaluation mode, writes `logits` and `last_hidden_state`.
-pub fn forward(
-    model: &Path,
-    inputs: &Path,
-    outputs: &Path,
-    precision: &str,
-    device: &str,
-) -> Result<(), EngineError> {
+pub fn forward(model: &Path, inputs: &Path, outputs: &Path, precision: &str, device: &str) -> Result<(), EngineError> {
     let folder = open::model_folder(model).input()?;
     let (hardware, _) = Hardware::resolve(device, precision, 0).input()?;
     let loaded = open::load_saved(&folder, &hardware, &Silent).input()?;

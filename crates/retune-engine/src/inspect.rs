@@ -56,7 +56,13 @@ fn describe(path: &Path, folder: &Path) -> Result<String> {
         Err(error) => return Err(error),
     };
     if let Some(adapter) = &loaded.adapter {
-        writeln!(text, "adapter      LoRA rank {}, alpha {}, on {}", adapter.rank, adapter.alpha, adapter.targets.join(", "))?;
+        writeln!(
+            text,
+            "adapter      LoRA rank {}, alpha {}, on {}",
+            adapter.rank,
+            adapter.alpha,
+            adapter.targets.join(", ")
+        )?;
         writeln!(text, "base model   {}", base.display())?;
     }
     let labels = loaded.labels();

@@ -83,12 +83,15 @@ impl FileLog {
             Err(_) => String::new(),
         };
         std::fs::write(&path, kept).with_context(|| format!("cannot write {}", path.display()))?;
-        let log = OpenOptions::new().append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        let existing = std::fs::read_dir(directory)?.flatten().map(|e| e.path()).find(|p| {
-            p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("events.out.tfevents."))
-        });
+        let log =
+            OpenOptions::new().append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let existing = std::fs::read_dir(directory)?
+            .flatten()
+            .map(|e| e.path())
+            .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("events.out.tfevents.")));
         let events_path = existing.unwrap_or_else(|| directory.join(crate::tfevents::file_name(now())));
-        let mut events = EventWriter::append(&events_path).with_context(|| format!("cannot write {}", events_path.display()))?;
+        let mut events =
+            EventWriter::append(&events_path).with_context(|| format!("cannot write {}", events_path.display()))?;
         if step > 0 {
             events.restart(step + 1, now())?;
         }

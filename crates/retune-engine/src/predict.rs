@@ -66,7 +66,8 @@ pub fn predict(
     let loaded = open::load_saved(&folder, &hardware, &Silent).input()?;
     let input = input.map_or(Input::Lines(lines), Input::File);
     let (task, data) = task::open(&recipe, &tokenizer_folder(&folder)?, &loaded.config, input, false).input()?;
-    let scored = evaluate(loaded.model.as_ref(), task.as_ref(), &data, options.batch_size, hardware.device, &mut |_, _| {})?;
+    let scored =
+        evaluate(loaded.model.as_ref(), task.as_ref(), &data, options.batch_size, hardware.device, &mut |_, _| {})?;
     for (row, prediction) in scored.predictions.iter().enumerate() {
         let source = data.source(row).context("a row that was just read")?;
         let mut line = source.fields;

@@ -164,7 +164,8 @@ impl Default for Recipe {
 impl Recipe {
     /// Reads a recipe file; problems name line and column.
     pub fn read(path: &Path) -> Result<toml::Table> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
         let table = text.parse().with_context(|| format!("the recipe {} is not valid TOML", path.display()))?;
         Ok(table)
     }

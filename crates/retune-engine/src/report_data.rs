@@ -55,10 +55,11 @@ pub(crate) fn collect(from: &Sources<'_>) -> Result<ReportData> {
                 Some(Baseline { name: name.clone(), value, interval })
             })
             .collect(),
-        comparison: from.baselines.difference.clone().filter(|_| metric == "accuracy").map(|difference| Comparison {
-            against: SCRATCH.to_owned(),
-            difference,
-        }),
+        comparison: from
+            .baselines
+            .difference
+            .filter(|_| metric == "accuracy")
+            .map(|difference| Comparison { against: SCRATCH.to_owned(), difference }),
     });
     let train = &from.summary.train;
     Ok(ReportData {

@@ -102,11 +102,20 @@ impl Trainer<'_> {
 
     /// Which examples, and which weight went bad first.
     fn blame(&self, batch: &Batch) -> String {
-        let places: Vec<String> = batch.rows.iter().take(8).filter_map(|&row| {
-            let source = self.dataset.source(row).ok()?;
-            Some(format!("{}:{}", source.file.display(), source.line))
-        }).collect();
-        let more = if batch.rows.len() > places.len() { format!(" and {} more", batch.rows.len() - places.len()) } else { String::new() };
+        let places: Vec<String> = batch
+            .rows
+            .iter()
+            .take(8)
+            .filter_map(|&row| {
+                let source = self.dataset.source(row).ok()?;
+                Some(format!("{}:{}", source.file.display(), source.line))
+            })
+            .collect();
+        let more = if batch.rows.len() > places.len() {
+            format!(" and {} more", batch.rows.len() - places.len())
+        } else {
+            String::new()
+        };
         let bad = self.params.iter().find(|p| p.value().isfinite().all().int64_value(&[]) == 0);
         let weights = match bad {
             Some(param) => format!("first tensor with values that are not finite: `{}`", param.name),

@@ -92,10 +92,7 @@ impl TrainSummary {
 }
 
 /// Intervals of the splits that were scored.
-pub fn intervals(
-    validation: &Evaluation,
-    test: Option<&Evaluation>,
-) -> BTreeMap<String, BTreeMap<String, (f64, f64)>> {
+pub fn intervals(validation: &Evaluation, test: Option<&Evaluation>) -> BTreeMap<String, BTreeMap<String, (f64, f64)>> {
     let mut map = BTreeMap::from([("validation".to_owned(), validation.intervals.clone())]);
     map.extend(test.map(|test| ("test".to_owned(), test.intervals.clone())));
     map

@@ -25,9 +25,7 @@ impl EventWriter {
     /// # Errors
     /// The file cannot be written.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let mut writer = Self {
-            file: BufWriter::new(File::create(path)?),
-        };
+        let mut writer = Self { file: BufWriter::new(File::create(path)?) };
         let mut version = event(now());
         text_field(&mut version, 3, b"brain.Event:2");
         writer.frame(&version)?;
@@ -48,17 +46,13 @@ impl EventWriter {
         };
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let whole: usize = frames(&bytes)
-            .map(|payload| payload.len() + FRAME_HEAD + FRAME_TAIL)
-            .sum();
+        let whole: usize = frames(&bytes).map(|payload| payload.len() + FRAME_HEAD + FRAME_TAIL).sum();
         if whole == 0 {
             return Self::create(path);
         }
         file.set_len(whole as u64)?;
         file.seek(SeekFrom::End(0))?;
-        Ok(Self {
-            file: BufWriter::new(file),
-        })
+        Ok(Self { file: BufWriter::new(file) })
     }
 
     /// Writes one point of the curve `tag`; `wall_time` is seconds since 1970.
@@ -115,9 +109,7 @@ pub fn file_name(wall_time: f64) -> String {
 }
 
 fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
 /// The payloads of the whole and undamaged frames at the start of `bytes`.
@@ -129,8 +121,7 @@ fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         let size = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
         let (payload, after) = after.split_at_checked(size)?;
         let (payload_crc, after) = after.split_at_checked(FRAME_TAIL)?;
-        let sound = crc == masked_crc(length).to_le_bytes()
-            && payload_crc == masked_crc(payload).to_le_bytes();
+        let sound = crc == masked_crc(length).to_le_bytes() && payload_crc == masked_crc(payload).to_le_bytes();
         rest = after;
         sound.then_some(payload)
     })
@@ -177,9 +168,7 @@ fn varint(message: &mut Vec<u8>, mut value: u64) {
 
 /// CRC-32C (Castagnoli), reflected.
 fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0u32, |crc, byte| {
-        CRC_TABLE[usize::from(crc as u8 ^ byte)] ^ (crc >> 8)
-    })
+    !bytes.iter().fold(!0u32, |crc, byte| CRC_TABLE[usize::from(crc as u8 ^ byte)] ^ (crc >> 8))
 }
 
 const fn crc_table() -> [u32; 256] {
@@ -189,11 +178,7 @@ const fn crc_table() -> [u32; 256] {
         let mut crc = byte as u32;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 1 == 1 {
-                crc >> 1 ^ 0x82f6_3b78
-            } else {
-                crc >> 1
-            };
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
             bit += 1;
         }
         table[byte] = crc;
@@ -268,9 +253,7 @@ mod tests {
                     for (field, value) in fields(&fields(&value)[0].1) {
                         match field {
                             1 => decoded.tag = String::from_utf8(value).unwrap(),
-                            2 => {
-                                decoded.value = Some(f32::from_le_bytes(value.try_into().unwrap()))
-                            }
+                            2 => decoded.value = Some(f32::from_le_bytes(value.try_into().unwrap())),
                             other => panic!("field {other}"),
                         }
                     }
@@ -307,9 +290,7 @@ mod tests {
         assert!(path.ends_with("events.out.tfevents.1700000000.retune"));
         let mut writer = EventWriter::create(&path).unwrap();
         writer.scalar(0, "train/loss", 0.5, 1.5).unwrap();
-        writer
-            .scalar(300_000, "naïve/précision", f32::NAN, 2.5)
-            .unwrap();
+        writer.scalar(300_000, "naïve/précision", f32::NAN, 2.5).unwrap();
         writer.flush().unwrap();
         let found = read(&path);
         assert_eq!(found.len(), 3);
@@ -317,17 +298,9 @@ mod tests {
         assert!(found[0].wall_time > 1.6e9);
         assert_eq!(
             found[1],
-            Decoded {
-                wall_time: 1.5,
-                tag: "train/loss".into(),
-                value: Some(0.5),
-                ..Decoded::default()
-            }
+            Decoded { wall_time: 1.5, tag: "train/loss".into(), value: Some(0.5), ..Decoded::default() }
         );
-        assert_eq!(
-            (found[2].step, &*found[2].tag),
-            (300_000, "naïve/précision")
-        );
+        assert_eq!((found[2].step, &*found[2].tag), (300_000, "naïve/précision"));
         assert!(found[2].value.unwrap().is_nan());
     }
 

@@ -83,13 +83,7 @@ impl AdamW {
     /// (0 = never). Gradients are dropped afterwards. Returns the norm before clipping.
     ///
     /// A gradient that is not finite changes nothing and names the first bad tensor.
-    pub fn step(
-        &mut self,
-        params: &Params,
-        learning_rate: f64,
-        scale: f64,
-        clip: f64,
-    ) -> Result<f64, KernelError> {
+    pub fn step(&mut self, params: &Params, learning_rate: f64, scale: f64, clip: f64) -> Result<f64, KernelError> {
         let mut active: Vec<(&Param, Tensor)> = Vec::new();
         for param in params.trainable() {
             let window = self.slots.get(&param.name).and_then(|slot| slot.window.as_ref());
@@ -196,8 +190,7 @@ mod tests {
             let mut params = Params::default();
             params.push(Param::new("layer.weight".into(), 1, false, tensor(1, &[300, 150]), kind));
             params.push(Param::new("layer.bias".into(), 1, false, tensor(2, &[150]), kind));
-            let mut optimizer =
-                AdamW::new(&params, AdamWOptions { weight_decay: 0.1, ..AdamWOptions::default() });
+            let mut optimizer = AdamW::new(&params, AdamWOptions { weight_decay: 0.1, ..AdamWOptions::default() });
             let read = |t: Tensor| Vec::<f64>::try_from(t.to_kind(Kind::Double).view([-1])).unwrap();
             let mut expected: Vec<Vec<f64>> = params.iter().map(|p| read(p.value())).collect();
             let mut moments: Vec<Vec<(f64, f64)>> = expected.iter().map(|w| vec![(0.0, 0.0); w.len()]).collect();

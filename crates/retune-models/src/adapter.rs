@@ -1,7 +1,7 @@
 //! LoRA adapters in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`, head included.
 
-use crate::checkpoint::{read_tensors, write_json, write_tensors};
 use crate::ModelError;
+use crate::checkpoint::{read_json, read_tensors, write_json, write_tensors};
 use retune_kernels::Params;
 use retune_kernels::tch::Tensor;
 use serde_json::{Map, Value, json};
@@ -65,9 +65,9 @@ impl AdapterPlan {
     /// Reads an adapter folder written by PEFT or by [`Self::save`].
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("adapter_config.json");
-        let text = std::fs::read_to_string(&path).map_err(ModelError::io(&path))?;
-        let config: Map<String, Value> =
-            serde_json::from_str(&text).map_err(|e| ModelError::file(&path, format!("not valid JSON: {e}")))?;
+        let Value::Object(config) = read_json(&path)? else {
+            return Err(ModelError::file(&path, "is not a JSON object"));
+        };
         let refuse = |problem: String| Err(ModelError::file(&path, problem));
         if config.get("peft_type").and_then(Value::as_str) != Some("LORA") {
             return refuse(format!("peft_type {} is not supported, only LORA is", config["peft_type"]));
@@ -79,8 +79,16 @@ impl AdapterPlan {
             Some(_) => true,
         };
         for field in [
-            "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "layer_replication", "lora_bias",
-            "use_qalora", "trainable_token_indices", "target_parameters", "exclude_modules",
+            "use_dora",
+            "rank_pattern",
+            "alpha_pattern",
+            "layers_to_transform",
+            "layer_replication",
+            "lora_bias",
+            "use_qalora",
+            "trainable_token_indices",
+            "target_parameters",
+            "exclude_modules",
         ] {
             if set(field) {
                 return refuse(format!("`{field}` is set, which this version cannot honour"));
@@ -95,7 +103,8 @@ impl AdapterPlan {
             _ => return refuse("has no `target_modules`".to_owned()),
         };
         let number = |field: &str, default: f64| config.get(field).and_then(Value::as_f64).unwrap_or(default);
-        let mut plan = Self::new(number("r", 8.0) as i64, number("lora_alpha", 8.0), number("lora_dropout", 0.0), targets)?;
+        let mut plan =
+            Self::new(number("r", 8.0) as i64, number("lora_alpha", 8.0), number("lora_dropout", 0.0), targets)?;
         plan.rank_stabilized = set("use_rslora");
         let file = folder.join("adapter_model.safetensors");
         let strip = |name: String| name.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(name);
@@ -111,15 +120,15 @@ impl AdapterPlan {
 
     /// The base model an adapter folder names.
     pub fn base_model(folder: &Path) -> Option<String> {
-        let text = std::fs::read_to_string(folder.join("adapter_config.json")).ok()?;
-        let config: Value = serde_json::from_str(&text).ok()?;
+        let config = read_json(&folder.join("adapter_config.json")).ok()?;
         config["base_model_name_or_path"].as_str().map(str::to_owned)
     }
 
     /// Number of labels in the saved head, where there is one.
     pub fn head_rows(&self) -> Option<i64> {
         let tensors = self.tensors.as_ref()?;
-        let weight = ["classifier.weight", "classifier.out_proj.weight", "score.weight"].iter().find_map(|n| tensors.get(*n));
+        let weight =
+            ["classifier.weight", "classifier.out_proj.weight", "score.weight"].iter().find_map(|n| tensors.get(*n));
         weight.map(|w| w.size()[0])
     }
 
@@ -136,11 +145,7 @@ impl AdapterPlan {
             .get(name)
             .ok_or_else(|| ModelError::Adapter(format!("adapter_model.safetensors lacks `{PREFIX}{name}`")))?;
         if tensor.size() != shape {
-            return Err(ModelError::Shape {
-                name: name.to_owned(),
-                found: tensor.size(),
-                expected: shape.to_vec(),
-            });
+            return Err(ModelError::Shape { name: name.to_owned(), found: tensor.size(), expected: shape.to_vec() });
         }
         Ok(Some(tensor.shallow_clone()))
     }
@@ -184,8 +189,7 @@ impl AdapterPlan {
     /// Writes `adapter_config.json` and `adapter_model.safetensors` as PEFT does.
     pub fn save(&self, folder: &Path, params: &Params, base_model: &str, task_type: &str) -> Result<(), ModelError> {
         let saved: Vec<_> = params.iter().filter(|p| p.name.contains(".lora_") || p.head).collect();
-        let tensors: Vec<(String, Tensor)> =
-            saved.iter().map(|p| (format!("{PREFIX}{}", p.name), p.value())).collect();
+        let tensors: Vec<(String, Tensor)> = saved.iter().map(|p| (format!("{PREFIX}{}", p.name), p.value())).collect();
         write_tensors(&folder.join("adapter_model.safetensors"), &tensors)?;
         let mut modules: Vec<String> = vec!["classifier".into(), "score".into()];
         for param in saved.iter().filter(|p| p.head && !p.name.contains(".lora_")) {

@@ -44,14 +44,11 @@ impl ModelConfig {
     }
 
     fn required<T>(&self, field: &str, what: &str, read: impl Fn(&Value) -> Option<T>) -> Result<T, ModelError> {
-        let value = self.get(field).ok_or_else(|| ModelError::Config {
-            field: field.to_owned(),
-            problem: "is missing".to_owned(),
-        })?;
-        read(value).ok_or_else(|| ModelError::Config {
-            field: field.to_owned(),
-            problem: format!("is {value}, not {what}"),
-        })
+        let value = self
+            .get(field)
+            .ok_or_else(|| ModelError::Config { field: field.to_owned(), problem: "is missing".to_owned() })?;
+        read(value)
+            .ok_or_else(|| ModelError::Config { field: field.to_owned(), problem: format!("is {value}, not {what}") })
     }
 
     /// A positive size.

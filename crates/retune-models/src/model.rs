@@ -117,7 +117,10 @@ impl Source {
             return Ok(Self::Checkpoint);
         }
         AdapterPlan::base_model(folder).map(Self::Adapter).ok_or_else(|| {
-            ModelError::file(folder.join("adapter_config.json"), "does not name its base model (`base_model_name_or_path`)")
+            ModelError::file(
+                folder.join("adapter_config.json"),
+                "does not name its base model (`base_model_name_or_path`)",
+            )
         })
     }
 }
@@ -178,13 +181,16 @@ impl LoadedModel {
     pub fn load_adapter(adapter: &Path, base: &Path, options: &LoadOptions) -> Result<Self, ModelError> {
         let plan = AdapterPlan::load(adapter)?;
         let mut options = LoadOptions { new_head: true, adapter: Some(plan.clone()), ..options.clone() };
-        let own_config = adapter.join("config.json").is_file().then(|| CheckpointFolder::config(adapter)).transpose()?;
+        let own_config =
+            adapter.join("config.json").is_file().then(|| CheckpointFolder::config(adapter)).transpose()?;
         if options.labels.is_none() {
             let config = own_config.map_or_else(|| CheckpointFolder::config(base), Ok)?;
             let rows = plan.head_rows().unwrap_or(config.label_count());
             let names = config.labels().filter(|names| names.len() as i64 == rows);
             let names = names.unwrap_or_else(|| (0..rows).map(|i| format!("LABEL_{i}")).collect());
-            let problem = if rows == config.label_count() { config.problem_type() } else if rows == 1 {
+            let problem = if rows == config.label_count() {
+                config.problem_type()
+            } else if rows == 1 {
                 ProblemType::Regression
             } else {
                 ProblemType::SingleLabelClassification

@@ -32,7 +32,9 @@ pub fn family(config: &ModelConfig, purpose: Purpose) -> Result<Box<dyn Family>,
     let Purpose::SequenceClassification = purpose;
     Ok(match model_type.as_str() {
         "bert" => Box::new(bert::sequence_classification()),
-        "roberta" | "xlm-roberta" | "camembert" => Box::new(roberta::sequence_classification(&model_type)),
+        "roberta" => Box::new(roberta::sequence_classification("RobertaForSequenceClassification")),
+        "xlm-roberta" => Box::new(roberta::sequence_classification("XLMRobertaForSequenceClassification")),
+        "camembert" => Box::new(roberta::sequence_classification("CamembertForSequenceClassification")),
         "distilbert" => Box::new(distilbert::sequence_classification()),
         "electra" => Box::new(electra::sequence_classification()),
         _ => {
@@ -52,4 +54,18 @@ pub fn default_lora_targets(config: &ModelConfig) -> Result<Vec<String>, ModelEr
         _ => &["query", "value"],
     };
     Ok(targets.iter().map(|&t| t.to_owned()).collect())
+}
+
+/// Longest input in tokens that a text model has positions for, special tokens included.
+pub fn max_positions(config: &ModelConfig) -> Result<Option<usize>, ModelError> {
+    if config.get("max_position_embeddings").is_none() {
+        return Ok(None);
+    }
+    let rows = config.size("max_position_embeddings")?;
+    let reserved = match config.model_type()?.as_str() {
+        // Positions are numbered from the padding id + 1.
+        "roberta" | "xlm-roberta" | "camembert" => config.number_or("pad_token_id", 1.0)? as i64 + 1,
+        _ => 0,
+    };
+    Ok(Some((rows - reserved).max(0) as usize))
 }

@@ -18,12 +18,8 @@ pub(super) const BASE: &str = "https://download.pytorch.org/libtorch";
 
 /// Downloads and unpacks the archive for this machine into `place`.
 pub(super) fn install(base: &str, device: Device, cache: &Path, place: &Path) -> Result<()> {
-    let path = path(device, std::env::consts::OS, std::env::consts::ARCH).with_context(|| {
-        format!(
-            "there is none for {} on this kind of machine",
-            device.name()
-        )
-    })?;
+    let path = path(device, std::env::consts::OS, std::env::consts::ARCH)
+        .with_context(|| format!("there is none for {} on this kind of machine", device.name()))?;
     let url = format!("{base}/{path}");
     eprintln!("fetching {url}");
     let name = path.rsplit('/').next().unwrap_or(&path).replace("%2B", "+");
@@ -45,27 +41,14 @@ fn unpack_archive(file: &Path, device: Device, place: &Path, progress: &Bar) -> 
         .with_context(|| format!("{} has no {BUILD_VERSION}", file.display()))?
         .read_to_string(&mut version)?;
     let version = version.trim();
-    ensure!(
-        version.starts_with(VERSION),
-        "{} is version {version}, and {VERSION} is needed",
-        file.display()
-    );
+    ensure!(version.starts_with(VERSION), "{} is version {version}, and {VERSION} is needed", file.display());
     let staging = Staging::begin(place)?;
     let inside = |name: &str| {
         let name = name.strip_prefix("libtorch/")?;
         (name != BUILD_VERSION).then(|| PathBuf::from(name))
     };
-    let label = file
-        .file_name()
-        .map_or_else(|| "libtorch".into(), |n| n.to_string_lossy());
-    unpack(
-        &mut archive,
-        &label,
-        &staging.folder,
-        None,
-        &inside,
-        progress,
-    )?;
+    let label = file.file_name().map_or_else(|| "libtorch".into(), |n| n.to_string_lossy());
+    unpack(&mut archive, &label, &staging.folder, None, &inside, progress)?;
     staging.finish(version, device)
 }
 

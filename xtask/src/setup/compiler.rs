@@ -12,9 +12,7 @@ pub(super) fn check() -> Result<()> {
     if cfg!(windows) {
         return Ok(());
     }
-    let chosen = env::var("CXX")
-        .ok()
-        .filter(|value| !value.trim().is_empty());
+    let chosen = env::var("CXX").ok().filter(|value| !value.trim().is_empty());
     let path = env::var_os("PATH").unwrap_or_default();
     if let Some(missing) = missing(chosen.as_deref(), &path) {
         let advice = if cfg!(target_os = "macos") {
@@ -58,11 +56,7 @@ mod tests {
         assert!(missing(None, path).unwrap().contains("g++"));
         std::fs::write(folder.path().join("clang++"), "").unwrap();
         assert_eq!(missing(None, path), None);
-        assert!(
-            missing(Some("my-c++ -O2"), path)
-                .unwrap()
-                .contains("my-c++")
-        );
+        assert!(missing(Some("my-c++ -O2"), path).unwrap().contains("my-c++"));
         let own = folder.path().join("clang++");
         assert_eq!(missing(own.to_str(), OsStr::new("")), None);
     }

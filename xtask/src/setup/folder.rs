@@ -14,11 +14,7 @@ pub(super) const BUILD_VERSION: &str = "build-version";
 /// The version of the libtorch in `folder`, or why it will not do.
 ///
 /// What lies directly in `cache` was put there by set-up and counts only with its marker.
-pub(super) fn examine(
-    folder: &Path,
-    device: Option<Device>,
-    cache: &Path,
-) -> Result<String, String> {
+pub(super) fn examine(folder: &Path, device: Option<Device>, cache: &Path) -> Result<String, String> {
     let version = fs::read_to_string(folder.join(BUILD_VERSION)).map_err(|_| {
         if folder.is_dir() {
             format!("it has no {BUILD_VERSION}, so it is no libtorch folder")
@@ -31,10 +27,7 @@ pub(super) fn examine(
     if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('+')) {
         return Err(format!("it is version {version}, and {VERSION} is needed"));
     }
-    if !folder
-        .join("include/torch/csrc/api/include/torch/torch.h")
-        .is_file()
-    {
+    if !folder.join("include/torch/csrc/api/include/torch/torch.h").is_file() {
         return Err("it has no C++ headers".to_owned());
     }
     if !has_library(folder, "torch_cpu") {
@@ -44,9 +37,7 @@ pub(super) fn examine(
         return Err("it has no CUDA".to_owned());
     }
     let real = folder.canonicalize().map_err(|error| error.to_string())?;
-    let ours = cache
-        .canonicalize()
-        .is_ok_and(|cache| real.parent() == Some(&cache));
+    let ours = cache.canonicalize().is_ok_and(|cache| real.parent() == Some(&cache));
     if ours && !real.join(MARKER).is_file() {
         return Err("its installation was interrupted".to_owned());
     }

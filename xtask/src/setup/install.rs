@@ -20,15 +20,10 @@ impl Staging {
     pub(super) fn begin(place: &Path) -> Result<Self> {
         let folder = sibling(place, ".incomplete");
         if folder.exists() {
-            fs::remove_dir_all(&folder)
-                .with_context(|| format!("cannot remove {}", folder.display()))?;
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
         }
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
-        Ok(Self {
-            folder,
-            place: place.to_owned(),
-        })
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(Self { folder, place: place.to_owned() })
     }
 
     /// Writes the version and the marker, each to the disk, and moves the folder into place.
@@ -37,8 +32,7 @@ impl Staging {
         let marker = format!("{VERSION} {}\n", device.name());
         write_to_disk(&self.folder.join(MARKER), &marker)?;
         remove_remains(&self.place)?;
-        fs::rename(&self.folder, &self.place)
-            .with_context(|| format!("cannot put {} into place", self.place.display()))
+        fs::rename(&self.folder, &self.place).with_context(|| format!("cannot put {} into place", self.place.display()))
     }
 }
 
@@ -63,11 +57,7 @@ pub(super) fn remove_remains(place: &Path) -> Result<()> {
     if place.symlink_metadata().is_err() {
         return Ok(());
     }
-    let removed = if place.is_symlink() {
-        fs::remove_file(place)
-    } else {
-        fs::remove_dir_all(place)
-    };
+    let removed = if place.is_symlink() { fs::remove_file(place) } else { fs::remove_dir_all(place) };
     removed.with_context(|| format!("cannot remove the unusable {}", place.display()))
 }
 
@@ -88,8 +78,7 @@ pub(super) fn lock(cache: &Path, place: &Path) -> Result<File> {
             return Err(error).with_context(|| format!("cannot lock {}", path.display()));
         }
     }
-    file.lock()
-        .with_context(|| format!("cannot lock {}", path.display()))?;
+    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     Ok(file)
 }
 
@@ -101,9 +90,7 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
 
 /// Makes `link` point to `folder`; replaces a link that points elsewhere, never a real folder.
 pub(super) fn link(link: &Path, folder: &Path) -> Result<()> {
-    let folder = folder
-        .canonicalize()
-        .with_context(|| format!("cannot follow {}", folder.display()))?;
+    let folder = folder.canonicalize().with_context(|| format!("cannot follow {}", folder.display()))?;
     match link.symlink_metadata() {
         Ok(there) if !there.is_symlink() => {
             if link.canonicalize().is_ok_and(|real| real == folder) {
@@ -123,11 +110,7 @@ pub(super) fn link(link: &Path, folder: &Path) -> Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     made.with_context(|| {
-        format!(
-            "cannot link {} to {}; set LIBTORCH to the latter instead",
-            link.display(),
-            folder.display()
-        )
+        format!("cannot link {} to {}; set LIBTORCH to the latter instead", link.display(), folder.display())
     })
 }
 

@@ -80,9 +80,7 @@ pub(crate) fn run(project: &Project, device: Option<Device>) -> Result<Libtorch>
     };
     let libtorch = setup.ensure()?;
     if device.is_none() && !folder::has_cuda(&libtorch.folder) && folder::has_nvidia_driver() {
-        eprintln!(
-            "note: this machine has an NVIDIA driver; `cargo xtask setup --device cuda` fetches the CUDA build"
-        );
+        eprintln!("note: this machine has an NVIDIA driver; `cargo xtask setup --device cuda` fetches the CUDA build");
     }
     Ok(libtorch)
 }
@@ -90,25 +88,18 @@ pub(crate) fn run(project: &Project, device: Option<Device>) -> Result<Libtorch>
 impl Setup<'_> {
     fn ensure(&self) -> Result<Libtorch> {
         // Cargo itself sets LIBTORCH to the link, which is no wish of the user's.
-        let wish = self
-            .variable
-            .as_ref()
-            .filter(|value| !same_place(Path::new(value), &self.link));
+        let wish = self.variable.as_ref().filter(|value| !same_place(Path::new(value), &self.link));
         if let Some(value) = wish {
             let folder = PathBuf::from(value);
             match examine(&folder, self.device, &self.cache) {
                 Ok(version) => {
                     install::link(&self.link, &folder)?;
                     eprintln!("libtorch {version} from LIBTORCH, {}", folder.display());
-                    return Ok(Libtorch {
-                        folder,
-                        variable: None,
-                    });
+                    return Ok(Libtorch { folder, variable: None });
                 }
-                Err(reason) => eprintln!(
-                    "LIBTORCH ({}) is not used: {reason}; unset it for `cargo build` too",
-                    folder.display()
-                ),
+                Err(reason) => {
+                    eprintln!("LIBTORCH ({}) is not used: {reason}; unset it for `cargo build` too", folder.display())
+                }
             }
         }
         // The caller's value is kept when it means the link, so that cargo sees no change and rebuilds nothing.
@@ -122,17 +113,12 @@ impl Setup<'_> {
 
     fn linked_or_installed(&self) -> Result<PathBuf> {
         if let Ok(version) = examine(&self.link, self.device, &self.cache) {
-            let folder = self
-                .link
-                .canonicalize()
-                .with_context(|| format!("cannot follow {}", self.link.display()))?;
+            let folder = self.link.canonicalize().with_context(|| format!("cannot follow {}", self.link.display()))?;
             eprintln!("libtorch {version} is set up, {}", folder.display());
             return Ok(folder);
         }
         let device = self.device.unwrap_or(Device::Cpu);
-        let folder = self
-            .cache
-            .join(format!("libtorch-{VERSION}-{}", device.name()));
+        let folder = self.cache.join(format!("libtorch-{VERSION}-{}", device.name()));
         if examine(&folder, Some(device), &self.cache).is_err() {
             let _lock = install::lock(&self.cache, &folder)?;
             // Another set-up may have done it while this one waited.
@@ -141,11 +127,7 @@ impl Setup<'_> {
             }
         }
         install::link(&self.link, &folder)?;
-        eprintln!(
-            "libtorch {VERSION} ({}) is set up, {}",
-            device.name(),
-            folder.display()
-        );
+        eprintln!("libtorch {VERSION} ({}) is set up, {}", device.name(), folder.display());
         Ok(folder)
     }
 

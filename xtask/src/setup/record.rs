@@ -19,10 +19,7 @@ impl Record {
             .context("the wheel has no RECORD")?
             .to_owned();
         let mut text = String::new();
-        wheel
-            .by_name(&name)?
-            .read_to_string(&mut text)
-            .with_context(|| format!("cannot read {name}"))?;
+        wheel.by_name(&name)?.read_to_string(&mut text).with_context(|| format!("cannot read {name}"))?;
         Ok(Self::parse(&text))
     }
 
@@ -67,13 +64,7 @@ mod tests {
     #[test]
     fn base64_is_that_of_the_standard() {
         // The vectors of RFC 4648 §10, padding removed.
-        let vectors = [
-            ("", ""),
-            ("f", "Zg"),
-            ("fo", "Zm8"),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ];
+        let vectors = [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
         for (plain, coded) in vectors {
             assert_eq!(base64_url(plain.as_bytes()), coded);
         }

@@ -35,10 +35,7 @@ impl World {
             root.display()
         );
         fs::write(root.join("pip.sh"), pip).unwrap();
-        Self {
-            _guard: guard,
-            root,
-        }
+        Self { _guard: guard, root }
     }
 
     fn calls(&self) -> usize {
@@ -53,12 +50,7 @@ impl World {
         self.root.join("cache/libtorch-2.11.0-cpu")
     }
 
-    fn ensure(
-        &self,
-        archives: &str,
-        variable: Option<&Path>,
-        device: Option<Device>,
-    ) -> Result<Libtorch> {
+    fn ensure(&self, archives: &str, variable: Option<&Path>, device: Option<Device>) -> Result<Libtorch> {
         let script = self.root.join("pip.sh");
         let setup = Setup {
             link: self.link(),
@@ -96,37 +88,24 @@ impl World {
             "torch/__init__.py",
         ];
         self.wheel("torch-2.11.0-cp311", &torch, spoil);
-        let runtime = [
-            "nvidia/cu13/lib/libcudart.so.13",
-            "nvidia/cu13/lib/libcudart_static.a",
-        ];
+        let runtime = ["nvidia/cu13/lib/libcudart.so.13", "nvidia/cu13/lib/libcudart_static.a"];
         self.wheel("nvidia_cuda_runtime-13.0.96-py3", &runtime, spoil);
-        let profiler = [
-            "nvidia/cu13/lib/libcupti.so.13",
-            "nvidia/cu13/lib/libnvperf_host.so",
-        ];
+        let profiler = ["nvidia/cu13/lib/libcupti.so.13", "nvidia/cu13/lib/libnvperf_host.so"];
         self.wheel("nvidia_cuda_cupti-13.0.85-py3", &profiler, spoil);
     }
 
     fn wheel(&self, name: &str, files: &[&str], spoil: Option<&str>) {
-        let path = self
-            .root
-            .join("wheels")
-            .join(format!("{name}-none-any.whl"));
+        let path = self.root.join("wheels").join(format!("{name}-none-any.whl"));
         let mut archive = zip::ZipWriter::new(File::create(path).unwrap());
         let mut record = String::new();
         for file in files {
-            archive
-                .start_file(*file, SimpleFileOptions::default())
-                .unwrap();
+            archive.start_file(*file, SimpleFileOptions::default()).unwrap();
             archive.write_all(file.as_bytes()).unwrap();
             let digested = if spoil == Some(*file) { "other" } else { file };
             let digest = base64_url(&Sha256::digest(digested.as_bytes()));
             record += &format!("{file},sha256={digest},{}\n", file.len());
         }
-        archive
-            .start_file("x.dist-info/RECORD", SimpleFileOptions::default())
-            .unwrap();
+        archive.start_file("x.dist-info/RECORD", SimpleFileOptions::default()).unwrap();
         archive.write_all(record.as_bytes()).unwrap();
         archive.finish().unwrap();
     }
@@ -168,9 +147,7 @@ fn wheels_become_a_libtorch_and_a_second_run_does_nothing() {
     assert_eq!(read("lib/libtorch.so"), "INPUT(libtorch_cpu.so)\n");
     assert_eq!(read("lib/libc10.so"), "torch/lib/libc10.so");
     let downloads = fs::read_dir(world.root.join("cache/downloads")).unwrap();
-    let wheels = downloads
-        .flatten()
-        .any(|entry| entry.file_name().to_string_lossy().contains("wheels"));
+    let wheels = downloads.flatten().any(|entry| entry.file_name().to_string_lossy().contains("wheels"));
     assert!(!wheels, "the wheels are no longer needed");
 
     let begun = Instant::now();
@@ -206,14 +183,8 @@ fn a_file_that_differs_from_the_record_is_refused() {
     let world = World::new();
     world.wheels(Some("torch/lib/libc10.so"));
     let error = format!("{:#}", world.ensure(&nobody(), None, None).unwrap_err());
-    assert!(
-        error.contains("libc10.so") && error.contains("RECORD"),
-        "{error}"
-    );
-    assert!(
-        error.contains("official archive") && error.contains("LIBTORCH"),
-        "{error}"
-    );
+    assert!(error.contains("libc10.so") && error.contains("RECORD"), "{error}");
+    assert!(error.contains("official archive") && error.contains("LIBTORCH"), "{error}");
     assert!(!world.installed().exists() && world.link().symlink_metadata().is_err());
     let left = world.root.join("cache/libtorch-2.11.0-cpu.incomplete");
     assert!(!left.exists());
@@ -223,12 +194,7 @@ fn a_file_that_differs_from_the_record_is_refused() {
 fn a_wheel_without_a_library_is_refused_by_name() {
     let world = World::new();
     world.wheels(None);
-    fs::remove_file(
-        world
-            .root
-            .join("wheels/nvidia_cuda_cupti-13.0.85-py3-none-any.whl"),
-    )
-    .unwrap();
+    fs::remove_file(world.root.join("wheels/nvidia_cuda_cupti-13.0.85-py3-none-any.whl")).unwrap();
     let error = format!("{:#}", world.ensure(&nobody(), None, None).unwrap_err());
     assert!(error.contains("lib/libcupti.so.13"), "{error}");
 }
@@ -297,10 +263,7 @@ fn cpu_will_not_do_for_cuda() {
         assert!(examine(&own, device, &cache).is_ok());
     }
     let reason = examine(&world.own_libtorch("old", "2.5.1"), None, &cache).unwrap_err();
-    assert!(
-        reason.contains("2.5.1") && reason.contains(VERSION),
-        "{reason}"
-    );
+    assert!(reason.contains("2.5.1") && reason.contains(VERSION), "{reason}");
 }
 
 #[test]
@@ -317,9 +280,7 @@ fn the_official_archive_is_preferred() {
         ("libtorch/../../evil", "evil"),
     ];
     for (name, body) in files {
-        archive
-            .start_file(name, SimpleFileOptions::default())
-            .unwrap();
+        archive.start_file(name, SimpleFileOptions::default()).unwrap();
         archive.write_all(body.as_bytes()).unwrap();
     }
     archive.finish().unwrap();
@@ -328,10 +289,7 @@ fn the_official_archive_is_preferred() {
     assert_eq!(world.calls(), 0);
     let version = fs::read_to_string(world.link().join("build-version")).unwrap();
     assert_eq!(version, "2.11.0+cpu\n");
-    assert_eq!(
-        fs::read_to_string(world.link().join("lib/libtorch.so")).unwrap(),
-        "all"
-    );
+    assert_eq!(fs::read_to_string(world.link().join("lib/libtorch.so")).unwrap(), "all");
     for evil in ["cache/evil", "evil", "checkout/evil"] {
         assert!(!world.root.join(evil).exists());
     }
@@ -341,9 +299,7 @@ fn the_official_archive_is_preferred() {
 fn a_damaged_archive_is_thrown_away_and_pip_takes_over() {
     let world = World::new();
     world.wheels(None);
-    world
-        .ensure(&serve(b"no archive at all".to_vec()), None, None)
-        .unwrap();
+    world.ensure(&serve(b"no archive at all".to_vec()), None, None).unwrap();
     assert_eq!(world.calls(), 1);
     let mut left = Vec::new();
     let downloads = world.root.join("cache/downloads");
@@ -358,17 +314,9 @@ fn serve(body: Vec<u8>) -> String {
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut lines = BufReader::new(&stream).lines();
-            while lines
-                .next()
-                .is_some_and(|line| line.is_ok_and(|text| !text.is_empty()))
-            {}
-            let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            let _ = stream
-                .write_all(head.as_bytes())
-                .and_then(|()| stream.write_all(&body));
+            while lines.next().is_some_and(|line| line.is_ok_and(|text| !text.is_empty())) {}
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         }
     });
     url
@@ -380,9 +328,7 @@ fn two_at_once_install_once() {
     world.wheels(None);
     let nobody = nobody();
     thread::scope(|scope| {
-        let runs: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| world.ensure(&nobody, None, None)))
-            .collect();
+        let runs: Vec<_> = (0..2).map(|_| scope.spawn(|| world.ensure(&nobody, None, None))).collect();
         for run in runs {
             run.join().unwrap().unwrap();
         }
@@ -392,8 +338,7 @@ fn two_at_once_install_once() {
 
 #[test]
 fn each_extent_takes_its_files() {
-    let goes =
-        |name: &str, extent| destination(name, extent).map(|to| to.to_str().unwrap().to_owned());
+    let goes = |name: &str, extent| destination(name, extent).map(|to| to.to_str().unwrap().to_owned());
     let header = goes("torch/include/ATen/a.h", Extent::Torch);
     assert_eq!(header.as_deref(), Some("include/ATen/a.h"));
     for (name, minimal, torch, cuda) in [
@@ -410,8 +355,7 @@ fn each_extent_takes_its_files() {
         ("nvidia/cu13/include/cuda.h", false, false, false),
         ("torch/utils/lib/x.so", false, false, false),
     ] {
-        let taken = [Extent::CpuOfCuda, Extent::Torch, Extent::Cuda]
-            .map(|extent| goes(name, extent).is_some());
+        let taken = [Extent::CpuOfCuda, Extent::Torch, Extent::Cuda].map(|extent| goes(name, extent).is_some());
         assert_eq!(taken, [minimal, torch, cuda], "{name}");
     }
 }

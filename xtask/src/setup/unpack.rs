@@ -45,8 +45,8 @@ pub(super) fn unpack(
         let mut entry = archive.by_index(*index)?;
         let name = entry.name().to_owned();
         let to = folder.join(to);
-        let digest = copy(&mut entry, &to, progress)
-            .with_context(|| format!("cannot unpack {name} to {}", to.display()))?;
+        let digest =
+            copy(&mut entry, &to, progress).with_context(|| format!("cannot unpack {name} to {}", to.display()))?;
         if let Some(record) = record {
             check(record, &name, &digest)?;
         }

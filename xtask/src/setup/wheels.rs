@@ -15,10 +15,8 @@ use crate::child;
 use crate::progress::Bar;
 
 /// On Linux x86-64 the wheel's CPU library also refers to these two; they are small, the rest of CUDA is not.
-const REFERRED: [(&str, &str); 2] = [
-    ("nvidia-cuda-runtime==13.0.96", "libcudart.so.13"),
-    ("nvidia-cuda-cupti==13.0.85", "libcupti.so.13"),
-];
+const REFERRED: [(&str, &str); 2] =
+    [("nvidia-cuda-runtime==13.0.96", "libcudart.so.13"), ("nvidia-cuda-cupti==13.0.85", "libcupti.so.13")];
 
 /// What is taken out of the wheels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +33,7 @@ impl Extent {
     fn here(device: Device) -> Self {
         match device {
             Device::Cuda => Self::Cuda,
-            Device::Cpu if cfg!(all(target_os = "linux", target_arch = "x86_64")) => {
-                Self::CpuOfCuda
-            }
+            Device::Cpu if cfg!(all(target_os = "linux", target_arch = "x86_64")) => Self::CpuOfCuda,
             Device::Cpu => Self::Torch,
         }
     }
@@ -46,9 +42,7 @@ impl Extent {
 /// Downloads the wheels with pip and unpacks them into `place`.
 pub(super) fn install(pip: &[&[&str]], device: Device, cache: &Path, place: &Path) -> Result<()> {
     let extent = Extent::here(device);
-    let folder = cache
-        .join("downloads")
-        .join(format!("wheels-{VERSION}-{}", device.name()));
+    let folder = cache.join("downloads").join(format!("wheels-{VERSION}-{}", device.name()));
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     download(pip, extent, &folder)?;
     let made = unpack_wheels(&folder, extent, device, place);
@@ -75,9 +69,8 @@ fn working<'a>(pip: &[&'a [&'a str]]) -> Option<&'a [&'a str]> {
 }
 
 fn download(pip: &[&[&str]], extent: Extent, folder: &Path) -> Result<()> {
-    let command = working(pip).context(
-        "there is no pip: install it (`apt-get install python3-pip` on Debian and Ubuntu)",
-    )?;
+    let command =
+        working(pip).context("there is no pip: install it (`apt-get install python3-pip` on Debian and Ubuntu)")?;
     eprintln!("fetching torch {VERSION} with {}", command.join(" "));
     let mut wanted = vec![format!("torch=={VERSION}")];
     if extent == Extent::CpuOfCuda {
@@ -97,23 +90,8 @@ fn download(pip: &[&[&str]], extent: Extent, folder: &Path) -> Result<()> {
         "aarch64" if cfg!(target_os = "linux") => "manylinux_2_28_aarch64",
         _ => bail!("pip ended with {plain}"),
     };
-    let other = [
-        "--python-version",
-        "3.12",
-        "--implementation",
-        "cp",
-        "--abi",
-        "cp312",
-        "--abi",
-        "none",
-    ];
-    let tags = [
-        platform,
-        "manylinux_2_27_x86_64",
-        "manylinux2014_x86_64",
-        "manylinux_2_25_x86_64",
-        "any",
-    ];
+    let other = ["--python-version", "3.12", "--implementation", "cp", "--abi", "cp312", "--abi", "none"];
+    let tags = [platform, "manylinux_2_27_x86_64", "manylinux2014_x86_64", "manylinux_2_25_x86_64", "any"];
     let mut arguments = other.map(str::to_owned).to_vec();
     for tag in tags {
         arguments.extend(["--platform".to_owned(), tag.to_owned()]);
@@ -123,21 +101,11 @@ fn download(pip: &[&[&str]], extent: Extent, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn pip_download(
-    pip: &[&str],
-    folder: &Path,
-    wanted: &[String],
-    more: &[String],
-) -> Result<std::process::ExitStatus> {
+fn pip_download(pip: &[&str], folder: &Path, wanted: &[String], more: &[String]) -> Result<std::process::ExitStatus> {
     let mut command = Command::new(pip[0]);
     command
         .args(&pip[1..])
-        .args([
-            "download",
-            "--only-binary=:all:",
-            "--no-input",
-            "--disable-pip-version-check",
-        ])
+        .args(["download", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"])
         .args(more);
     if !stderr().is_terminal() {
         command.args(["--progress-bar", "off"]);
@@ -155,30 +123,20 @@ fn unpack_wheels(folder: &Path, extent: Extent, device: Device, place: &Path) ->
     let progress = Bar::default();
     let staging = Staging::begin(place)?;
     for wheel in wheels(folder)? {
-        let label = wheel
-            .file_name()
-            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let label = wheel.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         if !label.starts_with("torch-") && !label.starts_with("nvidia_") {
             continue;
         }
         let mut archive = open(&wheel)?;
         let record = Record::read(&mut archive).with_context(|| format!("in {label}"))?;
         let to = |name: &str| destination(name, extent);
-        unpack(
-            &mut archive,
-            &label,
-            &staging.folder,
-            Some(&record),
-            &to,
-            &progress,
-        )
-        .with_context(|| format!("in {label}"))?;
+        unpack(&mut archive, &label, &staging.folder, Some(&record), &to, &progress)
+            .with_context(|| format!("in {label}"))?;
     }
     if extent == Extent::CpuOfCuda {
         // The wheel's own libtorch.so pulls CUDA in; the linker takes this text for it instead.
         let script = staging.folder.join("lib/libtorch.so");
-        fs::write(&script, "INPUT(libtorch_cpu.so)\n")
-            .with_context(|| format!("cannot write {}", script.display()))?;
+        fs::write(&script, "INPUT(libtorch_cpu.so)\n").with_context(|| format!("cannot write {}", script.display()))?;
     }
     check_files(&staging.folder, extent)?;
     staging.finish(VERSION, device)
@@ -186,9 +144,7 @@ fn unpack_wheels(folder: &Path, extent: Extent, device: Device, place: &Path) ->
 
 fn wheels(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut wheels = Vec::new();
-    for entry in
-        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?
-    {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "whl") {
             wheels.push(path);
@@ -206,9 +162,7 @@ pub(super) fn destination(name: &str, extent: Extent) -> Option<PathBuf> {
     let (folder, file) = name.rsplit_once('/')?;
     let wanted = if folder == "torch/lib" {
         match extent {
-            Extent::CpuOfCuda => {
-                matches!(file, "libtorch_cpu.so" | "libc10.so") || file.starts_with("libgomp")
-            }
+            Extent::CpuOfCuda => matches!(file, "libtorch_cpu.so" | "libc10.so") || file.starts_with("libgomp"),
             // The Python binding cannot be linked into a program that is not Python.
             _ => is_library(file) && !file.contains("torch_python"),
         }
@@ -245,15 +199,7 @@ fn check_files(folder: &Path, extent: Extent) -> Result<()> {
         Extent::Cuda => needed.extend(["torch_cuda", "c10_cuda"].map(library)),
         Extent::Torch => {}
     }
-    let missing: Vec<_> = needed
-        .iter()
-        .filter(|file| !folder.join(file).is_file())
-        .map(String::as_str)
-        .collect();
-    ensure!(
-        missing.is_empty(),
-        "the wheels do not have {}",
-        missing.join(", ")
-    );
+    let missing: Vec<_> = needed.iter().filter(|file| !folder.join(file).is_file()).map(String::as_str).collect();
+    ensure!(missing.is_empty(), "the wheels do not have {}", missing.join(", "));
     Ok(())
 }

@@ -43,11 +43,7 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode> {
         eprintln!("{problem}");
     }
     let errors = problems.iter().filter(|problem| !problem.warning).count();
-    eprintln!(
-        "tidy: {} files, {errors} errors, {} warnings",
-        tree.files.len(),
-        problems.len() - errors
-    );
+    eprintln!("tidy: {} files, {errors} errors, {} warnings", tree.files.len(), problems.len() - errors);
     Ok(ExitCode::from(u8::from(errors > 0)))
 }
 

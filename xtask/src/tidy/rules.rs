@@ -7,9 +7,7 @@ use super::tree::{Source, Tree};
 /// Lines without tests from which a file deserves a look, and from which it is refused.
 const LONG: usize = 400;
 const TOO_LONG: usize = 600;
-const CPP: [&str; 12] = [
-    "cpp", "cc", "cxx", "c", "h", "hpp", "hxx", "cu", "cuh", "C", "inl", "ipp",
-];
+const CPP: [&str; 12] = ["cpp", "cc", "cxx", "c", "h", "hpp", "hxx", "cu", "cuh", "C", "inl", "ipp"];
 const KERNELS: &str = "crates/retune-kernels/";
 const MODELS: &str = "crates/retune-models/src/";
 
@@ -23,11 +21,7 @@ pub(super) fn check_file(file: &Source, problems: &mut Vec<Problem>) {
         rust(file, problems);
     }
     if CPP.contains(&ending) && !file.path.starts_with(KERNELS) {
-        problems.push(error(
-            file,
-            0,
-            "C and C++ live in crates/retune-kernels only",
-        ));
+        problems.push(error(file, 0, "C and C++ live in crates/retune-kernels only"));
     }
 }
 
@@ -44,12 +38,7 @@ pub(super) fn check_readmes(tree: &Tree, problems: &mut Vec<Problem>) {
 }
 
 fn error(file: &Source, line: usize, text: &str) -> Problem {
-    Problem {
-        path: file.path.clone(),
-        line,
-        text: text.to_owned(),
-        warning: false,
-    }
+    Problem { path: file.path.clone(), line, text: text.to_owned(), warning: false }
 }
 
 fn trailing_space(file: &Source, problems: &mut Vec<Problem>) {
@@ -76,7 +65,11 @@ fn rust(file: &Source, problems: &mut Vec<Problem>) {
     if length > LONG && !is_test_file {
         problems.push(Problem {
             warning: length <= TOO_LONG,
-            ..error(file, 0, &format!("{length} lines without tests: split it (warned from {LONG}, refused from {TOO_LONG})"))
+            ..error(
+                file,
+                0,
+                &format!("{length} lines without tests: split it (warned from {LONG}, refused from {TOO_LONG})"),
+            )
         });
     }
     for (number, line) in (1..).zip(code.lines()) {
@@ -99,9 +92,7 @@ fn rust(file: &Source, problems: &mut Vec<Problem>) {
         {
             say("only the registry of retune-models chooses by model_type");
         }
-        if opens_files(line)
-            && file.path.starts_with(MODELS)
-            && !file.path.starts_with(&format!("{MODELS}checkpoint"))
+        if opens_files(line) && file.path.starts_with(MODELS) && !file.path.starts_with(&format!("{MODELS}checkpoint"))
         {
             say("only checkpoint/ of retune-models touches files");
         }
@@ -126,10 +117,7 @@ fn first_test_line(code: &str) -> Option<usize> {
 
 fn chooses_by_model_type(line: &str) -> bool {
     has_word(line, "model_type")
-        && (has_word(line, "match")
-            || has_word(line, "matches!")
-            || line.contains("==")
-            || line.contains("!="))
+        && (has_word(line, "match") || has_word(line, "matches!") || line.contains("==") || line.contains("!="))
 }
 
 fn opens_files(line: &str) -> bool {
@@ -139,8 +127,7 @@ fn opens_files(line: &str) -> bool {
 /// Whether `word` stands in `line` as a word of its own.
 fn has_word(line: &str, word: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
-    line.match_indices(word)
-        .any(|(at, _)| !line[..at].ends_with(part) && !line[at + word.len()..].starts_with(part))
+    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(part) && !line[at + word.len()..].starts_with(part))
 }
 
 #[cfg(test)]
@@ -148,10 +135,7 @@ mod tests {
     use super::*;
 
     fn check(path: &str, text: &str) -> Vec<String> {
-        let file = Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
+        let file = Source { path: path.to_owned(), text: text.to_owned() };
         let mut problems = Vec::new();
         check_file(&file, &mut problems);
         problems.iter().map(ToString::to_string).collect()
@@ -161,10 +145,7 @@ mod tests {
     fn refused(path: &str, text: &str, line: &str, words: &str) {
         let problems = check(path, text);
         assert_eq!(problems.len(), 1, "{path}: {problems:?}");
-        assert!(
-            problems[0].starts_with(&format!("error: {path}{line}: ")),
-            "{problems:?}"
-        );
+        assert!(problems[0].starts_with(&format!("error: {path}{line}: ")), "{problems:?}");
         assert!(problems[0].contains(words), "{problems:?}");
     }
 
@@ -173,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_good_file_passes() {
-        let text = "//! About unsafe, todo!() and dbg!.\n#![deny(unsafe_code)]\nfn f() { g(\"unsafe model_type ==\"); }\n";
+        let text =
+            "//! About unsafe, todo!() and dbg!.\n#![deny(unsafe_code)]\nfn f() { g(\"unsafe model_type ==\"); }\n";
         assert_eq!(check(ENGINE, text), [""; 0]);
         assert_eq!(check("README.md", "# Title\n"), [""; 0]);
     }
@@ -187,18 +169,8 @@ mod tests {
         refused(ENGINE, "//! A. \nfn f() {}\n", ":1", "trailing space");
         refused("docs/a.md", "a\nb\t\n", ":2", "trailing space");
         refused(LAYER, "//! A.\nuse std::fs;\n", ":2", "touches files");
-        refused(
-            LAYER,
-            "//! A.\nmatch config.model_type.as_str() {\n",
-            ":2",
-            "registry",
-        );
-        refused(
-            ENGINE,
-            "//! A.\nif model_type == name {\n",
-            ":2",
-            "registry",
-        );
+        refused(LAYER, "//! A.\nmatch config.model_type.as_str() {\n", ":2", "registry");
+        refused(ENGINE, "//! A.\nif model_type == name {\n", ":2", "registry");
         refused("crates/retune-engine/shim/a.cpp", "int x;\n", "", "C++");
     }
 
@@ -206,30 +178,18 @@ mod tests {
     fn each_rule_has_its_home() {
         let breach = "//! A.\nlet x = unsafe { y };\n";
         assert_eq!(check("crates/retune-kernels/src/a.rs", breach), [""; 0]);
-        assert_eq!(
-            check("crates/retune-kernels/shim/a.cpp", "int x;\n"),
-            [""; 0]
-        );
+        assert_eq!(check("crates/retune-kernels/shim/a.cpp", "int x;\n"), [""; 0]);
         let files = "//! A.\nuse std::fs::File;\n";
-        assert_eq!(
-            check("crates/retune-models/src/checkpoint/a.rs", files),
-            [""; 0]
-        );
+        assert_eq!(check("crates/retune-models/src/checkpoint/a.rs", files), [""; 0]);
         let shared = "// Included by build scripts.\nfn main() {}\n";
         assert_eq!(check("crates/shared.rs", shared), [""; 0]);
         let readme = "#![doc = include_str!(\"../README.md\")]\n";
         assert_eq!(check("crates/retune-engine/src/lib.rs", readme), [""; 0]);
         let choice = "//! A.\nmatch model_type {\n";
-        assert_eq!(
-            check("crates/retune-models/src/registry.rs", choice),
-            [""; 0]
-        );
+        assert_eq!(check("crates/retune-models/src/registry.rs", choice), [""; 0]);
         let tests = "//! A.\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n";
         assert_eq!(check(LAYER, tests), [""; 0]);
-        assert_eq!(
-            check("crates/retune-models/src/layers/tests.rs", files),
-            [""; 0]
-        );
+        assert_eq!(check("crates/retune-models/src/layers/tests.rs", files), [""; 0]);
     }
 
     #[test]
@@ -239,11 +199,7 @@ mod tests {
         assert!(check(ENGINE, &file(401))[0].starts_with("warning: "));
         assert!(check(ENGINE, &file(600))[0].starts_with("warning: "));
         assert!(check(ENGINE, &file(601))[0].starts_with("error: "));
-        let tests = format!(
-            "{}#[cfg(test)]\nmod tests {{\n{}}}\n",
-            file(400),
-            "x\n".repeat(500)
-        );
+        let tests = format!("{}#[cfg(test)]\nmod tests {{\n{}}}\n", file(400), "x\n".repeat(500));
         assert_eq!(check(ENGINE, &tests), [""; 0]);
         let named = format!("#[cfg(test)]\nmod tests;\n{}", "fn f() {}\n".repeat(600));
         assert_eq!(check(ENGINE, &format!("//! A.\n{named}")).len(), 1);
@@ -251,14 +207,9 @@ mod tests {
 
     #[test]
     fn a_crate_without_a_readme_is_named() {
-        let source = |path: &str| Source {
-            path: path.to_owned(),
-            text: String::new(),
-        };
+        let source = |path: &str| Source { path: path.to_owned(), text: String::new() };
         let files = ["Cargo.toml", "a/Cargo.toml", "a/README.md", "b/Cargo.toml"];
-        let tree = Tree {
-            files: files.map(source).into(),
-        };
+        let tree = Tree { files: files.map(source).into() };
         let mut problems = Vec::new();
         check_readmes(&tree, &mut problems);
         assert_eq!(problems.len(), 1);

@@ -19,9 +19,7 @@ pub(super) struct Tree {
 
 /// What is read, and nothing else: a checkout may hold runs, caches and virtual environments.
 const FOLDERS: [&str; 5] = ["crates", "xtask", "benches", "scripts", "docs"];
-const ENDINGS: [&str; 14] = [
-    "rs", "md", "toml", "cpp", "cc", "cxx", "c", "h", "hpp", "hxx", "cu", "cuh", "C", "inl",
-];
+const ENDINGS: [&str; 14] = ["rs", "md", "toml", "cpp", "cc", "cxx", "c", "h", "hpp", "hxx", "cu", "cuh", "C", "inl"];
 
 impl Tree {
     /// Reads the files below `root`.

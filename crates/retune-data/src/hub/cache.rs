@@ -16,10 +16,7 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(cache_dir: &Path, model: &ModelReference) -> Self {
-        Self {
-            folder: cache_dir.join(model.folder_name()),
-            locks: cache_dir.join(".locks").join(model.folder_name()),
-        }
+        Self { folder: cache_dir.join(model.folder_name()), locks: cache_dir.join(".locks").join(model.folder_name()) }
     }
 
     pub(super) fn blobs(&self) -> PathBuf {
@@ -39,20 +36,13 @@ impl Cache {
     }
 
     fn is_absent(&self, commit: &str, file: &str) -> bool {
-        self.folder
-            .join(".no_exist")
-            .join(commit)
-            .join(file)
-            .is_file()
+        self.folder.join(".no_exist").join(commit).join(file).is_file()
     }
 
     /// The snapshot of `commit` if it is a whole model.
     pub(super) fn complete(&self, commit: &str) -> Option<Snapshot> {
         let dir = self.snapshot(commit);
-        is_complete(&dir, |file| self.is_absent(commit, file)).then(|| Snapshot {
-            dir,
-            commit: commit.to_owned(),
-        })
+        is_complete(&dir, |file| self.is_absent(commit, file)).then(|| Snapshot { dir, commit: commit.to_owned() })
     }
 
     /// The same if moreover every file that could matter is there or known to be absent: then the
@@ -67,11 +57,7 @@ impl Cache {
     pub(super) fn complete_at(&self, revision: &str) -> Option<Snapshot> {
         self.commit_of(revision)
             .and_then(|commit| self.complete(&commit))
-            .or_else(|| {
-                is_safe_component(revision)
-                    .then(|| self.complete(revision))
-                    .flatten()
-            })
+            .or_else(|| is_safe_component(revision).then(|| self.complete(revision)).flatten())
     }
 
     /// The commit a branch or a tag was last seen at.
@@ -92,11 +78,7 @@ impl Cache {
     }
 
     /// Remembers which of the known files `commit` does not have.
-    pub(super) fn set_absent(
-        &self,
-        commit: &str,
-        exists: impl Fn(&str) -> bool,
-    ) -> Result<(), HubError> {
+    pub(super) fn set_absent(&self, commit: &str, exists: impl Fn(&str) -> bool) -> Result<(), HubError> {
         for file in known_names().filter(|file| !exists(file)) {
             let path = self.folder.join(".no_exist").join(commit).join(file);
             if !path.is_file() {
@@ -119,9 +101,7 @@ impl Cache {
             return Ok(());
         }
         let blob = self.blob(etag);
-        replace(&path, |temporary| {
-            symlink(&target, temporary).or_else(|_| fs::copy(&blob, temporary).map(|_| ()))
-        })
+        replace(&path, |temporary| symlink(&target, temporary).or_else(|_| fs::copy(&blob, temporary).map(|_| ())))
     }
 
     /// Waits until no other process works on this blob; the lock goes with the returned file.

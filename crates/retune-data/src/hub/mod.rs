@@ -66,11 +66,7 @@ impl Hub {
     /// A client with the given options.
     #[must_use]
     pub fn new(options: HubOptions) -> Self {
-        let client = Client::new(
-            &options.endpoint,
-            options.token.clone(),
-            options.retry_pause,
-        );
+        let client = Client::new(&options.endpoint, options.token.clone(), options.retry_pause);
         Self { options, client }
     }
 
@@ -82,12 +78,7 @@ impl Hub {
     ///
     /// # Errors
     /// Any [`HubError`]; each says what to do about it.
-    pub fn fetch_model(
-        &self,
-        id: &str,
-        revision: Option<&str>,
-        progress: &dyn Progress,
-    ) -> Result<Snapshot, HubError> {
+    pub fn fetch_model(&self, id: &str, revision: Option<&str>, progress: &dyn Progress) -> Result<Snapshot, HubError> {
         let model = ModelReference::new(id, revision)?;
         fetch::fetch(&self.client, &self.options, &model, progress)
     }

@@ -24,10 +24,7 @@ impl ModelReference {
             revision: revision.to_owned(),
             reason,
         })?;
-        Ok(Self {
-            id: id.to_owned(),
-            revision: revision.to_owned(),
-        })
+        Ok(Self { id: id.to_owned(), revision: revision.to_owned() })
     }
 
     /// The same from text that may carry its revision, `org/name@revision`.
@@ -36,13 +33,11 @@ impl ModelReference {
     /// As [`ModelReference::new`]; also when the text and `revision` disagree.
     pub fn parse(text: &str, revision: Option<&str>) -> Result<Self, HubError> {
         match (text.split_once('@'), revision) {
-            (Some((id, inside)), Some(outside)) if inside != outside => {
-                Err(HubError::InvalidRevision {
-                    model: id.to_owned(),
-                    revision: outside.to_owned(),
-                    reason: "the model's name already asks for another one after its @",
-                })
-            }
+            (Some((id, inside)), Some(outside)) if inside != outside => Err(HubError::InvalidRevision {
+                model: id.to_owned(),
+                revision: outside.to_owned(),
+                reason: "the model's name already asks for another one after its @",
+            }),
             (Some((id, inside)), _) => Self::new(id, Some(inside)),
             (None, _) => Self::new(text, revision),
         }
@@ -84,12 +79,7 @@ pub(super) fn is_hex(text: &str) -> bool {
 
 /// The rules of `huggingface_hub.utils.validate_repo_id`.
 fn check_id(id: &str) -> Result<(), HubError> {
-    let fail = |reason| {
-        Err(HubError::InvalidModelId {
-            id: id.to_owned(),
-            reason,
-        })
-    };
+    let fail = |reason| Err(HubError::InvalidModelId { id: id.to_owned(), reason });
     let parts: Vec<&str> = id.split('/').collect();
     if parts.len() > 2 {
         return fail("it has more than one slash");
@@ -118,10 +108,7 @@ fn check_revision(revision: &str) -> Result<(), &'static str> {
     if revision.is_empty() || revision.len() > 200 {
         return Err("it must have 1 to 200 characters");
     }
-    if !revision
-        .bytes()
-        .all(|b| is_plain(b) || matches!(b, b'/' | b'+' | b'@' | b'='))
-    {
+    if !revision.bytes().all(|b| is_plain(b) || matches!(b, b'/' | b'+' | b'@' | b'=')) {
         return Err("it has a character that no branch, tag or commit here may have");
     }
     if !is_safe_relative(revision) {
@@ -141,12 +128,8 @@ pub(super) fn is_safe_relative(name: &str) -> bool {
         && name.len() <= 1024
         && !name.contains(['\\', ':', '\0'])
         && !name.chars().any(char::is_control)
-        && name
-            .split('/')
-            .all(|part| !part.is_empty() && part != "." && part != "..")
-        && Path::new(name)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
+        && name.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+        && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Whether `text` (a commit or an etag from a server) can be one file name.

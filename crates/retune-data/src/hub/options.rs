@@ -49,11 +49,7 @@ impl HubOptions {
             endpoint: "https://huggingface.co".to_owned(),
             token: None,
             offline: false,
-            pip: vec![
-                words(&["python3", "-m", "pip"]),
-                words(&["pip3"]),
-                words(&["pip"]),
-            ],
+            pip: vec![words(&["python3", "-m", "pip"]), words(&["pip3"]), words(&["pip"])],
             retry_pause: Duration::from_millis(500),
         }
     }
@@ -72,9 +68,7 @@ impl HubOptions {
     /// As [`HubOptions::from_env`].
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, HubError> {
         let get = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let home = get("HOME")
-            .or_else(|| get("USERPROFILE"))
-            .map(PathBuf::from);
+        let home = get("HOME").or_else(|| get("USERPROFILE")).map(PathBuf::from);
         let path = |text: String| expand_home(&text, home.as_deref());
 
         let hf_home = get("HF_HOME")
@@ -86,9 +80,7 @@ impl HubOptions {
             .map(path)
             .or_else(|| hf_home.as_ref().map(|dir| dir.join("hub")))
             .ok_or(HubError::NoCacheFolder)?;
-        let token_file = get("HF_TOKEN_PATH")
-            .map(path)
-            .or_else(|| hf_home.as_ref().map(|dir| dir.join("token")));
+        let token_file = get("HF_TOKEN_PATH").map(path).or_else(|| hf_home.as_ref().map(|dir| dir.join("token")));
         let token = get("HF_TOKEN")
             .or_else(|| get("HUGGING_FACE_HUB_TOKEN"))
             .or_else(|| token_file.and_then(|file| fs::read_to_string(file).ok()))
@@ -109,18 +101,12 @@ impl HubOptions {
 
 /// The words huggingface_hub takes for yes.
 fn is_true(value: &str) -> bool {
-    matches!(
-        value.trim().to_ascii_lowercase().as_str(),
-        "1" | "true" | "yes" | "on"
-    )
+    matches!(value.trim().to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")
 }
 
 /// The user's home folder.
 pub(super) fn home() -> Option<PathBuf> {
-    env::var_os("HOME")
-        .or_else(|| env::var_os("USERPROFILE"))
-        .filter(|home| !home.is_empty())
-        .map(PathBuf::from)
+    env::var_os("HOME").or_else(|| env::var_os("USERPROFILE")).filter(|home| !home.is_empty()).map(PathBuf::from)
 }
 
 /// `~` and `~/…` made absolute, as a shell would have; anything else as it is.

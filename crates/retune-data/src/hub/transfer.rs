@@ -30,46 +30,29 @@ pub(super) struct Transfer<'a> {
 /// # Errors
 /// [`HubError::NoConnection`], [`HubError::Status`], [`HubError::Interrupted`], [`HubError::Io`]
 /// and [`HubError::Protocol`].
-pub fn download_file(
-    url: &str,
-    destination: &Path,
-    progress: &dyn Progress,
-) -> Result<(), HubError> {
+pub fn download_file(url: &str, destination: &Path, progress: &dyn Progress) -> Result<(), HubError> {
     if destination.is_file() {
         return Ok(());
     }
-    let label = destination
-        .file_name()
-        .map_or_else(|| url.to_owned(), |n| n.to_string_lossy().into_owned());
+    let label = destination.file_name().map_or_else(|| url.to_owned(), |n| n.to_string_lossy().into_owned());
     if let Some(folder) = destination.parent() {
         fs::create_dir_all(folder).map_err(HubError::io("create the folder", folder))?;
     }
     let partial = with_suffix(destination, ".incomplete");
     let client = Client::new(url, None, Duration::from_millis(500));
-    let transfer = Transfer {
-        url,
-        label: &label,
-        partial: &partial,
-        size: None,
-    };
-    transfer
-        .run(&client, progress)
-        .map_err(|failure| match failure {
-            Failure::Local(error) => error,
-            Failure::Unreachable { url, reason } => HubError::NoConnection { url, reason },
-            Failure::Status { url, status } => HubError::Status { url, status },
-            Failure::Protocol { url, reason } => HubError::Protocol { url, reason },
-            Failure::Broken { reason, .. } => interrupted(&label, reason),
-        })?;
+    let transfer = Transfer { url, label: &label, partial: &partial, size: None };
+    transfer.run(&client, progress).map_err(|failure| match failure {
+        Failure::Local(error) => error,
+        Failure::Unreachable { url, reason } => HubError::NoConnection { url, reason },
+        Failure::Status { url, status } => HubError::Status { url, status },
+        Failure::Protocol { url, reason } => HubError::Protocol { url, reason },
+        Failure::Broken { reason, .. } => interrupted(&label, reason),
+    })?;
     fs::rename(&partial, destination).map_err(HubError::io("put into place", destination))
 }
 
 pub(super) fn interrupted(label: &str, reason: String) -> HubError {
-    HubError::Interrupted {
-        file: label.to_owned(),
-        attempts: ATTEMPTS,
-        reason,
-    }
+    HubError::Interrupted { file: label.to_owned(), attempts: ATTEMPTS, reason }
 }
 
 /// `path` with more text at its end.
@@ -115,11 +98,7 @@ impl Transfer<'_> {
 
     fn attempt(&self, client: &Client, progress: &dyn Progress) -> Result<(), Failure> {
         let local = |action| HubError::io(action, self.partial);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.partial)
-            .map_err(local("write"))?;
+        let mut file = OpenOptions::new().create(true).append(true).open(self.partial).map_err(local("write"))?;
         let mut have = file.metadata().map_err(local("measure"))?.len();
         if self.size.is_some_and(|size| have > size) {
             file.set_len(0).map_err(local("empty"))?;
@@ -156,20 +135,13 @@ impl Transfer<'_> {
         progress.started(self.label, self.size.or(total), have);
         have += self.copy(answer, &mut file, progress)?;
         match self.size.or(total) {
-            Some(total) if have < total => {
-                Err(self.broken(&format!("the connection ended at byte {have} of {total}")))
-            }
+            Some(total) if have < total => Err(self.broken(&format!("the connection ended at byte {have} of {total}"))),
             _ => self.finish(&file, progress),
         }
     }
 
     /// Appends the body; whatever came before an error stays.
-    fn copy(
-        &self,
-        answer: Answer,
-        file: &mut File,
-        progress: &dyn Progress,
-    ) -> Result<u64, Failure> {
+    fn copy(&self, answer: Answer, file: &mut File, progress: &dyn Progress) -> Result<u64, Failure> {
         let mut body = answer.body.into_reader();
         let mut buffer = vec![0; 1 << 18];
         let mut copied = 0;
@@ -179,38 +151,29 @@ impl Transfer<'_> {
                 Ok(read) => read,
                 Err(error) => return Err(self.broken(&error.to_string())),
             };
-            file.write_all(&buffer[..read])
-                .map_err(HubError::io("write", self.partial))?;
+            file.write_all(&buffer[..read]).map_err(HubError::io("write", self.partial))?;
             copied += read as u64;
             progress.advanced(read as u64);
         }
     }
 
     fn finish(&self, file: &File, progress: &dyn Progress) -> Result<(), Failure> {
-        file.sync_all()
-            .map_err(HubError::io("bring to the disk", self.partial))?;
+        file.sync_all().map_err(HubError::io("bring to the disk", self.partial))?;
         progress.finished();
         Ok(())
     }
 
     fn broken(&self, reason: &str) -> Failure {
-        Failure::Broken {
-            url: self.url.to_owned(),
-            reason: reason.to_owned(),
-        }
+        Failure::Broken { url: self.url.to_owned(), reason: reason.to_owned() }
     }
 }
 
 /// The start and the total of `Content-Range: bytes 5-9/10`.
 fn content_range(answer: &Answer) -> (Option<u64>, Option<u64>) {
-    let range = answer
-        .header("content-range")
-        .and_then(|value| value.trim().strip_prefix("bytes "));
+    let range = answer.header("content-range").and_then(|value| value.trim().strip_prefix("bytes "));
     let Some((part, total)) = range.and_then(|range| range.split_once('/')) else {
         return (None, None);
     };
-    let start = part
-        .split_once('-')
-        .and_then(|(start, _)| start.parse().ok());
+    let start = part.split_once('-').and_then(|(start, _)| start.parse().ok());
     (start, total.parse().ok())
 }

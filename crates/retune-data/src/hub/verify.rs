@@ -31,10 +31,7 @@ pub(super) fn check(path: &Path, expected: &Expected) -> io::Result<Result<(), M
     if let Some(announced) = expected.size
         && announced != size
     {
-        return Ok(Err(Mismatch {
-            expected: format!("{announced} bytes"),
-            actual: format!("{size} bytes"),
-        }));
+        return Ok(Err(Mismatch { expected: format!("{announced} bytes"), actual: format!("{size} bytes") }));
     }
     let (kind, actual) = match expected.etag.len() {
         64 if is_hex(&expected.etag) => ("sha256", sha256(path)?),
@@ -44,10 +41,7 @@ pub(super) fn check(path: &Path, expected: &Expected) -> io::Result<Result<(), M
     if actual == expected.etag {
         return Ok(Ok(()));
     }
-    Ok(Err(Mismatch {
-        expected: format!("{kind} {}", expected.etag),
-        actual: format!("{kind} {actual}"),
-    }))
+    Ok(Err(Mismatch { expected: format!("{kind} {}", expected.etag), actual: format!("{kind} {actual}") }))
 }
 
 /// The sha256 of a file, in lower-case hexadecimal.
@@ -70,9 +64,5 @@ fn digest<D: Digest>(path: &Path, mut hasher: D) -> io::Result<String> {
         }
         hasher.update(&buffer[..read]);
     }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -34,46 +34,22 @@ impl<'a> LabelEncoder<'a> {
     ///
     /// # Errors
     /// Several columns that do not fit the schema, as a message.
-    pub(crate) fn new(
-        schema: &'a LabelSchema,
-        columns: &[String],
-        separator: Option<char>,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(schema: &'a LabelSchema, columns: &[String], separator: Option<char>) -> Result<Self, String> {
         let names = schema.names();
-        let index: HashMap<&str, u32> = names
-            .iter()
-            .zip(0..)
-            .map(|(name, id)| (name.as_str(), id))
-            .collect();
+        let index: HashMap<&str, u32> = names.iter().zip(0..).map(|(name, id)| (name.as_str(), id)).collect();
         let ids_allowed = names.iter().all(|name| name.parse::<i64>().is_err());
-        let mut encoder = Self {
-            schema,
-            index,
-            ids_allowed,
-            separator,
-            columns: Vec::new(),
-        };
+        let mut encoder = Self { schema, index, ids_allowed, separator, columns: Vec::new() };
         match schema {
             LabelSchema::SingleLabel { .. } if columns.len() > 1 => {
-                return Err(format!(
-                    "the model predicts one label, but {} label columns are given",
-                    columns.len()
-                ));
+                return Err(format!("the model predicts one label, but {} label columns are given", columns.len()));
             }
             LabelSchema::MultiLabel { .. } if columns.len() > 1 => {
-                let by_name: Option<Vec<u32>> = columns
-                    .iter()
-                    .map(|column| encoder.index.get(column.as_str()).copied())
-                    .collect();
-                let unnamed = names
-                    .iter()
-                    .zip(0usize..)
-                    .all(|(name, id)| *name == format!("LABEL_{id}"));
+                let by_name: Option<Vec<u32>> =
+                    columns.iter().map(|column| encoder.index.get(column.as_str()).copied()).collect();
+                let unnamed = names.iter().zip(0usize..).all(|(name, id)| *name == format!("LABEL_{id}"));
                 encoder.columns = match by_name {
                     Some(ids) => ids,
-                    None if unnamed && names.len() == columns.len() => {
-                        (0..).take(columns.len()).collect()
-                    }
+                    None if unnamed && names.len() == columns.len() => (0..).take(columns.len()).collect(),
                     None => {
                         return Err(format!(
                             "the label columns {} are not the model's labels {}",
@@ -83,13 +59,8 @@ impl<'a> LabelEncoder<'a> {
                     }
                 };
             }
-            LabelSchema::Regression { outputs }
-                if columns.len() > 1 && columns.len() != *outputs =>
-            {
-                return Err(format!(
-                    "the model predicts {outputs} numbers, but {} columns are given",
-                    columns.len()
-                ));
+            LabelSchema::Regression { outputs } if columns.len() > 1 && columns.len() != *outputs => {
+                return Err(format!("the model predicts {outputs} numbers, but {} columns are given", columns.len()));
             }
             _ => {}
         }
@@ -101,14 +72,11 @@ impl<'a> LabelEncoder<'a> {
     /// # Errors
     /// The column's index and what is wrong with its cell.
     pub(crate) fn encode(&self, cells: &[Cell]) -> Result<EncodedLabel, (usize, String)> {
-        let first = cells
-            .first()
-            .ok_or_else(|| (0, "has no label".to_owned()))?;
+        let first = cells.first().ok_or_else(|| (0, "has no label".to_owned()))?;
         match self.schema {
-            LabelSchema::SingleLabel { .. } => self
-                .class(first)
-                .map(EncodedLabel::Class)
-                .map_err(|message| (0, message)),
+            LabelSchema::SingleLabel { .. } => {
+                self.class(first).map(EncodedLabel::Class).map_err(|message| (0, message))
+            }
             LabelSchema::MultiLabel { .. } => {
                 let mut classes = Vec::new();
                 if self.columns.is_empty() {
@@ -132,31 +100,17 @@ impl<'a> LabelEncoder<'a> {
                     _ => cells,
                 };
                 if cells.len() != *outputs {
-                    return Err((
-                        0,
-                        format!("has {} numbers where {outputs} are needed", cells.len()),
-                    ));
+                    return Err((0, format!("has {} numbers where {outputs} are needed", cells.len())));
                 }
-                let number = |(column, cell)| {
-                    finite(cell)
-                        .map(|x| x as f32)
-                        .map_err(|message| (column, message))
-                };
-                cells
-                    .iter()
-                    .enumerate()
-                    .map(number)
-                    .collect::<Result<_, _>>()
-                    .map(EncodedLabel::Values)
+                let number = |(column, cell)| finite(cell).map(|x| x as f32).map_err(|message| (column, message));
+                cells.iter().enumerate().map(number).collect::<Result<_, _>>().map(EncodedLabel::Values)
             }
         }
     }
 
     /// A class by its name, by the number it spells, or by its id where no name is a number.
     fn class(&self, cell: &Cell) -> Result<u32, String> {
-        let name = cell
-            .name()
-            .ok_or_else(|| format!("is {}, not one label", shown(cell)))?;
+        let name = cell.name().ok_or_else(|| format!("is {}, not one label", shown(cell)))?;
         if let Some(&class) = self.index.get(name.as_str()) {
             return Ok(class);
         }
@@ -164,19 +118,13 @@ impl<'a> LabelEncoder<'a> {
             if let Some(&class) = self.index.get(number.to_string().as_str()) {
                 return Ok(class);
             }
-            let id = usize::try_from(number)
-                .ok()
-                .filter(|&id| self.ids_allowed && id < self.index.len());
+            let id = usize::try_from(number).ok().filter(|&id| self.ids_allowed && id < self.index.len());
             if let Some(id) = id {
                 return Ok(id as u32);
             }
         }
         let names = self.schema.names();
-        let mut message = format!(
-            "{} is not among the known labels {}",
-            shown(cell),
-            quoted(names, 20)
-        );
+        let mut message = format!("{} is not among the known labels {}", shown(cell), quoted(names, 20));
         if let Some(near) = nearest(&name, names) {
             message.push_str(&format!(" (`{near}`?)"));
         }

@@ -14,10 +14,7 @@ const MOST_CLASSES: usize = 100_000;
 pub(super) fn infer(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSchema, DataError> {
     let columns = &rows.columns().label;
     if columns.is_empty() || !rows.has_labels() {
-        return Err(schema_error(
-            rows,
-            "has rows without a label; name the label column with --label-column",
-        ));
+        return Err(schema_error(rows, "has rows without a label; name the label column with --label-column"));
     }
     if columns.len() > 1 {
         return several_columns(rows, problem);
@@ -49,10 +46,7 @@ pub(super) fn infer(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSc
             let separator = rows.columns().label_separator;
             let names = names(rows, &|cell| items(cell, separator))?;
             if names.is_empty() {
-                return Err(schema_error(
-                    rows,
-                    "no row has any label; training needs at least one",
-                ));
+                return Err(schema_error(rows, "no row has any label; training needs at least one"));
             }
             Ok(LabelSchema::MultiLabel { names })
         }
@@ -63,19 +57,13 @@ pub(super) fn infer(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSc
 pub(super) fn items(cell: &Cell, separator: Option<char>) -> Result<Vec<Cell>, String> {
     match (cell, separator) {
         (Cell::List(items), _) => {
-            if items
-                .iter()
-                .any(|item| item.name().is_none_or(|name| name.is_empty()))
-            {
+            if items.iter().any(|item| item.name().is_none_or(|name| name.is_empty())) {
                 return Err("has a list with an entry that is empty or no label".to_owned());
             }
             Ok(items.clone())
         }
         (Cell::Text(text), Some(separator)) => {
-            let parts = text
-                .split(separator)
-                .map(str::trim)
-                .filter(|part| !part.is_empty());
+            let parts = text.split(separator).map(str::trim).filter(|part| !part.is_empty());
             Ok(parts.map(|part| Cell::Text(part.to_owned())).collect())
         }
         (cell, _) => Ok(vec![cell.clone()]),
@@ -83,10 +71,7 @@ pub(super) fn items(cell: &Cell, separator: Option<char>) -> Result<Vec<Cell>, S
 }
 
 fn schema_error(rows: &TextRows, message: &str) -> DataError {
-    DataError::Schema {
-        file: rows.file().to_owned(),
-        message: message.to_owned(),
-    }
+    DataError::Schema { file: rows.file().to_owned(), message: message.to_owned() }
 }
 
 /// Calls `look` with each label cell; what it finds wrong is collected.
@@ -119,44 +104,32 @@ fn several_columns(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSch
     match problem {
         Some(Problem::SingleLabel) => Err(schema_error(
             rows,
-            &format!(
-                "a single label cannot come from {} columns; name one with --label-column",
-                columns.len()
-            ),
+            &format!("a single label cannot come from {} columns; name one with --label-column", columns.len()),
         )),
         Some(Problem::Regression) => regression(rows),
         None if !flags => regression(rows),
         _ => {
             for_each_cell(rows, &mut |_, _, cell| flag(cell).map(|_| ()))?;
-            Ok(LabelSchema::MultiLabel {
-                names: columns.clone(),
-            })
+            Ok(LabelSchema::MultiLabel { names: columns.clone() })
         }
     }
 }
 
 /// A 0/1 cell of a multi-label column.
 pub(super) fn flag(cell: &Cell) -> Result<bool, String> {
-    cell.flag()
-        .ok_or_else(|| format!("is {}, not 0 or 1", shown(cell)))
+    cell.flag().ok_or_else(|| format!("is {}, not 0 or 1", shown(cell)))
 }
 
 /// A cell as it is shown in a message.
 pub(super) fn shown(cell: &Cell) -> String {
-    cell.name().map_or_else(
-        || "a list".to_owned(),
-        |name| format!("`{}`", shortened(&name)),
-    )
+    cell.name().map_or_else(|| "a list".to_owned(), |name| format!("`{}`", shortened(&name)))
 }
 
 /// A finite number of a regression column.
 pub(super) fn finite(cell: &Cell) -> Result<f64, String> {
     match cell.number() {
         Some(value) if value.is_finite() && (value as f32).is_finite() => Ok(value),
-        Some(_) => Err(format!(
-            "is {}, not a finite number; remove the row or give its value",
-            shown(cell)
-        )),
+        Some(_) => Err(format!("is {}, not a finite number; remove the row or give its value", shown(cell))),
         None => Err(format!(
             "is {}, not a number; correct it, or set the problem to single-label if these are class names",
             shown(cell)
@@ -180,21 +153,16 @@ fn regression(rows: &TextRows) -> Result<LabelSchema, DataError> {
         };
         match *outputs.get_or_insert(numbers) {
             0 => Err("is an empty list".to_owned()),
-            expected if expected != numbers => Err(format!(
-                "has {numbers} numbers where the first row has {expected}"
-            )),
+            expected if expected != numbers => Err(format!("has {numbers} numbers where the first row has {expected}")),
             _ => Ok(()),
         }
     })?;
-    Ok(LabelSchema::Regression {
-        outputs: outputs.unwrap_or(columns),
-    })
+    Ok(LabelSchema::Regression { outputs: outputs.unwrap_or(columns) })
 }
 
 /// Decides what one label column is.
 fn one_column(rows: &TextRows) -> Result<Problem, DataError> {
-    let (mut lists, mut words, mut whole, mut fractions, mut not_finite) =
-        (0usize, 0usize, 0usize, 0usize, 0usize);
+    let (mut lists, mut words, mut whole, mut fractions, mut not_finite) = (0usize, 0usize, 0usize, 0usize, 0usize);
     for_each_cell(rows, &mut |_, _, cell| {
         match cell {
             Cell::List(_) => lists += 1,
@@ -214,10 +182,7 @@ fn one_column(rows: &TextRows) -> Result<Problem, DataError> {
     if lists > 0 {
         for_each_cell(rows, &mut |_, _, cell| match cell {
             Cell::List(_) => Ok(()),
-            cell => Err(format!(
-                "is {} where other rows have lists; write a list in each row",
-                shown(cell)
-            )),
+            cell => Err(format!("is {} where other rows have lists; write a list in each row", shown(cell))),
         })?;
         return Ok(Problem::MultiLabel);
     }
@@ -233,10 +198,7 @@ fn one_column(rows: &TextRows) -> Result<Problem, DataError> {
 }
 
 /// The distinct labels in their order, with the check that they can be classes at all.
-fn names(
-    rows: &TextRows,
-    split: &dyn Fn(&Cell) -> Result<Vec<Cell>, String>,
-) -> Result<Vec<String>, DataError> {
+fn names(rows: &TextRows, split: &dyn Fn(&Cell) -> Result<Vec<Cell>, String>) -> Result<Vec<String>, DataError> {
     let mut whole = true;
     for_each_cell(rows, &mut |_, _, cell| {
         whole &= split(cell)?.iter().all(|item| item.integer().is_some());
@@ -251,11 +213,7 @@ fn names(
                 return Err(format!("is {}, which cannot be a class", shown(&item)));
             };
             if found.len() < MOST_CLASSES {
-                found.entry(name).or_insert(if whole {
-                    item.integer().unwrap_or(0)
-                } else {
-                    0
-                });
+                found.entry(name).or_insert(if whole { item.integer().unwrap_or(0) } else { 0 });
             }
         }
         Ok(())
@@ -272,10 +230,7 @@ fn names(
             ),
         ));
     }
-    let mut names: Vec<(i64, String)> = found
-        .into_iter()
-        .map(|(name, number)| (number, name))
-        .collect();
+    let mut names: Vec<(i64, String)> = found.into_iter().map(|(name, number)| (number, name)).collect();
     names.sort();
     Ok(names.into_iter().map(|(_, name)| name).collect())
 }

@@ -12,89 +12,40 @@ fn rows(name: &str, content: &str, columns: &TextColumns) -> TextRows {
 }
 
 fn infer(labels: &[&str], problem: Option<Problem>) -> Result<LabelSchema, DataError> {
-    let content = format!(
-        "text,label\n{}",
-        labels
-            .iter()
-            .map(|label| format!("t,{label}\n"))
-            .collect::<String>()
-    );
-    LabelSchema::infer(
-        &rows("a.csv", &content, &TextColumns::new("text", "label")),
-        problem,
-    )
+    let content = format!("text,label\n{}", labels.iter().map(|label| format!("t,{label}\n")).collect::<String>());
+    LabelSchema::infer(&rows("a.csv", &content, &TextColumns::new("text", "label")), problem)
 }
 
 fn infer_json(labels: &[&str], problem: Option<Problem>) -> Result<LabelSchema, DataError> {
-    let lines: String = labels
-        .iter()
-        .map(|label| format!("{{\"text\":\"t\",\"label\":{label}}}\n"))
-        .collect();
-    LabelSchema::infer(
-        &rows("a.jsonl", &lines, &TextColumns::new("text", "label")),
-        problem,
-    )
+    let lines: String = labels.iter().map(|label| format!("{{\"text\":\"t\",\"label\":{label}}}\n")).collect();
+    LabelSchema::infer(&rows("a.jsonl", &lines, &TextColumns::new("text", "label")), problem)
 }
 
 fn single(names: &[&str]) -> LabelSchema {
-    LabelSchema::SingleLabel {
-        names: names.iter().map(|name| (*name).to_owned()).collect(),
-    }
+    LabelSchema::SingleLabel { names: names.iter().map(|name| (*name).to_owned()).collect() }
 }
 
 fn multi(names: &[&str]) -> LabelSchema {
-    LabelSchema::MultiLabel {
-        names: names.iter().map(|name| (*name).to_owned()).collect(),
-    }
+    LabelSchema::MultiLabel { names: names.iter().map(|name| (*name).to_owned()).collect() }
 }
 
 #[test]
 fn one_column() {
-    assert_eq!(
-        infer(&["pos", "neg", "pos"], None).unwrap(),
-        single(&["neg", "pos"])
-    );
-    assert_eq!(
-        infer(&["10", "9", "-1", "9"], None).unwrap(),
-        single(&["-1", "9", "10"])
-    );
+    assert_eq!(infer(&["pos", "neg", "pos"], None).unwrap(), single(&["neg", "pos"]));
+    assert_eq!(infer(&["10", "9", "-1", "9"], None).unwrap(), single(&["-1", "9", "10"]));
     assert_eq!(infer(&["1.0", "0.0"], None).unwrap(), single(&["0", "1"]));
-    assert_eq!(
-        infer(&["10", "9", "x"], None).unwrap(),
-        single(&["10", "9", "x"])
-    );
-    assert_eq!(
-        infer(&["1.5", "2", "-3e2"], None).unwrap(),
-        LabelSchema::Regression { outputs: 1 }
-    );
-    assert_eq!(
-        infer_json(&["true", "false"], None).unwrap(),
-        single(&["false", "true"])
-    );
-    assert_eq!(
-        infer_json(&["[\"b\",\"a\"]", "[]", "[\"b\"]"], None).unwrap(),
-        multi(&["a", "b"])
-    );
-    assert_eq!(
-        infer_json(&["[10]", "[9, 2]"], None).unwrap(),
-        multi(&["2", "9", "10"])
-    );
+    assert_eq!(infer(&["10", "9", "x"], None).unwrap(), single(&["10", "9", "x"]));
+    assert_eq!(infer(&["1.5", "2", "-3e2"], None).unwrap(), LabelSchema::Regression { outputs: 1 });
+    assert_eq!(infer_json(&["true", "false"], None).unwrap(), single(&["false", "true"]));
+    assert_eq!(infer_json(&["[\"b\",\"a\"]", "[]", "[\"b\"]"], None).unwrap(), multi(&["a", "b"]));
+    assert_eq!(infer_json(&["[10]", "[9, 2]"], None).unwrap(), multi(&["2", "9", "10"]));
 }
 
 #[test]
 fn an_explicit_problem_wins() {
-    assert_eq!(
-        infer(&["0", "1"], Some(Problem::Regression)).unwrap(),
-        LabelSchema::Regression { outputs: 1 }
-    );
-    assert_eq!(
-        infer(&["1.0", "2.1"], Some(Problem::SingleLabel)).unwrap(),
-        single(&["1.0", "2.1"])
-    );
-    assert_eq!(
-        infer(&["a", "b"], Some(Problem::MultiLabel)).unwrap(),
-        multi(&["a", "b"])
-    );
+    assert_eq!(infer(&["0", "1"], Some(Problem::Regression)).unwrap(), LabelSchema::Regression { outputs: 1 });
+    assert_eq!(infer(&["1.0", "2.1"], Some(Problem::SingleLabel)).unwrap(), single(&["1.0", "2.1"]));
+    assert_eq!(infer(&["a", "b"], Some(Problem::MultiLabel)).unwrap(), multi(&["a", "b"]));
     assert_eq!(
         infer_json(&["[0.5, 1]", "[2, 3]"], Some(Problem::Regression)).unwrap(),
         LabelSchema::Regression { outputs: 2 }
@@ -103,184 +54,84 @@ fn an_explicit_problem_wins() {
 
 #[test]
 fn several_columns_and_separators() {
-    let columns = TextColumns {
-        label: vec!["a".into(), "b".into()],
-        ..TextColumns::new("text", "")
-    };
-    let of =
-        |content: &str, problem| LabelSchema::infer(&rows("a.csv", content, &columns), problem);
-    assert_eq!(
-        of("text,a,b\nt,0,1\nt,True,0.0\n", None).unwrap(),
-        multi(&["a", "b"])
-    );
-    assert_eq!(
-        of("text,a,b\nt,0,2\n", None).unwrap(),
-        LabelSchema::Regression { outputs: 2 }
-    );
-    let flags = of("text,a,b\nt,0,2\n", Some(Problem::MultiLabel))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        flags.contains("a.csv:2: column `b`: is `2`, not 0 or 1"),
-        "{flags}"
-    );
+    let columns = TextColumns { label: vec!["a".into(), "b".into()], ..TextColumns::new("text", "") };
+    let of = |content: &str, problem| LabelSchema::infer(&rows("a.csv", content, &columns), problem);
+    assert_eq!(of("text,a,b\nt,0,1\nt,True,0.0\n", None).unwrap(), multi(&["a", "b"]));
+    assert_eq!(of("text,a,b\nt,0,2\n", None).unwrap(), LabelSchema::Regression { outputs: 2 });
+    let flags = of("text,a,b\nt,0,2\n", Some(Problem::MultiLabel)).unwrap_err().to_string();
+    assert!(flags.contains("a.csv:2: column `b`: is `2`, not 0 or 1"), "{flags}");
     let words = of("text,a,b\nt,0,x\n", None).unwrap_err().to_string();
-    assert!(
-        words.contains("column `b`: is `x`, not a number"),
-        "{words}"
-    );
+    assert!(words.contains("column `b`: is `x`, not a number"), "{words}");
     assert!(of("text,a,b\nt,0,1\n", Some(Problem::SingleLabel)).is_err());
 
-    let columns = TextColumns {
-        label_separator: Some('|'),
-        ..TextColumns::new("text", "label")
-    };
+    let columns = TextColumns { label_separator: Some('|'), ..TextColumns::new("text", "label") };
     let rows = rows("a.csv", "text,label\nt,b | a\nt,\nt,c\n", &columns);
-    assert_eq!(
-        LabelSchema::infer(&rows, None).unwrap(),
-        multi(&["a", "b", "c"])
-    );
+    assert_eq!(LabelSchema::infer(&rows, None).unwrap(), multi(&["a", "b", "c"]));
 }
 
 #[test]
 fn unusable_labels_are_named() {
     let said = |labels: &[&str], problem| infer(labels, problem).unwrap_err().to_string();
-    assert!(
-        said(&["a", "a"], None).contains("every label is `a`; training needs at least two classes")
-    );
+    assert!(said(&["a", "a"], None).contains("every label is `a`; training needs at least two classes"));
     let mixed = said(&["0.5", "1.5", "n/a", "2", "inf"], None);
-    assert!(
-        mixed.contains("a.csv:4: column `label`: is `n/a`, not a number"),
-        "{mixed}"
-    );
-    assert!(
-        mixed.contains("a.csv:6: column `label`: is `inf`, not a finite number"),
-        "{mixed}"
-    );
-    assert!(
-        said(&["1", "2", "nan"], None)
-            .contains("a.csv:4: column `label`: is `nan`, not a finite number")
-    );
+    assert!(mixed.contains("a.csv:4: column `label`: is `n/a`, not a number"), "{mixed}");
+    assert!(mixed.contains("a.csv:6: column `label`: is `inf`, not a finite number"), "{mixed}");
+    assert!(said(&["1", "2", "nan"], None).contains("a.csv:4: column `label`: is `nan`, not a finite number"));
     assert!(said(&["1e39", "2"], Some(Problem::Regression)).contains("not a finite number"));
     let texts: Vec<String> = (0..50).map(|n| format!("word{n}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     assert!(said(&texts, None).contains("50 different values in 50 labels"));
     let lists = infer_json(&["[1]", "2"], None).unwrap_err().to_string();
+    assert!(lists.contains("a.jsonl:2: column `label`: is `2` where other rows have lists"), "{lists}");
+    assert!(infer_json(&["[]", "[]"], None).unwrap_err().to_string().contains("no row has any label"));
+    assert!(infer_json(&["[null]"], None).unwrap_err().to_string().contains("empty or no label"));
     assert!(
-        lists.contains("a.jsonl:2: column `label`: is `2` where other rows have lists"),
-        "{lists}"
-    );
-    assert!(
-        infer_json(&["[]", "[]"], None)
-            .unwrap_err()
-            .to_string()
-            .contains("no row has any label")
-    );
-    assert!(
-        infer_json(&["[null]"], None)
-            .unwrap_err()
-            .to_string()
-            .contains("empty or no label")
-    );
-    assert!(
-        infer_json(&["[1.5]", "[1, 2]"], Some(Problem::Regression))
-            .unwrap_err()
-            .to_string()
-            .contains("has 2 numbers")
+        infer_json(&["[1.5]", "[1, 2]"], Some(Problem::Regression)).unwrap_err().to_string().contains("has 2 numbers")
     );
 }
 
 fn encode(schema: &LabelSchema, cell: Cell) -> Result<EncodedLabel, String> {
     let columns = ["label".to_owned()];
-    LabelEncoder::new(schema, &columns, None)
-        .unwrap()
-        .encode(&[cell])
-        .map_err(|(_, message)| message)
+    LabelEncoder::new(schema, &columns, None).unwrap().encode(&[cell]).map_err(|(_, message)| message)
 }
 
 #[test]
 fn checkpoint_names_match_by_name_then_by_id() {
     let text = |text: &str| Cell::Text(text.into());
     let words = single(&["neg", "pos"]);
-    assert_eq!(
-        encode(&words, text(" pos ")).unwrap(),
-        EncodedLabel::Class(1)
-    );
+    assert_eq!(encode(&words, text(" pos ")).unwrap(), EncodedLabel::Class(1));
     assert_eq!(encode(&words, text("0")).unwrap(), EncodedLabel::Class(0));
-    assert_eq!(
-        encode(&words, Cell::Number(1.0)).unwrap(),
-        EncodedLabel::Class(1)
-    );
+    assert_eq!(encode(&words, Cell::Number(1.0)).unwrap(), EncodedLabel::Class(1));
     let unknown = encode(&words, text("poss")).unwrap_err();
-    assert!(
-        unknown.contains("`poss` is not among the known labels `neg`, `pos` (`pos`?)"),
-        "{unknown}"
-    );
+    assert!(unknown.contains("`poss` is not among the known labels `neg`, `pos` (`pos`?)"), "{unknown}");
     assert!(encode(&words, text("2")).is_err());
-    assert_eq!(
-        encode(&single(&["LABEL_0", "LABEL_1"]), text("LABEL_1")).unwrap(),
-        EncodedLabel::Class(1)
-    );
+    assert_eq!(encode(&single(&["LABEL_0", "LABEL_1"]), text("LABEL_1")).unwrap(), EncodedLabel::Class(1));
     // Names that are numbers are names: 1 is the first class here, and 0 is none.
     let stars = single(&["1", "2"]);
     assert_eq!(encode(&stars, text("1.0")).unwrap(), EncodedLabel::Class(0));
     assert!(encode(&stars, text("0")).is_err());
-    assert_eq!(
-        encode(&single(&["false", "true"]), Cell::Bool(true)).unwrap(),
-        EncodedLabel::Class(1)
-    );
+    assert_eq!(encode(&single(&["false", "true"]), Cell::Bool(true)).unwrap(), EncodedLabel::Class(1));
 }
 
 #[test]
 fn several_labels_and_numbers() {
     let schema = multi(&["a", "b", "c"]);
-    let list = Cell::List(vec![
-        Cell::Text("c".into()),
-        Cell::Text("a".into()),
-        Cell::Text("c".into()),
-    ]);
-    assert_eq!(
-        encode(&schema, list).unwrap(),
-        EncodedLabel::Classes(vec![0, 2])
-    );
+    let list = Cell::List(vec![Cell::Text("c".into()), Cell::Text("a".into()), Cell::Text("c".into())]);
+    assert_eq!(encode(&schema, list).unwrap(), EncodedLabel::Classes(vec![0, 2]));
     let columns = ["c".to_owned(), "a".to_owned()];
     let encoder = LabelEncoder::new(&schema, &columns, None).unwrap();
     let cells = [Cell::Integer(1), Cell::Text("0".into())];
-    assert_eq!(
-        encoder.encode(&cells).unwrap(),
-        EncodedLabel::Classes(vec![2])
-    );
-    assert_eq!(
-        encoder
-            .encode(&[Cell::Integer(1), Cell::Integer(2)])
-            .unwrap_err()
-            .0,
-        1
-    );
+    assert_eq!(encoder.encode(&cells).unwrap(), EncodedLabel::Classes(vec![2]));
+    assert_eq!(encoder.encode(&[Cell::Integer(1), Cell::Integer(2)]).unwrap_err().0, 1);
     assert!(LabelEncoder::new(&schema, &["a".to_owned(), "z".to_owned()], None).is_err());
     let numbers = LabelSchema::Regression { outputs: 1 };
-    assert_eq!(
-        encode(&numbers, Cell::Text("-2.5".into())).unwrap(),
-        EncodedLabel::Values(vec![-2.5])
-    );
-    assert!(
-        encode(
-            &numbers,
-            Cell::List(vec![Cell::Integer(1), Cell::Integer(2)])
-        )
-        .is_err()
-    );
+    assert_eq!(encode(&numbers, Cell::Text("-2.5".into())).unwrap(), EncodedLabel::Values(vec![-2.5]));
+    assert!(encode(&numbers, Cell::List(vec![Cell::Integer(1), Cell::Integer(2)])).is_err());
 }
 
 #[test]
 fn problem_names() {
-    assert_eq!(
-        "multi_label_classification".parse::<Problem>().unwrap(),
-        Problem::MultiLabel
-    );
-    assert_eq!(
-        Problem::Regression.to_string().parse::<Problem>().unwrap(),
-        Problem::Regression
-    );
+    assert_eq!("multi_label_classification".parse::<Problem>().unwrap(), Problem::MultiLabel);
+    assert_eq!(Problem::Regression.to_string().parse::<Problem>().unwrap(), Problem::Regression);
     assert!("ranking".parse::<Problem>().is_err());
 }

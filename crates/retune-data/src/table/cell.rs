@@ -40,10 +40,7 @@ impl Cell {
             Self::Bool(_) => None,
             Self::Text(text) if text.trim().parse::<i64>().is_ok() => text.trim().parse().ok(),
             // 2^53: beyond it a float no longer names one whole number.
-            _ => self
-                .number()
-                .filter(|x| x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0)
-                .map(|x| x as i64),
+            _ => self.number().filter(|x| x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0).map(|x| x as i64),
         }
     }
 
@@ -66,10 +63,7 @@ impl Cell {
         match self {
             Self::Text(text) => Some(text.trim().to_owned()),
             Self::Integer(value) => Some(value.to_string()),
-            Self::Number(value) => Some(
-                self.integer()
-                    .map_or_else(|| value.to_string(), |whole| whole.to_string()),
-            ),
+            Self::Number(value) => Some(self.integer().map_or_else(|| value.to_string(), |whole| whole.to_string())),
             Self::Bool(value) => Some(value.to_string()),
             Self::Null | Self::List(_) | Self::Other(_) => None,
         }
@@ -148,11 +142,7 @@ impl Cell {
             4 => Self::Bool(take::<1>(bytes)? == [1]),
             5 => {
                 let length = u64::from_le_bytes(take(bytes)?);
-                Self::List(
-                    (0..length)
-                        .map(|_| Self::decode(bytes))
-                        .collect::<Option<_>>()?,
-                )
+                Self::List((0..length).map(|_| Self::decode(bytes)).collect::<Option<_>>()?)
             }
             _ => return None,
         })
@@ -190,22 +180,9 @@ mod tests {
     #[test]
     fn text_spells_numbers_and_flags() {
         let text = |text: &str| Cell::Text(text.into());
-        assert_eq!(
-            (
-                text(" 2.5 ").number(),
-                text("2.5").integer(),
-                text("3.0").integer()
-            ),
-            (Some(2.5), None, Some(3))
-        );
-        assert_eq!(
-            (text("TRUE").flag(), text("0.0").flag(), text("2").flag()),
-            (Some(true), Some(false), None)
-        );
-        assert_eq!(
-            text("9007199254740993").integer(),
-            Some(9_007_199_254_740_993)
-        );
+        assert_eq!((text(" 2.5 ").number(), text("2.5").integer(), text("3.0").integer()), (Some(2.5), None, Some(3)));
+        assert_eq!((text("TRUE").flag(), text("0.0").flag(), text("2").flag()), (Some(true), Some(false), None));
+        assert_eq!(text("9007199254740993").integer(), Some(9_007_199_254_740_993));
         assert_eq!(Cell::Number(4.0).name().as_deref(), Some("4"));
     }
 }

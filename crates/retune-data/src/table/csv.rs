@@ -47,12 +47,7 @@ enum Place {
 }
 
 impl<R: BufRead> CsvReader<R> {
-    pub(super) fn new(
-        path: &Path,
-        input: R,
-        dialect: Dialect,
-        wanted: &[Wanted],
-    ) -> Result<Self, DataError> {
+    pub(super) fn new(path: &Path, input: R, dialect: Dialect, wanted: &[Wanted]) -> Result<Self, DataError> {
         let mut reader = Self {
             path: path.to_owned(),
             input,
@@ -66,10 +61,7 @@ impl<R: BufRead> CsvReader<R> {
         };
         let line = match reader.read_fields()? {
             None => {
-                return Err(DataError::Empty {
-                    file: path.to_owned(),
-                    header: false,
-                });
+                return Err(DataError::Empty { file: path.to_owned(), header: false });
             }
             Some(Ok(line)) => line,
             Some(Err(problem)) => return Err(reader.malformed(problem.line, problem.message)),
@@ -80,13 +72,8 @@ impl<R: BufRead> CsvReader<R> {
             .map(|field| String::from_utf8(field).map_err(|_| reader.malformed(line, NOT_UTF8)))
             .collect::<Result<_, _>>()?;
         for (index, name) in reader.header.iter().enumerate() {
-            if wanted.iter().any(|column| column.name == *name)
-                && reader.header[..index].contains(name)
-            {
-                let message = format!(
-                    "the column `{}` stands twice in the header; rename one",
-                    shortened(name)
-                );
+            if wanted.iter().any(|column| column.name == *name) && reader.header[..index].contains(name) {
+                let message = format!("the column `{}` stands twice in the header; rename one", shortened(name));
                 return Err(reader.malformed(line, message));
             }
         }
@@ -96,23 +83,14 @@ impl<R: BufRead> CsvReader<R> {
     }
 
     fn malformed(&self, line: u64, message: impl Into<String>) -> DataError {
-        DataError::Malformed {
-            file: self.path.clone(),
-            line,
-            message: message.into(),
-        }
+        DataError::Malformed { file: self.path.clone(), line, message: message.into() }
     }
 
     /// Reads the next line into `self.text` and returns its ending; `None` at the end of the file.
     fn next_line(&mut self) -> Result<Option<&'static [u8]>, DataError> {
         self.text.clear();
-        let ending =
-            read_line(&mut self.input, &mut self.text, self.line == 0).map_err(|source| {
-                DataError::Read {
-                    file: self.path.clone(),
-                    source,
-                }
-            })?;
+        let ending = read_line(&mut self.input, &mut self.text, self.line == 0)
+            .map_err(|source| DataError::Read { file: self.path.clone(), source })?;
         self.line += u64::from(ending.is_some());
         Ok(ending)
     }
@@ -129,8 +107,7 @@ impl<R: BufRead> CsvReader<R> {
         };
         let start = self.line;
         if self.dialect == Dialect::Tsv {
-            self.fields
-                .extend(self.text.split(|&byte| byte == b'\t').map(<[u8]>::to_vec));
+            self.fields.extend(self.text.split(|&byte| byte == b'\t').map(<[u8]>::to_vec));
             return Ok(Some(Ok(start)));
         }
         let mut place = Place::Start;

@@ -55,19 +55,13 @@ impl<R: BufRead> JsonReader<R> {
             reader.byte()?;
         }
         let Some(first) = reader.read_object()? else {
-            return Err(DataError::Empty {
-                file: path.to_owned(),
-                header: false,
-            });
+            return Err(DataError::Empty { file: path.to_owned(), header: false });
         };
         reader.first = Some(match first {
             Err(problem) => Err(problem),
             Ok((line, object)) => {
                 let names: Vec<String> = object.keys().cloned().collect();
-                reader.present = locate(path, wanted, &names)?
-                    .iter()
-                    .map(Option::is_some)
-                    .collect();
+                reader.present = locate(path, wanted, &names)?.iter().map(Option::is_some).collect();
                 reader.record(line, &object)
             }
         });
@@ -75,11 +69,7 @@ impl<R: BufRead> JsonReader<R> {
     }
 
     fn malformed(&self, line: u64, message: impl Into<String>) -> DataError {
-        DataError::Malformed {
-            file: self.path.clone(),
-            line,
-            message: message.into(),
-        }
+        DataError::Malformed { file: self.path.clone(), line, message: message.into() }
     }
 
     fn peek(&mut self) -> Result<Option<u8>, DataError> {
@@ -88,10 +78,7 @@ impl<R: BufRead> JsonReader<R> {
                 Ok(bytes) => return Ok(bytes.first().copied()),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(source) => {
-                    return Err(DataError::Read {
-                        file: self.path.clone(),
-                        source,
-                    });
+                    return Err(DataError::Read { file: self.path.clone(), source });
                 }
             }
         }
@@ -132,22 +119,16 @@ impl<R: BufRead> JsonReader<R> {
             self.text.clear();
             self.input
                 .read_until(b'\n', &mut self.text)
-                .map_err(|source| DataError::Read {
-                    file: self.path.clone(),
-                    source,
-                })?;
+                .map_err(|source| DataError::Read { file: self.path.clone(), source })?;
             self.line += 1;
             line
         };
-        Ok(Some(
-            parse_object(&self.text, line).map(|object| (line, object)),
-        ))
+        Ok(Some(parse_object(&self.text, line).map(|object| (line, object))))
     }
 
     /// Cuts the next element of the array into `text`, by brackets and strings alone.
     fn cut_element(&mut self) -> Result<Option<u64>, DataError> {
-        const UNCLOSED: &str =
-            "the array is never closed; the file is cut short or a bracket is missing";
+        const UNCLOSED: &str = "the array is never closed; the file is cut short or a bracket is missing";
         match self.peek()? {
             Some(b']') => {
                 self.byte()?;
@@ -155,10 +136,7 @@ impl<R: BufRead> JsonReader<R> {
                 self.ended = true;
                 return match self.peek()? {
                     None => Ok(None),
-                    Some(_) => {
-                        Err(self
-                            .malformed(self.line, "text follows the end of the array; remove it"))
-                    }
+                    Some(_) => Err(self.malformed(self.line, "text follows the end of the array; remove it")),
                 };
             }
             None => return Err(self.malformed(self.line, UNCLOSED)),
@@ -188,10 +166,7 @@ impl<R: BufRead> JsonReader<R> {
             }
             self.text.push(byte);
             if self.text.len() > MOST_RECORD_BYTES {
-                return Err(self.malformed(
-                    line,
-                    "an object of more than 64 MiB; a quote or bracket is missing",
-                ));
+                return Err(self.malformed(line, "an object of more than 64 MiB; a quote or bracket is missing"));
             }
         }
     }
@@ -223,11 +198,7 @@ impl<R: BufRead> JsonReader<R> {
 pub(crate) fn parse_object(text: &[u8], line: u64) -> Result<Map<String, Value>, RowProblem> {
     match serde_json::from_slice(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(RowProblem::new(
-            line,
-            None,
-            "is not a JSON object; write {\"text\": …, \"label\": …}",
-        )),
+        Ok(_) => Err(RowProblem::new(line, None, "is not a JSON object; write {\"text\": …, \"label\": …}")),
         Err(error) => {
             // serde_json counts from 1 and gives line 0 when it has no place.
             let line = line + (error.line() as u64).saturating_sub(1);

@@ -54,53 +54,26 @@ pub trait RowReader {
 /// # Errors
 /// The file is missing, a folder, unreadable, empty, of another type, or lacks a required column.
 pub fn open(path: &Path, wanted: &[Wanted]) -> Result<Box<dyn RowReader>, DataError> {
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or("")
-        .to_ascii_lowercase();
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("").to_ascii_lowercase();
     // The state of the path first: `no such file` helps more than `unsupported type`.
     let file = open_file(path)?;
     match extension.as_str() {
-        "csv" => Ok(Box::new(csv::CsvReader::new(
-            path,
-            BufReader::new(file),
-            csv::Dialect::Csv,
-            wanted,
-        )?)),
-        "tsv" => Ok(Box::new(csv::CsvReader::new(
-            path,
-            BufReader::new(file),
-            csv::Dialect::Tsv,
-            wanted,
-        )?)),
-        "jsonl" | "ndjson" | "json" => Ok(Box::new(json::JsonReader::new(
-            path,
-            BufReader::new(file),
-            wanted,
-        )?)),
+        "csv" => Ok(Box::new(csv::CsvReader::new(path, BufReader::new(file), csv::Dialect::Csv, wanted)?)),
+        "tsv" => Ok(Box::new(csv::CsvReader::new(path, BufReader::new(file), csv::Dialect::Tsv, wanted)?)),
+        "jsonl" | "ndjson" | "json" => Ok(Box::new(json::JsonReader::new(path, BufReader::new(file), wanted)?)),
         "parquet" => Ok(Box::new(parquet::ParquetReader::new(path, file, wanted)?)),
-        _ => Err(DataError::UnsupportedExtension {
-            file: path.to_owned(),
-        }),
+        _ => Err(DataError::UnsupportedExtension { file: path.to_owned() }),
     }
 }
 
 fn open_file(path: &Path) -> Result<File, DataError> {
     let failed = |source: std::io::Error| match source.kind() {
-        ErrorKind::NotFound => DataError::NotFound {
-            file: path.to_owned(),
-        },
-        _ => DataError::Read {
-            file: path.to_owned(),
-            source,
-        },
+        ErrorKind::NotFound => DataError::NotFound { file: path.to_owned() },
+        _ => DataError::Read { file: path.to_owned(), source },
     };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {
-        return Err(DataError::IsFolder {
-            file: path.to_owned(),
-        });
+        return Err(DataError::IsFolder { file: path.to_owned() });
     }
     Ok(file)
 }
@@ -135,11 +108,7 @@ pub(crate) fn read_line(
 }
 
 /// Position of each wanted column among the file's, or the error that names what there is.
-fn locate(
-    path: &Path,
-    wanted: &[Wanted],
-    present: &[String],
-) -> Result<Vec<Option<usize>>, DataError> {
+fn locate(path: &Path, wanted: &[Wanted], present: &[String]) -> Result<Vec<Option<usize>>, DataError> {
     let headerless = present.iter().any(|name| {
         let name = name.trim();
         name.is_empty() || name.parse::<f64>().is_ok() || name.split_whitespace().count() > 4

@@ -34,46 +34,21 @@ impl ParquetReader {
         let failed = |error: parquet::errors::ParquetError| broken(path, 1, &error.to_string());
         let reader = SerializedFileReader::new(file).map_err(failed)?;
         let schema = reader.metadata().file_metadata().schema().clone();
-        let names: Vec<String> = schema
-            .get_fields()
-            .iter()
-            .map(|field| field.name().to_owned())
-            .collect();
+        let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
         let found = locate(path, wanted, &names)?;
         if reader.metadata().file_metadata().num_rows() <= 0 {
-            return Err(DataError::Empty {
-                file: path.to_owned(),
-                header: true,
-            });
+            return Err(DataError::Empty { file: path.to_owned(), header: true });
         }
 
         let mut kept: Vec<usize> = found.iter().flatten().copied().collect();
         kept.sort_unstable();
         kept.dedup();
-        let places = found
-            .iter()
-            .map(|index| index.and_then(|index| kept.binary_search(&index).ok()))
-            .collect();
-        let fields: Vec<Arc<Type>> = kept
-            .iter()
-            .map(|&index| Arc::clone(&schema.get_fields()[index]))
-            .collect();
-        let projection = Type::group_type_builder(schema.name())
-            .with_fields(fields)
-            .build()
-            .map_err(failed)?;
-        let rows = RowIter::from_file_into(Box::new(reader))
-            .project(Some(projection))
-            .map_err(failed)?;
+        let places = found.iter().map(|index| index.and_then(|index| kept.binary_search(&index).ok())).collect();
+        let fields: Vec<Arc<Type>> = kept.iter().map(|&index| Arc::clone(&schema.get_fields()[index])).collect();
+        let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(failed)?;
+        let rows = RowIter::from_file_into(Box::new(reader)).project(Some(projection)).map_err(failed)?;
         let present = found.iter().map(Option::is_some).collect();
-        Ok(Self {
-            path: path.to_owned(),
-            rows,
-            places,
-            present,
-            row: 0,
-            ended: false,
-        })
+        Ok(Self { path: path.to_owned(), rows, places, present, row: 0, ended: false })
     }
 }
 
@@ -101,9 +76,7 @@ fn cell(field: &Field) -> Cell {
         Field::UByte(value) => Cell::Integer((*value).into()),
         Field::UShort(value) => Cell::Integer((*value).into()),
         Field::UInt(value) => Cell::Integer((*value).into()),
-        Field::ULong(value) => {
-            i64::try_from(*value).map_or(Cell::Number(*value as f64), Cell::Integer)
-        }
+        Field::ULong(value) => i64::try_from(*value).map_or(Cell::Number(*value as f64), Cell::Integer),
         Field::Float16(value) => Cell::Number(value.to_f64()),
         // By its shortest decimal form, so that 0.1 stays 0.1.
         Field::Float(value) => Cell::Number(value.to_string().parse().unwrap_or(f64::from(*value))),
@@ -150,16 +123,9 @@ impl RowReader for ParquetReader {
         let cells = self
             .places
             .iter()
-            .map(|place| {
-                place
-                    .and_then(|place| fields.get(place))
-                    .map_or(Cell::Null, |field| cell(field))
-            })
+            .map(|place| place.and_then(|place| fields.get(place)).map_or(Cell::Null, |field| cell(field)))
             .collect();
-        Some(Ok(Ok(Record {
-            line: self.row,
-            cells,
-        })))
+        Some(Ok(Ok(Record { line: self.row, cells })))
     }
 
     fn present(&self) -> &[bool] {

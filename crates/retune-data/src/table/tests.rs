@@ -12,14 +12,7 @@ use tempfile::TempDir;
 use super::*;
 
 fn wanted(names: &[&str]) -> Vec<Wanted> {
-    names
-        .iter()
-        .map(|name| Wanted {
-            name: (*name).to_owned(),
-            flag: "--text-column",
-            required: true,
-        })
-        .collect()
+    names.iter().map(|name| Wanted { name: (*name).to_owned(), flag: "--text-column", required: true }).collect()
 }
 
 fn write(name: &str, content: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
@@ -42,12 +35,7 @@ fn drain(path: &Path, columns: &[&str]) -> Outcome {
 }
 
 fn rows(outcome: Outcome) -> Vec<(u64, Vec<Cell>)> {
-    outcome
-        .unwrap()
-        .into_iter()
-        .map(|record| record.unwrap())
-        .map(|record| (record.line, record.cells))
-        .collect()
+    outcome.unwrap().into_iter().map(|record| record.unwrap()).map(|record| (record.line, record.cells)).collect()
 }
 
 fn fatal(outcome: Outcome) -> String {
@@ -77,10 +65,7 @@ fn csv_quotes_line_breaks_and_lines() {
 
 #[test]
 fn csv_extension_in_capitals_and_no_last_line_break() {
-    assert_eq!(
-        rows(read("a.CSV", "text\nx", &["text"])),
-        [(2, vec![text("x")])]
-    );
+    assert_eq!(rows(read("a.CSV", "text\nx", &["text"])), [(2, vec![text("x")])]);
 }
 
 #[test]
@@ -88,35 +73,23 @@ fn tsv_has_no_quotes() {
     let content = "sentence\tlabel\n\"stray quote\t0\nwith \"\"two\t1\n";
     assert_eq!(
         rows(read("a.tsv", content, &["sentence", "label"])),
-        [
-            (2, vec![text("\"stray quote"), text("0")]),
-            (3, vec![text("with \"\"two"), text("1")])
-        ]
+        [(2, vec![text("\"stray quote"), text("0")]), (3, vec![text("with \"\"two"), text("1")])]
     );
 }
 
 #[test]
 fn csv_mistakes_are_named() {
     let short = problem(read("a.csv", "text,label\na,b\nonly\n", &["text"]));
-    assert!(
-        short.line == 3 && short.message.starts_with("1 fields where the header has 2"),
-        "{short:?}"
-    );
+    assert!(short.line == 3 && short.message.starts_with("1 fields where the header has 2"), "{short:?}");
     let long = problem(read("a.csv", "text,label\nHello, you,1\n", &["text"]));
     assert!(long.message.contains("double quotes"), "{long:?}");
     let stray = problem(read("a.csv", "text,label\n\"a\"b,1\n", &["text"]));
-    assert!(
-        stray.line == 2 && stray.message.contains("field 1: text follows"),
-        "{stray:?}"
-    );
+    assert!(stray.line == 2 && stray.message.contains("field 1: text follows"), "{stray:?}");
     let bytes = problem(read("a.csv", b"text,label\nok,1\nb\xff,2\n", &["text"]));
     assert_eq!((bytes.line, bytes.column.as_deref()), (3, Some("text")));
     assert!(bytes.message.contains("UTF-8"));
     let open = fatal(read("a.csv", "text\na\n\"b\nc\n", &["text"]));
-    assert!(
-        open.contains("a.csv:3: a quote opened in this record is never closed"),
-        "{open}"
-    );
+    assert!(open.contains("a.csv:3: a quote opened in this record is never closed"), "{open}");
 }
 
 #[test]
@@ -130,19 +103,12 @@ fn a_problem_does_not_hide_the_rows_after_it() {
 fn headers_are_checked() {
     let near = fatal(read("a.csv", "Text,label\na,1\n", &["text"]));
     assert!(
-        near.contains(
-            "no column `text`; the columns are `Text`, `label`; did you mean --text-column Text?"
-        ),
+        near.contains("no column `text`; the columns are `Text`, `label`; did you mean --text-column Text?"),
         "{near}"
     );
-    let headerless = fatal(read(
-        "a.csv",
-        "I loved this film a lot,1\nBad,0\n",
-        &["text"],
-    ));
+    let headerless = fatal(read("a.csv", "I loved this film a lot,1\nBad,0\n", &["text"]));
     assert!(
-        headerless.contains("first line must name the columns")
-            && headerless.contains("--text-column"),
+        headerless.contains("first line must name the columns") && headerless.contains("--text-column"),
         "{headerless}"
     );
     assert!(headerless.contains("`I loved this film a lot`"));
@@ -160,10 +126,7 @@ fn files_that_are_none_are_refused() {
     assert!(said(folder.path()).contains("is a folder"));
     assert!(fatal(read("a.xlsx", "x", &["text"])).contains("unsupported file type; use .csv"));
     for name in ["a.csv", "a.tsv", "a.jsonl", "a.json"] {
-        assert!(
-            fatal(read(name, "", &["text"])).contains("has no rows"),
-            "{name}"
-        );
+        assert!(fatal(read(name, "", &["text"])).contains("has no rows"), "{name}");
     }
     assert!(fatal(read("a.json", " [ ] ", &["text"])).contains("has no rows"));
 }
@@ -175,18 +138,7 @@ fn json_lines_keep_types_and_lines() {
         rows(read("a.jsonl", content, &["text", "y"])),
         [
             (1, vec![text("a\n"), Cell::Integer(1)]),
-            (
-                3,
-                vec![
-                    text("é"),
-                    Cell::List(vec![
-                        text("p"),
-                        Cell::Integer(2),
-                        Cell::Bool(true),
-                        Cell::Null
-                    ])
-                ]
-            ),
+            (3, vec![text("é"), Cell::List(vec![text("p"), Cell::Integer(2), Cell::Bool(true), Cell::Null])]),
             (4, vec![Cell::Null, Cell::Number(0.5)]),
         ]
     );
@@ -194,55 +146,25 @@ fn json_lines_keep_types_and_lines() {
 
 #[test]
 fn json_array_is_streamed_with_lines() {
-    let content = "[\n  {\"text\": \"a ] } \\\" ,\", \"y\": {\"z\": [1]}},\n\n  {\"text\": \"b\",\n   \"y\": false}\n]\n";
+    let content =
+        "[\n  {\"text\": \"a ] } \\\" ,\", \"y\": {\"z\": [1]}},\n\n  {\"text\": \"b\",\n   \"y\": false}\n]\n";
     assert_eq!(
         rows(read("a.json", content, &["text", "y"])),
-        [
-            (2, vec![text("a ] } \" ,"), Cell::Other("an object")]),
-            (4, vec![text("b"), Cell::Bool(false)])
-        ]
+        [(2, vec![text("a ] } \" ,"), Cell::Other("an object")]), (4, vec![text("b"), Cell::Bool(false)])]
     );
 }
 
 #[test]
 fn json_mistakes_are_named() {
-    let broken = problem(read(
-        "a.jsonl",
-        "{\"text\":\"a\"}\n{\"text\": \"b\" \"c\"}\n",
-        &["text"],
-    ));
-    assert!(
-        broken.line == 2 && broken.message.starts_with("broken JSON at column 14: "),
-        "{broken:?}"
-    );
-    let missing = problem(read(
-        "a.jsonl",
-        "{\"text\":\"a\"}\n{\"texts\":\"b\"}\n",
-        &["text"],
-    ));
+    let broken = problem(read("a.jsonl", "{\"text\":\"a\"}\n{\"text\": \"b\" \"c\"}\n", &["text"]));
+    assert!(broken.line == 2 && broken.message.starts_with("broken JSON at column 14: "), "{broken:?}");
+    let missing = problem(read("a.jsonl", "{\"text\":\"a\"}\n{\"texts\":\"b\"}\n", &["text"]));
     assert_eq!((missing.line, missing.column.as_deref()), (2, Some("text")));
-    assert!(
-        missing
-            .message
-            .contains("the object has `texts` (`texts`?)"),
-        "{missing:?}"
-    );
-    assert!(
-        problem(read("a.jsonl", "{\"text\":\"a\"}\n17\n", &["text"]))
-            .message
-            .contains("not a JSON object")
-    );
-    assert!(
-        fatal(read("a.jsonl", "{\"sentence\":\"a\"}\n", &["text"])).contains("no column `text`")
-    );
-    assert!(
-        fatal(read("a.json", "[{\"text\":\"a\"}", &["text"]))
-            .contains("a.json:1: the array is never closed")
-    );
-    assert!(
-        fatal(read("a.json", "[{\"text\":\"a\"}\n] x", &["text"]))
-            .contains("a.json:2: text follows the end")
-    );
+    assert!(missing.message.contains("the object has `texts` (`texts`?)"), "{missing:?}");
+    assert!(problem(read("a.jsonl", "{\"text\":\"a\"}\n17\n", &["text"])).message.contains("not a JSON object"));
+    assert!(fatal(read("a.jsonl", "{\"sentence\":\"a\"}\n", &["text"])).contains("no column `text`"));
+    assert!(fatal(read("a.json", "[{\"text\":\"a\"}", &["text"])).contains("a.json:1: the array is never closed"));
+    assert!(fatal(read("a.json", "[{\"text\":\"a\"}\n] x", &["text"])).contains("a.json:2: text follows the end"));
 }
 
 fn parquet_file(path: &Path) {
@@ -252,42 +174,22 @@ fn parquet_file(path: &Path) {
     let file = File::create(path).unwrap();
     let schema = Arc::new(parse_message_type(schema).unwrap());
     let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
-    let bytes = |texts: &[&str]| {
-        texts
-            .iter()
-            .map(|text| ByteArray::from(*text))
-            .collect::<Vec<_>>()
-    };
+    let bytes = |texts: &[&str]| texts.iter().map(|text| ByteArray::from(*text)).collect::<Vec<_>>();
     let mut group = writer.next_row_group().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    column
-        .typed::<ByteArrayType>()
-        .write_batch(&bytes(&["one", "two"]), None, None)
-        .unwrap();
+    column.typed::<ByteArrayType>().write_batch(&bytes(&["one", "two"]), None, None).unwrap();
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    column
-        .typed::<Int64Type>()
-        .write_batch(&[7], Some(&[1, 0]), None)
-        .unwrap();
+    column.typed::<Int64Type>().write_batch(&[7], Some(&[1, 0]), None).unwrap();
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    column
-        .typed::<DoubleType>()
-        .write_batch(&[0.5, -1.0], None, None)
-        .unwrap();
+    column.typed::<DoubleType>().write_batch(&[0.5, -1.0], None, None).unwrap();
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    column
-        .typed::<BoolType>()
-        .write_batch(&[true, false], None, None)
-        .unwrap();
+    column.typed::<BoolType>().write_batch(&[true, false], None, None).unwrap();
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    column
-        .typed::<ByteArrayType>()
-        .write_batch(&bytes(&["a", "b"]), Some(&[1, 1, 0]), Some(&[0, 1, 0]))
-        .unwrap();
+    column.typed::<ByteArrayType>().write_batch(&bytes(&["a", "b"]), Some(&[1, 1, 0]), Some(&[0, 1, 0])).unwrap();
     column.close().unwrap();
     group.close().unwrap();
     writer.close().unwrap();
@@ -311,23 +213,11 @@ fn parquet_columns_in_any_order() {
                     Cell::Number(0.5)
                 ]
             ),
-            (
-                2,
-                vec![
-                    Cell::List(vec![]),
-                    text("two"),
-                    Cell::Bool(false),
-                    Cell::Null,
-                    Cell::Number(-1.0)
-                ]
-            ),
+            (2, vec![Cell::List(vec![]), text("two"), Cell::Bool(false), Cell::Null, Cell::Number(-1.0)]),
         ]
     );
     let missing = fatal(drain(&path, &["label"]));
-    assert!(
-        missing.contains("the columns are `text`, `whole`, `number`, `flag`, `tags`"),
-        "{missing}"
-    );
+    assert!(missing.contains("the columns are `text`, `whole`, `number`, `flag`, `tags`"), "{missing}");
     assert!(fatal(read("b.parquet", "not parquet", &["text"])).contains("broken Parquet"));
 }
 
@@ -398,9 +288,7 @@ fn damaged_parquet_is_an_error_not_a_crash() {
             Ok(reader) => reader,
             Err(_) => continue,
         };
-        let records = std::iter::from_fn(|| reader.next_record())
-            .take(1000)
-            .count();
+        let records = std::iter::from_fn(|| reader.next_record()).take(1000).count();
         assert!(records < 1000, "byte {at}");
     }
 }

@@ -67,11 +67,8 @@ impl TextDataset {
         let mut store = ArenaBuilder::new();
         let mut offsets = Vec::with_capacity(total + 1);
         offsets.push(0);
-        let (mut hashes, mut truncated, mut unknown) = (
-            Vec::with_capacity(total),
-            Vec::with_capacity(total),
-            Vec::with_capacity(total),
-        );
+        let (mut hashes, mut truncated, mut unknown) =
+            (Vec::with_capacity(total), Vec::with_capacity(total), Vec::with_capacity(total));
         let mut packed = Vec::new();
         progress(0, total);
         for start in (0..total).step_by(CHUNK) {
@@ -112,11 +109,7 @@ impl TextDataset {
             token_types: tokenizer.token_types(),
             rows,
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-            view: None,
-            pad_to_multiple_of: 1,
-        })
+        Ok(Self { shared: Arc::new(shared), view: None, pad_to_multiple_of: 1 })
     }
 
     /// The same data set restricted to `rows` (of this one), in that order. Nothing is copied.
@@ -126,10 +119,7 @@ impl TextDataset {
     pub fn subset(&self, rows: &[usize]) -> Result<Self, DataError> {
         let inner = |&row: &usize| self.checked(row).map(|row| row as u32);
         let view = rows.iter().map(inner).collect::<Result<Vec<u32>, _>>()?;
-        Ok(Self {
-            view: Some(view.into()),
-            ..self.clone()
-        })
+        Ok(Self { view: Some(view.into()), ..self.clone() })
     }
 
     /// Pads batches to a multiple of this many tokens (8 suits tensor cores); 0 counts as 1.
@@ -145,32 +135,21 @@ impl TextDataset {
 
     /// Rows whose text was cut to the maximum length.
     pub fn truncated_rows(&self) -> usize {
-        self.inner_rows()
-            .filter(|&row| self.shared.truncated[row])
-            .count()
+        self.inner_rows().filter(|&row| self.shared.truncated[row]).count()
     }
 
     /// Share of the tokens (special ones aside) that stand for unknown text; 0 without tokens.
     pub fn unknown_token_fraction(&self) -> f64 {
-        let (unknown, words) = self
-            .inner_rows()
-            .fold((0u64, 0u64), |(unknown, words), row| {
-                let (more, of) = self.shared.unknown[row];
-                (unknown + u64::from(more), words + u64::from(of))
-            });
-        if words == 0 {
-            0.0
-        } else {
-            unknown as f64 / words as f64
-        }
+        let (unknown, words) = self.inner_rows().fold((0u64, 0u64), |(unknown, words), row| {
+            let (more, of) = self.shared.unknown[row];
+            (unknown + u64::from(more), words + u64::from(of))
+        });
+        if words == 0 { 0.0 } else { unknown as f64 / words as f64 }
     }
 
     /// The encoded label of a row, if the data set has labels. Panics beyond the end.
     pub fn label(&self, row: usize) -> Option<EncodedLabel> {
-        self.shared
-            .labels
-            .as_ref()
-            .map(|labels| labels.get(self.inner(row)))
+        self.shared.labels.as_ref().map(|labels| labels.get(self.inner(row)))
     }
 
     /// Hash of a row's text (and pair), equal for equal texts apart from surrounding space: the
@@ -191,15 +170,13 @@ impl TextDataset {
             let mut sorted: Vec<f32> = rows.clone().map(target).collect();
             sorted.sort_by(f32::total_cmp);
             let count = sorted.len().max(1);
-            return rows
-                .map(|row| (sorted.partition_point(|&x| x < target(row)) * 10 / count) as u64)
-                .collect();
+            return rows.map(|row| (sorted.partition_point(|&x| x < target(row)) * 10 / count) as u64).collect();
         }
         rows.map(|row| match self.label(row) {
             Some(EncodedLabel::Class(class)) => class.into(),
-            Some(EncodedLabel::Classes(classes)) => classes.iter().fold(0, |hash, class| {
-                xxh3_64_with_seed(&class.to_le_bytes(), hash)
-            }),
+            Some(EncodedLabel::Classes(classes)) => {
+                classes.iter().fold(0, |hash, class| xxh3_64_with_seed(&class.to_le_bytes(), hash))
+            }
             _ => 0,
         })
         .collect()
@@ -215,14 +192,7 @@ impl TextDataset {
     }
 
     fn checked(&self, row: usize) -> Result<usize, DataError> {
-        if row < self.len() {
-            Ok(self.inner(row))
-        } else {
-            Err(DataError::NoSuchRow {
-                row,
-                rows: self.len(),
-            })
-        }
+        if row < self.len() { Ok(self.inner(row)) } else { Err(DataError::NoSuchRow { row, rows: self.len() }) }
     }
 }
 
@@ -237,13 +207,8 @@ fn encode_labels(rows: &TextRows, schema: &LabelSchema) -> Result<Option<Labels>
         return Ok(None);
     }
     let columns = rows.columns();
-    let encoder =
-        LabelEncoder::new(schema, &columns.label, columns.label_separator).map_err(|message| {
-            DataError::Schema {
-                file: rows.file().to_owned(),
-                message,
-            }
-        })?;
+    let encoder = LabelEncoder::new(schema, &columns.label, columns.label_separator)
+        .map_err(|message| DataError::Schema { file: rows.file().to_owned(), message })?;
     let mut labels = Labels::new(schema);
     let mut problems = Problems::new(rows.file());
     for row in 0..rows.len() {
@@ -262,9 +227,7 @@ fn encode_labels(rows: &TextRows, schema: &LabelSchema) -> Result<Option<Labels>
 
 impl Dataset for TextDataset {
     fn len(&self) -> usize {
-        self.view
-            .as_ref()
-            .map_or(self.shared.hashes.len(), |view| view.len())
+        self.view.as_ref().map_or(self.shared.hashes.len(), |view| view.len())
     }
 
     fn length(&self, row: usize) -> usize {
@@ -277,10 +240,7 @@ impl Dataset for TextDataset {
     /// (several labels), `[B]` or `[B, outputs]` f32 (regression).
     fn batch(&self, rows: &[usize], _pass: Option<Pass>) -> Result<Batch, DataError> {
         let shared = &self.shared;
-        let inner = rows
-            .iter()
-            .map(|&row| self.checked(row))
-            .collect::<Result<Vec<usize>, _>>()?;
+        let inner = rows.iter().map(|&row| self.checked(row)).collect::<Result<Vec<usize>, _>>()?;
         let lengths: Vec<usize> = rows.iter().map(|&row| self.length(row)).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let width = longest.next_multiple_of(self.pad_to_multiple_of);
@@ -290,9 +250,7 @@ impl Dataset for TextDataset {
         let mut types = vec![0; if shared.token_types { size } else { 0 }];
         let mut bytes = Vec::new();
         for (index, (&row, &length)) in inner.iter().zip(&lengths).enumerate() {
-            shared
-                .tokens
-                .read(shared.offsets[row] * 4, length * 4, &mut bytes)?;
+            shared.tokens.read(shared.offsets[row] * 4, length * 4, &mut bytes)?;
             let start = match shared.padding_side {
                 Side::Right => index * width,
                 Side::Left => (index + 1) * width - length,
@@ -316,24 +274,14 @@ impl Dataset for TextDataset {
         if let Some(labels) = &shared.labels {
             arrays.insert("labels".to_owned(), labels.array(&inner));
         }
-        Ok(Batch {
-            rows: rows.to_vec(),
-            arrays,
-            tokens: lengths.iter().sum(),
-            padded: size,
-        })
+        Ok(Batch { rows: rows.to_vec(), arrays, tokens: lengths.iter().sum(), padded: size })
     }
 
     fn source(&self, row: usize) -> Result<Source, DataError> {
         let row = self.checked(row)?;
         let rows = &self.shared.rows;
         let (fields, label) = rows.fields(row)?;
-        Ok(Source {
-            file: rows.file().to_owned(),
-            line: rows.line(row),
-            fields,
-            label,
-        })
+        Ok(Source { file: rows.file().to_owned(), line: rows.line(row), fields, label })
     }
 
     fn has_labels(&self) -> bool {

@@ -22,15 +22,10 @@ impl Labels {
     pub(super) fn new(schema: &LabelSchema) -> Self {
         match schema {
             LabelSchema::SingleLabel { .. } => Self::Single(Vec::new()),
-            LabelSchema::MultiLabel { names } => Self::Multi {
-                ends: Vec::new(),
-                classes: Vec::new(),
-                outputs: names.len(),
-            },
-            LabelSchema::Regression { outputs } => Self::Values {
-                values: Vec::new(),
-                outputs: *outputs,
-            },
+            LabelSchema::MultiLabel { names } => {
+                Self::Multi { ends: Vec::new(), classes: Vec::new(), outputs: names.len() }
+            }
+            LabelSchema::Regression { outputs } => Self::Values { values: Vec::new(), outputs: *outputs },
         }
     }
 
@@ -63,30 +58,20 @@ impl Labels {
     /// The `labels` array of a batch.
     pub(super) fn array(&self, rows: &[usize]) -> Array {
         match self {
-            Self::Single(all) => Array::integers(
-                &[rows.len()],
-                rows.iter().map(|&row| i64::from(all[row])).collect(),
-            ),
+            Self::Single(all) => Array::integers(&[rows.len()], rows.iter().map(|&row| i64::from(all[row])).collect()),
             Self::Multi { outputs, .. } => {
                 let mut hot = vec![0.0; rows.len() * outputs];
                 for (index, &row) in rows.iter().enumerate() {
                     if let EncodedLabel::Classes(classes) = self.get(row) {
-                        classes
-                            .iter()
-                            .for_each(|&class| hot[index * outputs + class as usize] = 1.0);
+                        classes.iter().for_each(|&class| hot[index * outputs + class as usize] = 1.0);
                     }
                 }
                 Array::floats(&[rows.len(), *outputs], hot)
             }
             Self::Values { values, outputs } => {
-                let picked = rows
-                    .iter()
-                    .flat_map(|&row| &values[row * outputs..(row + 1) * outputs]);
+                let picked = rows.iter().flat_map(|&row| &values[row * outputs..(row + 1) * outputs]);
                 let shape = [rows.len(), *outputs];
-                Array::floats(
-                    if *outputs == 1 { &shape[..1] } else { &shape },
-                    picked.copied().collect(),
-                )
+                Array::floats(if *outputs == 1 { &shape[..1] } else { &shape }, picked.copied().collect())
             }
         }
     }

@@ -26,12 +26,7 @@ pub struct TextColumns {
 impl TextColumns {
     /// Single texts with one label column.
     pub fn new(text: impl Into<String>, label: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            text_pair: None,
-            label: vec![label.into()],
-            label_separator: None,
-        }
+        Self { text: text.into(), text_pair: None, label: vec![label.into()], label_separator: None }
     }
 
     fn check(&self) -> Result<(), DataError> {
@@ -44,14 +39,10 @@ impl TextColumns {
         }
         for (index, label) in self.label.iter().enumerate() {
             if *label == self.text || Some(label) == self.text_pair.as_ref() {
-                return fail(format!(
-                    "the column `{label}` is both a text and the label; change --label-column"
-                ));
+                return fail(format!("the column `{label}` is both a text and the label; change --label-column"));
             }
             if self.label[..index].contains(label) {
-                return fail(format!(
-                    "the label column `{label}` is named twice; remove one from --label-column"
-                ));
+                return fail(format!("the label column `{label}` is named twice; remove one from --label-column"));
             }
         }
         if self.label_separator.is_some() && self.label.len() > 1 {
@@ -61,22 +52,10 @@ impl TextColumns {
     }
 
     fn wanted(&self, labels_required: bool) -> Vec<Wanted> {
-        let wanted = |name: &String, flag, required| Wanted {
-            name: name.clone(),
-            flag,
-            required,
-        };
+        let wanted = |name: &String, flag, required| Wanted { name: name.clone(), flag, required };
         let mut columns = vec![wanted(&self.text, "--text-column", true)];
-        columns.extend(
-            self.text_pair
-                .iter()
-                .map(|name| wanted(name, "--text-pair-column", true)),
-        );
-        columns.extend(
-            self.label
-                .iter()
-                .map(|name| wanted(name, "--label-column", labels_required)),
-        );
+        columns.extend(self.text_pair.iter().map(|name| wanted(name, "--text-pair-column", true)));
+        columns.extend(self.label.iter().map(|name| wanted(name, "--label-column", labels_required)));
         columns
     }
 }
@@ -110,11 +89,7 @@ impl TextRows {
     ///
     /// # Errors
     /// An unreadable file, missing columns, or rows that cannot be used, up to ten together.
-    pub fn read(
-        path: impl AsRef<Path>,
-        columns: &TextColumns,
-        labels_required: bool,
-    ) -> Result<Self, DataError> {
+    pub fn read(path: impl AsRef<Path>, columns: &TextColumns, labels_required: bool) -> Result<Self, DataError> {
         let path = path.as_ref();
         columns.check()?;
         let mut reader = table::open(path, &columns.wanted(labels_required))?;
@@ -131,10 +106,7 @@ impl TextRows {
             }
         }
         if problems.is_empty() && builder.lines.is_empty() {
-            return Err(DataError::Empty {
-                file: path.to_owned(),
-                header: true,
-            });
+            return Err(DataError::Empty { file: path.to_owned(), header: true });
         }
         problems.finish()?;
         builder.finish(path)
@@ -146,11 +118,7 @@ impl TextRows {
     ///
     /// # Errors
     /// As [`TextRows::read`]; also plain lines where pairs are needed.
-    pub fn from_reader(
-        mut input: impl BufRead,
-        name: &Path,
-        columns: &TextColumns,
-    ) -> Result<Self, DataError> {
+    pub fn from_reader(mut input: impl BufRead, name: &Path, columns: &TextColumns) -> Result<Self, DataError> {
         columns.check()?;
         let mut builder = Builder::new(columns, false);
         let mut problems = Problems::new(name);
@@ -159,13 +127,7 @@ impl TextRows {
         loop {
             text.clear();
             let read = table::read_line(&mut input, &mut text, line == 0);
-            if read
-                .map_err(|source| DataError::Read {
-                    file: name.to_owned(),
-                    source,
-                })?
-                .is_none()
-            {
+            if read.map_err(|source| DataError::Read { file: name.to_owned(), source })?.is_none() {
                 break;
             }
             line += 1;
@@ -178,10 +140,7 @@ impl TextRows {
             }
         }
         if problems.is_empty() && builder.lines.is_empty() {
-            return Err(DataError::Empty {
-                file: name.to_owned(),
-                header: false,
-            });
+            return Err(DataError::Empty { file: name.to_owned(), header: false });
         }
         problems.finish()?;
         builder.finish(name)
@@ -267,22 +226,15 @@ impl TextRows {
 
     /// Text and pair of a row in one read.
     pub(crate) fn texts(&self, row: usize) -> Result<(String, Option<String>), DataError> {
-        let mut cells = self
-            .cells(row)?
-            .into_iter()
-            .take(self.inputs())
-            .filter_map(|cell| match cell {
-                Cell::Text(text) => Some(text),
-                _ => None,
-            });
+        let mut cells = self.cells(row)?.into_iter().take(self.inputs()).filter_map(|cell| match cell {
+            Cell::Text(text) => Some(text),
+            _ => None,
+        });
         Ok((cells.next().unwrap_or_default(), cells.next()))
     }
 
     fn cells(&self, row: usize) -> Result<Vec<Cell>, DataError> {
-        let missing = DataError::NoSuchRow {
-            row,
-            rows: self.len(),
-        };
+        let missing = DataError::NoSuchRow { row, rows: self.len() };
         let (Some(&start), Some(&end)) = (self.offsets.get(row), self.offsets.get(row + 1)) else {
             return Err(missing);
         };
@@ -337,27 +289,14 @@ impl Builder {
             *cell = Cell::Text(text);
         }
         let mut labelled = !self.columns.label.is_empty();
-        for (index, (name, cell)) in self
-            .columns
-            .label
-            .iter()
-            .zip(&mut cells[inputs..])
-            .enumerate()
-        {
+        for (index, (name, cell)) in self.columns.label.iter().zip(&mut cells[inputs..]).enumerate() {
             if let Cell::Other(what) = cell {
-                return Err(RowProblem::new(
-                    line,
-                    Some(name),
-                    format!("is {what}, which cannot be a label"),
-                ));
+                return Err(RowProblem::new(line, Some(name), format!("is {what}, which cannot be a label")));
             }
             if matches!(cell, Cell::Text(text) if text.trim().is_empty()) {
                 *cell = Cell::Null;
             }
-            if *cell == Cell::Null
-                && self.columns.label_separator.is_some()
-                && present[inputs + index]
-            {
+            if *cell == Cell::Null && self.columns.label_separator.is_some() && present[inputs + index] {
                 *cell = Cell::Text(String::new());
             }
             if *cell == Cell::Null {
@@ -368,19 +307,15 @@ impl Builder {
                 labelled = false;
             }
         }
-        Ok(Row {
-            line,
-            cells,
-            labelled,
-        })
+        Ok(Row { line, cells, labelled })
     }
 
     /// One line of free input: an object or a bare text.
     fn free_line(&self, line: u64, text: &[u8]) -> Result<Row, RowProblem> {
         let wanted = self.columns.wanted(false);
         if !text.trim_ascii_start().starts_with(b"{") {
-            let text = std::str::from_utf8(text)
-                .map_err(|_| RowProblem::new(line, None, "is not valid UTF-8; send UTF-8"))?;
+            let text =
+                std::str::from_utf8(text).map_err(|_| RowProblem::new(line, None, "is not valid UTF-8; send UTF-8"))?;
             if let Some(pair) = &self.columns.text_pair {
                 let message = format!(
                     "a bare text, but the model takes pairs; send {{\"{}\": …, \"{pair}\": …}}",
@@ -393,23 +328,15 @@ impl Builder {
             return self.check(line, cells, &vec![false; wanted.len()]);
         }
         let mut object = table::parse_object(text, line)?;
-        let present: Vec<bool> = wanted
-            .iter()
-            .map(|column| object.contains_key(&column.name))
-            .collect();
+        let present: Vec<bool> = wanted.iter().map(|column| object.contains_key(&column.name)).collect();
         let cells = wanted.iter().zip(&present).map(|(column, &present)| {
             if column.required && !present {
                 let keys: Vec<String> = object.keys().cloned().collect();
-                let message = format!(
-                    "is missing; the object has {}; use {}",
-                    crate::error::quoted(&keys, 8),
-                    column.flag
-                );
+                let message =
+                    format!("is missing; the object has {}; use {}", crate::error::quoted(&keys, 8), column.flag);
                 return Err(RowProblem::new(line, Some(&column.name), message));
             }
-            Ok(object
-                .remove(&column.name)
-                .map_or(Cell::Null, Cell::from_json))
+            Ok(object.remove(&column.name).map_or(Cell::Null, Cell::from_json))
         });
         let cells = cells.collect::<Result<_, _>>()?;
         self.check(line, cells, &present)

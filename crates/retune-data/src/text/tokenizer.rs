@@ -58,19 +58,13 @@ impl Tokenizer {
     pub fn load(folder: impl AsRef<Path>) -> Result<Self, DataError> {
         let folder = folder.as_ref();
         let TokenizerParts { backend, files } = TokenizerParts::read(folder)?;
-        let id = |name: &str| {
-            files
-                .special_token(name)
-                .and_then(|token| backend.token_to_id(token))
-        };
+        let id = |name: &str| files.special_token(name).and_then(|token| backend.token_to_id(token));
         let first = |names: &[&str]| names.iter().find_map(|name| backend.token_to_id(name));
         let side = |name: &str| match files.config.get(name).and_then(|side| side.as_str()) {
             Some("left") => Side::Left,
             _ => Side::Right,
         };
-        let pad_id = id("pad_token")
-            .or_else(|| first(&["[PAD]", "<pad>"]))
-            .or_else(|| id("eos_token"));
+        let pad_id = id("pad_token").or_else(|| first(&["[PAD]", "<pad>"])).or_else(|| id("eos_token"));
         let unknown_id = id("unk_token").or_else(|| first(&["[UNK]", "<unk>"]));
         // Hugging Face writes 1e30 for `no limit`.
         let model_max_length = files
@@ -79,13 +73,8 @@ impl Tokenizer {
             .and_then(|length| length.as_f64())
             .filter(|length| (1.0..1e9).contains(length))
             .map(|length| length as usize);
-        let vocabulary_size = backend
-            .get_vocab(true)
-            .values()
-            .max()
-            .map_or(0, |&id| id as usize + 1);
-        let token_types =
-            token_types(&files, &backend).map_err(|error| failed(folder, error.to_string()))?;
+        let vocabulary_size = backend.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
+        let token_types = token_types(&files, &backend).map_err(|error| failed(folder, error.to_string()))?;
         Ok(Self {
             folder: folder.to_owned(),
             vocabulary_size,
@@ -157,17 +146,13 @@ impl Tokenizer {
     /// # Errors
     /// The tokenizer cannot decode them.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
-        self.backend
-            .decode(ids, true)
-            .map_err(|error| failed(&self.folder, error.to_string()))
+        self.backend.decode(ids, true).map_err(|error| failed(&self.folder, error.to_string()))
     }
 
     /// Special tokens added around a single text, or around a pair.
     pub fn special_tokens(&self, pair: bool) -> usize {
         use tokenizers::PostProcessor as _;
-        self.backend
-            .get_post_processor()
-            .map_or(0, |processor| processor.added_tokens(pair))
+        self.backend.get_post_processor().map_or(0, |processor| processor.added_tokens(pair))
     }
 
     /// Checks that `max_length` leaves room for text.
@@ -179,9 +164,8 @@ impl Tokenizer {
         if max_length >= least {
             return Ok(());
         }
-        let message = format!(
-            "a maximum length of {max_length} leaves no room for text; give at least {least} (--max-length)"
-        );
+        let message =
+            format!("a maximum length of {max_length} leaves no room for text; give at least {least} (--max-length)");
         Err(failed(&self.folder, message))
     }
 
@@ -190,23 +174,12 @@ impl Tokenizer {
     ///
     /// # Errors
     /// The tokenizer fails on the text, or `max_length` leaves no room for any.
-    pub fn encode(
-        &self,
-        text: &str,
-        pair: Option<&str>,
-        max_length: usize,
-    ) -> Result<Tokens, DataError> {
+    pub fn encode(&self, text: &str, pair: Option<&str>, max_length: usize) -> Result<Tokens, DataError> {
         self.check_max_length(max_length, pair.is_some())?;
-        self.encode_unchecked(text, pair, max_length)
-            .map_err(|error| failed(&self.folder, error.to_string()))
+        self.encode_unchecked(text, pair, max_length).map_err(|error| failed(&self.folder, error.to_string()))
     }
 
-    fn encode_unchecked(
-        &self,
-        text: &str,
-        pair: Option<&str>,
-        max_length: usize,
-    ) -> tokenizers::Result<Tokens> {
+    fn encode_unchecked(&self, text: &str, pair: Option<&str>, max_length: usize) -> tokenizers::Result<Tokens> {
         let mut first = self.backend.encode_fast(text, false)?;
         let mut second = match pair {
             Some(pair) => {
@@ -236,23 +209,13 @@ impl Tokenizer {
             }
         }
         let count = |encoding: &Encoding| match self.unknown_id {
-            Some(unknown) => encoding
-                .get_ids()
-                .iter()
-                .filter(|&&id| id == unknown)
-                .count(),
+            Some(unknown) => encoding.get_ids().iter().filter(|&&id| id == unknown).count(),
             None => 0,
         };
         let unknown = count(&first) + second.as_ref().map_or(0, count);
         let words = first.len() + second.as_ref().map_or(0, Encoding::len);
         let whole = self.backend.post_process(first, second, true)?;
-        Ok(Tokens {
-            ids: whole.get_ids().to_vec(),
-            type_ids: whole.get_type_ids().to_vec(),
-            truncated,
-            unknown,
-            words,
-        })
+        Ok(Tokens { ids: whole.get_ids().to_vec(), type_ids: whole.get_type_ids().to_vec(), truncated, unknown, words })
     }
 }
 
@@ -266,28 +229,17 @@ impl TokenizerParts {
     fn read(folder: &Path) -> Result<Self, DataError> {
         let files = TokenizerFiles::read(folder)?;
         let backend = Backend::from_bytes(files.document.to_string()).map_err(|error| {
-            failed(
-                &folder.join("tokenizer.json"),
-                format!("is not a tokenizer this program knows: {error}"),
-            )
+            failed(&folder.join("tokenizer.json"), format!("is not a tokenizer this program knows: {error}"))
         })?;
         Ok(Self { files, backend })
     }
 }
 
 fn token_types(files: &TokenizerFiles, backend: &Backend) -> tokenizers::Result<bool> {
-    if let Some(names) = files
-        .config
-        .get("model_input_names")
-        .and_then(|names| names.as_array())
-    {
+    if let Some(names) = files.config.get("model_input_names").and_then(|names| names.as_array()) {
         return Ok(names.iter().any(|name| name == "token_type_ids"));
     }
-    let class = files
-        .config
-        .get("tokenizer_class")
-        .and_then(|class| class.as_str())
-        .unwrap_or("");
+    let class = files.config.get("tokenizer_class").and_then(|class| class.as_str()).unwrap_or("");
     if class.starts_with("DistilBert") {
         // Its post-processor is BERT's, but the model has no type embeddings.
         return Ok(false);

@@ -37,10 +37,7 @@ pub(super) struct TokenizerFiles {
 }
 
 pub(super) fn failed(path: &Path, message: impl Into<String>) -> DataError {
-    DataError::Tokenizer {
-        path: path.to_owned(),
-        message: message.into(),
-    }
+    DataError::Tokenizer { path: path.to_owned(), message: message.into() }
 }
 
 impl TokenizerFiles {
@@ -50,17 +47,8 @@ impl TokenizerFiles {
         }
         let config = object(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
         let special = object(&folder.join("special_tokens_map.json"))?.unwrap_or_default();
-        let files = FILES
-            .iter()
-            .map(|name| folder.join(name))
-            .filter(|path| path.is_file())
-            .collect();
-        let mut read = Self {
-            document: Value::Null,
-            config,
-            special,
-            files,
-        };
+        let files = FILES.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect();
+        let mut read = Self { document: Value::Null, config, special, files };
         let whole = folder.join("tokenizer.json");
         let vocabulary = folder.join("vocab.txt");
         read.document = if let Some(document) = object(&whole)? {
@@ -82,12 +70,10 @@ impl TokenizerFiles {
 
     /// The content of a special token such as `pad_token`, from the configuration or the map.
     pub(super) fn special_token(&self, name: &str) -> Option<&str> {
-        [&self.config, &self.special]
-            .into_iter()
-            .find_map(|map| match map.get(name)? {
-                Value::String(content) => Some(content.as_str()),
-                token => token.get("content")?.as_str(),
-            })
+        [&self.config, &self.special].into_iter().find_map(|map| match map.get(name)? {
+            Value::String(content) => Some(content.as_str()),
+            token => token.get("content")?.as_str(),
+        })
     }
 
     fn adjust_normalizer(&mut self) {
@@ -112,35 +98,20 @@ impl TokenizerFiles {
 
     /// BERT's tokenizer from its vocabulary, one piece a line (HF: `BertTokenizer`).
     fn word_piece(&self, path: &Path) -> Result<Value, DataError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| failed(path, format!("cannot be read: {error}")))?;
+        let text = std::fs::read_to_string(path).map_err(|error| failed(path, format!("cannot be read: {error}")))?;
         let mut vocabulary = Map::new();
         for (id, piece) in text.trim_end_matches(['\n', '\r']).lines().enumerate() {
             vocabulary.insert(piece.to_owned(), id.into());
         }
-        let token = |name: &str, default: &'static str| {
-            self.special_token(name).unwrap_or(default).to_owned()
-        };
-        let (unknown, start, end) = (
-            token("unk_token", "[UNK]"),
-            token("cls_token", "[CLS]"),
-            token("sep_token", "[SEP]"),
-        );
+        let token = |name: &str, default: &'static str| self.special_token(name).unwrap_or(default).to_owned();
+        let (unknown, start, end) =
+            (token("unk_token", "[UNK]"), token("cls_token", "[CLS]"), token("sep_token", "[SEP]"));
         for special in [&unknown, &start, &end] {
             if !vocabulary.contains_key(special) {
-                return Err(failed(
-                    path,
-                    format!("does not contain the special token `{special}`, one piece a line"),
-                ));
+                return Err(failed(path, format!("does not contain the special token `{special}`, one piece a line")));
             }
         }
-        let specials = [
-            &unknown,
-            &start,
-            &end,
-            &token("pad_token", "[PAD]"),
-            &token("mask_token", "[MASK]"),
-        ];
+        let specials = [&unknown, &start, &end, &token("pad_token", "[PAD]"), &token("mask_token", "[MASK]")];
         let mut added: Vec<(u64, Value)> = specials
             .into_iter()
             .filter_map(|content| {
@@ -181,14 +152,10 @@ fn object(path: &Path) -> Result<Option<Map<String, Value>>, DataError> {
     if !path.is_file() {
         return Ok(None);
     }
-    let bytes =
-        std::fs::read(path).map_err(|error| failed(path, format!("cannot be read: {error}")))?;
+    let bytes = std::fs::read(path).map_err(|error| failed(path, format!("cannot be read: {error}")))?;
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(map)) => Ok(Some(map)),
         Ok(_) => Err(failed(path, "is not a JSON object; fetch the file again")),
-        Err(error) => Err(failed(
-            path,
-            format!("broken JSON: {error}; fetch the file again"),
-        )),
+        Err(error) => Err(failed(path, format!("broken JSON: {error}; fetch the file again"))),
     }
 }

@@ -121,14 +121,11 @@ mod tests {
         let drawn = draws_for(examples, 1);
         let mean = (examples - 1) as f64 / 2.0;
         let mut counts = vec![0; drawn];
-        let intervals =
-            percentile_intervals(&[("rmse", Some(mean))], (drawn, examples), |random| {
-                draw_counts(random, &mut counts);
-                let sum: f64 = (0..drawn)
-                    .map(|i| f64::from(counts[i]) * (i * examples / drawn) as f64)
-                    .sum();
-                vec![Some(sum / drawn as f64)]
-            });
+        let intervals = percentile_intervals(&[("rmse", Some(mean))], (drawn, examples), |random| {
+            draw_counts(random, &mut counts);
+            let sum: f64 = (0..drawn).map(|i| f64::from(counts[i]) * (i * examples / drawn) as f64).sum();
+            vec![Some(sum / drawn as f64)]
+        });
         intervals["rmse"]
     }
 

@@ -66,11 +66,7 @@ impl ClassificationMetric {
         expect_length("probabilities", probabilities.len(), labels.len(), classes)?;
         for (row, label) in labels.iter().enumerate() {
             if usize::try_from(*label).is_ok_and(|l| l >= classes) {
-                return Err(MetricError::Label {
-                    row,
-                    label: *label,
-                    classes,
-                });
+                return Err(MetricError::Label { row, label: *label, classes });
             }
         }
         for (row, label) in probabilities.chunks(classes.max(1)).zip(labels) {
@@ -88,10 +84,7 @@ impl ClassificationMetric {
             return;
         }
         let predicted = argmax(row);
-        *self
-            .counts
-            .entry((gold as u32, predicted as u32))
-            .or_default() += 1;
+        *self.counts.entry((gold as u32, predicted as u32)).or_default() += 1;
 
         let confidence = f64::from(row[predicted]);
         let bins = CALIBRATION_BINS as f64;
@@ -107,24 +100,17 @@ impl ClassificationMetric {
         self.squared_log_loss += loss * loss;
 
         if row.len() == 2 {
-            self.ranking
-                .push(std::iter::once((row[1], Some(gold == 1))));
+            self.ranking.push(std::iter::once((row[1], Some(gold == 1))));
         } else {
-            self.ranking
-                .push(row.iter().enumerate().map(|(c, p)| (*p, Some(c == gold))));
+            self.ranking.push(row.iter().enumerate().map(|(c, p)| (*p, Some(c == gold))));
         }
     }
 
     /// Everything that can be said about the rows seen so far.
     pub fn compute(&self) -> Evaluation {
-        let mut evaluation = Evaluation {
-            examples: self.examples as usize,
-            ..Evaluation::default()
-        };
+        let mut evaluation = Evaluation { examples: self.examples as usize, ..Evaluation::default() };
         if self.examples == 0 {
-            evaluation
-                .notes
-                .push("no labelled rows: no metric is defined".into());
+            evaluation.notes.push("no labelled rows: no metric is defined".into());
             return evaluation;
         }
         if self.not_finite > 0 {
@@ -152,13 +138,9 @@ impl ClassificationMetric {
                 evaluation.intervals.insert(key.into(), interval);
             }
         }
-        let scores = margins
-            .scores()
-            .map(|(name, value)| (name.to_owned(), value));
+        let scores = margins.scores().map(|(name, value)| (name.to_owned(), value));
         evaluation.metrics.extend(Metrics::from(scores));
-        evaluation
-            .intervals
-            .extend(confusion::intervals(cells, classes));
+        evaluation.intervals.extend(confusion::intervals(cells, classes));
 
         let unseen = classes - margins.seen().count();
         if unseen > 0 {
@@ -177,10 +159,7 @@ impl ClassificationMetric {
             for (gold, predicted, count) in cells {
                 counts[*gold as usize][*predicted as usize] = *count;
             }
-            evaluation.confusion = Some(Confusion {
-                names: self.names.clone(),
-                counts,
-            });
+            evaluation.confusion = Some(Confusion { names: self.names.clone(), counts });
         }
     }
 
@@ -199,9 +178,7 @@ impl ClassificationMetric {
             error += bin.count as f64 * (row.accuracy - row.confidence).abs();
             evaluation.calibration.push(row);
         }
-        evaluation
-            .metrics
-            .insert("calibration_error".into(), error / self.examples as f64);
+        evaluation.metrics.insert("calibration_error".into(), error / self.examples as f64);
     }
 
     fn score_loss(&self, evaluation: &mut Evaluation) {
@@ -211,9 +188,7 @@ impl ClassificationMetric {
         if self.examples > 1 {
             let variance = (self.squared_log_loss - n * mean * mean).max(0.0) / (n - 1.0);
             let half = Z * (variance / n).sqrt();
-            evaluation
-                .intervals
-                .insert("log_loss".into(), ((mean - half).max(0.0), mean + half));
+            evaluation.intervals.insert("log_loss".into(), ((mean - half).max(0.0), mean + half));
         }
     }
 
@@ -227,11 +202,7 @@ impl ClassificationMetric {
                 }
                 None => evaluation.notes.push(format!(
                     "{name} is undefined: it needs rows both inside and outside {}",
-                    if self.names.len() == 2 {
-                        "the second class"
-                    } else {
-                        "a class"
-                    }
+                    if self.names.len() == 2 { "the second class" } else { "a class" }
                 )),
             }
         }
@@ -244,7 +215,8 @@ impl ClassificationMetric {
         }
         if !self.ranking.is_exact() {
             evaluation.notes.push(
-                "auroc and auprc come from histograms of the scores, and have no interval: too many scores to keep".into(),
+                "auroc and auprc come from histograms of the scores, and have no interval: too many scores to keep"
+                    .into(),
             );
         }
         let examples = self.examples as usize;

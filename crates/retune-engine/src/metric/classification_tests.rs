@@ -11,10 +11,7 @@ fn metric(classes: usize) -> ClassificationMetric {
 /// Probabilities that put `0.8` on the predicted class and share the rest.
 fn rows(predicted: &[usize], classes: usize) -> Vec<f32> {
     let rest = 0.2 / (classes - 1) as f32;
-    predicted
-        .iter()
-        .flat_map(|p| (0..classes).map(move |c| if c == *p { 0.8 } else { rest }))
-        .collect()
+    predicted.iter().flat_map(|p| (0..classes).map(move |c| if c == *p { 0.8 } else { rest })).collect()
 }
 
 fn close(found: f64, expected: f64) {
@@ -42,17 +39,11 @@ fn binary_case_by_hand() {
     close(value("auprc"), 2.0 / 3.0 * 2.0 / 3.0 + 1.0 / 3.0 * 0.5);
     // Every confidence is 0.8, and two thirds are right.
     close(value("calibration_error"), 0.8 - 4.0 / 6.0);
-    close(
-        value("log_loss"),
-        -(4.0 * 0.8f64.ln() + 2.0 * 0.2f64.ln()) / 6.0,
-    );
+    close(value("log_loss"), -(4.0 * 0.8f64.ln() + 2.0 * 0.2f64.ln()) / 6.0);
     let confusion = found.confusion.unwrap();
     assert_eq!(confusion.counts, [[2, 1], [1, 2]]);
     let bin = found.calibration.iter().find(|b| b.count > 0).unwrap();
-    assert_eq!(
-        (bin.count, bin.low, bin.high),
-        (6, 12.0 / 15.0, 13.0 / 15.0)
-    );
+    assert_eq!((bin.count, bin.low, bin.high), (6, 12.0 / 15.0, 13.0 / 15.0));
     let (low, high) = found.intervals["accuracy"];
     assert!(low < 4.0 / 6.0 && 4.0 / 6.0 < high);
 }
@@ -67,10 +58,7 @@ fn three_classes_by_hand() {
     close(found.metrics["macro_f1"], (f1[0] + f1[1] + f1[2]) / 3.0);
     close(found.metrics["f1"], found.metrics["macro_f1"]);
     close(found.metrics["micro_f1"], 3.0 / 5.0);
-    close(
-        found.metrics["weighted_f1"],
-        (2.0 * f1[0] + 3.0 * f1[1]) / 5.0,
-    );
+    close(found.metrics["weighted_f1"], (2.0 * f1[0] + 3.0 * f1[1]) / 5.0);
     close(found.metrics["precision"], (0.5 + 1.0 + 0.0) / 3.0);
     close(found.metrics["recall"], (0.5 + 2.0 / 3.0 + 0.0) / 3.0);
     // (3·5 − (2·2 + 3·2)) / √((25 − 13)(25 − 9))
@@ -117,10 +105,7 @@ fn degenerate_splits_leave_notes_instead_of_nan() {
 #[test]
 fn wrong_shapes_are_refused_whole() {
     let mut metric = metric(2);
-    assert!(matches!(
-        metric.update(&[0.5; 3], &[0]),
-        Err(MetricError::Length { .. })
-    ));
+    assert!(matches!(metric.update(&[0.5; 3], &[0]), Err(MetricError::Length { .. })));
     let error = metric.update(&[0.5; 4], &[0, 2]).unwrap_err();
     assert!(error.to_string().contains("label 2 of row 1"), "{error}");
     assert_eq!(metric.compute().examples, 0);
@@ -144,14 +129,8 @@ fn intervals_surround_their_points() {
     let mut metric = metric(4);
     for _ in 0..400 {
         let gold = random.below(4) as usize;
-        let predicted = if random.below(10) < 7 {
-            gold
-        } else {
-            random.below(4) as usize
-        };
-        metric
-            .update(&rows(&[predicted], 4), &[gold as i64])
-            .unwrap();
+        let predicted = if random.below(10) < 7 { gold } else { random.below(4) as usize };
+        metric.update(&rows(&[predicted], 4), &[gold as i64]).unwrap();
     }
     let found = metric.compute();
     for (key, (low, high)) in &found.intervals {

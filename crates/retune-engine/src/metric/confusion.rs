@@ -20,11 +20,7 @@ pub(super) struct Margins {
 
 impl Margins {
     pub(super) fn of(cells: &[(u32, u32, u64)], classes: usize) -> Self {
-        let mut margins = Self {
-            support: vec![0; classes],
-            predicted: vec![0; classes],
-            hits: vec![0; classes],
-        };
+        let mut margins = Self { support: vec![0; classes], predicted: vec![0; classes], hits: vec![0; classes] };
         for (gold, predicted, count) in cells {
             margins.support[*gold as usize] += count;
             margins.predicted[*predicted as usize] += count;
@@ -57,25 +53,18 @@ impl Margins {
     }
 
     pub(super) fn f1(&self, class: usize) -> f64 {
-        share(
-            2 * self.hits[class],
-            self.support[class] + self.predicted[class],
-        )
+        share(2 * self.hits[class], self.support[class] + self.predicted[class])
     }
 
     fn macro_average(&self, score: impl Fn(usize) -> f64) -> f64 {
-        let (sum, seen) = self
-            .seen()
-            .fold((0.0, 0u32), |(sum, seen), c| (sum + score(c), seen + 1));
+        let (sum, seen) = self.seen().fold((0.0, 0u32), |(sum, seen), c| (sum + score(c), seen + 1));
         sum / f64::from(seen.max(1))
     }
 
     /// Matthews' correlation for any number of classes (Gorodkin 2004); 0 where it has no denominator.
     fn mcc(&self) -> f64 {
         let n = self.total() as f64;
-        let product = |a: &[u64], b: &[u64]| -> f64 {
-            a.iter().zip(b).map(|(x, y)| *x as f64 * *y as f64).sum()
-        };
+        let product = |a: &[u64], b: &[u64]| -> f64 { a.iter().zip(b).map(|(x, y)| *x as f64 * *y as f64).sum() };
         let between = self.right() as f64 * n - product(&self.support, &self.predicted);
         let gold = n * n - product(&self.support, &self.support);
         let predicted = n * n - product(&self.predicted, &self.predicted);
@@ -88,20 +77,12 @@ impl Margins {
     /// Every averaged score, by key. Two classes: `precision`, `recall` and `f1` are the second one's.
     pub(super) fn scores(&self) -> [(&'static str, f64); 6] {
         let total = self.total().max(1) as f64;
-        let weighted = self
-            .seen()
-            .map(|c| self.support[c] as f64 * self.f1(c))
-            .sum::<f64>()
-            / total;
+        let weighted = self.seen().map(|c| self.support[c] as f64 * self.f1(c)).sum::<f64>() / total;
         let macro_f1 = self.macro_average(|c| self.f1(c));
         let (precision, recall, f1) = if self.support.len() == 2 {
             (self.precision(1), self.recall(1), self.f1(1))
         } else {
-            (
-                self.macro_average(|c| self.precision(c)),
-                self.macro_average(|c| self.recall(c)),
-                macro_f1,
-            )
+            (self.macro_average(|c| self.precision(c)), self.macro_average(|c| self.recall(c)), macro_f1)
         };
         [
             ("macro_f1", macro_f1),

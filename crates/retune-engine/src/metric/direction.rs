@@ -33,12 +33,11 @@ pub enum Problem {
 /// The direction of a metric key, or none for a key that is not a metric.
 pub fn direction(metric: &str) -> Option<Direction> {
     match metric {
-        "accuracy" | "macro_f1" | "micro_f1" | "weighted_f1" | "mcc" | "pearson" | "spearman"
-        | "r2" | "auroc" | "auprc" | "precision" | "recall" | "f1" | "exact_match" | "bleu"
-        | "chrf" | "mean_iou" | "pixel_accuracy" | "dice" | "map" | "map_50" | "map_75"
-        | "hit_rate_at_10" | "ndcg_at_10" | "mrr" => Some(Direction::Higher),
-        "loss" | "log_loss" | "rmse" | "mae" | "mse" | "perplexity" | "wer" | "cer"
-        | "calibration_error" | "hamming_loss" => Some(Direction::Lower),
+        "accuracy" | "macro_f1" | "micro_f1" | "weighted_f1" | "mcc" | "pearson" | "spearman" | "r2" | "auroc"
+        | "auprc" | "precision" | "recall" | "f1" | "exact_match" | "bleu" | "chrf" | "mean_iou" | "pixel_accuracy"
+        | "dice" | "map" | "map_50" | "map_75" | "hit_rate_at_10" | "ndcg_at_10" | "mrr" => Some(Direction::Higher),
+        "loss" | "log_loss" | "rmse" | "mae" | "mse" | "perplexity" | "wer" | "cer" | "calibration_error"
+        | "hamming_loss" => Some(Direction::Lower),
         _ => None,
     }
 }

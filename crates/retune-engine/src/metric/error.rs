@@ -37,20 +37,10 @@ pub enum MetricError {
 }
 
 /// Checks that `found` numbers are `rows` rows of `columns`.
-pub(super) fn expect_length(
-    what: &'static str,
-    found: usize,
-    rows: usize,
-    columns: usize,
-) -> Result<(), MetricError> {
+pub(super) fn expect_length(what: &'static str, found: usize, rows: usize, columns: usize) -> Result<(), MetricError> {
     let expected = rows * columns;
     if found == expected {
         return Ok(());
     }
-    Err(MetricError::Length {
-        what,
-        found,
-        expected,
-        columns,
-    })
+    Err(MetricError::Length { what, found, expected, columns })
 }

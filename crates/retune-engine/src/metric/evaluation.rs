@@ -83,9 +83,5 @@ pub struct CalibrationBin {
 
 /// `part / whole`, and 0 when there is no whole (scikit-learn's `zero_division=0`).
 pub(super) fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

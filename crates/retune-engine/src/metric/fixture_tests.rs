@@ -6,10 +6,7 @@ use serde::Deserialize;
 
 use super::*;
 
-const FIXTURE: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../fixtures/metrics/sklearn.json"
-);
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/metrics/sklearn.json");
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -47,11 +44,7 @@ fn compare(name: &str, found: &Metrics, expected: &BTreeMap<String, f64>) {
         // scikit-learn takes the logarithm of float32 probabilities in float32.
         let tolerance = if key == "log_loss" { 1e-6 } else { 1e-9 };
         let error = (found[key] - value).abs() / value.abs().max(1.0);
-        assert!(
-            error <= tolerance,
-            "{name} {key}: {} is not {value}",
-            found[key]
-        );
+        assert!(error <= tolerance, "{name} {key}: {} is not {value}", found[key]);
     }
 }
 
@@ -98,9 +91,7 @@ fn intervals_agree_with_scipy() {
     }
     for (only_a, only_b, p_value) in fixture.mcnemar {
         let a: Vec<bool> = (0..only_a + only_b + 9).map(|i| i >= only_b).collect();
-        let b: Vec<bool> = (0..only_a + only_b + 9)
-            .map(|i| i < only_b || i >= only_a + only_b)
-            .collect();
+        let b: Vec<bool> = (0..only_a + only_b + 9).map(|i| i < only_b || i >= only_a + only_b).collect();
         let found = paired_accuracy_difference(&a, &b).unwrap();
         assert!((found.p_value - p_value).abs() < 1e-9, "{only_a} {only_b}");
     }

@@ -19,10 +19,7 @@ pub fn wilson(successes: u64, total: u64) -> Option<(f64, f64)> {
     let centre = (p + Z * Z / (2.0 * n)) / scale;
     let half = Z / scale * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
     // Rounding must not push the bound past the proportion it surrounds.
-    Some((
-        (centre - half).max(0.0).min(p),
-        (centre + half).min(1.0).max(p),
-    ))
+    Some(((centre - half).max(0.0).min(p), (centre + half).min(1.0).max(p)))
 }
 
 /// How much better one model is than another on the same rows.
@@ -42,16 +39,8 @@ pub struct Difference {
 ///
 /// # Errors
 /// The two differ in length, or are empty.
-pub fn paired_accuracy_difference(
-    correct_a: &[bool],
-    correct_b: &[bool],
-) -> Result<Difference, MetricError> {
-    expect_length(
-        "the second model's results",
-        correct_b.len(),
-        correct_a.len(),
-        1,
-    )?;
+pub fn paired_accuracy_difference(correct_a: &[bool], correct_b: &[bool]) -> Result<Difference, MetricError> {
+    expect_length("the second model's results", correct_b.len(), correct_a.len(), 1)?;
     let (mut both, mut only_a, mut only_b, mut neither) = (0u64, 0u64, 0u64, 0u64);
     for (a, b) in correct_a.iter().zip(correct_b) {
         match (a, b) {
@@ -62,8 +51,7 @@ pub fn paired_accuracy_difference(
         }
     }
     let total = correct_a.len() as u64;
-    let (Some((low_a, high_a)), Some((low_b, high_b))) =
-        (wilson(both + only_a, total), wilson(both + only_b, total))
+    let (Some((low_a, high_a)), Some((low_b, high_b))) = (wilson(both + only_a, total), wilson(both + only_b, total))
     else {
         return Err(MetricError::Empty);
     };
@@ -88,11 +76,7 @@ fn correlation(both: f64, only_a: f64, only_b: f64, neither: f64) -> f64 {
     }
     let product = both * neither - only_a * only_b;
     let half = (both + only_a + only_b + neither) / 2.0;
-    let corrected = if product > 0.0 {
-        (product - half).max(0.0)
-    } else {
-        product
-    };
+    let corrected = if product > 0.0 { (product - half).max(0.0) } else { product };
     corrected / margins.sqrt()
 }
 
@@ -119,12 +103,9 @@ mod tests {
     #[test]
     fn wilson_matches_published_values() {
         // Newcombe 1998 (Statistics in Medicine 17:857), table I: 81/263, 15/148, 0/20, 1/29.
-        for (successes, total, low, high) in [
-            (81, 263, 0.2553, 0.3662),
-            (15, 148, 0.0624, 0.1605),
-            (0, 20, 0.0, 0.1611),
-            (1, 29, 0.0061, 0.1718),
-        ] {
+        for (successes, total, low, high) in
+            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
+        {
             let found = wilson(successes, total).unwrap();
             assert!((found.0 - low).abs() < 5e-5, "{found:?}");
             assert!((found.1 - high).abs() < 5e-5, "{found:?}");
@@ -153,10 +134,7 @@ mod tests {
 
     #[test]
     fn bad_input_is_an_error() {
-        assert_eq!(
-            paired_accuracy_difference(&[], &[]),
-            Err(MetricError::Empty)
-        );
+        assert_eq!(paired_accuracy_difference(&[], &[]), Err(MetricError::Empty));
         assert!(paired_accuracy_difference(&[true], &[true, false]).is_err());
     }
 

@@ -123,8 +123,7 @@ impl MultiLabelMetric {
             }
         }
         self.whole_rows += u64::from(whole);
-        self.ranking
-            .push(row.iter().zip(gold).map(|(p, label)| (*p, target(*label))));
+        self.ranking.push(row.iter().zip(gold).map(|(p, label)| (*p, target(*label))));
         if !self.ranking.is_exact() {
             self.outcomes = Vec::new();
         }
@@ -132,14 +131,9 @@ impl MultiLabelMetric {
 
     /// Everything that can be said about the rows seen so far.
     pub fn compute(&self) -> Evaluation {
-        let mut evaluation = Evaluation {
-            examples: self.rows as usize,
-            ..Evaluation::default()
-        };
+        let mut evaluation = Evaluation { examples: self.rows as usize, ..Evaluation::default() };
         if self.rows == 0 {
-            evaluation
-                .notes
-                .push("no labelled rows: no metric is defined".into());
+            evaluation.notes.push("no labelled rows: no metric is defined".into());
             return evaluation;
         }
         if self.not_finite > 0 {
@@ -150,9 +144,8 @@ impl MultiLabelMetric {
             return evaluation;
         }
         let areas = self.ranking.areas();
-        let mut points: Vec<(&str, Option<f64>)> = scores(&self.tallies)
-            .map(|(name, value)| (name, Some(value)))
-            .to_vec();
+        let mut points: Vec<(&str, Option<f64>)> =
+            scores(&self.tallies).map(|(name, value)| (name, Some(value))).to_vec();
         points.extend([
             ("hamming_loss", Some(share(self.wrong, self.cells))),
             ("auroc", areas.auroc),
@@ -163,14 +156,12 @@ impl MultiLabelMetric {
                 Some(value) => {
                     evaluation.metrics.insert((*name).into(), *value);
                 }
-                None => evaluation.notes.push(format!(
-                    "{name} is undefined: no label has both positive and negative rows"
-                )),
+                None => {
+                    evaluation.notes.push(format!("{name} is undefined: no label has both positive and negative rows"))
+                }
             }
         }
-        evaluation
-            .metrics
-            .insert("accuracy".into(), share(self.whole_rows, self.rows));
+        evaluation.metrics.insert("accuracy".into(), share(self.whole_rows, self.rows));
         if let Some(interval) = wilson(self.whole_rows, self.rows) {
             evaluation.intervals.insert("accuracy".into(), interval);
         }
@@ -187,11 +178,7 @@ impl MultiLabelMetric {
 
     fn note_gaps(&self, both_classes: usize, evaluation: &mut Evaluation) {
         let labels = self.names.len();
-        let unseen = self
-            .tallies
-            .iter()
-            .filter(|t| t.support + t.predicted == 0)
-            .count();
+        let unseen = self.tallies.iter().filter(|t| t.support + t.predicted == 0).count();
         if unseen > 0 {
             evaluation.notes.push(format!(
                 "{unseen} of {labels} labels are never gold and never predicted; they count as 0 in macro averages"
@@ -210,10 +197,7 @@ impl MultiLabelMetric {
     }
 
     /// Bootstrap over rows of every point but `accuracy`; empty once the scores are quantised.
-    fn intervals(
-        &self,
-        points: &[(&str, Option<f64>)],
-    ) -> std::collections::BTreeMap<String, (f64, f64)> {
+    fn intervals(&self, points: &[(&str, Option<f64>)]) -> std::collections::BTreeMap<String, (f64, f64)> {
         let (labels, examples) = (self.names.len(), self.rows as usize);
         let rows = affordable_rows(examples, 2 * labels);
         let Some(resampler) = self.ranking.resampler(rows) else {
@@ -238,8 +222,7 @@ impl MultiLabelMetric {
                 }
             }
             let areas = resampler.areas(&counts);
-            let mut values: Vec<Option<f64>> =
-                scores(&tallies).iter().map(|(_, v)| Some(*v)).collect();
+            let mut values: Vec<Option<f64>> = scores(&tallies).iter().map(|(_, v)| Some(*v)).collect();
             // Unknown labels are a property of the split, not of the sample.
             let known = self.cells as f64 * rows as f64 / examples as f64;
             values.extend([Some(wrong as f64 / known), areas.auroc, areas.auprc]);
@@ -283,9 +266,7 @@ mod tests {
     fn hand_computed_scores() {
         // Rows: exact; one miss; one false alarm. Label 0: 2 hits. Label 1: 1 hit, 1 miss, 1 false alarm.
         let mut metric = metric(2);
-        metric
-            .update(&[0.9, 0.8, 0.7, 0.1], &[1.0, 1.0, 1.0, 1.0])
-            .unwrap();
+        metric.update(&[0.9, 0.8, 0.7, 0.1], &[1.0, 1.0, 1.0, 1.0]).unwrap();
         metric.update(&[0.2, 0.5], &[0.0, 0.0]).unwrap();
         let found = metric.compute();
         let value = |key: &str| found.metrics[key];
@@ -303,9 +284,7 @@ mod tests {
     #[test]
     fn unknown_labels_are_ignored() {
         let mut metric = metric(2);
-        metric
-            .update(&[0.9, 0.1, 0.9, 0.9], &[1.0, f32::NAN, -1.0, -100.0])
-            .unwrap();
+        metric.update(&[0.9, 0.1, 0.9, 0.9], &[1.0, f32::NAN, -1.0, -100.0]).unwrap();
         let found = metric.compute();
         assert_eq!(found.examples, 1);
         assert_eq!(found.metrics["accuracy"], 1.0);
@@ -320,10 +299,7 @@ mod tests {
         let mut metric = metric(3);
         for _ in 0..300 {
             let labels: Vec<f32> = (0..3).map(|_| random.below(2) as f32).collect();
-            let row: Vec<f32> = labels
-                .iter()
-                .map(|l| (l * 0.3 + random.below(700) as f32 / 1000.0).min(1.0))
-                .collect();
+            let row: Vec<f32> = labels.iter().map(|l| (l * 0.3 + random.below(700) as f32 / 1000.0).min(1.0)).collect();
             metric.update(&row, &labels).unwrap();
         }
         let found = metric.compute();

@@ -43,14 +43,7 @@ impl Ranking {
     }
 
     fn with_limit(columns: usize, limit: usize) -> Self {
-        Self {
-            columns,
-            limit,
-            store: Store::Exact {
-                scores: Vec::new(),
-                targets: Vec::new(),
-            },
-        }
+        Self { columns, limit, store: Store::Exact { scores: Vec::new(), targets: Vec::new() } }
     }
 
     /// Adds one row: a finite score and its target for every column, `None` where unlabelled.
@@ -98,16 +91,10 @@ impl Ranking {
         match &self.store {
             Store::Exact { scores, .. } => {
                 let rows = scores.len() / self.columns.max(1);
-                self.resampler(rows)
-                    .map_or_else(Areas::default, |r| r.areas(&vec![1; rows]))
+                self.resampler(rows).map_or_else(Areas::default, |r| r.areas(&vec![1; rows]))
             }
             Store::Histogram { bins, counts } => average(counts.chunks(*bins).map(|column| {
-                Curve::over(
-                    column
-                        .iter()
-                        .rev()
-                        .map(|[negatives, positives]| (*positives as f64, *negatives as f64)),
-                )
+                Curve::over(column.iter().rev().map(|[negatives, positives]| (*positives as f64, *negatives as f64)))
             })),
         }
     }
@@ -123,11 +110,7 @@ impl Ranking {
                 .filter_map(|row| {
                     let index = (row * total / rows) * self.columns + column;
                     let positive = targets[index] == 1;
-                    let entry = Entry {
-                        row: row as u32,
-                        positive,
-                        closes_tie: true,
-                    };
+                    let entry = Entry { row: row as u32, positive, closes_tie: true };
                     (targets[index] != MISSING).then_some((scores[index], entry))
                 })
                 .collect();
@@ -137,9 +120,7 @@ impl Ranking {
             }
             entries.into_iter().map(|(_, entry)| entry).collect()
         };
-        Some(Resampler {
-            columns: (0..self.columns).map(sorted).collect(),
-        })
+        Some(Resampler { columns: (0..self.columns).map(sorted).collect() })
     }
 }
 
@@ -217,14 +198,8 @@ fn average(curves: impl Iterator<Item = Curve>) -> Areas {
         roc.extend(curve.auroc);
         precision.extend(curve.auprc);
     }
-    let mean = |values: &[f64]| {
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-    };
-    Areas {
-        auroc: mean(&roc),
-        auprc: mean(&precision),
-        both_classes: roc.len(),
-    }
+    let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+    Areas { auroc: mean(&roc), auprc: mean(&precision), both_classes: roc.len() }
 }
 
 /// One resample of the areas, for the bootstrap: draws rows into `counts` and weighs them.
@@ -269,10 +244,7 @@ mod tests {
     #[test]
     fn one_class_only_has_no_roc() {
         let only_positives = binary(&[(0.5, true), (0.2, true)], 100);
-        assert_eq!(
-            (only_positives.auroc, only_positives.auprc),
-            (None, Some(1.0))
-        );
+        assert_eq!((only_positives.auroc, only_positives.auprc), (None, Some(1.0)));
         assert_eq!(binary(&[(0.5, false)], 100), Areas::default());
         assert_eq!(binary(&[], 100), Areas::default());
     }
@@ -285,11 +257,8 @@ mod tests {
             ranking.push(std::iter::once((score, Some(target))));
         }
         let weighted = ranking.resampler(4).unwrap().areas(&[1, 3, 2, 0]);
-        let repeated: Vec<_> = [1, 3, 2, 0]
-            .iter()
-            .zip(rows)
-            .flat_map(|(times, row)| std::iter::repeat_n(row, *times))
-            .collect();
+        let repeated: Vec<_> =
+            [1, 3, 2, 0].iter().zip(rows).flat_map(|(times, row)| std::iter::repeat_n(row, *times)).collect();
         assert_eq!(weighted, binary(&repeated, 100));
     }
 

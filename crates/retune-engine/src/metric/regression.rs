@@ -44,14 +44,9 @@ impl RegressionMetric {
     /// Everything that can be said about the rows seen so far.
     pub fn compute(&self) -> Evaluation {
         let examples = self.gold.len();
-        let mut evaluation = Evaluation {
-            examples,
-            ..Evaluation::default()
-        };
+        let mut evaluation = Evaluation { examples, ..Evaluation::default() };
         if examples == 0 {
-            evaluation
-                .notes
-                .push("no labelled rows: no metric is defined".into());
+            evaluation.notes.push("no labelled rows: no metric is defined".into());
             return evaluation;
         }
         if self.not_finite > 0 {
@@ -69,12 +64,10 @@ impl RegressionMetric {
                 Some(value) => {
                     evaluation.metrics.insert((*key).into(), *value);
                 }
-                None if examples < 2 => evaluation
+                None if examples < 2 => evaluation.notes.push(format!("{key} is undefined: it needs two rows")),
+                None => evaluation
                     .notes
-                    .push(format!("{key} is undefined: it needs two rows")),
-                None => evaluation.notes.push(format!(
-                    "{key} is undefined: the gold or the predicted numbers are all the same"
-                )),
+                    .push(format!("{key} is undefined: the gold or the predicted numbers are all the same")),
             }
         }
         let drawn = draws_for(examples, 4);
@@ -85,10 +78,8 @@ impl RegressionMetric {
             sample.scores(&counts).to_vec()
         });
         let shown = examples.min(MAX_SCATTER);
-        evaluation.scatter = (0..shown)
-            .map(|i| i * examples / shown)
-            .map(|i| (self.gold[i], self.predicted[i]))
-            .collect();
+        evaluation.scatter =
+            (0..shown).map(|i| i * examples / shown).map(|i| (self.gold[i], self.predicted[i])).collect();
         evaluation
     }
 }
@@ -105,23 +96,14 @@ impl Pairs {
     /// `rows` of the metric's pairs, evenly spread.
     fn spread(metric: &RegressionMetric, rows: usize) -> Self {
         let total = metric.gold.len();
-        let pick = |values: &[f32]| -> Vec<f64> {
-            (0..rows)
-                .map(|i| f64::from(values[i * total / rows]))
-                .collect()
-        };
+        let pick = |values: &[f32]| -> Vec<f64> { (0..rows).map(|i| f64::from(values[i * total / rows])).collect() };
         let order = |values: &[f64]| {
             let mut order: Vec<u32> = (0..values.len() as u32).collect();
             order.sort_by(|a, b| values[*a as usize].total_cmp(&values[*b as usize]));
             order
         };
         let (gold, predicted) = (pick(&metric.gold), pick(&metric.predicted));
-        Self {
-            gold_order: order(&gold),
-            predicted_order: order(&predicted),
-            gold,
-            predicted,
-        }
+        Self { gold_order: order(&gold), predicted_order: order(&predicted), gold, predicted }
     }
 
     /// The values of [`KEYS`] when pair `i` counts `weights[i]` times.
@@ -146,14 +128,7 @@ impl Pairs {
             &ranks(&self.predicted, &self.predicted_order, weights),
             weights,
         );
-        [
-            Some(mse.sqrt()),
-            Some(mse),
-            Some(absolutes / n),
-            r2,
-            moments.correlation(),
-            ranks.correlation(),
-        ]
+        [Some(mse.sqrt()), Some(mse), Some(absolutes / n), r2, moments.correlation(), ranks.correlation()]
     }
 }
 
@@ -186,11 +161,7 @@ impl Moments {
             weighted.sum::<f64>() / n
         };
         let (gold_mean, predicted_mean) = (mean(gold), mean(predicted));
-        let mut moments = Self {
-            gold: 0.0,
-            predicted: 0.0,
-            product: 0.0,
-        };
+        let mut moments = Self { gold: 0.0, predicted: 0.0, product: 0.0 };
         for ((gold, predicted), weight) in gold.iter().zip(predicted).zip(weights) {
             let (x, y) = (gold - gold_mean, predicted - predicted_mean);
             let weight = f64::from(*weight);

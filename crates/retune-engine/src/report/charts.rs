@@ -16,12 +16,7 @@ pub(super) fn curves(data: &ReportData) -> String {
         loss(data),
         metric(data),
         over_steps(data, "Learning rate", "learning-rate", |p| p.learning_rate),
-        over_steps(
-            data,
-            "Gradient norm before clipping",
-            "gradient-norm",
-            |p| p.gradient_norm,
-        ),
+        over_steps(data, "Gradient norm before clipping", "gradient-norm", |p| p.gradient_norm),
     ]
     .concat();
     if figures.is_empty() {
@@ -32,29 +27,16 @@ pub(super) fn curves(data: &ReportData) -> String {
 
 fn loss(data: &ReportData) -> String {
     let raw = points(&data.steps, |p| p.loss);
-    let held_out: Vec<(f64, f64)> = data
-        .evaluations
-        .iter()
-        .filter_map(|p| Some((p.step as f64, p.loss.filter(|l| l.is_finite())?)))
-        .collect();
+    let held_out: Vec<(f64, f64)> =
+        data.evaluations.iter().filter_map(|p| Some((p.step as f64, p.loss.filter(|l| l.is_finite())?))).collect();
     if raw.is_empty() && held_out.is_empty() {
         return String::new();
     }
     let smooth = smoothed(&raw);
     let (top, cut) = robust_top(&raw, &held_out);
     let lowest = smallest(raw.iter().chain(&held_out));
-    let labels = Labels {
-        id: "loss",
-        title: "Training and validation loss over steps",
-        x: "step",
-        y: "",
-    };
-    let mut plot = Plot::new(
-        &labels,
-        span(raw.iter().chain(&held_out)),
-        axis(lowest, top),
-        WIDE,
-    );
+    let labels = Labels { id: "loss", title: "Training and validation loss over steps", x: "step", y: "" };
+    let mut plot = Plot::new(&labels, span(raw.iter().chain(&held_out)), axis(lowest, top), WIDE);
     plot.line("faint", &thinned(&raw));
     plot.line("accent", &thinned(&smooth));
     plot.line("ink", &held_out);
@@ -69,19 +51,9 @@ fn loss(data: &ReportData) -> String {
         entries.push(("ink", "validation"));
     }
     let missing = data.steps.len() - raw.len();
-    let numbers = if held_out.is_empty() {
-        rows("training loss", &smooth)
-    } else {
-        rows("validation loss", &held_out)
-    };
-    figure("Loss", &legend(&entries), &plot.finish(), &numbers).replace(
-        "</figure>\n",
-        &format!(
-            "{}{}</figure>\n",
-            cut,
-            unmeasured(missing, data.steps.len())
-        ),
-    )
+    let numbers = if held_out.is_empty() { rows("training loss", &smooth) } else { rows("validation loss", &held_out) };
+    figure("Loss", &legend(&entries), &plot.finish(), &numbers)
+        .replace("</figure>\n", &format!("{}{}</figure>\n", cut, unmeasured(missing, data.steps.len())))
 }
 
 /// The metric that chose the checkpoint, or else the headline's.
@@ -105,29 +77,17 @@ fn metric(data: &ReportData) -> String {
         return String::new();
     }
     let caption = format!("Validation {}", name.replace('_', " "));
-    let labels = Labels {
-        id: "metric",
-        title: &format!("{caption} at each evaluation"),
-        x: "step",
-        y: "",
-    };
+    let labels = Labels { id: "metric", title: &format!("{caption} at each evaluation"), x: "step", y: "" };
     let band: Vec<(f64, f64, f64)> = data
         .evaluations
         .iter()
         .filter_map(|p| p.interval.map(|(low, high)| (p.step as f64, low, high)))
         .filter(|(_, low, high)| low.is_finite() && high.is_finite())
         .collect();
-    let lowest = band
-        .iter()
-        .fold(smallest(points.iter()), |low, b| low.min(b.1));
-    let highest = band
-        .iter()
-        .fold(largest(points.iter()), |high, b| high.max(b.2));
+    let lowest = band.iter().fold(smallest(points.iter()), |low, b| low.min(b.1));
+    let highest = band.iter().fold(largest(points.iter()), |high, b| high.max(b.2));
     let range = round_range(lowest, highest);
-    let first = points
-        .first()
-        .map_or(0.0, |p| p.0)
-        .min(data.steps.first().map_or(0.0, |p| p.step as f64));
+    let first = points.first().map_or(0.0, |p| p.0).min(data.steps.first().map_or(0.0, |p| p.step as f64));
     let last = points.last().map_or(1.0, |p| p.0);
     let mut plot = Plot::new(&labels, (first, last), range, WIDE);
     plot.band("accent", &band);
@@ -143,31 +103,16 @@ fn metric(data: &ReportData) -> String {
         plot.point("ring", 6.5, best.step as f64, best.value);
         entries.push(("ring", "kept"));
     }
-    figure(
-        &caption,
-        &legend(&entries),
-        &plot.finish(),
-        &rows(name, &points),
-    )
+    figure(&caption, &legend(&entries), &plot.finish(), &rows(name, &points))
 }
 
-fn over_steps(
-    data: &ReportData,
-    caption: &str,
-    id: &str,
-    pick: impl Fn(&StepPoint) -> Option<f64>,
-) -> String {
+fn over_steps(data: &ReportData, caption: &str, id: &str, pick: impl Fn(&StepPoint) -> Option<f64>) -> String {
     let raw = points(&data.steps, pick);
     if raw.is_empty() {
         return String::new();
     }
     let (top, cut) = robust_top(&raw, &[]);
-    let labels = Labels {
-        id,
-        title: &format!("{caption} over steps"),
-        x: "step",
-        y: "",
-    };
+    let labels = Labels { id, title: &format!("{caption} over steps"), x: "step", y: "" };
     let range = axis(smallest(raw.iter()).min(0.0), top);
     let mut plot = Plot::new(&labels, span(raw.iter()), range, WIDE);
     // A rate is a plan and smooth already; a norm is noise around a trend.
@@ -181,16 +126,12 @@ fn over_steps(
     } else {
         plot.line("accent", &thinned(&raw));
     }
-    figure(caption, &entries, &plot.finish(), &rows(caption, &raw))
-        .replace("</figure>\n", &format!("{cut}</figure>\n"))
+    figure(caption, &entries, &plot.finish(), &rows(caption, &raw)).replace("</figure>\n", &format!("{cut}</figure>\n"))
 }
 
 /// The steps where `pick` finds a finite number.
 fn points(steps: &[StepPoint], pick: impl Fn(&StepPoint) -> Option<f64>) -> Vec<(f64, f64)> {
-    steps
-        .iter()
-        .filter_map(|p| Some((p.step as f64, pick(p).filter(|y| y.is_finite())?)))
-        .collect()
+    steps.iter().filter_map(|p| Some((p.step as f64, pick(p).filter(|y| y.is_finite())?))).collect()
 }
 
 /// A centred moving average, which does not lag as a decaying one does. It leaves out the ends, where
@@ -221,16 +162,10 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut kept = Vec::new();
     for part in points.chunks(stretch) {
         let by_height = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
-        let (Some(low), Some(high)) =
-            (part.iter().min_by(by_height), part.iter().max_by(by_height))
-        else {
+        let (Some(low), Some(high)) = (part.iter().min_by(by_height), part.iter().max_by(by_height)) else {
             continue;
         };
-        let (first, second) = if low.0 <= high.0 {
-            (low, high)
-        } else {
-            (high, low)
-        };
+        let (first, second) = if low.0 <= high.0 { (low, high) } else { (high, low) };
         kept.push(*first);
         if first.0 != second.0 {
             kept.push(*second);
@@ -243,25 +178,11 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 fn rows(name: &str, points: &[(f64, f64)]) -> String {
     let shown = points.len().min(MAX_ROWS);
     let cells: Vec<Vec<Cell>> = (0..shown)
-        .map(|i| {
-            points[if shown > 1 {
-                i * (points.len() - 1) / (shown - 1)
-            } else {
-                0
-            }]
-        })
-        .map(|(x, y)| {
-            vec![
-                Cell::Number(number::count(x as u64)),
-                Cell::Number(number::value(y)),
-            ]
-        })
+        .map(|i| points[if shown > 1 { i * (points.len() - 1) / (shown - 1) } else { 0 }])
+        .map(|(x, y)| vec![Cell::Number(number::count(x as u64)), Cell::Number(number::value(y))])
         .collect();
     let rest = if shown < points.len() {
-        note(&format!(
-            "{shown} of {} points.",
-            number::count(points.len() as u64)
-        ))
+        note(&format!("{shown} of {} points.", number::count(points.len() as u64)))
     } else {
         String::new()
     };
@@ -283,10 +204,7 @@ fn robust_top(points: &[(f64, f64)], also: &[(f64, f64)]) -> (f64, String) {
     if heights.len() >= 50 && high - low > 3.0 * (usual - low) && usual > *low {
         let top = low + 1.3 * (usual - low);
         let highest = number::value(*high);
-        (
-            top,
-            note(&format!("The axis is cut; the highest value is {highest}.")),
-        )
+        (top, note(&format!("The axis is cut; the highest value is {highest}.")))
     } else {
         (high.max(usual), String::new())
     }
@@ -296,18 +214,12 @@ fn unmeasured(missing: usize, steps: usize) -> String {
     if missing == 0 {
         return String::new();
     }
-    note(&format!(
-        "{missing} of {steps} steps had a loss that was not finite."
-    ))
+    note(&format!("{missing} of {steps} steps had a loss that was not finite."))
 }
 
 /// An axis that starts at 0 where that costs little.
 fn axis(low: f64, high: f64) -> (f64, f64) {
-    let low = if low > 0.0 && low < 0.5 * high {
-        0.0
-    } else {
-        low
-    };
+    let low = if low > 0.0 && low < 0.5 * high { 0.0 } else { low };
     if low == 0.0 && high > 0.0 {
         return (0.0, high * 1.04);
     }
@@ -315,9 +227,7 @@ fn axis(low: f64, high: f64) -> (f64, f64) {
 }
 
 fn span<'a>(points: impl Iterator<Item = &'a (f64, f64)>) -> (f64, f64) {
-    points.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| {
-        (low.min(p.0), high.max(p.0))
-    })
+    points.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p.0), high.max(p.0)))
 }
 
 fn smallest<'a>(points: impl Iterator<Item = &'a (f64, f64)>) -> f64 {
@@ -334,9 +244,8 @@ mod tests {
 
     #[test]
     fn thinning_keeps_spikes_order_and_bounds() {
-        let points: Vec<(f64, f64)> = (0..10_000)
-            .map(|i| (f64::from(i), if i == 7777 { 9.0 } else { f64::from(i % 3) }))
-            .collect();
+        let points: Vec<(f64, f64)> =
+            (0..10_000).map(|i| (f64::from(i), if i == 7777 { 9.0 } else { f64::from(i % 3) })).collect();
         let kept = thinned(&points);
         assert!(kept.len() <= MAX_POINTS);
         assert!(kept.contains(&(7777.0, 9.0)));
@@ -345,9 +254,7 @@ mod tests {
 
     #[test]
     fn smoothing_keeps_straight_lines_straight() {
-        let points: Vec<(f64, f64)> = (0..300)
-            .map(|i| (f64::from(i), 2.0 * f64::from(i)))
-            .collect();
+        let points: Vec<(f64, f64)> = (0..300).map(|i| (f64::from(i), 2.0 * f64::from(i))).collect();
         let smooth = smoothed(&points);
         assert!(smooth.len() > 280);
         for (x, y) in smooth {
@@ -359,9 +266,7 @@ mod tests {
 
     #[test]
     fn one_spike_does_not_flatten_the_axis() {
-        let mut points: Vec<(f64, f64)> = (0..200)
-            .map(|i| (f64::from(i), 1.0 + f64::from(i % 7) / 7.0))
-            .collect();
+        let mut points: Vec<(f64, f64)> = (0..200).map(|i| (f64::from(i), 1.0 + f64::from(i % 7) / 7.0)).collect();
         assert!(robust_top(&points, &[]).1.is_empty());
         points[20].1 = 500.0;
         let (top, cut) = robust_top(&points, &[]);

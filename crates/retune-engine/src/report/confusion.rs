@@ -19,8 +19,7 @@ pub(super) fn body(data: &ReportData) -> String {
         return String::new();
     };
     let classes = confusion.names.len();
-    let square = confusion.counts.len() == classes
-        && confusion.counts.iter().all(|row| row.len() == classes);
+    let square = confusion.counts.len() == classes && confusion.counts.iter().all(|row| row.len() == classes);
     if classes == 0 || !square {
         return String::new();
     }
@@ -34,29 +33,17 @@ pub(super) fn body(data: &ReportData) -> String {
 }
 
 fn grid(confusion: &Confusion) -> String {
-    let dense = if confusion.names.len() > 6 {
-        " dense"
-    } else {
-        ""
-    };
+    let dense = if confusion.names.len() > 6 { " dense" } else { "" };
     let mut out = format!(
         "<div class=\"scroll\"><table class=\"confusion{dense}\">\n<thead><tr><td class=\"corner\">gold \\ predicted</td>"
     );
     for name in &confusion.names {
-        out += &format!(
-            "<th scope=\"col\" title=\"{}\"><span>{}</span></th>",
-            escape(name),
-            excerpt(name, 24)
-        );
+        out += &format!("<th scope=\"col\" title=\"{}\"><span>{}</span></th>", escape(name), excerpt(name, 24));
     }
     out += "</tr></thead>\n<tbody>\n";
     for (gold, (name, row)) in confusion.names.iter().zip(&confusion.counts).enumerate() {
         let total = row.iter().sum::<u64>().max(1);
-        out += &format!(
-            "<tr><th scope=\"row\" title=\"{}\">{}</th>",
-            escape(name),
-            excerpt(name, 24)
-        );
+        out += &format!("<tr><th scope=\"row\" title=\"{}\">{}</th>", escape(name), excerpt(name, 24));
         for (predicted, count) in row.iter().enumerate() {
             let share = *count as f64 / total as f64;
             let strong = if share > 0.5 { " strong" } else { "" };
@@ -83,9 +70,7 @@ fn pairs(confusion: &Confusion, split: &str) -> String {
     }
     wrong.sort_by_key(|(gold, predicted, count)| (std::cmp::Reverse(*count), *gold, *predicted));
     if wrong.is_empty() {
-        return note(&format!(
-            "No class was taken for another on the {split} split."
-        ));
+        return note(&format!("No class was taken for another on the {split} split."));
     }
     let total = wrong.len();
     let rows: Vec<Vec<Cell>> = wrong
@@ -106,9 +91,5 @@ fn pairs(confusion: &Confusion, split: &str) -> String {
         confusion.names.len(),
         rows.len()
     );
-    table(
-        &["gold", "taken for", "times", "of the gold class"],
-        2,
-        &rows,
-    ) + &note(&about)
+    table(&["gold", "taken for", "times", "of the gold class"], 2, &rows) + &note(&about)
 }

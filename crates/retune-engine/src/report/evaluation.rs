@@ -25,10 +25,8 @@ pub(super) fn metrics(data: &ReportData) -> String {
         .filter_map(|(name, evaluation)| Some((name, evaluation.as_ref()?)))
         .collect();
     let keys: BTreeSet<&String> = splits.iter().flat_map(|(_, e)| e.metrics.keys()).collect();
-    let notes: String = splits
-        .iter()
-        .flat_map(|(name, e)| e.notes.iter().map(move |n| note(&format!("{name}: {n}."))))
-        .collect();
+    let notes: String =
+        splits.iter().flat_map(|(name, e)| e.notes.iter().map(move |n| note(&format!("{name}: {n}.")))).collect();
     if keys.is_empty() {
         return notes;
     }
@@ -98,11 +96,7 @@ pub(super) fn classes(data: &ReportData) -> String {
             ]
         })
         .collect();
-    table(
-        &["class", "examples", "precision", "recall", "F1"],
-        1,
-        &rows,
-    ) + &note(&about)
+    table(&["class", "examples", "precision", "recall", "F1"], 1, &rows) + &note(&about)
 }
 
 /// The reliability diagram.
@@ -125,11 +119,7 @@ pub(super) fn calibration(data: &ReportData) -> String {
     let mut rows = Vec::new();
     for bin in evaluation.calibration.iter().filter(|b| b.count > 0) {
         // A bin of few examples says little; show it lighter.
-        let class = if bin.count * 50 < total || bin.count < 10 {
-            "few"
-        } else {
-            "accent"
-        };
+        let class = if bin.count * 50 < total || bin.count < 10 { "few" } else { "accent" };
         plot.bar(class, (bin.low, bin.high), bin.accuracy);
         rows.push(vec![
             Cell::Head(format!("{:.2}–{:.2}", bin.low, bin.high)),
@@ -139,21 +129,8 @@ pub(super) fn calibration(data: &ReportData) -> String {
         ]);
     }
     plot.line("dashed", &[(0.0, 0.0), (1.0, 1.0)]);
-    let numbers = table(
-        &[
-            "confidence",
-            "predictions",
-            "mean confidence",
-            "share right",
-        ],
-        1,
-        &rows,
-    );
-    let entries = [
-        ("full", "observed"),
-        ("few", "few examples"),
-        ("dashed", "perfect"),
-    ];
+    let numbers = table(&["confidence", "predictions", "mean confidence", "share right"], 1, &rows);
+    let entries = [("full", "observed"), ("few", "few examples"), ("dashed", "perfect")];
     let caption = format!("Reliability, {split} split");
     let drawing = figure(&caption, &legend(&entries), &plot.finish(), &numbers);
     let words = evaluation.metrics.get("calibration_error").map_or_else(String::new, |error| {
@@ -182,16 +159,8 @@ pub(super) fn scatter(data: &ReportData) -> String {
         return String::new();
     }
     let ends = || points.iter().flat_map(|(a, b)| [*a, *b]);
-    let range = round_range(
-        ends().fold(f64::INFINITY, f64::min),
-        ends().fold(f64::NEG_INFINITY, f64::max),
-    );
-    let labels = Labels {
-        id: "scatter-plot",
-        title: "Predicted against gold numbers",
-        x: "gold",
-        y: "predicted",
-    };
+    let range = round_range(ends().fold(f64::INFINITY, f64::min), ends().fold(f64::NEG_INFINITY, f64::max));
+    let labels = Labels { id: "scatter-plot", title: "Predicted against gold numbers", x: "gold", y: "predicted" };
     let mut plot = Plot::new(&labels, range, range, TALL);
     plot.line("dashed", &[(range.0, range.0), (range.1, range.1)]);
     for (gold, predicted) in &points {
@@ -202,21 +171,11 @@ pub(super) fn scatter(data: &ReportData) -> String {
     let rows: Vec<Vec<Cell>> = far
         .iter()
         .take(20)
-        .map(|(gold, predicted)| {
-            [*gold, *predicted, predicted - gold]
-                .map(|x| Cell::Number(number::value(x)))
-                .into()
-        })
+        .map(|(gold, predicted)| [*gold, *predicted, predicted - gold].map(|x| Cell::Number(number::value(x))).into())
         .collect();
-    let numbers = note("The points that are farthest off.")
-        + &table(&["gold", "predicted", "error"], 0, &rows);
+    let numbers = note("The points that are farthest off.") + &table(&["gold", "predicted", "error"], 0, &rows);
     let caption = format!("{} {split} examples", number::count(points.len() as u64));
-    let drawing = figure(
-        &caption,
-        &legend(&[("dashed", "perfect")]),
-        &plot.finish(),
-        &numbers,
-    );
+    let drawing = figure(&caption, &legend(&[("dashed", "perfect")]), &plot.finish(), &numbers);
     format!("<div class=\"grid-2\">\n{drawing}</div>\n")
 }
 
@@ -244,10 +203,7 @@ fn error(error: &WorstError) -> String {
     let text = if error.text.is_empty() {
         String::new()
     } else {
-        format!(
-            "<p class=\"text\" dir=\"auto\">{}</p>",
-            excerpt(&error.text, MAX_ERROR_TEXT)
-        )
+        format!("<p class=\"text\" dir=\"auto\">{}</p>", excerpt(&error.text, MAX_ERROR_TEXT))
     };
     let confidence = error.confidence.map_or_else(String::new, number::percent);
     let answers = facts(
@@ -271,9 +227,7 @@ fn is_picture(uri: &str) -> bool {
         return false;
     };
     ["png", "jpeg", "webp", "gif"].contains(&kind)
-        && payload
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+        && payload.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
 }
 
 #[cfg(test)]

@@ -17,11 +17,7 @@ pub(super) fn banner(data: &ReportData) -> String {
         .iter()
         .map(|leak| {
             let share = if leak.of > 0 {
-                format!(
-                    " of {} ({})",
-                    number::count(leak.of),
-                    number::percent_of(leak.rows, leak.of)
-                )
+                format!(" of {} ({})", number::count(leak.of), number::percent_of(leak.rows, leak.of))
             } else {
                 String::new()
             };
@@ -41,12 +37,7 @@ pub(super) fn banner(data: &ReportData) -> String {
 
 /// One card per split.
 pub(super) fn body(data: &ReportData) -> String {
-    let cards: String = data
-        .splits
-        .iter()
-        .enumerate()
-        .map(|(i, s)| card(i, s))
-        .collect();
+    let cards: String = data.splits.iter().enumerate().map(|(i, s)| card(i, s)).collect();
     if cards.is_empty() {
         return cards;
     }
@@ -62,11 +53,7 @@ fn card(index: usize, split: &SplitFacts) -> String {
     let share_of_rows = |n: Option<u64>| {
         n.map_or_else(String::new, |n| match (n, split.rows) {
             (0, _) | (_, 0) => number::count(n),
-            _ => format!(
-                "{} ({})",
-                number::count(n),
-                number::percent_of(n, split.rows)
-            ),
+            _ => format!("{} ({})", number::count(n), number::percent_of(n, split.rows)),
         })
     };
     let flagged = |n: Option<u64>| match n {
@@ -83,22 +70,14 @@ fn card(index: usize, split: &SplitFacts) -> String {
         ("truncated", share_of_rows(split.truncated)),
         ("duplicates", share_of_rows(split.duplicates)),
         ("conflicting labels", flagged(split.conflicting)),
-        (
-            "unknown tokens",
-            split
-                .unknown_tokens
-                .map_or_else(String::new, number::percent),
-        ),
+        ("unknown tokens", split.unknown_tokens.map_or_else(String::new, number::percent)),
     ];
     format!(
         "<article class=\"card\">\n<h3>{}</h3>\n{file}{}{}{}</article>\n",
         escape(&split.name),
         facts("plain", &pairs),
         balance(split),
-        split
-            .lengths
-            .as_ref()
-            .map_or_else(String::new, |h| lengths(index, h)),
+        split.lengths.as_ref().map_or_else(String::new, |h| lengths(index, h)),
     )
 }
 
@@ -129,33 +108,21 @@ fn balance(split: &SplitFacts) -> String {
 }
 
 fn lengths(index: usize, histogram: &Histogram) -> String {
-    let bins: Vec<((f64, f64), u64)> = histogram
-        .edges
-        .windows(2)
-        .map(|edges| (edges[0], edges[1]))
-        .zip(histogram.counts.iter().copied())
-        .collect();
+    let bins: Vec<((f64, f64), u64)> =
+        histogram.edges.windows(2).map(|edges| (edges[0], edges[1])).zip(histogram.counts.iter().copied()).collect();
     let (Some(first), Some(last)) = (bins.first(), bins.last()) else {
         return String::new();
     };
     let most = bins.iter().map(|b| b.1).max().unwrap_or(0).max(1) as f64;
     let id = format!("lengths-{index}");
-    let labels = Labels {
-        id: &id,
-        title: &format!("Examples by length in {}", histogram.unit),
-        x: &histogram.unit,
-        y: "",
-    };
+    let labels =
+        Labels { id: &id, title: &format!("Examples by length in {}", histogram.unit), x: &histogram.unit, y: "" };
     let mut plot = Plot::new(&labels, (first.0.0, last.0.1), (0.0, most * 1.05), SMALL);
     let mut rows = Vec::new();
     for (edges, count) in &bins {
         plot.bar("accent", *edges, *count as f64);
         rows.push(vec![
-            Cell::Head(format!(
-                "{}–{}",
-                number::tick(edges.0, 1.0),
-                number::tick(edges.1, 1.0)
-            )),
+            Cell::Head(format!("{}–{}", number::tick(edges.0, 1.0), number::tick(edges.1, 1.0))),
             Cell::Number(number::count(*count)),
         ]);
     }

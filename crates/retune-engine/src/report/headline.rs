@@ -13,10 +13,7 @@ pub(super) fn body(data: &ReportData) -> String {
     };
     let metric = metric_name(&headline.metric);
     let interval = headline.interval.map_or_else(String::new, |interval| {
-        format!(
-            "<span class=\"range\">95 % interval {}</span>",
-            number::interval(interval)
-        )
+        format!("<span class=\"range\">95 % interval {}</span>", number::interval(interval))
     });
     format!(
         "<div class=\"headline\">\n<div class=\"big\"><span class=\"label\">{} on {}</span>\
@@ -40,9 +37,7 @@ fn metric_name(key: &str) -> String {
         _ => {
             let words = key.replace('_', " ").replace(" f1", "-F1");
             let mut letters = words.chars();
-            letters
-                .next()
-                .map_or(String::new(), |c| c.to_uppercase().chain(letters).collect())
+            letters.next().map_or(String::new(), |c| c.to_uppercase().chain(letters).collect())
         }
     }
 }
@@ -52,21 +47,10 @@ fn sentence(headline: &Headline) -> String {
     let rows = if headline.examples == 0 {
         format!("On the {} split", escape(&headline.split))
     } else {
-        let noun = if headline.examples == 1 {
-            "example"
-        } else {
-            "examples"
-        };
-        format!(
-            "On {} {} {noun}",
-            number::count(headline.examples as u64),
-            escape(&headline.split)
-        )
+        let noun = if headline.examples == 1 { "example" } else { "examples" };
+        format!("On {} {} {noun}", number::count(headline.examples as u64), escape(&headline.split))
     };
-    let mut text = format!(
-        "{rows}, the fine-tuned model reaches <b>{}</b>",
-        number::value(headline.value)
-    );
+    let mut text = format!("{rows}, the fine-tuned model reaches <b>{}</b>", number::value(headline.value));
     if let Some(rival) = strongest(headline) {
         text += &standing(headline, rival);
     }
@@ -82,11 +66,7 @@ fn lower_is_better(metric: &str) -> bool {
 }
 
 fn strongest(headline: &Headline) -> Option<&Baseline> {
-    let sign = if lower_is_better(&headline.metric) {
-        -1.0
-    } else {
-        1.0
-    };
+    let sign = if lower_is_better(&headline.metric) { -1.0 } else { 1.0 };
     headline
         .baselines
         .iter()
@@ -95,25 +75,12 @@ fn strongest(headline: &Headline) -> Option<&Baseline> {
 }
 
 fn standing(headline: &Headline, rival: &Baseline) -> String {
-    let gain = if lower_is_better(&headline.metric) {
-        rival.value - headline.value
-    } else {
-        headline.value - rival.value
-    };
-    let which = if headline.baselines.len() > 1 {
-        "the best baseline, "
-    } else {
-        ""
-    };
-    let rival_text = format!(
-        "{which}<i>{}</i> ({})",
-        escape(&rival.name),
-        number::value(rival.value)
-    );
+    let gain =
+        if lower_is_better(&headline.metric) { rival.value - headline.value } else { headline.value - rival.value };
+    let which = if headline.baselines.len() > 1 { "the best baseline, " } else { "" };
+    let rival_text = format!("{which}<i>{}</i> ({})", escape(&rival.name), number::value(rival.value));
     let overlap = match (headline.interval, rival.interval) {
-        (Some(a), Some(b)) if a.0 <= b.1 && b.0 <= a.1 && headline.comparison.is_none() => {
-            "; their intervals overlap"
-        }
+        (Some(a), Some(b)) if a.0 <= b.1 && b.0 <= a.1 && headline.comparison.is_none() => "; their intervals overlap",
         _ => "",
     };
     let size = number::value(gain.abs());
@@ -128,11 +95,7 @@ fn standing(headline: &Headline, rival: &Baseline) -> String {
 
 fn paired(comparison: &Comparison) -> String {
     let d = &comparison.difference;
-    let verdict = if d.p_value < 0.05 {
-        ""
-    } else {
-        ", which could be chance"
-    };
+    let verdict = if d.p_value < 0.05 { "" } else { ", which could be chance" };
     format!(
         " Example by example its accuracy differs from <i>{}</i> by {} (95 % interval {}; exact McNemar test, {}){verdict}.",
         escape(&comparison.against),
@@ -144,18 +107,9 @@ fn paired(comparison: &Comparison) -> String {
 
 /// Interval bars, one row per model. Drawn with HTML boxes, so that the words keep their size on a phone.
 fn forest(headline: &Headline, method: &str) -> String {
-    let name = if method.is_empty() {
-        "fine-tuned".to_owned()
-    } else {
-        format!("fine-tuned ({method})")
-    };
+    let name = if method.is_empty() { "fine-tuned".to_owned() } else { format!("fine-tuned ({method})") };
     let mut models = vec![(name.as_str(), headline.value, headline.interval, "model")];
-    models.extend(
-        headline
-            .baselines
-            .iter()
-            .map(|b| (b.name.as_str(), b.value, b.interval, "baseline")),
-    );
+    models.extend(headline.baselines.iter().map(|b| (b.name.as_str(), b.value, b.interval, "baseline")));
     models.retain(|m| m.1.is_finite());
     for model in &mut models {
         model.2 = model.2.filter(|(a, b)| a.is_finite() && b.is_finite());
@@ -163,11 +117,7 @@ fn forest(headline: &Headline, method: &str) -> String {
     if models.is_empty() {
         return String::new();
     }
-    let ends = || {
-        models
-            .iter()
-            .flat_map(|m| [m.1, m.2.map_or(m.1, |i| i.0), m.2.map_or(m.1, |i| i.1)])
-    };
+    let ends = || models.iter().flat_map(|m| [m.1, m.2.map_or(m.1, |i| i.0), m.2.map_or(m.1, |i| i.1)]);
     let low = ends().fold(0.0, f64::min);
     let high = ends().fold(f64::NEG_INFINITY, f64::max);
     // Nearly every metric is a share; show those on the whole scale, so that nothing looks larger than it is.
@@ -178,10 +128,8 @@ fn forest(headline: &Headline, method: &str) -> String {
     };
     let place = |x: f64| ((x - low) / (high - low) * 100.0).clamp(0.0, 100.0);
     let (marks, step) = ticks(low, high, 5);
-    let lines: String = marks
-        .iter()
-        .map(|m| format!("<i class=\"mark\" style=\"left:{:.2}%\"></i>", place(*m)))
-        .collect();
+    let lines: String =
+        marks.iter().map(|m| format!("<i class=\"mark\" style=\"left:{:.2}%\"></i>", place(*m))).collect();
 
     let mut out = String::from(
         "<figure class=\"forest\">\n<figcaption>Beside its baselines</figcaption>\n<div aria-hidden=\"true\">\n",
@@ -189,11 +137,7 @@ fn forest(headline: &Headline, method: &str) -> String {
     let mut rows = Vec::new();
     for (name, value, interval, class) in &models {
         let whisker = interval.map_or_else(String::new, |(a, b)| {
-            format!(
-                "<i class=\"whisker\" style=\"left:{:.2}%;width:{:.2}%\"></i>",
-                place(a),
-                place(b) - place(a)
-            )
+            format!("<i class=\"whisker\" style=\"left:{:.2}%;width:{:.2}%\"></i>", place(a), place(b) - place(a))
         });
         out += &format!(
             "<div class=\"row {class}\"><span class=\"who\">{}</span><span class=\"track\">{lines}\
@@ -213,25 +157,12 @@ fn forest(headline: &Headline, method: &str) -> String {
     }
     let scale: String = marks
         .iter()
-        .map(|m| {
-            format!(
-                "<span style=\"left:{:.2}%\">{}</span>",
-                place(*m),
-                number::tick(*m, step)
-            )
-        })
+        .map(|m| format!("<span style=\"left:{:.2}%\">{}</span>", place(*m), number::tick(*m, step)))
         .collect();
     out += &format!(
         "<div class=\"row scale\"><span class=\"who\"></span><span class=\"track\">{scale}</span><span class=\"number\"></span></div>\n</div>\n"
     );
-    out += &details(
-        "Numbers",
-        &table(
-            &["", &metric_name(&headline.metric), "95 % interval"],
-            1,
-            &rows,
-        ),
-    );
+    out += &details("Numbers", &table(&["", &metric_name(&headline.metric), "95 % interval"], 1, &rows));
     out + "</figure>\n"
 }
 
@@ -259,8 +190,7 @@ mod tests {
     #[test]
     fn the_sentence_tells_better_from_worse() {
         assert!(
-            sentence(&headline("accuracy", 0.9, 0.5))
-                .contains("better by <b>0.400</b> than <i>majority class</i>")
+            sentence(&headline("accuracy", 0.9, 0.5)).contains("better by <b>0.400</b> than <i>majority class</i>")
         );
         assert!(sentence(&headline("accuracy", 0.5, 0.9)).contains("worse"));
         assert!(sentence(&headline("rmse", 0.5, 0.9)).contains("better by <b>0.400</b>"));
@@ -273,18 +203,10 @@ mod tests {
         let mut case = headline("accuracy", 0.9, 0.88);
         case.comparison = Some(Comparison {
             against: "from scratch".into(),
-            difference: Difference {
-                difference: 0.02,
-                low: -0.01,
-                high: 0.05,
-                p_value: 0.21,
-            },
+            difference: Difference { difference: 0.02, low: -0.01, high: 0.05, p_value: 0.21 },
         });
         let text = sentence(&case);
-        assert!(
-            text.contains("p\u{a0}=\u{a0}0.210") && text.contains("could be chance"),
-            "{text}"
-        );
+        assert!(text.contains("p\u{a0}=\u{a0}0.210") && text.contains("could be chance"), "{text}");
     }
 
     #[test]

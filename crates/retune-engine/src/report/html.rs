@@ -12,16 +12,12 @@ pub(super) fn escape(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\n' | '\t' => out.push(c),
-            '\0'..='\u{1f}' => {
-                out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'))
-            }
+            '\0'..='\u{1f}' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')),
             '\u{7f}' => out.push('\u{2421}'),
             // C1 controls, and the marks that turn the reading direction of everything behind them.
-            '\u{80}'..='\u{9f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{fffe}'
-            | '\u{ffff}' => out.push('\u{fffd}'),
+            '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}' => {
+                out.push('\u{fffd}')
+            }
             _ => out.push(c),
         }
     }
@@ -50,11 +46,7 @@ pub(super) enum Cell {
 pub(super) fn table(headers: &[&str], numeric_from: usize, rows: &[Vec<Cell>]) -> String {
     let mut out = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
     for (column, header) in headers.iter().enumerate() {
-        let class = if column >= numeric_from {
-            " class=\"number\""
-        } else {
-            ""
-        };
+        let class = if column >= numeric_from { " class=\"number\"" } else { "" };
         out.push_str(&format!("<th scope=\"col\"{class}>{}</th>", escape(header)));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
@@ -88,46 +80,27 @@ pub(super) fn facts(class: &str, pairs: &[(&str, String)]) -> String {
 
 /// Something that opens on demand.
 pub(super) fn details(summary: &str, body: &str) -> String {
-    format!(
-        "<details><summary>{}</summary>\n{body}</details>\n",
-        escape(summary)
-    )
+    format!("<details><summary>{}</summary>\n{body}</details>\n", escape(summary))
 }
 
 /// A captioned figure: drawing, optional legend, and its numbers in a table that opens.
 pub(super) fn figure(caption: &str, legend: &str, drawing: &str, numbers: &str) -> String {
-    let numbers = if numbers.is_empty() {
-        String::new()
-    } else {
-        details("Numbers", numbers)
-    };
-    format!(
-        "<figure>\n<figcaption>{}{legend}</figcaption>\n{drawing}{numbers}</figure>\n",
-        escape(caption)
-    )
+    let numbers = if numbers.is_empty() { String::new() } else { details("Numbers", numbers) };
+    format!("<figure>\n<figcaption>{}{legend}</figcaption>\n{drawing}{numbers}</figure>\n", escape(caption))
 }
 
 /// Swatches: the class that draws a line, and its name.
 pub(super) fn legend(entries: &[(&str, &str)]) -> String {
     let items: String = entries
         .iter()
-        .map(|(class, name)| {
-            format!(
-                "<span><i class=\"swatch {class}\"></i>{}</span>",
-                escape(name)
-            )
-        })
+        .map(|(class, name)| format!("<span><i class=\"swatch {class}\"></i>{}</span>", escape(name)))
         .collect();
     format!("<span class=\"legend\">{items}</span>")
 }
 
 /// A paragraph of small print; nothing for nothing.
 pub(super) fn note(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!("<p class=\"note\">{}</p>\n", escape(text))
-    }
+    if text.is_empty() { String::new() } else { format!("<p class=\"note\">{}</p>\n", escape(text)) }
 }
 
 #[cfg(test)]
@@ -137,18 +110,9 @@ mod tests {
     #[test]
     fn escaping_leaves_nothing_that_acts() {
         let found = escape("<script>alert(\"x\" & 'y')</script>");
-        assert_eq!(
-            found,
-            "&lt;script&gt;alert(&quot;x&quot; &amp; &#39;y&#39;)&lt;/script&gt;"
-        );
-        assert_eq!(
-            escape("a\0b\x1b[31m\u{7f}\u{85}\u{202e}c"),
-            "a␀b␛[31m␡\u{fffd}\u{fffd}c"
-        );
-        assert_eq!(
-            escape("two\nlines\tand Ünïcode 漢字"),
-            "two\nlines\tand Ünïcode 漢字"
-        );
+        assert_eq!(found, "&lt;script&gt;alert(&quot;x&quot; &amp; &#39;y&#39;)&lt;/script&gt;");
+        assert_eq!(escape("a\0b\x1b[31m\u{7f}\u{85}\u{202e}c"), "a␀b␛[31m␡\u{fffd}\u{fffd}c");
+        assert_eq!(escape("two\nlines\tand Ünïcode 漢字"), "two\nlines\tand Ünïcode 漢字");
     }
 
     #[test]

@@ -30,8 +30,8 @@ mod sample;
 mod tests;
 
 pub use data::{
-    Baseline, Best, Comparison, Environment, EvaluationPoint, Headline, Histogram, Leak, LoadFacts,
-    NewTensor, ReportData, Speed, SplitFacts, StepPoint, WorstError,
+    Baseline, Best, Comparison, Environment, EvaluationPoint, Headline, Histogram, Leak, LoadFacts, NewTensor,
+    ReportData, Speed, SplitFacts, StepPoint, WorstError,
 };
 
 use html::escape;
@@ -66,9 +66,7 @@ pub fn render(data: &ReportData) -> String {
     ]
     .map(|(id, title, body)| Section { id, title, body });
     let shown = || sections.iter().filter(|s| !s.body.is_empty());
-    let links: String = shown()
-        .map(|s| format!("<a href=\"#{}\">{}</a>\n", s.id, s.title))
-        .collect();
+    let links: String = shown().map(|s| format!("<a href=\"#{}\">{}</a>\n", s.id, s.title)).collect();
     let bodies: String = shown()
         .map(|s| {
             format!(
@@ -77,16 +75,9 @@ pub fn render(data: &ReportData) -> String {
             )
         })
         .collect();
-    let navigation = if links.is_empty() {
-        String::new()
-    } else {
-        format!("<nav aria-label=\"Sections\">\n{links}</nav>\n")
-    };
-    let title = if data.title.trim().is_empty() {
-        "Fine-tuning report".to_owned()
-    } else {
-        escape(&data.title)
-    };
+    let navigation =
+        if links.is_empty() { String::new() } else { format!("<nav aria-label=\"Sections\">\n{links}</nav>\n") };
+    let title = if data.title.trim().is_empty() { "Fine-tuning report".to_owned() } else { escape(&data.title) };
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

@@ -106,9 +106,7 @@ pub(super) fn prefixed(x: f64) -> String {
         _ if prefix == 0 && size.fract() == 0.0 => 0,
         _ => 1,
     };
-    format!("{size:.decimals$}\u{202f}{}", prefixes[prefix])
-        .trim_end()
-        .to_owned()
+    format!("{size:.decimals$}\u{202f}{}", prefixes[prefix]).trim_end().to_owned()
 }
 
 /// The label of an axis tick, given the distance between ticks.
@@ -128,11 +126,7 @@ pub(super) fn tick(x: f64, step: f64) -> String {
 
 /// A probability under the null hypothesis.
 pub(super) fn p_value(p: f64) -> String {
-    if p < 0.001 {
-        "p\u{a0}<\u{a0}0.001".into()
-    } else {
-        format!("p\u{a0}=\u{a0}{p:.3}")
-    }
+    if p < 0.001 { "p\u{a0}<\u{a0}0.001".into() } else { format!("p\u{a0}=\u{a0}{p:.3}") }
 }
 
 fn scientific(x: f64) -> String {
@@ -144,11 +138,7 @@ fn scientific(x: f64) -> String {
 
 fn signed(x: f64, size: &str) -> String {
     let is_zero = size.trim_matches(['0', '.']).is_empty();
-    if x < 0.0 && !is_zero {
-        format!("−{size}")
-    } else {
-        size.to_owned()
-    }
+    if x < 0.0 && !is_zero { format!("−{size}") } else { size.to_owned() }
 }
 
 #[cfg(test)]

@@ -38,20 +38,12 @@ pub(super) fn load(data: &ReportData) -> String {
             .new
             .iter()
             .take(MAX_TENSORS)
-            .map(|t| {
-                vec![
-                    Cell::Head(format!("<code>{}</code>", escape(&t.name))),
-                    Cell::Text(escape(&t.reason)),
-                ]
-            })
+            .map(|t| vec![Cell::Head(format!("<code>{}</code>", escape(&t.name))), Cell::Text(escape(&t.reason))])
             .collect();
         let list = table(&["newly initialised", "why"], 2, &rows);
         out += &if load.new.len() > 12 {
             let shown = rows.len();
-            details(
-                &format!("Newly initialised tensors ({shown} of {})", load.new.len()),
-                &list,
-            )
+            details(&format!("Newly initialised tensors ({shown} of {})", load.new.len()), &list)
         } else {
             list
         };
@@ -64,10 +56,7 @@ pub(super) fn load(data: &ReportData) -> String {
             .map(|name| format!("<li><code>{}</code></li>\n", escape(name)))
             .collect();
         let shown = load.unexpected.len().min(MAX_TENSORS);
-        let summary = format!(
-            "In the checkpoint but not used ({shown} of {})",
-            load.unexpected.len()
-        );
+        let summary = format!("In the checkpoint but not used ({shown} of {})", load.unexpected.len());
         out += &details(&summary, &format!("<ul class=\"names\">\n{names}</ul>\n"));
     }
     out
@@ -90,9 +79,7 @@ pub(super) fn speed(data: &ReportData) -> String {
     let Some(speed) = &data.speed else {
         return String::new();
     };
-    let text = |x: Option<f64>, write: fn(f64) -> String| {
-        x.filter(|x| x.is_finite()).map_or_else(String::new, write)
-    };
+    let text = |x: Option<f64>, write: fn(f64) -> String| x.filter(|x| x.is_finite()).map_or_else(String::new, write);
     let rate = |x: Option<f64>| text(x, number::prefixed);
     let share = match (speed.model_flops_per_second, speed.peak_flops_per_second) {
         (Some(model), Some(peak)) if peak > 0.0 => number::percent(model / peak),
@@ -100,18 +87,12 @@ pub(super) fn speed(data: &ReportData) -> String {
     };
     let flops = |x: Option<f64>| {
         let x = rate(x);
-        if x.is_empty() {
-            x
-        } else {
-            format!("{x}FLOP/s")
-        }
+        if x.is_empty() { x } else { format!("{x}FLOP/s") }
     };
     let trained = match (speed.trainable_parameters, speed.total_parameters) {
-        (Some(trainable), Some(total)) if total > 0 => format!(
-            "{} <small>{}</small>",
-            number::prefixed(trainable as f64),
-            number::percent_of(trainable, total)
-        ),
+        (Some(trainable), Some(total)) if total > 0 => {
+            format!("{} <small>{}</small>", number::prefixed(trainable as f64), number::percent_of(trainable, total))
+        }
         (Some(trainable), _) => number::prefixed(trainable as f64),
         _ => String::new(),
     };
@@ -123,17 +104,9 @@ pub(super) fn speed(data: &ReportData) -> String {
             ("tokens / s", rate(speed.tokens_per_second)),
             ("padding", text(speed.padding_fraction, number::percent)),
             ("model arithmetic", flops(speed.model_flops_per_second)),
-            (
-                "fastest matrix product here",
-                flops(speed.peak_flops_per_second),
-            ),
+            ("fastest matrix product here", flops(speed.peak_flops_per_second)),
             ("share of that ceiling", share),
-            (
-                "peak memory",
-                speed
-                    .peak_memory_bytes
-                    .map_or_else(String::new, number::bytes),
-            ),
+            ("peak memory", speed.peak_memory_bytes.map_or_else(String::new, number::bytes)),
             ("parameters", rate(speed.total_parameters.map(|n| n as f64))),
             ("trained", trained),
         ],
@@ -152,10 +125,7 @@ pub(super) fn environment(data: &ReportData) -> String {
             ("libtorch", escape(&environment.libtorch)),
             ("device", escape(&environment.device)),
             ("processor", escape(&environment.cpu)),
-            (
-                "threads",
-                environment.threads.map_or_else(String::new, number::count),
-            ),
+            ("threads", environment.threads.map_or_else(String::new, number::count)),
         ],
     )
 }

@@ -18,15 +18,12 @@ pub(super) fn classifier(names: &[&str], rows: u64, skill: f64) -> Evaluation {
         let gold = (noise(row * 5).powf(1.4) * classes as f64) as usize;
         let sure = 0.45 + 0.55 * noise(row * 5 + 1).sqrt();
         let right = noise(row * 5 + 2) < skill * (0.7 + 0.45 * sure);
-        let other =
-            (gold + 1 + (noise(row * 5 + 3).powi(2) * (classes - 1) as f64) as usize) % classes;
+        let other = (gold + 1 + (noise(row * 5 + 3).powi(2) * (classes - 1) as f64) as usize) % classes;
         let predicted = if right { gold } else { other };
         let rest = ((1.0 - sure) / (classes - 1) as f64) as f32;
         let mut probabilities = vec![rest; classes];
         probabilities[predicted] = sure as f32;
-        metric
-            .update(&probabilities, &[gold as i64])
-            .expect("shapes agree");
+        metric.update(&probabilities, &[gold as i64]).expect("shapes agree");
     }
     metric.compute()
 }
@@ -38,9 +35,7 @@ pub(super) fn regressor(rows: u64) -> Evaluation {
         let gold = (noise(row * 3) * 25.0).round() / 5.0;
         let error = noise(row * 3 + 1) + noise(row * 3 + 2) - 1.0;
         let predicted = 0.4 + 0.84 * gold + 1.3 * error;
-        metric
-            .update(&[predicted as f32], &[gold as f32])
-            .expect("shapes agree");
+        metric.update(&[predicted as f32], &[gold as f32]).expect("shapes agree");
     }
     metric.compute()
 }
@@ -70,11 +65,7 @@ fn evaluations() -> Vec<EvaluationPoint> {
             EvaluationPoint {
                 step: epoch * 210,
                 loss: Some(0.36 + 0.5 * (-0.9 * x).exp() + 0.018 * (x - 2.0).max(0.0)),
-                metrics: [
-                    ("accuracy".to_owned(), accuracy),
-                    ("macro_f1".to_owned(), accuracy - 0.02),
-                ]
-                .into(),
+                metrics: [("accuracy".to_owned(), accuracy), ("macro_f1".to_owned(), accuracy - 0.02)].into(),
                 interval: Some((accuracy - 0.026, accuracy + 0.024)),
             }
         })
@@ -91,11 +82,7 @@ fn split(name: &str, rows: u64, classes: &[&str]) -> SplitFacts {
             .iter()
             .enumerate()
             .map(|(i, class)| {
-                let count = if i + 1 == classes.len() {
-                    left
-                } else {
-                    left * 2 / 5
-                };
+                let count = if i + 1 == classes.len() { left } else { left * 2 / 5 };
                 left -= count;
                 ((*class).to_owned(), count)
             })
@@ -104,10 +91,7 @@ fn split(name: &str, rows: u64, classes: &[&str]) -> SplitFacts {
             unit: "tokens".into(),
             edges: (0..=16).map(|i| f64::from(i) * 8.0).collect(),
             counts: (0..16u64)
-                .map(|i| {
-                    (rows as f64 * 0.16 * (-((i as f64 - 4.0) / 3.4).powi(2)).exp()) as u64
-                        + rows / 400
-                })
+                .map(|i| (rows as f64 * 0.16 * (-((i as f64 - 4.0) / 3.4).powi(2)).exp()) as u64 + rows / 400)
                 .collect(),
         }),
         truncated: Some(rows / 180),
@@ -134,13 +118,7 @@ fn errors() -> Vec<WorstError> {
             0.994,
             412,
         ),
-        case(
-            "Great. Another charger that lasts exactly as long as its warranty.",
-            "negative",
-            "positive",
-            0.989,
-            77,
-        ),
+        case("Great. Another charger that lasts exactly as long as its warranty.", "negative", "positive", 0.989, 77),
         case(
             "It arrives, it works, it beeps. I have no further feelings about it.",
             "neutral",
@@ -148,13 +126,7 @@ fn errors() -> Vec<WorstError> {
             0.971,
             1031,
         ),
-        case(
-            "المنتج جيد لكن التوصيل تأخر أسبوعين",
-            "mixed",
-            "positive",
-            0.958,
-            265,
-        ),
+        case("المنتج جيد لكن التوصيل تأخر أسبوعين", "mixed", "positive", 0.958, 265),
     ]
 }
 

@@ -55,18 +55,8 @@ impl Plot {
         let (width, height) = size;
         let (x, y) = (widened(x), widened(y));
         let mut plot = Self {
-            x: Scale {
-                low: x.0,
-                high: x.1,
-                from: LEFT,
-                to: width - RIGHT,
-            },
-            y: Scale {
-                low: y.0,
-                high: y.1,
-                from: height - BOTTOM,
-                to: TOP,
-            },
+            x: Scale { low: x.0, high: x.1, from: LEFT, to: width - RIGHT },
+            y: Scale { low: y.0, high: y.1, from: height - BOTTOM, to: TOP },
             size,
             head: format!(
                 "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{0}\">\n<title>{0}</title>\n",
@@ -139,12 +129,7 @@ impl Plot {
             let mut path = String::new();
             for (index, (x, y)) in run.iter().enumerate() {
                 let command = if index == 0 { 'M' } else { 'L' };
-                let _ = write!(
-                    path,
-                    "{command}{:.1} {:.1}",
-                    self.x.place(*x),
-                    self.y.place(*y)
-                );
+                let _ = write!(path, "{command}{:.1} {:.1}", self.x.place(*x), self.y.place(*y));
             }
             if run.len() > 1 {
                 let _ = writeln!(self.body, "<path class=\"line {class}\" d=\"{path}\"/>");
@@ -164,11 +149,7 @@ impl Plot {
             .map(|(x, y)| format!("{:.1},{:.1} ", self.x.place(x), self.y.place(y)))
             .collect();
         if points.len() > 1 {
-            let _ = writeln!(
-                self.body,
-                "<polygon class=\"band {class}\" points=\"{}\"/>",
-                corners.trim_end()
-            );
+            let _ = writeln!(self.body, "<polygon class=\"band {class}\" points=\"{}\"/>", corners.trim_end());
         }
     }
 
@@ -232,10 +213,7 @@ pub(super) fn ticks(low: f64, high: f64, wanted: usize) -> (Vec<f64>, f64) {
 pub(super) fn round_range(low: f64, high: f64) -> (f64, f64) {
     let (low, high) = widened((low, high));
     let step = round_step((high - low) / 8.0);
-    (
-        (low / step + 1e-9).floor() * step,
-        (high / step - 1e-9).ceil() * step,
-    )
+    ((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step)
 }
 
 /// The smallest of 1, 2, 5 · 10^k that is not below `step`.
@@ -264,23 +242,9 @@ mod tests {
 
     #[test]
     fn lines_break_at_gaps_and_empty_ranges_are_drawn() {
-        let labels = Labels {
-            id: "a",
-            title: "A",
-            x: "x",
-            y: "",
-        };
+        let labels = Labels { id: "a", title: "A", x: "x", y: "" };
         let mut plot = Plot::new(&labels, (3.0, 3.0), (0.0, 0.0), SMALL);
-        plot.line(
-            "accent",
-            &[
-                (3.0, 0.0),
-                (3.1, 0.1),
-                (3.2, f64::NAN),
-                (3.3, 0.1),
-                (3.4, 0.2),
-            ],
-        );
+        plot.line("accent", &[(3.0, 0.0), (3.1, 0.1), (3.2, f64::NAN), (3.3, 0.1), (3.4, 0.2)]);
         plot.point("accent", 2.0, f64::INFINITY, 0.0);
         let svg = plot.finish();
         assert_eq!(svg.matches("<path").count(), 2);

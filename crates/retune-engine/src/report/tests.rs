@@ -12,11 +12,7 @@ fn assert_well_formed(page: &str) {
     let mut open: Vec<String> = Vec::new();
     let mut rest = page.as_str();
     while let Some(start) = rest.find('<') {
-        assert!(
-            !rest[..start].contains('>'),
-            "stray > before {}",
-            &rest[start..].chars().take(60).collect::<String>()
-        );
+        assert!(!rest[..start].contains('>'), "stray > before {}", &rest[start..].chars().take(60).collect::<String>());
         let end = rest[start..].find('>').expect("every tag ends") + start;
         let tag = &rest[start + 1..end];
         rest = &rest[end + 1..];
@@ -37,11 +33,7 @@ fn assert_well_formed(page: &str) {
 }
 
 fn assert_ids_are_unique(page: &str) {
-    let mut ids: Vec<&str> = page
-        .split(" id=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect();
+    let mut ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let all = ids.len();
     ids.sort_unstable();
     ids.dedup();
@@ -61,12 +53,8 @@ fn samples_are_well_formed_and_self_contained() {
         let page = render(&data);
         assert_well_formed(&page);
         assert_ids_are_unique(&page);
-        for outside in [
-            "http:", "https:", "//", "<script", "<link", "@import", "url(http", "NaN", "inf%",
-        ] {
-            let found = page
-                .find(outside)
-                .map(|at| page[at..].chars().take(60).collect::<String>());
+        for outside in ["http:", "https:", "//", "<script", "<link", "@import", "url(http", "NaN", "inf%"] {
+            let found = page.find(outside).map(|at| page[at..].chars().take(60).collect::<String>());
             assert_eq!(found, None, "{outside}");
         }
         assert_eq!(page, render(&data), "rendering is a pure function");
@@ -110,14 +98,7 @@ fn sections_without_data_are_left_out() {
     data.test = None;
     data.validation = None;
     let page = render(&data);
-    for id in [
-        "curves",
-        "recipe",
-        "metrics",
-        "classes",
-        "confusion",
-        "calibration",
-    ] {
+    for id in ["curves", "recipe", "metrics", "classes", "confusion", "calibration"] {
         assert!(!page.contains(&format!("id=\"{id}\"")), "{id}");
         assert!(!page.contains(&format!("#{id}\"")), "{id}");
     }
@@ -171,9 +152,7 @@ fn poisoned(value: &mut serde_json::Value, poison: &str) {
     match value {
         serde_json::Value::String(text) => *text = poison.to_owned(),
         serde_json::Value::Array(items) => items.iter_mut().for_each(|item| poisoned(item, poison)),
-        serde_json::Value::Object(fields) => fields
-            .values_mut()
-            .for_each(|field| poisoned(field, poison)),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| poisoned(field, poison)),
         _ => {}
     }
 }
@@ -187,42 +166,22 @@ fn no_string_from_outside_can_act() {
         "nul\0 escape\x1b[2J bell\x07 bidi\u{202e}",
         "&lt;already&gt; &#60;b&#62;",
     ];
-    for data in [
-        sample::classification(),
-        sample::regression(),
-        sample::many_classes(64),
-    ] {
+    for data in [sample::classification(), sample::regression(), sample::many_classes(64)] {
         for poison in poisons {
             let mut value = serde_json::to_value(&data).unwrap();
             poisoned(&mut value, poison);
-            value["errors"] =
-                serde_json::json!([{ "text": poison, "thumbnail": poison, "place": poison }]);
+            value["errors"] = serde_json::json!([{ "text": poison, "thumbnail": poison, "place": poison }]);
             let data: ReportData = serde_json::from_value(value).unwrap();
             let page = render(&data);
             assert_well_formed(&page);
-            for bad in [
-                "<script",
-                "<img",
-                "\" onmouseover",
-                "\0",
-                "\x1b",
-                "\x07",
-                "\u{202e}",
-                "<b>&",
-            ] {
+            for bad in ["<script", "<img", "\" onmouseover", "\0", "\x1b", "\x07", "\u{202e}", "<b>&"] {
                 assert!(!page.contains(bad), "{bad:?} from {poison:?}");
             }
         }
     }
-    let mut data = ReportData {
-        title: "a <b> & 'c'".into(),
-        ..ReportData::default()
-    };
+    let mut data = ReportData { title: "a <b> & 'c'".into(), ..ReportData::default() };
     assert!(render(&data).contains("<h1>a &lt;b&gt; &amp; &#39;c&#39;</h1>"));
-    data.errors = vec![WorstError {
-        thumbnail: Some("data:image/png;base64,AAAA".into()),
-        ..WorstError::default()
-    }];
+    data.errors = vec![WorstError { thumbnail: Some("data:image/png;base64,AAAA".into()), ..WorstError::default() }];
     assert!(render(&data).contains("<img src=\"data:image/png;base64,AAAA\" alt=\"\">"));
 }
 
@@ -239,16 +198,9 @@ fn broken_numbers_do_not_break_the_page() {
     headline.interval = None;
     headline.baselines[0].interval = Some((f64::NEG_INFINITY, f64::INFINITY));
     data.splits[0].rows = 0;
-    data.splits[0].lengths = Some(Histogram {
-        unit: String::new(),
-        edges: vec![1.0],
-        counts: vec![4, 5],
-    });
+    data.splits[0].lengths = Some(Histogram { unit: String::new(), edges: vec![1.0], counts: vec![4, 5] });
     data.test = Some(Evaluation {
-        confusion: Some(crate::metric::Confusion {
-            names: vec!["a".into()],
-            counts: vec![],
-        }),
+        confusion: Some(crate::metric::Confusion { names: vec!["a".into()], counts: vec![] }),
         scatter: vec![(f32::NAN, 1.0)],
         ..Evaluation::default()
     });
@@ -262,8 +214,7 @@ fn data_survives_json_and_missing_fields() {
     let data = sample::classification();
     let text = serde_json::to_string(&data).unwrap();
     assert_eq!(serde_json::from_str::<ReportData>(&text).unwrap(), data);
-    let sparse: ReportData =
-        serde_json::from_str(r#"{"title": "t", "speed": {"seconds": 2}}"#).unwrap();
+    let sparse: ReportData = serde_json::from_str(r#"{"title": "t", "speed": {"seconds": 2}}"#).unwrap();
     assert_eq!(sparse.speed.unwrap().seconds, Some(2.0));
 }
 
@@ -271,16 +222,13 @@ fn data_survives_json_and_missing_fields() {
 #[test]
 #[ignore = "writes pages for a person to look at"]
 fn write_samples() {
-    let folder = std::path::PathBuf::from(
-        std::env::var_os("RETUNE_REPORT_FOLDER").expect("RETUNE_REPORT_FOLDER"),
-    );
+    let folder = std::path::PathBuf::from(std::env::var_os("RETUNE_REPORT_FOLDER").expect("RETUNE_REPORT_FOLDER"));
     for (name, data) in [
         ("classification", sample::classification()),
         ("regression", sample::regression()),
         ("nine", sample::many_classes(9)),
         ("many", sample::many_classes(64)),
     ] {
-        std::fs::write(folder.join(name).with_extension("html"), render(&data))
-            .expect("the folder is writable");
+        std::fs::write(folder.join(name).with_extension("html"), render(&data)).expect("the folder is writable");
     }
 }

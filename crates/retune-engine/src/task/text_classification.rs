@@ -9,12 +9,12 @@ use crate::metric::{ClassificationMetric, Evaluation, MultiLabelMetric, Regressi
 use anyhow::{Context, Result, bail, ensure};
 use retune_data::{
     DataFacts, Dataset, EncodedLabel, LabelSchema, Problem, TextColumns, TextDataset, TextRows, Tokenizer,
-    stratified_split,
+    stratified_group_split,
 };
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
 use retune_kernels::tch::{Kind, Tensor};
-use retune_models::registry::Purpose;
+use retune_models::registry::{self, Purpose};
 use retune_models::{CheckpointFolder, Inputs, Model, ModelConfig, Outputs, ProblemType};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -57,7 +57,10 @@ pub(super) fn prepare(
     let (train, validation) = match validation_rows {
         Some(rows) => (whole, encode("tokenizing validation data", rows)?),
         None => {
-            let (train, validation) = stratified_split(&whole.strata(), recipe.validation_fraction, recipe.seed)?;
+            // Equal texts go to the same side: a copy in the validation part would make it too easy.
+            let groups: Vec<u64> = (0..whole.len()).map(|row| whole.text_hash(row)).collect();
+            let (train, validation) =
+                stratified_group_split(&whole.strata(), &groups, recipe.validation_fraction, recipe.seed)?;
             notes.push(format!(
                 "no validation file: {} of {} training rows validate (stratified, seed {})",
                 validation.len(),
@@ -130,8 +133,7 @@ pub(super) fn open(
         Input::Lines(lines) => TextRows::from_reader(lines, Path::new("standard input"), &columns)?,
     };
     let dataset = TextDataset::encode(rows, &tokenizer, &schema, max_length, &|_, _| {})?;
-    let task =
-        TextClassification { schema, names, tokenizer, max_length, label_smoothing: 0.0, class_weights: None };
+    let task = TextClassification { schema, names, tokenizer, max_length, label_smoothing: 0.0, class_weights: None };
     Ok((Box::new(task), Arc::new(dataset)))
 }
 
@@ -153,17 +155,10 @@ fn tokenizer(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<(Tok
         tokenizer.folder().display(),
         tokenizer.vocabulary_size()
     );
-    let model_type = config.model_type()?;
-    let positions = config.get("max_position_embeddings").and_then(Value::as_u64).unwrap_or(u64::MAX) as usize;
-    // RoBERTa numbers positions from the padding id + 1.
-    let reserved = if model_type.contains("roberta") || model_type == "camembert" { 2 } else { 0 };
-    let positions = positions.saturating_sub(reserved);
+    let positions = registry::max_positions(config)?.unwrap_or(usize::MAX);
     let allowed = tokenizer.model_max_length().unwrap_or(usize::MAX).min(positions);
     let max_length = recipe.max_length.unwrap_or(allowed.min(USUAL_MAX_LENGTH));
-    ensure!(
-        max_length <= positions,
-        "max-length: {max_length} is more than the {positions} positions this model has"
-    );
+    ensure!(max_length <= positions, "max-length: {max_length} is more than the {positions} positions this model has");
     let two_types = config.get("type_vocab_size").and_then(Value::as_u64).is_some_and(|n| n > 1);
     let wanted = tokenizer.token_types() && two_types;
     Ok((tokenizer.with_token_types(wanted), max_length))

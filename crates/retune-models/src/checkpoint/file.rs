@@ -38,7 +38,10 @@ impl SafetensorsFile {
         let data_start = 8 + header;
         let claimed = metadata.tensors().values().map(|info| info.data_offsets.1).max().unwrap_or(0) as u64;
         if data_start + claimed != length {
-            return Err(broken(format!("the header claims {} bytes in all, the file has {length}", data_start + claimed)));
+            return Err(broken(format!(
+                "the header claims {} bytes in all, the file has {length}",
+                data_start + claimed
+            )));
         }
         Ok(Self { path: path.to_owned(), data_start, metadata })
     }

@@ -6,6 +6,12 @@ use retune_kernels::tch::Tensor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// Reads a JSON file.
+pub fn read_json(path: &Path) -> Result<serde_json::Value, ModelError> {
+    let text = std::fs::read_to_string(path).map_err(ModelError::io(path))?;
+    serde_json::from_str(&text).map_err(|e| ModelError::file(path, format!("not valid JSON: {e}")))
+}
+
 /// Where each tensor of a checkpoint lies.
 #[derive(Debug)]
 pub struct CheckpointFolder {
@@ -24,9 +30,7 @@ impl CheckpointFolder {
                 "no config.json here; give a folder in Hugging Face's format or a hub id such as org/name",
             ));
         }
-        let text = std::fs::read_to_string(&path).map_err(ModelError::io(&path))?;
-        let value = serde_json::from_str(&text).map_err(|e| ModelError::file(&path, format!("not valid JSON: {e}")))?;
-        ModelConfig::new(value)
+        ModelConfig::new(read_json(&path)?)
     }
 
     /// Opens the weights: `model.safetensors`, or the shards named by `model.safetensors.index.json`.
@@ -36,9 +40,7 @@ impl CheckpointFolder {
         if folder.join("model.safetensors").exists() {
             names.insert("model.safetensors".to_owned());
         } else if index.is_file() {
-            let text = std::fs::read_to_string(&index).map_err(ModelError::io(&index))?;
-            let value: serde_json::Value =
-                serde_json::from_str(&text).map_err(|e| ModelError::file(&index, format!("not valid JSON: {e}")))?;
+            let value = read_json(&index)?;
             let map = value["weight_map"].as_object();
             let map = map.ok_or_else(|| ModelError::file(&index, "has no `weight_map` object"))?;
             names.extend(map.values().filter_map(|file| file.as_str().map(str::to_owned)));
@@ -81,17 +83,13 @@ impl CheckpointFolder {
 
     /// Reads one tensor in its own dtype.
     pub fn read(&self, name: &str) -> Result<Tensor, ModelError> {
-        let (file, _) = self
-            .tensors
-            .get(name)
-            .ok_or_else(|| ModelError::file(&self.path, format!("holds no tensor `{name}`")))?;
+        let (file, _) =
+            self.tensors.get(name).ok_or_else(|| ModelError::file(&self.path, format!("holds no tensor `{name}`")))?;
         self.files[*file].read(name)
     }
 }
 
 fn pickle_file(folder: &Path) -> Option<String> {
     let names = std::fs::read_dir(folder).ok()?.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-    names
-        .filter(|n| n.ends_with(".bin") || n.ends_with(".pt") || n.ends_with(".pth") || n.ends_with(".ckpt"))
-        .min()
+    names.filter(|n| n.ends_with(".bin") || n.ends_with(".pt") || n.ends_with(".pth") || n.ends_with(".ckpt")).min()
 }

@@ -7,7 +7,7 @@ mod save;
 mod weights;
 
 pub use file::{SafetensorsFile, read_tensors};
-pub use folder::CheckpointFolder;
+pub use folder::{CheckpointFolder, read_json};
 pub use report::{LoadReport, NewTensor};
 pub use save::{write_json, write_tensors};
 pub use weights::{Init, Weights, WeightsOptions, WeightsRoot};

@@ -4,8 +4,8 @@
 //! an error, unless it belongs to a declared new head or the model starts from random weights.
 
 use super::{CheckpointFolder, LoadReport, NewTensor};
-use crate::adapter::AdapterPlan;
 use crate::ModelError;
+use crate::adapter::AdapterPlan;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{Dense, LayerNorm, LowRank, Param, Params, Precision, random};
 use std::cell::RefCell;

@@ -6,13 +6,8 @@ use crate::heads::HeadNames;
 use crate::layers::PositionScheme;
 use retune_kernels::Activation;
 
-/// Dropout → dense (tanh) → dropout → projection. `model_type` decides only the class name.
-pub fn sequence_classification(model_type: &str) -> TextEncoderSpec {
-    let architecture = match model_type {
-        name if name.starts_with("xlm") => "XLMRobertaForSequenceClassification",
-        name if name.starts_with("camem") => "CamembertForSequenceClassification",
-        _ => "RobertaForSequenceClassification",
-    };
+/// Dropout → dense (tanh) → dropout → projection. `architecture` is Hugging Face's class.
+pub fn sequence_classification(architecture: &str) -> TextEncoderSpec {
     TextEncoderSpec {
         base: "roberta",
         layers: "encoder.layer",

@@ -58,7 +58,10 @@ impl Family for TextEncoderSpec {
         if sizes.layer.hidden % sizes.layer.heads != 0 {
             return Err(ModelError::Config {
                 field: "num_attention_heads".to_owned(),
-                problem: format!("is {}, which does not divide the hidden size {}", sizes.layer.heads, sizes.layer.hidden),
+                problem: format!(
+                    "is {}, which does not divide the hidden size {}",
+                    sizes.layer.heads, sizes.layer.hidden
+                ),
             });
         }
         let base = weights.at(self.base);
@@ -68,9 +71,8 @@ impl Family for TextEncoderSpec {
             .then(|| base.at("embeddings_project").dense(sizes.embeddings.size, sizes.layer.hidden))
             .transpose()?;
         let layers = base.at(self.layers);
-        let load = |i: i64| {
-            EncoderLayer::load(&layers.at(&i.to_string()).depth(i as usize + 1), &self.layer, &sizes.layer)
-        };
+        let load =
+            |i: i64| EncoderLayer::load(&layers.at(&i.to_string()).depth(i as usize + 1), &self.layer, &sizes.layer);
         Ok(Box::new(TextEncoder {
             embeddings,
             projection,

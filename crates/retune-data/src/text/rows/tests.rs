@@ -2,12 +2,7 @@
 
 use super::*;
 
-fn read(
-    name: &str,
-    content: &str,
-    columns: &TextColumns,
-    labels_required: bool,
-) -> Result<TextRows, DataError> {
+fn read(name: &str, content: &str, columns: &TextColumns, labels_required: bool) -> Result<TextRows, DataError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
@@ -19,37 +14,19 @@ fn said(result: Result<TextRows, DataError>) -> String {
 }
 
 fn pairs() -> TextColumns {
-    TextColumns {
-        text_pair: Some("second".into()),
-        ..TextColumns::new("first", "label")
-    }
+    TextColumns { text_pair: Some("second".into()), ..TextColumns::new("first", "label") }
 }
 
 #[test]
 fn rows_give_back_texts_labels_and_lines() {
-    let rows = read(
-        "a.csv",
-        "label,first,second\n1,\"a\nb\",c\n0,d,e\n",
-        &pairs(),
-        true,
-    )
-    .unwrap();
+    let rows = read("a.csv", "label,first,second\n1,\"a\nb\",c\n0,d,e\n", &pairs(), true).unwrap();
     assert_eq!((rows.len(), rows.line(0), rows.line(1)), (2, 2, 4));
-    assert_eq!(
-        (rows.text(0).unwrap(), rows.pair(1).unwrap()),
-        ("a\nb".to_owned(), Some("e".to_owned()))
-    );
+    assert_eq!((rows.text(0).unwrap(), rows.pair(1).unwrap()), ("a\nb".to_owned(), Some("e".to_owned())));
     assert_eq!(rows.label(0).unwrap(), Some(vec![Cell::Text("1".into())]));
     let (fields, label) = rows.fields(1).unwrap();
-    assert_eq!(
-        Value::Object(fields),
-        serde_json::json!({"first": "d", "second": "e"})
-    );
+    assert_eq!(Value::Object(fields), serde_json::json!({"first": "d", "second": "e"}));
     assert_eq!(label, Some(Value::from("0")));
-    assert!(matches!(
-        rows.text(2),
-        Err(DataError::NoSuchRow { row: 2, rows: 2 })
-    ));
+    assert!(matches!(rows.text(2), Err(DataError::NoSuchRow { row: 2, rows: 2 })));
 }
 
 #[test]
@@ -66,15 +43,7 @@ fn every_bad_row_is_reported_together() {
         assert!(message.contains(part), "{part} in {message}");
     }
     let many = format!("text,label\n{}", ",1\n".repeat(50));
-    assert!(
-        said(read(
-            "a.csv",
-            &many,
-            &TextColumns::new("text", "label"),
-            true
-        ))
-        .contains("10 problems so far")
-    );
+    assert!(said(read("a.csv", &many, &TextColumns::new("text", "label"), true)).contains("10 problems so far"));
 }
 
 #[test]
@@ -82,32 +51,10 @@ fn non_text_cells_are_refused_but_numbers_are_texts() {
     let columns = TextColumns::new("text", "label");
     let rows = read("a.jsonl", "{\"text\": 12, \"label\": true}", &columns, true).unwrap();
     assert_eq!(rows.text(0).unwrap(), "12");
+    assert!(said(read("a.jsonl", "{\"text\": [1], \"label\": 1}", &columns, true)).contains("is a list, not a text"));
+    assert!(said(read("a.jsonl", "{\"text\": \"a\", \"label\": {}}", &columns, true)).contains("is an object"));
     assert!(
-        said(read(
-            "a.jsonl",
-            "{\"text\": [1], \"label\": 1}",
-            &columns,
-            true
-        ))
-        .contains("is a list, not a text")
-    );
-    assert!(
-        said(read(
-            "a.jsonl",
-            "{\"text\": \"a\", \"label\": {}}",
-            &columns,
-            true
-        ))
-        .contains("is an object")
-    );
-    assert!(
-        said(read(
-            "a.jsonl",
-            "{\"text\": null, \"label\": 1}",
-            &columns,
-            true
-        ))
-        .contains("column `text`: is empty")
+        said(read("a.jsonl", "{\"text\": null, \"label\": 1}", &columns, true)).contains("column `text`: is empty")
     );
 }
 
@@ -117,70 +64,34 @@ fn labels_are_optional_for_prediction() {
     let without = read("a.csv", "text\na\n", &columns, false).unwrap();
     assert!(!without.has_labels() && without.label(0).unwrap().is_none());
     let some = read("a.csv", "text,label\na,1\nb,\n", &columns, false).unwrap();
-    assert!(
-        !some.has_labels() && some.label(0).unwrap().is_some() && some.label(1).unwrap().is_none()
-    );
-    assert!(
-        read("a.csv", "text,label\na,1\n", &columns, false)
-            .unwrap()
-            .has_labels()
-    );
+    assert!(!some.has_labels() && some.label(0).unwrap().is_some() && some.label(1).unwrap().is_none());
+    assert!(read("a.csv", "text,label\na,1\n", &columns, false).unwrap().has_labels());
     assert!(said(read("a.csv", "text\na\n", &columns, true)).contains("--label-column"));
 }
 
 #[test]
 fn an_empty_cell_is_no_label_where_a_separator_is_given() {
-    let columns = TextColumns {
-        label_separator: Some(';'),
-        ..TextColumns::new("text", "label")
-    };
+    let columns = TextColumns { label_separator: Some(';'), ..TextColumns::new("text", "label") };
     let rows = read("a.csv", "text,label\na,x;y\nb,\n", &columns, true).unwrap();
-    assert_eq!(
-        rows.label(1).unwrap(),
-        Some(vec![Cell::Text(String::new())])
-    );
-    assert!(
-        !read("a.csv", "text\na\n", &columns, false)
-            .unwrap()
-            .has_labels()
-    );
+    assert_eq!(rows.label(1).unwrap(), Some(vec![Cell::Text(String::new())]));
+    assert!(!read("a.csv", "text\na\n", &columns, false).unwrap().has_labels());
 }
 
 #[test]
 fn contradicting_columns_are_refused() {
-    let same = TextColumns {
-        text_pair: Some("text".into()),
-        ..TextColumns::new("text", "label")
-    };
+    let same = TextColumns { text_pair: Some("text".into()), ..TextColumns::new("text", "label") };
     assert!(said(read("a.csv", "text,label\na,1\n", &same, true)).contains("--text-pair-column"));
     assert!(
-        said(read(
-            "a.csv",
-            "text,label\na,1\n",
-            &TextColumns::new("text", "text"),
-            true
-        ))
-        .contains("--label-column")
+        said(read("a.csv", "text,label\na,1\n", &TextColumns::new("text", "text"), true)).contains("--label-column")
     );
-    let twice = TextColumns {
-        label: vec!["y".into(), "y".into()],
-        ..TextColumns::new("text", "y")
-    };
+    let twice = TextColumns { label: vec!["y".into(), "y".into()], ..TextColumns::new("text", "y") };
     assert!(said(read("a.csv", "text,y\na,1\n", &twice, true)).contains("named twice"));
 }
 
 #[test]
 fn a_header_alone_is_empty() {
-    let message = said(read(
-        "a.csv",
-        "text,label\n\n",
-        &TextColumns::new("text", "label"),
-        true,
-    ));
-    assert!(
-        message.contains("has no rows below its header"),
-        "{message}"
-    );
+    let message = said(read("a.csv", "text,label\n\n", &TextColumns::new("text", "label"), true));
+    assert!(message.contains("has no rows below its header"), "{message}");
 }
 
 #[test]
@@ -188,24 +99,12 @@ fn free_lines_are_texts_or_objects() {
     let columns = TextColumns::new("text", "label");
     let input = "\u{feff}plain, \"line\"\r\n\n  {\"text\": \"an object\", \"label\": 1}\n";
     let rows = TextRows::from_reader(input.as_bytes(), "<stdin>".as_ref(), &columns).unwrap();
-    assert_eq!(
-        (rows.text(0).unwrap(), rows.text(1).unwrap()),
-        ("plain, \"line\"".into(), "an object".into())
-    );
-    assert_eq!(
-        (rows.line(0), rows.line(1), rows.has_labels()),
-        (1, 3, false)
-    );
+    assert_eq!((rows.text(0).unwrap(), rows.text(1).unwrap()), ("plain, \"line\"".into(), "an object".into()));
+    assert_eq!((rows.line(0), rows.line(1), rows.has_labels()), (1, 3, false));
     let pairs = pairs();
-    let of =
-        |input: &[u8], columns| said(TextRows::from_reader(input, "<stdin>".as_ref(), columns));
-    assert!(
-        of(b"one text\n", &pairs).contains("<stdin>:1: a bare text, but the model takes pairs")
-    );
-    assert!(
-        of(b"a\n{\"txt\": 1}\n", &columns)
-            .contains("<stdin>:2: column `text`: is missing; the object has `txt`")
-    );
+    let of = |input: &[u8], columns| said(TextRows::from_reader(input, "<stdin>".as_ref(), columns));
+    assert!(of(b"one text\n", &pairs).contains("<stdin>:1: a bare text, but the model takes pairs"));
+    assert!(of(b"a\n{\"txt\": 1}\n", &columns).contains("<stdin>:2: column `text`: is missing; the object has `txt`"));
     assert!(of(b"a\n{\"text\": \n", &columns).contains("<stdin>:2: broken JSON"));
     assert!(of(b"\xff\n", &columns).contains("UTF-8"));
     assert!(of(b"\n", &columns).contains("has no rows"));

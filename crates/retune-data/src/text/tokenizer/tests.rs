@@ -5,33 +5,20 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
 }
 
 fn check_cases(tokenizer: &Tokenizer, folder: &Path) {
-    let cases: Value =
-        serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
+    let cases: Value = serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
     let cases = cases["cases"].as_array().unwrap();
     assert!(cases.len() > 5);
     for case in cases {
-        let max_length = case["max_length"]
-            .as_u64()
-            .map_or(usize::MAX, |length| length as usize);
+        let max_length = case["max_length"].as_u64().map_or(usize::MAX, |length| length as usize);
         let text = case["text"].as_str().unwrap();
-        let tokens = tokenizer
-            .encode(text, case["pair"].as_str(), max_length)
-            .unwrap();
-        let numbers =
-            |name: &str| -> Vec<u32> { serde_json::from_value(case[name].clone()).unwrap() };
+        let tokens = tokenizer.encode(text, case["pair"].as_str(), max_length).unwrap();
+        let numbers = |name: &str| -> Vec<u32> { serde_json::from_value(case[name].clone()).unwrap() };
         assert_eq!(tokens.ids, numbers("input_ids"), "{}", case["name"]);
-        assert_eq!(
-            tokens.type_ids,
-            numbers("token_type_ids"),
-            "{}",
-            case["name"]
-        );
+        assert_eq!(tokens.type_ids, numbers("token_type_ids"), "{}", case["name"]);
     }
 }
 
@@ -52,10 +39,7 @@ fn word_piece_from_its_vocabulary_alone_gives_the_same() {
     check_cases(&tokenizer, &folder);
     let whole = Tokenizer::load(&folder).unwrap();
     assert_eq!(tokenizer.vocabulary_size(), whole.vocabulary_size());
-    assert_eq!(
-        (tokenizer.pad_id(), tokenizer.unknown_id()),
-        (whole.pad_id(), whole.unknown_id())
-    );
+    assert_eq!((tokenizer.pad_id(), tokenizer.unknown_id()), (whole.pad_id(), whole.unknown_id()));
     assert_eq!(tokenizer.files(), [copy.path().join("vocab.txt")]);
 }
 
@@ -69,16 +53,8 @@ fn byte_level_gives_the_ids_of_transformers() {
 
 fn word_pieces(config: Value) -> (tempfile::TempDir, Tokenizer) {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("vocab.txt"),
-        "[PAD]\n[UNK]\n[CLS]\n[SEP]\nfilm\nFilm\ncafe\ncafé\nx\n",
-    )
-    .unwrap();
-    std::fs::write(
-        folder.path().join("tokenizer_config.json"),
-        config.to_string(),
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\nfilm\nFilm\ncafe\ncafé\nx\n").unwrap();
+    std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
     let tokenizer = Tokenizer::load(folder.path()).unwrap();
     (folder, tokenizer)
 }
@@ -86,61 +62,37 @@ fn word_pieces(config: Value) -> (tempfile::TempDir, Tokenizer) {
 #[test]
 fn the_configuration_is_honoured() {
     let (_folder, lower) = word_pieces(json!({"model_max_length": 512, "padding_side": "left"}));
-    assert_eq!(
-        lower.encode("Film Café", None, 9).unwrap().ids,
-        [2, 4, 6, 3]
-    );
-    assert_eq!(
-        (lower.model_max_length(), lower.padding_side()),
-        (Some(512), Side::Left)
-    );
+    assert_eq!(lower.encode("Film Café", None, 9).unwrap().ids, [2, 4, 6, 3]);
+    assert_eq!((lower.model_max_length(), lower.padding_side()), (Some(512), Side::Left));
     let (_folder, cased) = word_pieces(json!({"do_lower_case": false, "model_max_length": 1e30}));
-    assert_eq!(
-        cased.encode("Film Café", None, 9).unwrap().ids,
-        [2, 5, 1, 3]
-    );
+    assert_eq!(cased.encode("Film Café", None, 9).unwrap().ids, [2, 5, 1, 3]);
     assert_eq!(cased.encode("café", None, 9).unwrap().unknown, 0);
     assert_eq!(cased.model_max_length(), None);
     let (_folder, accents) = word_pieces(json!({"do_lower_case": true, "strip_accents": false}));
-    assert_eq!(
-        accents.encode("Film Café", None, 9).unwrap().ids,
-        [2, 4, 7, 3]
-    );
+    assert_eq!(accents.encode("Film Café", None, 9).unwrap().ids, [2, 4, 7, 3]);
     assert!(accents.token_types());
-    let (_folder, no_types) =
-        word_pieces(json!({"model_input_names": ["input_ids", "attention_mask"]}));
+    let (_folder, no_types) = word_pieces(json!({"model_input_names": ["input_ids", "attention_mask"]}));
     assert!(!no_types.token_types() && no_types.with_token_types(true).token_types());
     let (_folder, distil) = word_pieces(json!({"tokenizer_class": "DistilBertTokenizer"}));
     assert!(!distil.token_types());
     let (_folder, left) = word_pieces(json!({"truncation_side": "left"}));
     let tokens = left.encode("film x x", None, 4).unwrap();
-    assert_eq!(
-        (tokens.ids, tokens.truncated, tokens.words),
-        (vec![2, 8, 8, 3], true, 2)
-    );
+    assert_eq!((tokens.ids, tokens.truncated, tokens.words), (vec![2, 8, 8, 3], true, 2));
 }
 
 #[test]
 fn stored_truncation_and_padding_do_not_count() {
     let folder = tempfile::tempdir().unwrap();
     let mut document: Value =
-        serde_json::from_slice(&std::fs::read(fixture("tiny-tokenizer/tokenizer.json")).unwrap())
-            .unwrap();
-    document["truncation"] =
-        json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
+        serde_json::from_slice(&std::fs::read(fixture("tiny-tokenizer/tokenizer.json")).unwrap()).unwrap();
+    document["truncation"] = json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
     document["padding"] = json!({
         "strategy": {"Fixed": 32}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0,
         "pad_token": "[PAD]",
     });
     std::fs::write(folder.path().join("tokenizer.json"), document.to_string()).unwrap();
-    let length = |folder: &Path| {
-        Tokenizer::load(folder)
-            .unwrap()
-            .encode("the food was great", None, 99)
-            .unwrap()
-            .ids
-            .len()
-    };
+    let length =
+        |folder: &Path| Tokenizer::load(folder).unwrap().encode("the food was great", None, 99).unwrap().ids.len();
     assert_eq!(length(folder.path()), length(&fixture("tiny-tokenizer")));
 }
 
@@ -157,13 +109,7 @@ fn unusable_tokenizers_are_named() {
     assert!(said().contains("broken JSON"));
     assert!(Tokenizer::load(folder.path().join("nowhere")).is_err());
     let (_folder, tokenizer) = word_pieces(json!({}));
-    assert!(
-        tokenizer
-            .encode("film", Some("x"), 4)
-            .unwrap_err()
-            .to_string()
-            .contains("give at least 5")
-    );
+    assert!(tokenizer.encode("film", Some("x"), 4).unwrap_err().to_string().contains("give at least 5"));
 }
 
 proptest! {
