@@ -25,7 +25,7 @@ impl Hardware {
         let (device, note) = device::resolve(device_flag)?;
         let threads = device::set_threads(threads);
         let ceilings = precision::probe(device)?;
-        let precision = Precision::from_flag(precision_flag, &ceilings)?;
+        let precision = Precision::from_flag(precision_flag, device)?;
         Ok((Self { device, precision, ceilings, threads }, note.map(|why| format!("no GPU: {why}; using the CPU"))))
     }
 

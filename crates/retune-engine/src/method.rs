@@ -39,8 +39,8 @@ impl Method {
     pub fn default_learning_rate(self) -> f64 {
         match self {
             Self::Full | Self::Last(_) => 5e-5,
-            Self::Lora | Self::BitFit => 5e-4,
-            Self::Head => 1e-3,
+            Self::Lora | Self::BitFit => 2e-3,
+            Self::Head => 1e-2,
         }
     }
 
