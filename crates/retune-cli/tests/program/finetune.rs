@@ -1,0 +1,169 @@
+//! One run from data to a model that is used: files, repeatability, evaluation and prediction.
+
+use crate::support::{Desk, assert_done, assert_said, checkpoints, json, json_lines, read, text};
+use std::fs;
+
+/// Dropout, several epochs and accumulation: everything that draws random numbers takes part.
+const RUN: &[&str] = &["--epochs", "2", "--dropout", "0.1", "--gradient-accumulation", "2", "--learning-rate", "1e-3"];
+
+#[test]
+fn a_run_leaves_everything_that_is_promised() {
+    let desk = Desk::new();
+    let output = desk.finetune("run", RUN);
+    assert_done(&output);
+    let run = desk.path("run");
+    for file in ["model/config.json", "model/model.safetensors", "model/tokenizer.json", "recipe.toml"] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    let saved = checkpoints(&run);
+    assert!(!saved.is_empty() && saved.iter().all(|it| it.join("manifest.json").is_file()), "{saved:?}");
+    assert!(text(&read(run.join("report.html"))).contains("<svg"));
+    let names = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names: Vec<String> = names.collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with("events.out.tfevents.")).count(), 1, "{names:?}");
+    assert!(!names.iter().any(|name| name.starts_with('.')), "leftovers: {names:?}");
+
+    let metrics = json(run.join("metrics.json"));
+    assert_eq!(metrics["task"], "text-classification");
+    assert_eq!(metrics["method"], "full");
+    assert_eq!(metrics["best"]["metric"], "accuracy");
+    for key in ["step", "value"] {
+        assert!(metrics["best"][key].is_number(), "best.{key}");
+    }
+    for split in ["validation", "test"] {
+        let accuracy = metrics[split]["accuracy"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&accuracy), "{split}");
+    }
+    let keys = "steps examples tokens padding_fraction seconds samples_per_second tokens_per_second \
+        model_flops_per_second peak_flops_per_second final_loss peak_memory_bytes trainable_parameters total_parameters";
+    for key in keys.split_whitespace() {
+        assert!(metrics["train"][key].is_number(), "train.{key}");
+    }
+    // 160 rows are 10 batches of 16 and 5 steps of two batches, twice.
+    assert_eq!(metrics["train"]["steps"], 10);
+    assert_eq!(metrics["train"]["examples"], 320);
+
+    let log = json_lines(&read(run.join("log.jsonl")));
+    let steps: Vec<u64> =
+        log.iter().filter(|it| it.get("evaluation").is_none()).map(|it| it["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, (1..=10).collect::<Vec<_>>());
+    assert_eq!(log.iter().filter(|it| it["evaluation"] == "validation").count(), 2);
+    assert!(log.iter().all(|it| it["loss"].is_number()), "{log:?}");
+
+    let predictions = json_lines(&read(run.join("predictions.jsonl")));
+    assert_eq!(predictions.len(), 50);
+    let right = predictions.iter().filter(|it| it["prediction"] == it["label"]).count();
+    assert_eq!(right as f64 / 50.0, metrics["test"]["accuracy"].as_f64().unwrap());
+    // Standard output of a program that is piped: the same numbers, as one line of JSON.
+    assert_eq!(json_lines(&output.stdout)[0]["test"], metrics["test"]);
+}
+
+#[test]
+fn the_saved_model_scores_predicts_and_describes_itself() {
+    let desk = Desk::new();
+    assert_done(&desk.finetune("run", RUN));
+    let metrics = json(desk.path("run/metrics.json"));
+
+    for model in ["run", "run/model"] {
+        let output = desk.evaluate(model);
+        assert_done(&output);
+        assert_eq!(json_lines(&output.stdout)[0]["metrics"]["accuracy"], metrics["test"]["accuracy"], "{model}");
+    }
+    let texts = ["a truly great film", "it broke after a day", "naïve café ☕", "great great great"];
+    let lines = texts.map(|it| format!("{it}\n")).concat();
+    let output =
+        desk.feed(&["predict", "--model", "run", "--device", "cpu", "--threads", "1", "--precision", "fp32"], &lines);
+    assert_done(&output);
+    let predictions = json_lines(&output.stdout);
+    let back: Vec<&str> = predictions.iter().map(|it| it["text"].as_str().unwrap()).collect();
+    assert_eq!(back, texts);
+    assert!(predictions.iter().all(|it| ["positive", "negative"].contains(&it["prediction"].as_str().unwrap())));
+
+    // The rows of the test split, one after the other or in the run's own batches: the same answers.
+    let output = desk.retune([
+        "predict",
+        "--model",
+        "run",
+        "--input",
+        "test.csv",
+        "--batch-size",
+        "1",
+        "--device",
+        "cpu",
+        "--precision",
+        "fp32",
+    ]);
+    assert_done(&output);
+    let answers = |bytes: &[u8]| json_lines(bytes).iter().map(|it| it["prediction"].clone()).collect::<Vec<_>>();
+    assert_eq!(answers(&output.stdout), answers(&read(desk.path("run/predictions.jsonl"))));
+
+    let output = desk.retune(["inspect", "run"]);
+    assert_done(&output);
+    let said = text(&output.stdout);
+    for part in ["bert", "negative, positive", "BertForSequenceClassification", "accuracy"] {
+        assert!(said.contains(part), "no `{part}` in: {said}");
+    }
+}
+
+#[test]
+fn a_run_can_be_repeated_to_the_byte() {
+    let desk = Desk::new();
+    let weights = |run: &str| read(desk.path(run).join("model/model.safetensors"));
+    assert_done(&desk.finetune("first", RUN));
+    assert_done(&desk.finetune("second", RUN));
+    assert!(weights("first") == weights("second"), "the same seed gave other weights");
+    assert_done(&desk.retune(["finetune", "first/recipe.toml", "--output", "third"]));
+    assert!(weights("first") == weights("third"), "the saved recipe gave other weights");
+    assert_eq!(read(desk.path("first/predictions.jsonl")), read(desk.path("third/predictions.jsonl")));
+    assert_done(&desk.retune(["finetune", "first/recipe.toml", "--output", "fourth", "--seed", "7"]));
+    assert!(weights("first") != weights("fourth"), "another seed gave the same weights");
+}
+
+#[test]
+fn a_used_folder_is_replaced_only_on_request() {
+    let desk = Desk::new();
+    assert_done(&desk.finetune("run", &["--steps", "2"]));
+    desk.write("run/notes.txt", "mine");
+    desk.refuses(&desk.arguments("run", &["--steps", "3"]), &["run", "--overwrite", "--resume"]);
+    let output = desk.finetune("run", &["--steps", "3", "--overwrite"]);
+    assert_done(&output);
+    assert_eq!(json(desk.path("run/metrics.json"))["train"]["steps"], 3);
+    assert_eq!(read(desk.path("run/notes.txt")), b"mine");
+}
+
+/// The rate of the first step is zero; those after it push activations (1e30) or weights (1e40) out of their range.
+fn diverging<'a>(rate: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["--learning-rate", rate, "--clip", "0", "--warmup", "20", "--steps", "40"], more].concat()
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_the_run_and_names_the_culprits() {
+    let desk = Desk::new();
+    for (rate, culprit) in
+        [("1e30", "all weights are finite"), ("1e40", "first tensor with values that are not finite: `")]
+    {
+        let run = format!("run-{rate}");
+        let output = desk.finetune(&run, &diverging(rate, &[]));
+        assert_said(&output, 1, &["step ", " of 40", "train.csv:", "not ", "try a lower --learning-rate", culprit]);
+        let said = text(&output.stderr);
+        let line = said.split("train.csv:").nth(1).unwrap().split([',', ' ', ';']).next().unwrap();
+        assert!((2..=161).contains(&line.parse::<u64>().unwrap()), "{said}");
+        if let Some((_, tensor)) = said.split_once("not finite: `") {
+            let name = tensor.split('`').next().unwrap();
+            assert!(name.ends_with(".weight") || name.ends_with(".bias"), "{said}");
+        }
+        assert!(!desk.path(&run).join("metrics.json").exists());
+    }
+}
+
+#[test]
+fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
+    let desk = Desk::new();
+    let output = desk.finetune("run", &diverging("1e30", &["--evaluate-every", "1"]));
+    assert_said(&output, 1, &["not finite", "learning rate", "retune finetune run/recipe.toml --resume"]);
+    let saved = checkpoints(&desk.path("run"));
+    assert!(saved.last().is_some_and(|it| it.ends_with("step-00000001")), "{saved:?}");
+    let output = desk.evaluate("run");
+    assert_done(&output);
+    assert!(json_lines(&output.stdout)[0]["metrics"]["loss"].is_number());
+}

@@ -1,0 +1,7 @@
+//! The program as a user meets it: the real binary, tiny models, exit codes, messages and what lies on disk afterwards.
+
+mod crash;
+mod finetune;
+mod input;
+mod methods;
+mod support;
