@@ -223,7 +223,9 @@ impl RunDirectory {
     }
 
     fn check_free(&self, needed: u64) -> Result<()> {
-        if let Some(free) = memory::free_disk_bytes(&self.path) {
+        // The folder itself may not be there yet; its disk is that of the nearest one that is.
+        let existing = self.path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
+        if let Some(free) = memory::free_disk_bytes(existing) {
             ensure!(
                 free >= needed,
                 "{}: {} MB are free on this disk, {} MB are needed for checkpoints; free some, choose another --output, \
@@ -337,6 +339,19 @@ impl RunDirectory {
             }
         }
         Ok((None, notes))
+    }
+
+    /// A run continues only on the data it was started with.
+    pub fn check_same_data(&self, fingerprint: u64) -> Result<()> {
+        let folders = self.steps().unwrap_or_default().into_iter().map(|step| self.checkpoint(step));
+        let states: Vec<RunState> = folders.filter_map(|folder| read_state(&folder).ok()).collect();
+        ensure!(
+            states.iter().all(|state| state.fingerprint == fingerprint),
+            "the training data is not what the run in {} was started with; start anew with --overwrite, or choose \
+             another --output",
+            self.path.display()
+        );
+        Ok(())
     }
 
     /// The checkpoint of a step.

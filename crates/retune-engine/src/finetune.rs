@@ -96,11 +96,12 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     // The last checks that need the model; after them, compute begins.
     let loaded = session.load(resolved.from_scratch).input()?;
     let directory = session.directory(&resolved.output).input()?;
-    RunDirectory::create(&resolved.output, start).input()?;
     directory.check_space(&loaded).input()?;
     if start == Start::Resume {
         check_same_recipe(&resolved).input()?;
+        directory.check_same_data(splits.fingerprint).input()?;
     }
+    RunDirectory::create(&resolved.output, start).input()?;
     write_text(&resolved.output.join("recipe.toml"), &resolved.to_toml()).input()?;
     tell(format!("{}\n{}", resolved.model, loaded.report.summary()), observers);
     tell(session.describe(&loaded), observers);
@@ -240,10 +241,6 @@ impl Session<'_> {
             notes.iter().for_each(|note| observers.iter_mut().for_each(|o| o.on_message(note)));
             if let Some(folder) = newest {
                 state = read_state(&folder)?;
-                ensure!(
-                    state.fingerprint == self.splits.fingerprint,
-                    "the training data is not what this run was started with; use --overwrite to start anew"
-                );
                 restore_weights(&folder, &mut loaded.params)?;
                 directory.repair(&state)?;
                 checkpoint = Some(folder);

@@ -173,7 +173,6 @@ fn only_the_same_run_is_resumed() {
 }
 
 #[test]
-#[ignore = "other training data is noticed only when the run has begun, with exit code 1"]
 fn a_run_is_not_resumed_on_other_training_data() {
     let desk = Desk::new();
     let steps = ["--steps", "4", "--evaluate-every", "2"];

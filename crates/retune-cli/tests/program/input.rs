@@ -80,7 +80,6 @@ fn folders_that_cannot_hold_a_run() {
 }
 
 #[test]
-#[ignore = "the run folder is made before the budget is checked"]
 fn a_disk_budget_that_no_checkpoint_fits() {
     let desk = Desk::new();
     desk.refuses(&desk.arguments("run", &["--disk-budget", "1KB"]), &["disk-budget", "checkpoints", "need"]);
