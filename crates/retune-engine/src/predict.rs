@@ -48,6 +48,8 @@ impl PredictOptions {
             label_column: self.label_column.clone().unwrap_or(known.label_column),
             label_separator: self.label_separator.or(known.label_separator),
             max_length: self.max_length.or(known.max_length),
+            // As in training, so that the run's own figures are met exactly.
+            precision: if self.precision == "auto" { known.precision } else { self.precision.clone() },
             ..Recipe::default()
         }
     }
@@ -62,7 +64,7 @@ pub fn predict(
 ) -> Result<usize, EngineError> {
     let folder = open::model_folder(&options.model).input()?;
     let recipe = options.recipe(&folder);
-    let (hardware, _) = Hardware::resolve(&options.device, &options.precision, options.threads).input()?;
+    let (hardware, _) = Hardware::resolve(&options.device, &recipe.precision, options.threads).input()?;
     let loaded = open::load_saved(&folder, &hardware, &Silent).input()?;
     let input = input.map_or(Input::Lines(lines), Input::File);
     let (task, data) = task::open(&recipe, &tokenizer_folder(&folder)?, &loaded.config, input, false).input()?;
@@ -84,7 +86,7 @@ pub fn predict(
 pub fn evaluate_file(options: &PredictOptions, data: &Path) -> Result<Evaluation, EngineError> {
     let folder = open::model_folder(&options.model).input()?;
     let recipe = options.recipe(&folder);
-    let (hardware, _) = Hardware::resolve(&options.device, &options.precision, options.threads).input()?;
+    let (hardware, _) = Hardware::resolve(&options.device, &recipe.precision, options.threads).input()?;
     let loaded = open::load_saved(&folder, &hardware, &Silent).input()?;
     let (task, dataset) =
         task::open(&recipe, &tokenizer_folder(&folder)?, &loaded.config, Input::File(data), true).input()?;

@@ -82,11 +82,12 @@ pub fn train(
 
         if it.plan.evaluates_at(state.step) {
             let scored = score(it, trainer, observers)?;
-            let improved = record(state, it, direction, &scored)?;
-            it.directory.save(state, it.loaded, &trainer.optimizer, improved)?;
+            let improved = at_step(record(state, it, direction, &scored), state.step - 1, total)?;
+            // Logged first: a crash before the save repeats both, one after it has both.
             for observer in observers.iter_mut() {
                 interrupted |= observer.on_evaluation(state.step, &scored, improved)? == Control::Stop;
             }
+            it.directory.save(state, it.loaded, &trainer.optimizer, improved)?;
             stopping = state.is_over(it.patience);
         } else if interrupted {
             it.directory.save(state, it.loaded, &trainer.optimizer, false)?;
@@ -122,7 +123,7 @@ fn record(state: &mut RunState, it: &Loop<'_>, direction: Direction, scored: &Sc
     };
     let value = value.with_context(|| {
         let notes = scored.evaluation.notes.join("; ");
-        format!("--best-by {}: this metric is not defined on the validation split; {notes}", it.best_by)
+        format!("{} (--best-by) is not defined on the validation split; {notes}", it.best_by)
     })?;
     Ok(state.record(&it.best_by, value, direction, scored))
 }
