@@ -104,12 +104,15 @@ pub(super) fn link(link: &Path, folder: &Path) -> Result<()> {
         Ok(_) if link.canonicalize().is_ok_and(|real| real == folder) => return Ok(()),
         _ => {}
     }
-    let temporary = sibling(link, &format!(".{}", std::process::id()));
-    let made = symlink(&folder, &temporary).and_then(|()| fs::rename(&temporary, link));
-    if made.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    made.with_context(|| {
+    // In a folder of its own: another set-up of this checkout may be doing the same.
+    let make = || {
+        let beside = link.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let temporary = tempfile::Builder::new().prefix(".libtorch-").tempdir_in(beside)?;
+        let made = temporary.path().join("link");
+        symlink(&folder, &made)?;
+        fs::rename(&made, link)
+    };
+    make().with_context(|| {
         format!("cannot link {} to {}; set LIBTORCH to the latter instead", link.display(), folder.display())
     })
 }

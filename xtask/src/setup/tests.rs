@@ -337,6 +337,23 @@ fn two_at_once_install_once() {
 }
 
 #[test]
+fn links_made_at_once_do_not_meet() {
+    let root = tempfile::tempdir().unwrap();
+    let folders = ["one", "other"].map(|name| root.path().join(name));
+    folders.iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    let place = root.path().join("libtorch");
+    thread::scope(|scope| {
+        for turn in 0..8 {
+            let (place, folder) = (&place, &folders[turn % 2]);
+            scope.spawn(move || (0..50).for_each(|_| install::link(place, folder).unwrap()));
+        }
+    });
+    let leads_to = place.canonicalize().unwrap();
+    assert!(folders.iter().any(|folder| folder.canonicalize().unwrap() == leads_to), "{leads_to:?}");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
+}
+
+#[test]
 fn each_extent_takes_its_files() {
     let goes = |name: &str, extent| destination(name, extent).map(|to| to.to_str().unwrap().to_owned());
     let header = goes("torch/include/ATen/a.h", Extent::Torch);
