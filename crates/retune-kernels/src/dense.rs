@@ -1,6 +1,6 @@
 //! The one projection of the workspace: `y = x Wᵀ + b`, with an optional low-rank adapter inside.
 
-use crate::dropout;
+use crate::{Activation, dropout, fused};
 use tch::Tensor;
 
 /// Low-rank update of a frozen weight (LoRA, Hu et al. 2021): `ΔW = scale · B A`.
@@ -40,13 +40,21 @@ impl Dense {
     /// `x` [.., in] of any float dtype; returns [.., out] in the dtype of the weight.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let x = x.to_kind(self.weight.kind());
-        let y = x.linear(&self.weight, self.bias.as_ref());
+        let y = fused::linear(&x, &self.weight, self.bias.as_ref());
         match &self.low_rank {
             None => y,
             Some(LowRank { a, b, scale, dropout }) => {
-                let down = dropout::dropout(&x, *dropout, train).linear(a, None::<&Tensor>); // [.., rank]
-                y + (down * *scale).linear(b, None::<&Tensor>)
+                let down = fused::linear(&dropout::dropout(&x, *dropout, train), a, None); // [.., rank]
+                y + fused::linear(&(down * *scale), b, None)
             }
         }
+    }
+
+    /// `activation` of [`Self::forward`], in the same pass where there is no adapter.
+    pub fn forward_activated(&self, x: &Tensor, activation: Activation, train: bool) -> Tensor {
+        if self.low_rank.is_some() {
+            return activation.forward(&self.forward(x, train));
+        }
+        fused::linear_activation(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_ref(), activation)
     }
 }

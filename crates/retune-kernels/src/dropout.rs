@@ -16,7 +16,8 @@ pub fn set_stream(seed: u64) {
     STREAM.set((seed, 0));
 }
 
-fn next_seed() -> u64 {
+/// The key of the next mask of the stream.
+pub(crate) fn next_seed() -> u64 {
     let (seed, call) = STREAM.get();
     STREAM.set((seed, call + 1));
     random::mix(&[seed, call])
@@ -32,8 +33,13 @@ pub fn dropout(x: &Tensor, p: f64, train: bool) -> Tensor {
     }
     assert!((0.0..1.0).contains(&p), "dropout probability {p} is outside [0, 1)");
     let seed = next_seed();
-    if x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16) {
-        return shim::dropout(x, p, seed as i64).expect("contiguous float input");
+    if x.device() == Device::Cpu {
+        return match x.kind() {
+            Kind::Float | Kind::BFloat16 => shim::dropout(x, p, seed as i64).expect("a float tensor"),
+            kind => {
+                x * shim::dropout(&x.ones_like().to_kind(Kind::Float), p, seed as i64).expect("floats").to_kind(kind)
+            }
+        };
     }
     tch::manual_seed(seed as i64);
     x.dropout(p, train)

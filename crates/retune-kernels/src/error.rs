@@ -41,6 +41,22 @@ pub enum KernelError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A row that an embedding table does not have.
+    #[error("row {row} is outside an embedding table of {rows} rows")]
+    Row {
+        /// As asked for.
+        row: i64,
+        /// Of the table.
+        rows: i64,
+    },
+    /// A parameter that cannot be compacted.
+    #[error("`{name}` cannot be compacted: {problem}")]
+    Compaction {
+        /// Parameter name.
+        name: String,
+        /// Why.
+        problem: &'static str,
+    },
     /// A gradient that is not finite.
     #[error("the gradient of `{name}` is not finite")]
     NotFinite {

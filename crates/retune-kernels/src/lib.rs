@@ -11,10 +11,12 @@
 
 pub mod activation;
 pub mod attention;
+mod deferred;
 pub mod dense;
 pub mod device;
 pub mod dropout;
 mod error;
+pub mod fused;
 pub mod loss;
 pub mod mask;
 pub mod memory;
@@ -25,6 +27,7 @@ pub mod precision;
 pub mod random;
 pub mod schedule;
 mod shim;
+pub mod table;
 
 pub use activation::Activation;
 pub use dense::{Dense, LowRank};
@@ -35,5 +38,6 @@ pub use optimizer::{AdamW, AdamWOptions};
 pub use param::{Param, Params};
 pub use precision::Precision;
 pub use schedule::Schedule;
+pub use table::Table;
 /// The libtorch binding whose `Tensor` appears in this crate's signatures.
 pub use tch;

@@ -33,6 +33,11 @@ impl AttentionMask {
         self.trivial
     }
 
+    /// Whether each key may be attended to, bool [B, S].
+    pub(crate) fn keys(&self) -> Tensor {
+        self.allowed.squeeze_dim(1).squeeze_dim(1)
+    }
+
     /// 0 where attention is allowed and the lowest finite number elsewhere, [B, 1, 1, S].
     pub fn additive(&self, kind: Kind) -> Tensor {
         let lowest = match kind {

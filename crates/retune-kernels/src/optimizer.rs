@@ -1,9 +1,10 @@
 //! AdamW (Loshchilov & Hutter 2019) with Hugging Face's groups, gradient clipping and a state that can be saved.
 
-use crate::shim::{self, AdamWScalars, AdamWTensor};
-use crate::{KernelError, Param, Params};
+use crate::deferred::Deferred;
+use crate::shim::{self, AdamWStep, AdamWTensor};
+use crate::{KernelError, Param, Params, Table};
 use std::collections::BTreeMap;
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// Settings; the defaults are those of Hugging Face's Trainer.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,42 @@ struct Slot {
     second: Tensor,
     /// fp32 sum over a window of several micro-steps, kept only where the gradient itself is bf16.
     window: Option<Tensor>,
+    /// A compact table, whose rows are updated when they are read.
+    table: Option<Table>,
+}
+
+impl Slot {
+    fn new(param: &Param) -> Self {
+        let [first, second] = [(); 2].map(|()| param.master().detach().zeros_like());
+        let table = param.compacted().filter(|_| first.device() == Device::Cpu).cloned();
+        if let Some(compact) = table.as_ref().map(Table::compact).as_deref_mut().and_then(Option::as_mut) {
+            compact.deferred = Some(Deferred::new(&first, &second));
+        }
+        Self { first, second, window: None, table }
+    }
+
+    /// Makes the moments of all rows what the steps so far make of them.
+    fn catch_up(&self) -> Result<(), KernelError> {
+        let Some(table) = &self.table else { return Ok(()) };
+        table.compact().as_mut().map_or(Ok(()), |compact| compact.catch_up(table.whole(), None))
+    }
+}
+
+/// What a step reads of one parameter: all of it, or the rows [n] that have gradients [n, E].
+struct Active<'a> {
+    param: &'a Param,
+    gradient: Tensor,
+    rows: Option<Tensor>,
+}
+
+impl<'a> Active<'a> {
+    fn new(param: &'a Param, gradient: &Tensor) -> Result<Self, KernelError> {
+        if !gradient.is_sparse() {
+            return Ok(Self { param, gradient: gradient.f_contiguous()?, rows: None });
+        }
+        let gradient = gradient.f_coalesce()?;
+        Ok(Self { param, rows: Some(gradient.f_indices()?.f_select(0, 0)?), gradient: gradient.f_values()? })
+    }
 }
 
 /// AdamW over the trainable parameters of a [`Params`].
@@ -44,14 +81,9 @@ pub struct AdamW {
 impl AdamW {
     /// Zero moments for every trainable parameter.
     pub fn new(params: &Params, options: AdamWOptions) -> Self {
-        let slot = |param: &Param| Slot {
-            first: param.value().zeros_like(),
-            second: param.value().zeros_like(),
-            window: None,
-        };
         Self {
             options,
-            slots: params.trainable().map(|p| (p.name.clone(), slot(p))).collect(),
+            slots: params.trainable().map(|p| (p.name.clone(), Slot::new(p))).collect(),
             step: 0,
             top_depth: params.iter().map(|p| p.depth).max().unwrap_or(0),
         }
@@ -61,7 +93,7 @@ impl AdamW {
     pub fn collect(&mut self, params: &Params) -> Result<(), KernelError> {
         no_grad(|| {
             for param in params.trainable() {
-                let (Some(gradient), Some(slot)) = (param.gradient(), self.slots.get_mut(&param.name)) else {
+                let (Some(gradient), Some(slot)) = (param.raw_gradient(), self.slots.get_mut(&param.name)) else {
                     continue;
                 };
                 if gradient.kind() == Kind::Float {
@@ -84,40 +116,60 @@ impl AdamW {
     ///
     /// A gradient that is not finite changes nothing and names the first bad tensor.
     pub fn step(&mut self, params: &Params, learning_rate: f64, scale: f64, clip: f64) -> Result<f64, KernelError> {
-        let mut active: Vec<(&Param, Tensor)> = Vec::new();
+        let mut active = Vec::new();
         for param in params.trainable() {
             let window = self.slots.get(&param.name).and_then(|slot| slot.window.as_ref());
-            if let Some(gradient) = window.map(Tensor::shallow_clone).or_else(|| param.gradient()) {
-                active.push((param, gradient.f_contiguous()?));
+            if let Some(gradient) = window.map(Tensor::shallow_clone).or_else(|| param.raw_gradient()) {
+                active.push(Active::new(param, &gradient)?);
             }
         }
-        let gradients: Vec<Tensor> = active.iter().map(|(_, gradient)| gradient.shallow_clone()).collect();
+        let gradients: Vec<&Tensor> = active.iter().map(|a| &a.gradient).collect();
         let squares = shim::squared_norms(&gradients)?;
         if let Some(bad) = squares.iter().position(|square| !square.is_finite()) {
-            return Err(KernelError::NotFinite { name: active[bad].0.name.clone() });
+            return Err(KernelError::NotFinite { name: active[bad].param.name.clone() });
         }
         let norm = squares.iter().sum::<f64>().sqrt() * scale;
         // torch.nn.utils.clip_grad_norm_ adds 1e-6 to the norm.
         let clipped = if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
         self.step += 1;
-        let AdamWOptions { beta1, beta2, epsilon, weight_decay, layer_decay } = self.options;
         let mut tensors = Vec::with_capacity(active.len());
-        for (param, gradient) in &active {
+        for Active { param, gradient, rows } in &active {
             let slot = &self.slots[&param.name];
-            let below_top = self.top_depth.saturating_sub(param.depth) as i32;
-            tensors.push(AdamWTensor {
-                master: param.master(),
-                gradient,
-                first: &slot.first,
-                second: &slot.second,
-                copy: param.copy(),
-                learning_rate: (learning_rate * layer_decay.powi(below_top)) as f32,
-                decay: if param.decays() { weight_decay as f32 } else { 0.0 },
-            });
+            let (step, keep) = self.step_of(param, learning_rate, scale * clipped);
+            param.decay_rest(keep);
+            if let Some(compact) = slot.table.as_ref().map(Table::compact).as_deref_mut().and_then(Option::as_mut)
+                && let Some(deferred) = &mut compact.deferred
+            {
+                let all = || Tensor::arange(gradient.size()[0], (Kind::Int64, gradient.device()));
+                let rows = rows.as_ref().map_or_else(all, Tensor::shallow_clone);
+                deferred.step(&compact.leaf, &rows, gradient, step)?;
+                continue;
+            }
+            let (master, copy) = (param.master(), param.copy());
+            tensors.push(AdamWTensor { master, gradient, first: &slot.first, second: &slot.second, copy, step });
         }
-        shim::adamw(&tensors, &AdamWScalars { step: self.step, beta1, beta2, epsilon, scale: scale * clipped })?;
+        shim::adamw(&tensors)?;
         self.clear(params)?;
         Ok(norm)
+    }
+
+    /// The arithmetic of the present step for `param`, and its factor of decay.
+    fn step_of(&self, param: &Param, learning_rate: f64, scale: f64) -> (AdamWStep, f64) {
+        let AdamWOptions { beta1, beta2, epsilon, weight_decay, layer_decay } = self.options;
+        let below_top = self.top_depth.saturating_sub(param.depth) as i32;
+        let rate = learning_rate * layer_decay.powi(below_top);
+        let keep = if param.decays() { 1.0 - rate * weight_decay } else { 1.0 };
+        let correction = |beta: f64| 1.0 - beta.powf(self.step as f64);
+        let step = AdamWStep {
+            step_size: (rate / correction(beta1)) as f32,
+            keep: keep as f32,
+            correction2_sqrt: correction(beta2).sqrt() as f32,
+            beta1: beta1 as f32,
+            beta2: beta2 as f32,
+            epsilon: epsilon as f32,
+            scale: scale as f32,
+        };
+        (step, keep)
     }
 
     /// Drops all gradients.
@@ -137,7 +189,13 @@ impl AdamW {
     }
 
     /// The moments as named tensors: `<parameter>.exp_avg` and `<parameter>.exp_avg_sq`.
+    ///
+    /// # Panics
+    /// Where the tensors of a compact table have been exchanged for others.
     pub fn state(&self) -> Vec<(String, Tensor)> {
+        for slot in self.slots.values() {
+            slot.catch_up().expect("a table and moments of one shape");
+        }
         let pair = |(name, slot): (&String, &Slot)| {
             [
                 (format!("{name}.exp_avg"), slot.first.shallow_clone()),
@@ -150,6 +208,7 @@ impl AdamW {
     /// Restores what [`Self::state`] gave, after `step` updates.
     pub fn restore(&mut self, step: i64, state: &BTreeMap<String, Tensor>) -> Result<(), KernelError> {
         for (name, slot) in &mut self.slots {
+            slot.catch_up()?;
             for (suffix, tensor) in [("exp_avg", &mut slot.first), ("exp_avg_sq", &mut slot.second)] {
                 let key = format!("{name}.{suffix}");
                 let error = |problem: String| KernelError::State { name: key.clone(), problem };

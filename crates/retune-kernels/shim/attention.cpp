@@ -1,0 +1,98 @@
+// Multi-head softmax attention on the projections' own layout as one node. Reference: `reference` in
+// src/fused/attention.rs.
+#include "nodes.h"
+#include <cstdlib>
+#include <memory>
+
+namespace retune {
+
+float* thread_scratch(int64_t floats) {
+  struct Free {
+    void operator()(float* memory) const { std::free(memory); }
+  };
+  thread_local std::unique_ptr<float, Free> memory;
+  thread_local int64_t size = 0;
+  if (floats > size) {
+    memory.reset((float*)std::aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64));
+    TORCH_CHECK(memory, "out of memory for ", floats, " floats of scratch");
+    size = floats;
+  }
+  return memory.get();
+}
+
+namespace {
+
+struct AttentionNode : torch::autograd::Function<AttentionNode> {
+  static Attention describe(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                            const at::Tensor& allowed, const at::Tensor& statistics, int64_t heads, double p,
+                            int64_t seed) {
+    const int64_t size = query.size(2) / heads;
+    return {query.size(1), heads, size, query.stride(1), address(query), address(key), address(value),
+            pointer<uint8_t>(allowed), (float)(1.0 / std::sqrt((double)size)), {p, seed}, pointer<float>(statistics)};
+  }
+
+  static at::Tensor forward(Context* context, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const MaybeTensor& mask, int64_t heads, double p, int64_t seed, bool graph) {
+    TORCH_CHECK(q.dim() == 3 && q.size(2) % heads == 0, "queries are [B, T, heads * K]");
+    TORCH_CHECK(q.sizes() == k.sizes() && q.sizes() == v.sizes(), "queries, keys and values have one shape");
+    const int64_t batch = q.size(0), tokens = q.size(1), width = q.size(2);
+    const bool sliced = q.stride(2) == 1 && q.stride(1) >= width && q.stride(0) == tokens * q.stride(1) &&
+                        q.strides() == k.strides() && q.strides() == v.strides();
+    const at::Tensor query = sliced ? q : q.contiguous(), key = sliced ? k : k.contiguous(),
+                     value = sliced ? v : v.contiguous();
+    const at::Tensor allowed = contiguous(mask);
+    TORCH_CHECK(!allowed.defined() || allowed.scalar_type() == at::kBool, "the mask is bool");
+    TORCH_CHECK(!allowed.defined() || allowed.numel() == batch * tokens, "the mask is [B, T]");
+    at::Tensor out = at::empty({batch, tokens, width}, q.options()), statistics;
+    if (graph) statistics = at::empty({batch, heads, tokens, 2}, at::kFloat);
+    const Attention a = describe(query, key, value, allowed, statistics, heads, p, seed);
+    with_type(out, [&](auto type) {
+      using T = decltype(type);
+      at::parallel_for(0, batch * heads, 1, [&](int64_t begin, int64_t end) {
+        float* scratch = thread_scratch(kernels().attention_scratch(tokens, a.head_size, false));
+        for (int64_t task = begin; task < end; task++)
+          kernels().of(type).attention_forward(a, pointer<T>(out), task, scratch);
+      });
+    });
+    if (graph) {
+      context->save_for_backward({query, key, value, allowed, statistics});
+      context->saved_data["heads"] = heads;
+      context->saved_data["p"] = p;
+      context->saved_data["seed"] = seed;
+    }
+    return out;
+  }
+
+  static variable_list backward(Context* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor dout = gradients[0].contiguous();
+    const Attention a =
+        describe(saved[0], saved[1], saved[2], saved[3], saved[4], context->saved_data["heads"].toInt(),
+                 context->saved_data["p"].toDouble(), context->saved_data["seed"].toInt());
+    at::Tensor dquery = at::empty_like(dout), dkey = at::empty_like(dout), dvalue = at::empty_like(dout);
+    with_type(dout, [&](auto type) {
+      using T = decltype(type);
+      at::parallel_for(0, dout.size(0) * a.heads, 1, [&](int64_t begin, int64_t end) {
+        float* scratch = thread_scratch(kernels().attention_scratch(a.tokens, a.head_size, true));
+        for (int64_t task = begin; task < end; task++)
+          kernels().of(type).attention_backward(a, pointer<T>(dout), pointer<T>(dquery), pointer<T>(dkey),
+                                                pointer<T>(dvalue), task, scratch);
+      });
+    });
+    return {dquery, dkey, dvalue, {}, {}, {}, {}, {}};
+  }
+};
+
+}  // namespace
+}  // namespace retune
+
+// softmax(q kᵀ / √K) v per head; q, k, v [B, T, heads * K]; `mask` [B, T] bool (true = may be attended to) or null.
+extern "C" int retune_attention(at::Tensor** out, const at::Tensor* query, const at::Tensor* key,
+                                const at::Tensor* value, const at::Tensor* mask, int64_t heads, double p,
+                                int64_t seed) {
+  RETUNE_TRY({
+    const bool graph = retune::wants_graph({query, key, value});
+    *out = new at::Tensor(retune::AttentionNode::apply(*query, *key, *value, retune::maybe(mask), heads, p,
+                                                       seed, graph));
+  })
+}

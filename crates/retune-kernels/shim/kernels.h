@@ -1,0 +1,92 @@
+// The vectorised loops, one table per instruction set; `kernels()` picks the best one of this processor.
+// D row width, T tokens, K head size, E embedding size. bf16 is uint16_t. Rows are contiguous unless a stride is given.
+#pragma once
+#include <stdint.h>
+
+namespace retune {
+
+// Dropout keyed by `seed`; keeps everything when p is 0.
+struct DropoutKey {
+  double p;
+  int64_t seed;
+};
+
+enum class Activation : int64_t { gelu = 0, gelu_tanh = 1, relu = 2, silu = 3 };
+
+// Which side of the norm dropout is on.
+enum class NormKind : int64_t { drop_add_norm = 0, norm_drop = 1 };
+
+struct NormForward {
+  NormKind kind;
+  int64_t width;
+  const void *x, *residual;  // residual only for drop_add_norm, may be null
+  const float *weight, *bias;
+  double epsilon;
+  DropoutKey dropout;
+  void *y, *normalised;  // normalised and rstd are for the backward pass; null without one
+  float* rstd;
+};
+
+struct NormBackward {
+  NormKind kind;
+  int64_t width;
+  const void *dy, *normalised;
+  const float *weight, *rstd;
+  DropoutKey dropout;
+  void *dx, *dresidual;     // either may be null
+  float *dweight, *dbias;   // partial sums of these rows, zeroed by the caller; both or none
+};
+
+struct Attention {
+  int64_t tokens, heads, head_size, stride;  // stride: elements from one token's row to the next
+  const void *query, *key, *value;           // [B, T, H*K]
+  const uint8_t* allowed;                    // [B, T] or null
+  float scale;
+  DropoutKey dropout;
+  float* statistics;  // [B, H, T, 2]: row maximum and reciprocal sum; null without a backward pass
+};
+
+struct EmbeddingForward {
+  int64_t width, tokens_per_row;
+  const int64_t *ids, *types, *positions;  // types and positions may be null: type 0, position = index in the row
+  const int64_t* row_map;  // [V] or null: id to row of `word`, -1 for a row of `rest`
+  const float *word, *rest, *position, *type, *weight, *bias;
+  double epsilon;
+  DropoutKey dropout;
+  void *y, *normalised;
+  float* rstd;
+};
+
+template <class T>
+struct TypedKernels {
+  void (*norm_forward)(const NormForward&, int64_t begin, int64_t end);
+  void (*norm_backward)(const NormBackward&, int64_t begin, int64_t end);
+  // x[row] += bias
+  void (*add_bias)(T* x, const T* bias, int64_t width, int64_t begin, int64_t end);
+  // x[row] = f(x[row] + bias); derivative = f' there, unless null. bias may be null.
+  void (*bias_activation)(T* x, const T* bias, T* derivative, int64_t width, int64_t begin, int64_t end, Activation);
+  // out = dy * derivative, and its column sums are added to `sums` unless null. Without derivative only the sums.
+  void (*activation_backward)(const T* dy, const T* derivative, T* out, float* sums, int64_t width, int64_t begin,
+                              int64_t end);
+  // Tasks are (batch, head) pairs; `scratch` holds attention_scratch floats.
+  void (*attention_forward)(const Attention&, T* out, int64_t task, float* scratch);
+  void (*attention_backward)(const Attention&, const T* dout, T* dquery, T* dkey, T* dvalue, int64_t task,
+                             float* scratch);
+  void (*embedding_forward)(const EmbeddingForward&, int64_t begin, int64_t end);
+  // norm_backward whose dx is fp32, to be summed into the tables
+  void (*embedding_backward)(const NormBackward&, int64_t begin, int64_t end);
+};
+
+struct Kernels {
+  const char* name;
+  TypedKernels<float> fp32;
+  TypedKernels<uint16_t> bf16;
+  int64_t (*attention_scratch)(int64_t tokens, int64_t head_size, bool backward);
+
+  const TypedKernels<float>& of(float) const { return fp32; }
+  const TypedKernels<uint16_t>& of(uint16_t) const { return bf16; }
+};
+
+const Kernels& kernels();
+
+}  // namespace retune

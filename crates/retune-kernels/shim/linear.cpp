@@ -1,0 +1,75 @@
+// Linear layer with bias and activation as one node. Reference: `reference` in src/fused/linear.rs.
+#include "nodes.h"
+
+namespace retune {
+namespace {
+
+constexpr int64_t IDENTITY = -1;
+
+struct Linear : torch::autograd::Function<Linear> {
+  static at::Tensor forward(Context* context, const at::Tensor& input, const at::Tensor& weight,
+                            const MaybeTensor& bias, int64_t activation, bool graph) {
+    const int64_t depth = weight.size(1), width = weight.size(0);
+    const at::Tensor x = input.reshape({-1, depth});
+    at::Tensor y = at::mm(x, weight.t()), derivative;
+    if (graph && activation != IDENTITY) derivative = at::empty_like(y);
+    const at::Tensor offset = contiguous(bias);
+    with_type(y, [&](auto type) {
+      using T = decltype(type);
+      const auto& kernel = kernels().of(type);
+      over_rows(y.size(0), [&](int64_t begin, int64_t end) {
+        if (activation != IDENTITY)
+          kernel.bias_activation(pointer<T>(y), pointer<T>(offset), pointer<T>(derivative), width, begin, end,
+                                 (Activation)activation);
+        else if (offset.defined())
+          kernel.add_bias(pointer<T>(y), pointer<T>(offset), width, begin, end);
+      });
+    });
+    if (graph) {
+      context->save_for_backward({weight.requires_grad() ? x : at::Tensor(),
+                                  input.requires_grad() ? weight : at::Tensor(), derivative});
+      context->saved_data["shape"] = input.sizes();
+      context->saved_data["bias"] = offset.defined();
+    }
+    std::vector<int64_t> shape = input.sizes().vec();
+    shape.back() = width;
+    return y.view(shape);
+  }
+
+  static variable_list backward(Context* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &derivative = saved[2];
+    const int64_t width = gradients[0].size(-1);
+    const at::Tensor dy = gradients[0].contiguous().view({-1, width});
+    const int64_t rows = dy.size(0);
+    const bool for_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
+    at::Tensor d = derivative.defined() ? at::empty_like(dy) : dy, dx, dweight, dbias;
+    with_type(dy, [&](auto type) {
+      using T = decltype(type);
+      const auto kernel = kernels().of(type).activation_backward;
+      if (for_bias)
+        dbias = sum_over_rows(rows, width, dy.options(), [&](int64_t begin, int64_t end, float* sums) {
+          kernel(pointer<T>(dy), pointer<T>(derivative), pointer<T>(d), sums, width, begin, end);
+        });
+      else if (derivative.defined())
+        over_rows(rows, [&](int64_t begin, int64_t end) {
+          kernel(pointer<T>(dy), pointer<T>(derivative), pointer<T>(d), nullptr, width, begin, end);
+        });
+    });
+    if (context->needs_input_grad(0)) dx = at::mm(d, weight).view(context->saved_data["shape"].toIntVector());
+    if (context->needs_input_grad(1)) dweight = at::mm(d.t(), x);
+    return {dx, dweight, dbias, {}, {}};
+  }
+};
+
+}  // namespace
+}  // namespace retune
+
+// activation(x weightᵀ + bias); activation -1 is the identity, others as `Activation` in kernels.h; bias may be null.
+extern "C" int retune_linear(at::Tensor** out, const at::Tensor* x, const at::Tensor* weight, const at::Tensor* bias,
+                             int64_t activation) {
+  RETUNE_TRY({
+    const bool graph = retune::wants_graph({x, weight, bias});
+    *out = new at::Tensor(retune::Linear::apply(*x, *weight, retune::maybe(bias), activation, graph));
+  })
+}

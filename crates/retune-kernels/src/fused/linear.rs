@@ -1,0 +1,133 @@
+//! Linear layer with bias and activation in one node.
+//!
+//! The product is libtorch's; bias and activation are one pass over it while it is in cache. What the backward pass
+//! needs of the activation is kept as its derivative, in the memory that the pre-activation would take.
+
+use super::takes;
+use crate::{Activation, shim};
+use tch::Tensor;
+
+/// The plain composition.
+pub mod reference {
+    use super::*;
+
+    /// `activation(x Wᵀ + b)`.
+    pub fn linear_activation(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Tensor {
+        activation.forward(&x.linear(weight, bias))
+    }
+}
+
+/// `x Wᵀ + b`: `x` [.., in], `weight` [out, in], `bias` [out], one dtype.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    linear_activation(x, weight, bias, Activation::Identity)
+}
+
+/// `activation(x Wᵀ + b)`; shapes as in [`linear`].
+pub fn linear_activation(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Tensor {
+    let number = match activation {
+        Activation::Identity => -1,
+        Activation::Gelu => 0,
+        Activation::GeluTanh => 1,
+        Activation::Relu => 2,
+        Activation::Silu => 3,
+        Activation::Tanh => return reference::linear_activation(x, weight, bias, activation),
+    };
+    let mut tensors = vec![x, weight];
+    tensors.extend(bias);
+    if !takes(&tensors) || weight.dim() != 2 || x.size().last() != weight.size().last() {
+        return reference::linear_activation(x, weight, bias, activation);
+    }
+    shim::linear(x, weight, bias, number).expect("checked arguments")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use tch::{Device, Kind};
+
+    const ALL: [Activation; 6] = [
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Relu,
+        Activation::Silu,
+        Activation::Tanh,
+        Activation::Identity,
+    ];
+
+    #[test]
+    fn equals_the_composition_in_fp64() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            for activation in ALL {
+                for (shape, width) in [(&[2i64, 33, 48][..], 40), (&[1, 17], 21), (&[0, 3, 8], 16)] {
+                    let depth = *shape.last().unwrap();
+                    let weight = (leaf(2, &[width, depth], kind) / (depth as f64).sqrt()).detach();
+                    let inputs = [leaf(1, shape, kind), weight.set_requires_grad(true), leaf(3, &[width], kind)];
+                    for bias in [true, false] {
+                        agree(kind, &inputs[..2 + usize::from(bias)], |t, fused| {
+                            let function = if fused { linear_activation } else { reference::linear_activation };
+                            function(&t[0], &t[1], t.get(2), activation)
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The approximation itself, without a product that would hide its error.
+    #[test]
+    fn activations_are_exact_to_fp32() {
+        let x = Tensor::linspace(-12.0, 12.0, 40_001, (Kind::Double, Device::Cpu));
+        let x = Tensor::cat(&[x, Tensor::from_slice(&[-1e30, -88.0, 88.0, 1e30])], 0).to_kind(Kind::Float);
+        let one = Tensor::ones([1, 1], (Kind::Float, Device::Cpu));
+        for activation in ALL {
+            let column = x.reshape([-1, 1]).set_requires_grad(true);
+            let y = linear_activation(&column, &one, None, activation);
+            let slope = Tensor::run_backward(&[y.sum(Kind::Float)], &[&column], false, false).remove(0);
+            let exact = x.to_kind(Kind::Double).reshape([-1, 1]).set_requires_grad(true);
+            let expected = activation.forward(&exact);
+            let expected_slope = Tensor::run_backward(&[expected.sum(Kind::Double)], &[&exact], false, false).remove(0);
+            let scale = exact.abs().clamp_min(1.0);
+            let error = |a: &Tensor, b: &Tensor| ((a - b) / &scale).abs().max().double_value(&[]);
+            let (value, slope) = (error(&y, &expected), error(&slope, &expected_slope));
+            assert!(value < 2e-7 && slope < 6e-7, "{activation:?}: {value:e} {slope:e}");
+        }
+    }
+
+    #[test]
+    fn bad_numbers_stay_bad() {
+        let one = Tensor::ones([1, 1], (Kind::Float, Device::Cpu));
+        for activation in ALL {
+            let x = Tensor::from_slice(&[f32::NAN, 1.0]).reshape([-1, 1]);
+            let y = linear_activation(&x, &one, None, activation);
+            assert!(y.double_value(&[0, 0]).is_nan(), "{activation:?}");
+        }
+    }
+
+    #[test]
+    fn frozen_parts_get_no_gradient() {
+        let (x, weight, bias) =
+            (leaf(1, &[9, 8], Kind::Float), leaf(2, &[4, 8], Kind::Float), leaf(3, &[4], Kind::Float));
+        for frozen in 0..3 {
+            let tensors = [&x, &weight, &bias].map(Tensor::detach);
+            let tensors: Vec<Tensor> =
+                tensors.into_iter().enumerate().map(|(i, t)| t.set_requires_grad(i != frozen)).collect();
+            let y = linear_activation(&tensors[0], &tensors[1], Some(&tensors[2]), Activation::Gelu);
+            y.sum(Kind::Float).backward();
+            for (i, tensor) in tensors.iter().enumerate() {
+                assert_eq!(tensor.grad().defined(), i != frozen);
+            }
+        }
+        assert!(!tch::no_grad(|| linear(&x, &weight, Some(&bias))).requires_grad());
+    }
+
+    #[test]
+    fn does_not_depend_on_threads() {
+        let (x, weight, bias) =
+            (leaf(1, &[300, 40], Kind::BFloat16), leaf(2, &[50, 40], Kind::BFloat16), leaf(3, &[50], Kind::BFloat16));
+        on_threads(|| {
+            let y = linear_activation(&x, &weight, Some(&bias), Activation::Gelu);
+            Tensor::run_backward(&[y.sum(Kind::Float)], &[&bias], false, false)
+        });
+    }
+}
