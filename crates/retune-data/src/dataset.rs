@@ -37,6 +37,14 @@ pub trait Dataset: Send + Sync {
 
     /// True when every row has a label.
     fn has_labels(&self) -> bool;
+
+    /// Every id that a batch may hold in `input_ids`, padding included, ascending; `None` for data without tokens.
+    ///
+    /// # Errors
+    /// The token store cannot be read.
+    fn tokens_in_use(&self) -> Result<Option<Vec<i64>>, DataError> {
+        Ok(None)
+    }
 }
 
 /// Where a row came from and what it said there.

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use crate::BadExample;
+
 /// One unusable row of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowProblem {
-    /// Line where the record starts, from 1 (row number for Parquet).
+    /// Line where the record starts, from 1 (row number for Parquet); 0 where rows are files.
     pub line: u64,
     /// The column by its name in the file, where the problem lies in one.
     pub column: Option<String>,
@@ -109,6 +111,38 @@ pub enum DataError {
         /// What is wrong and what to do.
         message: String,
     },
+    /// The image processor's configuration cannot be used.
+    #[error("{}: {message}", path.display())]
+    Processor {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// Examples that cannot be used.
+    #[error("{}", bad_message(.bad, *.count, *.of))]
+    BadExamples {
+        /// The first of them, at most ten, in the order of the rows.
+        bad: Vec<BadExample>,
+        /// How many there are.
+        count: usize,
+        /// Of how many examples.
+        of: usize,
+    },
+    /// An augmentation that does not fit the data.
+    #[error("{message}")]
+    Augmentation {
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// A file cannot be written.
+    #[error("{}: cannot be written: {source}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// A training set cannot be split as asked.
     #[error("{message}")]
     Split {
@@ -159,7 +193,10 @@ fn rows_message(file: &std::path::Path, problems: &[RowProblem], stopped: bool) 
     let mut text = String::new();
     for (index, problem) in problems.iter().enumerate() {
         let separator = if index == 0 { "" } else { "\n" };
-        let _ = write!(text, "{separator}{}:{}: ", file.display(), problem.line);
+        let _ = match problem.line {
+            0 => write!(text, "{separator}{}: ", file.display()),
+            line => write!(text, "{separator}{}:{line}: ", file.display()),
+        };
         if let Some(column) = &problem.column {
             let _ = write!(text, "column `{column}`: ");
         }
@@ -170,6 +207,15 @@ fn rows_message(file: &std::path::Path, problems: &[RowProblem], stopped: bool) 
     } else if problems.len() > 1 {
         let _ = write!(text, "\n{} problems in all", problems.len());
     }
+    text
+}
+
+fn bad_message(bad: &[BadExample], count: usize, of: usize) -> String {
+    let mut text: String = bad.iter().map(|bad| format!("{bad}\n")).collect();
+    let _ = write!(
+        text,
+        "{count} of {of} cannot be used; repair or remove them, or leave them out with --on-bad-example skip"
+    );
     text
 }
 

@@ -1,16 +1,55 @@
-//! Facts about the data, for the report: sizes, classes, lengths, duplicates, leakage.
+//! Facts about the data, for the report: rows, classes, lengths or sizes, duplicates, leakage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::schema::{EncodedLabel, LabelSchema};
-use crate::{DataError, Dataset, TextDataset};
+use crate::{DataError, Dataset};
 
 /// Bars of a length histogram, at most.
 const MOST_BINS: usize = 20;
-/// Texts shown for a leak, at most.
+/// Rows shown for a leak, at most.
 const MOST_EXAMPLES: usize = 5;
+
+/// A data set that can say what facts are made of. Rows beyond the end panic.
+pub trait Described: Dataset {
+    /// What the labels mean; `None` for data without labels.
+    fn schema(&self) -> Option<&LabelSchema>;
+
+    /// The encoded label of a row, if the data set has labels.
+    fn label(&self, row: usize) -> Option<EncodedLabel>;
+
+    /// Equal for rows with equal input.
+    fn content_hash(&self, row: usize) -> u64;
+
+    /// Hash of the row's group, if the data set has groups.
+    fn group(&self, row: usize) -> Option<u64>;
+
+    /// How large a row is, in [`Described::extent_unit`].
+    fn extent(&self, row: usize) -> usize;
+
+    /// What extents count: `tokens`, `pixels of the shorter side`.
+    fn extent_unit(&self) -> &'static str;
+
+    /// A PNG of the row, its longer side at most `most_side` pixels, where rows can be shown so.
+    ///
+    /// # Errors
+    /// What the row is made from cannot be read again.
+    fn thumbnail(&self, _row: usize, _most_side: usize) -> Result<Option<Vec<u8>>, DataError> {
+        Ok(None)
+    }
+
+    /// Rows cut to the maximum length, where rows can be cut.
+    fn truncated_rows(&self) -> Option<usize> {
+        None
+    }
+
+    /// Share of tokens that stand for unknown text, where there are tokens.
+    fn unknown_token_fraction(&self) -> Option<f64> {
+        None
+    }
+}
 
 /// The targets of a regression (of the first output).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,7 +64,7 @@ pub struct TargetFacts {
     pub std: f64,
 }
 
-/// One split. Lengths are tokens, special ones included.
+/// One split. Lengths are tokens, special ones included, or what [`SplitFacts::length_unit`] says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitFacts {
     /// `train`, `validation`, `test`.
@@ -34,6 +73,8 @@ pub struct SplitFacts {
     pub rows: usize,
     /// Rows per class, in the order of the model's outputs; empty for regression or without labels.
     pub classes: Vec<(String, usize)>,
+    /// What lengths count: `tokens`, `pixels of the shorter side`.
+    pub length_unit: &'static str,
     /// Shortest row.
     pub length_min: usize,
     /// Median row (the lower of two middle ones).
@@ -44,29 +85,33 @@ pub struct SplitFacts {
     pub length_max: usize,
     /// Smallest length of each bar and its number of rows; bars are equally wide.
     pub length_histogram: Vec<(usize, usize)>,
-    /// Rows cut to the maximum length.
-    pub truncated: usize,
-    /// Rows whose text an earlier row has.
+    /// Rows cut to the maximum length, where rows can be cut.
+    pub truncated: Option<usize>,
+    /// Rows whose input an earlier row has.
     pub duplicates: usize,
-    /// Rows whose text stands in the split with more than one label.
+    /// Rows whose input stands in the split with more than one label.
     pub conflicting_duplicates: usize,
-    /// Share of tokens that stand for unknown text.
-    pub unknown_token_fraction: f64,
+    /// Share of tokens that stand for unknown text, where there are tokens.
+    pub unknown_token_fraction: Option<f64>,
+    /// Different groups (patients, authors), where there is a group column.
+    pub groups: Option<usize>,
     /// Targets, for regression.
     pub target: Option<TargetFacts>,
 }
 
-/// Texts of one split that another has too.
+/// Inputs of one split that another has too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leak {
     /// The first split.
     pub a: String,
     /// The second split.
     pub b: String,
-    /// Rows of `b` whose text is in `a`.
+    /// Rows of `b` whose input is in `a`.
     pub rows: usize,
-    /// Up to five of these texts.
+    /// Up to five of these inputs: texts, or paths of images.
     pub examples: Vec<String>,
+    /// Groups of `b` that are in `a` too, where there is a group column.
+    pub groups: Option<usize>,
 }
 
 /// Facts about all splits of a run.
@@ -74,7 +119,7 @@ pub struct Leak {
 pub struct DataFacts {
     /// Each split.
     pub splits: Vec<SplitFacts>,
-    /// Each pair of splits that share texts.
+    /// Each pair of splits that share inputs or groups.
     pub leakage: Vec<Leak>,
 }
 
@@ -83,23 +128,23 @@ impl DataFacts {
     ///
     /// # Errors
     /// The temporary store cannot be read.
-    pub fn gather(splits: &[(&str, &TextDataset)]) -> Result<Self, DataError> {
+    pub fn gather<D: Described>(splits: &[(&str, &D)]) -> Result<Self, DataError> {
         let mut leakage = Vec::new();
         for (index, (b, second)) in splits.iter().enumerate() {
             for (a, first) in &splits[..index] {
-                leakage.extend(leak(a, first, b, second)?);
+                leakage.extend(leak(a, *first, b, *second)?);
             }
         }
-        let splits = splits.iter().map(|(name, dataset)| SplitFacts::gather(name, dataset)).collect();
+        let splits = splits.iter().map(|(name, dataset)| SplitFacts::gather(name, *dataset)).collect();
         Ok(Self { splits, leakage })
     }
 }
 
-fn leak(a: &str, first: &TextDataset, b: &str, second: &TextDataset) -> Result<Option<Leak>, DataError> {
-    let mut known: Vec<u64> = (0..first.len()).map(|row| first.text_hash(row)).collect();
+fn leak(a: &str, first: &dyn Described, b: &str, second: &dyn Described) -> Result<Option<Leak>, DataError> {
+    let mut known: Vec<u64> = (0..first.len()).map(|row| first.content_hash(row)).collect();
     known.sort_unstable();
     let shared: Vec<usize> =
-        (0..second.len()).filter(|&row| known.binary_search(&second.text_hash(row)).is_ok()).collect();
+        (0..second.len()).filter(|&row| known.binary_search(&second.content_hash(row)).is_ok()).collect();
     let mut examples: Vec<String> = Vec::new();
     for &row in &shared {
         let source = second.source(row)?;
@@ -112,15 +157,24 @@ fn leak(a: &str, first: &TextDataset, b: &str, second: &TextDataset) -> Result<O
             break;
         }
     }
-    let leak = Leak { a: a.to_owned(), b: b.to_owned(), rows: shared.len(), examples };
-    Ok((leak.rows > 0).then_some(leak))
+    let groups = match (groups(first), groups(second)) {
+        (Some(first), Some(second)) => Some(second.intersection(&first).count()),
+        _ => None,
+    };
+    let leak = Leak { a: a.to_owned(), b: b.to_owned(), rows: shared.len(), examples, groups };
+    Ok((leak.rows > 0 || leak.groups > Some(0)).then_some(leak))
+}
+
+/// The different groups, where every row has one.
+fn groups(dataset: &dyn Described) -> Option<BTreeSet<u64>> {
+    (0..dataset.len()).map(|row| dataset.group(row)).collect()
 }
 
 impl SplitFacts {
     /// Gathers the facts of one split.
-    pub fn gather(name: &str, dataset: &TextDataset) -> Self {
+    pub fn gather(name: &str, dataset: &dyn Described) -> Self {
         let rows = dataset.len();
-        let mut lengths: Vec<usize> = (0..rows).map(|row| dataset.length(row)).collect();
+        let mut lengths: Vec<usize> = (0..rows).map(|row| dataset.extent(row)).collect();
         lengths.sort_unstable();
         let at = |share: f64| {
             let rank = (share * rows as f64).ceil() as usize;
@@ -131,6 +185,7 @@ impl SplitFacts {
             name: name.to_owned(),
             rows,
             classes: classes(dataset),
+            length_unit: dataset.extent_unit(),
             length_min: lengths.first().copied().unwrap_or(0),
             length_median: at(0.5),
             length_p95: at(0.95),
@@ -140,16 +195,17 @@ impl SplitFacts {
             duplicates,
             conflicting_duplicates,
             unknown_token_fraction: dataset.unknown_token_fraction(),
+            groups: groups(dataset).map(|groups| groups.len()),
             target: target(dataset),
         }
     }
 }
 
-fn classes(dataset: &TextDataset) -> Vec<(String, usize)> {
-    if !dataset.has_labels() {
+fn classes(dataset: &dyn Described) -> Vec<(String, usize)> {
+    let Some(schema) = dataset.schema().filter(|_| dataset.has_labels()) else {
         return Vec::new();
-    }
-    let names = dataset.schema().names();
+    };
+    let names = schema.names();
     let mut counts = vec![0; names.len()];
     for row in 0..dataset.len() {
         match dataset.label(row) {
@@ -161,13 +217,13 @@ fn classes(dataset: &TextDataset) -> Vec<(String, usize)> {
     names.iter().cloned().zip(counts).collect()
 }
 
-/// Rows whose text came before, and rows of texts with more than one label.
-fn duplicates(dataset: &TextDataset) -> (usize, usize) {
-    // Sorted pairs rather than a map: 16 bytes a row, whatever the number of different texts.
-    let mut texts: Vec<(u64, usize)> = (0..dataset.len()).map(|row| (dataset.text_hash(row), row)).collect();
-    texts.sort_unstable();
+/// Rows whose input came before, and rows of inputs with more than one label.
+fn duplicates(dataset: &dyn Described) -> (usize, usize) {
+    // Sorted pairs rather than a map: 16 bytes a row, whatever the number of different inputs.
+    let mut inputs: Vec<(u64, usize)> = (0..dataset.len()).map(|row| (dataset.content_hash(row), row)).collect();
+    inputs.sort_unstable();
     let (mut duplicates, mut conflicting) = (0, 0);
-    for group in texts.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
+    for group in inputs.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
         duplicates += group.len() - 1;
         let first = dataset.label(group[0].1);
         if group.iter().any(|&(_, row)| dataset.label(row) != first) {
@@ -189,8 +245,8 @@ fn histogram(sorted: &[usize]) -> Vec<(usize, usize)> {
     bins.into_iter().collect()
 }
 
-fn target(dataset: &TextDataset) -> Option<TargetFacts> {
-    if !matches!(dataset.schema(), LabelSchema::Regression { .. }) {
+fn target(dataset: &dyn Described) -> Option<TargetFacts> {
+    if !matches!(dataset.schema(), Some(LabelSchema::Regression { .. })) {
         return None;
     }
     // Welford's update: no cancellation whatever the offset of the targets.
@@ -213,5 +269,5 @@ fn target(dataset: &TextDataset) -> Option<TargetFacts> {
     (count > 0.0).then(|| TargetFacts { min, max, mean, std: f64::sqrt(squares / count) })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "text"))]
 mod tests;

@@ -29,7 +29,36 @@
 //! # Ok(()) }
 //! # #[cfg(not(feature = "text"))] fn main() {}
 //! ```
+//!
+//! Images come from class folders or tables and go through the same schema, sampler and loader:
+//!
+//! ```
+//! # #[cfg(feature = "image")] fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use retune_data::{
+//!     Dataset, ImageColumns, ImageDataset, ImageOptions, ImageProcessor, ImageRows, LabelSchema, Pass,
+//! };
+//!
+//! let folder = tempfile::tempdir()?;
+//! for class in ["day", "night"] {
+//!     std::fs::create_dir(folder.path().join(class))?;
+//!     // A 1 × 1 pixel GIF.
+//!     let gif = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+//!     std::fs::write(folder.path().join(class).join("1.gif"), gif)?;
+//! }
+//!
+//! let rows = ImageRows::read(folder.path(), &ImageColumns::new("image", "label"), true)?;
+//! let schema = LabelSchema::infer(&rows, None)?;
+//! // The model's folder has no preprocessor_config.json: 32 × 32, values from -1 to 1.
+//! let processor = ImageProcessor::load(folder.path(), (32, 32), 3)?;
+//! let options = ImageOptions { augmentation: "light".parse()?, ..ImageOptions::default() };
+//! let dataset = ImageDataset::encode(rows, &processor, Some(&schema), &options, &|_done, _total| ())?;
+//! let training = dataset.batch(&[0, 1], Some(Pass { seed: 1, epoch: 0 }))?;
+//! assert_eq!(training.arrays["pixel_values"].shape, [2, 3, 32, 32]);
+//! # Ok(()) }
+//! # #[cfg(not(feature = "image"))] fn main() {}
+//! ```
 
+mod bad_example;
 mod batch;
 mod dataset;
 mod error;
@@ -38,15 +67,23 @@ mod random;
 mod sampler;
 mod split;
 
-#[cfg(feature = "text")]
+#[cfg(feature = "table")]
 mod arena;
-#[cfg(feature = "text")]
+#[cfg(feature = "table")]
 mod facts;
-#[cfg(feature = "text")]
+#[cfg(feature = "table")]
+mod groups;
+#[cfg(feature = "image")]
+mod image;
+#[cfg(feature = "table")]
+mod labels;
+#[cfg(feature = "table")]
 mod problems;
-#[cfg(feature = "text")]
+#[cfg(feature = "table")]
+mod rows;
+#[cfg(feature = "table")]
 mod schema;
-#[cfg(feature = "text")]
+#[cfg(feature = "table")]
 pub mod table;
 #[cfg(feature = "text")]
 mod text;
@@ -54,6 +91,7 @@ mod text;
 #[cfg(feature = "hub")]
 pub mod hub;
 
+pub use bad_example::{BadExample, OnBadExample};
 pub use batch::{Array, ArrayData, Batch};
 pub use dataset::{Dataset, Pass, Source};
 pub use error::{DataError, RowProblem};
@@ -62,11 +100,18 @@ pub use random::Random;
 pub use sampler::{SamplerOptions, epoch_batches, evaluation_batches};
 pub use split::{stratified_group_split, stratified_split};
 
-#[cfg(feature = "text")]
-pub use facts::{DataFacts, Leak, SplitFacts, TargetFacts};
-#[cfg(feature = "text")]
+#[cfg(feature = "table")]
+pub use facts::{DataFacts, Described, Leak, SplitFacts, TargetFacts};
+#[cfg(feature = "image")]
+pub use image::{
+    Augmentation, ColorJitter, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor, ImageRows, Pixels,
+    RandAugment, RandomErasing, RandomResizedCrop, Resample, resize,
+};
+#[cfg(feature = "table")]
+pub use rows::LabelRows;
+#[cfg(feature = "table")]
 pub use schema::{EncodedLabel, LabelSchema, Problem};
-#[cfg(feature = "text")]
+#[cfg(feature = "table")]
 pub use table::Cell;
 #[cfg(feature = "text")]
-pub use text::{Side, TextColumns, TextDataset, TextRows, Tokenizer, Tokens};
+pub use text::{Side, TextColumns, TextDataset, TextLines, TextRows, Tokenizer, Tokens};

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use encoder::EncodedLabel;
 pub(crate) use encoder::LabelEncoder;
 
-use crate::{DataError, TextRows};
+use crate::{DataError, LabelRows};
 
 /// The kinds of problem; an explicit one wins over inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ impl LabelSchema {
     /// # Errors
     /// Labels that contradict each other or `problem`, a single class, not-finite numbers, a
     /// label column of almost only different values; rows are named by line.
-    pub fn infer(rows: &TextRows, problem: Option<Problem>) -> Result<Self, DataError> {
+    pub fn infer(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<Self, DataError> {
         infer::infer(rows, problem)
     }
 
@@ -121,5 +121,5 @@ impl LabelSchema {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "text"))]
 mod tests;

@@ -6,13 +6,13 @@ use super::{LabelSchema, Problem};
 use crate::error::shortened;
 use crate::problems::Problems;
 use crate::table::Cell;
-use crate::{DataError, RowProblem, TextRows};
+use crate::{DataError, LabelRows, RowProblem};
 
 /// More class names than this are not collected: the column is no class column.
 const MOST_CLASSES: usize = 100_000;
 
-pub(super) fn infer(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSchema, DataError> {
-    let columns = &rows.columns().label;
+pub(super) fn infer(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<LabelSchema, DataError> {
+    let columns = rows.label_columns();
     if columns.is_empty() || !rows.has_labels() {
         return Err(schema_error(rows, "has rows without a label; name the label column with --label-column"));
     }
@@ -43,7 +43,7 @@ pub(super) fn infer(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSc
             }
         }
         Problem::MultiLabel => {
-            let separator = rows.columns().label_separator;
+            let separator = rows.label_separator();
             let names = names(rows, &|cell| items(cell, separator))?;
             if names.is_empty() {
                 return Err(schema_error(rows, "no row has any label; training needs at least one"));
@@ -70,13 +70,13 @@ pub(super) fn items(cell: &Cell, separator: Option<char>) -> Result<Vec<Cell>, S
     }
 }
 
-fn schema_error(rows: &TextRows, message: &str) -> DataError {
+fn schema_error(rows: &dyn LabelRows, message: &str) -> DataError {
     DataError::Schema { file: rows.file().to_owned(), message: message.to_owned() }
 }
 
 /// Calls `look` with each label cell; what it finds wrong is collected.
 fn for_each_cell(
-    rows: &TextRows,
+    rows: &dyn LabelRows,
     look: &mut dyn FnMut(usize, u64, &Cell) -> Result<(), String>,
 ) -> Result<(), DataError> {
     let mut problems = Problems::new(rows.file());
@@ -86,7 +86,7 @@ fn for_each_cell(
         };
         for (column, cell) in cells.iter().enumerate() {
             if let Err(message) = look(column, rows.line(row), cell) {
-                let name = rows.columns().label.get(column).map(String::as_str);
+                let name = rows.label_columns().get(column).map(String::as_str);
                 problems.push(RowProblem::new(rows.line(row), name, message))?;
             }
         }
@@ -94,8 +94,8 @@ fn for_each_cell(
     problems.finish()
 }
 
-fn several_columns(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSchema, DataError> {
-    let columns = &rows.columns().label;
+fn several_columns(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<LabelSchema, DataError> {
+    let columns = rows.label_columns();
     let mut flags = true;
     for_each_cell(rows, &mut |_, _, cell| {
         flags &= cell.flag().is_some();
@@ -110,7 +110,7 @@ fn several_columns(rows: &TextRows, problem: Option<Problem>) -> Result<LabelSch
         None if !flags => regression(rows),
         _ => {
             for_each_cell(rows, &mut |_, _, cell| flag(cell).map(|_| ()))?;
-            Ok(LabelSchema::MultiLabel { names: columns.clone() })
+            Ok(LabelSchema::MultiLabel { names: columns.to_vec() })
         }
     }
 }
@@ -137,8 +137,8 @@ pub(super) fn finite(cell: &Cell) -> Result<f64, String> {
     }
 }
 
-fn regression(rows: &TextRows) -> Result<LabelSchema, DataError> {
-    let columns = rows.columns().label.len();
+fn regression(rows: &dyn LabelRows) -> Result<LabelSchema, DataError> {
+    let columns = rows.label_columns().len();
     let mut outputs = None;
     for_each_cell(rows, &mut |_, _, cell| {
         let numbers = match cell {
@@ -161,7 +161,7 @@ fn regression(rows: &TextRows) -> Result<LabelSchema, DataError> {
 }
 
 /// Decides what one label column is.
-fn one_column(rows: &TextRows) -> Result<Problem, DataError> {
+fn one_column(rows: &dyn LabelRows) -> Result<Problem, DataError> {
     let (mut lists, mut words, mut whole, mut fractions, mut not_finite) = (0usize, 0usize, 0usize, 0usize, 0usize);
     for_each_cell(rows, &mut |_, _, cell| {
         match cell {
@@ -176,7 +176,7 @@ fn one_column(rows: &TextRows) -> Result<Problem, DataError> {
         }
         Ok(())
     })?;
-    if rows.columns().label_separator.is_some() {
+    if rows.label_separator().is_some() {
         return Ok(Problem::MultiLabel);
     }
     if lists > 0 {
@@ -198,7 +198,7 @@ fn one_column(rows: &TextRows) -> Result<Problem, DataError> {
 }
 
 /// The distinct labels in their order, with the check that they can be classes at all.
-fn names(rows: &TextRows, split: &dyn Fn(&Cell) -> Result<Vec<Cell>, String>) -> Result<Vec<String>, DataError> {
+fn names(rows: &dyn LabelRows, split: &dyn Fn(&Cell) -> Result<Vec<Cell>, String>) -> Result<Vec<String>, DataError> {
     let mut whole = true;
     for_each_cell(rows, &mut |_, _, cell| {
         whole &= split(cell)?.iter().all(|item| item.integer().is_some());
@@ -225,7 +225,7 @@ fn names(rows: &TextRows, split: &dyn Fn(&Cell) -> Result<Vec<Cell>, String>) ->
             &format!(
                 "the label column `{}` has {} different values in {labels} labels, too many for classes; \
                  is it the right --label-column, or should the problem be regression?",
-                rows.columns().label[0],
+                rows.label_columns()[0],
                 found.len()
             ),
         ));

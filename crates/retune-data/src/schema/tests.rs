@@ -1,8 +1,8 @@
 //! Tests of schema inference and label encoding.
 
 use super::*;
-use crate::TextColumns;
 use crate::table::Cell;
+use crate::{TextColumns, TextRows};
 
 fn rows(name: &str, content: &str, columns: &TextColumns) -> TextRows {
     let folder = tempfile::tempdir().unwrap();

@@ -15,6 +15,13 @@ pub enum Cell {
     Number(f64),
     /// True or false.
     Bool(bool),
+    /// The content of a file, with its name where the table gives it.
+    File {
+        /// Name or path, as the table has it.
+        name: Option<String>,
+        /// The file's bytes.
+        bytes: Vec<u8>,
+    },
     /// A list, for several labels.
     List(Vec<Cell>),
     /// Something no column here can use; the word says what (`an object`).
@@ -65,7 +72,7 @@ impl Cell {
             Self::Integer(value) => Some(value.to_string()),
             Self::Number(value) => Some(self.integer().map_or_else(|| value.to_string(), |whole| whole.to_string())),
             Self::Bool(value) => Some(value.to_string()),
-            Self::Null | Self::List(_) | Self::Other(_) => None,
+            Self::Null | Self::File { .. } | Self::List(_) | Self::Other(_) => None,
         }
     }
 
@@ -74,6 +81,7 @@ impl Cell {
         match self {
             Self::Null | Self::Other(_) => Value::Null,
             Self::Text(text) => Value::from(text.as_str()),
+            Self::File { name, .. } => name.as_deref().map_or(Value::Null, Value::from),
             Self::Integer(value) => Value::from(*value),
             Self::Number(value) => Value::from(*value),
             Self::Bool(value) => Value::from(*value),
@@ -81,8 +89,9 @@ impl Cell {
         }
     }
 
-    /// Takes a JSON value over.
-    pub(crate) fn from_json(value: Value) -> Self {
+    /// Takes a JSON value over. With `bytes`, an object that names a `path` is that path, as Hugging
+    /// Face's image and audio columns have it.
+    pub(crate) fn from_json(value: Value, bytes: bool) -> Self {
         match value {
             Value::Null => Self::Null,
             Value::Bool(value) => Self::Bool(value),
@@ -92,8 +101,11 @@ impl Cell {
                 .or_else(|| number.as_f64().map(Self::Number))
                 .unwrap_or(Self::Other("a number out of range")),
             Value::String(text) => Self::Text(text),
-            Value::Array(values) => Self::List(values.into_iter().map(Self::from_json).collect()),
-            Value::Object(_) => Self::Other("an object"),
+            Value::Array(values) => Self::List(values.into_iter().map(|value| Self::from_json(value, bytes)).collect()),
+            Value::Object(object) => match object.get("path") {
+                Some(Value::String(path)) if bytes => Self::Text(path.clone()),
+                _ => Self::Other("an object"),
+            },
         }
     }
 
@@ -115,6 +127,12 @@ impl Cell {
                 into.extend(value.to_le_bytes());
             }
             Self::Bool(value) => into.extend([4, u8::from(*value)]),
+            Self::File { name, bytes } => {
+                into.push(6);
+                Self::Text(name.clone().unwrap_or_default()).encode(into);
+                into.extend((bytes.len() as u64).to_le_bytes());
+                into.extend(bytes);
+            }
             Self::List(cells) => {
                 into.push(5);
                 into.extend((cells.len() as u64).to_le_bytes());
@@ -144,6 +162,15 @@ impl Cell {
                 let length = u64::from_le_bytes(take(bytes)?);
                 Self::List((0..length).map(|_| Self::decode(bytes)).collect::<Option<_>>()?)
             }
+            6 => {
+                let Self::Text(name) = Self::decode(bytes)? else {
+                    return None;
+                };
+                let length = usize::try_from(u64::from_le_bytes(take(bytes)?)).ok()?;
+                let (content, rest) = bytes.split_at_checked(length)?;
+                *bytes = rest;
+                Self::File { name: Some(name).filter(|name| !name.is_empty()), bytes: content.to_vec() }
+            }
             _ => return None,
         })
     }
@@ -167,6 +194,8 @@ mod tests {
             Cell::Integer(-3),
             Cell::Number(0.25),
             Cell::Bool(true),
+            Cell::File { name: None, bytes: vec![0, 255] },
+            Cell::File { name: Some("a.png".into()), bytes: vec![] },
             Cell::List(vec![]),
         ]);
         let mut bytes = Vec::new();

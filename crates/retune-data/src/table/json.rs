@@ -179,7 +179,7 @@ impl<R: BufRead> JsonReader<R> {
                 continue;
             }
             match object.get(&column.name) {
-                Some(value) => cells.push(Cell::from_json(value.clone())),
+                Some(value) => cells.push(Cell::from_json(value.clone(), column.bytes)),
                 None => {
                     let keys: Vec<String> = object.keys().cloned().collect();
                     let mut message = format!("is missing; the object has {}", quoted(&keys, 8));

@@ -28,6 +28,9 @@ pub struct Wanted {
     pub flag: &'static str,
     /// When false, a file without the column gives [`Cell::Null`] for it.
     pub required: bool,
+    /// Keep the contents of files: binary cells and `{bytes, path}` groups become [`Cell::File`]
+    /// (or the path as text). Otherwise bytes that are UTF-8 are text.
+    pub bytes: bool,
 }
 
 /// One record: where it starts and its wanted cells.

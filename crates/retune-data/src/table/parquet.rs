@@ -20,6 +20,8 @@ pub(super) struct ParquetReader {
     rows: RowIter<'static>,
     /// For each wanted column, its place in the projected row.
     places: Vec<Option<usize>>,
+    /// Whether each wanted column keeps the contents of files.
+    bytes: Vec<bool>,
     present: Vec<bool>,
     row: u64,
     ended: bool,
@@ -48,7 +50,8 @@ impl ParquetReader {
         let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(failed)?;
         let rows = RowIter::from_file_into(Box::new(reader)).project(Some(projection)).map_err(failed)?;
         let present = found.iter().map(Option::is_some).collect();
-        Ok(Self { path: path.to_owned(), rows, places, present, row: 0, ended: false })
+        let bytes = wanted.iter().map(|column| column.bytes).collect();
+        Ok(Self { path: path.to_owned(), rows, places, bytes, present, row: 0, ended: false })
     }
 }
 
@@ -97,6 +100,27 @@ fn cell(field: &Field) -> Cell {
     }
 }
 
+/// A cell of a column of files: bytes, a path, or Hugging Face's `{bytes, path}`.
+fn file(field: &Field) -> Cell {
+    match field {
+        Field::Bytes(bytes) => Cell::File { name: None, bytes: bytes.data().to_vec() },
+        Field::Group(group) => {
+            let column = |wanted: &str| group.get_column_iter().find(|(name, _)| *name == wanted).map(|(_, f)| f);
+            let name = match column("path") {
+                Some(Field::Str(path)) => Some(path.clone()),
+                _ => None,
+            };
+            match (column("bytes"), name) {
+                (Some(Field::Bytes(bytes)), name) => Cell::File { name, bytes: bytes.data().to_vec() },
+                (_, Some(path)) => Cell::Text(path),
+                (Some(Field::Null), None) => Cell::Null,
+                _ => cell(field),
+            }
+        }
+        field => cell(field),
+    }
+}
+
 impl RowReader for ParquetReader {
     fn next_record(&mut self) -> Option<Result<Result<Record, RowProblem>, DataError>> {
         if self.ended {
@@ -123,7 +147,12 @@ impl RowReader for ParquetReader {
         let cells = self
             .places
             .iter()
-            .map(|place| place.and_then(|place| fields.get(place)).map_or(Cell::Null, |field| cell(field)))
+            .zip(&self.bytes)
+            .map(|(place, &bytes)| match place.and_then(|place| fields.get(place)) {
+                Some(field) if bytes => file(field),
+                Some(field) => cell(field),
+                None => Cell::Null,
+            })
             .collect();
         Some(Ok(Ok(Record { line: self.row, cells })))
     }

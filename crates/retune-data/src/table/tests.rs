@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use super::*;
 
 fn wanted(names: &[&str]) -> Vec<Wanted> {
-    names.iter().map(|name| Wanted { name: (*name).to_owned(), flag: "--text-column", required: true }).collect()
+    let wanted = |name: &&str| Wanted { name: (*name).to_owned(), flag: "--text-column", required: true, bytes: false };
+    names.iter().map(wanted).collect()
 }
 
 fn write(name: &str, content: impl AsRef<[u8]>) -> (TempDir, PathBuf) {

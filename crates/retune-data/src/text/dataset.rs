@@ -7,12 +7,12 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::TextRows;
-use super::labels::Labels;
 use super::tokenizer::{Side, Tokenizer, Tokens};
 use crate::arena::{Arena, ArenaBuilder};
-use crate::problems::Problems;
-use crate::schema::{EncodedLabel, LabelEncoder, LabelSchema};
-use crate::{Array, Batch, DataError, Dataset, Pass, RowProblem, Source};
+use crate::groups::joined_groups;
+use crate::labels::{Labels, strata};
+use crate::schema::{EncodedLabel, LabelSchema};
+use crate::{Array, Batch, DataError, Dataset, Described, Pass, Source};
 
 /// Rows tokenized in parallel before they are stored.
 const CHUNK: usize = 4096;
@@ -63,7 +63,7 @@ impl TextDataset {
     ) -> Result<Self, DataError> {
         tokenizer.check_max_length(max_length, rows.columns().text_pair.is_some())?;
         let total = rows.len();
-        let labels = encode_labels(&rows, schema)?;
+        let labels = Labels::encode(&rows, schema)?;
         let mut store = ArenaBuilder::new();
         let mut offsets = Vec::with_capacity(total + 1);
         offsets.push(0);
@@ -161,25 +161,20 @@ impl TextDataset {
     /// Stratum of each row for [`crate::stratified_split`]: the class, the set of classes, or the
     /// decile of the (first) target number. All 0 without labels.
     pub fn strata(&self) -> Vec<u64> {
-        let rows = 0..self.len();
-        if let LabelSchema::Regression { .. } = self.shared.schema {
-            let target = |row: usize| match self.label(row) {
-                Some(EncodedLabel::Values(values)) => values.first().copied().unwrap_or(0.0),
-                _ => 0.0,
-            };
-            let mut sorted: Vec<f32> = rows.clone().map(target).collect();
-            sorted.sort_by(f32::total_cmp);
-            let count = sorted.len().max(1);
-            return rows.map(|row| (sorted.partition_point(|&x| x < target(row)) * 10 / count) as u64).collect();
-        }
-        rows.map(|row| match self.label(row) {
-            Some(EncodedLabel::Class(class)) => class.into(),
-            Some(EncodedLabel::Classes(classes)) => {
-                classes.iter().fold(0, |hash, class| xxh3_64_with_seed(&class.to_le_bytes(), hash))
-            }
-            _ => 0,
-        })
-        .collect()
+        strata(&(0..self.len()).map(|row| self.label(row)).collect::<Vec<_>>())
+    }
+
+    /// Group of each row for [`crate::stratified_group_split`]: rows of one group and rows with the
+    /// same text share one.
+    pub fn split_groups(&self) -> Vec<u64> {
+        let hashes: Vec<u64> = (0..self.len()).map(|row| self.text_hash(row)).collect();
+        joined_groups(&hashes, &|row| self.group(row))
+    }
+
+    /// Hash of the row's value in the group column, when there is one and every row has a value.
+    /// Panics beyond the end.
+    pub fn group(&self, row: usize) -> Option<u64> {
+        self.shared.rows.group(self.inner(row))
     }
 
     /// The row of the shared store behind `row`. Panics beyond the end.
@@ -200,29 +195,6 @@ impl TextDataset {
 fn text_hash(text: &str, pair: Option<&str>) -> u64 {
     let hash = xxh3_64(text.trim().as_bytes());
     pair.map_or(hash, |pair| xxh3_64_with_seed(pair.trim().as_bytes(), hash))
-}
-
-fn encode_labels(rows: &TextRows, schema: &LabelSchema) -> Result<Option<Labels>, DataError> {
-    if !rows.has_labels() {
-        return Ok(None);
-    }
-    let columns = rows.columns();
-    let encoder = LabelEncoder::new(schema, &columns.label, columns.label_separator)
-        .map_err(|message| DataError::Schema { file: rows.file().to_owned(), message })?;
-    let mut labels = Labels::new(schema);
-    let mut problems = Problems::new(rows.file());
-    for row in 0..rows.len() {
-        let cells = rows.label(row)?.unwrap_or_default();
-        match encoder.encode(&cells) {
-            Ok(label) => labels.push(label),
-            Err((column, message)) => {
-                let name = columns.label.get(column).map(String::as_str);
-                problems.push(RowProblem::new(rows.line(row), name, message))?;
-            }
-        }
-    }
-    problems.finish()?;
-    Ok(Some(labels))
 }
 
 impl Dataset for TextDataset {
@@ -286,6 +258,59 @@ impl Dataset for TextDataset {
 
     fn has_labels(&self) -> bool {
         self.shared.labels.is_some()
+    }
+
+    fn tokens_in_use(&self) -> Result<Option<Vec<i64>>, DataError> {
+        let shared = &self.shared;
+        let mut used = vec![false; shared.pad_id as usize + 1];
+        used[shared.pad_id as usize] = true;
+        let mut bytes = Vec::new();
+        for row in self.inner_rows() {
+            let (start, end) = (shared.offsets[row], shared.offsets[row + 1]);
+            shared.tokens.read(start * 4, (end - start) as usize * 4, &mut bytes)?;
+            for quad in bytes.as_chunks::<4>().0 {
+                let id = (u32::from_le_bytes(*quad) & ID_MASK) as usize;
+                if id >= used.len() {
+                    used.resize(id + 1, false);
+                }
+                used[id] = true;
+            }
+        }
+        Ok(Some((0..used.len()).filter(|&id| used[id]).map(|id| id as i64).collect()))
+    }
+}
+
+impl Described for TextDataset {
+    fn schema(&self) -> Option<&LabelSchema> {
+        Some(&self.shared.schema)
+    }
+
+    fn label(&self, row: usize) -> Option<EncodedLabel> {
+        TextDataset::label(self, row)
+    }
+
+    fn content_hash(&self, row: usize) -> u64 {
+        self.text_hash(row)
+    }
+
+    fn group(&self, row: usize) -> Option<u64> {
+        TextDataset::group(self, row)
+    }
+
+    fn extent(&self, row: usize) -> usize {
+        self.length(row)
+    }
+
+    fn extent_unit(&self) -> &'static str {
+        "tokens"
+    }
+
+    fn truncated_rows(&self) -> Option<usize> {
+        Some(TextDataset::truncated_rows(self))
+    }
+
+    fn unknown_token_fraction(&self) -> Option<f64> {
+        Some(TextDataset::unknown_token_fraction(self))
     }
 }
 

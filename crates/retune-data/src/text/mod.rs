@@ -1,11 +1,10 @@
 //! Text: rows of a table, their tokens, and the data set made of them.
 
 mod dataset;
-mod labels;
 mod rows;
 mod tokenizer;
 mod tokenizer_files;
 
 pub use dataset::TextDataset;
-pub use rows::{TextColumns, TextRows};
+pub use rows::{TextColumns, TextLines, TextRows};
 pub use tokenizer::{Side, Tokenizer, Tokens};

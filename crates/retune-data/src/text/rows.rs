@@ -1,14 +1,16 @@
-//! The rows of a text table: texts and label cells in a store that spills to disk.
+//! The rows of a text table: texts, or pairs of them, and their labels.
 
-use std::io::BufRead;
-use std::path::{Path, PathBuf};
+mod lines;
+
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::arena::{Arena, ArenaBuilder};
-use crate::problems::Problems;
-use crate::table::{self, Cell, RowReader, Wanted};
-use crate::{DataError, RowProblem};
+use crate::DataError;
+use crate::rows::{Input, LabelRows, Layout, TableRows};
+use crate::table::Cell;
+
+pub use lines::TextLines;
 
 /// Which columns of the table mean what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,144 +23,80 @@ pub struct TextColumns {
     pub label: Vec<String>,
     /// Separates the labels inside one cell; then an empty cell means `no label`.
     pub label_separator: Option<char>,
+    /// Rows with the same value here (an author, a patient) belong together in a split.
+    pub group: Option<String>,
 }
 
 impl TextColumns {
     /// Single texts with one label column.
     pub fn new(text: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { text: text.into(), text_pair: None, label: vec![label.into()], label_separator: None }
+        Self { text: text.into(), text_pair: None, label: vec![label.into()], label_separator: None, group: None }
     }
 
-    fn check(&self) -> Result<(), DataError> {
-        let fail = |message: String| Err(DataError::Columns { message });
-        if self.text_pair.as_ref() == Some(&self.text) {
-            return fail(format!(
-                "text and text pair are both the column `{}`; name another with --text-pair-column",
-                self.text
-            ));
+    fn layout(&self) -> Layout {
+        let text = Input { name: self.text.clone(), flag: "--text-column" };
+        let pair = self.text_pair.iter().map(|name| Input { name: name.clone(), flag: "--text-pair-column" });
+        Layout {
+            inputs: std::iter::once(text).chain(pair).collect(),
+            labels: self.label.clone(),
+            separator: self.label_separator,
+            group: self.group.clone(),
+            noun: "text",
+            bytes: false,
+            blank_inputs: true,
+            accept: text_cell,
         }
-        for (index, label) in self.label.iter().enumerate() {
-            if *label == self.text || Some(label) == self.text_pair.as_ref() {
-                return fail(format!("the column `{label}` is both a text and the label; change --label-column"));
-            }
-            if self.label[..index].contains(label) {
-                return fail(format!("the label column `{label}` is named twice; remove one from --label-column"));
-            }
-        }
-        if self.label_separator.is_some() && self.label.len() > 1 {
-            return fail("a label separator needs one label column, not several".to_owned());
-        }
-        Ok(())
     }
+}
 
-    fn wanted(&self, labels_required: bool) -> Vec<Wanted> {
-        let wanted = |name: &String, flag, required| Wanted { name: name.clone(), flag, required };
-        let mut columns = vec![wanted(&self.text, "--text-column", true)];
-        columns.extend(self.text_pair.iter().map(|name| wanted(name, "--text-pair-column", true)));
-        columns.extend(self.label.iter().map(|name| wanted(name, "--label-column", labels_required)));
-        columns
+/// A text cell, made of what spells one.
+fn text_cell(cell: Cell) -> Result<Cell, String> {
+    let text = match cell {
+        Cell::Text(text) => text,
+        Cell::Null => return Err("is empty; fill it in or remove the row".to_owned()),
+        Cell::List(_) => return Err("is a list, not a text".to_owned()),
+        Cell::File { .. } => return Err("is a file, not a text".to_owned()),
+        Cell::Other(what) => return Err(format!("is {what}, not a text")),
+        other => other.name().unwrap_or_default(),
+    };
+    if text.trim().is_empty() {
+        return Err("is empty; fill it in or remove the row".to_owned());
     }
+    Ok(Cell::Text(text))
 }
 
 /// The usable rows of one file. Memory holds 16 bytes a row; texts beyond 64 MiB are on disk.
 pub struct TextRows {
-    file: PathBuf,
+    rows: TableRows,
     columns: TextColumns,
-    lines: Vec<u64>,
-    /// Start of each row's record in the store, and its end after the last.
-    offsets: Vec<u64>,
-    store: Arena,
-    labelled: bool,
-}
-
-struct Builder {
-    columns: TextColumns,
-    lines: Vec<u64>,
-    offsets: Vec<u64>,
-    store: ArenaBuilder,
-    scratch: Vec<u8>,
-    unlabelled: usize,
-    labels_required: bool,
 }
 
 impl TextRows {
     /// Reads a table (csv, tsv, jsonl, ndjson, json or parquet by its extension).
     ///
-    /// With `labels_required` false the label columns may be absent or empty; rows then have
-    /// no label, and [`TextRows::has_labels`] is true only if all have one.
+    /// With `labels_required` false the label and group columns may be absent or empty; rows then
+    /// have no label, and [`TextRows::has_labels`] is true only if all have one.
     ///
     /// # Errors
     /// An unreadable file, missing columns, or rows that cannot be used, up to ten together.
     pub fn read(path: impl AsRef<Path>, columns: &TextColumns, labels_required: bool) -> Result<Self, DataError> {
-        let path = path.as_ref();
-        columns.check()?;
-        let mut reader = table::open(path, &columns.wanted(labels_required))?;
-        let mut builder = Builder::new(columns, labels_required);
-        let mut problems = Problems::new(path);
-        while let Some(record) = reader.next_record() {
-            let used = record?.and_then(|record| {
-                let reader: &dyn RowReader = reader.as_ref();
-                builder.check(record.line, record.cells, reader.present())
-            });
-            match used {
-                Ok(row) => builder.push(row)?,
-                Err(problem) => problems.push(problem)?,
-            }
-        }
-        if problems.is_empty() && builder.lines.is_empty() {
-            return Err(DataError::Empty { file: path.to_owned(), header: true });
-        }
-        problems.finish()?;
-        builder.finish(path)
-    }
-
-    /// Reads lines for prediction: a line that starts with `{` is a JSON object with the columns'
-    /// names, any other line is itself the text. Blank lines are skipped; labels are optional.
-    /// `name` stands for the file in messages.
-    ///
-    /// # Errors
-    /// As [`TextRows::read`]; also plain lines where pairs are needed.
-    pub fn from_reader(mut input: impl BufRead, name: &Path, columns: &TextColumns) -> Result<Self, DataError> {
-        columns.check()?;
-        let mut builder = Builder::new(columns, false);
-        let mut problems = Problems::new(name);
-        let mut text = Vec::new();
-        let mut line = 0;
-        loop {
-            text.clear();
-            let read = table::read_line(&mut input, &mut text, line == 0);
-            if read.map_err(|source| DataError::Read { file: name.to_owned(), source })?.is_none() {
-                break;
-            }
-            line += 1;
-            if text.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            match builder.free_line(line, &text) {
-                Ok(row) => builder.push(row)?,
-                Err(problem) => problems.push(problem)?,
-            }
-        }
-        if problems.is_empty() && builder.lines.is_empty() {
-            return Err(DataError::Empty { file: name.to_owned(), header: false });
-        }
-        problems.finish()?;
-        builder.finish(name)
+        let rows = TableRows::read(path.as_ref(), columns.layout(), labels_required)?;
+        Ok(Self { rows, columns: columns.clone() })
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.lines.len()
+        self.rows.len()
     }
 
     /// True when there are no rows (never after a successful read).
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.rows.is_empty()
     }
 
     /// The file the rows came from.
     pub fn file(&self) -> &Path {
-        &self.file
+        self.rows.file()
     }
 
     /// The columns the rows were read by.
@@ -168,12 +106,18 @@ impl TextRows {
 
     /// True when every row has a value in every label column.
     pub fn has_labels(&self) -> bool {
-        self.labelled
+        self.rows.has_labels()
     }
 
     /// The line where row `row` starts, from 1; for Parquet its row number. Panics beyond the end.
     pub fn line(&self, row: usize) -> u64 {
-        self.lines[row]
+        self.rows.line(row)
+    }
+
+    /// Hash of the row's group, when there is a group column and every row has a value in it.
+    /// Panics beyond the end.
+    pub fn group(&self, row: usize) -> Option<u64> {
+        self.rows.group(row)
     }
 
     /// The text of a row.
@@ -197,9 +141,7 @@ impl TextRows {
     /// # Errors
     /// As [`TextRows::text`].
     pub fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
-        let cells = self.cells(row)?;
-        let labels = cells[self.inputs()..].to_vec();
-        Ok((!labels.is_empty() && !labels.contains(&Cell::Null)).then_some(labels))
+        self.rows.label(row)
     }
 
     /// The input columns of a row by the user's names, and the label as the file has it.
@@ -207,162 +149,46 @@ impl TextRows {
     /// # Errors
     /// As [`TextRows::text`].
     pub fn fields(&self, row: usize) -> Result<(Map<String, Value>, Option<Value>), DataError> {
-        let (text, pair) = self.texts(row)?;
-        let mut fields = Map::new();
-        fields.insert(self.columns.text.clone(), text.into());
-        if let (Some(name), Some(pair)) = (&self.columns.text_pair, pair) {
-            fields.insert(name.clone(), pair.into());
-        }
-        let label = self.label(row)?.map(|cells| match cells.as_slice() {
-            [cell] => cell.to_json(),
-            cells => Value::Array(cells.iter().map(Cell::to_json).collect()),
-        });
-        Ok((fields, label))
-    }
-
-    fn inputs(&self) -> usize {
-        1 + usize::from(self.columns.text_pair.is_some())
+        Ok((self.rows.fields(row)?, self.rows.label_json(row)?))
     }
 
     /// Text and pair of a row in one read.
     pub(crate) fn texts(&self, row: usize) -> Result<(String, Option<String>), DataError> {
-        let mut cells = self.cells(row)?.into_iter().take(self.inputs()).filter_map(|cell| match cell {
+        let mut texts = self.rows.inputs(row)?.into_iter().filter_map(|cell| match cell {
             Cell::Text(text) => Some(text),
             _ => None,
         });
-        Ok((cells.next().unwrap_or_default(), cells.next()))
-    }
-
-    fn cells(&self, row: usize) -> Result<Vec<Cell>, DataError> {
-        let missing = DataError::NoSuchRow { row, rows: self.len() };
-        let (Some(&start), Some(&end)) = (self.offsets.get(row), self.offsets.get(row + 1)) else {
-            return Err(missing);
-        };
-        let mut bytes = Vec::new();
-        self.store.read(start, (end - start) as usize, &mut bytes)?;
-        let mut rest = bytes.as_slice();
-        (0..self.inputs() + self.columns.label.len())
-            .map(|_| Cell::decode(&mut rest))
-            .collect::<Option<_>>()
-            .ok_or(missing)
+        Ok((texts.next().unwrap_or_default(), texts.next()))
     }
 }
 
-/// A checked row: its line and its cells, texts first.
-struct Row {
-    line: u64,
-    cells: Vec<Cell>,
-    labelled: bool,
-}
-
-impl Builder {
-    fn new(columns: &TextColumns, labels_required: bool) -> Self {
-        Self {
-            columns: columns.clone(),
-            lines: Vec::new(),
-            offsets: vec![0],
-            store: ArenaBuilder::new(),
-            scratch: Vec::new(),
-            unlabelled: 0,
-            labels_required,
-        }
+impl LabelRows for TextRows {
+    fn file(&self) -> &Path {
+        self.rows.file()
     }
 
-    /// Makes texts of the text cells and checks that labels are there. `present` says which
-    /// columns the file has at all.
-    fn check(&self, line: u64, mut cells: Vec<Cell>, present: &[bool]) -> Result<Row, RowProblem> {
-        let names = std::iter::once(&self.columns.text).chain(&self.columns.text_pair);
-        let mut inputs = 0;
-        for (name, cell) in names.zip(&mut cells) {
-            inputs += 1;
-            let problem = |message: &str| Err(RowProblem::new(line, Some(name), message));
-            let text = match &mut *cell {
-                Cell::Text(text) => std::mem::take(text),
-                Cell::Null => return problem("is empty; fill it in or remove the row"),
-                Cell::List(_) => return problem("is a list, not a text"),
-                Cell::Other(what) => return problem(&format!("is {what}, not a text")),
-                other => other.name().unwrap_or_default(),
-            };
-            if text.trim().is_empty() {
-                return problem("is empty; fill it in or remove the row");
-            }
-            *cell = Cell::Text(text);
-        }
-        let mut labelled = !self.columns.label.is_empty();
-        for (index, (name, cell)) in self.columns.label.iter().zip(&mut cells[inputs..]).enumerate() {
-            if let Cell::Other(what) = cell {
-                return Err(RowProblem::new(line, Some(name), format!("is {what}, which cannot be a label")));
-            }
-            if matches!(cell, Cell::Text(text) if text.trim().is_empty()) {
-                *cell = Cell::Null;
-            }
-            if *cell == Cell::Null && self.columns.label_separator.is_some() && present[inputs + index] {
-                *cell = Cell::Text(String::new());
-            }
-            if *cell == Cell::Null {
-                if self.labels_required {
-                    let message = "has no label; fill it in or remove the row";
-                    return Err(RowProblem::new(line, Some(name), message));
-                }
-                labelled = false;
-            }
-        }
-        Ok(Row { line, cells, labelled })
+    fn len(&self) -> usize {
+        self.rows.len()
     }
 
-    /// One line of free input: an object or a bare text.
-    fn free_line(&self, line: u64, text: &[u8]) -> Result<Row, RowProblem> {
-        let wanted = self.columns.wanted(false);
-        if !text.trim_ascii_start().starts_with(b"{") {
-            let text =
-                std::str::from_utf8(text).map_err(|_| RowProblem::new(line, None, "is not valid UTF-8; send UTF-8"))?;
-            if let Some(pair) = &self.columns.text_pair {
-                let message = format!(
-                    "a bare text, but the model takes pairs; send {{\"{}\": …, \"{pair}\": …}}",
-                    self.columns.text
-                );
-                return Err(RowProblem::new(line, None, message));
-            }
-            let mut cells = vec![Cell::Null; wanted.len()];
-            cells[0] = Cell::Text(text.to_owned());
-            return self.check(line, cells, &vec![false; wanted.len()]);
-        }
-        let mut object = table::parse_object(text, line)?;
-        let present: Vec<bool> = wanted.iter().map(|column| object.contains_key(&column.name)).collect();
-        let cells = wanted.iter().zip(&present).map(|(column, &present)| {
-            if column.required && !present {
-                let keys: Vec<String> = object.keys().cloned().collect();
-                let message =
-                    format!("is missing; the object has {}; use {}", crate::error::quoted(&keys, 8), column.flag);
-                return Err(RowProblem::new(line, Some(&column.name), message));
-            }
-            Ok(object.remove(&column.name).map_or(Cell::Null, Cell::from_json))
-        });
-        let cells = cells.collect::<Result<_, _>>()?;
-        self.check(line, cells, &present)
+    fn line(&self, row: usize) -> u64 {
+        self.rows.line(row)
     }
 
-    fn push(&mut self, row: Row) -> Result<(), DataError> {
-        self.scratch.clear();
-        for cell in &row.cells {
-            cell.encode(&mut self.scratch);
-        }
-        self.store.append(&self.scratch)?;
-        self.offsets.push(self.store.len());
-        self.lines.push(row.line);
-        self.unlabelled += usize::from(!row.labelled);
-        Ok(())
+    fn label_columns(&self) -> &[String] {
+        self.rows.label_columns()
     }
 
-    fn finish(self, file: &Path) -> Result<TextRows, DataError> {
-        Ok(TextRows {
-            file: file.to_owned(),
-            columns: self.columns,
-            lines: self.lines,
-            offsets: self.offsets,
-            store: self.store.finish()?,
-            labelled: self.unlabelled == 0,
-        })
+    fn label_separator(&self) -> Option<char> {
+        self.rows.label_separator()
+    }
+
+    fn has_labels(&self) -> bool {
+        self.rows.has_labels()
+    }
+
+    fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
+        self.rows.label(row)
     }
 }
 

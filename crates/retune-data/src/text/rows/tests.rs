@@ -93,19 +93,3 @@ fn a_header_alone_is_empty() {
     let message = said(read("a.csv", "text,label\n\n", &TextColumns::new("text", "label"), true));
     assert!(message.contains("has no rows below its header"), "{message}");
 }
-
-#[test]
-fn free_lines_are_texts_or_objects() {
-    let columns = TextColumns::new("text", "label");
-    let input = "\u{feff}plain, \"line\"\r\n\n  {\"text\": \"an object\", \"label\": 1}\n";
-    let rows = TextRows::from_reader(input.as_bytes(), "<stdin>".as_ref(), &columns).unwrap();
-    assert_eq!((rows.text(0).unwrap(), rows.text(1).unwrap()), ("plain, \"line\"".into(), "an object".into()));
-    assert_eq!((rows.line(0), rows.line(1), rows.has_labels()), (1, 3, false));
-    let pairs = pairs();
-    let of = |input: &[u8], columns| said(TextRows::from_reader(input, "<stdin>".as_ref(), columns));
-    assert!(of(b"one text\n", &pairs).contains("<stdin>:1: a bare text, but the model takes pairs"));
-    assert!(of(b"a\n{\"txt\": 1}\n", &columns).contains("<stdin>:2: column `text`: is missing; the object has `txt`"));
-    assert!(of(b"a\n{\"text\": \n", &columns).contains("<stdin>:2: broken JSON"));
-    assert!(of(b"\xff\n", &columns).contains("UTF-8"));
-    assert!(of(b"\n", &columns).contains("has no rows"));
-}

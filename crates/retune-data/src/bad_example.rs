@@ -1,0 +1,44 @@
+//! What to do with examples that cannot be used.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::DataError;
+
+/// An example that cannot be used, such as an image that cannot be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadExample {
+    /// Its path, or the file and line that hold it.
+    pub place: String,
+    /// What is wrong and what to do; a phrase that follows the place.
+    pub reason: String,
+}
+
+impl fmt::Display for BadExample {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.place, self.reason)
+    }
+}
+
+/// Whether examples that cannot be used end the run or are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnBadExample {
+    /// All are listed and nothing is computed.
+    #[default]
+    Fail,
+    /// They are left out and reported.
+    Skip,
+}
+
+impl FromStr for OnBadExample {
+    type Err = DataError;
+
+    /// `fail` or `skip`.
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        match text {
+            "fail" => Ok(Self::Fail),
+            "skip" => Ok(Self::Skip),
+            _ => Err(DataError::Columns { message: format!("unknown --on-bad-example `{text}`; use fail or skip") }),
+        }
+    }
+}

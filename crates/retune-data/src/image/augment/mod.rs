@@ -1,0 +1,167 @@
+//! Augmentation: random changes of training images, each a pure function of
+//! `(seed, epoch, row)` and of its own name, so that switching one on changes no other.
+//!
+//! In this order: random resized crop, flips, rotation, colour jitter, RandAugment (on 8-bit
+//! pixels), random erasing (on normalised values), then mixup or cutmix of the batch. Corners
+//! that a rotation or shear leaves empty take the colour that normalises to about 0.
+//!
+//! | preset | crop scale | flip | rotation | jitter b/c/s/h | RandAugment | erasing | mix |
+//! |---|---|---|---|---|---|---|---|
+//! | `none` | – | – | – | – | – | – | – |
+//! | `light` | 0.75–1 | left-right | – | 0.1/0.1/0.1/0 | – | – | – |
+//! | `medium` | 0.5–1 | left-right | 10° | 0.2/0.2/0.2/0.05 | – | 0.1 | – |
+//! | `strong` | 0.25–1 | left-right | – | – | 2 of magnitude 9 | 0.25 | mixup 0.8 or cutmix 1 |
+//! | `medical-light` | 0.9–1 | never | 5° | 0.1/0.1/0/0 | – | – | – |
+//! | `medical` | 0.8–1 | never | 10° | 0.15/0.15/0/0 | – | – | – |
+//! | `medical-strong` | 0.7–1 | never | 15° | 0.25/0.25/0/0 | – | 0.1 | mixup 0.2 |
+//!
+//! The medical presets keep sides (the heart is on the left), hues (stains mean something) and
+//! most of the frame.
+
+mod affine;
+mod color;
+mod crop;
+mod erase;
+mod mix;
+mod preset;
+mod rand_augment;
+mod tone;
+
+use super::{Pixels, Resample};
+use crate::schema::LabelSchema;
+use crate::{DataError, Random};
+
+pub use color::ColorJitter;
+pub use crop::RandomResizedCrop;
+pub use erase::RandomErasing;
+pub(super) use mix::MixedBatch;
+pub use rand_augment::RandAugment;
+
+/// What training does to images; the default does nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Augmentation {
+    /// A random part of the image instead of the processor's frame.
+    pub crop: Option<RandomResizedCrop>,
+    /// Probability of mirroring left and right.
+    pub horizontal_flip: f64,
+    /// Probability of mirroring top and bottom.
+    pub vertical_flip: f64,
+    /// Rotation by up to so many degrees to either side.
+    pub rotation: f64,
+    /// Changes of brightness, contrast, saturation and hue.
+    pub color: Option<ColorJitter>,
+    /// Random operations of RandAugment.
+    pub rand_augment: Option<RandAugment>,
+    /// A random rectangle set to 0 after normalising.
+    pub erasing: Option<RandomErasing>,
+    /// Mixup's α (Zhang et al. 2018); 0 is off. With cutmix too, each batch takes one of the two.
+    pub mixup: f64,
+    /// Cutmix's α (Yun et al. 2019); 0 is off.
+    pub cutmix: f64,
+}
+
+/// Names of the random streams.
+mod stream {
+    pub(super) const CROP: u64 = 1;
+    pub(super) const HORIZONTAL_FLIP: u64 = 2;
+    pub(super) const VERTICAL_FLIP: u64 = 3;
+    pub(super) const ROTATION: u64 = 4;
+    pub(super) const COLOR: u64 = 5;
+    pub(super) const RAND_AUGMENT: u64 = 6;
+    pub(super) const ERASING: u64 = 7;
+    pub(super) const MIX: u64 = 8;
+}
+
+/// Seed, epoch and row of an image.
+type Key = [u64; 3];
+
+fn random([seed, epoch, row]: Key, stream: u64) -> Random {
+    Random::at(&[seed, epoch, row, 0x696d_6167, stream])
+}
+
+impl Augmentation {
+    /// True when batches are mixed, which makes shares of classes of their labels.
+    pub fn mixes(&self) -> bool {
+        self.mixup > 0.0 || self.cutmix > 0.0
+    }
+
+    /// Refuses values out of range, and mixing of targets that are no classes.
+    pub(super) fn check(&self, schema: Option<&LabelSchema>) -> Result<(), DataError> {
+        let fail = |message: String| Err(DataError::Augmentation { message });
+        let shares = [
+            ("horizontal flip", self.horizontal_flip),
+            ("vertical flip", self.vertical_flip),
+            ("random erasing", self.erasing.map_or(0.0, |erasing| erasing.probability)),
+        ];
+        if let Some((name, value)) = shares.iter().find(|(_, value)| !(0.0..=1.0).contains(value)) {
+            return fail(format!("the probability of {name} is {value}; give a number from 0 to 1"));
+        }
+        if !(0.0..=180.0).contains(&self.rotation) {
+            return fail(format!("the rotation is {} degrees; give a number from 0 to 180", self.rotation));
+        }
+        for (name, value) in [("mixup", self.mixup), ("cutmix", self.cutmix)] {
+            if !(0.0..=100.0).contains(&value) {
+                return fail(format!("the alpha of {name} is {value}; give a number from 0 to 100"));
+            }
+        }
+        if let Some(RandomResizedCrop { scale, ratio }) = self.crop
+            && !(scale.0 > 0.0 && scale.0 <= scale.1 && scale.1 <= 1.0 && ratio.0 > 0.0 && ratio.0 <= ratio.1)
+        {
+            return fail(format!(
+                "the crop's scale {scale:?} and ratio {ratio:?} must be rising, above 0, and the scale at most 1"
+            ));
+        }
+        if let Some(ColorJitter { brightness, contrast, saturation, hue }) = self.color
+            && !([brightness, contrast, saturation].iter().all(|x| (0.0..=1.0).contains(x))
+                && (0.0..=0.5).contains(&hue))
+        {
+            return fail("colour jitter goes from 0 to 1, and from 0 to 0.5 for the hue".to_owned());
+        }
+        if self.rand_augment.is_some_and(|it| it.magnitude > rand_augment::MOST_MAGNITUDE) {
+            return fail(format!("the magnitude of RandAugment goes from 0 to {}", rand_augment::MOST_MAGNITUDE));
+        }
+        if self.mixes() && matches!(schema, Some(LabelSchema::Regression { .. })) {
+            return fail("mixup and cutmix need classes; leave them out where numbers are predicted".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Augments one image. `target` is height, width and filter of the result, `neutral` fills
+/// corners.
+pub(super) fn apply(
+    augmentation: &Augmentation,
+    mut image: Pixels,
+    target: (usize, usize, Resample),
+    neutral: &[u8],
+    key: Key,
+) -> Pixels {
+    if let Some(crop) = augmentation.crop {
+        image = crop.apply(&image, target, &mut random(key, stream::CROP));
+    }
+    if random(key, stream::HORIZONTAL_FLIP).unit() < augmentation.horizontal_flip {
+        image.flip_horizontally();
+    }
+    if random(key, stream::VERTICAL_FLIP).unit() < augmentation.vertical_flip {
+        image.flip_vertically();
+    }
+    if augmentation.rotation > 0.0 {
+        let degrees = between(&mut random(key, stream::ROTATION), -augmentation.rotation, augmentation.rotation);
+        image = affine::rotate(&image, degrees, neutral);
+    }
+    if let Some(color) = augmentation.color {
+        image = color.apply(image, &mut random(key, stream::COLOR));
+    }
+    if let Some(rand_augment) = augmentation.rand_augment {
+        image = rand_augment.apply(image, neutral, &mut random(key, stream::RAND_AUGMENT));
+    }
+    image
+}
+
+/// Uniform in `[low, high)`.
+fn between(random: &mut Random, low: f64, high: f64) -> f64 {
+    low + (high - low) * random.unit()
+}
+
+#[cfg(test)]
+mod tests;

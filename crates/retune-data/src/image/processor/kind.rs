@@ -1,0 +1,73 @@
+//! The processor classes and the values they have where a configuration is silent.
+
+use super::Resample;
+
+/// A processor class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Vit,
+    Deit,
+    Beit,
+    Bit,
+    Clip,
+    ConvNext,
+}
+
+/// What transformers' class has as attributes.
+pub(super) struct Defaults {
+    /// A single number as `size`: a square (true), or the shorter side.
+    pub(super) square: bool,
+    pub(super) size: u64,
+    pub(super) crop: Option<u64>,
+    pub(super) resample: Resample,
+    pub(super) mean: [f64; 3],
+    pub(super) std: [f64; 3],
+}
+
+const HALF: [f64; 3] = [0.5; 3];
+const CLIP_MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+const CLIP_STD: [f64; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+
+impl Kind {
+    const ALL: [(Self, &'static str); 6] = [
+        (Self::Vit, "ViT"),
+        (Self::Deit, "DeiT"),
+        (Self::Beit, "Beit"),
+        (Self::Bit, "Bit"),
+        (Self::Clip, "CLIP"),
+        (Self::ConvNext, "ConvNext"),
+    ];
+
+    /// By `image_processor_type` or `feature_extractor_type`, with or without `Fast`.
+    pub(super) fn parse(name: &str) -> Result<Self, String> {
+        let stem = name.strip_suffix("Fast").unwrap_or(name);
+        let stem = stem.strip_suffix("ImageProcessor").or_else(|| stem.strip_suffix("FeatureExtractor"));
+        let found = Self::ALL.iter().find(|(_, known)| stem == Some(*known));
+        found.map(|&(kind, _)| kind).ok_or_else(|| {
+            let known: Vec<&str> = Self::ALL.iter().map(|(_, name)| *name).collect();
+            format!(
+                "the image processor `{name}` is not supported; supported are {}, each followed by ImageProcessor",
+                known.join(", ")
+            )
+        })
+    }
+
+    /// The name of the class.
+    pub(super) fn name(self) -> String {
+        let stem = Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("ViT", |(_, name)| *name);
+        format!("{stem}ImageProcessor")
+    }
+
+    pub(super) fn defaults(self) -> Defaults {
+        let of = |square, size, crop, resample| Defaults { square, size, crop, resample, mean: HALF, std: HALF };
+        match self {
+            Self::Vit => of(true, 224, None, Resample::Bilinear),
+            Self::Deit => of(true, 256, Some(224), Resample::Bicubic),
+            Self::Beit => of(true, 224, None, Resample::Bicubic),
+            Self::ConvNext => of(false, 384, None, Resample::Bicubic),
+            Self::Bit | Self::Clip => {
+                Defaults { mean: CLIP_MEAN, std: CLIP_STD, ..of(false, 224, Some(224), Resample::Bicubic) }
+            }
+        }
+    }
+}

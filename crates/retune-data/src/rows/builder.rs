@@ -1,0 +1,194 @@
+//! Checks the records of a table one by one and gathers them into [`TableRows`].
+
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::lines::is_object;
+use super::{Layout, TableRows};
+use crate::arena::ArenaBuilder;
+use crate::error::quoted;
+use crate::problems::Problems;
+use crate::table::{self, Cell};
+use crate::{DataError, RowProblem};
+
+/// A checked row: its line and its cells, inputs first.
+pub(super) struct Row {
+    line: u64,
+    cells: Vec<Cell>,
+    labelled: bool,
+    group: Option<u64>,
+}
+
+/// Rows being gathered.
+pub(crate) struct Builder {
+    layout: Layout,
+    lines: Vec<u64>,
+    offsets: Vec<u64>,
+    store: ArenaBuilder,
+    groups: Vec<u64>,
+    scratch: Vec<u8>,
+    unlabelled: usize,
+    /// Whether labels and groups must be there.
+    required: bool,
+}
+
+impl Builder {
+    /// # Errors
+    /// Columns that contradict each other.
+    pub(crate) fn new(layout: Layout, required: bool) -> Result<Self, DataError> {
+        layout.check()?;
+        Ok(Self {
+            layout,
+            lines: Vec::new(),
+            offsets: vec![0],
+            store: ArenaBuilder::new(),
+            groups: Vec::new(),
+            scratch: Vec::new(),
+            unlabelled: 0,
+            required,
+        })
+    }
+
+    /// Reads all rows of a table; see [`TableRows::read`].
+    pub(crate) fn read_table(mut self, path: &Path) -> Result<TableRows, DataError> {
+        let mut reader = table::open(path, &self.layout.wanted(self.required))?;
+        let mut problems = Problems::new(path);
+        while let Some(record) = reader.next_record() {
+            let used = record?.and_then(|record| self.check(record.line, record.cells, reader.present()));
+            match used {
+                Ok(row) => self.push(row)?,
+                Err(problem) => problems.push(problem)?,
+            }
+        }
+        if problems.is_empty() && self.lines.is_empty() {
+            return Err(DataError::Empty { file: path.to_owned(), header: true });
+        }
+        problems.finish()?;
+        self.finish(path)
+    }
+
+    /// Rows so far.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Adds a row whose input is empty.
+    pub(crate) fn push_blank(&mut self, line: u64) -> Result<(), DataError> {
+        let mut cells = vec![Cell::Null; self.layout.width()];
+        cells[0] = Cell::Text(String::new());
+        self.push(Row { line, cells, labelled: false, group: None })
+    }
+
+    /// Adds a row that stands in no table: one input and, with one label column, its label.
+    pub(crate) fn push_file(&mut self, input: String, label: Option<String>) -> Result<(), DataError> {
+        let mut cells = vec![Cell::Null; self.layout.width()];
+        cells[0] = Cell::Text(input);
+        let mut labelled = false;
+        if let (Some(label), Some(cell)) = (label, cells.get_mut(1)) {
+            *cell = Cell::Text(label);
+            labelled = true;
+        }
+        self.push(Row { line: 0, cells, labelled, group: None })
+    }
+
+    /// Accepts the inputs and checks that labels and group are there. `present` says which
+    /// columns the file has at all.
+    fn check(&self, line: u64, mut cells: Vec<Cell>, present: &[bool]) -> Result<Row, RowProblem> {
+        let layout = &self.layout;
+        let inputs = layout.inputs.len();
+        for (input, cell) in layout.inputs.iter().zip(&mut cells) {
+            let accepted = (layout.accept)(std::mem::replace(cell, Cell::Null));
+            *cell = accepted.map_err(|message| RowProblem::new(line, Some(&input.name), message))?;
+        }
+        let mut labelled = !layout.labels.is_empty();
+        for (index, (name, cell)) in layout.labels.iter().zip(&mut cells[inputs..]).enumerate() {
+            if let Cell::Other(what) = cell {
+                return Err(RowProblem::new(line, Some(name), format!("is {what}, which cannot be a label")));
+            }
+            if matches!(cell, Cell::Text(text) if text.trim().is_empty()) {
+                *cell = Cell::Null;
+            }
+            if *cell == Cell::Null && layout.separator.is_some() && present[inputs + index] {
+                *cell = Cell::Text(String::new());
+            }
+            if *cell == Cell::Null {
+                if self.required {
+                    let message = "has no label; fill it in or remove the row";
+                    return Err(RowProblem::new(line, Some(name), message));
+                }
+                labelled = false;
+            }
+        }
+        let group = match &layout.group {
+            Some(name) => {
+                let group = cells.last().and_then(Cell::name).filter(|group| !group.is_empty());
+                if group.is_none() && self.required {
+                    return Err(RowProblem::new(line, Some(name), "has no group; fill it in or remove the row"));
+                }
+                group.map(|group| xxh3_64(group.as_bytes()))
+            }
+            None => None,
+        };
+        Ok(Row { line, cells, labelled, group })
+    }
+
+    /// One line of free input: an object or a bare input.
+    pub(super) fn free_line(&self, line: u64, text: &[u8]) -> Result<Row, RowProblem> {
+        let wanted = self.layout.wanted(false);
+        if !is_object(text) {
+            let text =
+                std::str::from_utf8(text).map_err(|_| RowProblem::new(line, None, "is not valid UTF-8; send UTF-8"))?;
+            if let [first, second] = self.layout.inputs.as_slice() {
+                let message = format!(
+                    "a bare {noun}, but the model takes pairs; send {{\"{}\": …, \"{}\": …}}",
+                    first.name,
+                    second.name,
+                    noun = self.layout.noun
+                );
+                return Err(RowProblem::new(line, None, message));
+            }
+            let mut cells = vec![Cell::Null; wanted.len()];
+            cells[0] = Cell::Text(text.to_owned());
+            return self.check(line, cells, &vec![false; wanted.len()]);
+        }
+        let mut object = table::parse_object(text, line)?;
+        let present: Vec<bool> = wanted.iter().map(|column| object.contains_key(&column.name)).collect();
+        let cells = wanted.iter().zip(&present).map(|(column, &present)| {
+            if column.required && !present {
+                let keys: Vec<String> = object.keys().cloned().collect();
+                let message = format!("is missing; the object has {}; use {}", quoted(&keys, 8), column.flag);
+                return Err(RowProblem::new(line, Some(&column.name), message));
+            }
+            Ok(object.remove(&column.name).map_or(Cell::Null, |value| Cell::from_json(value, column.bytes)))
+        });
+        let cells = cells.collect::<Result<_, _>>()?;
+        self.check(line, cells, &present)
+    }
+
+    pub(super) fn push(&mut self, row: Row) -> Result<(), DataError> {
+        self.scratch.clear();
+        for cell in &row.cells {
+            cell.encode(&mut self.scratch);
+        }
+        self.store.append(&self.scratch)?;
+        self.offsets.push(self.store.len());
+        self.lines.push(row.line);
+        self.groups.extend(row.group);
+        self.unlabelled += usize::from(!row.labelled);
+        Ok(())
+    }
+
+    /// Ends gathering.
+    pub(crate) fn finish(self, file: &Path) -> Result<TableRows, DataError> {
+        Ok(TableRows {
+            file: file.to_owned(),
+            layout: self.layout,
+            groups: (self.groups.len() == self.lines.len()).then_some(self.groups),
+            lines: self.lines,
+            offsets: self.offsets,
+            store: self.store.finish()?,
+            labelled: self.unlabelled == 0,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Rows to predict, read line by line as they come: bare inputs or JSON objects, a part at a time.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use super::{Builder, Layout, TableRows};
+use crate::DataError;
+use crate::problems::Problems;
+use crate::table;
+
+/// A line that starts with `{` is a JSON object with the columns' names, any other line is itself
+/// the input. Labels and groups are optional.
+///
+/// The first line that is not blank says what blank lines are: among bare inputs an empty input if
+/// the modality has such a thing, so that every line has its answer; else nothing.
+pub(crate) struct TableLines<R> {
+    input: R,
+    name: PathBuf,
+    layout: Layout,
+    /// Lines read so far.
+    line: u64,
+    blanks: Blanks,
+    any: bool,
+}
+
+/// What blank lines mean.
+enum Blanks {
+    /// Not known yet; so many were read.
+    Unknown(u64),
+    Inputs,
+    Nothing,
+}
+
+impl<R: BufRead> TableLines<R> {
+    /// `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// Columns that contradict each other.
+    pub(crate) fn new(input: R, name: &Path, layout: Layout) -> Result<Self, DataError> {
+        layout.check()?;
+        Ok(Self { input, name: name.to_owned(), layout, line: 0, blanks: Blanks::Unknown(0), any: false })
+    }
+
+    /// The next rows, `most` of them unless the input ends; `None` at its end.
+    ///
+    /// # Errors
+    /// Rows that cannot be used, up to ten together; plain lines where pairs are needed; an input without any row.
+    pub(crate) fn next_rows(&mut self, most: usize) -> Result<Option<TableRows>, DataError> {
+        let mut builder = Builder::new(self.layout.clone(), false)?;
+        let mut problems = Problems::new(&self.name);
+        let mut text = Vec::new();
+        let mut ended = false;
+        while builder.len() < most.max(1) && !ended {
+            text.clear();
+            let read = table::read_line(&mut self.input, &mut text, self.line == 0);
+            ended = read.map_err(|source| DataError::Read { file: self.name.clone(), source })?.is_none();
+            if !ended {
+                self.line += 1;
+            }
+            if !ended && text.iter().all(u8::is_ascii_whitespace) {
+                match &mut self.blanks {
+                    Blanks::Unknown(count) => *count += 1,
+                    Blanks::Inputs => builder.push_blank(self.line)?,
+                    Blanks::Nothing => {}
+                }
+                continue;
+            }
+            if let Blanks::Unknown(count) = self.blanks {
+                let inputs = !is_object(&text) && self.layout.inputs.len() == 1 && self.layout.blank_inputs;
+                let blanks = if inputs { count } else { 0 };
+                (1..=blanks).try_for_each(|line| builder.push_blank(line))?;
+                self.blanks = if inputs { Blanks::Inputs } else { Blanks::Nothing };
+            }
+            if !ended {
+                match builder.free_line(self.line, &text) {
+                    Ok(row) => builder.push(row)?,
+                    Err(problem) => problems.push(problem)?,
+                }
+            }
+        }
+        problems.finish()?;
+        match (builder.len() == 0, self.any) {
+            (true, true) => Ok(None),
+            (true, false) => Err(DataError::Empty { file: self.name.clone(), header: false }),
+            (false, _) => {
+                self.any = true;
+                builder.finish(&self.name).map(Some)
+            }
+        }
+    }
+}
+
+/// Whether a line is meant as a JSON object.
+pub(super) fn is_object(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"{")
+}

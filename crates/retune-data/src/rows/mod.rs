@@ -1,0 +1,145 @@
+//! The usable rows of a table, whatever the modality: input, label and group cells in a store
+//! that spills to disk.
+
+mod builder;
+mod layout;
+mod lines;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::DataError;
+use crate::arena::Arena;
+use crate::table::Cell;
+
+pub(crate) use builder::Builder;
+pub(crate) use layout::{Input, Layout};
+pub(crate) use lines::TableLines;
+
+/// Rows with labels: what a [`crate::LabelSchema`] is inferred from and encodes.
+pub trait LabelRows {
+    /// The file (or folder) the rows came from.
+    fn file(&self) -> &Path;
+
+    /// Number of rows.
+    fn len(&self) -> usize;
+
+    /// True when there are no rows.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The line where row `row` starts, from 1; the row number for Parquet, 0 where a row is a
+    /// file of its own. Panics beyond the end.
+    fn line(&self, row: usize) -> u64;
+
+    /// The label columns.
+    fn label_columns(&self) -> &[String];
+
+    /// What separates the labels inside one cell.
+    fn label_separator(&self) -> Option<char>;
+
+    /// True when every row has a value in every label column.
+    fn has_labels(&self) -> bool;
+
+    /// The label cells of a row, one per label column; `None` when any is absent.
+    ///
+    /// # Errors
+    /// No such row, or the temporary store cannot be read.
+    fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError>;
+}
+
+/// The usable rows of one file. Memory holds 16 bytes a row (24 with groups); cells beyond 64 MiB
+/// are on disk.
+pub(crate) struct TableRows {
+    file: PathBuf,
+    layout: Layout,
+    lines: Vec<u64>,
+    /// Start of each row's record in the store, and its end after the last.
+    offsets: Vec<u64>,
+    store: Arena,
+    labelled: bool,
+    /// Hash of each row's group, when all rows have one.
+    groups: Option<Vec<u64>>,
+}
+
+impl TableRows {
+    /// Reads a table (csv, tsv, jsonl, ndjson, json or parquet by its extension). Labels and
+    /// groups may be absent or empty unless `required`.
+    ///
+    /// # Errors
+    /// An unreadable file, missing columns, or rows that cannot be used, up to ten together.
+    pub(crate) fn read(path: &Path, layout: Layout, required: bool) -> Result<Self, DataError> {
+        Builder::new(layout, required)?.read_table(path)
+    }
+
+    /// Hash of the row's group, when every row has one. Panics beyond the end.
+    pub(crate) fn group(&self, row: usize) -> Option<u64> {
+        self.groups.as_ref().map(|groups| groups[row])
+    }
+
+    /// The label as the file has it; an array when several label columns are used.
+    pub(crate) fn label_json(&self, row: usize) -> Result<Option<Value>, DataError> {
+        Ok(self.label(row)?.map(|cells| match cells.as_slice() {
+            [cell] => cell.to_json(),
+            cells => Value::Array(cells.iter().map(Cell::to_json).collect()),
+        }))
+    }
+
+    /// The input cells of a row.
+    pub(crate) fn inputs(&self, row: usize) -> Result<Vec<Cell>, DataError> {
+        let mut cells = self.cells(row)?;
+        cells.truncate(self.layout.inputs.len());
+        Ok(cells)
+    }
+
+    /// The input columns of a row by the user's names.
+    pub(crate) fn fields(&self, row: usize) -> Result<Map<String, Value>, DataError> {
+        let names = self.layout.inputs.iter().map(|input| input.name.clone());
+        Ok(names.zip(self.inputs(row)?.iter().map(Cell::to_json)).collect())
+    }
+
+    fn cells(&self, row: usize) -> Result<Vec<Cell>, DataError> {
+        let missing = DataError::NoSuchRow { row, rows: self.len() };
+        let (Some(&start), Some(&end)) = (self.offsets.get(row), self.offsets.get(row + 1)) else {
+            return Err(missing);
+        };
+        let mut bytes = Vec::new();
+        self.store.read(start, (end - start) as usize, &mut bytes)?;
+        let mut rest = bytes.as_slice();
+        (0..self.layout.width()).map(|_| Cell::decode(&mut rest)).collect::<Option<_>>().ok_or(missing)
+    }
+}
+
+impl LabelRows for TableRows {
+    fn file(&self) -> &Path {
+        &self.file
+    }
+
+    fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    fn line(&self, row: usize) -> u64 {
+        self.lines[row]
+    }
+
+    fn label_columns(&self) -> &[String] {
+        &self.layout.labels
+    }
+
+    fn label_separator(&self) -> Option<char> {
+        self.layout.separator
+    }
+
+    fn has_labels(&self) -> bool {
+        self.labelled
+    }
+
+    fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
+        let start = self.layout.inputs.len();
+        let labels = self.cells(row)?[start..start + self.layout.labels.len()].to_vec();
+        Ok((!labels.is_empty() && !labels.contains(&Cell::Null)).then_some(labels))
+    }
+}
