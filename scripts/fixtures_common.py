@@ -86,8 +86,14 @@ def saved_names(parameters, model_file):
     """Maps run-time names of `parameters` (name, parameter) to the names in the saved file.
 
     transformers may rename on saving (its modules were renamed after the checkpoints were published), so
-    names are matched by value: every randomised tensor is unlike any other.
+    names are matched by value: every randomised tensor is unlike any other. A gate and its up-projection are one
+    tensor in the file, the gate first.
     """
+    parameters = list(parameters)
+    values = {name: parameter.detach() for name, parameter in parameters}
+    for name in [name for name in values if ".gate_proj." in name]:
+        up = name.replace(".gate_proj.", ".up_proj.")
+        values[name] = values[up] = torch.cat([values[name], values[up]])
     saved = {}
     for name, tensor in load_file(model_file).items():
         key = (tuple(tensor.shape), tensor.contiguous().numpy().tobytes())
@@ -95,8 +101,8 @@ def saved_names(parameters, model_file):
             raise ValueError(f"{model_file}: {name} and {saved[key]} hold the same values")
         saved[key] = name
     names = {}
-    for name, parameter in parameters:
-        key = (tuple(parameter.shape), parameter.detach().contiguous().numpy().tobytes())
+    for name, value in values.items():
+        key = (tuple(value.shape), value.contiguous().numpy().tobytes())
         if key not in saved:
             raise ValueError(f"{model_file}: holds no tensor equal to parameter {name}")
         names[name] = saved[key]
@@ -105,11 +111,11 @@ def saved_names(parameters, model_file):
 
 def named_gradients(parameters, names):
     """Gradients under the saved names; a parameter that the loss does not reach has none."""
-    return {
-        f"grad.{names[name]}": parameter.grad.detach().clone()
-        for name, parameter in parameters
-        if parameter.grad is not None
-    }
+    gradients = {}
+    for name, parameter in parameters:
+        if parameter.grad is not None:
+            gradients.setdefault(f"grad.{names[name]}", []).append(parameter.grad.detach().clone())
+    return {name: torch.cat(parts) if len(parts) > 1 else parts[0] for name, parts in gradients.items()}
 
 
 def save_tensors(path, tensors):
@@ -138,7 +144,7 @@ def forward_and_gradients(model, inputs, names, loss_of=None):
     with torch.no_grad():
         outputs = model(**call)
         case["output.logits"] = outputs.logits
-        for extra in ("cls_logits", "distillation_logits"):
+        for extra in ("cls_logits", "distillation_logits", "mask"):
             if getattr(outputs, extra, None) is not None:
                 case[f"output.{extra}"] = getattr(outputs, extra)
         case["output.last_hidden_state"] = model.base_model(**base_call).last_hidden_state

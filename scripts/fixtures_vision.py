@@ -1,9 +1,11 @@
 """fixtures/parity/<family>-image-classification: tiny random image classifiers, same format as the text ones."""
 
+import copy
 from pathlib import Path
 
 import torch
 import transformers
+from transformers.models.vit_mae.modeling_vit_mae import build_2d_sinusoidal_position_embedding
 
 from fixtures_common import fresh_folder, forward_and_gradients, generator, randomise, save_model, save_tensors, write_versions
 
@@ -27,6 +29,15 @@ SWIN = dict(
 )
 CONVNEXT = dict(hidden_sizes=[8, 12, 16, 24], depths=[2, 2, 2, 2], image_size=64, patch_size=4, drop_path_rate=0.0, **NAMES)
 
+MAE = dict(
+    {k: v for k, v in PLAIN.items() if k not in NAMES},
+    decoder_hidden_size=24,
+    decoder_num_hidden_layers=2,
+    decoder_num_attention_heads=3,
+    decoder_intermediate_size=40,
+    mask_ratio=0.6,  # 6.4 of 16 patches would be kept: rounded down
+)
+
 # folder: (class, config values, {case file: (image height and width, interpolate_pos_encoding)})
 CASES = {
     "vit-image-classification": (
@@ -36,24 +47,48 @@ CASES = {
     "deit-with-teacher": (
         "DeiTForImageClassificationWithTeacher", PLAIN, {"case": ((32, 32), None), "case_interpolated": ((48, 40), True)}),
     "beit-relative-position": (
-        "BeitForImageClassification", BEIT | dict(use_relative_position_bias=True), {"case": ((32, 32), None)}),
+        "BeitForImageClassification", BEIT | dict(use_relative_position_bias=True),
+        {"case": ((32, 32), None), "case_interpolated": ((48, 40), None)}),
     "beit-shared-relative-position": (
         "BeitForImageClassification", BEIT | dict(use_shared_relative_position_bias=True), {"case": ((32, 32), None)}),
     "beit-absolute-position-cls": (
-        "BeitForImageClassification", BEIT | dict(use_absolute_position_embeddings=True, use_mean_pooling=False), {"case": ((32, 32), None)}),
+        "BeitForImageClassification", BEIT | dict(use_absolute_position_embeddings=True, use_mean_pooling=False),
+        {"case": ((32, 32), None), "case_interpolated": ((48, 40), None)}),
+    "beit-mask-token-without-layer-scale": (
+        "BeitForImageClassification", BEIT | dict(use_mask_token=True, layer_scale_init_value=0.0), {"case": ((32, 32), None)}),
     "dinov2-image-classification": (
         "Dinov2ForImageClassification", DINOV2, {"case": ((32, 32), None), "case_interpolated": ((48, 40), None)}),
+    "dinov2-swiglu": (
+        "Dinov2ForImageClassification", DINOV2 | dict(use_swiglu_ffn=True, qkv_bias=False), {"case": ((32, 32), None)}),
     # 38 x 42 is no multiple of the patch, its 10 x 11 patches no multiple of the window, and 11 is odd at the merge.
     "swin-image-classification": (
         "SwinForImageClassification", SWIN, {"case": ((32, 32), None), "case_uneven_size": ((38, 42), None)}),
+    "swin-absolute-positions": (
+        "SwinForImageClassification", SWIN | dict(use_absolute_embeddings=True), {"case": ((32, 32), None), "case_interpolated": ((48, 40), True)}),
     "convnext-image-classification": (
         "ConvNextForImageClassification", CONVNEXT, {"case": ((64, 64), None), "case_other_size": ((48, 72), None)}),
+    "vit-mae": ("ViTMAEForPreTraining", MAE, {"case": ((32, 32), None)}),
+    "vit-mae-normalised-pixels": ("ViTMAEForPreTraining", MAE | dict(norm_pix_loss=True), {"case": ((32, 32), None)}),
 }
 
 
 def mean_of_heads_loss(outputs, inputs):
     """DeiT with a teacher token defines no loss: cross-entropy of the mean of its two heads' logits."""
     return torch.nn.functional.cross_entropy(outputs.logits, inputs["labels"])
+
+
+def vit_mae_start(folder):
+    """What transformers computes when a classifier starts from an autoencoder's encoder, and its fixed positions."""
+    # By its function: some versions leave the positions of a model without a checkpoint at zero.
+    positions = build_2d_sinusoidal_position_embedding(4, 4, MAE["hidden_size"], cls_token=True)
+    # The published weights have the halves for row and column the other way round.
+    positions = positions.roll(MAE["hidden_size"] // 2, dims=-1).unsqueeze(0)
+    save_tensors(folder / "positions.safetensors", {"position_embeddings": positions})
+    model = transformers.ViTForImageClassification.from_pretrained(folder, attn_implementation="eager").eval()
+    pixels = torch.randn(2, 3, 32, 32, generator=generator("vit-mae-start"))
+    with torch.no_grad():
+        hidden = model.base_model(pixels).last_hidden_state
+    save_tensors(folder / "case_as_classifier.safetensors", {"input.pixel_values": pixels, "output.last_hidden_state": hidden})
 
 
 def depends_on_size(name):
@@ -73,15 +108,18 @@ def make(root):
         randomise(model, random)
         names = save_model(model, folder)
         for file, ((height, width), interpolate) in cases.items():
-            inputs = {
-                "pixel_values": torch.randn(2, 3, height, width, generator=random),
-                "labels": torch.tensor([2, 0]),
-            }
+            inputs = {"pixel_values": torch.randn(2, 3, height, width, generator=random)}
+            if class_name == "ViTMAEForPreTraining":
+                inputs["noise"] = torch.rand(2, (height // 8) * (width // 8), generator=random)
+            else:
+                inputs["labels"] = torch.tensor([2, 0])
             if interpolate:
                 inputs["interpolate_pos_encoding"] = True
             loss_of = mean_of_heads_loss if "WithTeacher" in class_name else None
-            tensors = forward_and_gradients(model, inputs, names, loss_of)
+            # A copy for each case: Swin's layers keep the window that an earlier, smaller image made them choose.
+            tensors = forward_and_gradients(copy.deepcopy(model), inputs, names, loss_of)
             if file != "case":
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or depends_on_size(k)}
             save_tensors(folder / f"{file}.safetensors", tensors)
+    vit_mae_start(root / "parity/vit-mae")
     write_versions(root / "parity")

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-const PREFIX: &str = "base_model.model.";
+/// What PEFT puts in front of the names of a model's tensors.
+pub(crate) const PREFIX: &str = "base_model.model.";
 
 /// Which dense layers get a low-rank update, and how large.
 #[derive(Debug)]
@@ -127,8 +128,9 @@ impl AdapterPlan {
     /// Number of labels in the saved head, where there is one.
     pub fn head_rows(&self) -> Option<i64> {
         let tensors = self.tensors.as_ref()?;
-        let weight =
-            ["classifier.weight", "classifier.out_proj.weight", "score.weight"].iter().find_map(|n| tensors.get(*n));
+        let weight = ["classifier.weight", "classifier.out_proj.weight", "score.weight", "cls_classifier.weight"]
+            .iter()
+            .find_map(|n| tensors.get(*n));
         weight.map(|w| w.size()[0])
     }
 
@@ -186,12 +188,20 @@ impl AdapterPlan {
         Ok(applied)
     }
 
-    /// Writes `adapter_config.json` and `adapter_model.safetensors` as PEFT does.
-    pub fn save(&self, folder: &Path, params: &Params, base_model: &str, task_type: &str) -> Result<(), ModelError> {
+    /// Writes `adapter_config.json` and `adapter_model.safetensors` as PEFT does; it has a `task_type` for texts only.
+    pub fn save(
+        &self,
+        folder: &Path,
+        params: &Params,
+        base_model: &str,
+        task_type: Option<&str>,
+    ) -> Result<(), ModelError> {
         let saved: Vec<_> = params.iter().filter(|p| p.name.contains(".lora_") || p.head).collect();
         let tensors: Vec<(String, Tensor)> = saved.iter().map(|p| (format!("{PREFIX}{}", p.name), p.value())).collect();
         write_tensors(&folder.join("adapter_model.safetensors"), &tensors)?;
-        let mut modules: Vec<String> = vec!["classifier".into(), "score".into()];
+        // PEFT adds these two itself for its task types.
+        let mut modules: Vec<String> =
+            if task_type.is_some() { vec!["classifier".into(), "score".into()] } else { Vec::new() };
         for param in saved.iter().filter(|p| p.head && !p.name.contains(".lora_")) {
             // The module directly below the base model, or the top one: `bert.pooler.dense.weight` → `pooler`.
             let parts: Vec<&str> = param.name.split('.').collect();

@@ -43,6 +43,11 @@ impl ModelConfig {
         self.0.insert(field.to_owned(), value);
     }
 
+    /// Removes a field.
+    pub fn remove(&mut self, field: &str) {
+        self.0.remove(field);
+    }
+
     fn required<T>(&self, field: &str, what: &str, read: impl Fn(&Value) -> Option<T>) -> Result<T, ModelError> {
         let value = self
             .get(field)
@@ -54,6 +59,40 @@ impl ModelConfig {
     /// A positive size.
     pub fn size(&self, field: &str) -> Result<i64, ModelError> {
         self.required(field, "a positive whole number", |v| v.as_i64().filter(|n| *n > 0 && *n < 1 << 31))
+    }
+
+    /// A positive size, or what Hugging Face assumes when the field is absent.
+    pub fn size_or(&self, field: &str, default: i64) -> Result<i64, ModelError> {
+        if self.get(field).is_some() { self.size(field) } else { Ok(default) }
+    }
+
+    /// Several positive sizes.
+    pub fn sizes(&self, field: &str) -> Result<Vec<i64>, ModelError> {
+        let size = |v: &Value| v.as_i64().filter(|n| *n > 0 && *n < 1 << 31);
+        self.required(field, "a list of positive whole numbers", |v| {
+            v.as_array().filter(|list| !list.is_empty())?.iter().map(size).collect()
+        })
+    }
+
+    /// Height and width: one number for both, or a pair.
+    pub fn height_and_width(&self, field: &str) -> Result<(i64, i64), ModelError> {
+        if self.get(field).is_some_and(Value::is_array) {
+            let sizes = self.sizes(field)?;
+            let [height, width] = sizes[..] else {
+                let problem = format!("is {sizes:?}, not a pair of height and width");
+                return Err(ModelError::Config { field: field.to_owned(), problem });
+            };
+            return Ok((height, width));
+        }
+        self.size(field).map(|side| (side, side))
+    }
+
+    /// True or false, or what Hugging Face assumes when the field is absent.
+    pub fn flag_or(&self, field: &str, default: bool) -> Result<bool, ModelError> {
+        if self.get(field).is_none() {
+            return Ok(default);
+        }
+        self.required(field, "true or false", Value::as_bool)
     }
 
     /// A number.

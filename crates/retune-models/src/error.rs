@@ -64,6 +64,16 @@ pub enum ModelError {
         /// What is there.
         present: String,
     },
+    /// An input of a shape that the model cannot take.
+    #[error("the input `{name}` has shape {shape:?}: {problem}")]
+    InputShape {
+        /// Hugging Face's name.
+        name: String,
+        /// What is there.
+        shape: Vec<i64>,
+        /// What the model takes.
+        problem: String,
+    },
     /// Adapter settings or files that cannot be used.
     #[error("adapter: {0}")]
     Adapter(String),

@@ -1,4 +1,4 @@
-//! Named tensors with Hugging Face's names, as a model takes them.
+//! Named tensors with Hugging Face's names, as a model takes them and as it returns more than one.
 
 use crate::ModelError;
 use retune_kernels::tch::Tensor;
@@ -25,6 +25,11 @@ impl Inputs {
     /// One that may be absent.
     pub fn optional(&self, name: &str) -> Option<&Tensor> {
         self.0.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 }
 

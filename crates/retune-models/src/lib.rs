@@ -10,6 +10,7 @@ pub mod inputs;
 pub mod layers;
 mod model;
 pub mod registry;
+pub mod trace;
 
 pub use adapter::AdapterPlan;
 pub use checkpoint::{CheckpointFolder, LoadReport};

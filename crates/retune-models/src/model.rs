@@ -1,7 +1,9 @@
 //! Loading a model for a purpose, and saving it as Hugging Face would.
 
-use crate::checkpoint::{WeightsOptions, WeightsRoot, write_json, write_tensors};
+use crate::adapter;
+use crate::checkpoint::{WeightsOptions, WeightsRoot, read_tensors, write_json, write_tensors};
 use crate::registry::{self, Purpose};
+use crate::trace::{self, BlockOutput};
 use crate::{AdapterPlan, CheckpointFolder, Inputs, LoadReport, ModelConfig, ModelError, ProblemType};
 use retune_kernels::tch::{Device, Tensor};
 use retune_kernels::{Params, Precision};
@@ -29,22 +31,33 @@ impl Mode {
     }
 
     /// Runs block `depth`: with dropout only if it trains, without a graph if nothing at or below it does.
-    pub fn block<T>(&self, depth: usize, forward: impl FnOnce(bool) -> T) -> T {
-        if self.train && depth < self.first_trained_depth {
+    pub fn block<T: BlockOutput>(&self, depth: usize, forward: impl FnOnce(bool) -> T) -> T {
+        let output = if self.train && depth < self.first_trained_depth {
             retune_kernels::tch::no_grad(|| forward(false))
         } else {
             forward(self.train)
-        }
+        };
+        trace::look(depth, &output);
+        output
     }
 }
 
 /// What a model returns.
 #[derive(Debug)]
 pub struct Outputs {
-    /// Head output; [B, labels] for classification.
+    /// Head output; [B, labels] for classification, [B, patches, values] for masked image modelling.
     pub logits: Tensor,
-    /// Last hidden state of the encoder, [B, T, D].
+    /// Last hidden state of the encoder, [B, T, D]; a convolutional one's is [B, D, h, w].
     pub last_hidden_state: Tensor,
+    /// What else a loss needs, by Hugging Face's name, such as `mask`.
+    pub named: Inputs,
+}
+
+impl Outputs {
+    /// Without named tensors.
+    pub fn new(logits: Tensor, last_hidden_state: Tensor) -> Self {
+        Self { logits, last_hidden_state, named: Inputs::default() }
+    }
 }
 
 /// Anything that can be trained here.
@@ -53,10 +66,16 @@ pub trait Model {
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError>;
     /// Number of encoder blocks; depths run from 0 (embeddings) to this plus one (head).
     fn blocks(&self) -> usize;
-    /// Multiply-adds times two of one forward pass over one example of `length` tokens, matrix products only.
+    /// Multiply-adds times two of one forward pass over one example, matrix products (and convolutions) only.
+    ///
+    /// `length` counts tokens of a text, patches of an image.
     fn forward_flops(&self, length: usize) -> f64;
-    /// Longest input the model was made for.
+    /// Longest input the model was made for; `None` for images, whose positions are interpolated.
     fn max_length(&self) -> Option<usize>;
+    /// Name of the embedding table that `input_ids` index, where nothing else reads that table.
+    fn token_table(&self) -> Option<&str> {
+        None
+    }
     /// Rows of the token embedding, for models that take tokens.
     fn vocabulary_size(&self) -> Option<usize>;
 }
@@ -137,6 +156,10 @@ pub struct LoadedModel {
     pub config: ModelConfig,
     /// The adapter inside, if any.
     pub adapter: Option<AdapterPlan>,
+    /// What the head is for.
+    pub purpose: Purpose,
+    /// Tensors that are stored with the model and never trained.
+    buffers: Vec<(String, Tensor)>,
 }
 
 impl LoadedModel {
@@ -165,16 +188,19 @@ impl LoadedModel {
                 initializer_range: effective.number_or("initializer_range", 0.02)?,
                 adapter: options.adapter.clone(),
             },
-        );
+        )
+        .with_spellings(family.spellings());
         let model = family.build(&root.root(), &effective)?;
+        let buffers = root.buffers();
         let (params, mut report) = root.finish()?;
         if !had_labels && options.labels.is_none() && !options.new_head {
             report.notes.push("config.json names no labels; they are called LABEL_0, LABEL_1, …".to_owned());
         }
+        family.adapt_config(&mut config);
         config.set("architectures", json!([family.architecture()]));
         config.set("dtype", json!("float32"));
         let adapter = options.adapter.clone();
-        Ok(Self { model, params, report, config, adapter })
+        Ok(Self { model, params, report, config, adapter, purpose: options.purpose, buffers })
     }
 
     /// Loads an adapter folder on top of its base checkpoint.
@@ -213,13 +239,35 @@ impl LoadedModel {
     /// Writes `config.json` and `model.safetensors` (without adapters), or the adapter files if there is one.
     pub fn save(&self, folder: &Path, base_model: &str) -> Result<(), ModelError> {
         if let Some(plan) = &self.adapter {
-            plan.save(folder, &self.params, base_model, "SEQ_CLS")?;
+            plan.save(folder, &self.params, base_model, self.purpose.peft_task_type())?;
             // PEFT ignores it; it carries the label names, which an adapter alone would lose.
             return write_json(&folder.join("config.json"), self.config.as_map());
         }
         write_json(&folder.join("config.json"), self.config.as_map())?;
-        let tensors: Vec<(String, Tensor)> = self.params.iter().map(|p| (p.name.clone(), p.value())).collect();
-        write_tensors(&folder.join("model.safetensors"), &tensors)
+        let params = self.params.iter().map(|p| (p.name.clone(), p.value()));
+        let buffers = self.buffers.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        write_tensors(&folder.join("model.safetensors"), &params.chain(buffers).collect::<Vec<_>>())
+    }
+
+    /// Puts the weights of a folder written by [`Self::save`] into the parameters; what never trains stays as it is.
+    pub fn restore(&mut self, folder: &Path) -> Result<(), ModelError> {
+        let adapter = folder.join("adapter_model.safetensors");
+        let path = if adapter.exists() { adapter } else { folder.join("model.safetensors") };
+        for (stored, tensor) in read_tensors(&path)? {
+            let name = stored.strip_prefix(adapter::PREFIX).unwrap_or(&stored);
+            if self.buffers.iter().any(|(buffer, _)| buffer == name) {
+                continue;
+            }
+            let unknown = || ModelError::file(&path, format!("holds the unknown tensor `{name}`"));
+            let param = self.params.get_mut(name).ok_or_else(unknown)?;
+            let value = param.value();
+            if value.size() != tensor.size() {
+                let (name, found, expected) = (name.to_owned(), tensor.size(), value.size());
+                return Err(ModelError::Shape { name, found, expected });
+            }
+            param.set(&tensor.to_device(value.device()))?;
+        }
+        Ok(())
     }
 
     /// Class names by index.

@@ -1,7 +1,7 @@
 //! Which code serves which `model_type`: the only place that matches on it.
 
 use crate::checkpoint::Weights;
-use crate::families::{bert, distilbert, electra, roberta};
+use crate::families::{beit, bert, convnext, deit, dinov2, distilbert, electra, roberta, swin, vit, vit_mae};
 use crate::{Model, ModelConfig, ModelError};
 
 /// What a model is loaded for: decides the head.
@@ -10,6 +10,35 @@ use crate::{Model, ModelConfig, ModelError};
 pub enum Purpose {
     /// `…ForSequenceClassification`.
     SequenceClassification,
+    /// `…ForImageClassification`.
+    ImageClassification,
+    /// `ViTMAEForPreTraining`.
+    MaskedImageModeling,
+}
+
+impl Purpose {
+    /// In words, for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SequenceClassification => "sequence classification",
+            Self::ImageClassification => "image classification",
+            Self::MaskedImageModeling => "masked image modeling",
+        }
+    }
+
+    /// PEFT's `task_type`; it has none for images.
+    pub fn peft_task_type(self) -> Option<&'static str> {
+        (self == Self::SequenceClassification).then_some("SEQ_CLS")
+    }
+
+    /// The model types that have a family for it.
+    fn supported(self) -> &'static str {
+        match self {
+            Self::SequenceClassification => "bert, roberta, xlm-roberta, camembert, distilbert, electra",
+            Self::ImageClassification => "vit, vit_mae, deit, beit, dinov2, swin, convnext",
+            Self::MaskedImageModeling => "vit_mae",
+        }
+    }
 }
 
 /// A family: a table of tensor names and a config mapping over shared layers.
@@ -20,37 +49,80 @@ pub trait Family {
     fn head_prefixes(&self) -> Vec<String>;
     /// Hugging Face's class name.
     fn architecture(&self) -> String;
+    /// Parts of tensor names that some files spell in another way: ours, theirs.
+    fn spellings(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+    /// Changes a configuration that was made for another class of Hugging Face's, as it will be saved.
+    fn adapt_config(&self, _config: &mut ModelConfig) {}
     /// Makes the model from weights.
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Model>, ModelError>;
 }
 
-const SUPPORTED: &str = "bert, roberta, xlm-roberta, camembert, distilbert, electra";
-
 /// The family of a configuration.
 pub fn family(config: &ModelConfig, purpose: Purpose) -> Result<Box<dyn Family>, ModelError> {
     let model_type = config.model_type()?;
-    let Purpose::SequenceClassification = purpose;
-    Ok(match model_type.as_str() {
-        "bert" => Box::new(bert::sequence_classification()),
-        "roberta" => Box::new(roberta::sequence_classification("RobertaForSequenceClassification")),
-        "xlm-roberta" => Box::new(roberta::sequence_classification("XLMRobertaForSequenceClassification")),
-        "camembert" => Box::new(roberta::sequence_classification("CamembertForSequenceClassification")),
-        "distilbert" => Box::new(distilbert::sequence_classification()),
-        "electra" => Box::new(electra::sequence_classification()),
+    Ok(match (purpose, model_type.as_str()) {
+        (Purpose::SequenceClassification, "bert") => Box::new(bert::sequence_classification()),
+        (Purpose::SequenceClassification, "roberta") => {
+            Box::new(roberta::sequence_classification("RobertaForSequenceClassification"))
+        }
+        (Purpose::SequenceClassification, "xlm-roberta") => {
+            Box::new(roberta::sequence_classification("XLMRobertaForSequenceClassification"))
+        }
+        (Purpose::SequenceClassification, "camembert") => {
+            Box::new(roberta::sequence_classification("CamembertForSequenceClassification"))
+        }
+        (Purpose::SequenceClassification, "distilbert") => Box::new(distilbert::sequence_classification()),
+        (Purpose::SequenceClassification, "electra") => Box::new(electra::sequence_classification()),
+        (Purpose::ImageClassification, "vit" | "vit_mae") => Box::new(vit::image_classification()),
+        (Purpose::ImageClassification, "deit") => match architecture(config) {
+            Some(name) if name.ends_with("WithTeacher") => Box::new(deit::with_teacher()),
+            _ => Box::new(deit::image_classification()),
+        },
+        (Purpose::ImageClassification, "beit") => Box::new(beit::image_classification()),
+        (Purpose::ImageClassification, "dinov2") => Box::new(dinov2::image_classification()),
+        (Purpose::ImageClassification, "swin") => Box::new(swin::SwinForImageClassification),
+        (Purpose::ImageClassification, "convnext") => Box::new(convnext::ConvNextForImageClassification),
+        (Purpose::MaskedImageModeling, "vit_mae") => Box::new(vit_mae::ViTMaeForPreTraining),
         _ => {
             return Err(ModelError::UnknownFamily {
                 model_type,
-                task: "sequence classification".to_owned(),
-                known: SUPPORTED.to_owned(),
+                task: purpose.name().to_owned(),
+                known: purpose.supported().to_owned(),
             });
         }
     })
 }
 
-/// Dense layers that LoRA adapts when nothing is said, as PEFT's table has them.
+/// `architectures[0]`: Hugging Face's class of the checkpoint.
+fn architecture(config: &ModelConfig) -> Option<&str> {
+    config.get("architectures")?.get(0)?.as_str()
+}
+
+/// What a saved model was made for; `None` where its class has a head that this program does not know, or none.
+pub fn purpose_of(config: &ModelConfig) -> Option<Purpose> {
+    let name = architecture(config)?;
+    if name.ends_with("ForSequenceClassification") {
+        Some(Purpose::SequenceClassification)
+    } else if name.contains("ForImageClassification") {
+        Some(Purpose::ImageClassification)
+    } else {
+        // Other families have a class of this ending that does something else.
+        let masked = name.ends_with("ForPreTraining") && family(config, Purpose::MaskedImageModeling).is_ok();
+        masked.then_some(Purpose::MaskedImageModeling)
+    }
+}
+
+/// Dense layers that LoRA adapts when nothing is said: as PEFT's table has them, for images as practitioners use.
 pub fn default_lora_targets(config: &ModelConfig) -> Result<Vec<String>, ModelError> {
     let targets: &[&str] = match config.model_type()?.as_str() {
         "distilbert" => &["q_lin", "v_lin"],
+        "convnext" => {
+            return Err(ModelError::Adapter(
+                "convnext has no attention and so no usual targets; name its projections: pwconv1, pwconv2".to_owned(),
+            ));
+        }
         _ => &["query", "value"],
     };
     Ok(targets.iter().map(|&t| t.to_owned()).collect())
@@ -68,4 +140,40 @@ pub fn max_positions(config: &ModelConfig) -> Result<Option<usize>, ModelError> 
         _ => 0,
     };
     Ok(Some((rows - reserved).max(0) as usize))
+}
+
+/// The images that a model was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageInput {
+    /// Colour channels.
+    pub channels: i64,
+    /// Height and width; models that interpolate their positions take others too.
+    pub size: (i64, i64),
+    /// Height and width of a patch.
+    pub patch: (i64, i64),
+}
+
+impl ImageInput {
+    /// Patches of an image of that size.
+    pub fn patches(&self) -> i64 {
+        (self.size.0 / self.patch.0) * (self.size.1 / self.patch.1)
+    }
+}
+
+/// What images a configuration asks for; `None` for models that take none.
+pub fn image_input(config: &ModelConfig) -> Result<Option<ImageInput>, ModelError> {
+    if config.get("patch_size").is_none() {
+        return Ok(None);
+    }
+    let patch = config.height_and_width("patch_size")?;
+    let size = match config.get("image_size") {
+        // ConvNeXt takes any size, and its older configurations name none.
+        None => (224, 224),
+        Some(_) => config.height_and_width("image_size")?,
+    };
+    if size.0 < patch.0 || size.1 < patch.1 {
+        let problem = format!("is {}×{}, smaller than a patch of {}×{}", size.0, size.1, patch.0, patch.1);
+        return Err(ModelError::Config { field: "image_size".to_owned(), problem });
+    }
+    Ok(Some(ImageInput { channels: config.size_or("num_channels", 3)?, size, patch }))
 }

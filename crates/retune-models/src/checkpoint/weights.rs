@@ -7,7 +7,7 @@ use super::{CheckpointFolder, LoadReport, NewTensor};
 use crate::ModelError;
 use crate::adapter::AdapterPlan;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_kernels::{Dense, LayerNorm, LowRank, Param, Params, Precision, random};
+use retune_kernels::{Dense, LayerNorm, LowRank, Param, Params, Precision, Table, random};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -45,6 +45,7 @@ pub struct WeightsOptions {
 
 struct State {
     params: Params,
+    buffers: Vec<(String, Tensor)>,
     report: LoadReport,
     used: BTreeSet<String>,
     missing: Vec<String>,
@@ -57,6 +58,7 @@ pub struct WeightsRoot {
     options: WeightsOptions,
     without_prefix: bool,
     old_norm_names: bool,
+    spellings: &'static [(&'static str, &'static str)],
     state: RefCell<State>,
 }
 
@@ -78,14 +80,23 @@ impl WeightsRoot {
             options,
             without_prefix,
             old_norm_names,
+            spellings: &[],
             state: RefCell::new(State {
                 params: Params::default(),
+                buffers: Vec::new(),
                 report,
                 used: BTreeSet::new(),
                 missing: Vec::new(),
                 fresh: BTreeSet::new(),
             }),
         }
+    }
+
+    /// Parts of names that some files spell in another way: ours, theirs.
+    #[must_use]
+    pub fn with_spellings(mut self, spellings: &'static [(&'static str, &'static str)]) -> Self {
+        self.spellings = spellings;
+        self
     }
 
     /// The cursor at the top.
@@ -107,7 +118,9 @@ impl WeightsRoot {
                 return format!("{stem}LayerNorm.beta");
             }
         }
-        name.to_owned()
+        let holds = |name: &str| self.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.shape(name).is_some());
+        let other = self.spellings.iter().map(|(ours, theirs)| name.replace(ours, theirs)).find(|other| holds(other));
+        other.filter(|_| !holds(name)).unwrap_or_else(|| name.to_owned())
     }
 
     fn may_be_new(&self, name: &str) -> bool {
@@ -176,9 +189,14 @@ impl WeightsRoot {
         self.state.borrow().used.contains(name)
     }
 
+    /// What is stored with the model and never trained, by name; complete once all layers are made.
+    pub fn buffers(&self) -> Vec<(String, Tensor)> {
+        self.state.borrow().buffers.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    }
+
     /// The parameters and the report, once all layers are made; fails if anything was missing.
     pub fn finish(self) -> Result<(Params, LoadReport), ModelError> {
-        let State { mut params, mut report, used, missing, fresh } = self.state.into_inner();
+        let State { mut params, mut report, used, missing, fresh, .. } = self.state.into_inner();
         if !missing.is_empty() {
             return Err(ModelError::Missing { missing });
         }
@@ -188,7 +206,9 @@ impl WeightsRoot {
             param.head |= new;
         }
         if let Some(checkpoint) = self.checkpoint.as_ref().filter(|_| !self.options.from_scratch) {
-            let buffer = |name: &str| name.ends_with("position_ids") || name.ends_with("token_type_ids");
+            let buffer = |name: &str| {
+                ["position_ids", "token_type_ids", "relative_position_index"].iter().any(|end| name.ends_with(end))
+            };
             report.unexpected =
                 checkpoint.names().filter(|n| !used.contains(*n) && !buffer(n)).map(str::to_owned).collect();
         }
@@ -227,6 +247,11 @@ impl<'a> Weights<'a> {
         &self.path
     }
 
+    /// Where the parameters live.
+    pub fn device(&self) -> Device {
+        self.root.options.device
+    }
+
     /// Standard deviation of fresh matrices.
     pub fn initializer_range(&self) -> f64 {
         self.root.options.initializer_range
@@ -244,11 +269,22 @@ impl<'a> Weights<'a> {
     }
 
     fn register(&self, name: String, value: Tensor, kind: Kind) -> Tensor {
+        self.push(name, value, kind, |param| param.leaf())
+    }
+
+    fn push<T>(&self, name: String, value: Tensor, kind: Kind, read: impl FnOnce(&mut Param) -> T) -> T {
         let head = !name.starts_with(&self.root.options.base_prefix);
-        let param = Param::new(name, self.depth, head, value, kind);
-        let leaf = param.leaf();
+        let mut param = Param::new(name, self.depth, head, value, kind);
+        let handle = read(&mut param);
         self.root.state.borrow_mut().params.push(param);
-        leaf
+        handle
+    }
+
+    /// An embedding table [rows, size], of which training may keep only the rows in use.
+    pub fn table(&self, name: &str, shape: [i64; 2], init: Init) -> Result<Table, ModelError> {
+        let name = self.at(name).path;
+        let value = self.root.value(&name, &shape, init)?;
+        Ok(self.push(name, value, Kind::Float, Param::table))
     }
 
     /// A parameter that is always read in fp32: norms, embeddings.
@@ -259,6 +295,16 @@ impl<'a> Weights<'a> {
     /// A parameter that is read in the compute precision.
     pub fn compute(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor, ModelError> {
         self.parameter(name, shape, init, self.root.options.precision.kind())
+    }
+
+    /// A tensor that is stored with the model and never trained; `value` is the one of a model without a checkpoint.
+    pub fn fixed(&self, name: &str, value: Tensor) -> Result<Tensor, ModelError> {
+        let name = self.at(name).path;
+        let loaded = self.root.value(&name, &value.size(), Init::Constant(0.0))?;
+        let is_fresh = self.root.state.borrow_mut().fresh.remove(&name);
+        let tensor = if is_fresh { value } else { loaded };
+        self.root.state.borrow_mut().buffers.push((name, tensor.shallow_clone()));
+        Ok(tensor)
     }
 
     /// `weight` [out, in] and `bias` [out], with an adapter inside if the plan targets this path.
@@ -295,8 +341,15 @@ impl<'a> Weights<'a> {
 
     /// `weight` and `bias` [size] of a layer norm.
     pub fn layer_norm(&self, size: i64, epsilon: f64) -> Result<LayerNorm, ModelError> {
-        let weight = self.exact("weight", &[size], Init::Constant(1.0))?;
-        let bias = self.exact("bias", &[size], Init::Constant(0.0))?;
+        let part = |name: &str, value: f64| {
+            let name = self.at(name).path;
+            let value = self.root.value(&name, &[size], Init::Constant(value))?;
+            Ok::<_, ModelError>(self.push(name, value, Kind::Float, |param| {
+                param.norm = true;
+                param.leaf()
+            }))
+        };
+        let (weight, bias) = (part("weight", 1.0)?, part("bias", 0.0)?);
         Ok(LayerNorm::new(weight, bias, epsilon))
     }
 }

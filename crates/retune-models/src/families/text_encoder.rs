@@ -2,7 +2,7 @@
 
 use crate::checkpoint::Weights;
 use crate::heads::{HeadNames, SequenceClassificationHead};
-use crate::layers::{EmbeddingSizes, EncoderLayer, LayerNames, LayerSizes, TextEmbeddings};
+use crate::layers::{EmbeddingSizes, EncoderLayer, LayerNames, LayerSizes, TextEmbeddings, text_embeddings};
 use crate::registry::Family;
 use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
 use retune_kernels::tch::Tensor;
@@ -84,6 +84,7 @@ impl Family for TextEncoderSpec {
                 config.label_count(),
                 sizes.classifier_dropout,
             )?,
+            token_table: format!("{}.embeddings.{}.weight", self.base, text_embeddings::WORD),
             sizes,
         }))
     }
@@ -94,6 +95,7 @@ struct TextEncoder {
     projection: Option<Dense>,
     layers: Vec<EncoderLayer>,
     head: SequenceClassificationHead,
+    token_table: String,
     sizes: TextEncoderSizes,
 }
 
@@ -118,7 +120,7 @@ impl Model for TextEncoder {
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
         let last_hidden_state = self.encode(inputs, mode)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
-        Ok(Outputs { logits, last_hidden_state })
+        Ok(Outputs::new(logits, last_hidden_state))
     }
 
     fn blocks(&self) -> usize {
@@ -135,6 +137,10 @@ impl Model for TextEncoder {
             crate::layers::PositionScheme::AfterPadding(padding) => padding + 1,
         };
         Some((self.sizes.embeddings.positions - reserved).max(0) as usize)
+    }
+
+    fn token_table(&self) -> Option<&str> {
+        Some(&self.token_table)
     }
 
     fn vocabulary_size(&self) -> Option<usize> {

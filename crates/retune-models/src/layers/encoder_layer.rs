@@ -7,7 +7,7 @@
 use super::{FeedForward, SelfAttention};
 use crate::ModelError;
 use crate::checkpoint::Weights;
-use retune_kernels::dropout::dropout;
+use retune_kernels::fused::dropout_residual_norm;
 use retune_kernels::tch::Tensor;
 use retune_kernels::{Activation, AttentionMask, LayerNorm};
 
@@ -83,9 +83,9 @@ impl EncoderLayer {
 
     /// `x` [B, T, D]; `mask` is true where a token may be attended to. Returns [B, T, D].
     pub fn forward(&self, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
-        let attended = dropout(&self.attention.forward(x, mask, train), self.dropout, train);
-        let y = self.attention_norm.forward(&(x + attended));
-        let transformed = dropout(&self.feed_forward.forward(&y, train), self.dropout, train);
-        self.feed_forward_norm.forward(&(y + transformed))
+        let attended = self.attention.forward(x, mask, train);
+        let y = dropout_residual_norm(&attended, x, &self.attention_norm, self.dropout, train);
+        let transformed = self.feed_forward.forward(&y, train);
+        dropout_residual_norm(&transformed, &y, &self.feed_forward_norm, self.dropout, train)
     }
 }

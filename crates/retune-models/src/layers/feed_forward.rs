@@ -26,6 +26,6 @@ impl FeedForward {
 
     /// `x` [B, T, D]; returns [B, T, D].
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        self.down.forward(&self.activation.forward(&self.up.forward(x, train)), train)
+        self.down.forward(&self.up.forward_activated(x, self.activation, train), train)
     }
 }

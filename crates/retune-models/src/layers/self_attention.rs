@@ -6,7 +6,7 @@ use super::{LayerNames, LayerSizes};
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::tch::Tensor;
-use retune_kernels::{AttentionMask, Dense, attention};
+use retune_kernels::{AttentionMask, Dense, fused};
 
 /// Projections and head layout.
 #[derive(Debug)]
@@ -35,13 +35,8 @@ impl SelfAttention {
 
     /// `x` [B, T, D]; `mask` is true where a token may be attended to. Returns [B, T, D].
     pub fn forward(&self, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
-        let [batch, tokens, hidden] = x.size()[..] else { panic!("hidden states have three dimensions") };
-        let heads = |dense: &Dense| {
-            let y = dense.forward(x, train);
-            y.view([batch, tokens, self.heads, hidden / self.heads]).transpose(1, 2) // [B, H, T, K]
-        };
-        let (query, key, value) = (heads(&self.query), heads(&self.key), heads(&self.value));
-        let attended = attention::scaled_dot_product(&query, &key, &value, mask, None, self.dropout, train);
-        self.output.forward(&attended.transpose(1, 2).reshape([batch, tokens, hidden]), train)
+        let [query, key, value] = [&self.query, &self.key, &self.value].map(|dense| dense.forward(x, train));
+        let attended = fused::attention(&query, &key, &value, mask, self.heads, self.dropout, train);
+        self.output.forward(&attended, train)
     }
 }

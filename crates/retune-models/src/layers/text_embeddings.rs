@@ -4,9 +4,12 @@
 
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
-use retune_kernels::LayerNorm;
-use retune_kernels::dropout::dropout;
+use retune_kernels::fused::{EmbeddingIndices, EmbeddingTables, text_embeddings};
 use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::{LayerNorm, Table};
+
+/// Path of the token table below the embeddings.
+pub const WORD: &str = "word_embeddings";
 
 /// How positions are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub struct EmbeddingSizes {
 /// The three tables and their norm.
 #[derive(Debug)]
 pub struct TextEmbeddings {
-    word: Tensor,
+    word: Table,
     position: Tensor,
     token_type: Option<Tensor>,
     norm: LayerNorm,
@@ -53,7 +56,7 @@ impl TextEmbeddings {
         let init = Init::Normal(weights.initializer_range());
         let table = |name: &str, rows: i64| weights.at(name).exact("weight", &[rows, sizes.size], init);
         Ok(Self {
-            word: table("word_embeddings", sizes.vocabulary)?,
+            word: weights.at(WORD).table("weight", [sizes.vocabulary, sizes.size], init)?,
             position: table("position_embeddings", sizes.positions)?,
             token_type: (sizes.types > 0).then(|| table("token_type_embeddings", sizes.types)).transpose()?,
             norm: weights.at("LayerNorm").layer_norm(sizes.size, sizes.norm_epsilon)?,
@@ -64,21 +67,20 @@ impl TextEmbeddings {
 
     /// `input_ids` and `token_type_ids` [B, T]; returns [B, T, E].
     pub fn forward(&self, input_ids: &Tensor, token_type_ids: Option<&Tensor>, train: bool) -> Tensor {
-        let mut sum = Tensor::embedding(&self.word, input_ids, -1, false, false);
-        if let Some(table) = &self.token_type {
-            sum += match token_type_ids {
-                Some(ids) => Tensor::embedding(table, ids, -1, false, false),
-                None => table.get(0),
-            };
-        }
-        sum += match self.sizes.scheme {
-            PositionScheme::Absolute => self.position.narrow(0, 0, input_ids.size()[1]).unsqueeze(0),
+        let positions = match self.sizes.scheme {
+            PositionScheme::Absolute => None,
             PositionScheme::AfterPadding(padding) => {
                 let counted = input_ids.ne(padding).to_kind(Kind::Int64);
-                let positions = counted.cumsum(1, Kind::Int64) * counted + padding;
-                Tensor::embedding(&self.position, &positions, -1, false, false)
+                Some(counted.cumsum(1, Kind::Int64) * counted + padding)
             }
         };
-        dropout(&self.norm.forward(&sum).to_kind(self.kind), self.sizes.dropout, train)
+        let tables = EmbeddingTables {
+            word: &self.word,
+            position: &self.position,
+            token_type: self.token_type.as_ref(),
+            norm: &self.norm,
+        };
+        let indices = EmbeddingIndices { ids: input_ids, types: token_type_ids, positions: positions.as_ref() };
+        text_embeddings(tables, indices, self.sizes.dropout, self.kind, train)
     }
 }

@@ -2,9 +2,10 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use retune_kernels::loss;
 use retune_kernels::tch::{Kind, Tensor};
-use retune_models::Inputs;
 use retune_models::checkpoint::read_tensors;
+use retune_models::{Inputs, LoadedModel, Mode, ProblemType};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -27,4 +28,43 @@ pub(crate) fn difference(a: &Tensor, b: &Tensor) -> f64 {
     let (a, b) = (a.to_kind(Kind::Double), b.to_kind(Kind::Double));
     let scale = b.abs().max().double_value(&[]).max(1.0);
     (a - b).abs().max().double_value(&[]) / scale
+}
+
+/// The mean loss, as Hugging Face's classes compute it.
+pub(crate) fn loss_of(problem: ProblemType, logits: &Tensor, labels: &Tensor) -> Tensor {
+    let summed = match problem {
+        ProblemType::SingleLabelClassification => loss::cross_entropy(logits, labels, None, 0.0),
+        ProblemType::MultiLabelClassification => loss::binary_cross_entropy(logits, labels, None),
+        ProblemType::Regression => loss::squared_error(logits, labels),
+    };
+    summed.sum / summed.weight
+}
+
+/// Outputs, losses and gradients of a classifier against a case; every gradient of the case is compared.
+pub(crate) fn check(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>, gradient_name: impl Fn(&str) -> String) {
+    let inputs = inputs(case);
+    let labels = inputs.get("labels").unwrap();
+    let outputs = loaded.model.forward(&inputs, &Mode::evaluation()).unwrap();
+    let worst = difference(&outputs.logits, &case["output.logits"]);
+    assert!(worst < 1e-5, "logits: {worst}");
+    if let Some(expected) = case.get("output.last_hidden_state") {
+        assert!(difference(&outputs.last_hidden_state, expected) < 1e-5);
+    }
+    let problem = loaded.config.problem_type();
+    let evaluated = loss_of(problem, &outputs.logits, labels);
+    assert!(difference(&evaluated.view([1]), &case["loss"].view([1])) < 1e-5);
+
+    let outputs = loaded.model.forward(&inputs, &Mode::training(0)).unwrap();
+    let trained = loss_of(problem, &outputs.logits, labels);
+    assert!(difference(&trained.view([1]), &case["train.loss"].view([1])) < 1e-5);
+    trained.backward();
+    let mut compared = 0;
+    for param in loaded.params.trainable() {
+        let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
+        let Some(expected) = case.get(&gradient_name(&param.name)) else { continue };
+        let worst = difference(&gradient, expected);
+        assert!(worst < 1e-5, "{}: {worst}", param.name);
+        compared += 1;
+    }
+    assert_eq!(compared, case.keys().filter(|k| k.starts_with("grad.")).count());
 }

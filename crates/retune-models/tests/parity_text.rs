@@ -1,49 +1,10 @@
-//! Outputs, losses and gradients equal Hugging Face's on tiny random models (`fixtures/parity`).
+//! Text families equal Hugging Face on tiny random models: outputs, losses and gradients (`fixtures/parity`).
 
 mod common;
 
-use common::{case, difference, fixture, inputs};
-use retune_kernels::loss;
-use retune_kernels::tch::Tensor;
+use common::{case, check, difference, fixture, inputs};
 use retune_models::registry::Purpose;
 use retune_models::{AdapterPlan, LoadOptions, LoadedModel, Mode, ProblemType};
-use std::collections::BTreeMap;
-
-fn loss_of(problem: ProblemType, logits: &Tensor, labels: &Tensor) -> Tensor {
-    let summed = match problem {
-        ProblemType::SingleLabelClassification => loss::cross_entropy(logits, labels, None, 0.0),
-        ProblemType::MultiLabelClassification => loss::binary_cross_entropy(logits, labels, None),
-        ProblemType::Regression => loss::squared_error(logits, labels),
-    };
-    summed.sum / summed.weight
-}
-
-fn check(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>, gradient_name: impl Fn(&str) -> String) {
-    let inputs = inputs(case);
-    let labels = inputs.get("labels").unwrap();
-    let outputs = loaded.model.forward(&inputs, &Mode::evaluation()).unwrap();
-    assert!(difference(&outputs.logits, &case["output.logits"]) < 1e-5);
-    if let Some(expected) = case.get("output.last_hidden_state") {
-        assert!(difference(&outputs.last_hidden_state, expected) < 1e-5);
-    }
-    let problem = loaded.config.problem_type();
-    let evaluated = loss_of(problem, &outputs.logits, labels);
-    assert!(difference(&evaluated.view([1]), &case["loss"].view([1])) < 1e-5);
-
-    let outputs = loaded.model.forward(&inputs, &Mode::training(0)).unwrap();
-    let trained = loss_of(problem, &outputs.logits, labels);
-    assert!(difference(&trained.view([1]), &case["train.loss"].view([1])) < 1e-5);
-    trained.backward();
-    let mut compared = 0;
-    for param in loaded.params.trainable() {
-        let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
-        let Some(expected) = case.get(&gradient_name(&param.name)) else { continue };
-        let worst = difference(&gradient, expected);
-        assert!(worst < 1e-5, "{}: {worst}", param.name);
-        compared += 1;
-    }
-    assert_eq!(compared, case.keys().filter(|k| k.starts_with("grad.")).count());
-}
 
 #[test]
 fn every_text_family_equals_hugging_face() {

@@ -1,0 +1,71 @@
+//! DINOv2 (Oquab et al. 2023), transformers `Dinov2ForImageClassification`.
+
+use super::image_encoder::{ImageEncoderSizes, ImageEncoderSpec, VIT_LAYER, layer_sizes};
+use crate::checkpoint::Init;
+use crate::heads::Pooling;
+use crate::layers::{ImageEmbeddingSizes, LayerNames, PreNormOptions};
+use crate::{ModelConfig, ModelError};
+
+/// Layer scale, SwiGLU in the giant; the classifier reads the class token beside the mean of the patches.
+pub fn image_classification() -> ImageEncoderSpec {
+    ImageEncoderSpec {
+        base: "dinov2",
+        layer: LayerNames {
+            attention_norm: "norm1",
+            output_norm: "norm2",
+            intermediate: "mlp.fc1",
+            output: "mlp.fc2",
+            ..VIT_LAYER
+        },
+        classifiers: &["classifier"],
+        head_prefixes: &["classifier."],
+        architecture: "Dinov2ForImageClassification",
+        model_type: "dinov2",
+        dropped_fields: &[],
+        sizes,
+    }
+}
+
+fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
+    let hidden = config.size("hidden_size")?;
+    let wide = (hidden as f64 * config.number_or("mlp_ratio", 4.0)?) as i64;
+    let gated = config.flag_or("use_swiglu_ffn", false)?;
+    // Two thirds, so that three matrices cost what two did, rounded up to a multiple of eight.
+    let intermediate = if gated { ((wide as f64 * 2.0 / 3.0) as i64 + 7) / 8 * 8 } else { wide };
+    let bias = config.flag_or("qkv_bias", true)?;
+    let layers = config.size("num_hidden_layers")? as usize;
+    Ok(ImageEncoderSizes {
+        embeddings: ImageEmbeddingSizes {
+            channels: config.size_or("num_channels", 3)?,
+            image: config.height_and_width("image_size")?,
+            patch: config.height_and_width("patch_size")?,
+            hidden,
+            tokens: &["cls_token"],
+            mask_token: config.flag_or("use_mask_token", true)?.then_some(&[1]),
+            positions: true,
+            init: Init::Normal(config.number_or("initializer_range", 0.02)?),
+            dropout: config.probability("hidden_dropout_prob")?,
+        },
+        layer: crate::layers::LayerSizes {
+            // Hugging Face's layer has no dropout after attention and feed-forward.
+            hidden_dropout: 0.0,
+            ..layer_sizes(config, intermediate, 1e-6)?
+        },
+        options: PreNormOptions {
+            query_value_bias: bias,
+            key_bias: bias,
+            layer_scale: Some((
+                "layer_scale1.lambda1",
+                "layer_scale2.lambda1",
+                config.number_or("layerscale_value", 1.0)?,
+            )),
+            gated: gated.then_some("mlp"),
+            relative_position: None,
+        },
+        drop_path: vec![config.probability("drop_path_rate")?; layers],
+        shared_bias: None,
+        final_norm: true,
+        pooling: Pooling::FirstAndMeanOfPatches,
+        pooled_norm: None,
+    })
+}

@@ -1,0 +1,190 @@
+//! What ViT and its relatives compute; each of them is an [`ImageEncoderSpec`].
+
+use crate::checkpoint::Weights;
+use crate::heads::{ImageClassificationHead, Pooling};
+use crate::layers::{
+    ImageEmbeddingSizes, ImageEmbeddings, LayerNames, LayerSizes, PreNormLayer, PreNormOptions, RelativePositionBias,
+    patch_embeddings,
+};
+use crate::registry::Family;
+use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
+use retune_kernels::tch::Tensor;
+use retune_kernels::{Activation, LayerNorm};
+
+/// Sizes of an image encoder, read from config.json by its family.
+#[derive(Debug, Clone)]
+pub struct ImageEncoderSizes {
+    /// Patches, tokens, positions.
+    pub embeddings: ImageEmbeddingSizes,
+    /// Every layer.
+    pub layer: LayerSizes,
+    /// What the family adds to a layer.
+    pub options: PreNormOptions,
+    /// Rate of stochastic depth in each layer; its length is the number of layers.
+    pub drop_path: Vec<f64>,
+    /// Path below the base of a relative position bias that all layers share.
+    pub shared_bias: Option<&'static str>,
+    /// Whether a norm follows the last layer.
+    pub final_norm: bool,
+    /// What the head reads.
+    pub pooling: Pooling,
+    /// Path of the norm between pooling and classifier.
+    pub pooled_norm: Option<&'static str>,
+}
+
+/// A family as data.
+#[derive(Clone)]
+pub struct ImageEncoderSpec {
+    /// Attribute of the base model in Hugging Face's class, such as `vit`.
+    pub base: &'static str,
+    /// Names inside a layer.
+    pub layer: LayerNames,
+    /// Paths of the classifiers.
+    pub classifiers: &'static [&'static str],
+    /// Path prefixes that a base checkpoint may lack.
+    pub head_prefixes: &'static [&'static str],
+    /// Hugging Face's class.
+    pub architecture: &'static str,
+    /// What saved configurations say as `model_type`.
+    pub model_type: &'static str,
+    /// Fields of the configuration that only another purpose of the checkpoint had.
+    pub dropped_fields: &'static [&'static str],
+    /// Reads the sizes.
+    pub sizes: fn(&ModelConfig) -> Result<ImageEncoderSizes, ModelError>,
+}
+
+impl Family for ImageEncoderSpec {
+    fn base_prefix(&self) -> String {
+        format!("{}.", self.base)
+    }
+
+    fn head_prefixes(&self) -> Vec<String> {
+        self.head_prefixes.iter().map(|&p| p.to_owned()).collect()
+    }
+
+    fn architecture(&self) -> String {
+        self.architecture.to_owned()
+    }
+
+    fn adapt_config(&self, config: &mut ModelConfig) {
+        config.set("model_type", self.model_type.into());
+        self.dropped_fields.iter().for_each(|field| config.remove(field));
+    }
+
+    fn build(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Model>, ModelError> {
+        let sizes = (self.sizes)(config)?;
+        let (d, depth) = (sizes.layer.hidden, sizes.drop_path.len());
+        let base = weights.at(self.base);
+        let layers = base.at("encoder.layer");
+        let load = |i: usize| {
+            let weights = layers.at(&i.to_string()).depth(i + 1);
+            PreNormLayer::load(&weights, &self.layer, &sizes.layer, &sizes.options, sizes.drop_path[i])
+        };
+        let norm = |weights: Weights<'_>| weights.layer_norm(d, sizes.layer.norm_epsilon);
+        let head = weights.depth(depth + 1);
+        let pooled_norm = sizes.pooled_norm.map(|path| norm(head.at(self.base).at(path))).transpose()?;
+        let grid = sizes.embeddings.grid();
+        Ok(Box::new(ImageEncoder {
+            embeddings: ImageEmbeddings::load(&base.at("embeddings"), &sizes.embeddings)?,
+            shared_bias: sizes
+                .shared_bias
+                .map(|path| RelativePositionBias::load(&base.at(path), grid, sizes.layer.heads))
+                .transpose()?,
+            layers: (0..depth).map(load).collect::<Result<_, _>>()?,
+            norm: sizes.final_norm.then(|| norm(base.at("layernorm").depth(depth))).transpose()?,
+            head: ImageClassificationHead::load(
+                &head,
+                self.classifiers,
+                sizes.pooling,
+                pooled_norm,
+                d,
+                config.label_count(),
+            )?,
+            sizes,
+        }))
+    }
+}
+
+struct ImageEncoder {
+    embeddings: ImageEmbeddings,
+    shared_bias: Option<RelativePositionBias>,
+    layers: Vec<PreNormLayer>,
+    norm: Option<LayerNorm>,
+    head: ImageClassificationHead,
+    sizes: ImageEncoderSizes,
+}
+
+impl ImageEncoder {
+    /// Returns [B, T, D].
+    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+        let sizes = &self.sizes.embeddings;
+        let pixels = patch_embeddings::pixel_values(inputs, sizes.channels, sizes.patch, true)?;
+        let (mut x, grid, bias) = mode.block(0, |train| {
+            let (x, grid) = self.embeddings.forward(pixels, train);
+            (x, grid, self.shared_bias.as_ref().map(|bias| bias.at(grid)))
+        });
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = mode.block(i + 1, |train| {
+                let y = layer.forward(&x, grid, bias.as_ref(), train);
+                match &self.norm {
+                    Some(norm) if i + 1 == self.layers.len() => norm.forward(&y),
+                    _ => y,
+                }
+            });
+        }
+        Ok(x)
+    }
+}
+
+impl Model for ImageEncoder {
+    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
+        let last_hidden_state = self.encode(inputs, mode)?;
+        let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
+        Ok(Outputs::new(logits, last_hidden_state))
+    }
+
+    fn blocks(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn forward_flops(&self, length: usize) -> f64 {
+        let sizes = &self.sizes.embeddings;
+        let patches = length as f64;
+        let projection = 2.0 * patches * (sizes.channels * sizes.patch.0 * sizes.patch.1 * sizes.hidden) as f64;
+        let tokens = patches + sizes.tokens.len() as f64;
+        projection + self.layers.len() as f64 * self.sizes.layer.forward_flops(tokens)
+    }
+
+    fn max_length(&self) -> Option<usize> {
+        None
+    }
+
+    fn vocabulary_size(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// Layer sizes of the config fields that all of these families share.
+pub(super) fn layer_sizes(config: &ModelConfig, intermediate: i64, epsilon: f64) -> Result<LayerSizes, ModelError> {
+    Ok(LayerSizes {
+        hidden: config.size("hidden_size")?,
+        heads: config.size("num_attention_heads")?,
+        intermediate,
+        activation: Activation::from_name(&config.text("hidden_act")?)?,
+        norm_epsilon: config.number_or("layer_norm_eps", epsilon)?,
+        hidden_dropout: config.probability("hidden_dropout_prob")?,
+        attention_dropout: config.probability("attention_probs_dropout_prob")?,
+    })
+}
+
+/// Names inside a layer, as ViT has them.
+pub(super) const VIT_LAYER: LayerNames = LayerNames {
+    query: "attention.attention.query",
+    key: "attention.attention.key",
+    value: "attention.attention.value",
+    attention_output: "attention.output.dense",
+    attention_norm: "layernorm_before",
+    intermediate: "intermediate.dense",
+    output: "output.dense",
+    output_norm: "layernorm_after",
+};

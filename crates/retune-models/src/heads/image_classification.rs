@@ -1,0 +1,70 @@
+//! Image classification: pooling of the last hidden state, then one linear classifier (or two that are averaged).
+//!
+//! B batch, T tokens, D hidden size, L labels.
+
+use crate::ModelError;
+use crate::checkpoint::Weights;
+use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::{Dense, LayerNorm};
+
+/// What of the hidden states [B, T, D] a classifier reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The i-th token by the i-th classifier (ViT: class token; DeiT with a teacher: distillation token too).
+    Tokens,
+    /// The mean of all tokens but the first (BEiT).
+    MeanOfPatches,
+    /// The first token beside the mean of the others (DINOv2).
+    FirstAndMeanOfPatches,
+    /// The mean of all tokens (Swin, ConvNeXt).
+    Mean,
+}
+
+/// The head.
+#[derive(Debug)]
+pub struct ImageClassificationHead {
+    pooling: Pooling,
+    norm: Option<LayerNorm>,
+    classifiers: Vec<Dense>,
+}
+
+impl ImageClassificationHead {
+    /// `weights` points at the top; `norm` comes between pooling and classifier.
+    pub fn load(
+        weights: &Weights<'_>,
+        classifiers: &[&str],
+        pooling: Pooling,
+        norm: Option<LayerNorm>,
+        hidden: i64,
+        labels: i64,
+    ) -> Result<Self, ModelError> {
+        let width = if pooling == Pooling::FirstAndMeanOfPatches { 2 * hidden } else { hidden };
+        let classifiers = classifiers.iter().map(|name| weights.at(name).dense(width, labels));
+        Ok(Self { pooling, norm, classifiers: classifiers.collect::<Result<_, _>>()? })
+    }
+
+    /// `hidden` [B, T, D]; returns fp32 logits [B, L].
+    pub fn forward(&self, hidden: &Tensor, train: bool) -> Tensor {
+        let logits = self.classifiers.iter().enumerate().map(|(i, classifier)| {
+            let pooled = self.pool(hidden, i as i64);
+            let pooled = self.norm.as_ref().map_or_else(|| pooled.shallow_clone(), |norm| norm.forward(&pooled));
+            classifier.forward(&pooled, train).to_kind(Kind::Float)
+        });
+        let logits: Vec<Tensor> = logits.collect();
+        match &logits[..] {
+            [one] => one.shallow_clone(),
+            several => Tensor::stack(several, 0).mean_dim([0i64].as_slice(), false, Kind::Float),
+        }
+    }
+
+    fn pool(&self, hidden: &Tensor, classifier: i64) -> Tensor {
+        let mean = |x: Tensor| x.mean_dim([1i64].as_slice(), false, None);
+        let patches = || hidden.narrow(1, 1, hidden.size()[1] - 1);
+        match self.pooling {
+            Pooling::Tokens => hidden.select(1, classifier),
+            Pooling::MeanOfPatches => mean(patches()),
+            Pooling::FirstAndMeanOfPatches => Tensor::cat(&[hidden.select(1, 0), mean(patches())], 1),
+            Pooling::Mean => mean(hidden.shallow_clone()),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! ConvNeXt's layer: depthwise convolution, norm, two pointwise projections, layer scale (Liu et al. 2022, §2).
+//!
+//! B batch, H and W feature map, C channels.
+
+use super::drop_path::drop_path;
+use crate::ModelError;
+use crate::checkpoint::{Init, Weights};
+use retune_kernels::tch::Tensor;
+use retune_kernels::{Activation, Dense, LayerNorm};
+
+/// Side of the depthwise kernel.
+const KERNEL: i64 = 7;
+/// The class fixes this number; config.json's `layer_norm_eps` is that of the final norm alone.
+pub const NORM_EPSILON: f64 = 1e-6;
+
+/// Sizes and settings of a layer.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvNextSizes {
+    /// C.
+    pub channels: i64,
+    /// Between the pointwise projections.
+    pub activation: Activation,
+    /// Initial layer scale; none at 0.
+    pub layer_scale: f64,
+    /// Rate of stochastic depth.
+    pub drop_path: f64,
+}
+
+/// The layer with its residual.
+#[derive(Debug)]
+pub struct ConvNextLayer {
+    depthwise: Tensor, // [C, 1, 7, 7]
+    depthwise_bias: Tensor,
+    norm: LayerNorm,
+    up: Dense,
+    down: Dense,
+    scale: Option<Tensor>,
+    sizes: ConvNextSizes,
+}
+
+impl ConvNextLayer {
+    /// `weights` points at `….layers.<index>`.
+    pub fn load(weights: &Weights<'_>, sizes: ConvNextSizes) -> Result<Self, ModelError> {
+        let c = sizes.channels;
+        let (depthwise, init) = (weights.at("dwconv"), Init::Normal(weights.initializer_range()));
+        let scale = || weights.exact("layer_scale_parameter", &[c], Init::Constant(sizes.layer_scale));
+        Ok(Self {
+            depthwise: depthwise.compute("weight", &[c, 1, KERNEL, KERNEL], init)?,
+            depthwise_bias: depthwise.compute("bias", &[c], Init::Constant(0.0))?,
+            norm: weights.at("layernorm").layer_norm(c, NORM_EPSILON)?,
+            up: weights.at("pwconv1").dense(c, 4 * c)?,
+            down: weights.at("pwconv2").dense(4 * c, c)?,
+            scale: (sizes.layer_scale > 0.0).then(scale).transpose()?,
+            sizes,
+        })
+    }
+
+    /// `x` [B, H, W, C]; same shape out.
+    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let channels_first = x.permute([0, 3, 1, 2]);
+        let pad = KERNEL / 2;
+        let y = channels_first.conv2d(
+            &self.depthwise,
+            Some(&self.depthwise_bias),
+            [1, 1],
+            [pad, pad],
+            [1, 1],
+            self.sizes.channels,
+        );
+        let y = self.norm.forward(&y.permute([0, 2, 3, 1]));
+        let y = self.down.forward(&self.sizes.activation.forward(&self.up.forward(&y, train)), train);
+        let y = self.scale.as_ref().map_or_else(|| y.shallow_clone(), |scale| &y * scale.to_kind(y.kind()));
+        x + drop_path(&y, self.sizes.drop_path, train)
+    }
+
+    /// Floating-point operations over `positions` places of the feature map.
+    pub fn forward_flops(&self, positions: f64) -> f64 {
+        let c = self.sizes.channels as f64;
+        2.0 * positions * c * (8.0 * c + (KERNEL * KERNEL) as f64)
+    }
+}

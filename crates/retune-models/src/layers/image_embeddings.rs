@@ -1,0 +1,96 @@
+//! Patch, token and position embeddings of ViT and its relatives (Dosovitskiy et al. 2020, §3.1).
+//!
+//! B batch, S special tokens, h and w grid of patches, T = S + h·w, D hidden size. Tokens and positions stay in fp32.
+
+use super::{PatchProjection, PositionEmbeddings};
+use crate::ModelError;
+use crate::checkpoint::{Init, Weights};
+use retune_kernels::dropout::dropout;
+use retune_kernels::tch::{Kind, Tensor};
+
+/// Sizes and settings, from config.json.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageEmbeddingSizes {
+    /// C.
+    pub channels: i64,
+    /// Height and width the positions were made for.
+    pub image: (i64, i64),
+    /// Height and width of a patch.
+    pub patch: (i64, i64),
+    /// D.
+    pub hidden: i64,
+    /// Names of the tokens in front of the patches.
+    pub tokens: &'static [&'static str],
+    /// Leading dimensions, before D, of a mask token that the checkpoint holds and classification does not use.
+    pub mask_token: Option<&'static [i64]>,
+    /// Whether there are absolute positions.
+    pub positions: bool,
+    /// Fresh values of tokens and positions.
+    pub init: Init,
+    /// After the sum.
+    pub dropout: f64,
+}
+
+impl ImageEmbeddingSizes {
+    /// The grid of patches of an image of the configured size.
+    pub fn grid(&self) -> (i64, i64) {
+        (self.image.0 / self.patch.0, self.image.1 / self.patch.1)
+    }
+}
+
+/// The sum of all embeddings.
+#[derive(Debug)]
+pub struct ImageEmbeddings {
+    projection: PatchProjection,
+    tokens: Vec<Tensor>,
+    positions: Option<PositionEmbeddings>,
+    dropout: f64,
+    kind: Kind,
+}
+
+impl ImageEmbeddings {
+    /// `weights` points at `….embeddings`.
+    pub fn load(weights: &Weights<'_>, sizes: &ImageEmbeddingSizes) -> Result<Self, ModelError> {
+        let d = sizes.hidden;
+        let special = sizes.tokens.len() as i64;
+        let token = |name: &&str| weights.exact(name, &[1, 1, d], sizes.init);
+        let grid = sizes.grid();
+        if let Some(leading) = sizes.mask_token {
+            let zeros = Tensor::zeros([leading, &[d]].concat(), (Kind::Float, weights.device()));
+            let _unused = weights.fixed("mask_token", zeros)?;
+        }
+        let patches = weights.at("patch_embeddings.projection");
+        let positions = if sizes.positions {
+            let table = weights.exact("position_embeddings", &[1, special + grid.0 * grid.1, d], sizes.init)?;
+            Some(PositionEmbeddings::new(table, special, grid))
+        } else {
+            None
+        };
+        Ok(Self {
+            tokens: sizes.tokens.iter().map(token).collect::<Result<_, _>>()?,
+            projection: PatchProjection::load(
+                &patches,
+                sizes.channels,
+                sizes.patch,
+                d,
+                Init::Normal(weights.initializer_range()),
+            )?,
+            positions,
+            dropout: sizes.dropout,
+            kind: weights.compute_kind(),
+        })
+    }
+
+    /// `pixels` [B, C, H, W]; returns [B, T, D] and the grid (h, w).
+    pub fn forward(&self, pixels: &Tensor, train: bool) -> (Tensor, (i64, i64)) {
+        let patches = self.projection.forward(pixels);
+        let [batch, h, w, d] = patches.size()[..] else { panic!("patches have four dimensions") };
+        let mut parts: Vec<Tensor> = self.tokens.iter().map(|token| token.expand([batch, 1, d], false)).collect();
+        parts.push(patches.view([batch, h * w, d]).to_kind(Kind::Float));
+        let mut sum = Tensor::cat(&parts, 1);
+        if let Some(positions) = &self.positions {
+            sum += positions.at((h, w));
+        }
+        (dropout(&sum.to_kind(self.kind), self.dropout, train), (h, w))
+    }
+}

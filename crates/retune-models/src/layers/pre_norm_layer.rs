@@ -1,0 +1,119 @@
+//! One pre-LayerNorm encoder layer, shared by ViT, DeiT, BEiT, DINOv2 and ViT-MAE.
+//!
+//!   y = x + DropPath(λ₁ · Drop(Attention(LN(x))))      z = y + DropPath(λ₂ · Drop(FeedForward(LN(y))))
+//!
+//! Dosovitskiy et al. 2020, §3.1; λ is layer scale (Touvron et al. 2021), absent in ViT. B batch, T tokens, D hidden size.
+
+use super::drop_path::drop_path;
+use super::{
+    FeedForward, GatedFeedForward, ImageAttention, ImageAttentionNames, ImageAttentionSizes, LayerNames, LayerSizes,
+    RelativePositionBias,
+};
+use crate::ModelError;
+use crate::checkpoint::{Init, Weights};
+use retune_kernels::LayerNorm;
+use retune_kernels::dropout::dropout;
+use retune_kernels::tch::Tensor;
+
+/// What differs between the families beside names and sizes.
+#[derive(Debug, Clone, Copy)]
+pub struct PreNormOptions {
+    /// Whether query and value have a bias.
+    pub query_value_bias: bool,
+    /// Whether the key has one.
+    pub key_bias: bool,
+    /// Names and initial value of the two layer scales.
+    pub layer_scale: Option<(&'static str, &'static str, f64)>,
+    /// Path of a SwiGLU network in place of the plain one.
+    pub gated: Option<&'static str>,
+    /// Path and grid of the layer's own relative position bias.
+    pub relative_position: Option<(&'static str, (i64, i64))>,
+}
+
+/// Attention and feed-forward with their residuals.
+#[derive(Debug)]
+pub struct PreNormLayer {
+    norm_before: LayerNorm,
+    attention: ImageAttention,
+    relative_position: Option<RelativePositionBias>,
+    norm_after: LayerNorm,
+    network: Network,
+    scales: Option<(Tensor, Tensor)>,
+    dropout: f64,
+    drop_path: f64,
+}
+
+#[derive(Debug)]
+enum Network {
+    Plain(FeedForward),
+    Gated(GatedFeedForward),
+}
+
+impl PreNormLayer {
+    /// `weights` points at `….layer.<index>`; `drop_path` is this layer's rate.
+    pub fn load(
+        weights: &Weights<'_>,
+        names: &LayerNames,
+        sizes: &LayerSizes,
+        options: &PreNormOptions,
+        drop_path: f64,
+    ) -> Result<Self, ModelError> {
+        let d = sizes.hidden;
+        let attention_names = ImageAttentionNames {
+            query: names.query,
+            key: names.key,
+            value: names.value,
+            output: names.attention_output,
+        };
+        let attention_sizes = ImageAttentionSizes {
+            hidden: d,
+            heads: sizes.heads,
+            dropout: sizes.attention_dropout,
+            query_value_bias: options.query_value_bias,
+            key_bias: options.key_bias,
+        };
+        let scale = |name: &str, value: f64| weights.exact(name, &[d], Init::Constant(value));
+        Ok(Self {
+            norm_before: weights.at(names.attention_norm).layer_norm(d, sizes.norm_epsilon)?,
+            attention: ImageAttention::load(weights, &attention_names, &attention_sizes)?,
+            relative_position: options
+                .relative_position
+                .map(|(path, grid)| RelativePositionBias::load(&weights.at(path), grid, sizes.heads))
+                .transpose()?,
+            norm_after: weights.at(names.output_norm).layer_norm(d, sizes.norm_epsilon)?,
+            network: match options.gated {
+                None => Network::Plain(FeedForward::load(weights, names, sizes)?),
+                Some(path) => Network::Gated(GatedFeedForward::load(&weights.at(path), d, sizes.intermediate)?),
+            },
+            scales: options
+                .layer_scale
+                .map(|(first, second, value)| Ok::<_, ModelError>((scale(first, value)?, scale(second, value)?)))
+                .transpose()?,
+            dropout: sizes.hidden_dropout,
+            drop_path,
+        })
+    }
+
+    /// `x` [B, T, D] over a `grid` of patches; `bias` [1, H, T, T] is added to the attention scores. Returns [B, T, D].
+    pub fn forward(&self, x: &Tensor, grid: (i64, i64), bias: Option<&Tensor>, train: bool) -> Tensor {
+        let own = self.relative_position.as_ref().map(|relative| relative.at(grid));
+        let bias = match (own, bias) {
+            (Some(own), Some(shared)) => Some(own + shared),
+            (own, shared) => own.or_else(|| shared.map(Tensor::shallow_clone)),
+        };
+        let attended = self.attention.forward(&self.norm_before.forward(x), bias.as_ref(), train);
+        let y = x + self.branch(&attended, self.scales.as_ref().map(|s| &s.0), train);
+        let normed = self.norm_after.forward(&y);
+        let transformed = match &self.network {
+            Network::Plain(network) => network.forward(&normed, train),
+            Network::Gated(network) => network.forward(&normed, train),
+        };
+        &y + self.branch(&transformed, self.scales.as_ref().map(|s| &s.1), train)
+    }
+
+    fn branch(&self, x: &Tensor, scale: Option<&Tensor>, train: bool) -> Tensor {
+        let x = dropout(x, self.dropout, train);
+        let x = scale.map_or_else(|| x.shallow_clone(), |scale| &x * scale.to_kind(x.kind()));
+        drop_path(&x, self.drop_path, train)
+    }
+}

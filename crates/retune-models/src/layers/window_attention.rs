@@ -1,0 +1,155 @@
+//! Swin's layer: attention inside windows that are shifted in every other layer (Liu et al. 2021, §3.2).
+//!
+//!   y = x + DropPath(Drop(WindowAttention(LN(x))))      z = y + Drop(FeedForward(LN(y)))
+//!
+//! B batch, H and W feature map, C channels, M window, A = M², N windows per image.
+
+use super::drop_path::drop_path;
+use super::relative_position::relative_position_index;
+use super::{FeedForward, ImageAttention, ImageAttentionNames, ImageAttentionSizes, LayerNames, LayerSizes};
+use crate::ModelError;
+use crate::checkpoint::{Init, Weights};
+use retune_kernels::LayerNorm;
+use retune_kernels::dropout::dropout;
+use retune_kernels::tch::{Kind, Tensor};
+
+/// Score of a pair of patches that a shift has brought into one window from different sides of the image.
+const APART: f64 = -100.0;
+
+/// Settings of a layer beside its sizes.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowOptions {
+    /// M.
+    pub window: i64,
+    /// By how many patches the windows are shifted; 0 or M/2.
+    pub shift: i64,
+    /// Whether query, key and value have a bias.
+    pub bias: bool,
+    /// Rate of stochastic depth.
+    pub drop_path: f64,
+}
+
+/// Window attention and feed-forward with their residuals.
+#[derive(Debug)]
+pub struct WindowLayer {
+    norm_before: LayerNorm,
+    attention: ImageAttention,
+    table: Tensor, // [(2M-1)², heads]
+    norm_after: LayerNorm,
+    feed_forward: FeedForward,
+    dropout: f64,
+    options: WindowOptions,
+}
+
+impl WindowLayer {
+    /// `weights` points at `….blocks.<index>`; `bias_table` is the path of the relative position biases.
+    pub fn load(
+        weights: &Weights<'_>,
+        names: &LayerNames,
+        bias_table: &str,
+        sizes: &LayerSizes,
+        options: WindowOptions,
+    ) -> Result<Self, ModelError> {
+        let c = sizes.hidden;
+        let attention_names = ImageAttentionNames {
+            query: names.query,
+            key: names.key,
+            value: names.value,
+            output: names.attention_output,
+        };
+        let attention_sizes = ImageAttentionSizes {
+            hidden: c,
+            heads: sizes.heads,
+            dropout: sizes.attention_dropout,
+            query_value_bias: options.bias,
+            key_bias: options.bias,
+        };
+        let offsets = (2 * options.window - 1) * (2 * options.window - 1);
+        Ok(Self {
+            norm_before: weights.at(names.attention_norm).layer_norm(c, sizes.norm_epsilon)?,
+            attention: ImageAttention::load(weights, &attention_names, &attention_sizes)?,
+            table: weights.exact(bias_table, &[offsets, sizes.heads], Init::Constant(0.0))?,
+            norm_after: weights.at(names.output_norm).layer_norm(c, sizes.norm_epsilon)?,
+            feed_forward: FeedForward::load(weights, names, sizes)?,
+            dropout: sizes.hidden_dropout,
+            options,
+        })
+    }
+
+    /// `x` [B, H, W, C]; same shape out.
+    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let attended = dropout(&self.attend(&self.norm_before.forward(x), train), self.dropout, train);
+        let y = x + drop_path(&attended, self.options.drop_path, train);
+        let transformed = self.feed_forward.forward(&self.norm_after.forward(&y), train);
+        y + dropout(&transformed, self.dropout, train)
+    }
+
+    fn attend(&self, x: &Tensor, train: bool) -> Tensor {
+        let [batch, height, width, channels] = x.size()[..] else { panic!("feature maps have four dimensions") };
+        // One window over the shorter side needs no shift.
+        let (window, shift) = match height.min(width) {
+            side if side <= self.options.window => (side, 0),
+            _ => (self.options.window, self.options.shift),
+        };
+        let (bottom, right) = ((window - height % window) % window, (window - width % window) % window);
+        let padded =
+            if bottom + right == 0 { x.shallow_clone() } else { x.constant_pad_nd([0, 0, 0, right, 0, bottom]) };
+        let (h, w) = (height + bottom, width + right);
+        let shifted = if shift == 0 { padded } else { padded.roll([-shift, -shift], [1, 2]) };
+        let windows = partition(&shifted, window).view([-1, window * window, channels]);
+        let mut bias = self.bias(window);
+        if shift > 0 {
+            let apart = apart(h, w, window, shift).to_device(x.device());
+            bias = (bias + apart.unsqueeze(1)).repeat([batch, 1, 1, 1]); // [B·N, heads, A, A]
+        }
+        let attended = self.attention.forward(&windows, Some(&bias), train);
+        let grid = attended.view([batch, h / window, w / window, window, window, channels]);
+        let merged = grid.transpose(2, 3).reshape([batch, h, w, channels]);
+        let merged = if shift == 0 { merged } else { merged.roll([shift, shift], [1, 2]) };
+        merged.narrow(1, 0, height).narrow(2, 0, width)
+    }
+
+    /// [1, heads, A, A].
+    fn bias(&self, window: i64) -> Tensor {
+        let table = (self.options.window, self.options.window);
+        let index = Tensor::from_slice(&relative_position_index((window, window), table));
+        let area = window * window;
+        let rows = self.table.index_select(0, &index.to_device(self.table.device()));
+        rows.view([area, area, -1]).permute([2, 0, 1]).unsqueeze(0)
+    }
+}
+
+/// `x` [B, H, W, C] as windows [B·N, M, M, C]; the sides are multiples of M.
+fn partition(x: &Tensor, window: i64) -> Tensor {
+    let [batch, height, width, channels] = x.size()[..] else { panic!("feature maps have four dimensions") };
+    let grid = x.reshape([batch, height / window, window, width / window, window, channels]);
+    grid.transpose(2, 3).reshape([-1, window, window, channels])
+}
+
+/// 0 for pairs of patches that were neighbours before the shift, [`APART`] for others, [N, A, A].
+fn apart(height: i64, width: i64, window: i64, shift: i64) -> Tensor {
+    let region = |length: i64| {
+        let of = move |i: i64| i64::from(i >= length - window) + i64::from(i >= length - shift);
+        (0..length).map(of).collect::<Vec<i64>>()
+    };
+    let rows = Tensor::from_slice(&region(height)).view([1, height, 1, 1]);
+    let columns = Tensor::from_slice(&region(width)).view([1, 1, width, 1]);
+    let regions = partition(&(rows * 3 + columns), window).view([-1, window * window]);
+    let differ = regions.unsqueeze(1).not_equal_tensor(&regions.unsqueeze(2));
+    differ.to_kind(Kind::Float) * APART
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_windows_hold_patches_from_two_sides() {
+        let mask = apart(8, 8, 4, 2);
+        assert_eq!(mask.size(), [4, 16, 16]);
+        assert_eq!(mask.get(0).abs().max().double_value(&[]), 0.0);
+        // The last window is cut into four quarters: each patch is apart from three quarters of the others.
+        let apart_in_last = mask.get(3).ne(0.0).sum(Kind::Int64).int64_value(&[]);
+        assert_eq!(apart_in_last, 16 * 12);
+    }
+}

@@ -1,0 +1,103 @@
+//! Vision families equal Hugging Face on tiny random models: outputs, losses and gradients (`fixtures/parity`).
+
+mod common;
+
+use common::{case, check, difference, fixture, inputs};
+use retune_kernels::tch::Tensor;
+use retune_models::heads::MaskedPatchLoss;
+use retune_models::registry::{Purpose, purpose_of};
+use retune_models::{Inputs, LoadOptions, LoadedModel, Mode, ProblemType};
+
+#[test]
+fn every_vision_family_equals_hugging_face() {
+    for (name, cases) in [
+        ("vit-image-classification", &["case", "case_interpolated"][..]),
+        ("deit-image-classification", &["case", "case_interpolated"]),
+        ("deit-with-teacher", &["case", "case_interpolated"]),
+        ("beit-relative-position", &["case", "case_interpolated"]),
+        ("beit-shared-relative-position", &["case"]),
+        ("beit-absolute-position-cls", &["case", "case_interpolated"]),
+        ("beit-mask-token-without-layer-scale", &["case"]),
+        ("dinov2-image-classification", &["case", "case_interpolated"]),
+        ("dinov2-swiglu", &["case"]),
+        ("swin-image-classification", &["case", "case_uneven_size"]),
+        ("swin-absolute-positions", &["case", "case_interpolated"]),
+        ("convnext-image-classification", &["case", "case_other_size"]),
+    ] {
+        for file in cases {
+            println!("{name}/{file}");
+            let folder = fixture(&format!("parity/{name}"));
+            let loaded = LoadedModel::load(&folder, &LoadOptions::new(Purpose::ImageClassification)).unwrap();
+            assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+            check(&loaded, &case(&format!("parity/{name}/{file}.safetensors")), |name| format!("grad.{name}"));
+        }
+    }
+}
+
+#[test]
+fn masked_autoencoders_equal_hugging_face() {
+    for name in ["vit-mae", "vit-mae-normalised-pixels"] {
+        let folder = fixture(&format!("parity/{name}"));
+        let loaded = LoadedModel::load(&folder, &LoadOptions::new(Purpose::MaskedImageModeling)).unwrap();
+        assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        let case = case(&format!("parity/{name}/case.safetensors"));
+        let inputs = inputs(&case);
+        let compute = MaskedPatchLoss::new(&loaded.config).unwrap();
+        for (mode, key) in [(Mode::evaluation(), "loss"), (Mode::training(0), "train.loss")] {
+            let outputs = loaded.model.forward(&inputs, &mode).unwrap();
+            assert!(difference(&outputs.logits, &case["output.logits"]) < 1e-5);
+            assert_eq!(*outputs.named.get("mask").unwrap(), case["output.mask"]);
+            let summed = compute.summed(&outputs, inputs.get("pixel_values").unwrap()).unwrap();
+            let mean = summed.sum / summed.weight;
+            assert!(difference(&mean.view([1]), &case[key].view([1])) < 1e-5);
+            if mode.train {
+                mean.backward();
+            }
+        }
+        for param in loaded.params.iter() {
+            let name = param.name.replace("decoder.decoder_layers.", "decoder.decoder_encoder.layer.");
+            let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
+            let worst = difference(&gradient, &case[&format!("grad.{name}")]);
+            assert!(worst < 1e-5, "{}: {worst}", param.name);
+        }
+        assert_eq!(loaded.params.iter().count(), case.keys().filter(|k| k.starts_with("grad.")).count());
+        // Saved under the published names, with the positions that never train, it loads again.
+        let saved = tempfile::tempdir().unwrap();
+        loaded.save(saved.path(), "").unwrap();
+        let again = LoadedModel::load(saved.path(), &LoadOptions::new(Purpose::MaskedImageModeling)).unwrap();
+        assert!(again.report.unexpected.is_empty());
+        assert_eq!(again.model.forward(&inputs, &Mode::evaluation()).unwrap().logits, loaded_logits(&loaded, &inputs));
+        assert_eq!(purpose_of(&again.config), Some(Purpose::MaskedImageModeling));
+    }
+}
+
+fn loaded_logits(loaded: &LoadedModel, inputs: &Inputs) -> Tensor {
+    loaded.model.forward(inputs, &Mode::evaluation()).unwrap().logits
+}
+
+#[test]
+fn a_classifier_starts_from_a_masked_autoencoder() {
+    let folder = fixture("parity/vit-mae");
+    let mut options = LoadOptions::new(Purpose::ImageClassification);
+    options.new_head = true;
+    options.labels = Some((vec!["x".into(), "y".into()], ProblemType::SingleLabelClassification));
+    let loaded = LoadedModel::load(&folder, &options).unwrap();
+    let new: Vec<&str> = loaded.report.new.iter().map(|n| n.name.as_str()).collect();
+    assert_eq!(new, ["classifier.weight", "classifier.bias"]);
+    assert!(loaded.report.unexpected.iter().all(|name| name.starts_with("decoder.")));
+    assert!(loaded.report.unexpected.contains(&"decoder.mask_token".to_owned()));
+    let case = case("parity/vit-mae/case_as_classifier.safetensors");
+    let hidden = loaded.model.forward(&inputs(&case), &Mode::evaluation()).unwrap().last_hidden_state;
+    assert!(difference(&hidden, &case["output.last_hidden_state"]) < 1e-5);
+
+    let saved = tempfile::tempdir().unwrap();
+    loaded.save(saved.path(), "").unwrap();
+    let again = LoadedModel::load(saved.path(), &LoadOptions::new(Purpose::ImageClassification)).unwrap();
+    assert!(again.report.unexpected.is_empty());
+    let config = again.config.as_map();
+    assert_eq!(config["model_type"], "vit");
+    assert_eq!(config["architectures"][0], "ViTForImageClassification");
+    assert!(!config.contains_key("mask_ratio") && !config.contains_key("decoder_hidden_size"));
+    assert_eq!(purpose_of(&again.config), Some(Purpose::ImageClassification));
+    assert_eq!(loaded_logits(&again, &inputs(&case)), loaded_logits(&loaded, &inputs(&case)));
+}
