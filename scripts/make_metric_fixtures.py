@@ -65,6 +65,21 @@ def classification(name, probabilities, labels):
         expected["auroc"] = np.mean([sk.roc_auc_score(y == c, p[:, c]) for c in both])
     if positive:
         expected["auprc"] = np.mean([sk.average_precision_score(y == c, p[:, c]) for c in positive])
+    if classes > 5:
+        # scikit-learn breaks ties for the last class; mirrored, for the first one, as argmax does.
+        expected["top_5_accuracy"] = sk.top_k_accuracy_score(
+            classes - 1 - y, p[:, ::-1], k=5, labels=list(range(classes))
+        )
+    if classes == 2:
+        for key, label in [("sensitivity", 1), ("specificity", 0)]:
+            if (y == label).any():
+                expected[key] = sk.recall_score(y, predicted, pos_label=label)
+        if both:
+            false_alarms, sensitivity, _ = sk.roc_curve(y, p[:, 1], drop_intermediate=False)
+            # In whole rows: 1 - 0.95 is not 0.05 in floating point.
+            negatives = (y == 0).sum()
+            specific = 20 * np.round(false_alarms * negatives) <= negatives
+            expected["sensitivity_at_specificity_95"] = sensitivity[specific].max()
     return case(name, classes, probabilities, labels, expected)
 
 
@@ -140,6 +155,7 @@ def main():
     gold = random.normal(3, 2, 100).astype(np.float32)
     noisy = (gold + random.normal(0, 1, 100)).astype(np.float32)
     constant = np.full(30, 0.1, dtype=np.float32)
+    rare = (np.arange(150) % 5 == 0).astype(int)
 
     result = {
         "made_by": "scripts/make_metric_fixtures.py",
@@ -159,6 +175,8 @@ def main():
             classification("an absent class", softmax(logits(absent, 4, 2.0)), absent),
             classification("ignored rows", softmax(logits(ignored, 3, 1.0)), ignored),
             classification("one class only", softmax(logits(one, 2, 1.0)), one),
+            classification("seven classes with ties", softmax(np.round(logits(seven, 7, 0.5))), seven),
+            classification("few positives", softmax(logits(rare, 2, 1.5)), rare),
         ],
         "multi_label": [
             multi_label("four labels", scores, labels),

@@ -2,14 +2,15 @@
 //! same budget. The gap to the second is what pretraining was worth.
 
 use crate::evaluate::Scored;
-use crate::finetune::{Session, Trained};
+use crate::files::write_text;
 use crate::metric::{Difference, Evaluation, paired_accuracy_difference};
 use crate::observer::Observer;
+use crate::session::{Session, Trained};
 use crate::train::Ended;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// Name of the constant guess.
+/// Name of the constant guess where labels are known.
 pub const MAJORITY: &str = "majority class";
 /// Name of the untrained start.
 pub const SCRATCH: &str = "random weights, same budget";
@@ -40,8 +41,8 @@ struct Saved {
 pub(crate) fn measure(session: &Session<'_>, scored: &Scored, observers: &mut [&mut dyn Observer]) -> Result<Measured> {
     let splits = session.splits;
     let data = splits.test.as_ref().unwrap_or(&splits.validation);
-    let majority = session.task.majority(splits.train.as_ref(), data.as_ref())?;
-    let mut baselines = Baselines { all: vec![(MAJORITY.to_owned(), majority)], difference: None };
+    let (name, majority) = session.task.majority(splits.train.as_ref(), data.as_ref())?;
+    let mut baselines = Baselines { all: vec![(name.to_owned(), majority)], difference: None };
     if session.recipe.baselines != "all" || session.recipe.from_scratch {
         return Ok(Measured::Done(baselines));
     }
@@ -64,7 +65,7 @@ pub(crate) fn measure(session: &Session<'_>, scored: &Scored, observers: &mut [&
             let scratch = session.score(&loaded, data, "test", observers)?;
             let severities = session.task.severities(data.as_ref(), &scratch.predictions)?;
             let saved = Saved { evaluation: scratch.evaluation, severities };
-            crate::finetune::write_text(&result, &serde_json::to_string(&saved)?)?;
+            write_text(&result, &serde_json::to_string(&saved)?)?;
             for part in ["checkpoints", "model"] {
                 std::fs::remove_dir_all(folder.join(part)).with_context(|| format!("cannot remove {part}"))?;
             }

@@ -3,7 +3,7 @@
 use crate::error::{EngineError, InputContext};
 use crate::hardware::{self, Hardware};
 use retune_data::hub::HubOptions;
-use retune_kernels::{device, memory};
+use retune_kernels::{device, fused, memory};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -23,6 +23,7 @@ pub fn doctor(device_flag: &str) -> Result<String, EngineError> {
     line("processor", hardware::processor());
     line("compute threads", hardware.threads.to_string());
     line("instruction set", device::cpu_capability());
+    line("kernels on the CPU", fused::choice().to_owned());
     let giga = |flops: f64| format!("{:.0} GFLOP/s", flops / 1e9);
     let path = if hardware.ceilings.onednn_fp32 { "oneDNN" } else { "libtorch's default" };
     line("matrix product, fp32", format!("{} (exact, {path})", giga(hardware.ceilings.fp32)));

@@ -1,4 +1,4 @@
-//! Scoring a model on a split: the same forward pass, loss and decoding that training and prediction use.
+//! Using a model on rows: the same forward pass and decoding that training, evaluation and prediction share.
 
 use crate::metric::Evaluation;
 use crate::task::{Prediction, Task};
@@ -6,7 +6,8 @@ use crate::tensors::to_inputs;
 use anyhow::Result;
 use retune_data::{Dataset, Loader, evaluation_batches};
 use retune_kernels::tch::{Device, no_grad};
-use retune_models::{Mode, Model};
+use retune_models::{Inputs, Mode, Model, Outputs};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The result of scoring a split.
@@ -14,52 +15,82 @@ use std::sync::Arc;
 pub struct Scored {
     /// Metrics with intervals.
     pub evaluation: Evaluation,
-    /// Loss per target, without smoothing or class weights; absent where the split has no labels.
+    /// Loss per target, without smoothing or class weights; absent where the split cannot be scored.
     pub loss: Option<f64>,
     /// One per row, in the order of the file.
     pub predictions: Vec<Prediction>,
 }
 
-/// Runs the model over a split, longest examples first, and restores the order of rows.
-pub fn evaluate(
-    model: &dyn Model,
-    task: &dyn Task,
-    dataset: &Arc<dyn Dataset>,
-    batch_size: usize,
-    device: Device,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Scored> {
-    let length = |row: usize| dataset.length(row);
-    let batches = evaluation_batches(&length, dataset.len(), batch_size);
-    let labelled = dataset.has_labels();
-    let mut scorer = task.scorer();
-    let (mut sum, mut weight, mut done) = (0.0, 0.0, 0);
-    let mut predictions: Vec<Option<Prediction>> = vec![None; dataset.len()];
-    for batch in Loader::new(Arc::clone(dataset), batches.into_iter().map(|rows| (rows, None)), 1, 4) {
-        let batch = batch?;
-        let inputs = to_inputs(&batch, device)?;
-        no_grad(|| {
-            let outputs = model.forward(&inputs, &Mode::evaluation())?;
-            if labelled {
-                let loss = task.plain_loss(&outputs, &inputs)?;
+/// Sees each batch with what the model made of it.
+type Visit<'a> = &'a mut dyn FnMut(&Inputs, &Outputs, &[Prediction]) -> Result<()>;
+
+/// A model at work.
+#[derive(Clone, Copy)]
+pub struct Predictor<'a> {
+    /// The network.
+    pub model: &'a dyn Model,
+    /// What it does.
+    pub task: &'a dyn Task,
+    /// Examples per batch.
+    pub batch_size: usize,
+    /// Compute device.
+    pub device: Device,
+}
+
+impl Predictor<'_> {
+    /// Predictions of some rows, in their order.
+    pub fn predict(&self, dataset: &Arc<dyn Dataset>, rows: Range<usize>) -> Result<Vec<Prediction>> {
+        self.run(dataset, rows, &mut |_, _, _| Ok(()), &mut |_| {})
+    }
+
+    /// Predictions and, where they can be judged, loss and metrics of all rows. `progress` gets rows done and rows in all.
+    pub fn score(&self, dataset: &Arc<dyn Dataset>, progress: &mut dyn FnMut(usize, usize)) -> Result<Scored> {
+        let scored = self.task.can_score(dataset.as_ref());
+        let mut scorer = self.task.scorer();
+        let (mut sum, mut weight) = (0.0, 0.0);
+        let mut score = |inputs: &Inputs, outputs: &Outputs, predictions: &[Prediction]| {
+            if scored {
+                let loss = self.task.plain_loss(outputs, inputs)?;
                 sum += loss.sum.f_double_value(&[])?;
                 weight += loss.weight;
+                scorer.update(predictions, inputs)?;
             }
-            let decoded = task.decode(&outputs)?;
-            if labelled {
-                scorer.update(&decoded, &inputs)?;
-            }
-            for (&row, prediction) in batch.rows.iter().zip(decoded) {
-                predictions[row] = Some(prediction);
-            }
-            anyhow::Ok(())
-        })?;
-        done += batch.rows.len();
-        progress(done, dataset.len());
+            Ok(())
+        };
+        let rows = dataset.len();
+        let predictions = self.run(dataset, 0..rows, &mut score, &mut |done| progress(done, rows))?;
+        let loss = (scored && weight > 0.0).then_some(sum / weight);
+        Ok(Scored { evaluation: scorer.compute(), loss, predictions })
     }
-    Ok(Scored {
-        evaluation: scorer.compute(),
-        loss: (labelled && weight > 0.0).then_some(sum / weight),
-        predictions: predictions.into_iter().flatten().collect(),
-    })
+
+    /// Runs the model over rows, longest first, and restores their order.
+    fn run(
+        &self,
+        dataset: &Arc<dyn Dataset>,
+        rows: Range<usize>,
+        visit: Visit<'_>,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Prediction>> {
+        let (start, count) = (rows.start, rows.len());
+        let batches = evaluation_batches(&|row| dataset.length(start + row), count, self.batch_size);
+        let batches = batches.into_iter().map(move |rows| (rows.into_iter().map(|row| start + row).collect(), None));
+        let mut predictions: Vec<Option<Prediction>> = vec![None; count];
+        let mut done = 0;
+        for batch in Loader::new(Arc::clone(dataset), batches, 1, 4) {
+            let batch = batch?;
+            let inputs = to_inputs(&batch, self.device)?;
+            no_grad(|| {
+                let outputs = self.model.forward(&inputs, &Mode::evaluation())?;
+                let decoded = self.task.decode(&outputs, &inputs)?;
+                visit(&inputs, &outputs, &decoded)?;
+                for (&row, prediction) in batch.rows.iter().zip(decoded) {
+                    predictions[row - start] = Some(prediction);
+                }
+                anyhow::Ok(())
+            })?;
+            done += batch.rows.len();
+            progress(done);
+        }
+        Ok(predictions.into_iter().flatten().collect())
+    }
 }

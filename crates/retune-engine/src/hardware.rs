@@ -3,7 +3,7 @@
 use anyhow::Result;
 use retune_kernels::precision::{self, Ceilings};
 use retune_kernels::tch::Device;
-use retune_kernels::{Precision, device, memory};
+use retune_kernels::{Precision, device, fused, memory};
 
 /// Where and how a run computes.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,7 @@ pub struct Hardware {
 impl Hardware {
     /// Resolves the flags; the text is worth telling the user (why `auto` chose the CPU).
     pub fn resolve(device_flag: &str, precision_flag: &str, threads: usize) -> Result<(Self, Option<String>)> {
+        fused::check_environment()?;
         memory::keep_memory_mapped();
         let (device, note) = device::resolve(device_flag)?;
         let threads = device::set_threads(threads);

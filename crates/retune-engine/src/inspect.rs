@@ -1,30 +1,31 @@
 //! What is in a model or a run.
 
 use crate::error::{EngineError, InputContext};
-use crate::finetune::thousands;
 use crate::hardware::Hardware;
-use crate::open;
+use crate::open::Saved;
+use crate::session::thousands;
+use crate::task;
 use anyhow::Result;
 use retune_data::hub::Silent;
 use retune_kernels::Precision;
 use retune_kernels::precision::Ceilings;
 use retune_kernels::tch::Device;
 use retune_models::registry::Purpose;
-use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, Source};
+use retune_models::{LoadOptions, LoadedModel};
 use std::fmt::Write;
 use std::path::Path;
 
-/// Family, sizes, head, labels, adapter, parameters and the report of a load, as text.
-pub fn inspect(path: &Path) -> Result<String, EngineError> {
-    let folder = open::model_folder(path).input()?;
-    describe(path, &folder).input()
+/// Family, sizes, task, labels, adapter, parameters and the report of a load, as text. `task` is what to see in a
+/// model that does not say what it does.
+pub fn inspect(path: &Path, task: Option<&str>) -> Result<String, EngineError> {
+    let saved = Saved::find(path, &Silent).input()?;
+    describe(path, &saved, task).input()
 }
 
-fn describe(path: &Path, folder: &Path) -> Result<String> {
+fn describe(path: &Path, saved: &Saved, named: Option<&str>) -> Result<String> {
     let mut text = String::new();
-    let base = open::base_folder(folder, &Silent)?;
-    let config = CheckpointFolder::config(if folder.join("config.json").is_file() { folder } else { &base })?;
-    writeln!(text, "folder       {}", folder.display())?;
+    let config = &saved.config;
+    writeln!(text, "folder       {}", saved.folder.display())?;
     writeln!(text, "family       {}", config.model_type()?)?;
     if let Some(architectures) = config.get("architectures") {
         writeln!(text, "class        {}", architectures.to_string().trim_matches(['[', ']', '"']))?;
@@ -46,15 +47,20 @@ fn describe(path: &Path, folder: &Path) -> Result<String> {
         ceilings: Ceilings { fp32: 0.0, bf16: 0.0, onednn_fp32: false },
         threads: 0,
     };
-    let loaded = match open::load_saved(folder, &hardware, &Silent) {
+    let task = match saved.task(named) {
+        Ok(task) => task,
+        Err(_) => task::possible(config)?.to_owned(),
+    };
+    let loaded = match saved.load(&task, &hardware) {
         Ok(loaded) => loaded,
         // A base checkpoint has no head yet: show what fine-tuning would add.
-        Err(_) if Source::of(folder)? == Source::Checkpoint => {
-            let options = LoadOptions { new_head: true, ..LoadOptions::new(Purpose::SequenceClassification) };
-            LoadedModel::load(folder, &options)?
+        Err(_) if !saved.is_adapter() => {
+            let options = LoadOptions { new_head: true, ..LoadOptions::new(task::purpose(&task)?) };
+            LoadedModel::load(&saved.folder, &options)?
         }
         Err(error) => return Err(error),
     };
+    writeln!(text, "task         {task}")?;
     if let Some(adapter) = &loaded.adapter {
         writeln!(
             text,
@@ -63,11 +69,13 @@ fn describe(path: &Path, folder: &Path) -> Result<String> {
             adapter.alpha,
             adapter.targets.join(", ")
         )?;
-        writeln!(text, "base model   {}", base.display())?;
+        writeln!(text, "base model   {}", saved.base.display())?;
     }
-    let labels = loaded.labels();
-    let shown = if labels.len() > 12 { format!("{}, …", labels[..12].join(", ")) } else { labels.join(", ") };
-    writeln!(text, "labels       {} ({shown})", labels.len())?;
+    if loaded.purpose != Purpose::MaskedImageModeling {
+        let labels = loaded.labels();
+        let shown = if labels.len() > 12 { format!("{}, …", labels[..12].join(", ")) } else { labels.join(", ") };
+        writeln!(text, "labels       {} ({shown})", labels.len())?;
+    }
     writeln!(text, "parameters   {}", thousands(loaded.params.counts().0))?;
     for (i, line) in loaded.report.summary().lines().enumerate() {
         writeln!(text, "{:<12} {line}", if i == 0 { "load" } else { "" })?;

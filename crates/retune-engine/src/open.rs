@@ -1,10 +1,11 @@
 //! Finding and loading models: hub ids, checkpoint folders, adapters, run directories.
 
+use crate::Recipe;
 use crate::hardware::Hardware;
+use crate::task;
 use anyhow::{Context, Result, bail};
 use retune_data::hub::{Hub, Progress};
-use retune_models::registry::Purpose;
-use retune_models::{LoadOptions, LoadedModel, Source};
+use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, ModelConfig, Source};
 use std::path::{Path, PathBuf};
 
 /// A hub id or folder becomes a folder.
@@ -16,9 +17,63 @@ pub fn resolve(model: &str, revision: Option<&str>, progress: &dyn Progress) -> 
     hub.resolve_model(model, revision, progress).with_context(|| format!("model `{model}`"))
 }
 
+/// A saved model, found but not loaded.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The folder with its base weights: the same unless it is an adapter.
+    pub base: PathBuf,
+    /// Its configuration; an adapter that brings none has its base's.
+    pub config: ModelConfig,
+    /// The recipe that made it, where it lies beside.
+    pub recipe: Option<Recipe>,
+}
+
+impl Saved {
+    /// Looks at what a user points at: a model folder, or a run directory.
+    pub fn find(path: &Path, progress: &dyn Progress) -> Result<Self> {
+        let folder = model_folder(path)?;
+        let base = base_folder(&folder, progress)?;
+        let config = CheckpointFolder::config(if folder.join("config.json").is_file() { &folder } else { &base })?;
+        let recipe = Recipe::beside(&folder);
+        Ok(Self { folder, base, config, recipe })
+    }
+
+    /// Whether it is an adapter.
+    pub fn is_adapter(&self) -> bool {
+        self.base != self.folder
+    }
+
+    /// What it does: as named, else as the recipe says that made it, else as its configuration says.
+    pub fn task(&self, named: Option<&str>) -> Result<String> {
+        let known = named.map(str::to_owned).or_else(|| self.recipe.as_ref().map(|recipe| recipe.task.clone()));
+        if let Some(task) = known {
+            return Ok(task);
+        }
+        // An adapter has a head of its own, whatever its base was made for.
+        let own = task::of_model(&self.config)
+            .or_else(|e| if self.is_adapter() { task::possible(&self.config) } else { Err(e) });
+        own.with_context(|| format!("{}: what the model does is not known; name it with --task", self.folder.display()))
+            .map(str::to_owned)
+    }
+
+    /// Loads it as it is.
+    pub fn load(&self, task: &str, hardware: &Hardware) -> Result<LoadedModel> {
+        let mut options = LoadOptions::new(task::purpose(task)?);
+        options.precision = hardware.precision;
+        options.device = hardware.device;
+        Ok(if self.is_adapter() {
+            LoadedModel::load_adapter(&self.folder, &self.base, &options)?
+        } else {
+            LoadedModel::load(&self.folder, &options)?
+        })
+    }
+}
+
 /// The model folder of something a user points at: a model folder, or a run directory (its published model, else its
 /// newest whole checkpoint).
-pub fn model_folder(path: &Path) -> Result<PathBuf> {
+fn model_folder(path: &Path) -> Result<PathBuf> {
     let is_model = |p: &Path| p.join("config.json").is_file() || p.join("adapter_config.json").is_file();
     if is_model(path) {
         return Ok(path.to_owned());
@@ -38,7 +93,7 @@ pub fn model_folder(path: &Path) -> Result<PathBuf> {
 }
 
 /// The folder with the base weights of a saved model, itself unless it is an adapter.
-pub fn base_folder(folder: &Path, progress: &dyn Progress) -> Result<PathBuf> {
+fn base_folder(folder: &Path, progress: &dyn Progress) -> Result<PathBuf> {
     match Source::of(folder)? {
         Source::Checkpoint => Ok(folder.to_owned()),
         Source::Adapter(base) => {
@@ -51,17 +106,4 @@ pub fn base_folder(folder: &Path, progress: &dyn Progress) -> Result<PathBuf> {
                 .with_context(|| format!("{} is an adapter for `{base}`, which cannot be found", folder.display()))
         }
     }
-}
-
-/// Loads a saved model as it is, for evaluation and prediction.
-pub fn load_saved(folder: &Path, hardware: &Hardware, progress: &dyn Progress) -> Result<LoadedModel> {
-    let mut options = LoadOptions::new(Purpose::SequenceClassification);
-    options.precision = hardware.precision;
-    options.device = hardware.device;
-    let base = base_folder(folder, progress)?;
-    Ok(if base == folder {
-        LoadedModel::load(folder, &options)?
-    } else {
-        LoadedModel::load_adapter(folder, &base, &options)?
-    })
 }

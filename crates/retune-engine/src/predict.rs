@@ -1,13 +1,17 @@
 //! Using a saved model on new data: predictions line by line, or metrics of a labelled file.
 
+use crate::Recipe;
 use crate::error::{EngineError, InputContext};
-use crate::evaluate::evaluate;
+use crate::evaluate::Predictor;
 use crate::hardware::Hardware;
 use crate::metric::Evaluation;
-use crate::task::{self, Input};
-use crate::{Recipe, open};
-use anyhow::Context;
-use retune_data::hub::Silent;
+use crate::observer::Observer;
+use crate::open::Saved;
+use crate::task::{self, Input, Opened, Prediction, Task};
+use crate::watch::Watch;
+use anyhow::{Context, Result};
+use retune_data::Dataset;
+use retune_models::LoadedModel;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +26,10 @@ pub struct PredictOptions {
     pub text_column: Option<String>,
     /// Column with the second text.
     pub text_pair_column: Option<String>,
+    /// Column with the image.
+    pub image_column: Option<String>,
+    /// `fail` or `skip`.
+    pub on_bad_example: Option<String>,
     /// Column with the label.
     pub label_column: Option<String>,
     /// Separates labels within one cell.
@@ -38,67 +46,114 @@ pub struct PredictOptions {
     pub threads: usize,
 }
 
+/// Batches whose predictions are written together; their rows are sorted by length, which saves padding.
+const BATCHES: usize = 16;
+
+/// A model that is ready to be used, and how.
+struct Ready {
+    saved: Saved,
+    recipe: Recipe,
+    hardware: Hardware,
+    loaded: LoadedModel,
+}
+
 impl PredictOptions {
-    fn recipe(&self, folder: &Path) -> Recipe {
-        let known = Recipe::beside(folder).unwrap_or_default();
-        Recipe {
-            task: self.task.clone().unwrap_or(known.task),
+    fn ready(&self, watch: &Watch<'_, '_>) -> Result<Ready, EngineError> {
+        let saved = Saved::find(&self.model, watch).input()?;
+        let task = saved.task(self.task.as_deref()).input()?;
+        let known = saved.recipe.clone().unwrap_or_default();
+        let recipe = Recipe {
+            task,
             text_column: self.text_column.clone().unwrap_or(known.text_column),
             text_pair_column: self.text_pair_column.clone().or(known.text_pair_column),
+            image_column: self.image_column.clone().unwrap_or(known.image_column),
+            on_bad_example: self.on_bad_example.clone().unwrap_or(known.on_bad_example),
             label_column: self.label_column.clone().unwrap_or(known.label_column),
             label_separator: self.label_separator.or(known.label_separator),
             max_length: self.max_length.or(known.max_length),
             // As in training, so that the run's own figures are met exactly.
             precision: if self.precision == "auto" { known.precision } else { self.precision.clone() },
             ..Recipe::default()
-        }
+        };
+        let (hardware, _) = Hardware::resolve(&self.device, &recipe.precision, self.threads).input()?;
+        let loaded = saved.load(&recipe.task, &hardware).input()?;
+        Ok(Ready { saved, recipe, hardware, loaded })
     }
 }
 
-/// Writes one JSON object per input row, in order; returns how many. `lines` is read when no file is given.
+impl Ready {
+    fn open<'a>(&self, input: Input<'a>, labels: bool, watch: &Watch<'_, '_>) -> Result<Opened<'a>, EngineError> {
+        let progress = |what: &str, done, all| watch.progress(what, done, all);
+        // An adapter folder saved by others may have no tokenizer or processor; its base has one.
+        let has = ["tokenizer.json", "vocab.txt", "preprocessor_config.json"]
+            .iter()
+            .any(|file| self.saved.folder.join(file).is_file());
+        let folder = if has { &self.saved.folder } else { &self.saved.base };
+        task::open(&self.recipe, folder, &self.loaded.config, input, labels, &progress).input()
+    }
+
+    fn predictor<'a>(&'a self, task: &'a dyn Task, batch_size: usize) -> Predictor<'a> {
+        Predictor { model: self.loaded.model.as_ref(), task, batch_size, device: self.hardware.device }
+    }
+}
+
+/// Writes one JSON object per input row, in order; returns how many. `lines` is read when no file is given: as much as
+/// makes some full batches, whose answers are written before more is read. A batch size of 1 answers line by line.
 pub fn predict(
     options: &PredictOptions,
     input: Option<&Path>,
-    lines: Box<dyn BufRead>,
+    lines: Box<dyn BufRead + '_>,
     output: &mut dyn Write,
+    observers: &mut [&mut dyn Observer],
 ) -> Result<usize, EngineError> {
-    let folder = open::model_folder(&options.model).input()?;
-    let recipe = options.recipe(&folder);
-    let (hardware, _) = Hardware::resolve(&options.device, &recipe.precision, options.threads).input()?;
-    let loaded = open::load_saved(&folder, &hardware, &Silent).input()?;
-    let input = input.map_or(Input::Lines(lines), Input::File);
-    let (task, data) = task::open(&recipe, &tokenizer_folder(&folder)?, &loaded.config, input, false).input()?;
-    let scored =
-        evaluate(loaded.model.as_ref(), task.as_ref(), &data, options.batch_size, hardware.device, &mut |_, _| {})?;
-    for (row, prediction) in scored.predictions.iter().enumerate() {
-        let source = data.source(row).context("a row that was just read")?;
-        let mut line = source.fields;
-        line.extend(source.label.map(|label| ("label".to_owned(), label)));
-        line.extend(task.describe(prediction));
-        let text = serde_json::to_string(&line).context("plain data")?;
-        writeln!(output, "{text}").context("cannot write predictions")?;
+    let watch = Watch::new(observers);
+    let ready = options.ready(&watch)?;
+    let part = if options.batch_size == 1 { 1 } else { options.batch_size * BATCHES };
+    let input = input.map_or(Input::Lines { reader: lines, part }, Input::File);
+    let whole = matches!(input, Input::File(_));
+    let Opened { task, parts } = ready.open(input, false, &watch)?;
+    let predictor = ready.predictor(task.as_ref(), options.batch_size);
+    let mut count = 0;
+    for data in parts {
+        let data = data.input()?;
+        for start in (0..data.len()).step_by(part) {
+            let rows = start..data.len().min(start + part);
+            count += rows.len();
+            for (row, prediction) in rows.clone().zip(predictor.predict(&data, rows)?) {
+                let line = answer(task.as_ref(), data.as_ref(), row, &prediction)?;
+                writeln!(output, "{line}").context("cannot write predictions")?;
+            }
+            output.flush().context("cannot write predictions")?;
+            if whole {
+                watch.progress("predicting", count, data.len());
+            }
+        }
     }
-    output.flush().context("cannot write predictions")?;
-    Ok(scored.predictions.len())
+    Ok(count)
+}
+
+/// A row with its prediction, as one JSON object.
+pub(crate) fn answer(task: &dyn Task, data: &dyn Dataset, row: usize, prediction: &Prediction) -> Result<String> {
+    let source = data.source(row)?;
+    let mut line = source.fields;
+    line.extend(source.label.map(|label| ("label".to_owned(), label)));
+    line.extend(task.describe(prediction));
+    Ok(serde_json::to_string(&line)?)
 }
 
 /// Metrics with intervals of a labelled file.
-pub fn evaluate_file(options: &PredictOptions, data: &Path) -> Result<Evaluation, EngineError> {
-    let folder = open::model_folder(&options.model).input()?;
-    let recipe = options.recipe(&folder);
-    let (hardware, _) = Hardware::resolve(&options.device, &recipe.precision, options.threads).input()?;
-    let loaded = open::load_saved(&folder, &hardware, &Silent).input()?;
-    let (task, dataset) =
-        task::open(&recipe, &tokenizer_folder(&folder)?, &loaded.config, Input::File(data), true).input()?;
-    let scored =
-        evaluate(loaded.model.as_ref(), task.as_ref(), &dataset, options.batch_size, hardware.device, &mut |_, _| {})?;
+pub fn evaluate_file(
+    options: &PredictOptions,
+    data: &Path,
+    observers: &mut [&mut dyn Observer],
+) -> Result<Evaluation, EngineError> {
+    let watch = Watch::new(observers);
+    let ready = options.ready(&watch)?;
+    let Opened { task, mut parts } = ready.open(Input::File(data), true, &watch)?;
+    let dataset = parts.next().context("a file is one part")?.input()?;
+    let predictor = ready.predictor(task.as_ref(), options.batch_size);
+    let scored = predictor.score(&dataset, &mut |done, all| watch.progress("evaluating", done, all))?;
     let mut evaluation = scored.evaluation;
     evaluation.metrics.extend(scored.loss.map(|loss| ("loss".to_owned(), loss)));
     Ok(evaluation)
-}
-
-/// An adapter folder saved by others may have no tokenizer; its base has one.
-fn tokenizer_folder(folder: &Path) -> Result<PathBuf, EngineError> {
-    let has = ["tokenizer.json", "vocab.txt"].iter().any(|file| folder.join(file).is_file());
-    if has { Ok(folder.to_owned()) } else { open::base_folder(folder, &Silent).input() }
 }

@@ -33,11 +33,16 @@ pub struct Recipe {
     /// Column with the second text of a pair.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_pair_column: Option<String>,
+    /// Column with the image: a path relative to the table, or bytes.
+    pub image_column: String,
     /// Column (or several, separated by commas) with the label.
     pub label_column: String,
     /// Separates labels within one cell (several labels per example).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<char>,
+    /// Column whose equal values (a patient, an author) stay on one side of a split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_column: Option<String>,
     /// `auto`, `single-label`, `multi-label` or `regression`.
     pub problem: String,
     /// Run directory.
@@ -92,6 +97,13 @@ pub struct Recipe {
     /// Longest input in tokens; absent = what tokenizer and model allow, at most 512.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
+    /// Height and width of images in pixels; absent = what the model's processor says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<usize>,
+    /// What training does to images: `none`, `light`, `medium`, `strong`, `medical-light`, `medical`, `medical-strong`.
+    pub augmentation: String,
+    /// `fail`, or `skip`: images that cannot be read are left out and listed.
+    pub on_bad_example: String,
     /// Of everything random.
     pub seed: u64,
     /// `epoch` or a number of steps.
@@ -113,7 +125,7 @@ pub struct Recipe {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
-            task: "text-classification".to_owned(),
+            task: crate::task::USUAL_TASK.to_owned(),
             model: String::new(),
             revision: None,
             from_scratch: false,
@@ -123,8 +135,10 @@ impl Default for Recipe {
             validation_fraction: 0.1,
             text_column: "text".to_owned(),
             text_pair_column: None,
+            image_column: "image".to_owned(),
             label_column: "label".to_owned(),
             label_separator: None,
+            group_column: None,
             problem: "auto".to_owned(),
             output: PathBuf::new(),
             method: "full".to_owned(),
@@ -150,6 +164,9 @@ impl Default for Recipe {
             device: "auto".to_owned(),
             threads: 0,
             max_length: None,
+            image_size: None,
+            augmentation: "light".to_owned(),
+            on_bad_example: "fail".to_owned(),
             seed: 42,
             evaluate_every: "epoch".to_owned(),
             patience: 0,

@@ -3,19 +3,23 @@
 use crate::baseline::{Baselines, SCRATCH};
 use crate::directory::RunState;
 use crate::evaluate::Scored;
-use crate::finetune::Session;
 use crate::hardware;
 use crate::report::{
     Baseline, Best, Comparison, Environment, Headline, Histogram, Leak, LoadFacts, NewTensor, ReportData, Speed,
     SplitFacts, StepPoint, WorstError,
 };
+use crate::session::Session;
 use crate::summary::Summary;
 use anyhow::Result;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use retune_kernels::device::LIBTORCH_VERSION;
 use retune_models::LoadReport;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Longer side of a picture in the report, in pixels.
+const THUMBNAIL_SIDE: usize = 96;
 
 /// Where the facts come from.
 pub(crate) struct Sources<'a> {
@@ -129,7 +133,7 @@ fn steps(log: &Path) -> Vec<StepPoint> {
     points.into_iter().step_by(stride).collect()
 }
 
-fn worst_errors(from: &Sources<'_>, scored: &Scored, data: &dyn retune_data::Dataset) -> Result<Vec<WorstError>> {
+fn worst_errors(from: &Sources<'_>, scored: &Scored, data: &dyn retune_data::Described) -> Result<Vec<WorstError>> {
     let task = from.session.task;
     let severities = task.severities(data, &scored.predictions)?;
     let mut wrong: Vec<usize> = (0..severities.len()).filter(|&row| severities[row] > 0.0).collect();
@@ -142,13 +146,24 @@ fn worst_errors(from: &Sources<'_>, scored: &Scored, data: &dyn retune_data::Dat
         errors.push(WorstError {
             text: texts.join("  ·  "),
             gold: source.label.as_ref().map(plain).unwrap_or_default(),
-            predicted: described.get("prediction").map(plain).unwrap_or_default(),
+            predicted: described.get("prediction").map_or_else(|| worded(&described), plain),
             confidence: described.get("probability").and_then(Value::as_f64),
             place: format!("{}:{}", source.file.display(), source.line),
-            thumbnail: None,
+            thumbnail: data
+                .thumbnail(row, THUMBNAIL_SIDE)?
+                .map(|png| format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))),
         });
     }
     Ok(errors)
+}
+
+/// A prediction without an answer of its own, in words.
+fn worded(described: &Map<String, Value>) -> String {
+    described
+        .iter()
+        .map(|(key, value)| format!("{} {}", key.replace('_', " "), plain(value)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn plain(value: &Value) -> String {
@@ -183,14 +198,14 @@ fn split_facts(from: &Sources<'_>) -> Vec<SplitFacts> {
                 rows: split.rows as u64,
                 classes: split.classes.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
                 lengths: Some(Histogram {
-                    unit: "tokens".to_owned(),
+                    unit: split.length_unit.to_owned(),
                     edges,
                     counts: split.length_histogram.iter().map(|&(_, n)| n as u64).collect(),
                 }),
-                truncated: Some(split.truncated as u64),
+                truncated: split.truncated.map(|n| n as u64),
                 duplicates: Some(split.duplicates as u64),
                 conflicting: Some(split.conflicting_duplicates as u64),
-                unknown_tokens: Some(split.unknown_token_fraction),
+                unknown_tokens: split.unknown_token_fraction,
             }
         })
         .collect()
@@ -207,6 +222,7 @@ fn leaks(from: &Sources<'_>) -> Vec<Leak> {
             seen_in: leak.a.clone(),
             rows: leak.rows as u64,
             of: rows_of(&leak.b),
+            groups: leak.groups.map(|n| n as u64),
         })
         .collect()
 }

@@ -65,14 +65,15 @@ impl Trainer<'_> {
         let mut report = StepReport { step: step + 1, learning_rate, ..StepReport::default() };
         let (mut sum, mut weight) = (0.0, 0.0);
         for (micro, batch) in window.iter().enumerate() {
-            dropout::set_stream(random::mix(&[self.seed, step, micro as u64]));
+            let stream = random::mix(&[self.seed, step, micro as u64]);
+            dropout::set_stream(stream);
             let inputs = to_inputs(batch, self.device)?;
             let outputs = self.model.forward(&inputs, &mode)?;
             let loss = self.task.loss(&outputs, &inputs)?;
             let value = loss.sum.f_double_value(&[])?;
             if !value.is_finite() {
                 self.optimizer.clear(self.params)?;
-                bail!("the loss is not a number ({value}){}", self.blame(batch));
+                bail!("the loss is not a number ({value}){}", self.blame_forward(batch, &inputs, &mode, stream));
             }
             loss.sum.f_backward()?;
             if window.len() > 1 {
@@ -87,41 +88,17 @@ impl Trainer<'_> {
             report.flops += batch.rows.len() as f64 * self.model.forward_flops(mean_length) * self.training_factor;
         }
         if weight == 0.0 {
-            bail!("no target in the whole window{}", self.blame(&window[0]));
+            bail!("no target in the whole window{}", self.blame(&window[0], "every label is ignored"));
         }
         report.loss = sum / weight;
         report.gradient_norm =
             self.optimizer.step(self.params, learning_rate, 1.0 / weight, self.clip).map_err(|error| match error {
                 KernelError::NotFinite { .. } => {
-                    anyhow::anyhow!("{error}{}", self.blame(&window[0]))
+                    anyhow::anyhow!("{error}{}", self.blame_backward(&window[0]))
                 }
                 other => other.into(),
             })?;
         Ok(report)
-    }
-
-    /// Which examples, and which weight went bad first.
-    fn blame(&self, batch: &Batch) -> String {
-        let places: Vec<String> = batch
-            .rows
-            .iter()
-            .take(8)
-            .filter_map(|&row| {
-                let source = self.dataset.source(row).ok()?;
-                Some(format!("{}:{}", source.file.display(), source.line))
-            })
-            .collect();
-        let more = if batch.rows.len() > places.len() {
-            format!(" and {} more", batch.rows.len() - places.len())
-        } else {
-            String::new()
-        };
-        let bad = self.params.iter().find(|p| p.value().isfinite().all().int64_value(&[]) == 0);
-        let weights = match bad {
-            Some(param) => format!("first tensor with values that are not finite: `{}`", param.name),
-            None => "all weights are finite".to_owned(),
-        };
-        format!("; examples {}{more}; {weights}; try a lower --learning-rate, or --precision fp32", places.join(", "))
     }
 }
 

@@ -4,7 +4,7 @@
 //! pure functions of the step, so a resumed run computes exactly what the uninterrupted one would have.
 
 use crate::directory::{RunDirectory, RunState};
-use crate::evaluate::{Scored, evaluate};
+use crate::evaluate::{Predictor, Scored};
 use crate::metric::{Direction, direction};
 use crate::observer::{Control, Observer, RunFacts};
 use crate::plan::Plan;
@@ -92,7 +92,8 @@ pub fn train(
         } else if interrupted {
             it.directory.save(state, it.loaded, &trainer.optimizer, false)?;
         }
-        if interrupted && state.step < total {
+        // Also after the last step: whoever asks to stop does not want to wait for scores and baselines.
+        if interrupted {
             observers.iter_mut().try_for_each(|o| o.on_end())?;
             return Ok(Ended::Interrupted);
         }
@@ -113,7 +114,8 @@ fn score(it: &Loop<'_>, trainer: &Trainer<'_>, observers: &mut [&mut dyn Observe
     let mut progress = |done: usize, of: usize| {
         observers.iter_mut().for_each(|o| o.on_progress("validation", done, of));
     };
-    evaluate(trainer.model, trainer.task, &it.validation, it.evaluation_batch_size, trainer.device, &mut progress)
+    let Trainer { model, task, device, .. } = *trainer;
+    Predictor { model, task, batch_size: it.evaluation_batch_size, device }.score(&it.validation, &mut progress)
 }
 
 fn record(state: &mut RunState, it: &Loop<'_>, direction: Direction, scored: &Scored) -> Result<bool> {

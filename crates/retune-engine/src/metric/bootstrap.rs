@@ -107,7 +107,7 @@ fn bounds(metric: &str) -> (f64, f64) {
     match metric {
         "mcc" | "pearson" | "spearman" => (-1.0, 1.0),
         "r2" => (f64::NEG_INFINITY, 1.0),
-        "rmse" | "mae" | "mse" | "log_loss" => (0.0, f64::INFINITY),
+        "rmse" | "mae" | "mse" | "log_loss" | "reconstruction_loss" => (0.0, f64::INFINITY),
         _ => (0.0, 1.0),
     }
 }

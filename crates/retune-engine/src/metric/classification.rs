@@ -14,6 +14,8 @@ use super::{bootstrap, evaluation::Metrics};
 
 /// Bins of the calibration error (Guo et al. 2017).
 const CALIBRATION_BINS: usize = 15;
+/// With more classes than this, being among the first so many says something.
+const TOP: usize = 5;
 /// Above this many classes the dense matrix is left out.
 const MAX_DENSE_CLASSES: usize = 1024;
 
@@ -22,6 +24,14 @@ const MAX_DENSE_CLASSES: usize = 1024;
 /// Gives `accuracy`, `macro_f1`, `micro_f1`, `weighted_f1`, `precision`, `recall`, `f1` (two classes: of
 /// the second one; more: macro), `mcc`, `auroc`, `auprc` (two classes: of the second one's probability;
 /// more: one-versus-rest, averaged over the classes present), `calibration_error` and `log_loss`.
+///
+/// More than five classes: also `top_5_accuracy`, how often the label is among the five most probable classes.
+///
+/// Two classes, the second one being the positive: also `sensitivity` (the share of positive rows that are predicted
+/// so, as `recall`), `specificity` (the same of negative rows), and `sensitivity_at_specificity_95`: the largest
+/// sensitivity that any threshold on the second probability reaches with a specificity of at least 0.95. That threshold
+/// is chosen on the scored rows themselves, so the value is somewhat better than a threshold fixed beforehand would
+/// give; its interval resamples the choice too.
 pub struct ClassificationMetric {
     names: Vec<String>,
     counts: BTreeMap<(u32, u32), u64>,
@@ -29,6 +39,7 @@ pub struct ClassificationMetric {
     log_loss: f64,
     squared_log_loss: f64,
     ranking: Ranking,
+    in_top: u64,
     examples: u64,
     not_finite: u64,
 }
@@ -52,6 +63,7 @@ impl ClassificationMetric {
             log_loss: 0.0,
             squared_log_loss: 0.0,
             ranking: Ranking::new(columns),
+            in_top: 0,
             examples: 0,
             not_finite: 0,
         }
@@ -85,6 +97,8 @@ impl ClassificationMetric {
         }
         let predicted = argmax(row);
         *self.counts.entry((gold as u32, predicted as u32)).or_default() += 1;
+
+        self.in_top += u64::from(rank(row, gold) < TOP);
 
         let confidence = f64::from(row[predicted]);
         let bins = CALIBRATION_BINS as f64;
@@ -132,10 +146,16 @@ impl ClassificationMetric {
         let classes = self.names.len();
         let margins = Margins::of(cells, classes);
         for key in ["accuracy", "micro_f1"] {
-            let accuracy = share(margins.right(), self.examples);
-            evaluation.metrics.insert(key.into(), accuracy);
-            if let Some(interval) = wilson(margins.right(), self.examples) {
-                evaluation.intervals.insert(key.into(), interval);
+            proportion(key, margins.right(), self.examples, "a labelled row", evaluation);
+        }
+        if classes > TOP {
+            proportion("top_5_accuracy", self.in_top, self.examples, "a labelled row", evaluation);
+        }
+        if classes == 2 {
+            for (key, class, needed) in
+                [("sensitivity", 1, "a row of the second class"), ("specificity", 0, "a row of the first class")]
+            {
+                proportion(key, margins.hits[class], margins.support[class], needed, evaluation);
             }
         }
         let scores = margins.scores().map(|(name, value)| (name.to_owned(), value));
@@ -194,11 +214,14 @@ impl ClassificationMetric {
 
     fn rank(&self, evaluation: &mut Evaluation) {
         let areas = self.ranking.areas();
-        let points = [("auroc", areas.auroc), ("auprc", areas.auprc)];
-        for (name, value) in points {
+        let mut points = vec![("auroc", areas.auroc), ("auprc", areas.auprc)];
+        if self.names.len() == 2 {
+            points.push(("sensitivity_at_specificity_95", areas.sensitivity));
+        }
+        for (name, value) in &points {
             match value {
                 Some(value) => {
-                    evaluation.metrics.insert(name.into(), value);
+                    evaluation.metrics.insert((*name).into(), *value);
                 }
                 None => evaluation.notes.push(format!(
                     "{name} is undefined: it needs rows both inside and outside {}",
@@ -215,7 +238,8 @@ impl ClassificationMetric {
         }
         if !self.ranking.is_exact() {
             evaluation.notes.push(
-                "auroc and auprc come from histograms of the scores, and have no interval: too many scores to keep"
+                "what depends on the order of scores (auroc, auprc, sensitivity at a specificity) comes from histograms \
+                 of them, and has no interval: too many scores to keep"
                     .into(),
             );
         }
@@ -225,11 +249,29 @@ impl ClassificationMetric {
             let mut counts = vec![0; rows];
             let found = bootstrap::percentile_intervals(&points, (rows, examples), |random| {
                 let areas = resampled(&resampler, random, &mut counts);
-                vec![areas.auroc, areas.auprc]
+                // A third value goes with the third point, where there is one.
+                vec![areas.auroc, areas.auprc, areas.sensitivity]
             });
             evaluation.intervals.extend(found);
         }
     }
+}
+
+/// Puts `part / whole` with its interval, or a note about what is `needed` to define it.
+fn proportion(key: &str, part: u64, whole: u64, needed: &str, evaluation: &mut Evaluation) {
+    match wilson(part, whole) {
+        Some(interval) => {
+            evaluation.metrics.insert(key.into(), share(part, whole));
+            evaluation.intervals.insert(key.into(), interval);
+        }
+        None => evaluation.notes.push(format!("{key} is undefined: it needs {needed}")),
+    }
+}
+
+/// How many classes come before `class`, most probable first.
+fn rank(row: &[f32], class: usize) -> usize {
+    let ahead = |(index, value): (usize, &f32)| *value > row[class] || (*value == row[class] && index < class);
+    row.iter().enumerate().filter(|&entry| ahead(entry)).count()
 }
 
 /// The first index of the largest value.

@@ -37,6 +37,11 @@ fn binary_case_by_hand() {
     close(value("auroc"), 6.0 / 9.0);
     // Two of three at the top (precision 2/3), all at the bottom (1/2).
     close(value("auprc"), 2.0 / 3.0 * 2.0 / 3.0 + 1.0 / 3.0 * 0.5);
+    close(value("sensitivity"), 2.0 / 3.0);
+    close(value("specificity"), 2.0 / 3.0);
+    // Any threshold that finds a positive lets a negative of three through.
+    close(value("sensitivity_at_specificity_95"), 0.0);
+    assert!(!found.metrics.contains_key("top_5_accuracy"));
     // Every confidence is 0.8, and two thirds are right.
     close(value("calibration_error"), 0.8 - 4.0 / 6.0);
     close(value("log_loss"), -(4.0 * 0.8f64.ln() + 2.0 * 0.2f64.ln()) / 6.0);
@@ -68,6 +73,45 @@ fn three_classes_by_hand() {
 }
 
 #[test]
+fn the_first_five_of_six_classes() {
+    let mut six = metric(6);
+    let row = [0.05, 0.25, 0.15, 0.2, 0.3, 0.05];
+    for gold in 0..6 {
+        six.update(&row, &[gold]).unwrap();
+    }
+    // Classes 0 and 5 tie for the fifth place: it goes to the first.
+    let found = six.compute();
+    close(found.metrics["top_5_accuracy"], 5.0 / 6.0);
+    assert_eq!(found.intervals["top_5_accuracy"], wilson(5, 6).unwrap());
+    for key in ["sensitivity", "specificity", "sensitivity_at_specificity_95"] {
+        assert!(!found.metrics.contains_key(key), "{key}");
+    }
+    let mut five = metric(5);
+    five.update(&rows(&[1], 5), &[0]).unwrap();
+    assert!(!five.compute().metrics.contains_key("top_5_accuracy"));
+}
+
+#[test]
+fn two_classes_have_an_operating_point_with_an_interval() {
+    let mut random = Random::new(11);
+    let mut metric = metric(2);
+    for _ in 0..300 {
+        let gold = random.below(2);
+        let score = (random.below(700) + 300 * gold) as f32 / 1000.0;
+        metric.update(&[1.0 - score, score], &[gold as i64]).unwrap();
+    }
+    let found = metric.compute();
+    let value = found.metrics["sensitivity_at_specificity_95"];
+    let (low, high) = found.intervals["sensitivity_at_specificity_95"];
+    // Uniform scores: 0.665 is exceeded by 5 % of the negatives and by 335 / 700 of the positives.
+    assert!(low < 0.479 && 0.479 < high && low < value && value < high, "{low} {value} {high}");
+    let positives = found.per_class[1].support;
+    let hits = (found.metrics["sensitivity"] * positives as f64).round() as u64;
+    assert_eq!(found.intervals["sensitivity"], wilson(hits, positives).unwrap());
+    assert_eq!(found.metrics["sensitivity"], found.metrics["recall"]);
+}
+
+#[test]
 fn ignored_labels_batches_and_order_do_not_matter() {
     let probabilities = rows(&[0, 1, 2, 1, 0, 2], 3);
     let labels = [0, -100, 2, 0, -1, 1];
@@ -94,7 +138,11 @@ fn degenerate_splits_leave_notes_instead_of_nan() {
     assert_eq!(found.metrics["macro_f1"], 1.0);
     assert_eq!(found.metrics["mcc"], 0.0);
     assert!(!found.metrics.contains_key("auroc"));
-    assert!(found.notes.iter().any(|n| n.starts_with("auroc")));
+    assert_eq!(found.metrics["specificity"], 1.0);
+    for key in ["auroc", "sensitivity is undefined", "sensitivity_at_specificity_95"] {
+        assert!(!found.metrics.contains_key(key), "{key}");
+        assert!(found.notes.iter().any(|n| n.starts_with(key)), "{key}");
+    }
 
     let mut diverged = metric(2);
     diverged.update(&[f32::NAN, 0.5], &[1]).unwrap();
@@ -164,4 +212,14 @@ proptest! {
         let counted: u64 = found.per_class.iter().map(|c| c.support).sum();
         prop_assert_eq!(counted as usize, found.examples);
     }
+}
+
+#[test]
+fn rounding_does_not_push_a_correlation_out_of_its_range() {
+    let mut metric = metric(3);
+    let row = |best: usize| rows(&[best], 3);
+    for (predicted, gold) in [(2, 0), (2, 0), (0, 2), (2, 0)] {
+        metric.update(&row(predicted), &[gold]).unwrap();
+    }
+    assert!((-1.0..=1.0).contains(&metric.compute().metrics["mcc"]));
 }

@@ -71,7 +71,7 @@ impl Margins {
         if gold <= 0.0 || predicted <= 0.0 {
             return 0.0;
         }
-        between / (gold.sqrt() * predicted.sqrt())
+        (between / (gold.sqrt() * predicted.sqrt())).clamp(-1.0, 1.0)
     }
 
     /// Every averaged score, by key. Two classes: `precision`, `recall` and `f1` are the second one's.

@@ -9,9 +9,10 @@
 //! | `classification` | one label per example |
 //! | `multi_label` | any number of labels per example |
 //! | `regression` | one number per example |
+//! | `reconstruction` | an error per example |
 //! | `interval` | Wilson intervals and paired comparisons |
 //! | `bootstrap` | percentile intervals for everything else |
-//! | `ranking` | areas under the ROC and precision-recall curves |
+//! | `ranking` | areas under the ROC and precision-recall curves, an operating point |
 //! | `direction` | which metrics should rise, which should fall |
 
 mod bootstrap;
@@ -23,6 +24,7 @@ mod evaluation;
 pub mod interval;
 pub mod multi_label;
 mod ranking;
+mod reconstruction;
 pub mod regression;
 
 #[cfg(test)]
@@ -34,4 +36,5 @@ pub use error::MetricError;
 pub use evaluation::{CalibrationBin, ClassRow, Confusion, Evaluation, Metrics};
 pub use interval::{Difference, paired_accuracy_difference, wilson};
 pub use multi_label::MultiLabelMetric;
+pub use reconstruction::ReconstructionMetric;
 pub use regression::RegressionMetric;

@@ -1,4 +1,5 @@
-//! Areas under the ROC and precision-recall curves, column by column (one-versus-rest).
+//! Areas under the ROC and precision-recall curves, column by column (one-versus-rest), and a point of a single
+//! column's ROC curve: the sensitivity at a specificity.
 //!
 //! Scores are kept exactly up to 2^25 numbers; past that they fall into equal-width histograms over
 //! [0, 1] (65536 bins per column, fewer above 128 columns), so memory stays bounded. Scores that share
@@ -11,6 +12,8 @@ const EXACT_LIMIT: usize = 1 << 25;
 /// Histogram cells over all columns: 128 MiB of counters.
 const HISTOGRAM_CELLS: usize = 1 << 23;
 const MISSING: i8 = -1;
+/// Negatives per false alarm at the operating point: a specificity of 0.95, in whole numbers.
+const NEGATIVES_PER_FALSE_ALARM: f64 = 20.0;
 
 /// Scores and targets of one or more binary rankings over the same rows.
 pub(super) struct Ranking {
@@ -35,6 +38,8 @@ pub(super) struct Areas {
     pub(super) auprc: Option<f64>,
     /// How many columns had both classes.
     pub(super) both_classes: usize,
+    /// Of a single column with both classes: the largest sensitivity whose specificity is at least 0.95.
+    pub(super) sensitivity: Option<f64>,
 }
 
 impl Ranking {
@@ -94,7 +99,9 @@ impl Ranking {
                 self.resampler(rows).map_or_else(Areas::default, |r| r.areas(&vec![1; rows]))
             }
             Store::Histogram { bins, counts } => average(counts.chunks(*bins).map(|column| {
-                Curve::over(column.iter().rev().map(|[negatives, positives]| (*positives as f64, *negatives as f64)))
+                let ties = column.iter().rev().map(|[negatives, positives]| (*positives as f64, *negatives as f64));
+                let all = || column.iter().map(|[negatives, _]| *negatives as f64).sum();
+                Curve::over(ties, (self.columns == 1).then(all))
             })),
         }
     }
@@ -148,35 +155,41 @@ pub(super) struct Resampler {
 impl Resampler {
     /// The areas when row `i` counts `weights[i]` times.
     pub(super) fn areas(&self, weights: &[u32]) -> Areas {
+        let weight = |entry: &Entry| f64::from(weights[entry.row as usize]);
         average(self.columns.iter().map(|entries| {
             let (mut positives, mut negatives) = (0.0, 0.0);
-            Curve::over(entries.iter().filter_map(|entry| {
-                let weight = f64::from(weights[entry.row as usize]);
+            let ties = entries.iter().filter_map(|entry| {
                 if entry.positive {
-                    positives += weight;
+                    positives += weight(entry);
                 } else {
-                    negatives += weight;
+                    negatives += weight(entry);
                 }
                 entry.closes_tie.then(|| {
                     let tie = (positives, negatives);
                     (positives, negatives) = (0.0, 0.0);
                     tie
                 })
-            }))
+            });
+            let all = || entries.iter().filter(|entry| !entry.positive).map(weight).sum();
+            Curve::over(ties, (self.columns.len() == 1).then(all))
         }))
     }
 }
 
-/// Both areas of one column.
+/// What the curves of one column say.
 struct Curve {
     auroc: Option<f64>,
     auprc: Option<f64>,
+    sensitivity: Option<f64>,
 }
 
 impl Curve {
-    /// From `(positives, negatives)` per distinct score, highest score first.
-    fn over(ties: impl Iterator<Item = (f64, f64)>) -> Self {
+    /// From `(positives, negatives)` per distinct score, highest score first; the sensitivity needs to know
+    /// `all_negatives` before it meets them.
+    fn over(ties: impl Iterator<Item = (f64, f64)>, all_negatives: Option<f64>) -> Self {
         let (mut positives, mut negatives, mut pairs, mut precision) = (0.0, 0.0, 0.0, 0.0);
+        // A threshold above every score is always specific enough, and finds nothing.
+        let mut found = 0.0;
         for (more_positives, more_negatives) in ties {
             pairs += more_negatives * (positives + more_positives / 2.0);
             positives += more_positives;
@@ -184,22 +197,28 @@ impl Curve {
             if more_positives > 0.0 {
                 precision += more_positives * positives / (positives + negatives);
             }
+            if all_negatives.is_some_and(|all| negatives * NEGATIVES_PER_FALSE_ALARM <= all) {
+                found = positives;
+            }
         }
+        let both = positives > 0.0 && negatives > 0.0;
         Self {
-            auroc: (positives > 0.0 && negatives > 0.0).then(|| pairs / (positives * negatives)),
+            auroc: both.then(|| pairs / (positives * negatives)),
             auprc: (positives > 0.0).then(|| precision / positives),
+            sensitivity: all_negatives.filter(|_| both).map(|_| found / positives),
         }
     }
 }
 
 fn average(curves: impl Iterator<Item = Curve>) -> Areas {
-    let (mut roc, mut precision) = (Vec::new(), Vec::new());
+    let (mut roc, mut precision, mut sensitivity) = (Vec::new(), Vec::new(), None);
     for curve in curves {
         roc.extend(curve.auroc);
         precision.extend(curve.auprc);
+        sensitivity = curve.sensitivity;
     }
     let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-    Areas { auroc: mean(&roc), auprc: mean(&precision), both_classes: roc.len() }
+    Areas { auroc: mean(&roc), auprc: mean(&precision), both_classes: roc.len(), sensitivity }
 }
 
 /// One resample of the areas, for the bootstrap: draws rows into `counts` and weighs them.
@@ -242,9 +261,26 @@ mod tests {
     }
 
     #[test]
+    fn the_operating_point_spends_one_false_alarm_in_twenty_negatives() {
+        // From the top: +, −, +, −, +, then the rest of the negatives.
+        let rows = |negatives: usize| -> Vec<(f32, bool)> {
+            let top = [(0.9, true), (0.8, false), (0.7, true), (0.6, false), (0.5, true)];
+            top.into_iter().chain((2..negatives).map(|_| (0.1, false))).collect()
+        };
+        for (negatives, found) in [(19, 1.0), (20, 2.0), (39, 2.0), (40, 3.0)] {
+            let rows = rows(negatives);
+            assert_eq!(binary(&rows, 100).sensitivity, Some(found / 3.0), "{negatives}");
+            assert_eq!(binary(&rows, 10).sensitivity, Some(found / 3.0), "{negatives}, binned");
+        }
+        // A threshold cannot part a tie.
+        assert_eq!(binary(&[(0.5, true), (0.5, false)], 100).sensitivity, Some(0.0));
+    }
+
+    #[test]
     fn one_class_only_has_no_roc() {
         let only_positives = binary(&[(0.5, true), (0.2, true)], 100);
         assert_eq!((only_positives.auroc, only_positives.auprc), (None, Some(1.0)));
+        assert_eq!(only_positives.sensitivity, None);
         assert_eq!(binary(&[(0.5, false)], 100), Areas::default());
         assert_eq!(binary(&[], 100), Areas::default());
     }
@@ -280,6 +316,7 @@ mod tests {
             let rows: Vec<_> = rows.iter().map(|(s, t)| (f32::from(*s) / 1024.0, *t)).collect();
             let (exact, binned) = (binary(&rows, 1000), binary(&rows, 3));
             prop_assert_eq!(exact.auroc, binned.auroc);
+            prop_assert_eq!(exact.sensitivity, binned.sensitivity);
             prop_assert!((exact.auprc.unwrap_or(0.0) - binned.auprc.unwrap_or(0.0)).abs() < 1e-12);
         }
 

@@ -34,7 +34,7 @@ pub struct ReportData {
     pub errors: Vec<WorstError>,
     /// What each split contains.
     pub splits: Vec<SplitFacts>,
-    /// Rows that two splits share.
+    /// Rows and groups that two splits share.
     pub leaks: Vec<Leak>,
     /// What was taken from the checkpoint.
     pub load: Option<LoadFacts>,
@@ -181,7 +181,7 @@ pub struct Histogram {
     pub counts: Vec<u64>,
 }
 
-/// Inputs that occur in two splits.
+/// Inputs or groups that occur in two splits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Leak {
@@ -193,6 +193,8 @@ pub struct Leak {
     pub rows: u64,
     /// How many held-out rows there are.
     pub of: u64,
+    /// How many groups of the held-out split are in the other too; none without groups.
+    pub groups: Option<u64>,
 }
 
 /// What was taken from the checkpoint.

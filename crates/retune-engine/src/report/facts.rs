@@ -7,32 +7,41 @@ use super::svg::{Labels, Plot, SMALL};
 
 const MAX_CLASSES: usize = 12;
 
-/// A warning at the top of the page when splits share rows.
+/// A warning at the top of the page when splits share rows or groups.
 pub(super) fn banner(data: &ReportData) -> String {
-    let leaks: Vec<&Leak> = data.leaks.iter().filter(|l| l.rows > 0).collect();
-    if leaks.is_empty() {
+    let items: String = data.leaks.iter().map(|leak| shared_rows(leak) + &shared_groups(leak)).collect();
+    if items.is_empty() {
+        return items;
+    }
+    format!(
+        "<aside class=\"warning\" role=\"note\">\n<h2>The splits overlap</h2>\n<p>Results on rows or groups that were \
+         trained on say little about new ones. Remove what is shared and run again.</p>\n<ul>\n{items}</ul>\n</aside>\n"
+    )
+}
+
+fn shared_rows(leak: &Leak) -> String {
+    if leak.rows == 0 {
         return String::new();
     }
-    let items: String = leaks
-        .iter()
-        .map(|leak| {
-            let share = if leak.of > 0 {
-                format!(" of {} ({})", number::count(leak.of), number::percent_of(leak.rows, leak.of))
-            } else {
-                String::new()
-            };
-            format!(
-                "<li><b>{}</b>{share} {} rows also occur in {}</li>\n",
-                number::count(leak.rows),
-                escape(&leak.held_out),
-                escape(&leak.seen_in)
-            )
-        })
-        .collect();
+    let share = if leak.of > 0 {
+        format!(" of {} ({})", number::count(leak.of), number::percent_of(leak.rows, leak.of))
+    } else {
+        String::new()
+    };
     format!(
-        "<aside class=\"warning\" role=\"note\">\n<h2>The splits overlap</h2>\n<p>Results on rows that were trained on \
-         say little about new ones. Remove the shared rows and run again.</p>\n<ul>\n{items}</ul>\n</aside>\n"
+        "<li><b>{}</b>{share} {} rows also occur in {}</li>\n",
+        number::count(leak.rows),
+        escape(&leak.held_out),
+        escape(&leak.seen_in)
     )
+}
+
+fn shared_groups(leak: &Leak) -> String {
+    let Some(groups @ 1..) = leak.groups else {
+        return String::new();
+    };
+    let are = if groups == 1 { "group also occurs" } else { "groups also occur" };
+    format!("<li><b>{}</b> {} {are} in {}</li>\n", number::count(groups), escape(&leak.held_out), escape(&leak.seen_in))
 }
 
 /// One card per split.
@@ -41,7 +50,7 @@ pub(super) fn body(data: &ReportData) -> String {
     if cards.is_empty() {
         return cards;
     }
-    let checked = if data.leaks.is_empty() || data.leaks.iter().any(|l| l.rows > 0) {
+    let checked = if data.leaks.is_empty() || !banner(data).is_empty() {
         String::new()
     } else {
         note("No row occurs in two splits.")

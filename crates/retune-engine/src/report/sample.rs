@@ -138,7 +138,7 @@ pub(super) fn classification() -> ReportData {
     ReportData {
         title: "Sorting product reviews".into(),
         date: "12 March 2025".into(),
-        task: "text-classification".into(),
+        task: crate::task::USUAL_TASK.into(),
         model: "distilbert-base-uncased".into(),
         method: "lora".into(),
         headline: Some(Headline {
@@ -163,7 +163,7 @@ pub(super) fn classification() -> ReportData {
         test: Some(test),
         errors: errors(),
         splits: vec![split("train", 6720, &names), split("validation", 745, &names), split("test", 1490, &names)],
-        leaks: vec![Leak { held_out: "test".into(), seen_in: "train".into(), rows: 23, of: 1490 }],
+        leaks: vec![Leak { held_out: "test".into(), seen_in: "train".into(), rows: 23, of: 1490, groups: None }],
         load: Some(LoadFacts {
             source: "distilbert-base-uncased/model.safetensors".into(),
             loaded: 100,
@@ -201,7 +201,7 @@ pub(super) fn regression() -> ReportData {
     let test = regressor(900);
     ReportData {
         title: "How alike are two sentences?".into(),
-        task: "text-classification".into(),
+        task: crate::task::USUAL_TASK.into(),
         model: "roberta-base".into(),
         method: "full".into(),
         headline: Some(Headline {

@@ -138,6 +138,36 @@ fn the_numbers_are_on_the_page() {
 }
 
 #[test]
+fn overlapping_groups_are_a_warning_even_without_common_rows() {
+    let leak = |rows, groups| ReportData {
+        splits: vec![SplitFacts { name: "test".into(), rows: 40, ..SplitFacts::default() }],
+        leaks: vec![Leak { held_out: "test".into(), seen_in: "train".into(), rows, of: 40, groups }],
+        ..ReportData::default()
+    };
+    let groups = render(&leak(0, Some(3)));
+    assert_well_formed(&groups);
+    assert!(groups.contains("<li><b>3</b> test groups also occur in train</li>"));
+    assert!(!groups.contains("rows also occur") && !groups.contains("No row occurs"));
+    let both = render(&leak(2, Some(1)));
+    assert!(both.contains("test rows also occur in train") && both.contains("test group also occurs in train"));
+    for nothing in [None, Some(0)] {
+        assert!(!render(&leak(0, nothing)).contains("The splits overlap"));
+    }
+}
+
+#[test]
+fn facts_that_do_not_apply_are_left_out() {
+    let card = |truncated, unknown_tokens| {
+        let split = SplitFacts { name: "train".into(), rows: 9, truncated, unknown_tokens, ..SplitFacts::default() };
+        render(&ReportData { splits: vec![split], ..ReportData::default() })
+    };
+    let images = card(None, None);
+    assert!(!images.contains("truncated") && !images.contains("unknown tokens"));
+    let texts = card(Some(0), Some(0.0));
+    assert!(texts.contains("truncated") && texts.contains("unknown tokens"));
+}
+
+#[test]
 fn many_classes_become_pairs() {
     let few = render(&sample::many_classes(20));
     assert!(few.contains("class=\"confusion dense\"") && !few.contains("taken for"));

@@ -1,0 +1,87 @@
+//! Which checkpoints stay, and whether there is room for them.
+
+use super::state::RunState;
+use super::{RunDirectory, step_name};
+use anyhow::{Context, Result, ensure};
+use retune_kernels::memory;
+use retune_models::LoadedModel;
+use std::fs;
+use std::path::Path;
+
+impl RunDirectory {
+    /// Checks that the checkpoints of a run fit on the disk, before anything is computed.
+    pub fn check_space(&self, loaded: &LoadedModel) -> Result<()> {
+        let one = checkpoint_bytes(loaded);
+        // One more exists while it is being written.
+        let all = one * (self.keep as u64 + 1);
+        if let Some(budget) = self.disk_budget {
+            ensure!(
+                all <= budget,
+                "disk-budget: {} checkpoints of {} MB need {} MB",
+                self.keep + 1,
+                one / 1_000_000,
+                all / 1_000_000
+            );
+        }
+        self.check_free(all)
+    }
+
+    pub(super) fn check_free(&self, needed: u64) -> Result<()> {
+        // The folder itself may not be there yet; its disk is that of the nearest one that is.
+        let existing = self.path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
+        if let Some(free) = memory::free_disk_bytes(existing) {
+            ensure!(
+                free >= needed,
+                "{}: {} MB are free on this disk, {} MB are needed for checkpoints; free some, choose another --output, \
+                 or lower --keep-checkpoints",
+                self.path.display(),
+                free / 1_000_000,
+                needed / 1_000_000
+            );
+        }
+        Ok(())
+    }
+
+    /// Removes the checkpoints that are no longer kept.
+    pub(super) fn prune(&self, state: &RunState) -> Result<()> {
+        let steps = self.steps()?;
+        let best = state.best.as_ref().map(|best| best.step);
+        for step in to_remove(&steps, best, self.keep) {
+            let folder = self.path.join("checkpoints").join(step_name(step));
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Which checkpoints go: all but the best and the newest ones, `keep` in all (the best counts, and is always kept).
+fn to_remove(steps: &[u64], best: Option<u64>, keep: usize) -> Vec<u64> {
+    let mut kept: Vec<u64> = steps.iter().copied().filter(|step| Some(*step) == best).collect();
+    for &step in steps.iter().rev() {
+        if !kept.contains(&step) && (kept.len() < keep.max(1) || Some(&step) == steps.last()) {
+            kept.push(step);
+        }
+    }
+    steps.iter().copied().filter(|step| !kept.contains(step)).collect()
+}
+
+/// Size of a checkpoint: weights, and two moments of those that learn.
+pub(super) fn checkpoint_bytes(loaded: &LoadedModel) -> u64 {
+    let (total, trainable) = loaded.params.counts();
+    let model = if loaded.adapter.is_some() { trainable } else { total };
+    (4 * model + 8 * trainable + (4 << 20)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_keeps_best_and_last() {
+        assert_eq!(to_remove(&[10, 20, 30, 40], Some(10), 2), [20, 30]);
+        assert_eq!(to_remove(&[10, 20, 30, 40], Some(40), 2), [10, 20]);
+        assert_eq!(to_remove(&[10, 20], Some(10), 1), [0u64; 0]);
+        assert_eq!(to_remove(&[10, 20, 30], None, 1), [10, 20]);
+        assert_eq!(to_remove(&[], None, 3), [0u64; 0]);
+    }
+}

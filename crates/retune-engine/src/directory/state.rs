@@ -1,0 +1,123 @@
+//! Where a run stands: what a checkpoint knows beside weights and moments.
+
+use crate::evaluate::Scored;
+use crate::metric::Direction;
+use crate::report::EvaluationPoint;
+use crate::step::StepReport;
+use anyhow::{Context, Result};
+use retune_kernels::AdamW;
+use retune_models::checkpoint::read_tensors;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+
+/// The best validation so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Step it was reached at.
+    pub step: u64,
+    /// Metric that decides.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+}
+
+/// Sums over all steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Examples trained on.
+    pub examples: u64,
+    /// Tokens without padding.
+    pub tokens: u64,
+    /// Tokens with padding.
+    pub padded: u64,
+    /// Matrix-product work.
+    pub flops: f64,
+    /// Wall-clock seconds inside steps.
+    pub seconds: f64,
+    /// Loss of the last step.
+    pub final_loss: f64,
+}
+
+impl Totals {
+    /// Adds one step.
+    pub fn add(&mut self, report: &StepReport) {
+        self.examples += report.examples as u64;
+        self.tokens += report.tokens as u64;
+        self.padded += report.padded as u64;
+        self.flops += report.flops;
+        self.seconds += report.seconds;
+        self.final_loss = report.loss;
+    }
+}
+
+/// Where a run stands; everything else is recomputed from it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunState {
+    /// Steps done.
+    pub step: u64,
+    /// Of the training data.
+    pub fingerprint: u64,
+    /// Best validation so far.
+    pub best: Option<Best>,
+    /// Evaluations since then.
+    pub without_improvement: usize,
+    /// Every validation.
+    pub evaluations: Vec<EvaluationPoint>,
+    /// Sums for the summary.
+    pub totals: Totals,
+}
+
+impl RunState {
+    /// Notes a validation; says whether it is the best so far.
+    pub fn record(&mut self, metric: &str, value: f64, direction: Direction, scored: &Scored) -> bool {
+        let improved = self.best.as_ref().is_none_or(|best| direction.improves(value, best.value));
+        if improved {
+            self.best = Some(Best { step: self.step, metric: metric.to_owned(), value });
+            self.without_improvement = 0;
+        } else {
+            self.without_improvement += 1;
+        }
+        self.evaluations.push(EvaluationPoint {
+            step: self.step,
+            loss: scored.loss,
+            metrics: scored.evaluation.metrics.clone(),
+            interval: scored.evaluation.intervals.get(metric).copied(),
+        });
+        improved
+    }
+
+    /// Whether patience is spent.
+    pub fn is_over(&self, patience: usize) -> bool {
+        patience > 0 && self.without_improvement >= patience
+    }
+}
+
+/// Reads the state of a checkpoint.
+pub fn read_state(checkpoint: &Path) -> Result<RunState> {
+    let path = checkpoint.join("state.json");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not a run state", path.display()))
+}
+
+/// Puts the moments of a checkpoint into an optimizer.
+pub fn restore_optimizer(checkpoint: &Path, step: u64, optimizer: &mut AdamW) -> Result<()> {
+    Ok(optimizer.restore(step as i64, &read_tensors(&checkpoint.join("optimizer.safetensors"))?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_counts_evaluations_without_improvement() {
+        let scored = Scored { evaluation: Default::default(), loss: Some(1.0), predictions: Vec::new() };
+        let mut state = RunState::default();
+        let improved: Vec<bool> = [0.5, 0.4, 0.5, 0.6, 0.6]
+            .into_iter()
+            .map(|value| state.record("accuracy", value, Direction::Higher, &scored))
+            .collect();
+        assert_eq!(improved, [true, false, false, true, false]);
+        assert!(state.is_over(1) && !state.is_over(2) && !state.is_over(0));
+    }
+}

@@ -1,0 +1,200 @@
+//! What the main run and its baseline share: loading, training, scoring.
+
+use crate::Recipe;
+use crate::directory::{RunDirectory, RunState, read_state, restore_optimizer};
+use crate::evaluate::{Predictor, Scored};
+use crate::hardware::Hardware;
+use crate::method::Method;
+use crate::observer::{FileLog, Observer};
+use crate::plan::Plan;
+use crate::step::Trainer;
+use crate::task::{Splits, Task};
+use crate::train::{Ended, Loop, train};
+use anyhow::{Context, Result, ensure};
+use retune_data::{Dataset, Described};
+use retune_kernels::{AdamW, AdamWOptions, Schedule};
+use retune_models::{CheckpointFolder, LoadOptions, LoadedModel};
+use std::path::Path;
+use std::sync::Arc;
+
+/// One run of a recipe.
+pub(crate) struct Session<'a> {
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) model: &'a Path,
+    pub(crate) task: &'a dyn Task,
+    pub(crate) splits: &'a Splits,
+    pub(crate) hardware: Hardware,
+}
+
+/// A trained model with its best weights in place.
+pub(crate) struct Trained {
+    pub(crate) loaded: LoadedModel,
+    pub(crate) state: RunState,
+    pub(crate) ended: Ended,
+}
+
+impl Session<'_> {
+    fn method(&self, from_scratch: bool) -> Result<Method> {
+        // Nothing pretrained is there to be kept frozen.
+        if from_scratch { Ok(Method::Full) } else { Method::parse(&self.recipe.method) }
+    }
+
+    /// Loads the model for this task and freezes what the method does not train.
+    pub(crate) fn load(&self, from_scratch: bool) -> Result<LoadedModel> {
+        let method = self.method(from_scratch)?;
+        let config = CheckpointFolder::config(self.model)?;
+        let mut options = LoadOptions::new(self.task.purpose());
+        options.labels = self.task.head();
+        options.from_scratch = from_scratch;
+        options.seed = self.recipe.seed;
+        options.precision = self.hardware.precision;
+        options.device = self.hardware.device;
+        options.dropout = self.recipe.dropout;
+        options.adapter = method.adapter(self.recipe, &config)?;
+        options.new_head = true;
+        let mut loaded = LoadedModel::load(self.model, &options)?;
+        self.task.check_model(loaded.model.as_ref())?;
+        let blocks = loaded.model.blocks();
+        method.apply(&mut loaded.params, blocks)?;
+        ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.method);
+        if let (Some(table), Some(rows)) = (loaded.model.token_table(), self.splits.train.tokens_in_use()?) {
+            loaded.params.compact(table, &rows)?;
+        }
+        Ok(loaded)
+    }
+
+    pub(crate) fn directory(&self, path: &Path) -> Result<RunDirectory> {
+        Ok(RunDirectory::new(
+            path,
+            self.recipe.keep_checkpoints,
+            self.recipe.disk_budget_bytes()?,
+            self.task.files(),
+            self.recipe.model.clone(),
+            self.recipe.to_toml(),
+        ))
+    }
+
+    fn plan(&self) -> Plan {
+        let every = self.recipe.evaluate_every.parse().ok();
+        Plan::new(
+            self.splits.train.len(),
+            self.recipe.batch_size,
+            self.recipe.gradient_accumulation,
+            self.recipe.epochs,
+            self.recipe.steps,
+            every,
+            self.recipe.seed,
+        )
+    }
+
+    pub(crate) fn describe(&self, loaded: &LoadedModel) -> String {
+        let (total, trainable) = loaded.params.counts();
+        let h = &self.hardware;
+        format!(
+            "{} of {} parameters learn ({}); {} on {}, {} threads",
+            thousands(trainable),
+            thousands(total),
+            self.recipe.method,
+            h.precision.name(),
+            h.device_name(),
+            h.threads
+        )
+    }
+
+    /// Trains (or continues), and leaves the best weights in the model.
+    pub(crate) fn train(
+        &self,
+        mut loaded: LoadedModel,
+        directory: &RunDirectory,
+        resume: bool,
+        title: &str,
+        log: bool,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<Trained> {
+        let from_scratch = loaded.report.loaded == 0;
+        let mut state = RunState { fingerprint: self.splits.fingerprint, ..RunState::default() };
+        let mut checkpoint = None;
+        if resume {
+            let (newest, notes) = directory.newest()?;
+            notes.iter().for_each(|note| observers.iter_mut().for_each(|o| o.on_message(note)));
+            if let Some(folder) = newest {
+                state = read_state(&folder)?;
+                loaded.restore(&folder)?;
+                directory.repair(&state)?;
+                checkpoint = Some(folder);
+            }
+        }
+        let recipe = self.recipe;
+        let plan = self.plan();
+        let options = AdamWOptions {
+            weight_decay: recipe.weight_decay,
+            layer_decay: recipe.layer_decay,
+            ..AdamWOptions::default()
+        };
+        let mut optimizer = AdamW::new(&loaded.params, options);
+        if let Some(folder) = &checkpoint {
+            restore_optimizer(folder, state.step, &mut optimizer)?;
+        }
+        let first_trained_depth = loaded.params.lowest_trainable_depth();
+        let mut trainer = Trainer {
+            model: loaded.model.as_ref(),
+            params: &loaded.params,
+            task: self.task,
+            dataset: self.splits.train.as_ref(),
+            optimizer,
+            device: self.hardware.device,
+            first_trained_depth,
+            clip: recipe.clip,
+            seed: recipe.seed,
+            training_factor: self.method(from_scratch)?.training_factor(first_trained_depth, loaded.model.blocks()),
+        };
+        let learning_rate = recipe.learning_rate.context("a resolved learning rate")?;
+        let it = Loop {
+            plan,
+            schedule: Schedule::new(&recipe.schedule, learning_rate, recipe.warmup, plan.total_steps)?,
+            train: self.splits.train.clone(),
+            validation: self.splits.validation.clone(),
+            best_by: recipe.best_by.clone().context("a resolved metric")?,
+            patience: recipe.patience,
+            evaluation_batch_size: recipe.evaluation_batch_size,
+            directory,
+            loaded: &loaded,
+            title,
+        };
+        let mut file_log = if log { Some(FileLog::open(directory.path(), state.step)?) } else { None };
+        let mut all: Vec<&mut dyn Observer> = observers.iter_mut().map(|o| &mut **o as &mut dyn Observer).collect();
+        all.extend(file_log.as_mut().map(|log| log as &mut dyn Observer));
+        let ended = train(&it, &mut trainer, &mut state, &mut all)?;
+        if ended == Ended::Finished
+            && let Some(best) = &state.best
+            && best.step != state.step
+        {
+            loaded.restore(&directory.checkpoint(best.step))?;
+        }
+        Ok(Trained { loaded, state, ended })
+    }
+
+    pub(crate) fn score(
+        &self,
+        loaded: &LoadedModel,
+        data: &Arc<dyn Described>,
+        what: &str,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<Scored> {
+        let mut progress = |done: usize, all: usize| observers.iter_mut().for_each(|o| o.on_progress(what, done, all));
+        let data: Arc<dyn Dataset> = data.clone();
+        let predictor = Predictor {
+            model: loaded.model.as_ref(),
+            task: self.task,
+            batch_size: self.recipe.evaluation_batch_size,
+            device: self.hardware.device,
+        };
+        predictor.score(&data, &mut progress)
+    }
+}
+
+pub(crate) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
+    groups.join(",")
+}

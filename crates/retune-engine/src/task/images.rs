@@ -1,0 +1,227 @@
+//! Images as the tasks on them read them: the model's processor, columns, augmentation, and what to tell about it.
+
+use super::splits::{fingerprint, hold_out, leak_notes};
+use super::{Input, OnProgress, Parts, Splits};
+use crate::Recipe;
+use anyhow::{Context, Result, ensure};
+use retune_data::{
+    Augmentation, DataFacts, Dataset, Described, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor,
+    ImageRows, LabelSchema, OnBadExample,
+};
+use retune_models::ModelConfig;
+use retune_models::registry::{self, ImageInput};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// How images become the model's input.
+pub(super) struct Images {
+    processor: ImageProcessor,
+    /// What the model was made for.
+    made_for: ImageInput,
+    /// Height and width it gets.
+    size: (usize, usize),
+    /// Whether patches are hidden from the model.
+    masked: bool,
+}
+
+/// The rows of a run; all are read before any image is decoded, so that a typo in the last table costs nothing.
+pub(super) struct RunRows {
+    pub(super) train: ImageRows,
+    validation: Option<ImageRows>,
+    test: Option<ImageRows>,
+}
+
+impl RunRows {
+    /// Reads the data that the recipe names.
+    pub(super) fn read(recipe: &Recipe, read: impl Fn(&Path) -> Result<ImageRows>) -> Result<Self> {
+        Ok(Self {
+            train: read(recipe.train.as_deref().context("training data")?)?,
+            validation: recipe.validation.as_deref().map(&read).transpose()?,
+            test: recipe.test.as_deref().map(&read).transpose()?,
+        })
+    }
+}
+
+impl Images {
+    /// The processor of a model folder, at the recipe's image size if it names one.
+    pub(super) fn of(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {
+        let made_for = registry::image_input(config)?
+            .with_context(|| format!("{}: this model takes no images (no `patch_size`)", model.display()))?;
+        let (height, width) = (made_for.size.0 as usize, made_for.size.1 as usize);
+        let mut processor = ImageProcessor::load(model, (height, width), made_for.channels as usize)?;
+        if let Some(size) = recipe.image_size {
+            processor = processor.with_size(size, size)?;
+        }
+        let size = processor.output_size().unwrap_or((height, width));
+        let patch = (made_for.patch.0 as usize, made_for.patch.1 as usize);
+        ensure!(
+            size.0 >= patch.0 && size.1 >= patch.1,
+            "image-size: {}×{} is smaller than a patch of {}×{}",
+            size.0,
+            size.1,
+            patch.0,
+            patch.1
+        );
+        Ok(Self { processor, made_for, size, masked: false })
+    }
+
+    /// With random numbers that decide which patches are hidden.
+    ///
+    /// # Errors
+    /// Another size than the model's: a decoder has as many positions as it was made with.
+    pub(super) fn masked(self) -> Result<Self> {
+        let (height, width) = self.made_for.size;
+        ensure!(
+            (height as usize, width as usize) == self.size,
+            "image-size: {}×{}, but this masked autoencoder takes {height}×{width} only",
+            self.size.0,
+            self.size.1
+        );
+        Ok(Self { masked: true, ..self })
+    }
+
+    /// Decodes and scales.
+    fn encode(
+        &self,
+        rows: ImageRows,
+        schema: Option<&LabelSchema>,
+        options: &ImageOptions,
+        what: &str,
+        progress: OnProgress<'_>,
+    ) -> Result<ImageDataset> {
+        let report = |done, all| progress(what, done, all);
+        let patches = self.patches();
+        let data = ImageDataset::encode(rows, &self.processor, schema, options, &report)?.with_patches(patches);
+        Ok(if self.masked { data.with_noise(patches) } else { data })
+    }
+
+    /// The data of a run; without a schema it has no labels.
+    pub(super) fn splits(
+        &self,
+        recipe: &Recipe,
+        rows: RunRows,
+        schema: Option<&LabelSchema>,
+        progress: OnProgress<'_>,
+    ) -> Result<Splits> {
+        let (augmented, plain) = (options(recipe, true)?, options(recipe, false)?);
+        let whole = self.encode(rows.train, schema, &augmented, "decoding training images", progress)?;
+        let encode = |name, rows| self.encode(rows, schema, &plain, name, progress);
+        let test = rows.test.map(|rows| encode("decoding test images", rows)).transpose()?;
+        let mut notes = self.notes();
+        read_notes(&whole, "train", &mut notes);
+        let (train, validation) = match rows.validation {
+            Some(rows) => {
+                let validation = encode("decoding validation images", rows)?;
+                read_notes(&validation, "validation", &mut notes);
+                (whole, validation)
+            }
+            None => {
+                let (train, validation) = hold_out(recipe, &whole.strata(), &whole.split_groups(), &mut notes)?;
+                (whole.subset(&train)?, whole.subset(&validation)?)
+            }
+        };
+        test.iter().for_each(|test| read_notes(test, "test", &mut notes));
+        let mut parts = vec![("train", &train), ("validation", &validation)];
+        parts.extend(test.as_ref().map(|test| ("test", test)));
+        let facts = DataFacts::gather(&parts)?;
+        notes.extend(leak_notes(&facts));
+        let fingerprint = fingerprint(&train, self.settings());
+        Ok(Splits {
+            train: Arc::new(train),
+            validation: Arc::new(validation),
+            test: test.map(|test| Arc::new(test) as Arc<dyn Described>),
+            facts,
+            fingerprint,
+            notes,
+        })
+    }
+
+    /// Data for a saved model, as it comes; without a schema it has no labels.
+    pub(super) fn parts<'a>(
+        self,
+        recipe: &Recipe,
+        input: Input<'a>,
+        columns: &ImageColumns,
+        schema: Option<LabelSchema>,
+        labels: bool,
+        progress: OnProgress<'_>,
+    ) -> Result<Parts<'a>> {
+        let options = options(recipe, false)?;
+        match input {
+            Input::File(path) => {
+                let rows = ImageRows::read(path, columns, labels)?;
+                let dataset = self.encode(rows, schema.as_ref(), &options, "decoding", progress)?;
+                Ok(Box::new(std::iter::once(Ok(Arc::new(dataset) as Arc<dyn Dataset>))))
+            }
+            Input::Lines { reader, part } => {
+                let mut lines = ImageLines::new(reader, Path::new("standard input"), columns)?;
+                let mut next = move || -> Result<Option<Arc<dyn Dataset>>> {
+                    let Some(rows) = lines.next_rows(part)? else { return Ok(None) };
+                    let dataset = self.encode(rows, schema.as_ref(), &options, "decoding", &|_, _, _| {})?;
+                    Ok(Some(Arc::new(dataset)))
+                };
+                Ok(Box::new(std::iter::from_fn(move || next().transpose())))
+            }
+        }
+    }
+
+    /// Patches per image.
+    fn patches(&self) -> usize {
+        let (height, width) = (self.made_for.patch.0 as usize, self.made_for.patch.1 as usize);
+        (self.size.0 / height) * (self.size.1 / width)
+    }
+
+    /// `preprocessor_config.json` as it belongs into the saved model, in a folder of its own.
+    pub(super) fn processor_file(&self) -> Result<(TempDir, PathBuf)> {
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let file = self.processor.save(folder.path())?;
+        Ok((folder, file))
+    }
+
+    /// Changes with what encoded images depend on.
+    fn settings(&self) -> u64 {
+        (self.size.0 as u64) << 32 | self.size.1 as u64
+    }
+
+    /// What a person should know about the size.
+    fn notes(&self) -> Vec<String> {
+        let (height, width) = self.made_for.size;
+        let differs = (height as usize, width as usize) != self.size;
+        let note = format!(
+            "images are {}×{}, the model was made for {height}×{width}: positions are interpolated (transformers needs \
+             interpolate_pos_encoding=True to do the same)",
+            self.size.0, self.size.1
+        );
+        differs.then_some(note).into_iter().collect()
+    }
+}
+
+/// Which columns mean what.
+pub(super) fn columns(recipe: &Recipe) -> ImageColumns {
+    ImageColumns {
+        image: recipe.image_column.clone(),
+        label: recipe.label_columns(),
+        label_separator: recipe.label_separator,
+        group: recipe.group_column.clone(),
+    }
+}
+
+/// How images are read, for training or not.
+fn options(recipe: &Recipe, training: bool) -> Result<ImageOptions> {
+    let augmentation = if training { recipe.augmentation.parse()? } else { Augmentation::default() };
+    let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
+    Ok(ImageOptions { on_bad_example, augmentation, ..ImageOptions::default() })
+}
+
+/// Says which images were left out, and which are decoded at each use.
+fn read_notes(data: &ImageDataset, split: &str, notes: &mut Vec<String>) {
+    let bad = data.bad_examples();
+    if !bad.is_empty() {
+        let shown: Vec<String> = bad.iter().take(10).map(|bad| format!("\n  {bad}")).collect();
+        notes.push(format!("{split}: {} images cannot be used and are left out:{}", bad.len(), shown.concat()));
+    }
+    if data.uncached() > 0 {
+        notes.push(format!("{split}: {} images do not fit the cache and are decoded at each use", data.uncached()));
+    }
+}

@@ -1,0 +1,76 @@
+//! The data of a run, and what all modalities do with it: hold rows out, look for leaks, recognize the data again.
+
+use crate::Recipe;
+use anyhow::Result;
+use retune_data::{DataFacts, Described, stratified_group_split};
+use retune_kernels::random;
+use std::sync::Arc;
+
+/// The data of a run.
+pub struct Splits {
+    /// Learnt from.
+    pub train: Arc<dyn Described>,
+    /// Chooses the checkpoint.
+    pub validation: Arc<dyn Described>,
+    /// Measured once.
+    pub test: Option<Arc<dyn Described>>,
+    /// What is in them.
+    pub facts: DataFacts,
+    /// Changes when any training row does: a run resumes only on the same data.
+    pub fingerprint: u64,
+    /// Things a person should know, such as truncation.
+    pub notes: Vec<String>,
+}
+
+/// Rows that train and rows that validate, when no file does. Rows of one group stay on one side: a copy in the
+/// validation part would make it too easy.
+pub(super) fn hold_out(
+    recipe: &Recipe,
+    strata: &[u64],
+    groups: &[u64],
+    notes: &mut Vec<String>,
+) -> Result<(Vec<usize>, Vec<usize>)> {
+    let (train, validation) = stratified_group_split(strata, groups, recipe.validation_fraction, recipe.seed)?;
+    let (held, all, seed) = (validation.len(), strata.len(), recipe.seed);
+    notes.push(format!("no validation file: {held} of {all} training rows validate (stratified, seed {seed})"));
+    Ok((train, validation))
+}
+
+/// Notes about each pair of splits that share inputs or groups.
+pub(super) fn leak_notes(facts: &DataFacts) -> impl Iterator<Item = String> + '_ {
+    facts.leakage.iter().flat_map(|leak| {
+        let shared = |number: usize, what: &str| {
+            (number > 0).then(|| match number {
+                1 => format!("1 {what} of {} is also in {}: its result is too good", leak.b, leak.a),
+                _ => format!("{number} {what}s of {} are also in {}: its result is too good", leak.b, leak.a),
+            })
+        };
+        [shared(leak.rows, "row"), shared(leak.groups.unwrap_or(0), "group")].into_iter().flatten()
+    })
+}
+
+/// A number that changes with the inputs, the labels and the order of rows, and with `settings` of their encoding.
+pub(super) fn fingerprint(train: &dyn Described, settings: u64) -> u64 {
+    (0..train.len()).fold(settings, |state, row| {
+        let label = format!("{:?}", train.label(row));
+        random::mix(&[state, train.content_hash(row), random::name_key(&label)])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use retune_data::Leak;
+
+    #[test]
+    fn common_rows_and_common_groups_are_noted() {
+        let leak = |rows, groups| Leak { a: "train".into(), b: "test".into(), rows, examples: Vec::new(), groups };
+        let notes = |leak| leak_notes(&DataFacts { splits: Vec::new(), leakage: vec![leak] }).collect::<Vec<_>>();
+        assert_eq!(notes(leak(0, Some(3))), ["3 groups of test are also in train: its result is too good"]);
+        assert_eq!(notes(leak(2, None)), ["2 rows of test are also in train: its result is too good"]);
+        let both = notes(leak(1, Some(1)));
+        assert_eq!(both[0], "1 row of test is also in train: its result is too good");
+        assert_eq!(both[1], "1 group of test is also in train: its result is too good");
+        assert!(notes(leak(0, Some(0))).is_empty());
+    }
+}
