@@ -40,6 +40,9 @@ pub(crate) enum Command {
         /// Checkpoint folder or run folder
         #[arg(value_name = "MODEL_OR_RUN")]
         path: PathBuf,
+        /// What the model does [default: as it was trained]
+        #[arg(long)]
+        task: Option<String>,
     },
     /// Device, libtorch, threads, speeds, caches and disk
     Doctor {
@@ -81,13 +84,19 @@ pub(crate) struct ModelArguments {
     /// Column with the second text of a pair [default: as in training]
     #[arg(long, value_name = "COLUMN")]
     text_pair_column: Option<String>,
+    /// Column with the image [default: as in training]
+    #[arg(long, value_name = "COLUMN")]
+    image_column: Option<String>,
+    /// Images that cannot be read: `fail` or `skip` [default: as in training]
+    #[arg(long, value_name = "fail|skip")]
+    on_bad_example: Option<String>,
     /// Column with the label [default: as in training]
     #[arg(long, value_name = "COLUMN")]
     label_column: Option<String>,
     /// Character between labels within one cell [default: as in training]
     #[arg(long, value_name = "CHARACTER")]
     label_separator: Option<char>,
-    /// Examples per batch
+    /// Examples per batch; 1 answers each line as it comes
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
     /// Longest input in tokens [default: as in training]
@@ -111,6 +120,8 @@ impl From<ModelArguments> for PredictOptions {
             task: it.task,
             text_column: it.text_column,
             text_pair_column: it.text_pair_column,
+            image_column: it.image_column,
+            on_bad_example: it.on_bad_example,
             label_column: it.label_column,
             label_separator: it.label_separator,
             batch_size: it.batch_size as usize,
@@ -154,6 +165,9 @@ pub(crate) struct ForwardArguments {
     /// Folder of the model
     #[arg(long, value_name = "DIR")]
     pub(crate) model: PathBuf,
+    /// What the model does [default: as it was trained]
+    #[arg(long)]
+    pub(crate) task: Option<String>,
     /// Named inputs
     #[arg(long, value_name = "FILE.safetensors")]
     pub(crate) inputs: PathBuf,

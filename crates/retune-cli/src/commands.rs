@@ -22,6 +22,14 @@ pub(crate) struct Screen {
     pub(crate) bars: MultiProgress,
 }
 
+impl Screen {
+    /// Progress of a command whose answer is its output: a bar on a terminal, where nothing else is `shown` there.
+    fn progress(&self, shown: bool) -> Terminal<io::Stderr> {
+        let style = if shown && self.style == Style::Bars { Style::Bars } else { Style::Silent };
+        Terminal::new(style, self.bars.clone(), io::stderr())
+    }
+}
+
 /// `retune finetune`.
 pub(crate) fn finetune(arguments: &FinetuneArguments, screen: &Screen) -> Result<(), Failure> {
     let resolved = resolve::resolve(arguments, Path::new("runs")).map_err(|error| Failure::input(&error))?;
@@ -59,7 +67,10 @@ pub(crate) fn finetune(arguments: &FinetuneArguments, screen: &Screen) -> Result
 pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<(), Failure> {
     let EvaluateArguments { model, data, output } = arguments;
     let draft = output.as_deref().map(Draft::new).transpose().map_err(|error| Failure::input(&error))?;
-    let evaluation = predict::evaluate_file(&PredictOptions::from(model), &data)?;
+    let mut terminal = screen.progress(true);
+    let result = predict::evaluate_file(&PredictOptions::from(model), &data, &mut [&mut terminal]);
+    terminal.clear();
+    let evaluation = result?;
     if screen.style != Style::Silent {
         let none = Default::default();
         let table = conclusion::metrics_table("metric", &evaluation.metrics, &evaluation.intervals, &none);
@@ -91,23 +102,31 @@ fn json(evaluation: &Evaluation, pretty: bool) -> Result<String> {
 /// `retune predict`.
 pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<(), Failure> {
     let PredictArguments { model, input, output } = arguments;
-    let options = PredictOptions::from(model);
+    let mut options = PredictOptions::from(model);
     let stdin = io::stdin();
     let lines: Box<dyn BufRead> = if input.is_some() {
         Box::new(io::empty())
     } else {
-        if stdin.is_terminal() && screen.style != Style::Silent {
-            let _ = writeln!(io::stderr(), "one text a line; Ctrl-D ends the input");
+        if stdin.is_terminal() {
+            // Whoever types a line waits for its answer.
+            options.batch_size = 1;
+            if screen.style != Style::Silent {
+                let _ = writeln!(io::stderr(), "one text a line; Ctrl-D ends the input");
+            }
         }
         Box::new(stdin.lock())
     };
+    let mut terminal = screen.progress(output.is_some() || !io::stdout().is_terminal());
     let Some(output) = output else {
         let mut pipe = Pipe::stdout();
-        let result = predict::predict(&options, input.as_deref(), lines, &mut pipe);
+        let result = predict::predict(&options, input.as_deref(), lines, &mut pipe, &mut [&mut terminal]);
+        terminal.clear();
         return Ok(pipe.finish(result).map(drop)?);
     };
     let mut draft = Draft::new(&output).map_err(|error| Failure::input(&error))?;
-    let count = predict::predict(&options, input.as_deref(), lines, &mut draft)?;
+    let result = predict::predict(&options, input.as_deref(), lines, &mut draft, &mut [&mut terminal]);
+    terminal.clear();
+    let count = result?;
     draft.publish().map_err(|error| Failure::failed(&error))?;
     if screen.style != Style::Silent {
         let _ = writeln!(io::stderr(), "{count} predictions in {}", output.display());
@@ -117,12 +136,13 @@ pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<()
 
 /// `retune forward`.
 pub(crate) fn forward(it: &ForwardArguments) -> Result<(), Failure> {
-    Ok(forward::forward(&it.model, &it.inputs, &it.outputs, &it.precision, &it.device)?)
+    let files = (it.inputs.as_path(), it.outputs.as_path());
+    Ok(forward::forward(&it.model, it.task.as_deref(), files, &it.precision, &it.device)?)
 }
 
 /// `retune inspect`.
-pub(crate) fn inspect(path: &Path) -> Result<(), Failure> {
-    show(inspect::inspect(path))
+pub(crate) fn inspect(path: &Path, task: Option<&str>) -> Result<(), Failure> {
+    show(inspect::inspect(path, task))
 }
 
 /// `retune doctor`.

@@ -24,7 +24,7 @@ pub(crate) struct RecipeFlags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) from_scratch: Option<bool>,
-    /// Training data (CSV, TSV, JSON, JSON lines, Parquet)
+    /// Training data (CSV, TSV, JSON, JSON lines, Parquet; for images also a folder of class folders)
     #[arg(long, value_name = "FILE", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) train: Option<PathBuf>,
@@ -48,6 +48,10 @@ pub(crate) struct RecipeFlags {
     #[arg(long, value_name = "COLUMN", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) text_pair_column: Option<String>,
+    /// Column with the image, a path relative to the table or bytes; in a folder of class folders there is none [default: image]
+    #[arg(long, value_name = "COLUMN", help_heading = "Data and model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) image_column: Option<String>,
     /// Column with the label; several, separated by commas, for several labels per example [default: label]
     #[arg(long, value_name = "COLUMN", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +60,10 @@ pub(crate) struct RecipeFlags {
     #[arg(long, value_name = "CHARACTER", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) label_separator: Option<char>,
+    /// Column whose equal values (a patient, an author) stay on one side of a split
+    #[arg(long, value_name = "COLUMN", help_heading = "Data and model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group_column: Option<String>,
     /// auto, single-label, multi-label or regression [default: auto]
     #[arg(long, help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +72,19 @@ pub(crate) struct RecipeFlags {
     #[arg(long, value_name = "TOKENS", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_length: Option<u32>,
+    /// Height and width of images [default: as the model's preprocessor_config.json says]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Data and model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) image_size: Option<u32>,
+    /// Random changes of training images: none, light, medium, strong, medical-light, medical or medical-strong; the
+    /// medical ones never flip [default: light]
+    #[arg(long, value_name = "PRESET", help_heading = "Data and model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) augmentation: Option<String>,
+    /// Images that cannot be read: `fail` before anything is computed, or `skip` them and list them [default: fail]
+    #[arg(long, value_name = "fail|skip", help_heading = "Data and model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_bad_example: Option<String>,
 
     /// Folder of the run [default: runs/TASK-METHOD, numbered when taken]
     #[arg(long, value_name = "DIR", help_heading = "The run")]

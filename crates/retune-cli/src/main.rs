@@ -47,7 +47,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Evaluate(arguments) => commands::evaluate(arguments, &screen),
         Command::Predict(arguments) => commands::predict(arguments, &screen),
         Command::Forward(arguments) => commands::forward(&arguments),
-        Command::Inspect { path } => commands::inspect(&path),
+        Command::Inspect { path, task } => commands::inspect(&path, task.as_deref()),
         Command::Doctor { device } => commands::doctor(&device),
     }
 }

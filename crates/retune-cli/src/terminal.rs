@@ -123,12 +123,13 @@ impl<W: Write> Terminal<W> {
         self.end_other();
         let download = what.starts_with("downloading ");
         if download {
-            self.line(&format!("· {what} ({})", number::bytes(total as u64)));
+            let size = if total == 0 { String::new() } else { format!(" ({})", number::bytes(total as u64)) };
+            self.line(&format!("· {what}{size}"));
         }
-        let template = if download {
-            "  {prefix} {bar:24} {bytes}/{total_bytes} {eta}"
-        } else {
-            "  {prefix} {bar:24} {human_pos}/{human_len} {eta}"
+        let template = match (download, total) {
+            (true, 0) => "  {prefix} {bytes}",
+            (true, _) => "  {prefix} {bar:24} {bytes}/{total_bytes} {eta}",
+            (false, _) => "  {prefix} {bar:24} {human_pos}/{human_len} {eta}",
         };
         let bar = self.bar(total as u64, template).map(|bar| bar.with_prefix(what.to_owned()));
         self.other = Some(Other { what: what.to_owned(), bar, told: Instant::now() });
@@ -157,10 +158,12 @@ impl<W: Write + Send> Observer for Terminal<W> {
             bar.set_position(done as u64);
         } else if other.told.elapsed() >= PATIENCE {
             other.told = Instant::now();
-            let text = format!("  {what}: {} of {}", number::count(done as f64), number::count(total as f64));
+            let of = if total == 0 { String::new() } else { format!(" of {}", number::count(total as f64)) };
+            let text = format!("  {what}: {}{of}", number::count(done as f64));
             self.line(&text);
         }
-        if done >= total {
+        // A total of 0 is one that is not known yet.
+        if total > 0 && done >= total {
             self.end_other();
         }
     }
@@ -268,6 +271,16 @@ mod tests {
         assert!(text.contains("  epoch 1.0  step 1000  validation  loss 0.310  accuracy 0.900  ★ best\n"), "{text}");
         assert!(text.contains("loss 0.500  lr 0.0e0  320 examples/s"), "{text}");
         assert_eq!(run(Style::Lines, 3).matches("examples/s").count(), 3);
+    }
+
+    #[test]
+    fn a_download_of_unknown_size_is_one_line() {
+        let bars = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
+        let mut text = Vec::new();
+        let mut terminal = Terminal::new(Style::Lines, bars, &mut text);
+        (0..9).for_each(|part| terminal.on_progress("downloading wheel", part * 1000, 0));
+        terminal.on_progress("downloading config.json", 0, 5000);
+        assert_eq!(String::from_utf8(text).unwrap(), "· downloading wheel\n· downloading config.json (5 kB)\n");
     }
 
     #[test]

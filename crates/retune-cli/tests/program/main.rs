@@ -2,6 +2,8 @@
 
 mod crash;
 mod finetune;
+mod images;
 mod input;
 mod methods;
+mod predict;
 mod support;

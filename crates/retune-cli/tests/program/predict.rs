@@ -1,0 +1,88 @@
+//! Prediction as a part of a pipe, and models that do not say what they do.
+
+use crate::support::{Desk, assert_done, assert_said, fixture, json_lines, text};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+const PREDICT: [&str; 7] = ["predict", "--model", "run", "--device", "cpu", "--threads", "1"];
+
+#[test]
+fn every_line_has_its_answer_also_a_blank_one() {
+    let desk = Desk::new();
+    assert_done(&desk.finetune("run", &["--steps", "1"]));
+    let output = desk.feed(&PREDICT, "\nfine film\n\n\nbad film\n");
+    assert_done(&output);
+    assert!(output.stderr.is_empty(), "no progress where nobody looks: {}", text(&output.stderr));
+    let texts: Vec<String> = json_lines(&output.stdout).iter().map(|it| it["text"].as_str().unwrap().into()).collect();
+    assert_eq!(texts, ["", "fine film", "", "", "bad film"]);
+    let objects = "{\"text\": \"fine film\"}\n\n{\"text\": \"bad film\"}\n";
+    let output = desk.feed(&PREDICT, objects);
+    assert_done(&output);
+    assert_eq!(json_lines(&output.stdout).len(), 2);
+    // A row that cannot be used is named by its line, also in a later part.
+    let late = [&PREDICT[..], &["--batch-size", "1"]].concat();
+    let output = desk.feed(&late, "fine film\n\n{\"txt\": 1}\n");
+    assert_said(&output, 2, &["standard input:3", "`text`", "`txt`"]);
+    assert_eq!(json_lines(&output.stdout).len(), 2);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_program_quietly() {
+    let desk = Desk::new();
+    assert_done(&desk.finetune("run", &["--steps", "1"]));
+    let mut command = desk.command(PREDICT.iter().chain(&["--batch-size", "1"]));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    input.write_all(b"fine film\n").unwrap();
+    let mut answer = String::new();
+    output.read_line(&mut answer).unwrap();
+    assert!(answer.starts_with('{') && answer.ends_with("}\n"), "an answer before the input ends: {answer}");
+    drop(output);
+    // The program notices with its next answer, and may be gone before all is written.
+    while child.try_wait().unwrap().is_none() {
+        let _ = input.write_all(b"bad film\n");
+    }
+    let status = child.wait_with_output().unwrap();
+    assert_said(&status, 0, &[]);
+    assert_eq!(text(&status.stderr), "");
+}
+
+#[test]
+fn a_model_that_does_not_say_its_task() {
+    let desk = Desk::new();
+    let base = fixture("parity/bert-base-only");
+    let base = base.to_str().unwrap();
+    let output = desk.feed(&["predict", "--model", base, "--device", "cpu"], "hello\n");
+    assert_said(&output, 2, &["BertModel", "--task"]);
+    let output =
+        desk.feed(&["predict", "--model", base, "--device", "cpu", "--task", "text-classification"], "hello\n");
+    assert_said(&output, 2, &["classifier"]);
+    let output = desk.retune(["inspect", base]);
+    assert_done(&output);
+    assert!(text(&output.stdout).contains("task         text-classification"), "{}", text(&output.stdout));
+    let output = desk.retune(["inspect", base, "--task", "telepathy"]);
+    assert_said(&output, 2, &["telepathy", "text-classification"]);
+}
+
+#[test]
+fn raw_outputs_for_a_named_task() {
+    let desk = Desk::new();
+    let case = fixture("parity/bert-sequence-classification");
+    let header = "{\"input_ids\":{\"dtype\":\"I64\",\"shape\":[1,3],\"data_offsets\":[0,24]}}";
+    let ids = [5i64, 7, 9].map(i64::to_le_bytes).concat();
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &ids].concat();
+    std::fs::write(desk.path("in.safetensors"), file).unwrap();
+    let forward = |task: &[&str]| {
+        let files = ["--inputs", "in.safetensors", "--outputs", "out.safetensors", "--device", "cpu"];
+        let model = ["forward", "--model", case.to_str().unwrap()];
+        desk.retune([&model[..], &files, task].concat())
+    };
+    assert_done(&forward(&[]));
+    let own = crate::support::tensors(desk.path("out.safetensors"));
+    assert!(own.contains_key("logits") && own.contains_key("last_hidden_state"), "{:?}", own.keys());
+    assert_done(&forward(&["--task", "text-classification"]));
+    assert_eq!(crate::support::tensors(desk.path("out.safetensors")), own);
+    assert_said(&forward(&["--task", "telepathy"]), 2, &["telepathy"]);
+}
