@@ -1,5 +1,7 @@
 //! `bench` and `fixtures`: the commands that may bring in a Python with the peers' libraries.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Result, ensure};
@@ -7,36 +9,44 @@ use clap::Args;
 
 use crate::project::Project;
 use crate::setup::{self, Device};
-use crate::{child, finetune};
+use crate::{child, finetune, weights};
 
 /// Which benchmarks.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// One suite of the benches crate; all without it
+    /// One criterion suite of the benches crate, or `finetune`: whole trainings beside a peer's; all criterion suites
+    /// without it
     #[arg(long)]
     suite: Option<String>,
     /// Where to run; benchmarks read it as RETUNE_DEVICE
     #[arg(long)]
     device: Option<Device>,
-    /// A Python with torch and transformers, to be measured side by side
+    /// A Python with torch and transformers, for `--suite finetune`
     #[arg(long, value_name = "PYTHON")]
     peer: Option<String>,
-    /// Handed to the side-by-side script, which needs at least --model, --train and --eval
+    /// Handed to the side-by-side script; without --model, --train and --eval it takes the quickstart's, without --mode
+    /// it measures both of the peer's modes
     #[arg(last = true, requires = "peer")]
     arguments: Vec<String>,
 }
 
+const FINETUNE: &str = "finetune";
 const SIDE_BY_SIDE: &str = "scripts/bench_side_by_side.py";
 const FIXTURES: &str = "scripts/make_fixtures.py";
+const QUICKSTART_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
 
-/// Runs the criterion suites, then the peer if one is named.
+/// Runs the criterion suites, or the side-by-side comparison.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<ExitCode> {
-    let script = project.root.join(SIDE_BY_SIDE);
-    ensure!(
-        options.peer.is_none() || script.is_file(),
-        "--peer needs {SIDE_BY_SIDE}, which this checkout does not have"
-    );
+    let side_by_side = options.suite.as_deref() == Some(FINETUNE);
+    ensure!(!side_by_side || options.peer.is_some(), "--suite finetune needs --peer PYTHON");
+    ensure!(side_by_side || options.peer.is_none(), "--peer belongs to --suite finetune");
     let libtorch = setup::run(project, options.device)?;
+    if let (true, Some(python)) = (side_by_side, &options.peer) {
+        return match finetune::build(project, &libtorch)? {
+            Ok(binary) => compare(project, options, &binary, python),
+            Err(code) => Ok(code),
+        };
+    }
     let mut cargo = project.cargo(&libtorch, "bench");
     cargo.args(["--package", "benches"]);
     if let Some(suite) = &options.suite {
@@ -45,20 +55,37 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     if let Some(device) = options.device {
         cargo.env("RETUNE_DEVICE", device.name());
     }
-    let status = child::run(&mut cargo)?;
-    let Some(python) = options.peer.as_ref().filter(|_| status.success()) else {
-        return Ok(child::code(status));
-    };
-    let binary = match finetune::build(project, &libtorch)? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
-    let mut peer = Command::new(python);
-    peer.arg(script).arg("--retune").arg(binary);
-    if let Some(device) = options.device {
-        peer.args(["--device", device.name()]);
+    Ok(child::code(child::run(&mut cargo)?))
+}
+
+/// Whole trainings of both programs, alternating; the script writes the tables.
+fn compare(project: &Project, options: &Options, binary: &Path, python: &str) -> Result<ExitCode> {
+    let given = |flag: &str| options.arguments.iter().any(|a| a == flag || a.starts_with(&format!("{flag}=")));
+    let data = |file: &str| project.root.join("fixtures/sentiment").join(file).into_os_string();
+    let mut defaults: Vec<OsString> = Vec::new();
+    if !given("--model") {
+        let snapshot = weights::fetch(QUICKSTART_MODEL, None)?;
+        defaults.extend(["--model".into(), snapshot.dir.into_os_string()]);
     }
-    child::become_child(peer.args(&options.arguments))
+    for (flag, file) in [("--train", "train.csv"), ("--eval", "test.csv")] {
+        if !given(flag) {
+            defaults.extend([flag.into(), data(file)]);
+        }
+    }
+    if let Some(device) = options.device {
+        defaults.extend(["--device".into(), device.name().into()]);
+    }
+    let modes: &[&[&str]] = if given("--mode") { &[&[]] } else { &[&["--mode", "default"], &["--mode", "tuned"]] };
+    for mode in modes {
+        let mut script = Command::new(python);
+        script.arg(project.root.join(SIDE_BY_SIDE)).arg("--retune").arg(binary);
+        script.args(&defaults).args(*mode).args(&options.arguments);
+        let status = child::run(&mut script)?;
+        if !status.success() {
+            return Ok(child::code(status));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the script that makes the parity fixtures.

@@ -3,17 +3,21 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use retune_data::hub::{Hub, HubError, ModelReference};
+use retune_data::hub::{Hub, HubError, ModelReference, Snapshot};
 
 use crate::progress::Bar;
 
 pub(crate) fn run(id: &str, revision: Option<&str>) -> Result<ExitCode> {
-    let model = ModelReference::parse(id, revision)?;
-    let hub = Hub::from_env()?;
-    let snapshot = hub.fetch_model(model.id(), Some(model.revision()), &Bar::default())?;
-    eprintln!("{} at {}", model.id(), snapshot.commit);
+    let snapshot = fetch(id, revision)?;
+    eprintln!("{id} at {}", snapshot.commit);
     println!("{}", snapshot.dir.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fetches what the cache lacks.
+pub(crate) fn fetch(id: &str, revision: Option<&str>) -> Result<Snapshot> {
+    let model = ModelReference::parse(id, revision)?;
+    Ok(Hub::from_env()?.fetch_model(model.id(), Some(model.revision()), &Bar::default())?)
 }
 
 /// Whether the request cannot be met as it was typed.

@@ -2,14 +2,26 @@
 
 /// `source` with every comment, string and character blanked out; lines stay where they are.
 pub(super) fn code_only(source: &str) -> String {
-    let mut scanner = Scanner { rest: source, out: String::with_capacity(source.len()), in_word: false };
+    scan(source).out
+}
+
+/// Every string literal of `source` as it stands between its quotes, with the line, from 1, on which it begins.
+pub(super) fn strings(source: &str) -> Vec<(usize, &str)> {
+    scan(source).strings
+}
+
+fn scan(source: &str) -> Scanner<'_> {
+    let out = String::with_capacity(source.len());
+    let mut scanner = Scanner { rest: source, out, strings: Vec::new(), line: 1, in_word: false };
     while scanner.step() {}
-    scanner.out
+    scanner
 }
 
 struct Scanner<'a> {
     rest: &'a str,
     out: String,
+    strings: Vec<(usize, &'a str)>,
+    line: usize,
     /// Whether the last thing taken was part of a word, so that `r` cannot begin a raw string.
     in_word: bool,
 }
@@ -31,11 +43,19 @@ impl Scanner<'_> {
             length
         } else {
             self.out.push(first);
+            self.line += usize::from(first == '\n');
             self.rest = &self.rest[first.len_utf8()..];
             self.in_word = first.is_alphanumeric() || first == '_';
             return true;
         };
         let (literal, rest) = self.rest.split_at(length);
+        if !literal.starts_with(['/', '\''])
+            && let (Some(open), Some(close)) = (literal.find('"'), literal.rfind('"'))
+            && open < close
+        {
+            self.strings.push((self.line, &literal[open + 1..close]));
+        }
+        self.line += literal.matches('\n').count();
         let blank = literal.chars().map(|c| if c == '\n' { '\n' } else { ' ' });
         self.out.extend(blank);
         self.rest = rest;
@@ -109,6 +129,13 @@ fn character(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_are_found_with_their_lines() {
+        let source = "f(\"a\"); // \"b\"\n/* \"c\"\n*/ r#\"d \"e\" \"# '\"' \"two\nlines\" b\"x\" \"\"\n\"last\"";
+        let expected = [(1, "a"), (3, "d \"e\" "), (3, "two\nlines"), (4, "x"), (4, ""), (5, "last")];
+        assert_eq!(strings(source), expected);
+    }
 
     #[test]
     fn only_code_is_left() {

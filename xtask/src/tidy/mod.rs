@@ -3,6 +3,7 @@
 mod code;
 mod dependencies;
 mod rules;
+mod tasks;
 mod tree;
 
 use std::fmt;
@@ -53,6 +54,7 @@ fn problems(tree: &Tree) -> Vec<Problem> {
         rules::check_file(file, &mut problems);
     }
     rules::check_readmes(tree, &mut problems);
+    tasks::check(tree, &mut problems);
     dependencies::check(tree, &mut problems);
     problems.sort();
     problems

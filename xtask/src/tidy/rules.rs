@@ -37,7 +37,7 @@ pub(super) fn check_readmes(tree: &Tree, problems: &mut Vec<Problem>) {
     }
 }
 
-fn error(file: &Source, line: usize, text: &str) -> Problem {
+pub(super) fn error(file: &Source, line: usize, text: &str) -> Problem {
     Problem { path: file.path.clone(), line, text: text.to_owned(), warning: false }
 }
 
@@ -60,7 +60,7 @@ fn rust(file: &Source, problems: &mut Vec<Problem>) {
     }
     let code = code_only(&file.text);
     let tests_begin = first_test_line(&code).unwrap_or(usize::MAX);
-    let is_test_file = file.path.contains("/tests/") || file.path.ends_with("/tests.rs");
+    let is_test_file = is_test_file(&file.path);
     let length = code.lines().count().min(tests_begin.saturating_sub(1));
     if length > LONG && !is_test_file {
         problems.push(Problem {
@@ -99,8 +99,13 @@ fn rust(file: &Source, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Whether a file holds nothing but tests.
+pub(super) fn is_test_file(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("/tests.rs")
+}
+
 /// The line, from 1, on which the tests at the end of a file begin.
-fn first_test_line(code: &str) -> Option<usize> {
+pub(super) fn first_test_line(code: &str) -> Option<usize> {
     let mut lines = (1..).zip(code.lines()).peekable();
     while let Some((number, line)) = lines.next() {
         let condition = line.trim();
