@@ -11,7 +11,7 @@ use indicatif::MultiProgress;
 use retune_engine::directory::RunDirectory;
 use retune_engine::metric::Evaluation;
 use retune_engine::predict::{self, PredictOptions};
-use retune_engine::{EngineError, Observer, doctor, forward, inspect};
+use retune_engine::{EngineError, Observer, doctor, forward, inspect, open};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -34,12 +34,15 @@ impl Screen {
 pub(crate) fn finetune(arguments: &FinetuneArguments, screen: &Screen) -> Result<(), Failure> {
     let resolved = resolve::resolve(arguments, Path::new("runs")).map_err(|error| Failure::input(&error))?;
     let recipe = &resolved.recipe;
-    if resolved.quickstart {
-        // The checks that need no model, before the first file is written.
-        let checked = recipe.validate().and_then(|()| RunDirectory::check(&recipe.output, resolved.start));
-        checked.and_then(|()| quickstart::write_data(&recipe.output)).map_err(|error| Failure::input(&error))?;
-    }
     let mut terminal = Terminal::new(screen.style, screen.bars.clone(), io::stderr());
+    if resolved.quickstart {
+        // Whatever can go wrong without the data, before the first file of it is written.
+        let checked = recipe.validate().and_then(|()| RunDirectory::check(&recipe.output, resolved.start));
+        checked
+            .and_then(|()| open::fetch(&recipe.model, recipe.revision.as_deref(), &mut [&mut terminal]))
+            .and_then(|_| quickstart::write_data(&recipe.output))
+            .map_err(|error| Failure::input(&error))?;
+    }
     resolved.notes.iter().for_each(|note| terminal.on_message(note));
     // A panic must not hide that a checkpoint can be continued.
     let result = catch_unwind(AssertUnwindSafe(|| {

@@ -118,6 +118,10 @@ pub(crate) struct RecipeFlags {
     #[arg(long, help_heading = "The run")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) baselines: Option<String>,
+    /// Peak learning rate of the baseline from random weights [default: 5e-4]
+    #[arg(long, value_name = "X", help_heading = "The run")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) baseline_learning_rate: Option<f64>,
 
     /// full, head, last:K, bitfit or lora [default: full]
     #[arg(long, help_heading = "Method")]

@@ -1,6 +1,7 @@
 //! What a fine-tuned model must beat: the best constant guess, and the same architecture from random weights with the
 //! same budget. The gap to the second is what pretraining was worth.
 
+use crate::Recipe;
 use crate::evaluate::Scored;
 use crate::files::write_text;
 use crate::metric::{Difference, Evaluation, paired_accuracy_difference};
@@ -43,11 +44,15 @@ pub(crate) fn measure(session: &Session<'_>, scored: &Scored, observers: &mut [&
     let data = splits.test.as_ref().unwrap_or(&splits.validation);
     let (name, majority) = session.task.majority(splits.train.as_ref(), data.as_ref())?;
     let mut baselines = Baselines { all: vec![(name.to_owned(), majority)], difference: None };
-    if session.recipe.baselines != "all" || session.recipe.from_scratch {
+    if !session.recipe.trains_baseline() {
         return Ok(Measured::Done(baselines));
     }
-    // A run directory of its own, so that it resumes like any other run; it goes when its result is written.
+    // A run directory of its own, so that it resumes like any other run; it goes when its result is written. Its learning
+    // rate is its own too: the small steps that keep pretrained weights would hold random ones back.
     let folder = session.recipe.output.join(".baseline");
+    let recipe =
+        Recipe { learning_rate: session.recipe.baseline_learning_rate, keep_checkpoints: 1, ..session.recipe.clone() };
+    let session = &Session { recipe: &recipe, ..*session };
     let result = folder.join("result.json");
     let saved: Saved = match std::fs::read(&result) {
         Ok(bytes) => {
@@ -57,8 +62,9 @@ pub(crate) fn measure(session: &Session<'_>, scored: &Scored, observers: &mut [&
             std::fs::create_dir_all(folder.join("checkpoints"))?;
             let directory = session.directory(&folder)?;
             let loaded = session.load(true)?;
-            let Trained { loaded, state, ended } =
-                session.train(loaded, &directory, true, "baseline: the same from random weights", false, observers)?;
+            let rate = recipe.learning_rate.context("a resolved learning rate")?;
+            let title = format!("baseline: the same from random weights, learning rate {rate:e}");
+            let Trained { loaded, state, ended } = session.train(loaded, &directory, true, &title, false, observers)?;
             if ended == Ended::Interrupted {
                 return Ok(Measured::Interrupted(state.step));
             }

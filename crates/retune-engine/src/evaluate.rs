@@ -21,6 +21,22 @@ pub struct Scored {
     pub predictions: Vec<Prediction>,
 }
 
+impl Scored {
+    /// A metric, or the loss.
+    pub fn value(&self, metric: &str) -> Option<f64> {
+        match metric {
+            "loss" => self.loss,
+            name => self.evaluation.metrics.get(name).copied(),
+        }
+    }
+
+    /// For a person: that this metric has no value here, and why as far as is known.
+    pub(crate) fn undefined(&self, metric: &str) -> String {
+        let why = self.evaluation.notes.iter().map(|note| format!("; {note}")).collect::<String>();
+        format!("{metric} (--best-by) is not defined on the validation split, which counts as no improvement{why}")
+    }
+}
+
 /// Sees each batch with what the model made of it.
 type Visit<'a> = &'a mut dyn FnMut(&Inputs, &Outputs, &[Prediction]) -> Result<()>;
 

@@ -18,7 +18,7 @@ use crate::watch::Watch;
 use crate::{Recipe, baseline, open, report, report_data};
 use anyhow::{Context, Result, anyhow};
 use retune_data::Dataset;
-use retune_models::Source;
+use retune_models::{CheckpointFolder, Source};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -60,8 +60,12 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         let error = anyhow!("{} is an adapter; fine-tune its base model `{base}` instead", model.display());
         return Err(EngineError::Input(error));
     }
-    let (task, splits) = task::prepare(recipe, &model, &|what, done, all| watch.progress(what, done, all)).input()?;
+    // What the weights' files claim is checked before texts or images are read; so is the device.
+    if !recipe.from_scratch {
+        CheckpointFolder::open(&model).input()?;
+    }
     let (hardware, note) = Hardware::resolve(&recipe.device, &recipe.precision, recipe.threads).input()?;
+    let (task, splits) = task::prepare(recipe, &model, &|what, done, all| watch.progress(what, done, all)).input()?;
     let observers = watch.into_inner();
     let mut notes: Vec<String> = Vec::new();
     let mut tell = |message: String, observers: &mut [&mut dyn Observer]| {
@@ -69,8 +73,13 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         notes.push(message);
     };
     note.into_iter().chain(splits.notes.iter().cloned()).for_each(|note| tell(note, observers));
+    let from_scratch_rate = Method::FROM_SCRATCH_LEARNING_RATE;
+    let usual_rate = if recipe.from_scratch { from_scratch_rate } else { method.default_learning_rate() };
     let resolved = Recipe {
-        learning_rate: Some(recipe.learning_rate.unwrap_or_else(|| method.default_learning_rate())),
+        learning_rate: Some(recipe.learning_rate.unwrap_or(usual_rate)),
+        baseline_learning_rate: recipe
+            .trains_baseline()
+            .then(|| recipe.baseline_learning_rate.unwrap_or(from_scratch_rate)),
         precision: hardware.precision.name().to_owned(),
         device: hardware.device_name(),
         best_by: Some(recipe.best_by.clone().unwrap_or_else(|| task.default_metric().to_owned())),
@@ -81,7 +90,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     // The last checks that need the model; after them, compute begins.
     let loaded = session.load(resolved.from_scratch).input()?;
     let directory = session.directory(&resolved.output).input()?;
-    directory.check_space(&loaded).input()?;
+    directory.check_space(&loaded, resolved.trains_baseline()).input()?;
     if start == Start::Resume {
         check_same_recipe(&resolved).input()?;
         directory.check_same_data(splits.fingerprint).input()?;

@@ -44,6 +44,10 @@ impl Method {
         }
     }
 
+    /// Usual peak learning rate where no weight is pretrained, whatever the method: there is nothing to be kept, so steps
+    /// may be an order of magnitude larger than those of fine-tuning.
+    pub const FROM_SCRATCH_LEARNING_RATE: f64 = 5e-4;
+
     /// The adapter to build into the model.
     pub fn adapter(self, recipe: &Recipe, config: &ModelConfig) -> Result<Option<AdapterPlan>> {
         if self != Self::Lora {

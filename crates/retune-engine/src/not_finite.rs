@@ -24,11 +24,11 @@ impl Trainer<'_> {
                 None => "all weights and all outputs of blocks are finite, the loss of these labels is not".to_owned(),
             }
         });
-        self.blame(batch, &culprit)
+        self.blame(std::slice::from_ref(batch), &culprit)
     }
 
     /// For a gradient that is not finite, after a finite loss: the parameter nearest the loss that has one.
-    pub(crate) fn blame_backward(&self, batch: &Batch) -> String {
+    pub(crate) fn blame_backward(&self, window: &[Batch]) -> String {
         let bad = |gradient: &Tensor| gradient.isfinite().all().int64_value(&[]) == 0;
         let trained: Vec<_> = self.params.trainable().collect();
         let first = trained.into_iter().rev().find(|param| param.gradient().as_ref().is_some_and(bad));
@@ -38,17 +38,18 @@ impl Trainer<'_> {
             }
             None => "the loss is finite".to_owned(),
         };
-        self.blame(batch, &culprit)
+        self.blame(window, &culprit)
     }
 
     /// Which examples, what went wrong, and what may help.
-    pub(crate) fn blame(&self, batch: &Batch, culprit: &str) -> String {
+    pub(crate) fn blame(&self, window: &[Batch], culprit: &str) -> String {
         let place = |&row: &usize| {
             let source = self.dataset.source(row).ok()?;
             Some(format!("{}:{}", source.file.display(), source.line))
         };
-        let places: Vec<String> = batch.rows.iter().take(8).filter_map(place).collect();
-        let more = match batch.rows.len() - places.len() {
+        let rows = || window.iter().flat_map(|batch| &batch.rows);
+        let places: Vec<String> = rows().take(8).filter_map(place).collect();
+        let more = match rows().count() - places.len() {
             0 => String::new(),
             more => format!(" and {more} more"),
         };

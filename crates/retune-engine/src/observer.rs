@@ -1,6 +1,7 @@
 //! Who watches a run: progress bars, logs, event files. Observers read; at most they ask to stop.
 
 use crate::evaluate::Scored;
+use crate::files::write_text;
 use crate::step::StepReport;
 use crate::tfevents::EventWriter;
 use anyhow::{Context, Result};
@@ -82,7 +83,7 @@ impl FileLog {
                 .collect(),
             Err(_) => String::new(),
         };
-        std::fs::write(&path, kept).with_context(|| format!("cannot write {}", path.display()))?;
+        write_text(&path, &kept)?;
         let log =
             OpenOptions::new().append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
         let existing = std::fs::read_dir(directory)?

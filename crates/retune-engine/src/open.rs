@@ -2,7 +2,9 @@
 
 use crate::Recipe;
 use crate::hardware::Hardware;
+use crate::observer::Observer;
 use crate::task;
+use crate::watch::Watch;
 use anyhow::{Context, Result, bail};
 use retune_data::hub::{Hub, Progress};
 use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, ModelConfig, Source};
@@ -15,6 +17,11 @@ pub fn resolve(model: &str, revision: Option<&str>, progress: &dyn Progress) -> 
     }
     let hub = Hub::from_env()?;
     hub.resolve_model(model, revision, progress).with_context(|| format!("model `{model}`"))
+}
+
+/// [`resolve`], seen by observers.
+pub fn fetch(model: &str, revision: Option<&str>, observers: &mut [&mut dyn Observer]) -> Result<PathBuf> {
+    resolve(model, revision, &Watch::new(observers))
 }
 
 /// A saved model, found but not loaded.
@@ -36,7 +43,7 @@ impl Saved {
         let folder = model_folder(path)?;
         let base = base_folder(&folder, progress)?;
         let config = CheckpointFolder::config(if folder.join("config.json").is_file() { &folder } else { &base })?;
-        let recipe = Recipe::beside(&folder);
+        let recipe = Recipe::beside(&folder)?;
         Ok(Self { folder, base, config, recipe })
     }
 

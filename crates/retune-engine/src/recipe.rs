@@ -120,6 +120,9 @@ pub struct Recipe {
     pub disk_budget: Option<String>,
     /// `majority`, or `all`: also the same architecture from random weights with the same budget.
     pub baselines: String,
+    /// Peak learning rate of the baseline from random weights; absent = the usual one for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_learning_rate: Option<f64>,
 }
 
 impl Default for Recipe {
@@ -174,6 +177,7 @@ impl Default for Recipe {
             keep_checkpoints: 2,
             disk_budget: None,
             baselines: "majority".to_owned(),
+            baseline_learning_rate: None,
         }
     }
 }
@@ -192,11 +196,15 @@ impl Recipe {
         Self::deserialize(table).context("the recipe does not fit")
     }
 
-    /// The recipe that made a model: in its folder or, for `OUTPUT/model`, one above.
-    pub fn beside(model: &Path) -> Option<Self> {
-        let candidates = [Some(model), model.parent(), model.parent().and_then(Path::parent)];
-        let path = candidates.into_iter().flatten().map(|folder| folder.join("recipe.toml")).find(|p| p.is_file())?;
-        Self::from_table(Self::read(&path).ok()?).ok()
+    /// The recipe that made a model, which every saved model carries. One that cannot be read is an error: the model's
+    /// columns and lengths would be guessed.
+    pub fn beside(model: &Path) -> Result<Option<Self>> {
+        let path = model.join("recipe.toml");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let read = || Self::from_table(Self::read(&path)?);
+        read().map(Some).with_context(|| format!("{}: mend it, or move it away to go on without", path.display()))
     }
 
     /// As TOML.
@@ -226,6 +234,11 @@ impl Recipe {
         Ok(Some((number * factor) as u64))
     }
 
+    /// Whether the same architecture is also trained from random weights, for comparison.
+    pub fn trains_baseline(&self) -> bool {
+        self.baselines == "all" && !self.from_scratch
+    }
+
     /// Lists every problem at once.
     pub fn validate(&self) -> Result<()> {
         let mut problems: Vec<String> = Vec::new();
@@ -246,8 +259,11 @@ impl Recipe {
         let epochs = self.epochs;
         demand(epochs > 0.0 && epochs.is_finite(), format!("epochs: {epochs} is not above 0"));
         demand(self.steps != Some(0), "steps: must be at least 1".to_owned());
-        if let Some(rate) = self.learning_rate {
-            demand(rate > 0.0 && rate.is_finite(), format!("learning-rate: {rate} is not above 0"));
+        for (name, rate) in
+            [("learning-rate", self.learning_rate), ("baseline-learning-rate", self.baseline_learning_rate)]
+        {
+            let rate = rate.unwrap_or(1.0);
+            demand(rate > 0.0 && rate.is_finite(), format!("{name}: {rate} is not above 0"));
         }
         for (name, value) in [("warmup", self.warmup), ("weight-decay", self.weight_decay), ("clip", self.clip)] {
             demand(value >= 0.0 && value.is_finite(), format!("{name}: {value} is negative or not a number"));

@@ -75,7 +75,11 @@ pub(crate) fn collect(from: &Sources<'_>) -> Result<ReportData> {
         headline,
         steps: steps(&recipe.output.join("log.jsonl")),
         evaluations: from.state.evaluations.clone(),
-        best: from.state.best.as_ref().map(|b| Best { step: b.step, metric: b.metric.clone(), value: b.value }),
+        best: from
+            .state
+            .best
+            .as_ref()
+            .and_then(|b| Some(Best { step: b.step, metric: b.metric.clone(), value: b.value? })),
         validation: Some(from.validation.evaluation.clone()),
         test: from.test.map(|scored| scored.evaluation.clone()),
         errors: worst_errors(from, scored, data.as_ref())?,

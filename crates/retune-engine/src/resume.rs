@@ -15,6 +15,7 @@ pub(crate) fn check_same_recipe(recipe: &Recipe) -> Result<()> {
         r.keep_checkpoints = 1;
         r.disk_budget = None;
         r.baselines = String::new();
+        r.baseline_learning_rate = None;
         r.test = None;
         r.evaluation_batch_size = 1;
         r

@@ -88,13 +88,13 @@ impl Trainer<'_> {
             report.flops += batch.rows.len() as f64 * self.model.forward_flops(mean_length) * self.training_factor;
         }
         if weight == 0.0 {
-            bail!("no target in the whole window{}", self.blame(&window[0], "every label is ignored"));
+            bail!("no target in the whole window{}", self.blame(window, "every label is ignored"));
         }
         report.loss = sum / weight;
         report.gradient_norm =
             self.optimizer.step(self.params, learning_rate, 1.0 / weight, self.clip).map_err(|error| match error {
                 KernelError::NotFinite { .. } => {
-                    anyhow::anyhow!("{error}{}", self.blame_backward(&window[0]))
+                    anyhow::anyhow!("{error}{}", self.blame_backward(window))
                 }
                 other => other.into(),
             })?;

@@ -5,11 +5,11 @@
 
 use crate::directory::{RunDirectory, RunState};
 use crate::evaluate::{Predictor, Scored};
-use crate::metric::{Direction, direction};
+use crate::metric::direction;
 use crate::observer::{Control, Observer, RunFacts};
 use crate::plan::Plan;
 use crate::step::{StepReport, Trainer, at_step};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use retune_data::{Dataset, Loader};
 use retune_kernels::Schedule;
 use retune_models::LoadedModel;
@@ -81,8 +81,13 @@ pub fn train(
         let mut interrupted = observe(observers, &report)?;
 
         if it.plan.evaluates_at(state.step) {
-            let scored = score(it, trainer, observers)?;
-            let improved = at_step(record(state, it, direction, &scored), state.step - 1, total)?;
+            let scored = at_step(score(it, trainer, observers), state.step - 1, total)?;
+            let value = scored.value(&it.best_by);
+            let improved = state.record(&it.best_by, value, direction, &scored);
+            if value.is_none() {
+                let note = scored.undefined(&it.best_by);
+                observers.iter_mut().for_each(|o| o.on_message(&note));
+            }
             // Logged first: a crash before the save repeats both, one after it has both.
             for observer in observers.iter_mut() {
                 interrupted |= observer.on_evaluation(state.step, &scored, improved)? == Control::Stop;
@@ -115,17 +120,10 @@ fn score(it: &Loop<'_>, trainer: &Trainer<'_>, observers: &mut [&mut dyn Observe
         observers.iter_mut().for_each(|o| o.on_progress("validation", done, of));
     };
     let Trainer { model, task, device, .. } = *trainer;
-    Predictor { model, task, batch_size: it.evaluation_batch_size, device }.score(&it.validation, &mut progress)
-}
-
-fn record(state: &mut RunState, it: &Loop<'_>, direction: Direction, scored: &Scored) -> Result<bool> {
-    let value = match it.best_by.as_str() {
-        "loss" => scored.loss,
-        name => scored.evaluation.metrics.get(name).copied(),
-    };
-    let value = value.with_context(|| {
-        let notes = scored.evaluation.notes.join("; ");
-        format!("{} (--best-by) is not defined on the validation split; {notes}", it.best_by)
-    })?;
-    Ok(state.record(&it.best_by, value, direction, scored))
+    let predictor = Predictor { model, task, batch_size: it.evaluation_batch_size, device };
+    let scored = predictor.score(&it.validation, &mut progress)?;
+    if let Some(bad) = scored.loss.filter(|loss| !loss.is_finite()) {
+        bail!("the validation loss is not finite ({bad}): the weights have diverged; try a lower learning rate");
+    }
+    Ok(scored)
 }

@@ -27,6 +27,25 @@ fn every_line_has_its_answer_also_a_blank_one() {
 }
 
 #[test]
+fn a_model_carries_its_recipe_and_takes_no_other() {
+    let desk = Desk::new();
+    for name in ["train.csv", "validation.csv"] {
+        let data = std::fs::read_to_string(desk.path(name)).unwrap();
+        desk.write(name, &data.replacen("text,", "sentence,", 1));
+    }
+    assert_done(&desk.finetune("run", &["--steps", "1", "--text-column", "sentence", "--test", "validation.csv"]));
+    // The model moves away from its run, to where another recipe lies around.
+    std::fs::rename(desk.path("run/model"), desk.path("moved")).unwrap();
+    desk.write("recipe.toml", "text-column = \"elsewhere\"\n");
+    let predict = ["predict", "--model", "moved", "--device", "cpu", "--input", "validation.csv"];
+    let output = desk.retune(predict);
+    assert_done(&output);
+    assert_eq!(json_lines(&output.stdout).len(), 40);
+    desk.write("moved/recipe.toml", "text-column = 1\n");
+    assert_said(&desk.retune(predict), 2, &["moved/recipe.toml", "text-column", "move it away"]);
+}
+
+#[test]
 fn a_reader_that_leaves_ends_the_program_quietly() {
     let desk = Desk::new();
     assert_done(&desk.finetune("run", &["--steps", "1"]));

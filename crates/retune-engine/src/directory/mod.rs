@@ -23,7 +23,7 @@ use retention::checkpoint_bytes;
 use retune_kernels::AdamW;
 use retune_models::LoadedModel;
 use retune_models::checkpoint::{write_json, write_tensors};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use state::{Best, RunState, Totals, read_state, restore_optimizer};
@@ -53,7 +53,7 @@ const OWN_NAMES: &[&str] = &[
 ];
 
 impl RunDirectory {
-    /// Refuses a folder that is in use, unless it is resumed or overwritten. Writes nothing.
+    /// Refuses a folder that is in use, unless it is resumed or overwritten, or that cannot be written. Leaves nothing.
     pub fn check(path: &Path, start: Start) -> Result<()> {
         ensure!(!path.is_file(), "{} is a file; --output names a folder", path.display());
         let used = ["checkpoints", "metrics.json", "model"].iter().any(|name| path.join(name).exists());
@@ -67,7 +67,13 @@ impl RunDirectory {
             "{} holds no run to resume",
             path.display()
         );
-        Ok(())
+        // A file without a name in the nearest folder that is there: whether the run could write is known before it costs.
+        let existing = path.ancestors().find(|p| p.exists()).filter(|p| !p.as_os_str().is_empty());
+        let existing = existing.unwrap_or(Path::new("."));
+        tempfile::tempfile_in(existing)
+            .and_then(|file| file.sync_all())
+            .map(drop)
+            .with_context(|| format!("cannot write into {}; choose another --output", existing.display()))
     }
 
     /// Makes the folder, and empties it of an earlier run if that is to be replaced.
@@ -88,12 +94,7 @@ impl RunDirectory {
             }
         }
         let checkpoints = path.join("checkpoints");
-        fs::create_dir_all(&checkpoints).with_context(|| format!("cannot create {}", checkpoints.display()))?;
-        let probe = path.join(".writable");
-        File::create(&probe)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| fs::remove_file(&probe))
-            .with_context(|| format!("cannot write into {}", path.display()))
+        fs::create_dir_all(&checkpoints).with_context(|| format!("cannot create {}", checkpoints.display()))
     }
 
     /// A handle on a prepared folder.

@@ -22,7 +22,7 @@ impl RunDirectory {
         for entry in fs::read_dir(checkpoint)? {
             let entry = entry?;
             let name = entry.file_name();
-            if TRAINING_FILES.iter().any(|file| name == *file) || name == "recipe.toml" {
+            if TRAINING_FILES.iter().any(|file| name == *file) {
                 continue;
             }
             let to = temporary.join(&name);

@@ -9,21 +9,25 @@ use std::fs;
 use std::path::Path;
 
 impl RunDirectory {
-    /// Checks that the checkpoints of a run fit on the disk, before anything is computed.
-    pub fn check_space(&self, loaded: &LoadedModel) -> Result<()> {
-        let one = checkpoint_bytes(loaded);
+    /// Checks that the checkpoints of a run fit on the disk, before anything is computed. `baseline`: whether the same
+    /// architecture is then trained from random weights, which keeps one checkpoint and the best.
+    pub fn check_space(&self, loaded: &LoadedModel, baseline: bool) -> Result<()> {
+        let (keep, one) = (self.keep as u64, checkpoint_bytes(loaded));
+        let whole = full_bytes(loaded.params.counts().0);
         // One more exists while it is being written.
-        let all = one * (self.keep as u64 + 1);
+        let all = one * (keep + 1).max(if baseline { keep + (3 * whole).div_ceil(one) } else { 0 });
         if let Some(budget) = self.disk_budget {
             ensure!(
                 all <= budget,
-                "disk-budget: {} checkpoints of {} MB need {} MB",
-                self.keep + 1,
+                "disk-budget: {} MB in all are needed for {} checkpoints of {} MB each{}",
+                all / 1_000_000,
+                keep + 1,
                 one / 1_000_000,
-                all / 1_000_000
+                if baseline { " and those of the baseline" } else { "" }
             );
         }
-        self.check_free(all)
+        // What a resumed run has, and what an overwritten one leaves, takes no more room.
+        self.check_free(all.saturating_sub(bytes_below(&self.path.join("checkpoints"))))
     }
 
     pub(super) fn check_free(&self, needed: u64) -> Result<()> {
@@ -69,7 +73,26 @@ fn to_remove(steps: &[u64], best: Option<u64>, keep: usize) -> Vec<u64> {
 pub(super) fn checkpoint_bytes(loaded: &LoadedModel) -> u64 {
     let (total, trainable) = loaded.params.counts();
     let model = if loaded.adapter.is_some() { trainable } else { total };
-    (4 * model + 8 * trainable + (4 << 20)) as u64
+    (4 * model + 8 * trainable) as u64 + OTHER_FILES
+}
+
+/// The same where everything learns.
+fn full_bytes(parameters: usize) -> u64 {
+    12 * parameters as u64 + OTHER_FILES
+}
+
+/// Tokenizer, state and manifest.
+const OTHER_FILES: u64 = 4 << 20;
+
+/// Bytes of the files in a folder and below it; 0 where it cannot be read.
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(data) if data.is_dir() => bytes_below(&entry.path()),
+        Ok(data) => data.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
 }
 
 #[cfg(test)]

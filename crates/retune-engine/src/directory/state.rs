@@ -18,8 +18,8 @@ pub struct Best {
     pub step: u64,
     /// Metric that decides.
     pub metric: String,
-    /// Its value.
-    pub value: f64,
+    /// Its value; nothing where it was not defined on the validation split.
+    pub value: Option<f64>,
 }
 
 /// Sums over all steps.
@@ -69,9 +69,13 @@ pub struct RunState {
 }
 
 impl RunState {
-    /// Notes a validation; says whether it is the best so far.
-    pub fn record(&mut self, metric: &str, value: f64, direction: Direction, scored: &Scored) -> bool {
-        let improved = self.best.as_ref().is_none_or(|best| direction.improves(value, best.value));
+    /// Notes a validation; says whether it is the best so far. A value beats an undefined one, and the first validation is
+    /// the best whatever it says.
+    pub fn record(&mut self, metric: &str, value: Option<f64>, direction: Direction, scored: &Scored) -> bool {
+        let improved = self.best.as_ref().is_none_or(|best| match (value, best.value) {
+            (Some(new), Some(old)) => direction.improves(new, old),
+            (new, old) => new.is_some() && old.is_none(),
+        });
         if improved {
             self.best = Some(Best { step: self.step, metric: metric.to_owned(), value });
             self.without_improvement = 0;
@@ -113,11 +117,20 @@ mod tests {
     fn patience_counts_evaluations_without_improvement() {
         let scored = Scored { evaluation: Default::default(), loss: Some(1.0), predictions: Vec::new() };
         let mut state = RunState::default();
-        let improved: Vec<bool> = [0.5, 0.4, 0.5, 0.6, 0.6]
-            .into_iter()
-            .map(|value| state.record("accuracy", value, Direction::Higher, &scored))
-            .collect();
+        let mut record = |value| state.record("accuracy", value, Direction::Higher, &scored);
+        let improved = [0.5, 0.4, 0.5, 0.6, 0.6].map(|value| record(Some(value)));
         assert_eq!(improved, [true, false, false, true, false]);
         assert!(state.is_over(1) && !state.is_over(2) && !state.is_over(0));
+    }
+
+    #[test]
+    fn an_undefined_value_beats_nothing_and_loses_to_any() {
+        let scored = Scored { evaluation: Default::default(), loss: Some(1.0), predictions: Vec::new() };
+        let mut state = RunState::default();
+        let values = [None, None, Some(0.1), None, Some(0.2)];
+        let improved = values.map(|value| state.record("pearson", value, Direction::Higher, &scored));
+        assert_eq!(improved, [true, false, true, false, true]);
+        let again: RunState = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+        assert_eq!(again, state);
     }
 }
