@@ -2,11 +2,10 @@
 
 use crate::ModelError;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use safetensors::{Dtype, View};
+use safetensors::{Dtype, SafeTensorError, View};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 struct Bytes {
@@ -50,9 +49,13 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), Mo
         views.push((name.as_str(), Bytes { dtype, shape, tensor }));
     }
     let metadata = Some(HashMap::from([("format".to_owned(), "pt".to_owned())]));
-    let bytes = safetensors::serialize(views, metadata)
-        .map_err(|e| ModelError::file(path, format!("could not be serialised: {e}")))?;
-    write_whole(path, &bytes)
+    // Tensor by tensor: a checkpoint needs no second copy of itself in memory.
+    write_whole(path, |temporary| {
+        safetensors::serialize_to_file(views, metadata, temporary).map_err(|error| match error {
+            SafeTensorError::IoError(source) => ModelError::Io { path: path.to_owned(), source },
+            other => ModelError::file(path, format!("could not be serialised: {other}")),
+        })
+    })
 }
 
 /// Writes pretty JSON with two spaces and a final newline, as transformers does.
@@ -60,19 +63,18 @@ pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Mode
     let mut text = serde_json::to_vec_pretty(value)
         .map_err(|e| ModelError::file(path, format!("could not be serialised: {e}")))?;
     text.push(b'\n');
-    write_whole(path, &text)
+    write_whole(path, |temporary| std::fs::write(temporary, &text).map_err(ModelError::io(path)))
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+/// What `write` made of a temporary sibling takes the place of `path` when it is on the disk.
+fn write_whole(path: &Path, write: impl FnOnce(&Path) -> Result<(), ModelError>) -> Result<(), ModelError> {
     let temporary = path.with_extension("writing");
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
+    let put = || {
+        write(&temporary)?;
+        let sync = || File::open(&temporary)?.sync_all();
+        sync().and_then(|()| std::fs::rename(&temporary, path)).map_err(ModelError::io(path))
     };
-    write().map_err(|source| {
+    put().inspect_err(|_| {
         let _ = std::fs::remove_file(&temporary);
-        ModelError::Io { path: path.to_owned(), source }
     })
 }
