@@ -2,7 +2,8 @@
 
 use crate::Recipe;
 use crate::hardware::Hardware;
-use crate::task;
+use crate::metric::operating_point::Cut;
+use crate::{operating, task};
 use anyhow::{Context, Result, bail};
 use retune_data::hub::{Hub, Progress};
 use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, ModelConfig, Source};
@@ -43,6 +44,11 @@ impl Saved {
     /// Whether it is an adapter.
     pub fn is_adapter(&self) -> bool {
         self.base != self.folder
+    }
+
+    /// The threshold of the run that made it, where its `metrics.json` has one.
+    pub(crate) fn operating_cut(&self) -> Result<Option<Cut>> {
+        Recipe::folder_beside(&self.folder).map_or(Ok(None), |run| operating::saved(&run))
     }
 
     /// What it does: as named, else as the recipe says that made it, else as its configuration says.
