@@ -112,11 +112,15 @@ pub(crate) fn operating(cut: &Cut, split: &str, found: &AtThreshold) -> String {
         .rows()
         .map(|(name, value, interval)| format!("{name} {} ({})", number::value(value), number::interval(interval)))
         .collect();
+    let origin = if cut.rule.chooses() {
+        format!("{}, chosen on the validation split", cut.rule)
+    } else {
+        "as asked for".into()
+    };
     format!(
-        "Of {split}, `{}` from a probability of {} on ({}, chosen on the validation split): {}.\n",
+        "Threshold on the {split} examples: `{}` from a probability of {} on ({origin}): {}.\n",
         cut.positive_class,
         cut.threshold,
-        cut.rule,
         values.join(", ")
     )
 }
@@ -159,9 +163,11 @@ macro_f1  0.920
         let cut = Cut { positive_class: "ill".into(), rule: "specificity:0.9".parse().unwrap(), threshold: 0.625 };
         let intervals = BTreeMap::from([("sensitivity".to_owned(), (0.5, 0.75))]);
         let found = AtThreshold { sensitivity: Some(0.6), intervals, ..AtThreshold::default() };
-        let expected = "Of test, `ill` from a probability of 0.625 on (specificity:0.9, chosen on the validation split): \
-                        sensitivity 0.600 (0.500–0.750).\n";
+        let expected = "Threshold on the test examples: `ill` from a probability of 0.625 on (specificity:0.9, chosen on the \
+                        validation split): sensitivity 0.600 (0.500–0.750).\n";
         assert_eq!(operating(&cut, "test", &found), expected);
+        let asked = Cut { rule: "threshold:0.625".parse().unwrap(), ..cut };
+        assert!(operating(&asked, "test", &found).contains("on (as asked for): sensitivity"));
     }
 
     #[test]

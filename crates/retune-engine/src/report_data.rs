@@ -132,6 +132,7 @@ fn operating(point: &OperatingPoint) -> Operating {
     Operating {
         positive_class: point.cut.positive_class.clone(),
         rule: point.cut.rule.to_string(),
+        chosen: point.cut.rule.chooses(),
         threshold: point.cut.threshold.into(),
         splits,
     }

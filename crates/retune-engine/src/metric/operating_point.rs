@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::evaluation::share;
 use super::interval::wilson;
@@ -23,6 +23,13 @@ pub enum Rule {
     Sensitivity(f64),
     /// This one.
     Threshold(f32),
+}
+
+impl Rule {
+    /// Whether rows decide the threshold.
+    pub fn chooses(self) -> bool {
+        !matches!(self, Self::Threshold(_))
+    }
 }
 
 impl FromStr for Rule {
@@ -215,7 +222,13 @@ pub struct Cut {
     /// How the threshold was found.
     pub rule: Rule,
     /// From this probability of the class on, a row is positive.
+    #[serde(serialize_with = "widened")]
     pub threshold: f32,
+}
+
+/// Written as predicted scores are, with all digits that a float64 has, so that comparing the two as such is exact.
+fn widened<S: Serializer>(threshold: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(f64::from(*threshold))
 }
 
 /// A threshold, and what it does on the splits of a run. It was chosen on the validation split.
@@ -316,10 +329,9 @@ mod tests {
         let cut = Cut { positive_class: "ill".into(), rule: Rule::Specificity(0.95), threshold: 0.731_058_6 };
         let point = OperatingPoint { cut, validation: curve(20).at(0.7), test: None };
         let text = serde_json::to_string(&point).unwrap();
-        assert!(
-            text.starts_with(r#"{"positive_class":"ill","rule":"specificity:0.95","threshold":0.7310586,"#),
-            "{text}"
-        );
+        let digits = f64::from(0.731_058_6f32);
+        let start = format!(r#"{{"positive_class":"ill","rule":"specificity:0.95","threshold":{digits},"#);
+        assert!(text.starts_with(&start), "{text}");
         assert_eq!(serde_json::from_str::<OperatingPoint>(&text).unwrap(), point);
         let value: serde_json::Value = serde_json::to_value(&point).unwrap();
         assert_eq!(serde_json::from_value::<OperatingPoint>(value).unwrap(), point);

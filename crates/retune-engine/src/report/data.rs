@@ -112,6 +112,8 @@ pub struct Operating {
     pub positive_class: String,
     /// How the threshold was found.
     pub rule: String,
+    /// Whether the validation split decided it, rather than the person.
+    pub chosen: bool,
     /// From this probability on, an example is positive.
     pub threshold: f64,
     /// On each split, by name.

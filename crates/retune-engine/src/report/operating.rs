@@ -65,12 +65,18 @@ fn values(point: &Operating) -> String {
             row
         })
         .collect();
+    let origin = if point.chosen {
+        format!(
+            ": {}, chosen on the validation split, whose own values are therefore somewhat too good",
+            escape(&point.rule)
+        )
+    } else {
+        ", as asked for".to_owned()
+    };
     let words = note(&format!(
-        "An example counts as {} from a probability of {} on: {}, chosen on the validation split. The validation column is \
-         therefore somewhat too good.",
+        "An example counts as {} from a probability of {} on{origin}.",
         escape(&point.positive_class),
         number::value(point.threshold),
-        escape(&point.rule),
     ));
     table(&headers, 1, &rows) + &words
 }

@@ -212,6 +212,7 @@ pub(super) fn screening() -> ReportData {
         operating_point: Some(Operating {
             positive_class: "ill".into(),
             rule: rule.to_string(),
+            chosen: true,
             threshold: threshold.into(),
             splits: vec![("validation".into(), curves[0].at(threshold)), ("test".into(), curves[1].at(threshold))],
         }),

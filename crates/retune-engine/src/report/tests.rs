@@ -185,6 +185,9 @@ fn a_chosen_threshold_is_told_and_marked_on_the_curve() {
             );
         }
     }
+    let mut asked = data.clone();
+    asked.operating_point.as_mut().unwrap().chosen = false;
+    assert!(page.contains("chosen on the validation split") && !render(&asked).contains("chosen on the validation"));
     let plain = render(&ReportData { operating_point: None, ..data });
     assert!(plain.contains("aria-label=\"Sensitivity against") && !plain.contains("dot ring"));
     assert!(!render(&sample::regression()).contains("thresholds"));
