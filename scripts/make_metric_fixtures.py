@@ -40,12 +40,14 @@ def calibration_error(probabilities, labels, bins=15):
     return error
 
 
-def classification(name, probabilities, labels):
+def classification(name, probabilities, labels, positive=None):
     classes = probabilities.shape[1]
     kept = labels >= 0
     p, y = probabilities[kept], labels[kept]
     predicted = p.argmax(axis=1)
-    average = {"average": "binary", "pos_label": 1} if classes == 2 else {"average": "macro"}
+    # The second of two classes unless another one is named.
+    target = 1 if positive is None and classes == 2 else positive
+    average = {"average": "binary", "pos_label": target} if classes == 2 else {"average": "macro"}
     expected = {
         "accuracy": sk.accuracy_score(y, predicted),
         "macro_f1": sk.f1_score(y, predicted, average="macro", zero_division=0),
@@ -58,29 +60,50 @@ def classification(name, probabilities, labels):
         "calibration_error": calibration_error(p, y),
         "log_loss": sk.log_loss(y, p, labels=list(range(classes))),
     }
-    columns = [1] if classes == 2 else range(classes)
+    columns = [target] if classes == 2 else range(classes)
     both = [c for c in columns if 0 < (y == c).sum() < len(y)]
-    positive = [c for c in columns if (y == c).any()]
+    present = [c for c in columns if (y == c).any()]
     if both:
         expected["auroc"] = np.mean([sk.roc_auc_score(y == c, p[:, c]) for c in both])
-    if positive:
-        expected["auprc"] = np.mean([sk.average_precision_score(y == c, p[:, c]) for c in positive])
+    if present:
+        expected["auprc"] = np.mean([sk.average_precision_score(y == c, p[:, c]) for c in present])
     if classes > 5:
         # scikit-learn breaks ties for the last class; mirrored, for the first one, as argmax does.
         expected["top_5_accuracy"] = sk.top_k_accuracy_score(
             classes - 1 - y, p[:, ::-1], k=5, labels=list(range(classes))
         )
-    if classes == 2:
-        for key, label in [("sensitivity", 1), ("specificity", 0)]:
-            if (y == label).any():
-                expected[key] = sk.recall_score(y, predicted, pos_label=label)
-        if both:
-            false_alarms, sensitivity, _ = sk.roc_curve(y, p[:, 1], drop_intermediate=False)
-            # In whole rows: 1 - 0.95 is not 0.05 in floating point.
-            negatives = (y == 0).sum()
-            specific = 20 * np.round(false_alarms * negatives) <= negatives
-            expected["sensitivity_at_specificity_95"] = sensitivity[specific].max()
-    return case(name, classes, probabilities, labels, expected)
+    if target is not None:
+        for key, side in [("sensitivity", True), ("specificity", False)]:
+            if ((y == target) == side).any():
+                expected[key] = sk.recall_score(y == target, predicted == target, pos_label=side)
+    return case(name, classes, probabilities, labels, expected) | {"positive": positive}
+
+
+def operating_point(rule, value, probabilities, labels, positive):
+    """The threshold that a rule chooses, from the points of scikit-learn's ROC curve."""
+    y, scores = labels == positive, probabilities[:, positive]
+    false_alarms, sensitivity, thresholds = sk.roc_curve(y, scores, drop_intermediate=False)
+    # In whole rows, because 1 - 0.05 need not be 0.95.
+    negatives = (~y).sum()
+    specificity = (negatives - np.round(false_alarms * negatives)) / negatives
+    if rule == "specificity":
+        allowed = np.flatnonzero(specificity >= value)
+        best = allowed[np.argmax(sensitivity[allowed])]  # the first one: the highest threshold
+    elif rule == "sensitivity":
+        best = np.flatnonzero(sensitivity >= value)[0]
+    threshold = np.float32(value) if rule == "threshold" else thresholds[best]
+    predicted = scores >= threshold
+    return {
+        "rule": f"{rule}:{value}",
+        "columns": probabilities.shape[1],
+        "positive": positive,
+        "outputs": [float(x) for x in probabilities.ravel()],
+        "labels": [int(x) for x in labels],
+        "threshold": float(threshold) if np.isfinite(threshold) else None,
+        "sensitivity": sk.recall_score(y, predicted),
+        "specificity": sk.recall_score(y, predicted, pos_label=False),
+        "precision": sk.precision_score(y, predicted) if predicted.any() else None,
+    }
 
 
 def multi_label(name, probabilities, labels):
@@ -106,16 +129,21 @@ def multi_label(name, probabilities, labels):
 
 def regression(name, predictions, gold):
     x, y = predictions.astype(np.float64), gold.astype(np.float64)
-    mse = sk.mean_squared_error(y, x)
+    outputs = 1 if y.ndim == 1 else y.shape[1]
+    columns = list(zip(x.reshape(-1, outputs).T, y.reshape(-1, outputs).T))
+    # scikit-learn averages outputs evenly ("uniform_average"); of correlations, those that are defined.
+    with np.errstate(invalid="ignore"):
+        pearson = [scipy.stats.pearsonr(b, a).statistic for a, b in columns]
+        spearman = [scipy.stats.spearmanr(b, a).statistic for a, b in columns]
     expected = {
-        "rmse": math.sqrt(mse),
-        "mse": mse,
+        "rmse": sk.root_mean_squared_error(y, x),
+        "mse": sk.mean_squared_error(y, x),
         "mae": sk.mean_absolute_error(y, x),
         "r2": sk.r2_score(y, x),
-        "pearson": scipy.stats.pearsonr(y, x).statistic,
-        "spearman": scipy.stats.spearmanr(y, x).statistic,
+        "pearson": np.nanmean(pearson),
+        "spearman": np.nanmean(spearman),
     }
-    return case(name, 1, predictions, gold, expected)
+    return case(name, outputs, predictions, gold, expected)
 
 
 def case(name, columns, outputs, labels, expected):
@@ -156,6 +184,11 @@ def main():
     noisy = (gold + random.normal(0, 1, 100)).astype(np.float32)
     constant = np.full(30, 0.1, dtype=np.float32)
     rare = (np.arange(150) % 5 == 0).astype(int)
+    binary_scores = softmax(logits(binary, 2, 1.0))
+    several = np.stack([gold, 50 + 3 * gold[::-1], random.normal(-4, 1, 100)], axis=1).astype(np.float32)
+    guesses = (several + random.normal(0, [0.5, 4, 2], several.shape)).astype(np.float32)
+    flat = several.copy()
+    flat[:, 1] = 7
 
     result = {
         "made_by": "scripts/make_metric_fixtures.py",
@@ -167,7 +200,7 @@ def main():
             "scikit-learn": sklearn.__version__,
         },
         "classification": [
-            classification("binary", softmax(logits(binary, 2, 1.0)), binary),
+            classification("binary", binary_scores, binary),
             classification("binary with ties", ties, binary),
             classification("three classes", softmax(logits(three, 3, 1.0)), three),
             classification("three classes, probabilities of zero and one", sure, three),
@@ -177,6 +210,25 @@ def main():
             classification("one class only", softmax(logits(one, 2, 1.0)), one),
             classification("seven classes with ties", softmax(np.round(logits(seven, 7, 0.5))), seven),
             classification("few positives", softmax(logits(rare, 2, 1.5)), rare),
+            classification("the first class is positive", binary_scores, binary, 0),
+            classification("one class of three is positive", softmax(logits(three, 3, 1.0)), three, 2),
+        ],
+        "operating_point": [
+            operating_point(rule, value, probabilities, labels, positive)
+            for probabilities, labels, positive in [
+                (binary_scores, binary, 1),
+                (binary_scores, binary, 0),
+                (ties, binary, 1),
+                (softmax(logits(seven, 7, 1.5)), seven, 3),
+                (softmax(logits(rare, 2, 0.5)), rare, 1),
+            ]
+            for rule, value in [
+                ("specificity", 0.95),
+                ("specificity", 1.0),
+                ("sensitivity", 0.9),
+                ("sensitivity", 1.0),
+                ("threshold", 0.3),
+            ]
         ],
         "multi_label": [
             multi_label("four labels", scores, labels),
@@ -187,6 +239,8 @@ def main():
             regression("ties", np.round(noisy), np.round(gold)),
             regression("constant target", noisy[:30], constant),
             regression("constant prediction", constant, gold[:30]),
+            regression("three outputs", guesses, several),
+            regression("three outputs, one of them constant", guesses, flat),
         ],
         "wilson": [],
         "mcnemar": [],

@@ -78,7 +78,9 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<
         let none = Default::default();
         let table = conclusion::metrics_table("metric", &evaluation.metrics, &evaluation.intervals, &none);
         let notes = evaluation.notes.iter().map(|note| format!("· {note}\n")).collect::<String>();
-        let _ = write!(io::stderr(), "{} examples of {}\n{table}{notes}", evaluation.examples, data.display());
+        let point = evaluation.operating_point.as_ref();
+        let point = point.map_or_else(String::new, |it| conclusion::operating(&it.cut, "scored", &it.found));
+        let _ = write!(io::stderr(), "{} examples of {}\n{table}{point}{notes}", evaluation.examples, data.display());
     }
     let write = || -> Result<()> {
         match draft {

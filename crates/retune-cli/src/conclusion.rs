@@ -2,6 +2,7 @@
 
 use crate::number;
 use retune_engine::Finished;
+use retune_engine::metric::operating_point::{AtThreshold, Cut};
 use retune_engine::metric::{Direction, Metrics, direction};
 use retune_engine::report::{Baseline, Headline};
 use retune_engine::summary::Summary;
@@ -13,6 +14,10 @@ pub(crate) fn describe(finished: &Finished) -> String {
     let mut text = table(&finished.summary);
     if let Some(headline) = &finished.headline {
         text += &format!("\n{}\n", sentence(headline));
+    }
+    if let Some(point) = &finished.summary.operating_point {
+        let (split, found) = point.test.as_ref().map_or(("validation", &point.validation), |test| ("test", test));
+        text += &operating(&point.cut, split, found);
     }
     text += &format!("\n{}, {} in all\n", speed(&finished.summary), number::duration(finished.seconds));
     let output = &finished.output;
@@ -101,6 +106,25 @@ pub(crate) fn sentence(headline: &Headline) -> String {
     text
 }
 
+/// What a chosen threshold does, as a line.
+pub(crate) fn operating(cut: &Cut, split: &str, found: &AtThreshold) -> String {
+    let values: Vec<String> = found
+        .rows()
+        .map(|(name, value, interval)| format!("{name} {} ({})", number::value(value), number::interval(interval)))
+        .collect();
+    let origin = if cut.rule.chooses() {
+        format!("{}, chosen on the validation split", cut.rule)
+    } else {
+        "as asked for".into()
+    };
+    format!(
+        "Threshold on the {split} examples: `{}` from a probability of {} on ({origin}): {}.\n",
+        cut.positive_class,
+        cut.threshold,
+        values.join(", ")
+    )
+}
+
 fn speed(summary: &Summary) -> String {
     let t = &summary.train;
     let mut parts = vec![
@@ -132,6 +156,18 @@ accuracy  0.925    0.900–0.950           0.500
 macro_f1  0.920
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_threshold_is_one_line() {
+        let cut = Cut { positive_class: "ill".into(), rule: "specificity:0.9".parse().unwrap(), threshold: 0.625 };
+        let intervals = BTreeMap::from([("sensitivity".to_owned(), (0.5, 0.75))]);
+        let found = AtThreshold { sensitivity: Some(0.6), intervals, ..AtThreshold::default() };
+        let expected = "Threshold on the test examples: `ill` from a probability of 0.625 on (specificity:0.9, chosen on the \
+                        validation split): sensitivity 0.600 (0.500–0.750).\n";
+        assert_eq!(operating(&cut, "test", &found), expected);
+        let asked = Cut { rule: "threshold:0.625".parse().unwrap(), ..cut };
+        assert!(operating(&asked, "test", &found).contains("on (as asked for): sensitivity"));
     }
 
     #[test]

@@ -106,6 +106,15 @@ pub(crate) struct RecipeFlags {
     #[arg(long, value_name = "METRIC", help_heading = "The run")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) best_by: Option<String>,
+    /// Class that the operating point, sensitivity and specificity are about [default: the second of two classes]
+    #[arg(long, value_name = "NAME", help_heading = "The run")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) positive_class: Option<String>,
+    /// How the validation split chooses a decision threshold, such as specificity:0.95, sensitivity:0.9 or threshold:0.3;
+    /// it is applied to the test split, and kept for `evaluate` and `predict`
+    #[arg(long, value_name = "RULE:X", help_heading = "The run")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) operating_point: Option<String>,
     /// Checkpoints to keep, best and last among them [default: 2]
     #[arg(long, value_name = "N", help_heading = "The run")]
     #[serde(skip_serializing_if = "Option::is_none")]

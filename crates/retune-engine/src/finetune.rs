@@ -7,6 +7,7 @@ use crate::files::write_text;
 use crate::hardware::Hardware;
 use crate::method::Method;
 use crate::observer::Observer;
+use crate::operating::{Operating, operate};
 use crate::predict::answer;
 use crate::report::Headline;
 use crate::resume::check_same_recipe;
@@ -108,11 +109,14 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     }
     let validation = session.score(&loaded, &splits.validation, "validation", observers)?;
     let test = splits.test.as_ref().map(|data| session.score(&loaded, data, "test", observers)).transpose()?;
+    let point = operate(&resolved, session.task, &validation, test.as_ref());
     let counts = loaded.params.counts();
     // Before the baseline runs, so that memory and speed are those of this model.
     let train_summary = TrainSummary::new(&state, &hardware, counts);
     if let (Some(data), Some(scored)) = (&splits.test, &test) {
-        write_predictions(&resolved.output.join("predictions.jsonl"), session.task, data.as_ref(), scored)?;
+        let operating = point.as_ref().and_then(|point| Operating::of(&point.cut, session.task));
+        let path = resolved.output.join("predictions.jsonl");
+        write_predictions(&path, session.task, operating.as_ref(), data.as_ref(), scored)?;
     }
     let baselines = baseline::measure(&session, test.as_ref().unwrap_or(&validation), observers)?;
     let baselines = match baselines {
@@ -129,6 +133,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         test: test.as_ref().map(|scored| scored.evaluation.metrics.clone()),
         intervals: intervals(&validation.evaluation, test.as_ref().map(|scored| &scored.evaluation)),
         baselines: baselines.all.iter().map(|(name, e)| (name.clone(), e.metrics.clone())).collect(),
+        operating_point: point,
         train: train_summary,
     };
     let data = report_data::collect(&report_data::Sources {
@@ -152,10 +157,16 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     })
 }
 
-fn write_predictions(path: &Path, task: &dyn Task, data: &dyn Dataset, scored: &Scored) -> Result<()> {
+fn write_predictions(
+    path: &Path,
+    task: &dyn Task,
+    operating: Option<&Operating>,
+    data: &dyn Dataset,
+    scored: &Scored,
+) -> Result<()> {
     let mut text = String::new();
     for (row, prediction) in scored.predictions.iter().enumerate() {
-        text.push_str(&answer(task, data, row, prediction)?);
+        text.push_str(&answer(task, operating, data, row, prediction)?);
         text.push('\n');
     }
     write_text(path, &text)

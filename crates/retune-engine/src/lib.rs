@@ -15,6 +15,7 @@ pub mod metric;
 mod not_finite;
 pub mod observer;
 pub mod open;
+mod operating;
 pub mod plan;
 pub mod predict;
 pub mod recipe;

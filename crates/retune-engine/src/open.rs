@@ -2,9 +2,10 @@
 
 use crate::Recipe;
 use crate::hardware::Hardware;
+use crate::metric::operating_point::Cut;
 use crate::observer::Observer;
-use crate::task;
 use crate::watch::Watch;
+use crate::{operating, task};
 use anyhow::{Context, Result, bail};
 use retune_data::hub::{Hub, Progress};
 use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, ModelConfig, Source};
@@ -50,6 +51,14 @@ impl Saved {
     /// Whether it is an adapter.
     pub fn is_adapter(&self) -> bool {
         self.base != self.folder
+    }
+
+    /// The threshold of the run that made it, where its `metrics.json` has one.
+    pub(crate) fn operating_cut(&self) -> Result<Option<Cut>> {
+        // `RUN/model`, or `RUN/checkpoints/step-…`.
+        let is_run = |folder: &&Path| folder.join("checkpoints").is_dir();
+        let run = self.folder.ancestors().skip(1).take(2).find(is_run);
+        run.map_or(Ok(None), operating::saved)
     }
 
     /// What it does: as named, else as the recipe says that made it, else as its configuration says.

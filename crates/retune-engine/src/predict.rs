@@ -5,8 +5,10 @@ use crate::error::{EngineError, InputContext};
 use crate::evaluate::Predictor;
 use crate::hardware::Hardware;
 use crate::metric::Evaluation;
+use crate::metric::operating_point::Cut;
 use crate::observer::Observer;
 use crate::open::Saved;
+use crate::operating::Operating;
 use crate::task::{self, Input, Opened, Prediction, Task};
 use crate::watch::Watch;
 use anyhow::{Context, Result};
@@ -55,6 +57,8 @@ struct Ready {
     recipe: Recipe,
     hardware: Hardware,
     loaded: LoadedModel,
+    /// The threshold of the run that made the model.
+    cut: Option<Cut>,
 }
 
 impl PredictOptions {
@@ -62,6 +66,7 @@ impl PredictOptions {
         let saved = Saved::find(&self.model, watch).input()?;
         let task = saved.task(self.task.as_deref()).input()?;
         let known = saved.recipe.clone().unwrap_or_default();
+        let cut = saved.operating_cut().input()?;
         let recipe = Recipe {
             task,
             text_column: self.text_column.clone().unwrap_or(known.text_column),
@@ -71,13 +76,14 @@ impl PredictOptions {
             label_column: self.label_column.clone().unwrap_or(known.label_column),
             label_separator: self.label_separator.or(known.label_separator),
             max_length: self.max_length.or(known.max_length),
+            positive_class: cut.as_ref().map(|cut| cut.positive_class.clone()).or(known.positive_class),
             // As in training, so that the run's own figures are met exactly.
             precision: if self.precision == "auto" { known.precision } else { self.precision.clone() },
             ..Recipe::default()
         };
         let (hardware, _) = Hardware::resolve(&self.device, &recipe.precision, self.threads).input()?;
         let loaded = saved.load(&recipe.task, &hardware).input()?;
-        Ok(Ready { saved, recipe, hardware, loaded })
+        Ok(Ready { saved, recipe, hardware, loaded, cut })
     }
 }
 
@@ -94,6 +100,10 @@ impl Ready {
 
     fn predictor<'a>(&'a self, task: &'a dyn Task, batch_size: usize) -> Predictor<'a> {
         Predictor { model: self.loaded.model.as_ref(), task, batch_size, device: self.hardware.device }
+    }
+
+    fn operating(&self, task: &dyn Task) -> Option<Operating> {
+        self.cut.as_ref().and_then(|cut| Operating::of(cut, task))
     }
 }
 
@@ -113,6 +123,7 @@ pub fn predict(
     let whole = matches!(input, Input::File(_));
     let Opened { task, parts } = ready.open(input, false, &watch)?;
     let predictor = ready.predictor(task.as_ref(), options.batch_size);
+    let operating = ready.operating(task.as_ref());
     let mut count = 0;
     for data in parts {
         let data = data.input()?;
@@ -120,7 +131,7 @@ pub fn predict(
             let rows = start..data.len().min(start + part);
             count += rows.len();
             for (row, prediction) in rows.clone().zip(predictor.predict(&data, rows)?) {
-                let line = answer(task.as_ref(), data.as_ref(), row, &prediction)?;
+                let line = answer(task.as_ref(), operating.as_ref(), data.as_ref(), row, &prediction)?;
                 writeln!(output, "{line}").context("cannot write predictions")?;
             }
             output.flush().context("cannot write predictions")?;
@@ -132,12 +143,19 @@ pub fn predict(
     Ok(count)
 }
 
-/// A row with its prediction, as one JSON object.
-pub(crate) fn answer(task: &dyn Task, data: &dyn Dataset, row: usize, prediction: &Prediction) -> Result<String> {
+/// A row with its prediction, as one JSON object; with a threshold, also whether the row reaches it.
+pub(crate) fn answer(
+    task: &dyn Task,
+    operating: Option<&Operating>,
+    data: &dyn Dataset,
+    row: usize,
+    prediction: &Prediction,
+) -> Result<String> {
     let source = data.source(row)?;
     let mut line = source.fields;
     line.extend(source.label.map(|label| ("label".to_owned(), label)));
     line.extend(task.describe(prediction));
+    line.extend(operating.map(|operating| ("positive".to_owned(), operating.is_positive(prediction).into())));
     Ok(serde_json::to_string(&line)?)
 }
 
@@ -154,6 +172,7 @@ pub fn evaluate_file(
     let predictor = ready.predictor(task.as_ref(), options.batch_size);
     let scored = predictor.score(&dataset, &mut |done, all| watch.progress("evaluating", done, all))?;
     let mut evaluation = scored.evaluation;
+    evaluation.operating_point = ready.operating(task.as_ref()).and_then(|operating| operating.on(&evaluation));
     evaluation.metrics.extend(scored.loss.map(|loss| ("loss".to_owned(), loss)));
     Ok(evaluation)
 }

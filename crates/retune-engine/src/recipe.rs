@@ -1,5 +1,6 @@
 //! Everything that decides a run, with its defaults. Each field is a flag of `retune finetune` and a key of a recipe.
 
+use crate::metric::operating_point::Rule;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -113,6 +114,12 @@ pub struct Recipe {
     /// Metric that picks the best checkpoint; absent = the task's usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_by: Option<String>,
+    /// The class that the operating point, sensitivity and specificity are about; absent = the second of two classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive_class: Option<String>,
+    /// How the validation split chooses a threshold: `specificity:X`, `sensitivity:X` or `threshold:X`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operating_point: Option<Rule>,
     /// Checkpoints to keep, best and last among them.
     pub keep_checkpoints: usize,
     /// Most disk space the run directory may take, such as `5GB`.
@@ -174,6 +181,8 @@ impl Default for Recipe {
             evaluate_every: "epoch".to_owned(),
             patience: 0,
             best_by: None,
+            positive_class: None,
+            operating_point: None,
             keep_checkpoints: 2,
             disk_budget: None,
             baselines: "majority".to_owned(),

@@ -4,9 +4,10 @@ use crate::baseline::{Baselines, SCRATCH};
 use crate::directory::RunState;
 use crate::evaluate::Scored;
 use crate::hardware;
+use crate::metric::OperatingPoint;
 use crate::report::{
-    Baseline, Best, Comparison, Environment, Headline, Histogram, Leak, LoadFacts, NewTensor, ReportData, Speed,
-    SplitFacts, StepPoint, WorstError,
+    Baseline, Best, Comparison, Environment, Headline, Histogram, Leak, LoadFacts, NewTensor, Operating, ReportData,
+    Roc, Speed, SplitFacts, StepPoint, WorstError,
 };
 use crate::session::Session;
 use crate::summary::Summary;
@@ -20,6 +21,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Longer side of a picture in the report, in pixels.
 const THUMBNAIL_SIDE: usize = 96;
+/// Points of a curve in the report.
+const ROC_POINTS: usize = 400;
 
 /// Where the facts come from.
 pub(crate) struct Sources<'a> {
@@ -82,6 +85,8 @@ pub(crate) fn collect(from: &Sources<'_>) -> Result<ReportData> {
             .and_then(|b| Some(Best { step: b.step, metric: b.metric.clone(), value: b.value? })),
         validation: Some(from.validation.evaluation.clone()),
         test: from.test.map(|scored| scored.evaluation.clone()),
+        roc: roc(from, scored, split),
+        operating_point: from.summary.operating_point.as_ref().map(operating),
         errors: worst_errors(from, scored, data.as_ref())?,
         splits: split_facts(from),
         leaks: leaks(from),
@@ -116,6 +121,25 @@ pub(crate) fn collect(from: &Sources<'_>) -> Result<ReportData> {
             threads: Some(train.threads as u64),
         }),
     })
+}
+
+fn roc(from: &Sources<'_>, scored: &Scored, split: &str) -> Option<Roc> {
+    let curve = scored.evaluation.curve.as_ref()?;
+    let (names, _) = from.session.task.head()?;
+    let positive_class = names.get(curve.positive)?.clone();
+    Some(Roc { split: split.to_owned(), positive_class, points: curve.roc(ROC_POINTS) })
+}
+
+fn operating(point: &OperatingPoint) -> Operating {
+    let mut splits = vec![("validation".to_owned(), point.validation.clone())];
+    splits.extend(point.test.clone().map(|test| ("test".to_owned(), test)));
+    Operating {
+        positive_class: point.cut.positive_class.clone(),
+        rule: point.cut.rule.to_string(),
+        chosen: point.cut.rule.chooses(),
+        threshold: point.cut.threshold.into(),
+        splits,
+    }
 }
 
 /// Training curve from the log, thinned to what a figure can show.

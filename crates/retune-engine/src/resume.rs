@@ -18,6 +18,7 @@ pub(crate) fn check_same_recipe(recipe: &Recipe) -> Result<()> {
         r.baseline_learning_rate = None;
         r.test = None;
         r.evaluation_batch_size = 1;
+        r.operating_point = None;
         r
     };
     let table = |r: Recipe| r.to_toml().parse::<toml::Table>();
@@ -49,6 +50,8 @@ mod tests {
         check_same_recipe(&recipe).unwrap();
         std::fs::write(folder.path().join("recipe.toml"), recipe.to_toml()).unwrap();
         check_same_recipe(&Recipe { keep_checkpoints: 9, baselines: "all".into(), ..recipe.clone() }).unwrap();
+        let point = "specificity:0.9".parse().ok();
+        check_same_recipe(&Recipe { operating_point: point, ..recipe.clone() }).unwrap();
         let elsewhere = Recipe { device: "cuda:0".into(), seed: 7, ..recipe };
         let text = check_same_recipe(&elsewhere).unwrap_err().to_string();
         for part in ["device: \"cpu\" then, \"cuda:0\" now", "seed: 42 then, 7 now"] {

@@ -2,7 +2,7 @@
 
 use crate::directory::{Best, RunState};
 use crate::hardware::Hardware;
-use crate::metric::{Evaluation, Metrics};
+use crate::metric::{Evaluation, Metrics, OperatingPoint};
 use retune_kernels::memory;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +22,9 @@ pub struct Summary {
     pub test: Option<Metrics>,
     /// 95 % intervals of both.
     pub intervals: BTreeMap<String, BTreeMap<String, (f64, f64)>>,
+    /// The threshold chosen on the validation split, and what it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operating_point: Option<OperatingPoint>,
     /// Other ways to do the task, by name.
     pub baselines: BTreeMap<String, Metrics>,
     /// How training went.

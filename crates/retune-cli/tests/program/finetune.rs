@@ -106,6 +106,38 @@ fn the_saved_model_scores_predicts_and_describes_itself() {
 }
 
 #[test]
+fn a_threshold_is_chosen_on_validation_kept_and_applied() {
+    let desk = Desk::new();
+    let more = ["--steps", "4", "--operating-point", "sensitivity:0.8", "--positive-class", "negative"];
+    assert_done(&desk.finetune("run", &more));
+    let metrics = json(desk.path("run/metrics.json"));
+    let point = &metrics["operating_point"];
+    assert_eq!((&point["positive_class"], &point["rule"]), (&"negative".into(), &"sensitivity:0.8".into()));
+    assert!(point["validation"]["sensitivity"].as_f64().unwrap() >= 0.8);
+    let threshold = point["threshold"].as_f64().unwrap() as f32;
+    let predictions = json_lines(&read(desk.path("run/predictions.jsonl")));
+    let reaches = |it: &serde_json::Value| it["scores"]["negative"].as_f64().unwrap() as f32 >= threshold;
+    assert!(predictions.iter().all(|it| it["positive"] == reaches(it)), "{predictions:?}");
+    let hits = predictions.iter().filter(|it| it["label"] == "negative" && it["positive"] == true).count();
+    assert_eq!(point["test"]["true_positives"], hits);
+
+    let output = desk.evaluate("run");
+    assert_said(&output, 0, &["`negative` from a probability of"]);
+    let found = &json_lines(&output.stdout)[0]["operating_point"];
+    for key in ["sensitivity", "specificity", "precision", "true_positives", "false_positives", "intervals"] {
+        assert_eq!(found[key], point["test"][key], "{key}");
+    }
+    assert_eq!(found["threshold"], point["threshold"]);
+    let output = desk.feed(&["predict", "--model", "run", "--device", "cpu", "--precision", "fp32"], "a film\n");
+    assert_done(&output);
+    assert!(json_lines(&output.stdout)[0]["positive"].is_boolean());
+
+    desk.refuses(&desk.arguments("no", &["--operating-point", "youden"]), &["youden", "sensitivity:X"]);
+    desk.refuses(&desk.arguments("no", &["--positive-class", "nice"]), &["`nice`", "`negative`, `positive`"]);
+    desk.refuses(&desk.arguments("no", &["--best-by", "r2"]), &["best-by: `r2`", "accuracy", "macro_f1"]);
+}
+
+#[test]
 fn a_run_can_be_repeated_to_the_byte() {
     let desk = Desk::new();
     let weights = |run: &str| read(desk.path(run).join("model/model.safetensors"));

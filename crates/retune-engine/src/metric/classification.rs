@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::confusion::{self, Cells, Margins};
+use super::decision::argmax;
 use super::error::{MetricError, expect_length};
 use super::evaluation::{CalibrationBin, ClassRow, Confusion, Evaluation, share};
 use super::interval::{Z, wilson};
@@ -14,6 +15,8 @@ use super::{bootstrap, evaluation::Metrics};
 
 /// Bins of the calibration error (Guo et al. 2017).
 const CALIBRATION_BINS: usize = 15;
+/// Confidences kept for the interval of the calibration error: 32 MiB.
+const MAX_CONFIDENCES: usize = 1 << 22;
 /// With more classes than this, being among the first so many says something.
 const TOP: usize = 5;
 /// Above this many classes the dense matrix is left out.
@@ -22,20 +25,21 @@ const MAX_DENSE_CLASSES: usize = 1024;
 /// Sufficient statistics of a single-label classifier.
 ///
 /// Gives `accuracy`, `macro_f1`, `micro_f1`, `weighted_f1`, `precision`, `recall`, `f1` (two classes: of
-/// the second one; more: macro), `mcc`, `auroc`, `auprc` (two classes: of the second one's probability;
+/// the positive one; more: macro), `mcc`, `auroc`, `auprc` (two classes: of the positive one's probability;
 /// more: one-versus-rest, averaged over the classes present), `calibration_error` and `log_loss`.
 ///
 /// More than five classes: also `top_5_accuracy`, how often the label is among the five most probable classes.
 ///
-/// Two classes, the second one being the positive: also `sensitivity` (the share of positive rows that are predicted
-/// so, as `recall`), `specificity` (the same of negative rows), and `sensitivity_at_specificity_95`: the largest
-/// sensitivity that any threshold on the second probability reaches with a specificity of at least 0.95. That threshold
-/// is chosen on the scored rows themselves, so the value is somewhat better than a threshold fixed beforehand would
-/// give; its interval resamples the choice too.
+/// With a positive class, the second of two unless another is named: also `sensitivity` (the share of its rows that are
+/// predicted so), `specificity` (the share of other rows that are not), and the curve of what each threshold on its
+/// probability does.
 pub struct ClassificationMetric {
     names: Vec<String>,
+    positive: Option<usize>,
     counts: BTreeMap<(u32, u32), u64>,
     calibration: [BinSums; CALIBRATION_BINS],
+    /// Confidence of each row and whether it was right, for the bootstrap; none past [`MAX_CONFIDENCES`].
+    confidences: Option<Vec<(f32, bool)>>,
     log_loss: f64,
     squared_log_loss: f64,
     ranking: Ranking,
@@ -51,15 +55,25 @@ struct BinSums {
     confidence: f64,
 }
 
+impl BinSums {
+    fn add(&mut self, confidence: f64, right: bool, times: u64) {
+        self.count += times;
+        self.right += u64::from(right) * times;
+        self.confidence += confidence * times as f64;
+    }
+}
+
 impl ClassificationMetric {
     /// For the classes `names`, in index order.
     pub fn new(names: Vec<String>) -> Self {
-        // With two classes the second one's probability says everything.
+        // With two classes the positive one's probability says everything.
         let columns = if names.len() == 2 { 1 } else { names.len() };
         Self {
+            positive: (names.len() == 2).then_some(1),
             names,
             counts: BTreeMap::new(),
             calibration: [BinSums::default(); CALIBRATION_BINS],
+            confidences: Some(Vec::new()),
             log_loss: 0.0,
             squared_log_loss: 0.0,
             ranking: Ranking::new(columns),
@@ -67,6 +81,21 @@ impl ClassificationMetric {
             examples: 0,
             not_finite: 0,
         }
+    }
+
+    /// With another class than the usual one as the positive one; to be called before the first row.
+    #[must_use]
+    pub fn with_positive(self, class: usize) -> Self {
+        Self { positive: Some(class), ..self }
+    }
+
+    /// The keys of what [`compute`](Self::compute) gives where the rows allow it.
+    pub fn keys(&self) -> Vec<&'static str> {
+        let mut keys = vec!["accuracy", "micro_f1", "calibration_error", "log_loss", "auroc", "auprc"];
+        keys.extend(confusion::KEYS);
+        keys.extend((self.names.len() > TOP).then_some("top_5_accuracy"));
+        keys.extend(self.positive.iter().flat_map(|_| ["sensitivity", "specificity"]));
+        keys
     }
 
     /// Adds a batch: `probabilities` `[N, C]` row-major, `labels` `[N]`; rows with a negative label are ignored.
@@ -101,11 +130,13 @@ impl ClassificationMetric {
         self.in_top += u64::from(rank(row, gold) < TOP);
 
         let confidence = f64::from(row[predicted]);
-        let bins = CALIBRATION_BINS as f64;
-        let bin = ((confidence * bins).ceil() as usize).clamp(1, CALIBRATION_BINS) - 1;
-        self.calibration[bin].count += 1;
-        self.calibration[bin].right += u64::from(predicted == gold);
-        self.calibration[bin].confidence += confidence;
+        self.calibration[bin_of(confidence)].add(confidence, predicted == gold, 1);
+        if let Some(rows) = &mut self.confidences {
+            rows.push((row[predicted], predicted == gold));
+            if rows.len() > MAX_CONFIDENCES {
+                self.confidences = None;
+            }
+        }
 
         // scikit-learn clips to the precision of the probabilities, which are float32.
         let epsilon = f64::from(f32::EPSILON);
@@ -113,8 +144,8 @@ impl ClassificationMetric {
         self.log_loss += loss;
         self.squared_log_loss += loss * loss;
 
-        if row.len() == 2 {
-            self.ranking.push(std::iter::once((row[1], Some(gold == 1))));
+        if let (2, Some(positive)) = (row.len(), self.positive) {
+            self.ranking.push(std::iter::once((row[positive], Some(gold == positive))));
         } else {
             self.ranking.push(row.iter().enumerate().map(|(c, p)| (*p, Some(c == gold))));
         }
@@ -151,16 +182,16 @@ impl ClassificationMetric {
         if classes > TOP {
             proportion("top_5_accuracy", self.in_top, self.examples, "a labelled row", evaluation);
         }
-        if classes == 2 {
-            for (key, class, needed) in
-                [("sensitivity", 1, "a row of the second class"), ("specificity", 0, "a row of the first class")]
-            {
-                proportion(key, margins.hits[class], margins.support[class], needed, evaluation);
-            }
+        if let Some(class) = self.positive {
+            let (name, support, hits) = (&self.names[class], margins.support[class], margins.hits[class]);
+            let others = self.examples - support;
+            let alarms = margins.predicted[class] - hits;
+            proportion("sensitivity", hits, support, &format!("a row of `{name}`"), evaluation);
+            proportion("specificity", others - alarms, others, &format!("a row that is not `{name}`"), evaluation);
         }
-        let scores = margins.scores().map(|(name, value)| (name.to_owned(), value));
+        let scores = margins.scores(self.positive).map(|(name, value)| (name.to_owned(), value));
         evaluation.metrics.extend(Metrics::from(scores));
-        evaluation.intervals.extend(confusion::intervals(cells, classes));
+        evaluation.intervals.extend(confusion::intervals(cells, classes, self.positive));
 
         let unseen = classes - margins.seen().count();
         if unseen > 0 {
@@ -185,20 +216,35 @@ impl ClassificationMetric {
 
     fn calibrate(&self, evaluation: &mut Evaluation) {
         let bins = CALIBRATION_BINS as f64;
-        let mut error = 0.0;
-        for (index, bin) in self.calibration.iter().enumerate() {
-            let count = bin.count.max(1) as f64;
-            let row = CalibrationBin {
-                low: index as f64 / bins,
-                high: (index + 1) as f64 / bins,
-                count: bin.count,
-                confidence: bin.confidence / count,
-                accuracy: bin.right as f64 / count,
-            };
-            error += bin.count as f64 * (row.accuracy - row.confidence).abs();
-            evaluation.calibration.push(row);
-        }
-        evaluation.metrics.insert("calibration_error".into(), error / self.examples as f64);
+        evaluation.calibration = (self.calibration.iter().enumerate())
+            .map(|(index, bin)| {
+                let count = bin.count.max(1) as f64;
+                CalibrationBin {
+                    low: index as f64 / bins,
+                    high: (index + 1) as f64 / bins,
+                    count: bin.count,
+                    confidence: bin.confidence / count,
+                    accuracy: bin.right as f64 / count,
+                }
+            })
+            .collect();
+        let error = calibration_error(&self.calibration);
+        evaluation.metrics.insert("calibration_error".into(), error);
+        let Some(rows) = &self.confidences else { return };
+        let examples = rows.len();
+        let drawn = bootstrap::draws_for(examples, 1);
+        let mut counts = vec![0; drawn];
+        let found =
+            bootstrap::percentile_intervals(&[("calibration_error", Some(error))], (drawn, examples), |random| {
+                bootstrap::draw_counts(random, &mut counts);
+                let mut bins = [BinSums::default(); CALIBRATION_BINS];
+                for (index, times) in counts.iter().enumerate().filter(|(_, times)| **times > 0) {
+                    let (confidence, right) = rows[index * examples / drawn];
+                    bins[bin_of(f64::from(confidence))].add(f64::from(confidence), right, u64::from(*times));
+                }
+                vec![Some(calibration_error(&bins))]
+            });
+        evaluation.intervals.extend(found);
     }
 
     fn score_loss(&self, evaluation: &mut Evaluation) {
@@ -214,19 +260,15 @@ impl ClassificationMetric {
 
     fn rank(&self, evaluation: &mut Evaluation) {
         let areas = self.ranking.areas();
-        let mut points = vec![("auroc", areas.auroc), ("auprc", areas.auprc)];
-        if self.names.len() == 2 {
-            points.push(("sensitivity_at_specificity_95", areas.sensitivity));
-        }
+        let points = [("auroc", areas.auroc), ("auprc", areas.auprc)];
         for (name, value) in &points {
             match value {
                 Some(value) => {
                     evaluation.metrics.insert((*name).into(), *value);
                 }
-                None => evaluation.notes.push(format!(
-                    "{name} is undefined: it needs rows both inside and outside {}",
-                    if self.names.len() == 2 { "the second class" } else { "a class" }
-                )),
+                None => evaluation
+                    .notes
+                    .push(format!("{name} is undefined: it needs rows both inside and outside {}", self.ranked())),
             }
         }
         if self.names.len() > 2 && areas.both_classes < self.names.len() && areas.both_classes > 0 {
@@ -238,8 +280,8 @@ impl ClassificationMetric {
         }
         if !self.ranking.is_exact() {
             evaluation.notes.push(
-                "what depends on the order of scores (auroc, auprc, sensitivity at a specificity) comes from histograms \
-                 of them, and has no interval: too many scores to keep"
+                "auroc, auprc and thresholds come from histograms of the scores, and have no interval: too many scores to \
+                 keep"
                     .into(),
             );
         }
@@ -249,12 +291,32 @@ impl ClassificationMetric {
             let mut counts = vec![0; rows];
             let found = bootstrap::percentile_intervals(&points, (rows, examples), |random| {
                 let areas = resampled(&resampler, random, &mut counts);
-                // A third value goes with the third point, where there is one.
-                vec![areas.auroc, areas.auprc, areas.sensitivity]
+                vec![areas.auroc, areas.auprc]
             });
             evaluation.intervals.extend(found);
         }
+        let column = |class| if self.names.len() == 2 { 0 } else { class };
+        evaluation.curve = self.positive.map(|class| self.ranking.curve(column(class), class));
     }
+
+    /// What areas are about, in words.
+    fn ranked(&self) -> String {
+        match self.positive {
+            Some(class) if self.names.len() == 2 => format!("the class `{}`", self.names[class]),
+            _ => "a class".to_owned(),
+        }
+    }
+}
+
+/// The bin `(low, high]` of a confidence.
+fn bin_of(confidence: f64) -> usize {
+    ((confidence * CALIBRATION_BINS as f64).ceil() as usize).clamp(1, CALIBRATION_BINS) - 1
+}
+
+/// Expected calibration error: how far confidence and share of right answers are apart, over all bins.
+fn calibration_error(bins: &[BinSums]) -> f64 {
+    let apart: f64 = bins.iter().map(|bin| (bin.right as f64 - bin.confidence).abs()).sum();
+    apart / bins.iter().map(|bin| bin.count).sum::<u64>().max(1) as f64
 }
 
 /// Puts `part / whole` with its interval, or a note about what is `needed` to define it.
@@ -272,17 +334,6 @@ fn proportion(key: &str, part: u64, whole: u64, needed: &str, evaluation: &mut E
 fn rank(row: &[f32], class: usize) -> usize {
     let ahead = |(index, value): (usize, &f32)| *value > row[class] || (*value == row[class] && index < class);
     row.iter().enumerate().filter(|&entry| ahead(entry)).count()
-}
-
-/// The first index of the largest value.
-fn argmax(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, value) in row.iter().enumerate() {
-        if *value > row[best] {
-            best = index;
-        }
-    }
-    best
 }
 
 #[cfg(test)]

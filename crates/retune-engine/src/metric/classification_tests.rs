@@ -39,8 +39,6 @@ fn binary_case_by_hand() {
     close(value("auprc"), 2.0 / 3.0 * 2.0 / 3.0 + 1.0 / 3.0 * 0.5);
     close(value("sensitivity"), 2.0 / 3.0);
     close(value("specificity"), 2.0 / 3.0);
-    // Any threshold that finds a positive lets a negative of three through.
-    close(value("sensitivity_at_specificity_95"), 0.0);
     assert!(!found.metrics.contains_key("top_5_accuracy"));
     // Every confidence is 0.8, and two thirds are right.
     close(value("calibration_error"), 0.8 - 4.0 / 6.0);
@@ -83,7 +81,7 @@ fn the_first_five_of_six_classes() {
     let found = six.compute();
     close(found.metrics["top_5_accuracy"], 5.0 / 6.0);
     assert_eq!(found.intervals["top_5_accuracy"], wilson(5, 6).unwrap());
-    for key in ["sensitivity", "specificity", "sensitivity_at_specificity_95"] {
+    for key in ["sensitivity", "specificity"] {
         assert!(!found.metrics.contains_key(key), "{key}");
     }
     let mut five = metric(5);
@@ -92,23 +90,73 @@ fn the_first_five_of_six_classes() {
 }
 
 #[test]
-fn two_classes_have_an_operating_point_with_an_interval() {
+fn the_positive_class_can_be_named() {
+    let probabilities = rows(&[1, 1, 0, 0, 0, 1, 0], 2);
+    let labels = [1, 1, 1, 0, 0, 0, 0];
+    let mut usual = metric(2);
+    usual.update(&probabilities, &labels).unwrap();
+    let mut first = metric(2).with_positive(0);
+    first.update(&probabilities, &labels).unwrap();
+    let (usual, first) = (usual.compute(), first.compute());
+    close(usual.metrics["recall"], 2.0 / 3.0);
+    close(first.metrics["recall"], 3.0 / 4.0);
+    assert_eq!(first.metrics["sensitivity"], usual.metrics["specificity"]);
+    assert_eq!(first.metrics["specificity"], usual.metrics["sensitivity"]);
+    close(first.metrics["precision"], 3.0 / 4.0);
+    for key in ["accuracy", "macro_f1", "mcc", "auroc"] {
+        close(first.metrics[key], usual.metrics[key]);
+    }
+    assert_eq!((usual.curve.unwrap().positive, first.curve.unwrap().totals()), (1, (4, 3)));
+}
+
+#[test]
+fn one_class_of_several_against_the_rest() {
+    let mut metric = metric(3).with_positive(2);
+    metric.update(&rows(&[0, 1, 2, 2, 2, 1], 3), &[0, 1, 2, 1, 2, 2]).unwrap();
+    let found = metric.compute();
+    close(found.metrics["sensitivity"], 2.0 / 3.0);
+    close(found.metrics["specificity"], 2.0 / 3.0);
+    assert_eq!(found.intervals["specificity"], wilson(2, 3).unwrap());
+    // Precision, recall and F1 of several classes stay averages over all of them.
+    close(found.metrics["recall"], (1.0 + 0.5 + 2.0 / 3.0) / 3.0);
+    let at = found.curve.unwrap().at(0.8);
+    assert_eq!((at.true_positives, at.false_positives, at.false_negatives, at.true_negatives), (2, 1, 1, 2));
+}
+
+#[test]
+fn the_calibration_error_has_an_interval_around_it() {
     let mut random = Random::new(11);
     let mut metric = metric(2);
-    for _ in 0..300 {
-        let gold = random.below(2);
-        let score = (random.below(700) + 300 * gold) as f32 / 1000.0;
-        metric.update(&[1.0 - score, score], &[gold as i64]).unwrap();
+    for _ in 0..600 {
+        // Says 0.9, is right three times out of four.
+        let gold = usize::from(random.below(4) == 0);
+        metric.update(&[0.9, 0.1], &[gold as i64]).unwrap();
     }
     let found = metric.compute();
-    let value = found.metrics["sensitivity_at_specificity_95"];
-    let (low, high) = found.intervals["sensitivity_at_specificity_95"];
-    // Uniform scores: 0.665 is exceeded by 5 % of the negatives and by 335 / 700 of the positives.
-    assert!(low < 0.479 && 0.479 < high && low < value && value < high, "{low} {value} {high}");
-    let positives = found.per_class[1].support;
-    let hits = (found.metrics["sensitivity"] * positives as f64).round() as u64;
-    assert_eq!(found.intervals["sensitivity"], wilson(hits, positives).unwrap());
-    assert_eq!(found.metrics["sensitivity"], found.metrics["recall"]);
+    let (value, (low, high)) = (found.metrics["calibration_error"], found.intervals["calibration_error"]);
+    assert!(low < value && value < high, "{low} {value} {high}");
+    // One bin: the width is that of a proportion, 2 · 1.96 · √(0.75 · 0.25 / 600).
+    assert!(((high - low) / 0.0693 - 1.0).abs() < 0.2, "{low} {high}");
+}
+
+#[test]
+fn every_key_is_announced() {
+    let sorted = |mut keys: Vec<&'static str>| {
+        keys.sort_unstable();
+        keys
+    };
+    for (classes, positive) in [(2, None), (3, None), (3, Some(2)), (7, None)] {
+        let plain = metric(classes);
+        let mut metric = match positive {
+            Some(class) => plain.with_positive(class),
+            None => plain,
+        };
+        let labels: Vec<i64> = (0..classes as i64).chain([0]).collect();
+        metric.update(&rows(&vec![0; classes + 1], classes), &labels).unwrap();
+        let found = metric.compute();
+        assert_eq!(found.metrics.keys().collect::<Vec<_>>(), sorted(metric.keys()), "{classes}");
+        assert!(metric.keys().iter().all(|key| super::super::direction(key).is_some()));
+    }
 }
 
 #[test]
@@ -139,7 +187,7 @@ fn degenerate_splits_leave_notes_instead_of_nan() {
     assert_eq!(found.metrics["mcc"], 0.0);
     assert!(!found.metrics.contains_key("auroc"));
     assert_eq!(found.metrics["specificity"], 1.0);
-    for key in ["auroc", "sensitivity is undefined", "sensitivity_at_specificity_95"] {
+    for key in ["auroc", "sensitivity is undefined"] {
         assert!(!found.metrics.contains_key(key), "{key}");
         assert!(found.notes.iter().any(|n| n.starts_with(key)), "{key}");
     }
@@ -185,7 +233,7 @@ fn intervals_surround_their_points() {
         let value = found.metrics[key];
         assert!(*low < value && value < *high, "{key}: {low} {value} {high}");
     }
-    assert_eq!(found.intervals.len(), found.metrics.len() - 1);
+    assert_eq!(found.intervals.len(), found.metrics.len());
     assert_eq!(metric.compute(), found, "the bootstrap is seeded");
 }
 

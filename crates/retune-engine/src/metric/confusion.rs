@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::bootstrap::{Random, draws_for, percentile_intervals};
 use super::evaluation::share;
 
+/// What [`Margins::scores`] gives.
+pub(super) const KEYS: [&str; 6] = ["macro_f1", "weighted_f1", "precision", "recall", "f1", "mcc"];
+
 /// `(gold, predicted, count)` of the cells that are not zero.
 pub(super) type Cells = Vec<(u32, u32, u64)>;
 
@@ -74,29 +77,22 @@ impl Margins {
         (between / (gold.sqrt() * predicted.sqrt())).clamp(-1.0, 1.0)
     }
 
-    /// Every averaged score, by key. Two classes: `precision`, `recall` and `f1` are the second one's.
-    pub(super) fn scores(&self) -> [(&'static str, f64); 6] {
+    /// Every averaged score, by key. Two classes: `precision`, `recall` and `f1` are the positive one's.
+    pub(super) fn scores(&self, positive: Option<usize>) -> [(&'static str, f64); 6] {
         let total = self.total().max(1) as f64;
         let weighted = self.seen().map(|c| self.support[c] as f64 * self.f1(c)).sum::<f64>() / total;
         let macro_f1 = self.macro_average(|c| self.f1(c));
-        let (precision, recall, f1) = if self.support.len() == 2 {
-            (self.precision(1), self.recall(1), self.f1(1))
-        } else {
-            (self.macro_average(|c| self.precision(c)), self.macro_average(|c| self.recall(c)), macro_f1)
+        let (precision, recall, f1) = match positive.filter(|_| self.support.len() == 2) {
+            Some(class) => (self.precision(class), self.recall(class), self.f1(class)),
+            None => (self.macro_average(|c| self.precision(c)), self.macro_average(|c| self.recall(c)), macro_f1),
         };
-        [
-            ("macro_f1", macro_f1),
-            ("weighted_f1", weighted),
-            ("precision", precision),
-            ("recall", recall),
-            ("f1", f1),
-            ("mcc", self.mcc()),
-        ]
+        let values = [macro_f1, weighted, precision, recall, f1, self.mcc()];
+        std::array::from_fn(|index| (KEYS[index], values[index]))
     }
 }
 
 /// Bootstrap intervals of [`Margins::scores`]: drawing examples with replacement is drawing cells.
-pub(super) fn intervals(cells: &Cells, classes: usize) -> BTreeMap<String, (f64, f64)> {
+pub(super) fn intervals(cells: &Cells, classes: usize, positive: Option<usize>) -> BTreeMap<String, (f64, f64)> {
     let margins = Margins::of(cells, classes);
     let total = margins.total() as usize;
     let drawn = draws_for(total, 1);
@@ -108,14 +104,14 @@ pub(super) fn intervals(cells: &Cells, classes: usize) -> BTreeMap<String, (f64,
             upper
         })
         .collect();
-    let points = margins.scores().map(|(name, value)| (name, Some(value)));
+    let points = margins.scores(positive).map(|(name, value)| (name, Some(value)));
     percentile_intervals(&points, (drawn, total), |random: &mut Random| {
         let mut sample: Cells = cells.iter().map(|(g, p, _)| (*g, *p, 0)).collect();
         for _ in 0..drawn {
             let place = random.below(upper);
             sample[edges.partition_point(|edge| *edge <= place)].2 += 1;
         }
-        let scores = Margins::of(&sample, classes).scores();
+        let scores = Margins::of(&sample, classes).scores(positive);
         scores.iter().map(|(_, value)| Some(*value)).collect()
     })
 }

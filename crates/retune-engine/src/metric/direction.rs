@@ -36,7 +36,7 @@ pub fn direction(metric: &str) -> Option<Direction> {
         "accuracy" | "macro_f1" | "micro_f1" | "weighted_f1" | "mcc" | "pearson" | "spearman" | "r2" | "auroc"
         | "auprc" | "precision" | "recall" | "f1" | "exact_match" | "bleu" | "chrf" | "mean_iou" | "pixel_accuracy"
         | "dice" | "map" | "map_50" | "map_75" | "hit_rate_at_10" | "ndcg_at_10" | "mrr" => Some(Direction::Higher),
-        "top_5_accuracy" | "sensitivity" | "specificity" | "sensitivity_at_specificity_95" => Some(Direction::Higher),
+        "top_5_accuracy" | "sensitivity" | "specificity" => Some(Direction::Higher),
         "loss" | "log_loss" | "rmse" | "mae" | "mse" | "perplexity" | "wer" | "cer" | "calibration_error"
         | "hamming_loss" => Some(Direction::Lower),
         "reconstruction_loss" => Some(Direction::Lower),
@@ -63,7 +63,7 @@ mod tests {
         let keys = "accuracy macro_f1 micro_f1 weighted_f1 mcc pearson spearman rmse mae r2 auroc auprc \
             precision recall f1 exact_match perplexity bleu chrf mean_iou pixel_accuracy dice map map_50 \
             map_75 wer cer hit_rate_at_10 ndcg_at_10 mrr calibration_error loss top_5_accuracy sensitivity \
-            specificity sensitivity_at_specificity_95";
+            specificity";
         for key in keys.split_whitespace() {
             assert!(direction(key).is_some(), "{key}");
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::operating_point::{Curve, Operated};
+
 /// Metric values by key; an undefined metric is absent, never NaN.
 pub type Metrics = BTreeMap<String, f64>;
 
@@ -21,10 +23,17 @@ pub struct Evaluation {
     pub confusion: Option<Confusion>,
     /// One row per class or label.
     pub per_class: Vec<ClassRow>,
+    /// Regression with several outputs: one row per output.
+    pub per_output: Vec<OutputRow>,
     /// Reliability of the predicted confidence, in equal-width bins; empty bins included.
     pub calibration: Vec<CalibrationBin>,
     /// Regression: up to 2000 pairs `(gold, predicted)`, evenly spread over the split.
     pub scatter: Vec<(f32, f32)>,
+    /// What thresholds on the probability of the positive class do, where there is one; not written down.
+    #[serde(skip)]
+    pub curve: Option<Curve>,
+    /// What the threshold of the run does on these rows, where it has one.
+    pub operating_point: Option<Operated>,
     /// Metrics that are undefined or approximate here, and why.
     pub notes: Vec<String>,
 }
@@ -64,6 +73,15 @@ impl ClassRow {
             f1: share(2 * hits, support + predicted),
         }
     }
+}
+
+/// How well one of several numbers is predicted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutputRow {
+    /// The output.
+    pub name: String,
+    /// The metrics of regression, for this output alone.
+    pub metrics: Metrics,
 }
 
 /// One bin `(low, high]` of a reliability diagram.

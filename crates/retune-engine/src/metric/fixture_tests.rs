@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::operating_point::Rule;
 use super::*;
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/metrics/sklearn.json");
@@ -13,6 +14,7 @@ struct Fixture {
     classification: Vec<Case<i64>>,
     multi_label: Vec<Case<f32>>,
     regression: Vec<Case<f32>>,
+    operating_point: Vec<Chosen>,
     wilson: Vec<(u64, u64, f64, f64)>,
     mcnemar: Vec<(usize, usize, f64)>,
 }
@@ -22,9 +24,25 @@ struct Fixture {
 struct Case<L> {
     name: String,
     columns: usize,
+    positive: Option<usize>,
     outputs: Vec<f32>,
     labels: Vec<L>,
     expected: BTreeMap<String, f64>,
+}
+
+/// A threshold that a rule chooses on some rows, and what it does there.
+#[derive(Deserialize)]
+struct Chosen {
+    rule: Rule,
+    columns: usize,
+    positive: usize,
+    outputs: Vec<f32>,
+    labels: Vec<i64>,
+    /// None: above every score.
+    threshold: Option<f32>,
+    sensitivity: f64,
+    specificity: f64,
+    precision: Option<f64>,
 }
 
 fn fixture() -> Fixture {
@@ -53,7 +71,11 @@ fn classification_agrees_with_scikit_learn() {
     let cases = fixture().classification;
     assert!(cases.len() >= 5);
     for case in cases {
-        let mut metric = ClassificationMetric::new(names(case.columns));
+        let metric = ClassificationMetric::new(names(case.columns));
+        let mut metric = match case.positive {
+            Some(class) => metric.with_positive(class),
+            None => metric,
+        };
         metric.update(&case.outputs, &case.labels).unwrap();
         compare(&case.name, &metric.compute().metrics, &case.expected);
     }
@@ -75,9 +97,32 @@ fn regression_agrees_with_scikit_learn_and_scipy() {
     let cases = fixture().regression;
     assert!(cases.len() >= 3);
     for case in cases {
-        let mut metric = RegressionMetric::new();
+        let mut metric = RegressionMetric::new(names(case.columns));
         metric.update(&case.outputs, &case.labels).unwrap();
         compare(&case.name, &metric.compute().metrics, &case.expected);
+    }
+}
+
+#[test]
+fn thresholds_agree_with_scikit_learn() {
+    let cases = fixture().operating_point;
+    assert!(cases.len() >= 12);
+    for case in cases {
+        let mut metric = ClassificationMetric::new(names(case.columns)).with_positive(case.positive);
+        metric.update(&case.outputs, &case.labels).unwrap();
+        let curve = metric.compute().curve.unwrap();
+        let threshold = curve.choose(case.rule);
+        let above = case.threshold.is_none() && curve.at(threshold).precision.is_none();
+        assert!(above || Some(threshold) == case.threshold, "{}: {threshold} is not {:?}", case.rule, case.threshold);
+        let found = curve.at(threshold);
+        for (found, expected) in [
+            (found.sensitivity, Some(case.sensitivity)),
+            (found.specificity, Some(case.specificity)),
+            (found.precision, case.precision),
+        ] {
+            assert_eq!(found.is_some(), expected.is_some(), "{}", case.rule);
+            assert!((found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-12, "{}", case.rule);
+        }
     }
 }
 

@@ -1,13 +1,11 @@
 //! Metrics of multi-label classification: every label is its own yes or no, at a threshold of one half.
 
 use super::bootstrap::{draw_counts, percentile_intervals};
+use super::decision::is_predicted;
 use super::error::{MetricError, expect_length};
 use super::evaluation::{ClassRow, Evaluation, share};
 use super::interval::wilson;
 use super::ranking::{Ranking, affordable_rows};
-
-/// A label is predicted from this probability on.
-pub const THRESHOLD: f32 = 0.5;
 
 /// Sufficient statistics of a multi-label classifier.
 ///
@@ -78,6 +76,13 @@ impl MultiLabelMetric {
         }
     }
 
+    /// The keys of what [`compute`](Self::compute) gives where the rows allow it.
+    pub fn keys(&self) -> Vec<&'static str> {
+        let mut keys = vec!["accuracy", "hamming_loss", "auroc", "auprc"];
+        keys.extend(scores(&self.tallies).map(|(name, _)| name));
+        keys
+    }
+
     /// Adds a batch: `probabilities` and `labels` `[N, L]` row-major. A label of at least ½ is a yes, a
     /// negative one or NaN is unknown and ignored; a row without a known label does not count.
     ///
@@ -106,7 +111,7 @@ impl MultiLabelMetric {
         let keep = self.ranking.is_exact();
         let mut whole = true;
         for (index, (probability, label)) in row.iter().zip(gold).enumerate() {
-            let predicted = *probability >= THRESHOLD;
+            let predicted = is_predicted(*probability);
             let outcome = match (target(*label), predicted) {
                 (Some(true), true) => Outcome::Hit,
                 (Some(true), false) => Outcome::Miss,
@@ -303,6 +308,9 @@ mod tests {
             metric.update(&row, &labels).unwrap();
         }
         let found = metric.compute();
+        let mut keys = metric.keys();
+        keys.sort_unstable();
+        assert_eq!(found.metrics.keys().collect::<Vec<_>>(), keys);
         for (key, value) in &found.metrics {
             let (low, high) = found.intervals[key];
             assert!(low < *value && *value < high, "{key}: {low} {value} {high}");

@@ -1,19 +1,17 @@
-//! Areas under the ROC and precision-recall curves, column by column (one-versus-rest), and a point of a single
-//! column's ROC curve: the sensitivity at a specificity.
+//! Areas under the ROC and precision-recall curves, column by column (one-versus-rest), and the curve of one column.
 //!
 //! Scores are kept exactly up to 2^25 numbers; past that they fall into equal-width histograms over
 //! [0, 1] (65536 bins per column, fewer above 128 columns), so memory stays bounded. Scores that share
 //! a bin then count as tied, which moves an area by about half the share of pairs that share a bin.
 
 use super::bootstrap::{Random, draw_counts, draws_for};
+use super::operating_point::Curve;
 
 /// Numbers kept exactly: 160 MiB of scores and targets.
 const EXACT_LIMIT: usize = 1 << 25;
 /// Histogram cells over all columns: 128 MiB of counters.
 const HISTOGRAM_CELLS: usize = 1 << 23;
 const MISSING: i8 = -1;
-/// Negatives per false alarm at the operating point: a specificity of 0.95, in whole numbers.
-const NEGATIVES_PER_FALSE_ALARM: f64 = 20.0;
 
 /// Scores and targets of one or more binary rankings over the same rows.
 pub(super) struct Ranking {
@@ -38,8 +36,6 @@ pub(super) struct Areas {
     pub(super) auprc: Option<f64>,
     /// How many columns had both classes.
     pub(super) both_classes: usize,
-    /// Of a single column with both classes: the largest sensitivity whose specificity is at least 0.95.
-    pub(super) sensitivity: Option<f64>,
 }
 
 impl Ranking {
@@ -100,9 +96,34 @@ impl Ranking {
             }
             Store::Histogram { bins, counts } => average(counts.chunks(*bins).map(|column| {
                 let ties = column.iter().rev().map(|[negatives, positives]| (*positives as f64, *negatives as f64));
-                let all = || column.iter().map(|[negatives, _]| *negatives as f64).sum();
-                Curve::over(ties, (self.columns == 1).then(all))
+                ColumnAreas::over(ties)
             })),
+        }
+    }
+
+    /// How many rows reach each score of a column; `positive` is the class it is about. Binned scores count as the lower
+    /// edge of their bin.
+    pub(super) fn curve(&self, column: usize, positive: usize) -> Curve {
+        match &self.store {
+            Store::Exact { scores, targets } => {
+                let cells = scores.iter().zip(targets).skip(column).step_by(self.columns.max(1));
+                let mut labelled: Vec<(f32, bool)> = cells
+                    .filter(|(_, target)| **target != MISSING)
+                    .map(|(score, target)| (*score, *target == 1))
+                    .collect();
+                labelled.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+                let ties = labelled.chunk_by(|a, b| a.0 == b.0).map(|tie| {
+                    let positives = tie.iter().filter(|row| row.1).count() as u64;
+                    (tie[0].0, positives, tie.len() as u64 - positives)
+                });
+                Curve::new(positive, ties)
+            }
+            Store::Histogram { bins, counts } => {
+                let column = &counts[column * bins..(column + 1) * bins];
+                let filled = column.iter().enumerate().rev().filter(|(_, count)| **count != [0, 0]);
+                let edge = |bin: usize| bin as f32 / *bins as f32;
+                Curve::new(positive, filled.map(|(bin, [negatives, positives])| (edge(bin), *positives, *negatives)))
+            }
         }
     }
 
@@ -170,26 +191,21 @@ impl Resampler {
                     tie
                 })
             });
-            let all = || entries.iter().filter(|entry| !entry.positive).map(weight).sum();
-            Curve::over(ties, (self.columns.len() == 1).then(all))
+            ColumnAreas::over(ties)
         }))
     }
 }
 
-/// What the curves of one column say.
-struct Curve {
+/// The areas under the curves of one column.
+struct ColumnAreas {
     auroc: Option<f64>,
     auprc: Option<f64>,
-    sensitivity: Option<f64>,
 }
 
-impl Curve {
-    /// From `(positives, negatives)` per distinct score, highest score first; the sensitivity needs to know
-    /// `all_negatives` before it meets them.
-    fn over(ties: impl Iterator<Item = (f64, f64)>, all_negatives: Option<f64>) -> Self {
+impl ColumnAreas {
+    /// From `(positives, negatives)` per distinct score, highest score first.
+    fn over(ties: impl Iterator<Item = (f64, f64)>) -> Self {
         let (mut positives, mut negatives, mut pairs, mut precision) = (0.0, 0.0, 0.0, 0.0);
-        // A threshold above every score is always specific enough, and finds nothing.
-        let mut found = 0.0;
         for (more_positives, more_negatives) in ties {
             pairs += more_negatives * (positives + more_positives / 2.0);
             positives += more_positives;
@@ -197,28 +213,23 @@ impl Curve {
             if more_positives > 0.0 {
                 precision += more_positives * positives / (positives + negatives);
             }
-            if all_negatives.is_some_and(|all| negatives * NEGATIVES_PER_FALSE_ALARM <= all) {
-                found = positives;
-            }
         }
         let both = positives > 0.0 && negatives > 0.0;
         Self {
             auroc: both.then(|| pairs / (positives * negatives)),
             auprc: (positives > 0.0).then(|| precision / positives),
-            sensitivity: all_negatives.filter(|_| both).map(|_| found / positives),
         }
     }
 }
 
-fn average(curves: impl Iterator<Item = Curve>) -> Areas {
-    let (mut roc, mut precision, mut sensitivity) = (Vec::new(), Vec::new(), None);
-    for curve in curves {
-        roc.extend(curve.auroc);
-        precision.extend(curve.auprc);
-        sensitivity = curve.sensitivity;
+fn average(columns: impl Iterator<Item = ColumnAreas>) -> Areas {
+    let (mut roc, mut precision) = (Vec::new(), Vec::new());
+    for column in columns {
+        roc.extend(column.auroc);
+        precision.extend(column.auprc);
     }
     let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-    Areas { auroc: mean(&roc), auprc: mean(&precision), both_classes: roc.len(), sensitivity }
+    Areas { auroc: mean(&roc), auprc: mean(&precision), both_classes: roc.len() }
 }
 
 /// One resample of the areas, for the bootstrap: draws rows into `counts` and weighs them.
@@ -261,26 +272,22 @@ mod tests {
     }
 
     #[test]
-    fn the_operating_point_spends_one_false_alarm_in_twenty_negatives() {
-        // From the top: +, −, +, −, +, then the rest of the negatives.
-        let rows = |negatives: usize| -> Vec<(f32, bool)> {
-            let top = [(0.9, true), (0.8, false), (0.7, true), (0.6, false), (0.5, true)];
-            top.into_iter().chain((2..negatives).map(|_| (0.1, false))).collect()
-        };
-        for (negatives, found) in [(19, 1.0), (20, 2.0), (39, 2.0), (40, 3.0)] {
-            let rows = rows(negatives);
-            assert_eq!(binary(&rows, 100).sensitivity, Some(found / 3.0), "{negatives}");
-            assert_eq!(binary(&rows, 10).sensitivity, Some(found / 3.0), "{negatives}, binned");
+    fn the_curve_of_a_column_counts_its_labelled_rows_and_keeps_ties_together() {
+        for limit in [100, 3] {
+            let mut ranking = Ranking::with_limit(2, limit);
+            for (score, target) in [(0.5, Some(true)), (0.25, Some(false)), (0.5, Some(false)), (0.75, None)] {
+                ranking.push([(0.125, Some(true)), (score, target)].into_iter());
+            }
+            assert_eq!(ranking.is_exact(), limit == 100);
+            assert_eq!(ranking.curve(1, 7), Curve::new(7, [(0.5, 1, 1), (0.25, 0, 1)]), "{limit}");
+            assert_eq!(ranking.curve(0, 0).totals(), (4, 0), "{limit}");
         }
-        // A threshold cannot part a tie.
-        assert_eq!(binary(&[(0.5, true), (0.5, false)], 100).sensitivity, Some(0.0));
     }
 
     #[test]
     fn one_class_only_has_no_roc() {
         let only_positives = binary(&[(0.5, true), (0.2, true)], 100);
         assert_eq!((only_positives.auroc, only_positives.auprc), (None, Some(1.0)));
-        assert_eq!(only_positives.sensitivity, None);
         assert_eq!(binary(&[(0.5, false)], 100), Areas::default());
         assert_eq!(binary(&[], 100), Areas::default());
     }
@@ -316,7 +323,6 @@ mod tests {
             let rows: Vec<_> = rows.iter().map(|(s, t)| (f32::from(*s) / 1024.0, *t)).collect();
             let (exact, binned) = (binary(&rows, 1000), binary(&rows, 3));
             prop_assert_eq!(exact.auroc, binned.auroc);
-            prop_assert_eq!(exact.sensitivity, binned.sensitivity);
             prop_assert!((exact.auprc.unwrap_or(0.0) - binned.auprc.unwrap_or(0.0)).abs() < 1e-12);
         }
 

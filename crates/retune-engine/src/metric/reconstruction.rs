@@ -18,6 +18,11 @@ impl ReconstructionMetric {
         Self::default()
     }
 
+    /// The key of what [`compute`](Self::compute) gives.
+    pub fn keys(&self) -> Vec<&'static str> {
+        vec![KEY]
+    }
+
     /// Adds the errors of some examples.
     pub fn update(&mut self, errors: impl IntoIterator<Item = f32>) {
         self.errors.extend(errors);

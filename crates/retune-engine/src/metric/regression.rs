@@ -1,49 +1,72 @@
 //! Metrics of regression: `rmse`, `mse`, `mae`, `r2`, `pearson` and `spearman`.
 //!
-//! Ranks need every value, so pairs are kept as float32; sums run in float64.
+//! Several outputs are scored one by one and averaged evenly, as scikit-learn's `uniform_average` does: pooled, outputs of
+//! different sizes would explain each other. Ranks need every value, so numbers are kept as float32; sums run in float64.
 
 use super::bootstrap::{draw_counts, draws_for, percentile_intervals};
 use super::error::{MetricError, expect_length};
-use super::evaluation::Evaluation;
+use super::evaluation::{Evaluation, OutputRow};
 
 /// Points that a scatter plot gets at most.
 const MAX_SCATTER: usize = 2000;
 const KEYS: [&str; 6] = ["rmse", "mse", "mae", "r2", "pearson", "spearman"];
 
 /// Gold and predicted numbers.
-#[derive(Default)]
 pub struct RegressionMetric {
-    gold: Vec<f32>,
-    predicted: Vec<f32>,
+    names: Vec<String>,
+    /// Per output, one number per row.
+    gold: Vec<Vec<f32>>,
+    predicted: Vec<Vec<f32>>,
     not_finite: usize,
 }
 
 impl RegressionMetric {
-    /// Nothing seen yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// For the outputs `names`, in order.
+    pub fn new(names: Vec<String>) -> Self {
+        let columns = vec![Vec::new(); names.len()];
+        Self { names, gold: columns.clone(), predicted: columns, not_finite: 0 }
     }
 
-    /// Adds a batch of predictions and their gold numbers, both `[N]`; rows whose gold number is NaN are ignored.
+    /// The keys of what [`compute`](Self::compute) gives where the rows allow it.
+    pub fn keys(&self) -> Vec<&'static str> {
+        KEYS.to_vec()
+    }
+
+    /// Adds a batch of predictions and their gold numbers, both `[N, outputs]` row-major; rows with a gold number that is
+    /// NaN are ignored.
     ///
     /// # Errors
     /// The lengths disagree.
     pub fn update(&mut self, predictions: &[f32], labels: &[f32]) -> Result<(), MetricError> {
-        expect_length("predictions", predictions.len(), labels.len(), 1)?;
-        for (predicted, gold) in predictions.iter().zip(labels) {
-            if gold.is_nan() {
+        let columns = self.names.len().max(1);
+        let rows = labels.len() / columns;
+        expect_length("labels", labels.len(), rows, columns)?;
+        expect_length("predictions", predictions.len(), rows, columns)?;
+        for (predicted, gold) in predictions.chunks(columns).zip(labels.chunks(columns)) {
+            if gold.iter().any(|number| number.is_nan()) {
                 continue;
             }
-            self.not_finite += usize::from(!predicted.is_finite() || !gold.is_finite());
-            self.gold.push(*gold);
-            self.predicted.push(*predicted);
+            self.not_finite += usize::from(predicted.iter().chain(gold).any(|number| !number.is_finite()));
+            for (column, (predicted, gold)) in predicted.iter().zip(gold).enumerate() {
+                self.gold[column].push(*gold);
+                self.predicted[column].push(*predicted);
+            }
         }
         Ok(())
     }
 
+    fn examples(&self) -> usize {
+        self.gold.first().map_or(0, Vec::len)
+    }
+
+    /// `rows` of the rows, evenly spread, output by output.
+    fn spread(&self, rows: usize) -> Vec<Pairs> {
+        self.gold.iter().zip(&self.predicted).map(|(gold, predicted)| Pairs::spread(gold, predicted, rows)).collect()
+    }
+
     /// Everything that can be said about the rows seen so far.
     pub fn compute(&self) -> Evaluation {
-        let examples = self.gold.len();
+        let examples = self.examples();
         let mut evaluation = Evaluation { examples, ..Evaluation::default() };
         if examples == 0 {
             evaluation.notes.push("no labelled rows: no metric is defined".into());
@@ -56,32 +79,51 @@ impl RegressionMetric {
             ));
             return evaluation;
         }
-        let whole = Pairs::spread(self, examples);
-        let values = whole.scores(&vec![1; examples]);
-        let points: Vec<_> = KEYS.into_iter().zip(values).collect();
-        for (key, value) in &points {
-            match value {
-                Some(value) => {
-                    evaluation.metrics.insert((*key).into(), *value);
-                }
-                None if examples < 2 => evaluation.notes.push(format!("{key} is undefined: it needs two rows")),
-                None => evaluation
-                    .notes
-                    .push(format!("{key} is undefined: the gold or the predicted numbers are all the same")),
-            }
+        let outputs = self.names.len();
+        let once = vec![1; examples];
+        let columns: Vec<[Option<f64>; 6]> = self.spread(examples).iter().map(|pairs| pairs.scores(&once)).collect();
+        let points: Vec<_> = KEYS.into_iter().zip(average(&columns)).collect();
+        for (index, (key, value)) in points.iter().enumerate() {
+            evaluation.metrics.extend(value.map(|value| ((*key).to_owned(), value)));
+            let defined = columns.iter().filter(|scores| scores[index].is_some()).count();
+            let same = "the gold or the predicted numbers are all the same";
+            evaluation.notes.extend(match defined {
+                all if all == outputs => None,
+                _ if examples < 2 => Some(format!("{key} is undefined: it needs two rows")),
+                0 => Some(format!("{key} is undefined: {same}")),
+                _ => Some(format!("{key} averages {defined} of {outputs} outputs: of the others {same}")),
+            });
         }
-        let drawn = draws_for(examples, 4);
-        let sample = Pairs::spread(self, drawn);
+        if outputs > 1 {
+            let row = |(name, scores): (&String, &[Option<f64>; 6])| {
+                let defined = KEYS.into_iter().zip(scores).filter_map(|(key, value)| Some((key.to_owned(), (*value)?)));
+                OutputRow { name: name.clone(), metrics: defined.collect() }
+            };
+            evaluation.per_output = self.names.iter().zip(&columns).map(row).collect();
+        }
+        let drawn = draws_for(examples, 4 * outputs);
+        let sample = self.spread(drawn);
         let mut counts = vec![0; drawn];
         evaluation.intervals = percentile_intervals(&points, (drawn, examples), |random| {
             draw_counts(random, &mut counts);
-            sample.scores(&counts).to_vec()
+            average(&sample.iter().map(|pairs| pairs.scores(&counts)).collect::<Vec<_>>()).to_vec()
         });
-        let shown = examples.min(MAX_SCATTER);
-        evaluation.scatter =
-            (0..shown).map(|i| i * examples / shown).map(|i| (self.gold[i], self.predicted[i])).collect();
+        // Row by row, all outputs of each.
+        let shown = (examples * outputs).min(MAX_SCATTER);
+        evaluation.scatter = (0..shown)
+            .map(|point| point * examples * outputs / shown)
+            .map(|cell| (self.gold[cell % outputs][cell / outputs], self.predicted[cell % outputs][cell / outputs]))
+            .collect();
         evaluation
     }
+}
+
+/// The even average of each score over the outputs that have it.
+fn average(columns: &[[Option<f64>; 6]]) -> [Option<f64>; 6] {
+    std::array::from_fn(|index| {
+        let defined: Vec<f64> = columns.iter().filter_map(|scores| scores[index]).collect();
+        (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
+    })
 }
 
 /// Pairs sorted both ways once, to be weighted many times.
@@ -93,16 +135,16 @@ struct Pairs {
 }
 
 impl Pairs {
-    /// `rows` of the metric's pairs, evenly spread.
-    fn spread(metric: &RegressionMetric, rows: usize) -> Self {
-        let total = metric.gold.len();
+    /// `rows` of the pairs, evenly spread.
+    fn spread(gold: &[f32], predicted: &[f32], rows: usize) -> Self {
+        let total = gold.len();
         let pick = |values: &[f32]| -> Vec<f64> { (0..rows).map(|i| f64::from(values[i * total / rows])).collect() };
         let order = |values: &[f64]| {
             let mut order: Vec<u32> = (0..values.len() as u32).collect();
             order.sort_by(|a, b| values[*a as usize].total_cmp(&values[*b as usize]));
             order
         };
-        let (gold, predicted) = (pick(&metric.gold), pick(&metric.predicted));
+        let (gold, predicted) = (pick(gold), pick(predicted));
         Self { gold_order: order(&gold), predicted_order: order(&predicted), gold, predicted }
     }
 
@@ -198,9 +240,40 @@ mod tests {
     use proptest::prelude::*;
 
     fn compute(predicted: &[f32], gold: &[f32]) -> Evaluation {
-        let mut metric = RegressionMetric::new();
+        outputs(1, predicted, gold)
+    }
+
+    fn outputs(count: usize, predicted: &[f32], gold: &[f32]) -> Evaluation {
+        let mut metric = RegressionMetric::new((0..count).map(|output| format!("o{output}")).collect());
         metric.update(predicted, gold).unwrap();
         metric.compute()
+    }
+
+    #[test]
+    fn outputs_are_scored_one_by_one() {
+        // The first output is a constant guess around 0, the second around 100: pooled, they would look well predicted.
+        let gold = [-1.0, 99.0, 1.0, 101.0, -1.0, 101.0, 1.0, 99.0];
+        let predicted = [0.0, 100.0, 0.0, 100.0, 0.0, 100.0, 0.0, 101.0];
+        let found = outputs(2, &predicted, &gold);
+        assert_eq!(found.examples, 4);
+        // Squared errors 1 1 1 1 and 1 1 1 4, each around a variance of 1.
+        assert!((found.metrics["r2"] - (0.0 + (1.0 - 7.0 / 4.0)) / 2.0).abs() < 1e-12, "{:?}", found.metrics);
+        assert!((found.metrics["rmse"] - (1.0 + (7.0f64 / 4.0).sqrt()) / 2.0).abs() < 1e-12);
+        assert!((found.metrics["mse"] - (1.0 + 7.0 / 4.0) / 2.0).abs() < 1e-12);
+        // Of a constant prediction there is no correlation: the second output's, (-1 1 1 -1) with (0 0 0 1), stands alone.
+        assert!((found.metrics["pearson"] + 1.0 / 3f64.sqrt()).abs() < 1e-12, "{:?}", found.metrics);
+        assert!(
+            found.notes.iter().any(|note| note.starts_with("pearson averages 1 of 2 outputs")),
+            "{:?}",
+            found.notes
+        );
+        let names: Vec<&str> = found.per_output.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["o0", "o1"]);
+        assert_eq!(found.per_output[0].metrics["r2"], 0.0);
+        assert!((found.per_output[1].metrics["mae"] - 5.0 / 4.0).abs() < 1e-12);
+        assert_eq!(found.scatter[1], (99.0, 100.0));
+        assert!(compute(&[1.0, 2.0], &[1.0, 3.0]).per_output.is_empty());
+        assert!(RegressionMetric::new(vec!["a".into(), "b".into()]).update(&[1.0; 3], &[1.0; 3]).is_err());
     }
 
     #[test]

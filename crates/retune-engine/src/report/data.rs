@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::metric::operating_point::AtThreshold;
 use crate::metric::{Difference, Evaluation, Metrics};
 
 /// Everything a report may show. Empty lists, empty strings and `None` leave their section out.
@@ -30,6 +31,10 @@ pub struct ReportData {
     pub validation: Option<Evaluation>,
     /// The test split, scored with the kept weights; detail tables prefer it to `validation`.
     pub test: Option<Evaluation>,
+    /// What thresholds on the positive class do on the split of the detail tables.
+    pub roc: Option<Roc>,
+    /// The threshold that was chosen.
+    pub operating_point: Option<Operating>,
     /// Wrong predictions, worst first; the first 20 are shown.
     pub errors: Vec<WorstError>,
     /// What each split contains.
@@ -85,6 +90,34 @@ pub struct Comparison {
     pub against: String,
     /// Model minus baseline, in accuracy.
     pub difference: Difference,
+}
+
+/// A receiver operating characteristic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Roc {
+    /// The split it was measured on.
+    pub split: String,
+    /// The class that is looked for.
+    pub positive_class: String,
+    /// `(1 − specificity, sensitivity)` from corner to corner.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A threshold, and what it does on each split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Operating {
+    /// The class that is looked for.
+    pub positive_class: String,
+    /// How the threshold was found.
+    pub rule: String,
+    /// Whether the validation split decided it, rather than the person.
+    pub chosen: bool,
+    /// From this probability on, an example is positive.
+    pub threshold: f64,
+    /// On each split, by name.
+    pub splits: Vec<(String, AtThreshold)>,
 }
 
 /// One optimizer step.

@@ -1,4 +1,4 @@
-//! What the evaluation found: metrics, classes, calibration, scatter and the worst errors.
+//! What the evaluation found: metrics, classes, outputs, calibration, scatter and the worst errors.
 
 use std::collections::BTreeSet;
 
@@ -97,6 +97,30 @@ pub(super) fn classes(data: &ReportData) -> String {
         })
         .collect();
     table(&["class", "examples", "precision", "recall", "F1"], 1, &rows) + &note(&about)
+}
+
+/// One row per output, where there are several.
+pub(super) fn outputs(data: &ReportData) -> String {
+    let Some((split, evaluation)) = detailed(data) else {
+        return String::new();
+    };
+    let keys: BTreeSet<&String> = evaluation.per_output.iter().flat_map(|output| output.metrics.keys()).collect();
+    if keys.is_empty() {
+        return String::new();
+    }
+    let mut headers = vec!["output"];
+    headers.extend(keys.iter().map(|key| key.as_str()));
+    let rows: Vec<Vec<Cell>> = evaluation
+        .per_output
+        .iter()
+        .map(|output| {
+            let value = |key: &&String| output.metrics.get(*key).map_or_else(|| "–".into(), |x| number::value(*x));
+            let mut row = vec![Cell::Head(escape(&output.name))];
+            row.extend(keys.iter().map(|key| Cell::Number(value(key))));
+            row
+        })
+        .collect();
+    table(&headers, 1, &rows) + &note(&format!("On the {split} split. The metrics above average these evenly."))
 }
 
 /// The reliability diagram.

@@ -35,7 +35,6 @@ fn metric_name(key: &str) -> String {
         "r2" => "R²".into(),
         "f1" => "F1".into(),
         "top_5_accuracy" => "Top-5 accuracy".into(),
-        "sensitivity_at_specificity_95" => "Sensitivity at 95 % specificity".into(),
         _ => {
             let words = key.replace('_', " ").replace(" f1", "-F1");
             let mut letters = words.chars();

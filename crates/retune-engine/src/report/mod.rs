@@ -9,6 +9,7 @@
 //! | `html`, `number` | escaping, tables, definition lists; numbers for people |
 //! | `svg`, `charts` | axes, lines, bars, points; the figures made of them |
 //! | `headline` | the result beside its baselines |
+//! | `operating` | the ROC curve and the chosen threshold |
 //! | `evaluation`, `confusion` | metrics, classes, calibration, scatter, worst errors |
 //! | `facts` | the data that went in |
 //! | `run` | load report, recipe, speed, environment |
@@ -21,6 +22,7 @@ mod facts;
 mod headline;
 mod html;
 mod number;
+mod operating;
 mod run;
 mod svg;
 
@@ -31,7 +33,7 @@ mod tests;
 
 pub use data::{
     Baseline, Best, Comparison, Environment, EvaluationPoint, Headline, Histogram, Leak, LoadFacts, NewTensor,
-    ReportData, Speed, SplitFacts, StepPoint, WorstError,
+    Operating, ReportData, Roc, Speed, SplitFacts, StepPoint, WorstError,
 };
 
 use html::escape;
@@ -54,7 +56,9 @@ pub fn render(data: &ReportData) -> String {
         ("curves", "Curves", charts::curves(data)),
         ("metrics", "Metrics", evaluation::metrics(data)),
         ("classes", "Classes", evaluation::classes(data)),
+        ("outputs", "Outputs", evaluation::outputs(data)),
         ("confusion", "Confusion", confusion::body(data)),
+        ("thresholds", "Thresholds", operating::body(data)),
         ("calibration", "Calibration", evaluation::calibration(data)),
         ("scatter", "Gold and predicted", evaluation::scatter(data)),
         ("errors", "Worst errors", evaluation::errors(data)),

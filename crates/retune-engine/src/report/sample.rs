@@ -1,6 +1,7 @@
 //! A report with realistic, invented numbers in every section, for tests and for looking at.
 
 use super::data::*;
+use crate::metric::operating_point::Rule;
 use crate::metric::{ClassificationMetric, Difference, Evaluation, RegressionMetric};
 
 /// A deterministic number in 0..1.
@@ -30,7 +31,7 @@ pub(super) fn classifier(names: &[&str], rows: u64, skill: f64) -> Evaluation {
 
 /// A regressor on a scale from 0 to 5.
 pub(super) fn regressor(rows: u64) -> Evaluation {
-    let mut metric = RegressionMetric::new();
+    let mut metric = RegressionMetric::new(vec!["similarity".into()]);
     for row in 0..rows {
         let gold = (noise(row * 3) * 25.0).round() / 5.0;
         let error = noise(row * 3 + 1) + noise(row * 3 + 2) - 1.0;
@@ -161,6 +162,8 @@ pub(super) fn classification() -> ReportData {
         best: Some(Best { step: 840, metric: "accuracy".into(), value: evaluations()[3].metrics["accuracy"] }),
         validation: Some(classifier(&names, 745, 0.86)),
         test: Some(test),
+        roc: None,
+        operating_point: None,
         errors: errors(),
         splits: vec![split("train", 6720, &names), split("validation", 745, &names), split("test", 1490, &names)],
         leaks: vec![Leak { held_out: "test".into(), seen_in: "train".into(), rows: 23, of: 1490, groups: None }],
@@ -194,6 +197,39 @@ pub(super) fn classification() -> ReportData {
             threads: Some(16),
         }),
     }
+}
+
+/// A screening: two classes, and a threshold that was chosen.
+pub(super) fn screening() -> ReportData {
+    let names = ["healthy", "ill"];
+    let (validation, test) = (classifier(&names, 300, 0.8), classifier(&names, 700, 0.8));
+    let curves = [&validation, &test].map(|evaluation| evaluation.curve.clone().expect("two classes have one"));
+    let rule = Rule::Specificity(0.9);
+    let threshold = curves[0].choose(rule);
+    ReportData {
+        title: "Finding the ill".into(),
+        roc: Some(Roc { split: "test".into(), positive_class: "ill".into(), points: curves[1].roc(400) }),
+        operating_point: Some(Operating {
+            positive_class: "ill".into(),
+            rule: rule.to_string(),
+            chosen: true,
+            threshold: threshold.into(),
+            splits: vec![("validation".into(), curves[0].at(threshold)), ("test".into(), curves[1].at(threshold))],
+        }),
+        validation: Some(Evaluation { curve: None, ..validation }),
+        test: Some(Evaluation { curve: None, ..test }),
+        ..ReportData::default()
+    }
+}
+
+/// Two numbers for each example.
+pub(super) fn outputs() -> ReportData {
+    let mut metric = RegressionMetric::new(vec!["width".into(), "height".into()]);
+    for row in 0..200 {
+        let gold = [noise(row), 40.0 * noise(row + 700)].map(|x| x as f32);
+        metric.update(&[gold[0] * 0.9, gold[1] + noise(row + 90) as f32], &gold).expect("shapes agree");
+    }
+    ReportData { title: "Sizes".into(), test: Some(metric.compute()), ..ReportData::default() }
 }
 
 /// A regression run.

@@ -45,6 +45,8 @@ fn samples_are_well_formed_and_self_contained() {
     let samples = [
         sample::classification(),
         sample::regression(),
+        sample::screening(),
+        sample::outputs(),
         sample::many_classes(9),
         sample::many_classes(64),
         ReportData::default(),
@@ -168,6 +170,39 @@ fn facts_that_do_not_apply_are_left_out() {
 }
 
 #[test]
+fn a_chosen_threshold_is_told_and_marked_on_the_curve() {
+    let data = sample::screening();
+    let page = render(&data);
+    let point = data.operating_point.as_ref().unwrap();
+    for text in ["<section id=\"thresholds\"", "dot ring", "specificity:0.9", &number::value(point.threshold)] {
+        assert!(page.contains(text), "{text}");
+    }
+    for (split, found) in &point.splits {
+        for (name, value, interval) in found.rows() {
+            assert!(
+                page.contains(&number::value(value)) && page.contains(&number::interval(interval)),
+                "{split} {name}"
+            );
+        }
+    }
+    let mut asked = data.clone();
+    asked.operating_point.as_mut().unwrap().chosen = false;
+    assert!(page.contains("chosen on the validation split") && !render(&asked).contains("chosen on the validation"));
+    let plain = render(&ReportData { operating_point: None, ..data });
+    assert!(plain.contains("aria-label=\"Sensitivity against") && !plain.contains("dot ring"));
+    assert!(!render(&sample::regression()).contains("thresholds"));
+}
+
+#[test]
+fn outputs_stand_one_by_one() {
+    let page = render(&sample::outputs());
+    for text in ["<section id=\"outputs\"", "width", "height"] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!render(&sample::regression()).contains("<section id=\"outputs\""));
+}
+
+#[test]
 fn many_classes_become_pairs() {
     let few = render(&sample::many_classes(20));
     assert!(few.contains("class=\"confusion dense\"") && !few.contains("taken for"));
@@ -196,7 +231,13 @@ fn no_string_from_outside_can_act() {
         "nul\0 escape\x1b[2J bell\x07 bidi\u{202e}",
         "&lt;already&gt; &#60;b&#62;",
     ];
-    for data in [sample::classification(), sample::regression(), sample::many_classes(64)] {
+    for data in [
+        sample::classification(),
+        sample::regression(),
+        sample::screening(),
+        sample::outputs(),
+        sample::many_classes(64),
+    ] {
         for poison in poisons {
             let mut value = serde_json::to_value(&data).unwrap();
             poisoned(&mut value, poison);
@@ -256,6 +297,8 @@ fn write_samples() {
     for (name, data) in [
         ("classification", sample::classification()),
         ("regression", sample::regression()),
+        ("screening", sample::screening()),
+        ("outputs", sample::outputs()),
         ("nine", sample::many_classes(9)),
         ("many", sample::many_classes(64)),
     ] {

@@ -6,6 +6,7 @@
 use super::{Prediction, Scorer, Task};
 use crate::Recipe;
 use crate::baseline::MAJORITY;
+use crate::metric::decision::{argmax, is_predicted};
 use crate::metric::{self, ClassificationMetric, Evaluation, MultiLabelMetric, RegressionMetric};
 use anyhow::{Context, Result, bail, ensure};
 use retune_data::{Described, EncodedLabel, LabelSchema, Problem};
@@ -39,6 +40,8 @@ pub(super) struct Classification {
     modality: Modality,
     schema: LabelSchema,
     names: Vec<String>,
+    /// The class that thresholds, sensitivity and specificity are about.
+    positive: Option<usize>,
     label_smoothing: f64,
     class_weights: Option<Vec<f32>>,
 }
@@ -64,11 +67,48 @@ fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|i| format!("LABEL_{i}")).collect()
 }
 
+/// The class that the recipe calls positive, the second of two unless it names one.
+fn positive(recipe: &Recipe, schema: &LabelSchema) -> Result<Option<usize>> {
+    let LabelSchema::SingleLabel { names } = schema else {
+        for (flag, given) in
+            [("positive-class", recipe.positive_class.is_some()), ("operating-point", recipe.operating_point.is_some())]
+        {
+            ensure!(!given, "{flag} needs one label per example");
+        }
+        return Ok(None);
+    };
+    match &recipe.positive_class {
+        Some(name) => {
+            let found = names.iter().position(|it| it == name);
+            let class = found.with_context(|| format!("positive-class: `{name}` is not one of {}", listed(names)))?;
+            Ok(Some(class))
+        }
+        None if names.len() == 2 => Ok(Some(1)),
+        None => {
+            ensure!(
+                recipe.operating_point.is_none(),
+                "operating-point: there are {} classes; name one of {} with --positive-class",
+                names.len(),
+                listed(names)
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Names for a message, the first few of many.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 20;
+    let shown = names.iter().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > MOST { format!("{shown} and {} more", names.len() - MOST) } else { shown }
+}
+
 impl Classification {
     /// With a saved model.
-    pub(super) fn saved(modality: Modality, config: &ModelConfig) -> Self {
+    pub(super) fn saved(modality: Modality, recipe: &Recipe, config: &ModelConfig) -> Result<Self> {
         let (schema, names) = saved_schema(config);
-        Self { modality, schema, names, label_smoothing: 0.0, class_weights: None }
+        let positive = positive(recipe, &schema)?;
+        Ok(Self { modality, schema, names, positive, label_smoothing: 0.0, class_weights: None })
     }
 
     /// For training, as the recipe wants it.
@@ -82,14 +122,52 @@ impl Classification {
         ensure!(recipe.label_smoothing == 0.0 || single, "label-smoothing needs one label per example");
         let names = match &schema {
             LabelSchema::SingleLabel { names } | LabelSchema::MultiLabel { names } => names.clone(),
-            LabelSchema::Regression { outputs } => numbered(*outputs),
+            LabelSchema::Regression { outputs } => {
+                let columns = recipe.label_columns();
+                if *outputs > 1 && columns.len() == *outputs { columns } else { numbered(*outputs) }
+            }
         };
+        let positive = positive(recipe, &schema)?;
         let class_weights = match recipe.class_weights.as_str() {
             "balanced" if single => Some(balanced(train, &names)?),
             "balanced" => bail!("class-weights balanced needs one label per example"),
             _ => None,
         };
-        Ok(Self { modality, schema, names, label_smoothing: recipe.label_smoothing, class_weights })
+        Ok(Self { modality, schema, names, positive, label_smoothing: recipe.label_smoothing, class_weights })
+    }
+
+    fn class_metric(&self) -> ClassificationMetric {
+        let metric = ClassificationMetric::new(self.names.clone());
+        match self.positive {
+            Some(class) => metric.with_positive(class),
+            None => metric,
+        }
+    }
+
+    /// What scores [rows · C] reach on labels.
+    fn judge(&self, scores: &[f32], gold: &[EncodedLabel]) -> Result<Evaluation> {
+        let numbers = || -> Vec<f32> { gold.iter().flat_map(|label| self.target(label)).collect() };
+        Ok(match self.schema {
+            LabelSchema::SingleLabel { .. } => {
+                let mut metric = self.class_metric();
+                let class = |label: &EncodedLabel| match label {
+                    EncodedLabel::Class(class) => i64::from(*class),
+                    _ => loss::IGNORE_INDEX,
+                };
+                metric.update(scores, &gold.iter().map(class).collect::<Vec<_>>())?;
+                metric.compute()
+            }
+            LabelSchema::MultiLabel { .. } => {
+                let mut metric = MultiLabelMetric::new(self.names.clone());
+                metric.update(scores, &numbers())?;
+                metric.compute()
+            }
+            LabelSchema::Regression { .. } => {
+                let mut metric = RegressionMetric::new(self.names.clone());
+                metric.update(scores, &numbers())?;
+                metric.compute()
+            }
+        })
     }
 
     fn summed(&self, outputs: &Outputs, inputs: &Inputs, plain: bool) -> Result<SummedLoss> {
@@ -173,10 +251,10 @@ impl Task for Classification {
     }
 
     fn scorer(&self) -> Box<dyn Scorer> {
-        match &self.schema {
-            LabelSchema::SingleLabel { names } => Box::new(ClassificationMetric::new(names.clone())),
-            LabelSchema::MultiLabel { names } => Box::new(MultiLabelMetric::new(names.clone())),
-            LabelSchema::Regression { .. } => Box::new(RegressionMetric::new()),
+        match self.schema {
+            LabelSchema::SingleLabel { .. } => Box::new(self.class_metric()),
+            LabelSchema::MultiLabel { .. } => Box::new(MultiLabelMetric::new(self.names.clone())),
+            LabelSchema::Regression { .. } => Box::new(RegressionMetric::new(self.names.clone())),
         }
     }
 
@@ -206,7 +284,7 @@ impl Task for Classification {
             }
             LabelSchema::MultiLabel { .. } => {
                 let chosen: Vec<&String> =
-                    self.names.iter().zip(scores).filter(|(_, s)| **s > 0.5).map(|(n, _)| n).collect();
+                    self.names.iter().zip(scores).filter(|(_, s)| is_predicted(**s)).map(|(n, _)| n).collect();
                 map.insert("prediction".into(), json!(chosen));
                 map.insert("scores".into(), Value::Object(by_name()));
             }
@@ -226,30 +304,19 @@ impl Task for Classification {
         }
         let guess: Vec<f32> = total.iter().map(|t| (t / learnt.len() as f64) as f32).collect();
         let gold = labels(dataset)?;
-        let scores = guess.repeat(gold.len());
-        let numbers = || -> Vec<f32> { gold.iter().flat_map(|label| self.target(label)).collect() };
-        let evaluation = match &self.schema {
-            LabelSchema::SingleLabel { names } => {
-                let mut metric = ClassificationMetric::new(names.clone());
-                let class = |label: &EncodedLabel| match label {
-                    EncodedLabel::Class(class) => i64::from(*class),
-                    _ => loss::IGNORE_INDEX,
-                };
-                metric.update(&scores, &gold.iter().map(class).collect::<Vec<_>>())?;
-                metric.compute()
-            }
-            LabelSchema::MultiLabel { names } => {
-                let mut metric = MultiLabelMetric::new(names.clone());
-                metric.update(&scores, &numbers())?;
-                metric.compute()
-            }
-            LabelSchema::Regression { .. } => {
-                let mut metric = RegressionMetric::new();
-                metric.update(&scores, &numbers())?;
-                metric.compute()
-            }
+        let evaluation = self.judge(&guess.repeat(gold.len()), &gold)?;
+        let name = match self.schema {
+            LabelSchema::SingleLabel { .. } => MAJORITY,
+            LabelSchema::MultiLabel { .. } => "how frequent each label is",
+            LabelSchema::Regression { .. } => "mean of the training targets",
         };
-        Ok((MAJORITY, evaluation))
+        Ok((name, evaluation))
+    }
+
+    fn ideal(&self, dataset: &dyn Described) -> Result<Option<Evaluation>> {
+        let gold = labels(dataset)?;
+        let scores: Vec<f32> = gold.iter().flat_map(|label| self.target(label)).collect();
+        self.judge(&scores, &gold).map(Some)
     }
 
     fn severities(&self, dataset: &dyn Described, predictions: &[Prediction]) -> Result<Vec<f64>> {
@@ -259,10 +326,13 @@ impl Task for Classification {
                 let best = argmax(scores);
                 return if best == class as usize { 0.0 } else { f64::from(scores[best]) };
             }
-            let apart = self.target(&label).into_iter().zip(scores).map(|(gold, s)| f64::from((gold - s).abs()));
-            let worst = apart.fold(0.0, f64::max);
-            let tolerated = matches!(self.schema, LabelSchema::MultiLabel { .. }) && worst < 0.5;
-            if tolerated { 0.0 } else { worst }
+            let target = self.target(&label);
+            let pairs = || target.iter().zip(scores);
+            let right = pairs().all(|(gold, score)| is_predicted(*gold) == is_predicted(*score));
+            if right && matches!(self.schema, LabelSchema::MultiLabel { .. }) {
+                return 0.0;
+            }
+            pairs().map(|(gold, score)| f64::from((gold - score).abs())).fold(0.0, f64::max)
         };
         Ok(labels(dataset)?.into_iter().zip(predictions).map(one).collect())
     }
@@ -284,6 +354,6 @@ impl Task for Classification {
     }
 }
 
-fn argmax(scores: &[f32]) -> usize {
-    scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(i, _)| i)
-}
+#[cfg(test)]
+#[path = "classification_tests.rs"]
+mod tests;

@@ -31,7 +31,7 @@ pub(super) fn open<'a>(
     progress: OnProgress<'_>,
 ) -> Result<Opened<'a>> {
     let images = Images::of(recipe, model, config)?;
-    let task = Box::new(Classification::saved(modality(None), config));
+    let task = Box::new(Classification::saved(modality(None), recipe, config)?);
     let (schema, _) = saved_schema(config);
     let parts = images.parts(recipe, input, &images::columns(recipe), Some(schema), labels, progress)?;
     Ok(Opened { task, parts })

@@ -28,6 +28,8 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
         ("label-smoothing", recipe.label_smoothing == 0.0),
         ("class-weights", recipe.class_weights == "none"),
         ("problem", recipe.problem == "auto"),
+        ("positive-class", recipe.positive_class.is_none()),
+        ("operating-point", recipe.operating_point.is_none()),
     ] {
         ensure!(unused, "{flag}: masked image modeling has no labels; leave it out");
     }

@@ -5,6 +5,7 @@
 //! | `splits` | the data of a run, whatever its modality |
 //! | `classification` | labels, loss, metrics, predictions of everything that classifies or regresses |
 //! | `scorer` | metrics as scorers |
+//! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `text_classification` | texts in, for `classification` |
 //! | `images` | processor, columns and augmentation of all tasks on images |
 //! | `image_classification` | images in, for `classification` |
@@ -14,6 +15,7 @@ mod classification;
 mod image_classification;
 mod images;
 mod masked_image_modeling;
+mod preflight;
 mod scorer;
 mod splits;
 mod text_classification;
@@ -49,6 +51,8 @@ pub trait Scorer {
     fn update(&mut self, predictions: &[Prediction], inputs: &Inputs) -> Result<()>;
     /// Metrics of everything so far.
     fn compute(&self) -> Evaluation;
+    /// Keys of all metrics that some rows have.
+    fn keys(&self) -> Vec<&'static str>;
 }
 
 /// One way to use a model. Training, evaluation and prediction go through the same methods.
@@ -75,8 +79,20 @@ pub trait Task {
     fn describe(&self, prediction: &Prediction) -> serde_json::Map<String, serde_json::Value>;
     /// The best guess that needs no model, by name, learnt from the training data and scored on `dataset`.
     fn majority(&self, train: &dyn Described, dataset: &dyn Described) -> Result<(&'static str, Evaluation)>;
+    /// What a model reaches that says exactly the labels: a metric that is absent here is undefined on this data for
+    /// every model. `None` where there are no labels to say.
+    fn ideal(&self, _dataset: &dyn Described) -> Result<Option<Evaluation>> {
+        Ok(None)
+    }
     /// How wrong each prediction is: 0 = right, larger = worse.
     fn severities(&self, dataset: &dyn Described, predictions: &[Prediction]) -> Result<Vec<f64>>;
+    /// Names of what can pick the best checkpoint.
+    fn metrics(&self) -> Vec<&'static str> {
+        let mut keys = self.scorer().keys();
+        keys.push("loss");
+        keys.sort_unstable();
+        keys
+    }
     /// Metric that picks the best checkpoint when the user names none.
     fn default_metric(&self) -> &'static str;
     /// Files that belong into the saved model: tokenizer, processor.
@@ -90,12 +106,14 @@ pub type OnProgress<'a> = &'a dyn Fn(&str, usize, usize);
 
 /// Reads and checks all data of a run.
 pub fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -> Result<(Box<dyn Task>, Splits)> {
-    match recipe.task.as_str() {
+    let (task, splits) = match recipe.task.as_str() {
         "text-classification" => text_classification::prepare(recipe, model, progress),
         "image-classification" => image_classification::prepare(recipe, model, progress),
         "masked-image-modeling" => masked_image_modeling::prepare(recipe, model, progress),
         other => bail!(unknown(other)),
-    }
+    }?;
+    preflight::check(recipe, task.as_ref(), splits.validation.as_ref())?;
+    Ok((task, splits))
 }
 
 /// Where rows come from when a saved model is used.

@@ -13,6 +13,9 @@ impl Scorer for ClassificationMetric {
     fn compute(&self) -> Evaluation {
         ClassificationMetric::compute(self)
     }
+    fn keys(&self) -> Vec<&'static str> {
+        ClassificationMetric::keys(self)
+    }
 }
 
 impl Scorer for MultiLabelMetric {
@@ -21,6 +24,9 @@ impl Scorer for MultiLabelMetric {
     }
     fn compute(&self) -> Evaluation {
         MultiLabelMetric::compute(self)
+    }
+    fn keys(&self) -> Vec<&'static str> {
+        MultiLabelMetric::keys(self)
     }
 }
 
@@ -31,6 +37,9 @@ impl Scorer for RegressionMetric {
     fn compute(&self) -> Evaluation {
         RegressionMetric::compute(self)
     }
+    fn keys(&self) -> Vec<&'static str> {
+        RegressionMetric::keys(self)
+    }
 }
 
 impl Scorer for ReconstructionMetric {
@@ -40,6 +49,9 @@ impl Scorer for ReconstructionMetric {
     }
     fn compute(&self) -> Evaluation {
         ReconstructionMetric::compute(self)
+    }
+    fn keys(&self) -> Vec<&'static str> {
+        ReconstructionMetric::keys(self)
     }
 }
 

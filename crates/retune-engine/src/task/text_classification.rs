@@ -74,7 +74,7 @@ pub(super) fn open<'a>(
     progress: OnProgress<'_>,
 ) -> Result<Opened<'a>> {
     let (tokenizer, max_length) = tokenizer(recipe, model, config)?;
-    let task = Box::new(Classification::saved(modality(&tokenizer, max_length), config));
+    let task = Box::new(Classification::saved(modality(&tokenizer, max_length), recipe, config)?);
     let (schema, _) = saved_schema(config);
     let columns = columns(recipe);
     match input {
