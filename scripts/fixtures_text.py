@@ -1,5 +1,6 @@
 """fixtures/parity/<family>-<head>: tiny random text encoders with inputs, outputs, losses and gradients."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -122,17 +123,17 @@ def make_case(root, name, prefix, config_values, extra):
         copy_tokenizer(root, extra["tokenizer"], folder)
 
 
-def make_base_only(root):
+def make_base_only(root, name, class_name, values, tokenizer):
     """A bare encoder: tensor names have no `bert.` before them, as in most sentence encoders."""
-    name = "bert-base-only"
     folder = fresh_folder(root / "parity" / name)
     random = generator(name)
-    values = bert_like(vocab_size=300)
+    values = dict(values)
     del values["id2label"], values["label2id"]
-    model = build("BertModel", values, 0.5, random)
+    model = build(class_name, values, 0.5, random)
     save_model(model, folder)
-    copy_tokenizer(root, "tiny-tokenizer", folder)
-    inputs = text_inputs(random, model.config, token_types=True)
+    if tokenizer:
+        copy_tokenizer(root, tokenizer, folder)
+    inputs = text_inputs(random, model.config, token_types=class_name == "BertModel")
     model.eval()
     with torch.no_grad():
         outputs = model(**inputs)
@@ -144,9 +145,21 @@ def make_base_only(root):
     save_tensors(folder / "case.safetensors", case)
 
 
+def make_defaults(root):
+    """What a configuration class assumes when config.json says nothing."""
+    classes = ["Bert", "Roberta", "XLMRoberta", "Camembert", "DistilBert", "Electra"]
+    configs = [getattr(transformers, f"{name}Config")() for name in classes]
+    defaults = {config.model_type: config.to_dict() for config in configs}
+    text = json.dumps(defaults, indent=2, sort_keys=True)
+    (root / "configs" / "text_defaults.json").write_text(text + "\n")
+
+
 def make(root):
     root = Path(root)
     for name, (prefix, values, extra) in CASES.items():
         make_case(root, name, prefix, values, extra)
-    make_base_only(root)
+    make_base_only(root, "bert-base-only", "BertModel", bert_like(vocab_size=300), "tiny-tokenizer")
+    # Its pooler is read by no head.
+    make_base_only(root, "roberta-base-only", "RobertaModel", bert_like(num_hidden_layers=1, **ROBERTA_IDS), None)
+    make_defaults(root)
     write_versions(root / "parity")

@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Forward(ForwardArguments),
     /// What is in a model or in a run
     Inspect {
-        /// Checkpoint folder or run folder
+        /// Checkpoint folder, run folder or hub id
         #[arg(value_name = "MODEL_OR_RUN")]
         path: PathBuf,
         /// What the model does [default: as it was trained]
@@ -72,8 +72,8 @@ pub(crate) struct FinetuneArguments {
 /// How a finished model is used.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArguments {
-    /// Folder of the model, or of a run
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the model or of a run, or a hub id
+    #[arg(long, value_name = "DIR|HUB_ID")]
     model: PathBuf,
     /// What the model does [default: as it was trained]
     #[arg(long)]
@@ -162,8 +162,8 @@ pub(crate) struct PredictArguments {
 /// `retune forward`.
 #[derive(Debug, Args)]
 pub(crate) struct ForwardArguments {
-    /// Folder of the model
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the model or of a run, or a hub id; of a base model without a head come its hidden states
+    #[arg(long, value_name = "DIR|HUB_ID")]
     pub(crate) model: PathBuf,
     /// What the model does [default: as it was trained]
     #[arg(long)]

@@ -8,6 +8,7 @@ use crate::hardware::Hardware;
 use crate::method::Method;
 use crate::observer::Observer;
 use crate::operating::{Operating, operate};
+use crate::open::Found;
 use crate::predict::answer;
 use crate::report::Headline;
 use crate::resume::check_same_recipe;
@@ -19,6 +20,7 @@ use crate::watch::Watch;
 use crate::{Recipe, baseline, open, report, report_data};
 use anyhow::{Context, Result, anyhow};
 use retune_data::Dataset;
+use retune_models::checkpoint::identity;
 use retune_models::{CheckpointFolder, Source};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -56,7 +58,8 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     let method = Method::parse(&recipe.method).input()?;
     RunDirectory::check(&recipe.output, start).input()?;
     let watch = Watch::new(observers);
-    let model = open::resolve(&recipe.model, recipe.revision.as_deref(), &watch).input()?;
+    let Found { folder: model, base } = open::resolve(&recipe.model, recipe.revision.as_deref(), &watch).input()?;
+    let identity = identity(&model).input()?;
     if let Source::Adapter(base) = Source::of(&model).input()? {
         let error = anyhow!("{} is an adapter; fine-tune its base model `{base}` instead", model.display());
         return Err(EngineError::Input(error));
@@ -84,9 +87,17 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         precision: hardware.precision.name().to_owned(),
         device: hardware.device_name(),
         best_by: Some(recipe.best_by.clone().unwrap_or_else(|| task.default_metric().to_owned())),
-        ..recipe.clone()
+        ..open::pinned(recipe, &base)
     };
-    let session = Session { recipe: &resolved, model: &model, task: task.as_ref(), splits: &splits, hardware };
+    let session = Session {
+        recipe: &resolved,
+        model: &model,
+        base: &base,
+        identity,
+        task: task.as_ref(),
+        splits: &splits,
+        hardware,
+    };
 
     // The last checks that need the model; after them, compute begins.
     let loaded = session.load(resolved.from_scratch).input()?;
@@ -94,7 +105,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     directory.check_space(&loaded, resolved.trains_baseline()).input()?;
     if start == Start::Resume {
         check_same_recipe(&resolved).input()?;
-        directory.check_same_data(splits.fingerprint).input()?;
+        directory.check_same_start(splits.fingerprint, identity).input()?;
     }
     RunDirectory::create(&resolved.output, start).input()?;
     write_text(&resolved.output.join("recipe.toml"), &resolved.to_toml()).input()?;

@@ -3,14 +3,16 @@
 use crate::error::{EngineError, InputContext};
 use crate::hardware::Hardware;
 use crate::open::Saved;
+use anyhow::{Result, ensure};
 use retune_data::hub::Silent;
 use retune_kernels::tch::{Kind, Tensor, no_grad};
 use retune_models::checkpoint::{read_tensors, write_tensors};
-use retune_models::{Inputs, Mode};
+use retune_models::{Inputs, LoadedModel, Mode};
 use std::path::Path;
 
-/// Reads `inputs`, runs the model in evaluation mode, writes `logits`, `last_hidden_state` and whatever else it returns. `task` is what the
-/// model does, where it does not say so itself.
+/// Reads `inputs`, runs the model in evaluation mode, writes `logits`, `last_hidden_state` and whatever else it returns.
+/// `task` is what the model does, where it does not say so itself. A model that was trained for no task known here is
+/// taken as a base model: no `logits`, but the `pooler_output` where it has a pooler.
 pub fn forward(
     model: &Path,
     task: Option<&str>,
@@ -19,18 +21,55 @@ pub fn forward(
     device: &str,
 ) -> Result<(), EngineError> {
     let saved = Saved::find(model, &Silent).input()?;
-    let task = saved.task(task).input()?;
     let (hardware, _) = Hardware::resolve(device, precision, 0).input()?;
-    let loaded = saved.load(&task, &hardware).input()?;
+    let of_task = match saved.task(task) {
+        Ok(task) => Some(task),
+        Err(_) if task.is_none() && !saved.is_adapter() => None,
+        Err(error) => return Err(EngineError::Input(error)),
+    };
+    let loaded = match &of_task {
+        Some(task) => saved.load(task, &hardware),
+        None => saved.load_base(&hardware),
+    };
+    let loaded = loaded.input()?;
     let tensors = read_tensors(inputs).input()?;
     let named: Inputs = tensors.into_iter().map(|(name, t)| (name, t.to_device(hardware.device))).collect();
+    check_tokens(&loaded, &named).input()?;
     let result = no_grad(|| loaded.model.forward(&named, &Mode::evaluation())).input()?;
     let float = |tensor: &Tensor| tensor.to_kind(Kind::Float);
-    let mut tensors = vec![
-        ("logits".to_owned(), float(&result.logits)),
-        ("last_hidden_state".to_owned(), float(&result.last_hidden_state)),
-    ];
+    let mut tensors = vec![("last_hidden_state".to_owned(), float(&result.last_hidden_state))];
+    if of_task.is_some() {
+        tensors.push(("logits".to_owned(), float(&result.logits)));
+    }
     tensors.extend(result.named.iter().map(|(name, tensor)| (name.to_owned(), float(tensor))));
     write_tensors(outputs, &tensors).map_err(anyhow::Error::from)?;
+    Ok(())
+}
+
+/// Token inputs index tables, whose ends nothing below checks.
+fn check_tokens(loaded: &LoadedModel, inputs: &Inputs) -> Result<()> {
+    let Some(vocabulary) = loaded.model.vocabulary_size() else { return Ok(()) };
+    let ids = inputs.get("input_ids")?;
+    let shape = ids.size();
+    ensure!(shape.len() == 2, "input_ids: shape {shape:?}, not [examples, tokens]");
+    ensure!(shape.iter().all(|&n| n > 0), "input_ids: shape {shape:?} holds no token");
+    let longest = loaded.model.max_length().unwrap_or(usize::MAX);
+    ensure!(
+        shape[1] as usize <= longest,
+        "input_ids: {} tokens are more than the {longest} positions this model has",
+        shape[1]
+    );
+    let types = loaded.config.number_or("type_vocab_size", i64::MAX as f64)? as i64;
+    for (name, rows) in [("input_ids", vocabulary as i64), ("token_type_ids", types), ("attention_mask", i64::MAX)] {
+        let Some(tensor) = inputs.optional(name) else { continue };
+        ensure!(tensor.size() == shape, "{name}: shape {:?}, but input_ids has {shape:?}", tensor.size());
+        if name == "attention_mask" {
+            continue;
+        }
+        ensure!(tensor.kind() == Kind::Int64, "{name}: {:?}, not whole numbers of 64 bits (I64)", tensor.kind());
+        for found in [tensor.min(), tensor.max()].map(|bound| bound.int64_value(&[])) {
+            ensure!((0..rows).contains(&found), "{name}: {found} is outside 0..{rows}, the rows of the model's table");
+        }
+    }
     Ok(())
 }

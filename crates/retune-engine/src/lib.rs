@@ -12,6 +12,7 @@ pub mod hardware;
 pub mod inspect;
 pub mod method;
 pub mod metric;
+mod misplaced;
 mod not_finite;
 pub mod observer;
 pub mod open;

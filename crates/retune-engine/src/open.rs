@@ -7,21 +7,46 @@ use crate::observer::Observer;
 use crate::watch::Watch;
 use crate::{operating, task};
 use anyhow::{Context, Result, bail};
-use retune_data::hub::{Hub, Progress};
-use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, ModelConfig, Source};
+use retune_data::hub::{Hub, Located, Progress};
+use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel, ModelConfig, Source};
 use std::path::{Path, PathBuf};
 
+/// A model to start from.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// What to call it, so that others find the same files: an absolute path, or a hub id with its commit.
+    pub base: BaseModel,
+}
+
 /// A hub id or folder becomes a folder.
-pub fn resolve(model: &str, revision: Option<&str>, progress: &dyn Progress) -> Result<PathBuf> {
-    if Path::new(model).is_dir() {
-        return Ok(PathBuf::from(model));
-    }
-    let hub = Hub::from_env()?;
-    hub.resolve_model(model, revision, progress).with_context(|| format!("model `{model}`"))
+pub fn resolve(model: &str, revision: Option<&str>, progress: &dyn Progress) -> Result<Found> {
+    let located = if Path::new(model).is_dir() {
+        Located::Folder(PathBuf::from(model))
+    } else {
+        Hub::from_env()?.resolve_model(model, revision, progress).with_context(|| format!("model `{model}`"))?
+    };
+    let base = match &located {
+        Located::Folder(folder) => {
+            let whole = std::path::absolute(folder).with_context(|| format!("cannot locate {}", folder.display()))?;
+            BaseModel { name: whole.to_string_lossy().into_owned(), revision: None }
+        }
+        Located::Hub { id, snapshot } => {
+            BaseModel { name: id.clone(), revision: snapshot.hub_commit().map(str::to_owned) }
+        }
+    };
+    Ok(Found { folder: located.dir().to_owned(), base })
+}
+
+/// The recipe with the commit that a hub id stood at, so that running it again takes the same files.
+pub(crate) fn pinned(recipe: &Recipe, base: &BaseModel) -> Recipe {
+    let model = if base.revision.is_some() { &base.name } else { &recipe.model };
+    Recipe { model: model.clone(), revision: base.revision.clone(), ..recipe.clone() }
 }
 
 /// [`resolve`], seen by observers.
-pub fn fetch(model: &str, revision: Option<&str>, observers: &mut [&mut dyn Observer]) -> Result<PathBuf> {
+pub fn fetch(model: &str, revision: Option<&str>, observers: &mut [&mut dyn Observer]) -> Result<Found> {
     resolve(model, revision, &Watch::new(observers))
 }
 
@@ -39,9 +64,15 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Looks at what a user points at: a model folder, or a run directory.
+    /// Looks at what a user points at: a model folder, a run directory, or a hub id.
     pub fn find(path: &Path, progress: &dyn Progress) -> Result<Self> {
-        let folder = model_folder(path)?;
+        let folder = match path.to_str() {
+            Some(id) if !path.exists() => {
+                let found = resolve(id, None, progress);
+                found.with_context(|| format!("{id} is no file or folder here, and cannot be had from the hub"))?.folder
+            }
+            _ => model_folder(path)?,
+        };
         let base = base_folder(&folder, progress)?;
         let config = CheckpointFolder::config(if folder.join("config.json").is_file() { &folder } else { &base })?;
         let recipe = Recipe::beside(&folder)?;
@@ -74,6 +105,15 @@ impl Saved {
             .map(str::to_owned)
     }
 
+    /// Loads the base model alone, whatever head it has or lacks.
+    pub fn load_base(&self, hardware: &Hardware) -> Result<LoadedModel> {
+        let mut options = LoadOptions::new(task::purpose(task::possible(&self.config)?)?);
+        options.precision = hardware.precision;
+        options.device = hardware.device;
+        options.base_only = true;
+        Ok(LoadedModel::load(&self.folder, &options)?)
+    }
+
     /// Loads it as it is.
     pub fn load(&self, task: &str, hardware: &Hardware) -> Result<LoadedModel> {
         let mut options = LoadOptions::new(task::purpose(task)?);
@@ -99,7 +139,8 @@ fn model_folder(path: &Path) -> Result<PathBuf> {
         return Ok(model);
     }
     if path.join("checkpoints").is_dir() {
-        let directory = crate::directory::RunDirectory::new(path, 1, None, Vec::new(), String::new(), String::new());
+        let directory =
+            crate::directory::RunDirectory::new(path, 1, None, Vec::new(), BaseModel::default(), String::new());
         if let (Some(checkpoint), _) = directory.newest()? {
             return Ok(checkpoint);
         }
@@ -114,12 +155,14 @@ fn base_folder(folder: &Path, progress: &dyn Progress) -> Result<PathBuf> {
         Source::Checkpoint => Ok(folder.to_owned()),
         Source::Adapter(base) => {
             // PEFT resolves a relative path from the current folder; ones beside the adapter are found too.
-            let beside = folder.join(&base);
-            if !Path::new(&base).is_dir() && beside.is_dir() {
+            let beside = folder.join(&base.name);
+            if !Path::new(&base.name).is_dir() && beside.is_dir() {
                 return Ok(beside);
             }
-            resolve(&base, None, progress)
-                .with_context(|| format!("{} is an adapter for `{base}`, which cannot be found", folder.display()))
+            let found = resolve(&base.name, base.revision.as_deref(), progress);
+            let found = found
+                .with_context(|| format!("{} is an adapter for `{base}`, which cannot be found", folder.display()));
+            Ok(found?.folder)
         }
     }
 }

@@ -306,6 +306,7 @@ impl Recipe {
         if let Some(metric) = &self.best_by {
             demand(crate::metric::direction(metric).is_some(), format!("best-by: `{metric}` is not a metric"));
         }
+        problems.extend(crate::misplaced::misplaced(self));
         match problems.as_slice() {
             [] => Ok(()),
             [one] => bail!("{one}"),

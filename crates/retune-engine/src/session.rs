@@ -13,7 +13,7 @@ use crate::train::{Ended, Loop, train};
 use anyhow::{Context, Result, ensure};
 use retune_data::{Dataset, Described};
 use retune_kernels::{AdamW, AdamWOptions, Schedule};
-use retune_models::{CheckpointFolder, LoadOptions, LoadedModel};
+use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +21,10 @@ use std::sync::Arc;
 pub(crate) struct Session<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) model: &'a Path,
+    /// How a saved adapter names it.
+    pub(crate) base: &'a BaseModel,
+    /// Tells its files from others.
+    pub(crate) identity: u64,
     pub(crate) task: &'a dyn Task,
     pub(crate) splits: &'a Splits,
     pub(crate) hardware: Hardware,
@@ -69,7 +73,7 @@ impl Session<'_> {
             self.recipe.keep_checkpoints,
             self.recipe.disk_budget_bytes()?,
             self.task.files(),
-            self.recipe.model.clone(),
+            self.base.clone(),
             self.recipe.to_toml(),
         ))
     }
@@ -112,7 +116,8 @@ impl Session<'_> {
         observers: &mut [&mut dyn Observer],
     ) -> Result<Trained> {
         let from_scratch = loaded.report.loaded == 0;
-        let mut state = RunState { fingerprint: self.splits.fingerprint, ..RunState::default() };
+        let mut state =
+            RunState { fingerprint: self.splits.fingerprint, base_model: self.identity, ..RunState::default() };
         let mut checkpoint = None;
         if resume {
             let (newest, notes) = directory.newest()?;

@@ -14,6 +14,8 @@ pub enum Activation {
     Relu,
     /// `silu`, also called `swish`.
     Silu,
+    /// `x · sigmoid(1.702 x)`, another approximation of the Gaussian one: `quick_gelu`.
+    QuickGelu,
     /// `tanh`.
     Tanh,
     /// The identity: `linear`.
@@ -24,8 +26,9 @@ impl Activation {
     /// From the name used in `config.json`.
     pub fn from_name(name: &str) -> Result<Self, KernelError> {
         Ok(match name {
-            "gelu" => Self::Gelu,
-            "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => Self::GeluTanh,
+            "gelu" | "gelu_python" => Self::Gelu,
+            "gelu_new" | "gelu_fast" | "gelu_accurate" | "gelu_pytorch_tanh" | "gelu_python_tanh" => Self::GeluTanh,
+            "quick_gelu" => Self::QuickGelu,
             "relu" => Self::Relu,
             "silu" | "swish" => Self::Silu,
             "tanh" => Self::Tanh,
@@ -34,7 +37,8 @@ impl Activation {
                 return Err(KernelError::Unknown {
                     what: "activation",
                     name: other.to_owned(),
-                    known: "gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu, silu, swish, tanh, linear",
+                    known: "gelu, gelu_python, gelu_new, gelu_fast, gelu_accurate, gelu_pytorch_tanh, gelu_python_tanh, \
+                            quick_gelu, relu, silu, swish, tanh, linear",
                 });
             }
         })
@@ -47,8 +51,42 @@ impl Activation {
             Self::GeluTanh => x.gelu("tanh"),
             Self::Relu => x.relu(),
             Self::Silu => x.silu(),
+            Self::QuickGelu => x * (x * 1.702).sigmoid(),
             Self::Tanh => x.tanh(),
             Self::Identity => x.shallow_clone(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    /// Values of transformers' `ACT2FN` at -2, -0.5, 0, 1 and 3.
+    #[test]
+    fn names_mean_what_transformers_means() {
+        let x = Tensor::from_slice(&[-2.0f64, -0.5, 0.0, 1.0, 3.0]);
+        for (names, expected) in [
+            (&["gelu", "gelu_python"][..], GELU),
+            (&["gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh"], GELU_TANH),
+            (&["quick_gelu"], QUICK_GELU),
+            (&["silu", "swish"], SILU),
+            (&["relu"], [0.0, 0.0, 0.0, 1.0, 3.0]),
+            (&["linear"], [-2.0, -0.5, 0.0, 1.0, 3.0]),
+        ] {
+            for name in names {
+                let found = Activation::from_name(name).unwrap().forward(&x);
+                let worst = (found - Tensor::from_slice(&expected)).abs().max().to_kind(Kind::Double).double_value(&[]);
+                assert!(worst < 1e-6, "{name}: {worst}");
+            }
+        }
+        let error = Activation::from_name("mish").unwrap_err().to_string();
+        assert!(error.contains("mish") && error.contains("quick_gelu"), "{error}");
+    }
+
+    const GELU: [f64; 5] = [-0.045500264, -0.154268769, 0.0, 0.841344746, 2.995950306];
+    const GELU_TANH: [f64; 5] = [-0.045402306, -0.154285990, 0.0, 0.841191991, 2.996362608];
+    const QUICK_GELU: [f64; 5] = [-0.064341377, -0.149611563, 0.0, 0.845795766, 2.981928690];
+    const SILU: [f64; 5] = [-0.238405844, -0.188770334, 0.0, 0.731058579, 2.857722380];
 }

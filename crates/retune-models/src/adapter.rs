@@ -6,10 +6,39 @@ use retune_kernels::Params;
 use retune_kernels::tch::Tensor;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 /// What PEFT puts in front of the names of a model's tensors.
 pub(crate) const PREFIX: &str = "base_model.model.";
+
+/// The model that an adapter is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BaseModel {
+    /// A folder or a hub id.
+    pub name: String,
+    /// Commit, branch or tag of a hub id.
+    pub revision: Option<String>,
+}
+
+impl From<&str> for BaseModel {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), revision: None }
+    }
+}
+
+impl From<&BaseModel> for BaseModel {
+    fn from(it: &BaseModel) -> Self {
+        it.clone()
+    }
+}
+
+impl fmt::Display for BaseModel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)?;
+        self.revision.iter().try_for_each(|revision| write!(formatter, "@{revision}"))
+    }
+}
 
 /// Which dense layers get a low-rank update, and how large.
 #[derive(Debug)]
@@ -120,9 +149,15 @@ impl AdapterPlan {
     }
 
     /// The base model an adapter folder names.
-    pub fn base_model(folder: &Path) -> Option<String> {
+    pub fn base_model(folder: &Path) -> Option<BaseModel> {
         let config = read_json(&folder.join("adapter_config.json")).ok()?;
-        config["base_model_name_or_path"].as_str().map(str::to_owned)
+        let text = |field: &str| config[field].as_str().map(str::to_owned);
+        Some(BaseModel { name: text("base_model_name_or_path")?, revision: text("revision") })
+    }
+
+    /// Whether it was read from a folder, with its values.
+    pub fn is_saved(&self) -> bool {
+        self.tensors.is_some()
     }
 
     /// Number of labels in the saved head, where there is one.
@@ -193,7 +228,7 @@ impl AdapterPlan {
         &self,
         folder: &Path,
         params: &Params,
-        base_model: &str,
+        base_model: &BaseModel,
         task_type: Option<&str>,
     ) -> Result<(), ModelError> {
         let saved: Vec<_> = params.iter().filter(|p| p.name.contains(".lora_") || p.head).collect();
@@ -211,12 +246,13 @@ impl AdapterPlan {
             }
         }
         let mut config = json!({
-            "alpha_pattern": {}, "auto_mapping": null, "base_model_name_or_path": base_model, "bias": "none",
+            "alpha_pattern": {}, "auto_mapping": null, "base_model_name_or_path": base_model.name, "bias": "none",
             "corda_config": null, "eva_config": null, "exclude_modules": null, "fan_in_fan_out": false,
             "inference_mode": true, "init_lora_weights": true, "layer_replication": null, "layers_pattern": null,
             "layers_to_transform": null, "loftq_config": {}, "lora_alpha": self.alpha, "lora_bias": false,
             "lora_dropout": self.dropout, "megatron_config": null, "megatron_core": "megatron.core",
-            "modules_to_save": modules, "peft_type": "LORA", "r": self.rank, "rank_pattern": {}, "revision": null,
+            "modules_to_save": modules, "peft_type": "LORA", "r": self.rank, "rank_pattern": {},
+            "revision": base_model.revision,
             "target_modules": if self.targets == ["all-linear"] { adapted(params) } else { self.targets.clone() },
             "task_type": task_type, "use_dora": false, "use_rslora": self.rank_stabilized,
         });

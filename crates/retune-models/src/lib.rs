@@ -7,12 +7,13 @@ mod error;
 pub mod families;
 pub mod heads;
 pub mod inputs;
+mod labels;
 pub mod layers;
 mod model;
 pub mod registry;
 pub mod trace;
 
-pub use adapter::AdapterPlan;
+pub use adapter::{AdapterPlan, BaseModel};
 pub use checkpoint::{CheckpointFolder, LoadReport};
 pub use config::{ModelConfig, ProblemType};
 pub use error::ModelError;

@@ -1,7 +1,8 @@
 //! Loading a model for a purpose, and saving it as Hugging Face would.
 
-use crate::adapter;
+use crate::adapter::{self, BaseModel};
 use crate::checkpoint::{WeightsOptions, WeightsRoot, read_tensors, write_json, write_tensors};
+use crate::labels::{self, Meaning};
 use crate::registry::{self, Purpose};
 use crate::trace::{self, BlockOutput};
 use crate::{AdapterPlan, CheckpointFolder, Inputs, LoadReport, ModelConfig, ModelError, ProblemType};
@@ -101,6 +102,9 @@ pub struct LoadOptions {
     pub adapter: Option<AdapterPlan>,
     /// Whether the head may be missing or of another size (training), or must be there (evaluation, prediction).
     pub new_head: bool,
+    /// The base model alone, as transformers' `AutoModel`: logits mean nothing, and there is a `pooler_output` where the
+    /// checkpoint has a pooler.
+    pub base_only: bool,
 }
 
 impl LoadOptions {
@@ -116,6 +120,7 @@ impl LoadOptions {
             dropout: None,
             adapter: None,
             new_head: false,
+            base_only: false,
         }
     }
 }
@@ -126,7 +131,7 @@ pub enum Source {
     /// `config.json` is in this folder.
     Checkpoint,
     /// `adapter_config.json` is, and names this base model.
-    Adapter(String),
+    Adapter(BaseModel),
 }
 
 impl Source {
@@ -167,6 +172,12 @@ impl LoadedModel {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, ModelError> {
         let mut config = CheckpointFolder::config(folder)?;
         let had_labels = config.get("id2label").is_some();
+        // A saved adapter brings the head that fits its labels.
+        let brings_head = options.adapter.as_ref().is_some_and(AdapterPlan::is_saved);
+        let meaning = match &options.labels {
+            Some((names, problem)) if !brings_head => labels::meaning(&config, names, *problem),
+            _ => Meaning::Same,
+        };
         let checkpoint = if options.from_scratch { None } else { Some(CheckpointFolder::open(folder)?) };
         if let Some((names, problem)) = &options.labels {
             config.set_labels(names, *problem);
@@ -180,7 +191,7 @@ impl LoadedModel {
             checkpoint,
             WeightsOptions {
                 base_prefix: family.base_prefix(),
-                new_prefixes: if options.new_head { family.head_prefixes() } else { Vec::new() },
+                new_prefixes: if options.new_head || options.base_only { family.head_prefixes() } else { Vec::new() },
                 from_scratch: options.from_scratch,
                 seed: options.seed,
                 precision: options.precision,
@@ -189,16 +200,28 @@ impl LoadedModel {
                 adapter: options.adapter.clone(),
             },
         )
-        .with_spellings(family.spellings());
+        .with_spellings(family.spellings())
+        .with_base_only(options.base_only)
+        .with_other_labels(match &meaning {
+            Meaning::Other(reason) if options.new_head => Some(reason.clone()),
+            _ => None,
+        });
         let model = family.build(&root.root(), &effective)?;
         let buffers = root.buffers();
         let (params, mut report) = root.finish()?;
-        if !had_labels && options.labels.is_none() && !options.new_head {
+        if let Meaning::Unnamed(note) = meaning
+            && report.new.is_empty()
+        {
+            report.notes.push(note);
+        }
+        if !had_labels && options.labels.is_none() && !options.new_head && !options.base_only {
             report.notes.push("config.json names no labels; they are called LABEL_0, LABEL_1, …".to_owned());
         }
         family.adapt_config(&mut config);
         config.set("architectures", json!([family.architecture()]));
         config.set("dtype", json!("float32"));
+        // The older name of the same field, which would contradict it.
+        config.remove("torch_dtype");
         let adapter = options.adapter.clone();
         Ok(Self { model, params, report, config, adapter, purpose: options.purpose, buffers })
     }
@@ -236,10 +259,11 @@ impl LoadedModel {
         Ok(loaded)
     }
 
-    /// Writes `config.json` and `model.safetensors` (without adapters), or the adapter files if there is one.
-    pub fn save(&self, folder: &Path, base_model: &str) -> Result<(), ModelError> {
+    /// Writes `config.json` and `model.safetensors` (without adapters), or the adapter files if there is one, which name
+    /// `base_model`.
+    pub fn save(&self, folder: &Path, base_model: impl Into<BaseModel>) -> Result<(), ModelError> {
         if let Some(plan) = &self.adapter {
-            plan.save(folder, &self.params, base_model, self.purpose.peft_task_type())?;
+            plan.save(folder, &self.params, &base_model.into(), self.purpose.peft_task_type())?;
             // PEFT ignores it; it carries the label names, which an adapter alone would lose.
             return write_json(&folder.join("config.json"), self.config.as_map());
         }

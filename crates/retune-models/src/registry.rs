@@ -95,6 +95,18 @@ pub fn family(config: &ModelConfig, purpose: Purpose) -> Result<Box<dyn Family>,
     })
 }
 
+/// What Hugging Face's configuration class assumes where a text model's config.json says nothing.
+pub fn class_defaults(config: &ModelConfig) -> Vec<(&'static str, serde_json::Value)> {
+    match config.get("model_type").and_then(serde_json::Value::as_str) {
+        Some("bert") => bert::defaults(),
+        Some("roberta") => roberta::defaults(50265),
+        Some("xlm-roberta" | "camembert") => roberta::defaults(30522),
+        Some("distilbert") => distilbert::defaults(),
+        Some("electra") => electra::defaults(),
+        _ => Vec::new(),
+    }
+}
+
 /// `architectures[0]`: Hugging Face's class of the checkpoint.
 fn architecture(config: &ModelConfig) -> Option<&str> {
     config.get("architectures")?.get(0)?.as_str()
@@ -176,4 +188,59 @@ pub fn image_input(config: &ModelConfig) -> Result<Option<ImageInput>, ModelErro
         return Err(ModelError::Config { field: "image_size".to_owned(), problem });
     }
     Ok(Some(ImageInput { channels: config.size_or("num_channels", 3)?, size, patch }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `fixtures/configs/text_defaults.json` is what transformers' classes say without any argument.
+    #[test]
+    fn absent_fields_mean_what_hugging_face_assumes() {
+        let text = include_str!("../../../fixtures/configs/text_defaults.json");
+        let all: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap();
+        for (model_type, theirs) in all {
+            let config = ModelConfig::new(serde_json::json!({"model_type": model_type})).unwrap();
+            assert!(config.as_map().len() > 10, "{model_type} has no defaults here");
+            for (field, ours) in config.as_map() {
+                assert_eq!(ours, &theirs[field], "{model_type}: {field}");
+            }
+            // Every field that is read has a default.
+            let root = crate::checkpoint::WeightsRoot::new(
+                None,
+                crate::checkpoint::WeightsOptions {
+                    base_prefix: String::new(),
+                    new_prefixes: Vec::new(),
+                    from_scratch: true,
+                    seed: 0,
+                    precision: retune_kernels::Precision::Fp32,
+                    device: retune_kernels::tch::Device::Cpu,
+                    initializer_range: 0.02,
+                    adapter: None,
+                },
+            );
+            let small = [
+                ("num_hidden_layers", 1),
+                ("n_layers", 1),
+                ("vocab_size", 8),
+                ("hidden_size", 24),
+                ("dim", 24),
+                ("intermediate_size", 8),
+                ("hidden_dim", 8),
+                ("embedding_size", 8),
+            ];
+            let mut config = config;
+            for (field, size) in small {
+                if config.get(field).is_some() {
+                    config.set(field, size.into());
+                }
+            }
+            family(&config, Purpose::SequenceClassification).unwrap().build(&root.root(), &config).unwrap();
+        }
+        let mut stated = ModelConfig::new(serde_json::json!({"model_type": "bert", "hidden_act": "relu"})).unwrap();
+        assert_eq!(stated.text("hidden_act").unwrap(), "relu");
+        assert_eq!(stated.probability("hidden_dropout_prob").unwrap(), 0.1);
+        stated.set_dropout(0.0);
+        assert_eq!(stated.probability("attention_probs_dropout_prob").unwrap(), 0.0);
+    }
 }

@@ -119,3 +119,56 @@ fn a_missing_tensor_names_its_nearest_neighbour() {
     let error = LoadedModel::load(folder.path(), &options).err().unwrap().to_string();
     assert!(error.contains("layer.1.output.dense.weight (nearest: bert.encoder.layer.1.output.dens"), "{error}");
 }
+
+#[test]
+fn a_base_model_alone_equals_hugging_face() {
+    for name in ["bert-base-only", "roberta-base-only"] {
+        let mut options = LoadOptions::new(Purpose::SequenceClassification);
+        options.base_only = true;
+        let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
+        assert!(loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        let case = case(&format!("parity/{name}/case.safetensors"));
+        let outputs = loaded.model.forward(&inputs(&case), &Mode::evaluation()).unwrap();
+        assert!(difference(&outputs.last_hidden_state, &case["output.last_hidden_state"]) < 1e-5, "{name}");
+        let pooled = outputs.named.get("pooler_output").unwrap();
+        assert!(difference(pooled, &case["output.pooler_output"]) < 1e-5, "{name}");
+    }
+}
+
+#[test]
+fn a_head_is_kept_only_where_its_labels_are_the_task_s() {
+    let folder = fixture("parity/bert-sequence-classification");
+    let original = case("parity/bert-sequence-classification/model.safetensors");
+    let load = |folder: &std::path::Path, names: [&str; 3]| {
+        let mut options = LoadOptions::new(Purpose::SequenceClassification);
+        options.new_head = true;
+        options.labels = Some((names.map(str::to_owned).to_vec(), ProblemType::SingleLabelClassification));
+        LoadedModel::load(folder, &options).unwrap()
+    };
+    let kept = |loaded: &LoadedModel| {
+        ["classifier.weight", "classifier.bias"]
+            .map(|name| loaded.params.iter().find(|param| param.name == name).unwrap().value() == original[name])
+    };
+    let same = load(&folder, ["Negative", "NEUTRAL", "positive"]);
+    assert_eq!((kept(&same), same.report.new.len(), same.report.notes.len()), ([true; 2], 0, 0));
+
+    for names in [["positive", "neutral", "negative"], ["a", "b", "c"]] {
+        let other = load(&folder, names);
+        assert!(!kept(&other)[0], "{names:?}");
+        let new: Vec<&str> = other.report.new.iter().map(|new| new.name.as_str()).collect();
+        assert_eq!(new, ["classifier.weight", "classifier.bias"]);
+        assert!(other.report.new[0].reason.contains("negative, neutral, positive"), "{:?}", other.report.new);
+        assert!(other.report.new[0].reason.contains(&names.join(", ")), "{:?}", other.report.new);
+        assert_eq!(other.labels(), names);
+    }
+
+    let unnamed = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.join("model.safetensors"), unnamed.path().join("model.safetensors")).unwrap();
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+    config["id2label"] = serde_json::json!({"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"});
+    std::fs::write(unnamed.path().join("config.json"), config.to_string()).unwrap();
+    let unnamed = load(unnamed.path(), ["a", "b", "c"]);
+    assert_eq!((kept(&unnamed), unnamed.report.new.len()), ([true; 2], 0));
+    assert!(unnamed.report.notes.iter().any(|note| note.contains("kept") && note.contains("a, b, c")));
+}

@@ -97,6 +97,9 @@ fn arguments_that_cannot_be_used() {
     refuses(&["--batch-size", "0"], &["batch-size"]);
     refuses(&["--lerning-rate", "1"], &["--lerning-rate", "--learning-rate"]);
     refuses(&["--model", "no/such-model"], &["no/such-model"]);
+    // What nothing would read.
+    refuses(&["--lora-rank", "4", "--revision", "main"], &["lora-rank", "--method lora", "revision", "is a folder"]);
+    refuses(&["--image-size", "64", "--augmentation", "strong"], &["image-size", "augmentation", "no images"]);
     // All problems at once, not one a run.
     refuses(&["--batch-size", "0", "--clip", "-1"], &["batch-size", "clip"]);
 }

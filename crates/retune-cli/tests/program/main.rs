@@ -6,5 +6,6 @@ mod finetune;
 mod images;
 mod input;
 mod methods;
+mod models;
 mod predict;
 mod support;

@@ -53,6 +53,39 @@ pub struct Snapshot {
     pub commit: String,
 }
 
+impl Snapshot {
+    /// The commit, unless the files have another source than the hub: then no one else can ask for them by it.
+    #[must_use]
+    pub fn hub_commit(&self) -> Option<&str> {
+        name::is_commit(&self.commit).then_some(self.commit.as_str())
+    }
+}
+
+/// Where a model was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Located {
+    /// A folder of the user's.
+    Folder(PathBuf),
+    /// The cache of the hub.
+    Hub {
+        /// `name` or `org/name`, without a revision.
+        id: String,
+        /// Its files.
+        snapshot: Snapshot,
+    },
+}
+
+impl Located {
+    /// The folder with its files.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        match self {
+            Self::Folder(dir) => dir,
+            Self::Hub { snapshot, .. } => &snapshot.dir,
+        }
+    }
+}
+
 impl Hub {
     /// A client set up from `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN` and
     /// `HF_HUB_OFFLINE`.
@@ -83,7 +116,7 @@ impl Hub {
         fetch::fetch(&self.client, &self.options, &model, progress)
     }
 
-    /// The folder of `model`: an existing folder as it is, or a hub id (`name`, `org/name`,
+    /// Finds `model`: an existing folder as it is, or a hub id (`name`, `org/name`,
     /// `org/name@revision`) through [`Hub::fetch_model`].
     ///
     /// # Errors
@@ -94,16 +127,17 @@ impl Hub {
         model: &str,
         revision: Option<&str>,
         progress: &dyn Progress,
-    ) -> Result<PathBuf, HubError> {
+    ) -> Result<Located, HubError> {
         let folder = options::expand_home(model, options::home().as_deref());
         if folder.is_dir() {
-            return Ok(folder);
+            return Ok(Located::Folder(folder));
         }
         if looks_like_path(model) || folder.exists() {
             return Err(HubError::NoSuchFolder { path: folder });
         }
         let reference = ModelReference::parse(model, revision)?;
-        Ok(fetch::fetch(&self.client, &self.options, &reference, progress)?.dir)
+        let snapshot = fetch::fetch(&self.client, &self.options, &reference, progress)?;
+        Ok(Located::Hub { id: reference.id().to_owned(), snapshot })
     }
 
     /// The folder the cache lives in, `$HF_HOME/hub` unless set otherwise.

@@ -21,8 +21,8 @@ use manifest::{verify, write_manifest};
 use publish::sync_folder;
 use retention::checkpoint_bytes;
 use retune_kernels::AdamW;
-use retune_models::LoadedModel;
 use retune_models::checkpoint::{write_json, write_tensors};
+use retune_models::{BaseModel, LoadedModel};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ pub struct RunDirectory {
     disk_budget: Option<u64>,
     /// Copied into every saved model: tokenizer, processor.
     files: Vec<PathBuf>,
-    base_model: String,
+    base_model: BaseModel,
     recipe: String,
 }
 
@@ -103,7 +103,7 @@ impl RunDirectory {
         keep: usize,
         disk_budget: Option<u64>,
         files: Vec<PathBuf>,
-        base_model: String,
+        base_model: BaseModel,
         recipe: String,
     ) -> Self {
         Self { path: path.to_owned(), keep, disk_budget, files, base_model, recipe }
@@ -178,14 +178,21 @@ impl RunDirectory {
         Ok((None, notes))
     }
 
-    /// A run continues only on the data it was started with.
-    pub fn check_same_data(&self, fingerprint: u64) -> Result<()> {
+    /// A run continues only on the data and from the model it was started with.
+    pub fn check_same_start(&self, fingerprint: u64, base_model: u64) -> Result<()> {
         let folders = self.steps().unwrap_or_default().into_iter().map(|step| self.checkpoint(step));
         let states: Vec<RunState> = folders.filter_map(|folder| read_state(&folder).ok()).collect();
         ensure!(
             states.iter().all(|state| state.fingerprint == fingerprint),
             "the training data is not what the run in {} was started with; start anew with --overwrite, or choose \
              another --output",
+            self.path.display()
+        );
+        ensure!(
+            states.iter().all(|state| state.base_model == base_model),
+            "the files of the model `{}` are not those the run in {} was started with; put those back, start anew with \
+             --overwrite, or choose another --output",
+            self.base_model,
             self.path.display()
         );
         Ok(())

@@ -58,6 +58,8 @@ pub struct RunState {
     pub step: u64,
     /// Of the training data.
     pub fingerprint: u64,
+    /// Identity of the files that training started from.
+    pub base_model: u64,
     /// Best validation so far.
     pub best: Option<Best>,
     /// Evaluations since then.

@@ -63,6 +63,21 @@ pub(super) fn saved_schema(config: &ModelConfig) -> (LabelSchema, Vec<String>) {
     (schema, names)
 }
 
+/// The schema with its classes in the order of the checkpoint's labels, where these are the same but for case: its head
+/// goes on meaning what it meant. With a note where that changed the order.
+pub(super) fn ordered(schema: LabelSchema, config: &ModelConfig) -> (LabelSchema, Option<String>) {
+    let Some(names) = config.in_label_order(schema.names()).filter(|names| names != schema.names()) else {
+        return (schema, None);
+    };
+    let note = format!("labels are numbered as in the model: {}", names.join(", "));
+    let ordered = match schema {
+        LabelSchema::SingleLabel { .. } => LabelSchema::SingleLabel { names },
+        LabelSchema::MultiLabel { .. } => LabelSchema::MultiLabel { names },
+        LabelSchema::Regression { .. } => schema,
+    };
+    (ordered, Some(note))
+}
+
 fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|i| format!("LABEL_{i}")).collect()
 }

@@ -1,6 +1,6 @@
 //! Image classification: class folders, or tables of paths or bytes, for [`Classification`].
 
-use super::classification::{Classification, Modality, problem, saved_schema};
+use super::classification::{Classification, Modality, ordered, problem, saved_schema};
 use super::images::{self, Images, RunRows};
 use super::{Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -> Result<(Box<dyn Task>, Splits)> {
-    let images = Images::of(recipe, model, &CheckpointFolder::config(model)?)?;
+    let config = CheckpointFolder::config(model)?;
+    let images = Images::of(recipe, model, &config)?;
     let columns = images::columns(recipe);
     let rows = RunRows::read(recipe, |path| Ok(ImageRows::read(path, &columns, true)?))?;
-    let schema = LabelSchema::infer(&rows.train, problem(recipe)?)?;
-    let splits = images.splits(recipe, rows, Some(&schema), progress)?;
+    let (schema, note) = ordered(LabelSchema::infer(&rows.train, problem(recipe)?)?, &config);
+    let mut splits = images.splits(recipe, rows, Some(&schema), progress)?;
+    splits.notes.extend(note);
     let modality = modality(Some(images.processor_file()?));
     let task = Classification::trained(modality, schema, recipe, splits.train.as_ref())?;
     Ok((Box::new(task), splits))

@@ -167,6 +167,11 @@ pub fn purpose(name: &str) -> Result<Purpose> {
     }
 }
 
+/// Whether inputs are images, else texts; `None` for a name that is no task.
+pub fn takes_images(name: &str) -> Option<bool> {
+    purpose(name).ok().map(|purpose| purpose != Purpose::SequenceClassification)
+}
+
 /// The task that a saved model was made for, as its config.json says.
 pub fn of_model(config: &ModelConfig) -> Result<&'static str> {
     let purpose = registry::purpose_of(config);

@@ -1,6 +1,6 @@
 //! Text classification: single texts or pairs, tokenized, for [`Classification`].
 
-use super::classification::{Classification, Modality, problem, saved_schema};
+use super::classification::{Classification, Modality, ordered, problem, saved_schema};
 use super::splits::{fingerprint, hold_out, leak_notes};
 use super::{Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
@@ -24,7 +24,7 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
     let read = |path: &Path| TextRows::read(path, &columns, true);
     let train_path = recipe.train.as_deref().context("a training file")?;
     let train_rows = read(train_path)?;
-    let schema = LabelSchema::infer(&train_rows, problem(recipe)?)?;
+    let (schema, note) = ordered(LabelSchema::infer(&train_rows, problem(recipe)?)?, &config);
     let encode = |name: &str, rows: TextRows| {
         TextDataset::encode(rows, &tokenizer, &schema, max_length, &|done, all| progress(name, done, all))
     };
@@ -33,7 +33,7 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
     let test_rows = recipe.test.as_deref().map(read).transpose()?;
     let whole = encode("tokenizing training data", train_rows)?;
     let test = test_rows.map(|rows| encode("tokenizing test data", rows)).transpose()?;
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = note.into_iter().collect();
     let (train, validation) = match validation_rows {
         Some(rows) => (whole, encode("tokenizing validation data", rows)?),
         None => {

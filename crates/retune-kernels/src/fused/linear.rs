@@ -30,7 +30,9 @@ pub fn linear_activation(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, act
         Activation::GeluTanh => 1,
         Activation::Relu => 2,
         Activation::Silu => 3,
-        Activation::Tanh => return reference::linear_activation(x, weight, bias, activation),
+        Activation::QuickGelu | Activation::Tanh => {
+            return reference::linear_activation(x, weight, bias, activation);
+        }
     };
     let mut tensors = vec![x, weight];
     tensors.extend(bias);
@@ -46,11 +48,12 @@ mod tests {
     use super::*;
     use tch::{Device, Kind};
 
-    const ALL: [Activation; 6] = [
+    const ALL: [Activation; 7] = [
         Activation::Gelu,
         Activation::GeluTanh,
         Activation::Relu,
         Activation::Silu,
+        Activation::QuickGelu,
         Activation::Tanh,
         Activation::Identity,
     ];

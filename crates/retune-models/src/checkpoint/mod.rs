@@ -2,12 +2,14 @@
 
 mod file;
 mod folder;
+mod identity;
 mod report;
 mod save;
 mod weights;
 
 pub use file::{SafetensorsFile, read_tensors};
 pub use folder::{CheckpointFolder, read_json};
+pub use identity::identity;
 pub use report::{LoadReport, NewTensor};
 pub use save::{write_json, write_tensors};
 pub use weights::{Init, Weights, WeightsOptions, WeightsRoot};

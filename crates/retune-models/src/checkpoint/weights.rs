@@ -50,6 +50,8 @@ struct State {
     used: BTreeSet<String>,
     missing: Vec<String>,
     fresh: BTreeSet<String>,
+    /// Names of the tensors whose rows are the task's outputs.
+    outputs: BTreeSet<String>,
 }
 
 /// The checkpoint and everything collected while layers are made from it.
@@ -59,6 +61,8 @@ pub struct WeightsRoot {
     without_prefix: bool,
     old_norm_names: bool,
     spellings: &'static [(&'static str, &'static str)],
+    other_labels: Option<String>,
+    base_only: bool,
     state: RefCell<State>,
 }
 
@@ -88,8 +92,25 @@ impl WeightsRoot {
                 used: BTreeSet::new(),
                 missing: Vec::new(),
                 fresh: BTreeSet::new(),
+                outputs: BTreeSet::new(),
             }),
+            other_labels: None,
+            base_only: false,
         }
+    }
+
+    /// Why the checkpoint's outputs mean something else than the task's, if they do: they start anew.
+    #[must_use]
+    pub fn with_other_labels(mut self, reason: Option<String>) -> Self {
+        self.other_labels = reason;
+        self
+    }
+
+    /// Whether the base model alone is asked for.
+    #[must_use]
+    pub fn with_base_only(mut self, base_only: bool) -> Self {
+        self.base_only = base_only;
+        self
     }
 
     /// Parts of names that some files spell in another way: ours, theirs.
@@ -127,11 +148,19 @@ impl WeightsRoot {
         self.options.new_prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
     }
 
+    fn means_other_labels(&self, name: &str) -> bool {
+        self.other_labels.is_some() && self.state.borrow().outputs.contains(name)
+    }
+
     fn value(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor, ModelError> {
         let file_name = self.file_name(name);
         let found = self.checkpoint.as_ref().and_then(|c| Some((c, c.shape(&file_name)?.to_vec())));
         let reason = match &found {
             _ if self.options.from_scratch => "random weights were asked for".to_owned(),
+            Some((_, found_shape)) if found_shape == shape && self.means_other_labels(name) => {
+                self.state.borrow_mut().used.insert(file_name.clone());
+                self.other_labels.clone().unwrap_or_default()
+            }
             Some((checkpoint, found_shape)) if found_shape == shape => {
                 let mut state = self.state.borrow_mut();
                 state.report.loaded += 1;
@@ -252,6 +281,17 @@ impl<'a> Weights<'a> {
         self.root.options.device
     }
 
+    /// Whether the base model alone is asked for, without any head.
+    pub fn base_only(&self) -> bool {
+        self.root.base_only
+    }
+
+    /// Whether the checkpoint has this tensor.
+    pub fn is_stored(&self, name: &str) -> bool {
+        let file_name = self.root.file_name(&self.at(name).path);
+        self.root.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.shape(&file_name).is_some())
+    }
+
     /// Standard deviation of fresh matrices.
     pub fn initializer_range(&self) -> f64 {
         self.root.options.initializer_range
@@ -310,6 +350,13 @@ impl<'a> Weights<'a> {
     /// `weight` [out, in] and `bias` [out], with an adapter inside if the plan targets this path.
     pub fn dense(&self, input: i64, output: i64) -> Result<Dense, ModelError> {
         self.dense_with(input, output, true)
+    }
+
+    /// As [`Self::dense`]; its rows are the task's outputs, and fit only where the labels do.
+    pub fn outputs(&self, input: i64, labels: i64) -> Result<Dense, ModelError> {
+        let names = ["weight", "bias"].map(|part| self.at(part).path);
+        self.root.state.borrow_mut().outputs.extend(names);
+        self.dense(input, labels)
     }
 
     /// As [`Self::dense`], the bias optional.

@@ -1,9 +1,15 @@
 //! BERT (Devlin et al. 2018), transformers `BertForSequenceClassification`.
 
-use super::text_encoder::{BERT_LAYER, TextEncoderSpec, bert_like_sizes};
+use super::text_encoder::{BERT_LAYER, TextEncoderSpec, bert_like_defaults, bert_like_sizes};
 use crate::heads::HeadNames;
 use crate::layers::PositionScheme;
 use retune_kernels::Activation;
+use serde_json::Value;
+
+/// What `BertConfig` assumes.
+pub fn defaults() -> Vec<(&'static str, Value)> {
+    bert_like_defaults(30522)
+}
 
 /// Pooler (tanh) → dropout → classifier.
 pub fn sequence_classification() -> TextEncoderSpec {

@@ -5,6 +5,24 @@ use crate::heads::HeadNames;
 use crate::layers::{EmbeddingSizes, LayerNames, LayerSizes, PositionScheme};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
+use serde_json::{Value, json};
+
+/// What `DistilBertConfig` assumes.
+pub fn defaults() -> Vec<(&'static str, Value)> {
+    vec![
+        ("vocab_size", json!(30522)),
+        ("max_position_embeddings", json!(512)),
+        ("n_layers", json!(6)),
+        ("n_heads", json!(12)),
+        ("dim", json!(768)),
+        ("hidden_dim", json!(3072)),
+        ("dropout", json!(0.1)),
+        ("attention_dropout", json!(0.1)),
+        ("activation", json!("gelu")),
+        ("initializer_range", json!(0.02)),
+        ("seq_classif_dropout", json!(0.2)),
+    ]
+}
 
 /// Dense (ReLU) → dropout → classifier; no segment embeddings.
 pub fn sequence_classification() -> TextEncoderSpec {

@@ -1,10 +1,16 @@
 //! RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and CamemBERT, transformers
 //! `RobertaForSequenceClassification` and its siblings.
 
-use super::text_encoder::{BERT_LAYER, TextEncoderSpec, bert_like_sizes};
+use super::text_encoder::{BERT_LAYER, TextEncoderSpec, bert_like_defaults, bert_like_sizes};
 use crate::heads::HeadNames;
 use crate::layers::PositionScheme;
 use retune_kernels::Activation;
+use serde_json::Value;
+
+/// What `RobertaConfig` (a vocabulary of 50265) and its siblings (30522) assume.
+pub fn defaults(vocabulary: i64) -> Vec<(&'static str, Value)> {
+    bert_like_defaults(vocabulary)
+}
 
 /// Dropout → dense (tanh) → dropout → projection. `architecture` is Hugging Face's class.
 pub fn sequence_classification(architecture: &str) -> TextEncoderSpec {

@@ -6,7 +6,8 @@ use crate::layers::{EmbeddingSizes, EncoderLayer, LayerNames, LayerSizes, TextEm
 use crate::registry::Family;
 use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
 use retune_kernels::tch::Tensor;
-use retune_kernels::{AttentionMask, Dense};
+use retune_kernels::{Activation, AttentionMask, Dense};
+use serde_json::{Value, json};
 
 /// Sizes of a text encoder, read from config.json by its family.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +74,12 @@ impl Family for TextEncoderSpec {
         let layers = base.at(self.layers);
         let load =
             |i: i64| EncoderLayer::load(&layers.at(&i.to_string()).depth(i as usize + 1), &self.layer, &sizes.layer);
+        let pooler = base.at("pooler.dense").depth(sizes.layers as usize + 1);
+        let pooling = match weights.base_only() && pooler.is_stored("weight") {
+            false => Pooling::None,
+            true if self.head.transform == pooler.path() => Pooling::OfHead,
+            true => Pooling::Own(pooler.dense(sizes.layer.hidden, sizes.layer.hidden)?),
+        };
         Ok(Box::new(TextEncoder {
             embeddings,
             projection,
@@ -84,10 +91,21 @@ impl Family for TextEncoderSpec {
                 config.label_count(),
                 sizes.classifier_dropout,
             )?,
+            pooling,
             token_table: format!("{}.embeddings.{}.weight", self.base, text_embeddings::WORD),
             sizes,
         }))
     }
+}
+
+/// Where `pooler_output` of the base model alone comes from: tanh of a projection of the first token.
+enum Pooling {
+    /// It has none.
+    None,
+    /// The head's transform is the pooler (BERT).
+    OfHead,
+    /// A pooler that no head reads (RoBERTa).
+    Own(Dense),
 }
 
 struct TextEncoder {
@@ -95,6 +113,7 @@ struct TextEncoder {
     projection: Option<Dense>,
     layers: Vec<EncoderLayer>,
     head: SequenceClassificationHead,
+    pooling: Pooling,
     token_table: String,
     sizes: TextEncoderSizes,
 }
@@ -120,7 +139,17 @@ impl Model for TextEncoder {
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
         let last_hidden_state = self.encode(inputs, mode)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
-        Ok(Outputs::new(logits, last_hidden_state))
+        let first = || last_hidden_state.select(1, 0);
+        let pooled = match &self.pooling {
+            Pooling::None => None,
+            Pooling::OfHead => Some(self.head.transform(&first(), false)),
+            Pooling::Own(dense) => Some(Activation::Tanh.forward(&dense.forward(&first(), false))),
+        };
+        let mut outputs = Outputs::new(logits, last_hidden_state);
+        if let Some(pooled) = pooled {
+            outputs.named.insert("pooler_output", pooled);
+        }
+        Ok(outputs)
     }
 
     fn blocks(&self) -> usize {
@@ -163,14 +192,14 @@ pub(super) fn bert_like_sizes(
     if config.get("is_decoder").and_then(serde_json::Value::as_bool) == Some(true) {
         return Err(ModelError::Config { field: "is_decoder".to_owned(), problem: "must be false here".to_owned() });
     }
-    let norm_epsilon = config.number_or("layer_norm_eps", 1e-12)?;
+    let norm_epsilon = config.number("layer_norm_eps")?;
     let hidden_dropout = config.probability("hidden_dropout_prob")?;
     let stated = config.get("classifier_dropout").is_some();
     Ok(TextEncoderSizes {
         embeddings: EmbeddingSizes {
             vocabulary: config.size("vocab_size")?,
             positions: config.size("max_position_embeddings")?,
-            types: config.number_or("type_vocab_size", 2.0)? as i64,
+            types: config.number("type_vocab_size")? as i64,
             size: embedding_size,
             norm_epsilon,
             dropout: hidden_dropout,
@@ -180,7 +209,7 @@ pub(super) fn bert_like_sizes(
             hidden: config.size("hidden_size")?,
             heads: config.size("num_attention_heads")?,
             intermediate: config.size("intermediate_size")?,
-            activation: retune_kernels::Activation::from_name(&config.text("hidden_act")?)?,
+            activation: Activation::from_name(&config.text("hidden_act")?)?,
             norm_epsilon,
             hidden_dropout,
             attention_dropout: config.probability("attention_probs_dropout_prob")?,
@@ -188,6 +217,24 @@ pub(super) fn bert_like_sizes(
         layers: config.size("num_hidden_layers")?,
         classifier_dropout: if stated { config.probability("classifier_dropout")? } else { hidden_dropout },
     })
+}
+
+/// What `BertConfig` and its siblings assume; they differ in the vocabulary.
+pub(super) fn bert_like_defaults(vocabulary: i64) -> Vec<(&'static str, Value)> {
+    vec![
+        ("vocab_size", json!(vocabulary)),
+        ("hidden_size", json!(768)),
+        ("num_hidden_layers", json!(12)),
+        ("num_attention_heads", json!(12)),
+        ("intermediate_size", json!(3072)),
+        ("hidden_act", json!("gelu")),
+        ("hidden_dropout_prob", json!(0.1)),
+        ("attention_probs_dropout_prob", json!(0.1)),
+        ("max_position_embeddings", json!(512)),
+        ("type_vocab_size", json!(2)),
+        ("initializer_range", json!(0.02)),
+        ("layer_norm_eps", json!(1e-12)),
+    ]
 }
 
 /// Names inside a layer, as BERT has them.

@@ -39,7 +39,7 @@ impl ImageClassificationHead {
         labels: i64,
     ) -> Result<Self, ModelError> {
         let width = if pooling == Pooling::FirstAndMeanOfPatches { 2 * hidden } else { hidden };
-        let classifiers = classifiers.iter().map(|name| weights.at(name).dense(width, labels));
+        let classifiers = classifiers.iter().map(|name| weights.at(name).outputs(width, labels));
         Ok(Self { pooling, norm, classifiers: classifiers.collect::<Result<_, _>>()? })
     }
 

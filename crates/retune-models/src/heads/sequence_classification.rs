@@ -41,7 +41,7 @@ impl SequenceClassificationHead {
     ) -> Result<Self, ModelError> {
         Ok(Self {
             transform: weights.at(names.transform).dense(hidden, hidden)?,
-            classifier: weights.at(names.classifier).dense(hidden, labels)?,
+            classifier: weights.at(names.classifier).outputs(hidden, labels)?,
             names,
             dropout,
         })
@@ -51,7 +51,12 @@ impl SequenceClassificationHead {
     pub fn forward(&self, hidden: &Tensor, train: bool) -> Tensor {
         let first = hidden.select(1, 0); // [B, D]
         let first = if self.names.dropout_before { dropout(&first, self.dropout, train) } else { first };
-        let pooled = self.names.activation.forward(&self.transform.forward(&first, train));
+        let pooled = self.transform(&first, train);
         self.classifier.forward(&dropout(&pooled, self.dropout, train), train).to_kind(Kind::Float)
+    }
+
+    /// The transform of first tokens [B, D], same shape.
+    pub fn transform(&self, first: &Tensor, train: bool) -> Tensor {
+        self.names.activation.forward(&self.transform.forward(first, train))
     }
 }

@@ -70,6 +70,9 @@ fn a_pull_request_is_a_revision_with_slashes() {
     server.add(&path, Route::new(listing.to_string().as_bytes()));
     let folder = tempfile::tempdir().unwrap();
     let dir = hub(folder.path(), &server.url()).resolve_model("org/tiny@refs/pr/7", None, &Silent).unwrap();
+    let crate::hub::Located::Hub { id, snapshot } = &dir else { panic!("not from the hub: {dir:?}") };
+    assert_eq!((id.as_str(), snapshot.dir.file_name().unwrap().to_str()), ("org/tiny", Some(&*snapshot.commit)));
+    let dir = dir.dir();
     assert!(dir.join("model.safetensors").is_file());
     let model = folder.path().join("hub/models--org--tiny");
     assert_eq!(fs::read_to_string(model.join("refs/refs/pr/7")).unwrap(), COMMIT);

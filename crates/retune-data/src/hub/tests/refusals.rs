@@ -139,7 +139,7 @@ fn a_folder_is_taken_as_it_is_and_a_missing_one_is_not_looked_up() {
     let here = folder.path().join("mine");
     fs::create_dir(&here).unwrap();
     let text = here.to_str().unwrap();
-    assert_eq!(hub.resolve_model(text, None, &Silent).unwrap(), here);
+    assert_eq!(hub.resolve_model(text, None, &Silent).unwrap().dir(), here);
     for path in ["./missing", "../missing", "/missing/model", "~/missing-model", "a/b/c", "a/", ""] {
         let error = hub.resolve_model(path, None, &Silent).unwrap_err();
         assert!(matches!(error, HubError::NoSuchFolder { .. }), "{path}: {error}");

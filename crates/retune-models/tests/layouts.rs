@@ -1,0 +1,125 @@
+//! One model in the layouts that checkpoints come in: each loads as the plain file does, and is saved as that file.
+
+mod common;
+
+use common::{case, difference, fixture, inputs};
+use retune_kernels::tch::{Kind, Tensor};
+use retune_models::checkpoint::{read_tensors, write_tensors};
+use retune_models::registry::Purpose;
+use retune_models::{LoadOptions, LoadedModel, Mode};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use tempfile::TempDir;
+
+const MODEL: &str = "parity/bert-sequence-classification";
+
+type Tensors = BTreeMap<String, Tensor>;
+
+fn config() -> Value {
+    serde_json::from_slice(&std::fs::read(fixture(MODEL).join("config.json")).unwrap()).unwrap()
+}
+
+fn weights() -> Tensors {
+    case(&format!("{MODEL}/model.safetensors"))
+}
+
+fn write(folder: &Path, file: &str, tensors: Tensors) {
+    write_tensors(&folder.join(file), &tensors.into_iter().collect::<Vec<_>>()).unwrap();
+}
+
+fn folder(config: &Value) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    folder
+}
+
+fn load(folder: &Path) -> LoadedModel {
+    LoadedModel::load(folder, &LoadOptions::new(Purpose::SequenceClassification)).unwrap()
+}
+
+/// Loads the folder, and compares outputs and what is saved again with `expected` in single precision.
+#[track_caller]
+fn equals(folder: &Path, expected: &Tensors) -> LoadedModel {
+    let plain = self::folder(&config());
+    write(plain.path(), "model.safetensors", expected.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
+    let (ours, reference) = (load(folder), load(plain.path()));
+    let inputs = inputs(&case(&format!("{MODEL}/case.safetensors")));
+    let logits = |model: &LoadedModel| model.model.forward(&inputs, &Mode::evaluation()).unwrap().logits;
+    assert_eq!(difference(&logits(&ours), &logits(&reference)), 0.0);
+    let saved = tempfile::tempdir().unwrap();
+    ours.save(saved.path(), "").unwrap();
+    let saved = read_tensors(&saved.path().join("model.safetensors")).unwrap();
+    assert!(saved.keys().eq(expected.keys()));
+    for (name, tensor) in &saved {
+        assert_eq!(tensor.kind(), Kind::Float, "{name}");
+        assert_eq!(tensor, &expected[name], "{name}");
+    }
+    ours
+}
+
+#[test]
+fn norms_called_gamma_and_beta() {
+    let folder = folder(&config());
+    let rename = |name: String| match name.rsplit_once("LayerNorm.") {
+        Some((stem, "weight")) => format!("{stem}LayerNorm.gamma"),
+        Some((stem, "bias")) => format!("{stem}LayerNorm.beta"),
+        _ => name,
+    };
+    write(folder.path(), "model.safetensors", weights().into_iter().map(|(n, t)| (rename(n), t)).collect());
+    let loaded = equals(folder.path(), &weights());
+    assert!(loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+    assert!(loaded.report.notes.iter().any(|note| note.contains("gamma")), "{:?}", loaded.report);
+}
+
+#[test]
+fn shards_with_an_index() {
+    let folder = folder(&config());
+    let (first, second): (Vec<_>, Vec<_>) = weights().into_iter().partition(|(name, _)| name.contains("embeddings"));
+    let shards = [("model-00001-of-00002.safetensors", first), ("model-00002-of-00002.safetensors", second)];
+    let mut map = serde_json::Map::new();
+    for (file, tensors) in shards {
+        assert!(!tensors.is_empty());
+        map.extend(tensors.iter().map(|(name, _)| (name.clone(), json!(file))));
+        write(folder.path(), file, tensors.into_iter().collect());
+    }
+    let index = json!({"metadata": {"total_size": 0}, "weight_map": map});
+    std::fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
+    equals(folder.path(), &weights());
+    std::fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
+    let options = LoadOptions::new(Purpose::SequenceClassification);
+    let error = LoadedModel::load(folder.path(), &options).err().unwrap().to_string();
+    assert!(error.contains("model-00002-of-00002.safetensors"), "{error}");
+}
+
+#[test]
+fn half_precision_in_the_file_is_single_precision_here() {
+    for (kind, name) in [(Kind::Half, "float16"), (Kind::BFloat16, "bfloat16")] {
+        let mut config = config();
+        let fields = config.as_object_mut().unwrap();
+        fields.remove("dtype");
+        fields.insert("torch_dtype".to_owned(), json!(name));
+        let folder = folder(&config);
+        let rounded: Tensors = weights().into_iter().map(|(n, t)| (n, t.to_kind(kind))).collect();
+        let expected = rounded.iter().map(|(n, t)| (n.clone(), t.to_kind(Kind::Float))).collect();
+        write(folder.path(), "model.safetensors", rounded);
+        let loaded = equals(folder.path(), &expected);
+        // The file that is saved holds float32, and config.json says nothing else.
+        assert_eq!(loaded.config.get("dtype"), Some(&json!("float32")), "{name}");
+        assert!(!loaded.config.as_map().contains_key("torch_dtype"), "{name}");
+    }
+}
+
+#[test]
+fn tied_and_derived_tensors_are_left_aside() {
+    let folder = folder(&config());
+    let mut tensors = weights();
+    let words = tensors["bert.embeddings.word_embeddings.weight"].shallow_clone();
+    let positions = Tensor::arange(64, (Kind::Int64, words.device())).unsqueeze(0);
+    tensors.insert("bert.embeddings.position_ids".to_owned(), positions);
+    tensors.insert("cls.predictions.decoder.weight".to_owned(), words);
+    write(folder.path(), "model.safetensors", tensors);
+    let loaded = equals(folder.path(), &weights());
+    // Position ids are the same in every model; a head that is not used is worth a line.
+    assert_eq!(loaded.report.unexpected, ["cls.predictions.decoder.weight"]);
+}
