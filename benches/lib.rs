@@ -105,5 +105,5 @@ pub fn quickstart_dataset() -> Result<TextDataset, Failure> {
     let rows = quickstart_rows()?;
     let schema = LabelSchema::infer(&rows, None)?;
     let tokenizer = quickstart_tokenizer()?;
-    Ok(TextDataset::encode(rows, &tokenizer, &schema, MAX_LENGTH, &|_, _| ())?)
+    Ok(TextDataset::encode(rows, &tokenizer, Some(&schema), MAX_LENGTH, &|_, _| ())?)
 }

@@ -17,7 +17,7 @@ fn main() -> Result<(), Failure> {
         b.iter_batched(
             || quickstart_rows().expect("was readable a moment ago"),
             |rows| {
-                let dataset = TextDataset::encode(rows, &tokenizer, &schema, MAX_LENGTH, &|_, _| ());
+                let dataset = TextDataset::encode(rows, &tokenizer, Some(&schema), MAX_LENGTH, &|_, _| ());
                 black_box(dataset.expect("labels that the schema was made of"))
             },
             BatchSize::LargeInput,

@@ -87,7 +87,7 @@ pub(crate) struct ModelArguments {
     /// Column with the image [default: as in training]
     #[arg(long, value_name = "COLUMN")]
     image_column: Option<String>,
-    /// Images that cannot be read: `fail` or `skip` [default: as in training]
+    /// Rows and images that cannot be used: `fail` or `skip` [default: as in training]
     #[arg(long, value_name = "fail|skip")]
     on_bad_example: Option<String>,
     /// Column with the label [default: as in training]

@@ -30,6 +30,19 @@ impl Screen {
     }
 }
 
+/// Says what is worth a line where no bar does.
+struct Remarks {
+    said: bool,
+}
+
+impl Observer for Remarks {
+    fn on_message(&mut self, message: &str) {
+        if self.said {
+            let _ = writeln!(io::stderr(), "· {}", message.trim_end().replace('\n', "\n  "));
+        }
+    }
+}
+
 /// `retune finetune`.
 pub(crate) fn finetune(arguments: &FinetuneArguments, screen: &Screen) -> Result<(), Failure> {
     let resolved = resolve::resolve(arguments, Path::new("runs")).map_err(|error| Failure::input(&error))?;
@@ -121,15 +134,17 @@ pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<()
         }
         Box::new(stdin.lock())
     };
-    let mut terminal = screen.progress(output.is_some() || !io::stdout().is_terminal());
+    let shown = output.is_some() || !io::stdout().is_terminal();
+    let mut terminal = screen.progress(shown);
+    let mut remarks = Remarks { said: screen.style == Style::Lines || (screen.style == Style::Bars && !shown) };
     let Some(output) = output else {
         let mut pipe = Pipe::stdout();
-        let result = predict::predict(&options, input.as_deref(), lines, &mut pipe, &mut [&mut terminal]);
+        let result = predict::predict(&options, input.as_deref(), lines, &mut pipe, &mut [&mut terminal, &mut remarks]);
         terminal.clear();
         return Ok(pipe.finish(result).map(drop)?);
     };
     let mut draft = Draft::new(&output).map_err(|error| Failure::input(&error))?;
-    let result = predict::predict(&options, input.as_deref(), lines, &mut draft, &mut [&mut terminal]);
+    let result = predict::predict(&options, input.as_deref(), lines, &mut draft, &mut [&mut terminal, &mut remarks]);
     terminal.clear();
     let count = result?;
     draft.publish().map_err(|error| Failure::failed(&error))?;

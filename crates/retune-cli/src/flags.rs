@@ -81,7 +81,7 @@ pub(crate) struct RecipeFlags {
     #[arg(long, value_name = "PRESET", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) augmentation: Option<String>,
-    /// Images that cannot be read: `fail` before anything is computed, or `skip` them and list them [default: fail]
+    /// Rows and images that cannot be used: `fail` before anything is computed, or `skip` them and list them [default: fail]
     #[arg(long, value_name = "fail|skip", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) on_bad_example: Option<String>,

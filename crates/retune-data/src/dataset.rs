@@ -38,6 +38,11 @@ pub trait Dataset: Send + Sync {
     /// True when every row has a label.
     fn has_labels(&self) -> bool;
 
+    /// What a person should know about how the data was read, such as rows left out; of a subset, what is known of the whole.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Every id that a batch may hold in `input_ids`, padding included, ascending; `None` for data without tokens.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Everything that can be wrong with data, said with file, line, column and remedy.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::BadExample;
 
@@ -14,6 +14,18 @@ pub struct RowProblem {
     pub column: Option<String>,
     /// What is wrong and what to do, lower case, no full stop.
     pub message: String,
+}
+
+impl RowProblem {
+    /// As it is said to people, with the place first.
+    pub(crate) fn in_file(&self, file: &Path) -> String {
+        let place = match self.line {
+            0 => file.display().to_string(),
+            line => format!("{}:{line}", file.display()),
+        };
+        let column = self.column.as_ref().map_or_else(String::new, |column| format!("column `{column}`: "));
+        format!("{place}: {column}{}", self.message)
+    }
 }
 
 /// Why data cannot be used.
@@ -189,18 +201,11 @@ fn missing_column(column: &str, flag: &str, present: &[String], headerless: bool
     text
 }
 
-fn rows_message(file: &std::path::Path, problems: &[RowProblem], stopped: bool) -> String {
+fn rows_message(file: &Path, problems: &[RowProblem], stopped: bool) -> String {
     let mut text = String::new();
     for (index, problem) in problems.iter().enumerate() {
         let separator = if index == 0 { "" } else { "\n" };
-        let _ = match problem.line {
-            0 => write!(text, "{separator}{}: ", file.display()),
-            line => write!(text, "{separator}{}:{line}: ", file.display()),
-        };
-        if let Some(column) = &problem.column {
-            let _ = write!(text, "column `{column}`: ");
-        }
-        text.push_str(&problem.message);
+        let _ = write!(text, "{separator}{}", problem.in_file(file));
     }
     if stopped {
         let _ = write!(text, "\n{} problems so far, the rest of the file was not checked", problems.len());

@@ -1,9 +1,9 @@
 //! The encoded labels of all rows, compactly.
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use std::collections::HashMap;
 
 use crate::problems::Problems;
-use crate::schema::{EncodedLabel, LabelEncoder, LabelSchema};
+use crate::schema::{EncodedLabel, LabelEncoder, LabelSchema, Lists};
 use crate::{Array, DataError, LabelRows, RowProblem};
 
 /// Labels by row, in one of the three shapes of [`LabelSchema`].
@@ -33,6 +33,8 @@ impl Labels {
         let columns = rows.label_columns();
         let encoder = LabelEncoder::new(schema, columns, rows.label_separator())
             .map_err(|message| DataError::Schema { file: rows.file().to_owned(), message })?;
+        let several = columns.len() == 1 && matches!(schema, LabelSchema::MultiLabel { .. });
+        let encoder = if several { encoder.with_lists(Lists::of(rows)?) } else { encoder };
         let mut labels = Self::new(schema);
         let mut problems = Problems::new(rows.file());
         let mut last = String::new();
@@ -113,8 +115,8 @@ impl Labels {
     }
 }
 
-/// Stratum of each row for [`crate::stratified_split`]: the class, the set of classes, or the decile
-/// of the (first) target number. All 0 without labels.
+/// Stratum of each row for [`crate::stratified_split`]: the class, the rarest of several classes (whole sets of them are
+/// mostly unique), or the decile of the (first) target number. All 0 without labels.
 pub(crate) fn strata(labels: &[Option<EncodedLabel>]) -> Vec<u64> {
     let target = |label: &Option<EncodedLabel>| match label {
         Some(EncodedLabel::Values(values)) => values.first().copied(),
@@ -122,10 +124,17 @@ pub(crate) fn strata(labels: &[Option<EncodedLabel>]) -> Vec<u64> {
     };
     let mut sorted: Vec<f32> = labels.iter().filter_map(target).collect();
     sorted.sort_by(f32::total_cmp);
+    let mut counts: HashMap<u32, usize> = HashMap::new();
+    for label in labels {
+        if let Some(EncodedLabel::Classes(classes)) = label {
+            classes.iter().for_each(|&class| *counts.entry(class).or_default() += 1);
+        }
+    }
     let stratum = |label: &Option<EncodedLabel>| match label {
         Some(EncodedLabel::Class(class)) => (*class).into(),
         Some(EncodedLabel::Classes(classes)) => {
-            classes.iter().fold(0, |hash, class| xxh3_64_with_seed(&class.to_le_bytes(), hash))
+            let rarest = classes.iter().min_by_key(|&class| (counts[class], class));
+            rarest.map_or(0, |&class| 1 + u64::from(class))
         }
         Some(EncodedLabel::Values(_)) => {
             let value = target(label).unwrap_or(0.0);
@@ -134,4 +143,24 @@ pub(crate) fn strata(labels: &[Option<EncodedLabel>]) -> Vec<u64> {
         None => 0,
     };
     labels.iter().map(stratum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Random, stratified_split};
+
+    #[test]
+    fn label_sets_that_are_mostly_unique_still_give_a_validation_set() {
+        let mut random = Random::at(&[3]);
+        let mut set = || -> Vec<u32> { (0..20).filter(|_| random.below(4) == 0).collect() };
+        let sets: Vec<Vec<u32>> = (0..300).map(|_| set()).collect();
+        let labels: Vec<Option<EncodedLabel>> = sets.iter().cloned().map(EncodedLabel::Classes).map(Some).collect();
+        let (train, validation) = stratified_split(&strata(&labels), 0.1, 1).unwrap();
+        assert_eq!(validation.len(), 30);
+        for class in 0..20 {
+            assert!(train.iter().any(|&row| sets[row].contains(&class)), "{class}");
+            assert!(validation.iter().any(|&row| sets[row].contains(&class)), "{class}");
+        }
+    }
 }

@@ -20,7 +20,7 @@
 //! assert_eq!(schema, LabelSchema::SingleLabel { names: vec!["no".into(), "yes".into()] });
 //!
 //! let tokenizer = Tokenizer::load(folder.path())?;
-//! let dataset = TextDataset::encode(rows, &tokenizer, &schema, 128, &|_done, _total| ())?;
+//! let dataset = TextDataset::encode(rows, &tokenizer, Some(&schema), 128, &|_done, _total| ())?;
 //! let options = SamplerOptions { batch_size: 2, seed: 1, bucket: true };
 //! let batches = epoch_batches(&|row| dataset.length(row), dataset.len(), 0, &options);
 //! let batch = dataset.batch(&batches[0], None)?;

@@ -6,15 +6,19 @@
 //! |---|---|
 //! | several columns, all cells 0/1 or bool | several labels, named as the columns |
 //! | several columns of other numbers | regression with that many outputs |
-//! | lists (JSON, Parquet), or a label separator is given | several labels |
+//! | lists (JSON, Parquet) of one length, all entries 0/1 or bool | several labels, one per entry: `[0, 1, 0]` is the second |
+//! | lists of one length, numbers with fractions | regression with that many outputs |
+//! | other lists, or a label separator is given | several labels, named by the entries |
 //! | all numbers, some with a fraction | regression |
 //! | whole numbers, bools, words | single label |
 //!
 //! Classes are ordered numerically if all are whole numbers, else by Unicode code point; a name is
-//! the string itself (`1.0` counts as `1` where all labels are whole numbers).
+//! the string itself (`1.0` counts as `1` where all labels are whole numbers, `True` as `true`). Lists of one length of
+//! whole numbers may mean either and need a [`Problem`].
 
 mod encoder;
 mod infer;
+mod lists;
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use encoder::EncodedLabel;
 pub(crate) use encoder::LabelEncoder;
+pub(crate) use lists::Lists;
 
 use crate::{DataError, LabelRows};
 
@@ -92,7 +97,20 @@ impl LabelSchema {
     /// Labels that contradict each other or `problem`, a single class, not-finite numbers, a
     /// label column of almost only different values; rows are named by line.
     pub fn infer(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<Self, DataError> {
-        infer::infer(rows, problem)
+        infer::infer(rows, problem, None)
+    }
+
+    /// As [`LabelSchema::infer`], with the names that a model has for its outputs: lists of as many 0 and 1 take them
+    /// over. Without them the names are `0`, `1`, ….
+    ///
+    /// # Errors
+    /// As [`LabelSchema::infer`].
+    pub fn infer_with_names(
+        rows: &dyn LabelRows,
+        problem: Option<Problem>,
+        names: &[String],
+    ) -> Result<Self, DataError> {
+        infer::infer(rows, problem, Some(names))
     }
 
     /// The kind of problem.

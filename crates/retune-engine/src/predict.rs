@@ -91,7 +91,7 @@ impl Ready {
     fn open<'a>(&self, input: Input<'a>, labels: bool, watch: &Watch<'_, '_>) -> Result<Opened<'a>, EngineError> {
         let progress = |what: &str, done, all| watch.progress(what, done, all);
         // An adapter folder saved by others may have no tokenizer or processor; its base has one.
-        let has = ["tokenizer.json", "vocab.txt", "preprocessor_config.json"]
+        let has = ["tokenizer.json", "vocab.txt", "vocab.json", "preprocessor_config.json"]
             .iter()
             .any(|file| self.saved.folder.join(file).is_file());
         let folder = if has { &self.saved.folder } else { &self.saved.base };
@@ -127,6 +127,7 @@ pub fn predict(
     let mut count = 0;
     for data in parts {
         let data = data.input()?;
+        data.remarks().iter().for_each(|remark| watch.message(remark));
         for start in (0..data.len()).step_by(part) {
             let rows = start..data.len().min(start + part);
             count += rows.len();
@@ -173,6 +174,7 @@ pub fn evaluate_file(
     let scored = predictor.score(&dataset, &mut |done, all| watch.progress("evaluating", done, all))?;
     let mut evaluation = scored.evaluation;
     evaluation.operating_point = ready.operating(task.as_ref()).and_then(|operating| operating.on(&evaluation));
+    evaluation.notes.extend(dataset.remarks());
     evaluation.metrics.extend(scored.loss.map(|loss| ("loss".to_owned(), loss)));
     Ok(evaluation)
 }

@@ -103,7 +103,7 @@ pub struct Recipe {
     pub image_size: Option<usize>,
     /// What training does to images: `none`, `light`, `medium`, `strong`, `medical-light`, `medical`, `medical-strong`.
     pub augmentation: String,
-    /// `fail`, or `skip`: images that cannot be read are left out and listed.
+    /// `fail`, or `skip`: rows and images that cannot be used are left out and listed.
     pub on_bad_example: String,
     /// Of everything random.
     pub seed: u64,
@@ -221,9 +221,9 @@ impl Recipe {
         toml::to_string_pretty(self).expect("a recipe holds only TOML values")
     }
 
-    /// Columns with labels.
+    /// Columns with labels, as readers take them: only they know whether commas separate columns or belong to a name.
     pub fn label_columns(&self) -> Vec<String> {
-        self.label_column.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        vec![self.label_column.clone()]
     }
 
     /// `disk-budget` in bytes.
@@ -296,7 +296,8 @@ impl Recipe {
             format!("evaluate-every: `{every}` is neither `epoch` nor a number of steps"),
         );
         demand(self.keep_checkpoints > 0, "keep-checkpoints: must be at least 1".to_owned());
-        demand(!self.label_columns().is_empty(), "label-column: name at least one column".to_owned());
+        let named = self.label_column.split(',').any(|name| !name.trim().is_empty());
+        demand(named, "label-column: name at least one column".to_owned());
         if let Err(error) = crate::method::Method::parse(&self.method) {
             demand(false, format!("method: {error:#}"));
         }

@@ -22,6 +22,12 @@ impl<'a, 'b> Watch<'a, 'b> {
         }
     }
 
+    pub(crate) fn message(&self, message: &str) {
+        if let Ok(mut observers) = self.observers.lock() {
+            observers.iter_mut().for_each(|o| o.on_message(message));
+        }
+    }
+
     pub(crate) fn into_inner(self) -> &'a mut [&'b mut dyn Observer] {
         self.observers.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -199,3 +199,28 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
     assert_done(&output);
     assert!(json_lines(&output.stdout)[0]["metrics"]["loss"].is_number());
 }
+
+#[test]
+fn lists_of_flags_are_labels_from_data_to_prediction() {
+    let desk = Desk::new();
+    let flags = |n: usize| format!("[{},{},{}]", n % 2, n / 2 % 2, n / 4 % 2);
+    let rows: String = (0..24).map(|n| format!("{{\"text\":\"film {n}\",\"label\":{}}}\n", flags(n))).collect();
+    desk.write("lists.jsonl", &rows);
+    let data = ["--train", "lists.jsonl", "--validation", "lists.jsonl", "--test", "lists.jsonl", "--steps", "1"];
+    assert_done(&desk.finetune("run", &data));
+    let config = json(desk.path("run/model/config.json"));
+    assert_eq!(config["problem_type"], "multi_label_classification");
+    assert_eq!(config["id2label"], serde_json::json!({"0": "0", "1": "1", "2": "2"}));
+    let model = ["--model", "run", "--device", "cpu", "--threads", "1"];
+    let evaluate = |file: &str| desk.retune([&["evaluate", "--data", file][..], &model].concat());
+    assert_done(&evaluate("lists.jsonl"));
+    desk.write("short.jsonl", "{\"text\":\"film\",\"label\":[0,1]}\n");
+    assert_said(&evaluate("short.jsonl"), 2, &["short.jsonl:1", "`label`", "a list of 2 where 3 entries"]);
+    // Its labels are the names for other lists of as many.
+    let mut named = config.clone();
+    named["id2label"] = serde_json::json!({"0": "joy", "1": "fear", "2": "anger"});
+    fs::write(desk.path("run/model/config.json"), named.to_string()).unwrap();
+    let again = [&data[..], &["--model", "run/model"]].concat();
+    assert_done(&desk.finetune("again", &again));
+    assert_eq!(json(desk.path("again/model/config.json"))["id2label"], named["id2label"]);
+}

@@ -46,6 +46,43 @@ fn a_model_carries_its_recipe_and_takes_no_other() {
 }
 
 #[test]
+fn files_to_predict_may_have_any_labels_and_empty_texts() {
+    let desk = Desk::new();
+    assert_done(&desk.finetune("run", &["--steps", "1"]));
+    desk.write("new.csv", "text,label\nfine film,splendid\n,\n");
+    let output = desk.retune([&PREDICT[..], &["--input", "new.csv"]].concat());
+    assert_said(&output, 0, &["new.csv: 1 text is empty, at line 3"]);
+    let answers = json_lines(&output.stdout);
+    assert_eq!((answers[0]["label"].as_str(), answers[1]["text"].as_str()), (Some("splendid"), Some("")));
+    assert!(answers.iter().all(|answer| answer["prediction"].is_string()));
+    let output = desk.feed(&PREDICT, "{\"text\": \"\", \"label\": {\"odd\": 1}}\n");
+    assert_done(&output);
+    assert_eq!(json_lines(&output.stdout).len(), 1);
+}
+
+#[test]
+fn rows_that_cannot_be_used_are_left_out_on_demand() {
+    let desk = Desk::new();
+    let rows: String = (0..20).map(|n| format!("{{\"text\": \"film {n}\", \"label\": \"{}\"}}\n", n % 2)).collect();
+    desk.write("train.jsonl", &format!("{rows}{{\"text\": null, \"label\": \"1\"}}\n"));
+    let train = ["--train", "train.jsonl", "--validation", "train.jsonl", "--test", "train.jsonl", "--steps", "1"];
+    desk.refuses(&desk.arguments("run", &train), &["train.jsonl:21", "`text`", "has no text"]);
+    let output = desk.finetune("run", &[&train[..], &["--on-bad-example", "skip"]].concat());
+    let left_out = "train.jsonl: 1 row cannot be used and is left out:";
+    assert_said(&output, 0, &[left_out, "train.jsonl:21: column `text`: has no text"]);
+    // As in training, unless said otherwise.
+    let evaluate = ["evaluate", "--model", "run", "--data", "train.jsonl", "--device", "cpu", "--threads", "1"];
+    let output = desk.retune(evaluate);
+    assert_done(&output);
+    assert!(text(&output.stdout).contains(left_out), "{}", text(&output.stdout));
+    assert_said(&desk.retune([&evaluate[..], &["--on-bad-example", "fail"]].concat()), 2, &["train.jsonl:21"]);
+    let lines = "{\"text\": \"a\"}\n{\"text\": null}\n{\"text\": \"b\"}\n";
+    let output = desk.feed(&PREDICT, lines);
+    assert_said(&output, 0, &["standard input: 1 row cannot be used and is left out", "standard input:2"]);
+    assert_eq!(json_lines(&output.stdout).len(), 2);
+}
+
+#[test]
 fn a_reader_that_leaves_ends_the_program_quietly() {
     let desk = Desk::new();
     assert_done(&desk.finetune("run", &["--steps", "1"]));

@@ -9,7 +9,7 @@ fn dataset(content: &str) -> TextDataset {
     std::fs::write(folder.path().join("d.csv"), content).unwrap();
     let rows = TextRows::read(folder.path().join("d.csv"), &TextColumns::new("text", "label"), true).unwrap();
     let schema = LabelSchema::infer(&rows, None).unwrap();
-    TextDataset::encode(rows, &Tokenizer::load(folder.path()).unwrap(), &schema, 6, &|_, _| ()).unwrap()
+    TextDataset::encode(rows, &Tokenizer::load(folder.path()).unwrap(), Some(&schema), 6, &|_, _| ()).unwrap()
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn groups_on_both_sides_are_a_leak() {
         let columns = TextColumns { group: Some("patient".into()), ..TextColumns::new("text", "label") };
         let rows = TextRows::read(folder.path().join("d.csv"), &columns, true).unwrap();
         let schema = LabelSchema::infer(&rows, None).unwrap();
-        TextDataset::encode(rows, &Tokenizer::load(folder.path()).unwrap(), &schema, 6, &|_, _| ()).unwrap()
+        TextDataset::encode(rows, &Tokenizer::load(folder.path()).unwrap(), Some(&schema), 6, &|_, _| ()).unwrap()
     };
     let train = of("text,label,patient\na,x,P1\nb,y,P2\n");
     let test = of("text,label,patient\nc,x,P2\na b,y,P3\na c,y,P2\n");

@@ -143,8 +143,8 @@ impl ImageDataset {
         self.shared.rows.group(self.inner(row))
     }
 
-    /// Stratum of each row for [`crate::stratified_split`]: the class, the set of classes, or the
-    /// decile of the (first) target number. All 0 without labels.
+    /// Stratum of each row for [`crate::stratified_split`]: the class, the rarest of several classes, or
+    /// the decile of the (first) target number. All 0 without labels.
     pub fn strata(&self) -> Vec<u64> {
         strata(&(0..self.len()).map(|row| self.label(row)).collect::<Vec<_>>())
     }

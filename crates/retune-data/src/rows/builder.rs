@@ -8,9 +8,9 @@ use super::lines::is_object;
 use super::{Layout, TableRows};
 use crate::arena::ArenaBuilder;
 use crate::error::quoted;
-use crate::problems::Problems;
+use crate::problems::{LeftOut, Problems};
 use crate::table::{self, Cell};
-use crate::{DataError, RowProblem};
+use crate::{DataError, OnBadExample, RowProblem};
 
 /// A checked row: its line and its cells, inputs first.
 pub(super) struct Row {
@@ -31,6 +31,7 @@ pub(crate) struct Builder {
     unlabelled: usize,
     /// Whether labels and groups must be there.
     required: bool,
+    on_bad_example: OnBadExample,
 }
 
 impl Builder {
@@ -47,13 +48,20 @@ impl Builder {
             scratch: Vec::new(),
             unlabelled: 0,
             required,
+            on_bad_example: OnBadExample::Fail,
         })
+    }
+
+    /// Whether rows that cannot be used are left out.
+    pub(crate) fn on_bad_example(self, on_bad_example: OnBadExample) -> Self {
+        Self { on_bad_example, ..self }
     }
 
     /// Reads all rows of a table; see [`TableRows::read`].
     pub(crate) fn read_table(mut self, path: &Path) -> Result<TableRows, DataError> {
+        self.layout.split_labels(|| table::column_names(path))?;
         let mut reader = table::open(path, &self.layout.wanted(self.required))?;
-        let mut problems = Problems::new(path);
+        let mut problems = Problems::that(self.on_bad_example, path);
         while let Some(record) = reader.next_record() {
             let used = record?.and_then(|record| self.check(record.line, record.cells, reader.present()));
             match used {
@@ -64,8 +72,8 @@ impl Builder {
         if problems.is_empty() && self.lines.is_empty() {
             return Err(DataError::Empty { file: path.to_owned(), header: true });
         }
-        problems.finish()?;
-        self.finish(path)
+        let left_out = problems.leave_out(!self.lines.is_empty())?;
+        self.finish(path, left_out)
     }
 
     /// Rows so far.
@@ -103,10 +111,17 @@ impl Builder {
         }
         let mut labelled = !layout.labels.is_empty();
         for (index, (name, cell)) in layout.labels.iter().zip(&mut cells[inputs..]).enumerate() {
-            if let Cell::Other(what) = cell {
+            if let Cell::Other(what) = cell
+                && self.required
+            {
                 return Err(RowProblem::new(line, Some(name), format!("is {what}, which cannot be a label")));
             }
-            if matches!(cell, Cell::Text(text) if text.trim().is_empty()) {
+            let nothing = match cell {
+                Cell::Text(text) => text.trim().is_empty(),
+                Cell::Other(_) => true,
+                _ => false,
+            };
+            if nothing {
                 *cell = Cell::Null;
             }
             if *cell == Cell::Null && layout.separator.is_some() && present[inputs + index] {
@@ -153,14 +168,17 @@ impl Builder {
             return self.check(line, cells, &vec![false; wanted.len()]);
         }
         let mut object = table::parse_object(text, line)?;
-        let present: Vec<bool> = wanted.iter().map(|column| object.contains_key(&column.name)).collect();
-        let cells = wanted.iter().zip(&present).map(|(column, &present)| {
-            if column.required && !present {
+        let keys: Vec<Option<String>> =
+            wanted.iter().map(|column| table::key(&object, &column.name).map(str::to_owned)).collect();
+        let present: Vec<bool> = keys.iter().map(Option::is_some).collect();
+        let cells = wanted.iter().zip(&keys).map(|(column, key)| {
+            if column.required && key.is_none() {
                 let keys: Vec<String> = object.keys().cloned().collect();
                 let message = format!("is missing; the object has {}; use {}", quoted(&keys, 8), column.flag);
                 return Err(RowProblem::new(line, Some(&column.name), message));
             }
-            Ok(object.remove(&column.name).map_or(Cell::Null, |value| Cell::from_json(value, column.bytes)))
+            let value = key.as_ref().and_then(|key| object.remove(key));
+            Ok(value.map_or(Cell::Null, |value| Cell::from_json(value, column.bytes)))
         });
         let cells = cells.collect::<Result<_, _>>()?;
         self.check(line, cells, &present)
@@ -180,7 +198,7 @@ impl Builder {
     }
 
     /// Ends gathering.
-    pub(crate) fn finish(self, file: &Path) -> Result<TableRows, DataError> {
+    pub(crate) fn finish(self, file: &Path, left_out: LeftOut) -> Result<TableRows, DataError> {
         Ok(TableRows {
             file: file.to_owned(),
             layout: self.layout,
@@ -189,6 +207,7 @@ impl Builder {
             offsets: self.offsets,
             store: self.store.finish()?,
             labelled: self.unlabelled == 0,
+            left_out,
         })
     }
 }

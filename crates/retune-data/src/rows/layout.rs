@@ -68,6 +68,24 @@ impl Layout {
         Ok(())
     }
 
+    /// Takes a label column with commas in its name for several columns, unless the table has one of that name.
+    ///
+    /// # Errors
+    /// The names cannot be had, or columns that contradict each other.
+    pub(crate) fn split_labels(
+        &mut self,
+        names: impl FnOnce() -> Result<Vec<String>, DataError>,
+    ) -> Result<(), DataError> {
+        if let [one] = self.labels.as_slice()
+            && one.contains(',')
+            && !names()?.iter().any(|name| name.trim() == one.trim())
+        {
+            let parts = one.split(',').map(str::trim).filter(|part| !part.is_empty());
+            self.labels = parts.map(str::to_owned).collect();
+        }
+        self.check()
+    }
+
     /// What to ask a table for; labels and group may be absent unless `required`.
     pub(crate) fn wanted(&self, required: bool) -> Vec<Wanted> {
         let wanted = |name: &String, flag, required, bytes| Wanted { name: name.clone(), flag, required, bytes };

@@ -4,9 +4,9 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use super::{Builder, Layout, TableRows};
-use crate::DataError;
 use crate::problems::Problems;
 use crate::table;
+use crate::{DataError, OnBadExample};
 
 /// A line that starts with `{` is a JSON object with the columns' names, any other line is itself
 /// the input. Labels and groups are optional.
@@ -21,6 +21,7 @@ pub(crate) struct TableLines<R> {
     line: u64,
     blanks: Blanks,
     any: bool,
+    on_bad_example: OnBadExample,
 }
 
 /// What blank lines mean.
@@ -36,18 +37,26 @@ impl<R: BufRead> TableLines<R> {
     ///
     /// # Errors
     /// Columns that contradict each other.
-    pub(crate) fn new(input: R, name: &Path, layout: Layout) -> Result<Self, DataError> {
-        layout.check()?;
-        Ok(Self { input, name: name.to_owned(), layout, line: 0, blanks: Blanks::Unknown(0), any: false })
+    pub(crate) fn new(input: R, name: &Path, mut layout: Layout) -> Result<Self, DataError> {
+        // Each line has names of its own; those of the first are not known yet.
+        layout.split_labels(|| Ok(Vec::new()))?;
+        let (name, blanks) = (name.to_owned(), Blanks::Unknown(0));
+        Ok(Self { input, name, layout, line: 0, blanks, any: false, on_bad_example: OnBadExample::Fail })
     }
 
-    /// The next rows, `most` of them unless the input ends; `None` at its end.
+    /// Whether rows that cannot be used are left out.
+    pub(crate) fn on_bad_example(self, on_bad_example: OnBadExample) -> Self {
+        Self { on_bad_example, ..self }
+    }
+
+    /// The next rows, `most` of them unless the input ends; `None` at its end. Lines that are left out at the end are told
+    /// of by rows that are none.
     ///
     /// # Errors
     /// Rows that cannot be used, up to ten together; plain lines where pairs are needed; an input without any row.
     pub(crate) fn next_rows(&mut self, most: usize) -> Result<Option<TableRows>, DataError> {
         let mut builder = Builder::new(self.layout.clone(), false)?;
-        let mut problems = Problems::new(&self.name);
+        let mut problems = Problems::that(self.on_bad_example, &self.name);
         let mut text = Vec::new();
         let mut ended = false;
         while builder.len() < most.max(1) && !ended {
@@ -78,15 +87,13 @@ impl<R: BufRead> TableLines<R> {
                 }
             }
         }
-        problems.finish()?;
-        match (builder.len() == 0, self.any) {
-            (true, true) => Ok(None),
-            (true, false) => Err(DataError::Empty { file: self.name.clone(), header: false }),
-            (false, _) => {
-                self.any = true;
-                builder.finish(&self.name).map(Some)
-            }
+        let left_out = problems.leave_out(self.any || builder.len() > 0)?;
+        if builder.len() == 0 && left_out.count == 0 {
+            let empty = DataError::Empty { file: self.name.clone(), header: false };
+            return if self.any { Ok(None) } else { Err(empty) };
         }
+        self.any = true;
+        builder.finish(&self.name, left_out).map(Some)
     }
 }
 

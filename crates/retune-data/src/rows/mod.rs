@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::DataError;
 use crate::arena::Arena;
+use crate::problems::LeftOut;
 use crate::table::Cell;
 
 pub(crate) use builder::Builder;
@@ -62,6 +63,7 @@ pub(crate) struct TableRows {
     labelled: bool,
     /// Hash of each row's group, when all rows have one.
     groups: Option<Vec<u64>>,
+    left_out: LeftOut,
 }
 
 impl TableRows {
@@ -72,6 +74,11 @@ impl TableRows {
     /// An unreadable file, missing columns, or rows that cannot be used, up to ten together.
     pub(crate) fn read(path: &Path, layout: Layout, required: bool) -> Result<Self, DataError> {
         Builder::new(layout, required)?.read_table(path)
+    }
+
+    /// Rows that are not among these because they cannot be used.
+    pub(crate) fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     /// Hash of the row's group, when every row has one. Panics beyond the end.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::LabelSchema;
-use super::infer::{finite, flag, items, shown};
+use super::infer::{finite, flag, items, shown, truth};
+use super::lists::Lists;
 use crate::error::{nearest, quoted};
 use crate::table::Cell;
 
@@ -27,6 +28,7 @@ pub(crate) struct LabelEncoder<'a> {
     separator: Option<char>,
     /// Class of each label column, where several columns mean several labels.
     columns: Vec<u32>,
+    lists: Lists,
 }
 
 impl<'a> LabelEncoder<'a> {
@@ -38,7 +40,7 @@ impl<'a> LabelEncoder<'a> {
         let names = schema.names();
         let index: HashMap<&str, u32> = names.iter().zip(0..).map(|(name, id)| (name.as_str(), id)).collect();
         let ids_allowed = names.iter().all(|name| name.parse::<i64>().is_err());
-        let mut encoder = Self { schema, index, ids_allowed, separator, columns: Vec::new() };
+        let mut encoder = Self { schema, index, ids_allowed, separator, columns: Vec::new(), lists: Lists::Sets };
         match schema {
             LabelSchema::SingleLabel { .. } if columns.len() > 1 => {
                 return Err(format!("the model predicts one label, but {} label columns are given", columns.len()));
@@ -67,6 +69,11 @@ impl<'a> LabelEncoder<'a> {
         Ok(encoder)
     }
 
+    /// With another reading of lists.
+    pub(crate) fn with_lists(self, lists: Lists) -> Self {
+        Self { lists, ..self }
+    }
+
     /// Encodes the cells of one row, one per label column.
     ///
     /// # Errors
@@ -79,7 +86,9 @@ impl<'a> LabelEncoder<'a> {
             }
             LabelSchema::MultiLabel { .. } => {
                 let mut classes = Vec::new();
-                if self.columns.is_empty() {
+                if let Lists::Flags(_) = self.lists {
+                    classes = Lists::named(first, self.index.len()).map_err(|message| (0, message))?;
+                } else if self.columns.is_empty() {
                     for item in items(first, self.separator).map_err(|message| (0, message))? {
                         classes.push(self.class(&item).map_err(|message| (0, message))?);
                     }
@@ -113,6 +122,12 @@ impl<'a> LabelEncoder<'a> {
         let name = cell.name().ok_or_else(|| format!("is {}, not one label", shown(cell)))?;
         if let Some(&class) = self.index.get(name.as_str()) {
             return Ok(class);
+        }
+        if let Some(truth) = truth(&name) {
+            let spellings = self.index.iter().filter(|(other, _)| other.eq_ignore_ascii_case(truth));
+            if let Some(&class) = spellings.map(|(_, class)| class).min() {
+                return Ok(class);
+            }
         }
         if let Some(number) = cell.integer() {
             if let Some(&class) = self.index.get(number.to_string().as_str()) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::lists::{self, Lists};
 use super::{LabelSchema, Problem};
 use crate::error::shortened;
 use crate::problems::Problems;
@@ -11,7 +12,12 @@ use crate::{DataError, LabelRows, RowProblem};
 /// More class names than this are not collected: the column is no class column.
 const MOST_CLASSES: usize = 100_000;
 
-pub(super) fn infer(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<LabelSchema, DataError> {
+/// `known` are names for lists of 0 and 1, which name nothing themselves.
+pub(super) fn infer(
+    rows: &dyn LabelRows,
+    problem: Option<Problem>,
+    known: Option<&[String]>,
+) -> Result<LabelSchema, DataError> {
     let columns = rows.label_columns();
     if columns.is_empty() || !rows.has_labels() {
         return Err(schema_error(rows, "has rows without a label; name the label column with --label-column"));
@@ -19,6 +25,7 @@ pub(super) fn infer(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<La
     if columns.len() > 1 {
         return several_columns(rows, problem);
     }
+    let stated = problem.is_some();
     let problem = match problem {
         Some(problem) => problem,
         None => one_column(rows)?,
@@ -26,7 +33,7 @@ pub(super) fn infer(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<La
     match problem {
         Problem::Regression => regression(rows),
         Problem::SingleLabel => {
-            let names = names(rows, &|cell| match cell {
+            let names = names(rows, stated, &|cell| match cell {
                 Cell::List(_) => Err("is a list; set the problem to multi-label".to_owned()),
                 cell => Ok(vec![cell.clone()]),
             })?;
@@ -43,14 +50,34 @@ pub(super) fn infer(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<La
             }
         }
         Problem::MultiLabel => {
+            if let Lists::Flags(width) = Lists::of(rows)? {
+                return flags(rows, width, known);
+            }
             let separator = rows.label_separator();
-            let names = names(rows, &|cell| items(cell, separator))?;
+            let names = names(rows, stated, &|cell| items(cell, separator))?;
             if names.is_empty() {
                 return Err(schema_error(rows, "no row has any label; training needs at least one"));
             }
             Ok(LabelSchema::MultiLabel { names })
         }
     }
+}
+
+/// Lists of one 0 or 1 for each label.
+fn flags(rows: &dyn LabelRows, width: usize, known: Option<&[String]>) -> Result<LabelSchema, DataError> {
+    let mut any = false;
+    for_each_cell(rows, &mut |_, _, cell| {
+        any |= !Lists::named(cell, width)?.is_empty();
+        Ok(())
+    })?;
+    if !any {
+        return Err(schema_error(rows, "no row has any label; training needs at least one"));
+    }
+    let names = match known.filter(|known| known.len() == width) {
+        Some(known) => known.to_vec(),
+        None => (0..width).map(|number| number.to_string()).collect(),
+    };
+    Ok(LabelSchema::MultiLabel { names })
 }
 
 /// The single labels inside a cell of several.
@@ -184,7 +211,7 @@ fn one_column(rows: &dyn LabelRows) -> Result<Problem, DataError> {
             Cell::List(_) => Ok(()),
             cell => Err(format!("is {} where other rows have lists; write a list in each row", shown(cell))),
         })?;
-        return Ok(Problem::MultiLabel);
+        return lists::problem(rows)?.map_err(|message| schema_error(rows, &format!("the label column {message}")));
     }
     // Mostly fractional numbers with a few words among them are a number column with mistakes,
     // which `regression` names line by line.
@@ -197,14 +224,19 @@ fn one_column(rows: &dyn LabelRows) -> Result<Problem, DataError> {
     Ok(Problem::SingleLabel)
 }
 
-/// The distinct labels in their order, with the check that they can be classes at all.
-fn names(rows: &dyn LabelRows, split: &dyn Fn(&Cell) -> Result<Vec<Cell>, String>) -> Result<Vec<String>, DataError> {
+/// The distinct labels in their order, with the check that they can be classes at all unless that was `stated`.
+fn names(
+    rows: &dyn LabelRows,
+    stated: bool,
+    split: &dyn Fn(&Cell) -> Result<Vec<Cell>, String>,
+) -> Result<Vec<String>, DataError> {
     let mut whole = true;
     for_each_cell(rows, &mut |_, _, cell| {
         whole &= split(cell)?.iter().all(|item| item.integer().is_some());
         Ok(())
     })?;
-    let mut found: HashMap<String, i64> = HashMap::new();
+    // Spellings of `true` and of `false` are one class each; other names are as they are written.
+    let mut found: HashMap<String, (i64, String)> = HashMap::new();
     let mut labels = 0usize;
     for_each_cell(rows, &mut |_, _, cell| {
         for item in split(cell)? {
@@ -213,26 +245,37 @@ fn names(rows: &dyn LabelRows, split: &dyn Fn(&Cell) -> Result<Vec<Cell>, String
                 return Err(format!("is {}, which cannot be a class", shown(&item)));
             };
             if found.len() < MOST_CLASSES {
-                found.entry(name).or_insert(if whole { item.integer().unwrap_or(0) } else { 0 });
+                let key = truth(&name).map_or_else(|| name.clone(), str::to_owned);
+                let number = if whole { item.integer().unwrap_or(0) } else { 0 };
+                let known = found.entry(key).or_insert_with(|| (number, name.clone()));
+                if known.1 != name {
+                    known.1 = name.to_lowercase();
+                }
             }
         }
         Ok(())
     })?;
     // A class seen once cannot be learnt; when most are, the column is something else.
-    if labels >= 40 && found.len() * 2 > labels {
+    if !stated && labels >= 40 && found.len() * 2 > labels {
         return Err(schema_error(
             rows,
             &format!(
                 "the label column `{}` has {} different values in {labels} labels, too many for classes; \
-                 is it the right --label-column, or should the problem be regression?",
+                 is it the right --label-column? If it is, say what it means with --problem single-label, multi-label \
+                 or regression",
                 rows.label_columns()[0],
                 found.len()
             ),
         ));
     }
-    let mut names: Vec<(i64, String)> = found.into_iter().map(|(name, number)| (number, name)).collect();
+    let mut names: Vec<(i64, String)> = found.into_values().collect();
     names.sort();
     Ok(names.into_iter().map(|(_, name)| name).collect())
+}
+
+/// `true` or `false` where a name is one of them in whatever case.
+pub(super) fn truth(name: &str) -> Option<&'static str> {
+    ["true", "false"].into_iter().find(|truth| name.eq_ignore_ascii_case(truth))
 }
 
 /// The name of a class: the string itself, but `1.0` is `1` where all labels are `whole` numbers.

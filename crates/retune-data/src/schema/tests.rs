@@ -41,6 +41,96 @@ fn one_column() {
     assert_eq!(infer_json(&["[10]", "[9, 2]"], None).unwrap(), multi(&["2", "9", "10"]));
 }
 
+/// The schema of JSON lists and each row's label by it.
+fn encoded(labels: &[&str], schema: &LabelSchema) -> Result<Vec<EncodedLabel>, DataError> {
+    let lines: String = labels.iter().map(|label| format!("{{\"text\":\"t\",\"label\":{label}}}\n")).collect();
+    let rows = rows("b.jsonl", &lines, &TextColumns::new("text", "label"));
+    let labels = crate::labels::Labels::encode(&rows, schema)?.unwrap();
+    Ok((0..rows.len()).map(|row| labels.get(row)).collect())
+}
+
+#[test]
+fn lists_of_flags_say_which_labels_apply() {
+    let labels = ["[0, 1, 0]", "[1, 1.0, 0]", "[false, false, true]", "[0, 0, 0]"];
+    let schema = infer_json(&labels, None).unwrap();
+    assert_eq!(schema, multi(&["0", "1", "2"]));
+    let classes = |all: &[&[u32]]| all.iter().map(|it| EncodedLabel::Classes(it.to_vec())).collect::<Vec<_>>();
+    assert_eq!(encoded(&labels, &schema).unwrap(), classes(&[&[1], &[0, 1], &[2], &[]]));
+    assert_eq!(infer_json(&labels, Some(Problem::MultiLabel)).unwrap(), schema);
+    // Two labels, one of them in each row: no entry stands twice, the equal length decides.
+    let two = infer_json(&["[0, 1]", "[1, 0]"], None).unwrap();
+    assert_eq!(encoded(&["[1, 0]", "[0, 1]"], &two).unwrap(), classes(&[&[0], &[1]]));
+    // Sets of numbers are sets still, and so are texts.
+    let sets = infer_json(&["[0, 1]", "[1]", "[]"], None).unwrap();
+    assert_eq!(encoded(&["[0, 1]", "[1]", "[]"], &sets).unwrap(), classes(&[&[0, 1], &[1], &[]]));
+    assert_eq!(infer_json(&["[\"0\", \"1\"]", "[\"1\", \"2\"]"], None).unwrap(), multi(&["0", "1", "2"]));
+}
+
+#[test]
+fn lists_of_flags_take_the_names_of_a_model() {
+    let lines = "{\"text\":\"t\",\"label\":[1,0,1]}\n";
+    let rows = rows("a.jsonl", lines, &TextColumns::new("text", "label"));
+    let of = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        LabelSchema::infer_with_names(&rows, None, &names).unwrap()
+    };
+    assert_eq!(of(&["joy", "anger", "fear"]), multi(&["joy", "anger", "fear"]));
+    assert_eq!(of(&["LABEL_0", "LABEL_1"]), multi(&["0", "1", "2"]));
+    let named = encoded(&["[0,1,1]"], &of(&["joy", "anger", "fear"])).unwrap();
+    assert_eq!(named, [EncodedLabel::Classes(vec![1, 2])]);
+}
+
+#[test]
+fn lists_of_flags_that_do_not_fit_are_named() {
+    let schema = multi(&["0", "1", "2"]);
+    let error = encoded(&["[0, 1, 0]", "[0, 1]", "[0, 2, 0]", "3"], &schema).unwrap_err().to_string();
+    for part in [
+        "b.jsonl:2: column `label`: is a list of 2 where 3 entries of 0 or 1 are needed",
+        "b.jsonl:3: column `label`: is `[0, 2, 0]`, not a list of 3 entries of 0 or 1",
+        "b.jsonl:4: column `label`: is `3` where other rows have lists of 0 and 1",
+        "3 problems in all",
+    ] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+    assert!(encoded(&["[0, 0]"], &schema).unwrap_err().to_string().contains("is a list of 2"));
+    let lengths = infer_json(&["[0, 0, 1]", "[1, 0]"], None).unwrap_err().to_string();
+    assert!(lengths.contains("a.jsonl:2: column `label`: is a list of 2 where 3"), "{lengths}");
+    assert!(infer_json(&["[0, 0]", "[0, 0]"], None).unwrap_err().to_string().contains("no row has any label"));
+}
+
+#[test]
+fn lists_of_numbers_are_outputs_or_ask() {
+    let outputs = |outputs| LabelSchema::Regression { outputs };
+    assert_eq!(infer_json(&["[0.5, 1]", "[0, 0]"], None).unwrap(), outputs(2));
+    assert_eq!(infer_json(&["[0.5]", "[2]"], None).unwrap(), outputs(1));
+    let said = |labels: &[&str]| infer_json(labels, None).unwrap_err().to_string();
+    for (labels, part) in [
+        (["[3, 7]", "[1, 2]"], "lists of 2 whole numbers, which may be the numbers of labels or 2 values"),
+        (["[3, -1]", "[2]"], "negative or repeated"),
+        (["[4, 4]", "[2]"], "negative or repeated"),
+        (["[0.5, 1]", "[2]"], "of different lengths"),
+    ] {
+        let error = said(&labels);
+        assert!(error.contains(part) && error.contains("--problem multi-label"), "{error}");
+    }
+    assert_eq!(infer_json(&["[3, 7]", "[1, 2]"], Some(Problem::Regression)).unwrap(), outputs(2));
+    assert_eq!(infer_json(&["[3, 7]", "[1, 2]"], Some(Problem::MultiLabel)).unwrap(), multi(&["1", "2", "3", "7"]));
+    assert_eq!(infer_json(&["[0, 1]", "[1, 0]"], Some(Problem::Regression)).unwrap(), outputs(2));
+}
+
+#[test]
+fn booleans_are_one_class_in_every_spelling() {
+    assert_eq!(infer(&["True", "False", "True"], None).unwrap(), single(&["False", "True"]));
+    assert_eq!(infer(&["True", "FALSE", "TRUE", "false", "true"], None).unwrap(), single(&["false", "true"]));
+    assert_eq!(infer_json(&["true", "\"False\"", "false"], None).unwrap(), single(&["false", "true"]));
+    let python = single(&["False", "True"]);
+    assert_eq!(encode(&python, Cell::Bool(true)).unwrap(), EncodedLabel::Class(1));
+    assert_eq!(encode(&python, Cell::Text("false".into())).unwrap(), EncodedLabel::Class(0));
+    // Other words are as they are written.
+    assert_eq!(infer(&["Yes", "yes"], None).unwrap(), single(&["Yes", "yes"]));
+    assert!(encode(&single(&["Yes", "No"]), Cell::Text("yes".into())).is_err());
+}
+
 #[test]
 fn an_explicit_problem_wins() {
     assert_eq!(infer(&["0", "1"], Some(Problem::Regression)).unwrap(), LabelSchema::Regression { outputs: 1 });
@@ -80,7 +170,9 @@ fn unusable_labels_are_named() {
     assert!(said(&["1e39", "2"], Some(Problem::Regression)).contains("not a finite number"));
     let texts: Vec<String> = (0..50).map(|n| format!("word{n}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    assert!(said(&texts, None).contains("50 different values in 50 labels"));
+    let many = said(&texts, None);
+    assert!(many.contains("50 different values in 50 labels") && many.contains("--problem"), "{many}");
+    assert_eq!(infer(&texts, Some(Problem::SingleLabel)).unwrap().outputs(), 50);
     let lists = infer_json(&["[1]", "2"], None).unwrap_err().to_string();
     assert!(lists.contains("a.jsonl:2: column `label`: is `2` where other rows have lists"), "{lists}");
     assert!(infer_json(&["[]", "[]"], None).unwrap_err().to_string().contains("no row has any label"));

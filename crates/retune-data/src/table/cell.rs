@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-/// A cell. CSV and TSV know only text; JSON and Parquet know the rest.
+/// A cell. CSV and TSV know only text, which may be empty; JSON and Parquet know the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
-    /// No value: JSON null, an absent key, a Parquet null, an empty CSV field.
+    /// No value: JSON null, an absent key, a Parquet null.
     Null,
     /// Text.
     Text(String),

@@ -194,7 +194,6 @@ impl<R: BufRead> CsvReader<R> {
             };
             // Not taken out of `fields`: two wanted columns may be the same one.
             match std::str::from_utf8(&self.fields[index]) {
-                Ok("") => cells.push(Cell::Null),
                 Ok(text) => cells.push(Cell::Text(text.to_owned())),
                 Err(_) => return Err(RowProblem::new(line, Some(&self.header[index]), NOT_UTF8)),
             }
@@ -211,6 +210,10 @@ impl<R: BufRead> RowReader for CsvReader<R> {
             Ok(Some(Err(problem))) => Some(Ok(Err(problem))),
             Ok(Some(Ok(line))) => Some(Ok(self.record(line))),
         }
+    }
+
+    fn columns(&self) -> &[String] {
+        &self.header
     }
 
     fn present(&self) -> &[bool] {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{Cell, MOST_RECORD_BYTES, Record, RowReader, Wanted, locate};
+use super::{Cell, MOST_RECORD_BYTES, Record, RowReader, Wanted, key, locate};
 use crate::error::{nearest, quoted};
 use crate::{DataError, RowProblem};
 
@@ -19,6 +19,8 @@ pub(super) struct JsonReader<R> {
     path: PathBuf,
     input: R,
     wanted: Vec<Wanted>,
+    /// Keys of the first object.
+    columns: Vec<String>,
     present: Vec<bool>,
     array: bool,
     /// Lines begun so far.
@@ -35,6 +37,7 @@ impl<R: BufRead> JsonReader<R> {
             path: path.to_owned(),
             input,
             wanted: wanted.to_vec(),
+            columns: Vec::new(),
             present: vec![false; wanted.len()],
             array: false,
             line: 1,
@@ -60,8 +63,8 @@ impl<R: BufRead> JsonReader<R> {
         reader.first = Some(match first {
             Err(problem) => Err(problem),
             Ok((line, object)) => {
-                let names: Vec<String> = object.keys().cloned().collect();
-                reader.present = locate(path, wanted, &names)?.iter().map(Option::is_some).collect();
+                reader.columns = object.keys().cloned().collect();
+                reader.present = locate(path, wanted, &reader.columns)?.iter().map(Option::is_some).collect();
                 reader.record(line, &object)
             }
         });
@@ -174,11 +177,12 @@ impl<R: BufRead> JsonReader<R> {
     fn record(&self, line: u64, object: &Map<String, Value>) -> Result<Record, RowProblem> {
         let mut cells = Vec::with_capacity(self.wanted.len());
         for column in &self.wanted {
-            if !column.required && !object.contains_key(&column.name) {
+            let key = key(object, &column.name);
+            if !column.required && key.is_none() {
                 cells.push(Cell::Null);
                 continue;
             }
-            match object.get(&column.name) {
+            match key.and_then(|key| object.get(key)) {
                 Some(value) => cells.push(Cell::from_json(value.clone(), column.bytes)),
                 None => {
                     let keys: Vec<String> = object.keys().cloned().collect();
@@ -224,11 +228,15 @@ impl<R: BufRead> RowReader for JsonReader<R> {
             Ok(Some(Err(problem))) => Some(Ok(Err(problem))),
             Ok(Some(Ok((line, object)))) => {
                 for (present, column) in self.present.iter_mut().zip(&self.wanted) {
-                    *present |= object.contains_key(&column.name);
+                    *present |= key(&object, &column.name).is_some();
                 }
                 Some(Ok(self.record(line, &object)))
             }
         }
+    }
+
+    fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     fn present(&self) -> &[bool] {

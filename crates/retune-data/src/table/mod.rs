@@ -14,9 +14,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 pub use cell::Cell;
 pub(crate) use json::parse_object;
 
+use crate::error::quoted;
 use crate::{DataError, RowProblem};
 
 /// A column that is wanted from a file.
@@ -48,6 +51,9 @@ pub trait RowReader {
     /// the end, and `Err` when the file as a whole is unusable.
     fn next_record(&mut self) -> Option<Result<Result<Record, RowProblem>, DataError>>;
 
+    /// The columns of the file (of its first record, for JSON).
+    fn columns(&self) -> &[String];
+
     /// Whether each wanted column exists (as far as known: JSON knows after its first record).
     fn present(&self) -> &[bool];
 }
@@ -67,6 +73,14 @@ pub fn open(path: &Path, wanted: &[Wanted]) -> Result<Box<dyn RowReader>, DataEr
         "parquet" => Ok(Box::new(parquet::ParquetReader::new(path, file, wanted)?)),
         _ => Err(DataError::UnsupportedExtension { file: path.to_owned() }),
     }
+}
+
+/// The columns of a table (of its first record, for JSON).
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn column_names(path: &Path) -> Result<Vec<String>, DataError> {
+    Ok(open(path, &[])?.columns().to_vec())
 }
 
 fn open_file(path: &Path) -> Result<File, DataError> {
@@ -110,6 +124,26 @@ pub(crate) fn read_line(
     Ok(Some(ending))
 }
 
+/// The one of `names` that is meant by `wanted`: the same, or the only one that differs in nothing but surrounding space.
+/// `Err` when several do.
+fn meant<'a>(wanted: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<Option<usize>, Vec<String>> {
+    if let Some(same) = names.clone().position(|name| name == wanted) {
+        return Ok(Some(same));
+    }
+    let near: Vec<(usize, &str)> = names.enumerate().filter(|(_, name)| name.trim() == wanted.trim()).collect();
+    match near.as_slice() {
+        [] => Ok(None),
+        [(index, _)] => Ok(Some(*index)),
+        several => Err(several.iter().map(|(_, name)| (*name).to_owned()).collect()),
+    }
+}
+
+/// The key of an object that a column's name means, if exactly one is meant.
+pub(crate) fn key<'a>(object: &'a Map<String, Value>, wanted: &str) -> Option<&'a str> {
+    let keys = object.keys().map(String::as_str);
+    meant(wanted, keys.clone()).ok().flatten().and_then(|index| keys.clone().nth(index))
+}
+
 /// Position of each wanted column among the file's, or the error that names what there is.
 fn locate(path: &Path, wanted: &[Wanted], present: &[String]) -> Result<Vec<Option<usize>>, DataError> {
     let headerless = present.iter().any(|name| {
@@ -119,7 +153,15 @@ fn locate(path: &Path, wanted: &[Wanted], present: &[String]) -> Result<Vec<Opti
     wanted
         .iter()
         .map(|column| {
-            let index = present.iter().position(|name| *name == column.name);
+            let index = meant(&column.name, present.iter().map(String::as_str)).map_err(|several| {
+                let message = format!(
+                    "the column `{}` may be any of {}; write one exactly as it stands, with its spaces ({})",
+                    column.name,
+                    quoted(&several, 8),
+                    column.flag
+                );
+                DataError::Malformed { file: path.to_owned(), line: 1, message }
+            })?;
             if index.is_none() && column.required {
                 return Err(DataError::MissingColumn {
                     file: path.to_owned(),

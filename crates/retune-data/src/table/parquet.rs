@@ -22,6 +22,7 @@ pub(super) struct ParquetReader {
     places: Vec<Option<usize>>,
     /// Whether each wanted column keeps the contents of files.
     bytes: Vec<bool>,
+    columns: Vec<String>,
     present: Vec<bool>,
     row: u64,
     ended: bool,
@@ -46,12 +47,16 @@ impl ParquetReader {
         kept.sort_unstable();
         kept.dedup();
         let places = found.iter().map(|index| index.and_then(|index| kept.binary_search(&index).ok())).collect();
-        let fields: Vec<Arc<Type>> = kept.iter().map(|&index| Arc::clone(&schema.get_fields()[index])).collect();
-        let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(failed)?;
-        let rows = RowIter::from_file_into(Box::new(reader)).project(Some(projection)).map_err(failed)?;
+        let mut rows = RowIter::from_file_into(Box::new(reader));
+        // A row of no columns at all is nothing the decoder knows.
+        if !kept.is_empty() {
+            let fields: Vec<Arc<Type>> = kept.iter().map(|&index| Arc::clone(&schema.get_fields()[index])).collect();
+            let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(failed)?;
+            rows = rows.project(Some(projection)).map_err(failed)?;
+        }
         let present = found.iter().map(Option::is_some).collect();
         let bytes = wanted.iter().map(|column| column.bytes).collect();
-        Ok(Self { path: path.to_owned(), rows, places, bytes, present, row: 0, ended: false })
+        Ok(Self { path: path.to_owned(), rows, places, bytes, columns: names, present, row: 0, ended: false })
     }
 }
 
@@ -155,6 +160,10 @@ impl RowReader for ParquetReader {
             })
             .collect();
         Some(Ok(Ok(Record { line: self.row, cells })))
+    }
+
+    fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     fn present(&self) -> &[bool] {

@@ -59,7 +59,7 @@ fn csv_quotes_line_breaks_and_lines() {
         [
             (2, vec![text("1"), text("a, \"b\"\r\nc")]),
             (5, vec![text("2"), text("plain \"q\"")]),
-            (6, vec![Cell::Null, Cell::Null]),
+            (6, vec![text(""), text("")]),
         ]
     );
 }
@@ -117,6 +117,23 @@ fn headers_are_checked() {
     assert!(twice.contains("`text` stands twice"), "{twice}");
     // A duplicate nobody asked for does no harm.
     assert_eq!(rows(read("a.csv", "x,text,x\na,1,b\n", &["text"])).len(), 1);
+}
+
+#[test]
+fn names_differ_in_surrounding_space_if_need_be() {
+    assert_eq!(rows(read("a.csv", "text, label\na, 1\n", &["text", "label"])), [(2, vec![text("a"), text(" 1")])]);
+    // The same name goes first.
+    assert_eq!(rows(read("a.csv", " text,text\na,b\n", &["text"])), [(2, vec![text("b")])]);
+    assert_eq!(rows(read("a.csv", " text,text\na,b\n", &[" text"])), [(2, vec![text("a")])]);
+    let several = fatal(read("a.csv", " text,text \na,b\n", &["text"]));
+    assert!(several.contains("a.csv:1: the column `text` may be any of ` text`, `text `"), "{several}");
+    assert_eq!(rows(read("a.jsonl", "{\"text \": \"a\"}\n{\"text\": \"b\"}\n", &["text"])).len(), 2);
+    let names = |name: &str, content: &str| {
+        let (_folder, path) = write(name, content);
+        column_names(&path).unwrap()
+    };
+    assert_eq!(names("a.csv", "b,\"a, c\"\n1,2\n"), ["b", "a, c"]);
+    assert_eq!(names("a.json", "[{\"b\": 1, \"a\": 2}]").len(), 2);
 }
 
 #[test]
@@ -217,6 +234,7 @@ fn parquet_columns_in_any_order() {
             (2, vec![Cell::List(vec![]), text("two"), Cell::Bool(false), Cell::Null, Cell::Number(-1.0)]),
         ]
     );
+    assert_eq!(column_names(&path).unwrap(), ["text", "whole", "number", "flag", "tags"]);
     let missing = fatal(drain(&path, &["label"]));
     assert!(missing.contains("the columns are `text`, `whole`, `number`, `flag`, `tags`"), "{missing}");
     assert!(fatal(read("b.parquet", "not parquet", &["text"])).contains("broken Parquet"));
@@ -243,8 +261,7 @@ proptest! {
         for ((at, cells), row) in got.into_iter().zip(&table) {
             prop_assert_eq!(at, line);
             line += 1 + row.iter().flat_map(|field| field.chars()).filter(|&c| c == '\n').count() as u64;
-            let cell = |field: &String| if field.is_empty() { Cell::Null } else { text(field) };
-            prop_assert_eq!(cells, row.iter().map(cell).collect::<Vec<_>>());
+            prop_assert_eq!(cells, row.iter().map(|field| text(field)).collect::<Vec<_>>());
         }
     }
 
@@ -256,8 +273,16 @@ proptest! {
             for head in ["", "text\n", "{\"text\":1}\n", "[{\"text\":1},"] {
                 let content = [head.as_bytes(), &bytes].concat();
                 let limit = content.len() + 1;
-                if let Ok(records) = read(name, &content, &["text"]) {
-                    prop_assert!(records.len() <= limit);
+                match read(name, &content, &["text"]) {
+                    Ok(records) => {
+                        prop_assert!(records.len() <= limit);
+                        let lines = 1 + content.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                        for record in records {
+                            let line = record.map_or_else(|problem| problem.line, |record| record.line);
+                            prop_assert!((1..=lines).contains(&line), "line {line} of {lines} in {name}");
+                        }
+                    }
+                    Err(error) => prop_assert!(error.to_string().contains(name), "{error}"),
                 }
             }
         }

@@ -7,12 +7,14 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::TextRows;
-use super::tokenizer::{Side, Tokenizer, Tokens};
+use super::remarks::{Oddities, remarks};
+use super::tokenizer::{Side, Tokenizer};
 use crate::arena::{Arena, ArenaBuilder};
 use crate::groups::joined_groups;
 use crate::labels::{Labels, strata};
+use crate::problems::Problems;
 use crate::schema::{EncodedLabel, LabelSchema};
-use crate::{Array, Batch, DataError, Dataset, Described, Pass, Source};
+use crate::{Array, Batch, DataError, Dataset, Described, Pass, RowProblem, Source};
 
 /// Rows tokenized in parallel before they are stored.
 const CHUNK: usize = 4096;
@@ -28,7 +30,7 @@ pub struct TextDataset {
 
 struct Shared {
     rows: TextRows,
-    schema: LabelSchema,
+    schema: Option<LabelSchema>,
     /// Four bytes a token: the low 28 bits are its id, the high 4 its type.
     tokens: Arena,
     /// First token of each row, and one past the last.
@@ -41,63 +43,73 @@ struct Shared {
     pad_id: u32,
     padding_side: Side,
     token_types: bool,
+    remarks: Vec<String>,
 }
 
 const ID_BITS: u32 = 28;
 const ID_MASK: u32 = (1 << ID_BITS) - 1;
 
 impl TextDataset {
-    /// Tokenizes all rows, in parallel, and encodes their labels by `schema`. Rows are cut to
-    /// `max_length` tokens, special ones included. The data set has labels if all rows have.
-    /// `progress` is called with rows done and rows in all.
+    /// Tokenizes all rows, in parallel, and encodes their labels by `schema`; without one, labels are not looked at. Rows
+    /// are cut to `max_length` tokens, special ones included. The data set has labels if there is a schema and all rows
+    /// have. `progress` is called with rows done and rows in all.
     ///
     /// # Errors
-    /// Labels that the schema does not know, up to ten rows together; a tokenizer that fails; a
-    /// temporary folder without space.
+    /// Labels that the schema does not know, or texts of which no token is made, up to ten rows together; a tokenizer that
+    /// fails; a temporary folder without space.
     pub fn encode(
         rows: TextRows,
         tokenizer: &Tokenizer,
-        schema: &LabelSchema,
+        schema: Option<&LabelSchema>,
         max_length: usize,
         progress: &dyn Fn(usize, usize),
     ) -> Result<Self, DataError> {
         tokenizer.check_max_length(max_length, rows.columns().text_pair.is_some())?;
         let total = rows.len();
-        let labels = Labels::encode(&rows, schema)?;
+        let labels = schema.map(|schema| Labels::encode(&rows, schema)).transpose()?.flatten();
         let mut store = ArenaBuilder::new();
         let mut offsets = Vec::with_capacity(total + 1);
         offsets.push(0);
         let (mut hashes, mut truncated, mut unknown) =
             (Vec::with_capacity(total), Vec::with_capacity(total), Vec::with_capacity(total));
         let mut packed = Vec::new();
+        let mut odd = Oddities::default();
+        let mut problems = Problems::new(rows.file());
         progress(0, total);
         for start in (0..total).step_by(CHUNK) {
             let end = total.min(start + CHUNK);
             // `collect` keeps the order, so the result does not depend on the threads.
-            let encoded: Vec<Result<(Tokens, u64), DataError>> = (start..end)
+            let encoded: Vec<Result<_, DataError>> = (start..end)
                 .into_par_iter()
                 .map(|row| {
                     let (text, pair) = rows.texts(row)?;
                     let tokens = tokenizer.encode(&text, pair.as_deref(), max_length)?;
-                    Ok((tokens, text_hash(&text, pair.as_deref())))
+                    Ok((tokens, text, pair))
                 })
                 .collect();
-            for row in encoded {
-                let (tokens, hash) = row?;
+            for (row, encoded) in (start..).zip(encoded) {
+                let (tokens, text, pair) = encoded?;
+                odd.look(rows.line(row), &text, pair.as_deref());
+                if tokens.ids.is_empty() {
+                    let message = "is a text of which this tokenizer makes no token; remove the row";
+                    problems.push(RowProblem::new(rows.line(row), Some(&rows.columns().text), message))?;
+                }
                 packed.clear();
                 for (&id, &kind) in tokens.ids.iter().zip(&tokens.type_ids) {
                     packed.extend((id & ID_MASK | kind << ID_BITS).to_le_bytes());
                 }
                 store.append(&packed)?;
                 offsets.push(store.len() / 4);
-                hashes.push(hash);
+                hashes.push(text_hash(&text, pair.as_deref()));
                 truncated.push(tokens.truncated);
                 unknown.push((tokens.unknown as u32, tokens.words as u32));
             }
             progress(end, total);
         }
+        problems.finish()?;
         let shared = Shared {
-            schema: schema.clone(),
+            remarks: remarks(&rows, &odd),
+            schema: schema.cloned(),
             tokens: store.finish()?,
             offsets,
             hashes,
@@ -128,11 +140,6 @@ impl TextDataset {
         self
     }
 
-    /// What the labels mean.
-    pub fn schema(&self) -> &LabelSchema {
-        &self.shared.schema
-    }
-
     /// Rows whose text was cut to the maximum length.
     pub fn truncated_rows(&self) -> usize {
         self.inner_rows().filter(|&row| self.shared.truncated[row]).count()
@@ -158,8 +165,8 @@ impl TextDataset {
         self.shared.hashes[self.inner(row)]
     }
 
-    /// Stratum of each row for [`crate::stratified_split`]: the class, the set of classes, or the
-    /// decile of the (first) target number. All 0 without labels.
+    /// Stratum of each row for [`crate::stratified_split`]: the class, the rarest of several classes, or
+    /// the decile of the (first) target number. All 0 without labels.
     pub fn strata(&self) -> Vec<u64> {
         strata(&(0..self.len()).map(|row| self.label(row)).collect::<Vec<_>>())
     }
@@ -260,6 +267,10 @@ impl Dataset for TextDataset {
         self.shared.labels.is_some()
     }
 
+    fn remarks(&self) -> Vec<String> {
+        self.shared.remarks.clone()
+    }
+
     fn tokens_in_use(&self) -> Result<Option<Vec<i64>>, DataError> {
         let shared = &self.shared;
         let mut used = vec![false; shared.pad_id as usize + 1];
@@ -282,7 +293,7 @@ impl Dataset for TextDataset {
 
 impl Described for TextDataset {
     fn schema(&self) -> Option<&LabelSchema> {
-        Some(&self.shared.schema)
+        self.shared.schema.as_ref()
     }
 
     fn label(&self, row: usize) -> Option<EncodedLabel> {

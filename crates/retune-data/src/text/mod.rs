@@ -1,6 +1,7 @@
 //! Text: rows of a table, their tokens, and the data set made of them.
 
 mod dataset;
+mod remarks;
 mod rows;
 mod tokenizer;
 mod tokenizer_files;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::DataError;
-use crate::rows::{Input, LabelRows, Layout, TableRows};
+use crate::problems::LeftOut;
+use crate::rows::{Builder, Input, LabelRows, Layout, TableRows};
 use crate::table::Cell;
+use crate::{DataError, OnBadExample};
 
 pub use lines::TextLines;
 
@@ -19,7 +20,8 @@ pub struct TextColumns {
     pub text: String,
     /// The second text of a pair.
     pub text_pair: Option<String>,
-    /// One label column; or several, of 0/1 (several labels) or of numbers (several outputs).
+    /// One label column; or several, of 0/1 (several labels) or of numbers (several outputs). One with commas in its name
+    /// is several, unless a file has a column of the whole name. Names match exactly, else apart from surrounding space.
     pub label: Vec<String>,
     /// Separates the labels inside one cell; then an empty cell means `no label`.
     pub label_separator: Option<char>,
@@ -49,19 +51,16 @@ impl TextColumns {
     }
 }
 
-/// A text cell, made of what spells one.
+/// A text cell, made of what spells one; a text may be empty, but not absent.
 fn text_cell(cell: Cell) -> Result<Cell, String> {
     let text = match cell {
         Cell::Text(text) => text,
-        Cell::Null => return Err("is empty; fill it in or remove the row".to_owned()),
+        Cell::Null => return Err("has no text; fill it in or remove the row".to_owned()),
         Cell::List(_) => return Err("is a list, not a text".to_owned()),
         Cell::File { .. } => return Err("is a file, not a text".to_owned()),
         Cell::Other(what) => return Err(format!("is {what}, not a text")),
         other => other.name().unwrap_or_default(),
     };
-    if text.trim().is_empty() {
-        return Err("is empty; fill it in or remove the row".to_owned());
-    }
     Ok(Cell::Text(text))
 }
 
@@ -69,6 +68,7 @@ fn text_cell(cell: Cell) -> Result<Cell, String> {
 pub struct TextRows {
     rows: TableRows,
     columns: TextColumns,
+    streamed: bool,
 }
 
 impl TextRows {
@@ -80,8 +80,31 @@ impl TextRows {
     /// # Errors
     /// An unreadable file, missing columns, or rows that cannot be used, up to ten together.
     pub fn read(path: impl AsRef<Path>, columns: &TextColumns, labels_required: bool) -> Result<Self, DataError> {
-        let rows = TableRows::read(path.as_ref(), columns.layout(), labels_required)?;
-        Ok(Self { rows, columns: columns.clone() })
+        Self::read_usable(path, columns, labels_required, OnBadExample::Fail)
+    }
+
+    /// As [`TextRows::read`], but rows that cannot be used may be left out; [`crate::Dataset::remarks`] lists them.
+    ///
+    /// # Errors
+    /// As [`TextRows::read`], also if no row can be used.
+    pub fn read_usable(
+        path: impl AsRef<Path>,
+        columns: &TextColumns,
+        labels_required: bool,
+        on_bad_example: OnBadExample,
+    ) -> Result<Self, DataError> {
+        let builder = Builder::new(columns.layout(), labels_required)?.on_bad_example(on_bad_example);
+        Ok(Self { rows: builder.read_table(path.as_ref())?, columns: columns.clone(), streamed: false })
+    }
+
+    /// Rows that are not among these because they cannot be used.
+    pub(super) fn left_out(&self) -> &LeftOut {
+        self.rows.left_out()
+    }
+
+    /// Whether the rows are lines of a stream.
+    pub(super) fn streamed(&self) -> bool {
+        self.streamed
     }
 
     /// Number of rows.

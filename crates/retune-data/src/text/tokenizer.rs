@@ -50,7 +50,8 @@ pub struct Tokens {
 }
 
 impl Tokenizer {
-    /// Loads the tokenizer of a model's folder: `tokenizer.json`, or BERT's `vocab.txt`, with
+    /// Loads the tokenizer of a model's folder: `tokenizer.json`, BERT's `vocab.txt`, or RoBERTa's
+    /// `vocab.json` and `merges.txt`, with
     /// `tokenizer_config.json` and `special_tokens_map.json` where present.
     ///
     /// # Errors

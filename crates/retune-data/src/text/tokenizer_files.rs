@@ -4,6 +4,8 @@
 //! flags of BERT's normaliser win over `tokenizer.json`; truncation and padding stored inside
 //! `tokenizer.json` are dropped, because a data set decides on both.
 
+mod byte_level;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -27,7 +29,7 @@ const FILES: [&str; 11] = [
 
 /// A tokenizer as its files describe it.
 pub(super) struct TokenizerFiles {
-    /// `tokenizer.json`, adjusted, or its equivalent built from `vocab.txt`.
+    /// `tokenizer.json`, adjusted, or its equivalent built from vocabulary files.
     pub(super) document: Value,
     /// `tokenizer_config.json`, empty if absent.
     pub(super) config: Map<String, Value>,
@@ -55,10 +57,12 @@ impl TokenizerFiles {
             Value::Object(document)
         } else if vocabulary.is_file() {
             read.word_piece(&vocabulary)?
+        } else if folder.join("vocab.json").is_file() && folder.join("merges.txt").is_file() {
+            read.byte_level(folder)?
         } else {
             return Err(failed(
                 folder,
-                "there is neither tokenizer.json nor vocab.txt; open the tokenizer in transformers \
+                "there is neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt; open the tokenizer in transformers \
                  with AutoTokenizer and save_pretrained it into this folder, which writes tokenizer.json",
             ));
         };

@@ -6,7 +6,7 @@ use super::{Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
 use anyhow::{Context, Result, ensure};
 use retune_data::{
-    DataFacts, Dataset, Described, LabelSchema, TextColumns, TextDataset, TextLines, TextRows, Tokenizer,
+    DataFacts, Dataset, Described, LabelSchema, OnBadExample, TextColumns, TextDataset, TextLines, TextRows, Tokenizer,
 };
 use retune_models::registry::{self, Purpose};
 use retune_models::{CheckpointFolder, Model, ModelConfig};
@@ -21,26 +21,33 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
     let config = CheckpointFolder::config(model)?;
     let (tokenizer, max_length) = tokenizer(recipe, model, &config)?;
     let columns = columns(recipe);
-    let read = |path: &Path| TextRows::read(path, &columns, true);
+    let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
+    let read = |path: &Path| TextRows::read_usable(path, &columns, true, on_bad_example);
     let train_path = recipe.train.as_deref().context("a training file")?;
     let train_rows = read(train_path)?;
-    let (schema, note) = ordered(LabelSchema::infer(&train_rows, problem(recipe)?)?, &config);
+    let names = config.labels().unwrap_or_default();
+    let (schema, note) = ordered(LabelSchema::infer_with_names(&train_rows, problem(recipe)?, &names)?, &config);
     let encode = |name: &str, rows: TextRows| {
-        TextDataset::encode(rows, &tokenizer, &schema, max_length, &|done, all| progress(name, done, all))
+        TextDataset::encode(rows, &tokenizer, Some(&schema), max_length, &|done, all| progress(name, done, all))
     };
     // All files are read before any is tokenized, so that a typo in the last one costs nothing.
     let validation_rows = recipe.validation.as_deref().map(read).transpose()?;
     let test_rows = recipe.test.as_deref().map(read).transpose()?;
     let whole = encode("tokenizing training data", train_rows)?;
     let test = test_rows.map(|rows| encode("tokenizing test data", rows)).transpose()?;
-    let mut notes: Vec<String> = note.into_iter().collect();
+    let mut notes: Vec<String> = note.into_iter().chain(whole.remarks()).collect();
     let (train, validation) = match validation_rows {
-        Some(rows) => (whole, encode("tokenizing validation data", rows)?),
+        Some(rows) => {
+            let validation = encode("tokenizing validation data", rows)?;
+            notes.extend(validation.remarks());
+            (whole, validation)
+        }
         None => {
             let (train, validation) = hold_out(recipe, &whole.strata(), &whole.split_groups(), &mut notes)?;
             (whole.subset(&train)?, whole.subset(&validation)?)
         }
     };
+    notes.extend(test.iter().flat_map(Dataset::remarks));
     let mut parts = vec![("train", &train), ("validation", &validation)];
     parts.extend(test.as_ref().map(|test| ("test", test)));
     let facts = DataFacts::gather(&parts)?;
@@ -75,28 +82,23 @@ pub(super) fn open<'a>(
 ) -> Result<Opened<'a>> {
     let (tokenizer, max_length) = tokenizer(recipe, model, config)?;
     let task = Box::new(Classification::saved(modality(&tokenizer, max_length), recipe, config)?);
-    let (schema, _) = saved_schema(config);
+    // What is only predicted may have any labels, or none that this model knows.
+    let schema = labels.then(|| saved_schema(config).0);
     let columns = columns(recipe);
+    let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
     match input {
         Input::File(path) => {
-            let rows = TextRows::read(path, &columns, labels)?;
+            let rows = TextRows::read_usable(path, &columns, labels, on_bad_example)?;
             let report = |done, all| progress("tokenizing", done, all);
-            let dataset = TextDataset::encode(rows, &tokenizer, &schema, max_length, &report)?;
+            let dataset = TextDataset::encode(rows, &tokenizer, schema.as_ref(), max_length, &report)?;
             Ok(Opened { task, parts: Box::new(std::iter::once(Ok(Arc::new(dataset) as Arc<dyn Dataset>))) })
         }
         Input::Lines { reader, part } => {
-            let mut lines = TextLines::new(reader, Path::new("standard input"), &columns)?;
+            let name = Path::new("standard input");
+            let mut lines = TextLines::new(reader, name, &columns)?.on_bad_example(on_bad_example);
             let mut next = move || -> Result<Option<Arc<dyn Dataset>>> {
                 let Some(rows) = lines.next_rows(part)? else { return Ok(None) };
-                let dataset = TextDataset::encode(rows, &tokenizer, &schema, max_length, &|_, _| {})?;
-                if let Some(empty) = (0..dataset.len()).find(|&row| dataset.length(row) == 0) {
-                    let source = dataset.source(empty)?;
-                    anyhow::bail!(
-                        "{}:{}: an empty text, of which this tokenizer makes no token",
-                        source.file.display(),
-                        source.line
-                    );
-                }
+                let dataset = TextDataset::encode(rows, &tokenizer, schema.as_ref(), max_length, &|_, _| {})?;
                 Ok(Some(Arc::new(dataset)))
             };
             Ok(Opened { task, parts: Box::new(std::iter::from_fn(move || next().transpose())) })

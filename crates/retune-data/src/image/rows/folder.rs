@@ -56,7 +56,7 @@ pub(super) fn read(folder: &Path, columns: &ImageColumns, labels_required: bool)
         builder.push_file(text.to_owned(), class(path).filter(|_| labelled).map(str::to_owned))?;
     }
     Ok(ImageRows {
-        rows: builder.finish(folder)?,
+        rows: builder.finish(folder, Default::default())?,
         columns: columns.clone(),
         base: folder.to_owned(),
         is_folder: true,

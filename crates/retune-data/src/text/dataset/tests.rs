@@ -1,5 +1,6 @@
 //! Tests of encoding: batches, subsets, labels, and independence of threads.
 
+use std::path::Path;
 use std::sync::Mutex;
 
 use serde_json::json;
@@ -26,7 +27,7 @@ fn rows(content: &str, columns: &TextColumns) -> TextRows {
 fn dataset(content: &str, max_length: usize) -> TextDataset {
     let rows = rows(content, &TextColumns::new("text", "label"));
     let schema = LabelSchema::infer(&rows, None).unwrap();
-    TextDataset::encode(rows, &tokenizer(&json!({})), &schema, max_length, &|_, _| ()).unwrap()
+    TextDataset::encode(rows, &tokenizer(&json!({})), Some(&schema), max_length, &|_, _| ()).unwrap()
 }
 
 fn integers(batch: &Batch, name: &str) -> Vec<i64> {
@@ -69,7 +70,7 @@ fn pairs_and_left_padding() {
     let rows = rows("text,pair,label\ngood,bad film,a\ngood,bad,b\n", &columns);
     let schema = LabelSchema::infer(&rows, None).unwrap();
     let left = tokenizer(&json!({"padding_side": "left"}));
-    let data = TextDataset::encode(rows, &left, &schema, 16, &|_, _| ()).unwrap();
+    let data = TextDataset::encode(rows, &left, Some(&schema), 16, &|_, _| ()).unwrap();
     let batch = data.batch(&[0, 1], None).unwrap();
     assert_eq!(integers(&batch, "input_ids"), [2, 4, 3, 5, 6, 3, 0, 2, 4, 3, 5, 3]);
     assert_eq!(integers(&batch, "token_type_ids"), [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1]);
@@ -82,7 +83,7 @@ fn several_labels_and_numbers_as_arrays() {
     let of = |content: &str| {
         let rows = rows(content, &columns);
         let schema = LabelSchema::infer(&rows, None).unwrap();
-        let data = TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 9, &|_, _| ()).unwrap();
+        let data = TextDataset::encode(rows, &tokenizer(&json!({})), Some(&schema), 9, &|_, _| ()).unwrap();
         data.batch(&[1, 0], None).unwrap().arrays["labels"].clone()
     };
     assert_eq!(of("text,a,b\nt,0,1\nt,1,1\n"), Array::floats(&[2, 2], vec![1.0, 1.0, 0.0, 1.0]));
@@ -95,7 +96,8 @@ fn several_labels_and_numbers_as_arrays() {
 fn labels_the_training_file_lacks_are_named() {
     let schema = LabelSchema::SingleLabel { names: vec!["no".into(), "yes".into()] };
     let rows = rows("text,label\nt,yes\nt,maybe\nt,never\n", &TextColumns::new("text", "label"));
-    let error = TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 9, &|_, _| ()).err().unwrap().to_string();
+    let error =
+        TextDataset::encode(rows, &tokenizer(&json!({})), Some(&schema), 9, &|_, _| ()).err().unwrap().to_string();
     assert!(error.contains("a.csv:3: column `label`: `maybe` is not among the known labels `no`, `yes`"), "{error}");
     assert!(error.contains("a.csv:4:") && error.contains("2 problems in all"), "{error}");
 }
@@ -104,9 +106,56 @@ fn labels_the_training_file_lacks_are_named() {
 fn rows_without_labels_make_batches_without_labels() {
     let schema = LabelSchema::SingleLabel { names: vec!["no".into(), "yes".into()] };
     let rows = rows("text\ngood\n", &TextColumns::new("text", "label"));
-    let data = TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 9, &|_, _| ()).unwrap();
+    let data = TextDataset::encode(rows, &tokenizer(&json!({})), Some(&schema), 9, &|_, _| ()).unwrap();
     assert!(!data.has_labels() && !data.batch(&[0], None).unwrap().arrays.contains_key("labels"));
     assert_eq!(data.source(0).unwrap().label, None);
+}
+
+#[test]
+fn labels_are_not_looked_at_without_a_schema() {
+    let rows = rows("text,label\ngood,what nobody knows\n", &TextColumns::new("text", "label"));
+    let data = TextDataset::encode(rows, &tokenizer(&json!({})), None, 9, &|_, _| ()).unwrap();
+    assert!(!data.has_labels() && Described::schema(&data).is_none());
+    assert_eq!(data.source(0).unwrap().label, Some(json!("what nobody knows")));
+}
+
+#[test]
+fn empty_texts_are_special_tokens_and_are_told_of() {
+    let data = dataset("text,label\ngood,yes\n,no\n\"  \",no\n", 9);
+    assert_eq!(integers(&data.batch(&[1], None).unwrap(), "input_ids"), [2, 3]);
+    let remarks = data.remarks();
+    assert!(remarks.len() == 1 && remarks[0].ends_with("a.csv: 2 texts are empty, first at line 3"), "{remarks:?}");
+    assert!(dataset("text,label\ngood,yes\nbad,no\n", 9).remarks().is_empty());
+}
+
+#[test]
+fn quotes_around_all_texts_of_a_tsv_file_are_told_of() {
+    let remarks = |name: &str, content: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        let rows = TextRows::read(&path, &TextColumns::new("text", "label"), true).unwrap();
+        let tokenizer = tokenizer(&json!({}));
+        TextDataset::encode(rows, &tokenizer, None, 9, &|_, _| ()).unwrap().remarks()
+    };
+    let said = remarks("a.tsv", "text\tlabel\n\"good\"\t1\n\"very \"\"bad\"\"\"\t0\n");
+    assert!(said.len() == 1 && said[0].contains("a.tsv: all texts stand in double quotes"), "{said:?}");
+    assert!(remarks("a.tsv", "text\tlabel\n\"good\"\t1\n\"bad\t0\n").is_empty());
+    assert!(remarks("a.csv", "text,label\n\"\"\"good\"\"\",1\n\"\"\"bad\"\"\",0\n").is_empty());
+}
+
+#[test]
+fn a_text_without_any_token_is_named() {
+    // A tokenizer that adds no special tokens.
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tiny-tokenizer/tokenizer.json");
+    let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(fixture).unwrap()).unwrap();
+    document["post_processor"] = serde_json::Value::Null;
+    std::fs::write(folder.path().join("tokenizer.json"), document.to_string()).unwrap();
+    let bare = Tokenizer::load(folder.path()).unwrap();
+    let rows = rows("text\ngood\n\"\"\n", &TextColumns::new("text", "label"));
+    let error = TextDataset::encode(rows, &bare, None, 9, &|_, _| ()).err().unwrap().to_string();
+    assert!(error.contains("a.csv:3: column `text`: is a text of which this tokenizer makes no token"), "{error}");
 }
 
 fn large() -> String {
@@ -135,7 +184,7 @@ fn threads_do_not_change_the_result_and_progress_is_told() {
     let rows = rows(&content, &TextColumns::new("text", "label"));
     let schema = LabelSchema::infer(&rows, None).unwrap();
     let progress = |done, total| seen.lock().unwrap().push((done, total));
-    TextDataset::encode(rows, &tokenizer(&json!({})), &schema, 10, &progress).unwrap();
+    TextDataset::encode(rows, &tokenizer(&json!({})), Some(&schema), 10, &progress).unwrap();
     assert_eq!(seen.into_inner().unwrap(), [(0, 9000), (4096, 9000), (8192, 9000), (9000, 9000)]);
 }
 

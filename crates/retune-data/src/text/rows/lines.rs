@@ -4,8 +4,8 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::{TextColumns, TextRows};
-use crate::DataError;
 use crate::rows::TableLines;
+use crate::{DataError, OnBadExample};
 
 /// Reads lines for prediction: a line that starts with `{` is a JSON object with the columns' names, any other line is
 /// itself the text. Labels are optional.
@@ -26,13 +26,18 @@ impl<R: BufRead> TextLines<R> {
         Ok(Self { lines: TableLines::new(input, name, columns.layout())?, columns: columns.clone() })
     }
 
-    /// The next rows, `most` of them unless the input ends; `None` at its end.
+    /// Whether lines that cannot be used are left out; [`crate::Dataset::remarks`] lists them.
+    pub fn on_bad_example(self, on_bad_example: OnBadExample) -> Self {
+        Self { lines: self.lines.on_bad_example(on_bad_example), ..self }
+    }
+
+    /// The next rows, `most` of them unless the input ends; `None` at its end. The last may be none, if lines were left out.
     ///
     /// # Errors
     /// Rows that cannot be used, up to ten together; plain lines where pairs are needed; an input without any row.
     pub fn next_rows(&mut self, most: usize) -> Result<Option<TextRows>, DataError> {
         let rows = self.lines.next_rows(most)?;
-        Ok(rows.map(|rows| TextRows { rows, columns: self.columns.clone() }))
+        Ok(rows.map(|rows| TextRows { rows, columns: self.columns.clone(), streamed: true }))
     }
 }
 
@@ -70,6 +75,20 @@ mod tests {
         assert!(said(b"a\n{\"text\": \n", &columns()).contains("<stdin>:2: broken JSON"));
         assert!(said(b"\xff\n", &columns()).contains("UTF-8"));
         assert!(said(b"", &columns()).contains("has no rows"));
+    }
+
+    #[test]
+    fn an_empty_text_is_one_and_bad_lines_may_be_left_out() {
+        let input = "{\"text\": \"\"}\n{\"text\": null}\n{\"text\": \"b\"}\n{\n";
+        assert!(said(input.as_bytes(), &columns()).contains("<stdin>:2: column `text`: has no text"));
+        let lines = TextLines::new(input.as_bytes(), "<stdin>".as_ref(), &columns()).unwrap();
+        let mut lines = lines.on_bad_example(OnBadExample::Skip);
+        let first = lines.next_rows(2).unwrap().unwrap();
+        assert_eq!((first.len(), first.text(0).unwrap().as_str(), first.line(1)), (2, "", 3));
+        assert_eq!(first.left_out().count, 1);
+        let last = lines.next_rows(2).unwrap().unwrap();
+        assert_eq!((last.len(), last.left_out().count), (0, 1));
+        assert!(lines.next_rows(2).unwrap().is_none());
     }
 
     #[test]

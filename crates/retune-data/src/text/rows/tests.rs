@@ -31,18 +31,17 @@ fn rows_give_back_texts_labels_and_lines() {
 
 #[test]
 fn every_bad_row_is_reported_together() {
-    let content = "first,second,label\na,b,1\n,b,1\na,  ,1\na,b,\na,b\n";
+    let content = "first,second,label\na,b,1\na,b, \na,b,\na,b\n";
     let message = said(read("a.csv", content, &pairs(), true));
     for part in [
-        "a.csv:3: column `first`: is empty",
-        "a.csv:4: column `second`: is empty",
-        "a.csv:5: column `label`: has no label",
-        "a.csv:6: 2 fields where the header has 3",
-        "4 problems in all",
+        "a.csv:3: column `label`: has no label",
+        "a.csv:4: column `label`: has no label",
+        "a.csv:5: 2 fields where the header has 3",
+        "3 problems in all",
     ] {
         assert!(message.contains(part), "{part} in {message}");
     }
-    let many = format!("text,label\n{}", ",1\n".repeat(50));
+    let many = format!("text,label\n{}", "a,\n".repeat(50));
     assert!(said(read("a.csv", &many, &TextColumns::new("text", "label"), true)).contains("10 problems so far"));
 }
 
@@ -54,8 +53,55 @@ fn non_text_cells_are_refused_but_numbers_are_texts() {
     assert!(said(read("a.jsonl", "{\"text\": [1], \"label\": 1}", &columns, true)).contains("is a list, not a text"));
     assert!(said(read("a.jsonl", "{\"text\": \"a\", \"label\": {}}", &columns, true)).contains("is an object"));
     assert!(
-        said(read("a.jsonl", "{\"text\": null, \"label\": 1}", &columns, true)).contains("column `text`: is empty")
+        said(read("a.jsonl", "{\"text\": null, \"label\": 1}", &columns, true)).contains("column `text`: has no text")
     );
+}
+
+#[test]
+fn a_text_may_be_empty_but_not_absent() {
+    let rows = read("a.csv", "first,second,label\n,b,1\na,\"\",1\n , ,1\n", &pairs(), true).unwrap();
+    let texts: Vec<_> = (0..3).map(|row| (rows.text(row).unwrap(), rows.pair(row).unwrap().unwrap())).collect();
+    let pair = |first: &str, second: &str| (first.to_owned(), second.to_owned());
+    assert_eq!(texts, [pair("", "b"), pair("a", ""), pair(" ", " ")]);
+    let lines =
+        "{\"first\": \"\", \"second\": \"b\", \"label\": 1}\n{\"first\": \"a\", \"second\": null, \"label\": 1}\n";
+    let absent = said(read("a.jsonl", lines, &pairs(), true));
+    assert!(absent.contains("a.jsonl:2: column `second`: has no text"), "{absent}");
+}
+
+fn read_usable(content: &str) -> Result<TextRows, DataError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    std::fs::write(&path, content).unwrap();
+    TextRows::read_usable(&path, &TextColumns::new("text", "label"), true, OnBadExample::Skip)
+}
+
+#[test]
+fn rows_that_cannot_be_used_may_be_left_out() {
+    let good = "{\"text\": \"a\", \"label\": 1}\n";
+    let rows = read_usable(&format!("{good}{{\"text\": null, \"label\": 1}}\n{{\"text\n{good}")).unwrap();
+    assert_eq!((rows.len(), rows.line(0), rows.line(1)), (2, 1, 4));
+    let left_out = rows.left_out();
+    assert_eq!((left_out.count, left_out.first.len(), left_out.first[0].line), (2, 2, 2));
+    // Many bad rows do not stop it, but there must be a good one.
+    let bad = "{\"text\": null, \"label\": 1}\n".repeat(30);
+    assert_eq!(read_usable(&(good.to_owned() + &bad)).unwrap().left_out().count, 30);
+    assert!(said(read_usable(&bad)).contains("10 problems so far"));
+}
+
+#[test]
+fn label_columns_are_one_name_or_several() {
+    let columns = |label: &str| TextColumns::new("text", label);
+    let names = |header: &str, label: &str| {
+        let rows = read("a.csv", &format!("{header}\nt,1,0\n"), &columns(label), true);
+        rows.map(|rows| LabelRows::label_columns(&rows).to_vec())
+    };
+    assert_eq!(names("text,a,b", "a,b").unwrap(), ["a", "b"]);
+    assert_eq!(names("text,a, b", "a, b").unwrap(), ["a", "b"]);
+    assert_eq!(names("text,\"a, b\",b", "a, b").unwrap(), ["a, b"]);
+    assert!(names("text,a,b", "a,a").unwrap_err().to_string().contains("named twice"));
+    assert!(names("text,a,b", "a,c").unwrap_err().to_string().contains("no column `c`"));
+    assert!(names("text,a,b", "a,text").unwrap_err().to_string().contains("both a text and the label"));
 }
 
 #[test]

@@ -51,6 +51,66 @@ fn byte_level_gives_the_ids_of_transformers() {
     assert!(!tokenizer.token_types());
 }
 
+/// A folder with some files of the byte-level fixture.
+fn byte_level(files: &[&str]) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in files {
+        std::fs::copy(fixture("tiny-tokenizer-bpe").join(file), copy.path().join(file)).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn byte_level_from_vocabulary_and_merges_gives_the_same() {
+    let fixture = fixture("tiny-tokenizer-bpe");
+    let whole = Tokenizer::load(&fixture).unwrap();
+    let files = ["tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt"];
+    for files in [&files[..], &files[2..]] {
+        let copy = byte_level(files);
+        let tokenizer = Tokenizer::load(copy.path()).unwrap();
+        check_cases(&tokenizer, &fixture);
+        assert_eq!(tokenizer.vocabulary_size(), whole.vocabulary_size());
+        assert_eq!((tokenizer.pad_id(), tokenizer.unknown_id()), (whole.pad_id(), whole.unknown_id()));
+        assert_eq!((tokenizer.token_types(), tokenizer.files().len()), (false, files.len()));
+    }
+}
+
+/// What transformers' `RobertaTokenizer` makes of the same files.
+#[test]
+fn the_configuration_of_byte_level_is_honoured() {
+    let folder = byte_level(&["vocab.json", "merges.txt"]);
+    let write = |name: &str, value: &Value| std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+    let ids = |text: &str, pair: Option<&str>| {
+        Tokenizer::load(folder.path()).unwrap().encode(text, pair, usize::MAX).unwrap().ids
+    };
+    write("tokenizer_config.json", &json!({"add_prefix_space": true, "tokenizer_class": "RobertaTokenizer"}));
+    assert_eq!(ids("The food was Great", None), [0, 225, 311, 275, 324, 306, 225, 43, 267, 279, 2]);
+    assert_eq!(ids(" The", Some("x")), [0, 225, 311, 2, 2, 225, 92, 2]);
+    assert_eq!(ids("a <mask> b", None), [0, 262, 225, 4, 274, 2]);
+    // Letter case stays.
+    write("tokenizer_config.json", &json!({"do_lower_case": true, "tokenizer_class": "RobertaTokenizerFast"}));
+    assert_eq!(ids("The food was Great", None), [0, 311, 275, 324, 306, 225, 43, 267, 279, 2]);
+    write("added_tokens.json", &json!({"<new>": 360}));
+    assert_eq!(ids("a <new> b <extra> c", None), [0, 69, 225, 360, 274, 225, 32, 73, 92, 88, 86, 69, 34, 277, 2]);
+}
+
+#[test]
+fn unusable_byte_level_files_are_named() {
+    let folder = byte_level(&["vocab.json", "merges.txt"]);
+    let said = || Tokenizer::load(folder.path()).err().unwrap().to_string();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("tokenizer_config.json", "{\"tokenizer_class\": \"CLIPTokenizer\"}");
+    assert!(said().contains("a CLIPTokenizer is not known here"), "{}", said());
+    write("tokenizer_config.json", "{}");
+    write("merges.txt", "#version: 0.2\n\u{120} t\nnot there\n");
+    assert!(said().contains("merges.txt: line 3 is no pair"), "{}", said());
+    write("vocab.json", "{\"a\": 0}");
+    write("merges.txt", "");
+    assert!(said().contains("vocab.json: does not contain the special token `<s>`"), "{}", said());
+    std::fs::remove_file(folder.path().join("merges.txt")).unwrap();
+    assert!(said().contains("nor vocab.json with merges.txt"), "{}", said());
+}
+
 fn word_pieces(config: Value) -> (tempfile::TempDir, Tokenizer) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\nfilm\nFilm\ncafe\ncafé\nx\n").unwrap();
