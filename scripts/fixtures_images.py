@@ -73,7 +73,7 @@ PROCESSORS = {
         "ConvNextImageProcessor",
         dict(image_processor_type="ConvNextImageProcessor", do_resize=True, resample=3, size={"shortest_edge": 384}, **IMAGENET), 3),
 }
-PROCESSED = ["rgb.png", "tall.png"]
+PROCESSED = ["rgb.png", "tall.png", "subsampled.jpg", "half.jpg", "progressive.jpg"]
 # Of a large result every so many rows and columns are kept.
 THINNED = {"convnext-384": 48}
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use crate::{Batch, DataError};
+use crate::{BadExample, Batch, DataError};
 
 /// Names one pass over the training data; augmentation is a function of `(seed, epoch, row)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,16 @@ pub trait Dataset: Send + Sync {
 
     /// True when every row has a label.
     fn has_labels(&self) -> bool;
+
+    /// Threads that prepare batches, when `free` cores have nothing better to do: at least one.
+    fn loader_threads(&self, _free: usize) -> usize {
+        1
+    }
+
+    /// Examples of the whole file or folder that were left out, in the order of their rows.
+    fn bad_examples(&self) -> &[BadExample] {
+        &[]
+    }
 
     /// Every id that a batch may hold in `input_ids`, padding included, ascending; `None` for data without tokens.
     ///
