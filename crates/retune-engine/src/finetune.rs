@@ -12,13 +12,14 @@ use crate::report::Headline;
 use crate::resume::check_same_recipe;
 use crate::session::{Session, Trained};
 use crate::summary::{Summary, TrainSummary, intervals};
-use crate::task::{self, Task};
+use crate::task::{self, Splits, Task};
 use crate::train::Ended;
 use crate::watch::Watch;
 use crate::{Recipe, baseline, open, report, report_data};
 use anyhow::{Context, Result, anyhow};
-use retune_data::Dataset;
+use retune_data::{BadExample, Dataset, set_encoding_threads};
 use retune_models::Source;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -54,6 +55,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     recipe.validate().input()?;
     let method = Method::parse(&recipe.method).input()?;
     RunDirectory::check(&recipe.output, start).input()?;
+    set_encoding_threads(recipe.threads);
     let watch = Watch::new(observers);
     let model = open::resolve(&recipe.model, recipe.revision.as_deref(), &watch).input()?;
     if let Source::Adapter(base) = Source::of(&model).input()? {
@@ -88,6 +90,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     }
     RunDirectory::create(&resolved.output, start).input()?;
     write_text(&resolved.output.join("recipe.toml"), &resolved.to_toml()).input()?;
+    write_left_out(&resolved.output.join("bad_examples.jsonl"), &splits).input()?;
     tell(format!("{}\n{}", resolved.model, loaded.report.summary()), observers);
     tell(session.describe(&loaded), observers);
     let load_report = loaded.report.clone();
@@ -122,7 +125,11 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         baselines: baselines.all.iter().map(|(name, e)| (name.clone(), e.metrics.clone())).collect(),
         train: train_summary,
     };
-    let data = report_data::collect(&report_data::Sources {
+    // The figures first: nothing about the report may cost them.
+    let json = serde_json::to_string_pretty(&summary).context("the summary is plain data")?;
+    write_text(&resolved.output.join("metrics.json"), &(json + "\n"))?;
+    let mut missing = Vec::new();
+    let sources = report_data::Sources {
         session: &session,
         state: &state,
         load: &load_report,
@@ -130,10 +137,10 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         validation: &validation,
         test: test.as_ref(),
         baselines: &baselines,
-    })?;
+    };
+    let data = report_data::collect(&sources, &mut missing)?;
+    missing.into_iter().for_each(|note| tell(note, observers));
     write_text(&resolved.output.join("report.html"), &report::render(&data))?;
-    let json = serde_json::to_string_pretty(&summary).context("the summary is plain data")?;
-    write_text(&resolved.output.join("metrics.json"), &(json + "\n"))?;
     Ok(Finished {
         summary,
         output: resolved.output.clone(),
@@ -141,6 +148,18 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         notes,
         seconds: clock.elapsed().as_secs_f64(),
     })
+}
+
+/// Examples that cannot be used, if there are any: one JSON object a line.
+fn write_left_out(path: &Path, splits: &Splits) -> Result<()> {
+    if splits.left_out.is_empty() {
+        return Ok(());
+    }
+    let line = |(split, bad): &(&str, BadExample)| {
+        let line = (bad.line > 0).then_some(bad.line);
+        json!({"split": split, "path": bad.place, "line": line, "reason": bad.reason}).to_string() + "\n"
+    };
+    write_text(path, &splits.left_out.iter().map(line).collect::<String>())
 }
 
 fn write_predictions(path: &Path, task: &dyn Task, data: &dyn Dataset, scored: &Scored) -> Result<()> {
