@@ -73,7 +73,7 @@ PROCESSORS = {
         "ConvNextImageProcessor",
         dict(image_processor_type="ConvNextImageProcessor", do_resize=True, resample=3, size={"shortest_edge": 384}, **IMAGENET), 3),
 }
-PROCESSED = ["rgb.png", "tall.png"]
+PROCESSED = ["rgb.png", "tall.png", "subsampled.jpg", "half.jpg", "progressive.jpg"]
 # Of a large result every so many rows and columns are kept.
 THINNED = {"convnext-384": 48}
 
@@ -149,8 +149,11 @@ def write_files(folder, random):
     Image.fromarray(deep).save(folder / "grey16.tif")
     png16(folder / "rgb16.png", random.integers(0, 65536, (23, 31, 3), dtype=numpy.uint16))
     png16(folder / "rgba16.png", random.integers(0, 65536, (23, 31, 4), dtype=numpy.uint16))
+    twelve = deep >> 4
+    Image.fromarray(twelve).save(folder / "grey12.png")
     shallow = ((deep.astype(numpy.uint32) + 128) // 257).astype(numpy.uint8)
-    return {"grey16.png": shallow, "grey16.tif": shallow}
+    dark = ((twelve.astype(numpy.uint32) + 128) // 257).astype(numpy.uint8)
+    return {"grey16.png": shallow, "grey16.tif": shallow, "grey12.png": dark}
 
 
 def decode(path, mode):

@@ -76,6 +76,11 @@ pub(crate) struct RecipeFlags {
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) image_size: Option<u32>,
+    /// Samples of 16-bit grey images that become black and white: full (0 to 65535), auto (each image's own) or LOW,HIGH;
+    /// the saved model remembers it [default: as the model's preprocessor_config.json says, else full]
+    #[arg(long, value_name = "RANGE", help_heading = "Data and model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) grey_range: Option<String>,
     /// Random changes of training images: none, light, medium, strong, medical-light, medical or medical-strong; the
     /// medical ones never flip [default: light]
     #[arg(long, value_name = "PRESET", help_heading = "Data and model")]

@@ -27,6 +27,11 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
+    /// A store of nothing.
+    pub(crate) fn empty() -> Self {
+        Self { store: Store::Memory(Vec::new()), folder: PathBuf::new() }
+    }
+
     /// Copies `length` bytes from `offset` into `into`, which is cleared first.
     pub(crate) fn read(&self, offset: u64, length: usize, into: &mut Vec<u8>) -> Result<(), DataError> {
         into.clear();

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde_json::{Map, Value};
+
 use crate::DataError;
 
 /// An example that cannot be used, such as an image that cannot be decoded.
@@ -12,6 +14,12 @@ pub struct BadExample {
     pub place: String,
     /// What is wrong and what to do; a phrase that follows the place.
     pub reason: String,
+    /// Which row of those that were read, from 0, bad ones included.
+    pub row: usize,
+    /// Line where its record starts, from 1; the row number for Parquet, 0 in a folder.
+    pub line: u64,
+    /// Its input columns, as [`crate::Source`] has them.
+    pub fields: Map<String, Value>,
 }
 
 impl fmt::Display for BadExample {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use crate::{Batch, DataError};
+use crate::{BadExample, Batch, DataError};
 
 /// Names one pass over the training data; augmentation is a function of `(seed, epoch, row)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,16 @@ pub trait Dataset: Send + Sync {
     /// What a person should know about how the data was read, such as rows left out; of a subset, what is known of the whole.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Threads that prepare batches, when `free` cores have nothing better to do: at least one.
+    fn loader_threads(&self, _free: usize) -> usize {
+        1
+    }
+
+    /// Examples of the whole file or folder that were left out, in the order of their rows.
+    fn bad_examples(&self) -> &[BadExample] {
+        &[]
     }
 
     /// Every id that a batch may hold in `input_ids`, padding included, ascending; `None` for data without tokens.

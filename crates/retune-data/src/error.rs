@@ -134,7 +134,7 @@ pub enum DataError {
     /// Examples that cannot be used.
     #[error("{}", bad_message(.bad, *.count, *.of))]
     BadExamples {
-        /// The first of them, at most ten, in the order of the rows.
+        /// The first of them, at most 300, in the order of the rows.
         bad: Vec<BadExample>,
         /// How many there are.
         count: usize,
@@ -217,6 +217,9 @@ fn rows_message(file: &Path, problems: &[RowProblem], stopped: bool) -> String {
 
 fn bad_message(bad: &[BadExample], count: usize, of: usize) -> String {
     let mut text: String = bad.iter().map(|bad| format!("{bad}\n")).collect();
+    if count > bad.len() {
+        let _ = writeln!(text, "… and {} more", count - bad.len());
+    }
     let _ = write!(
         text,
         "{count} of {of} cannot be used; repair or remove them, or leave them out with --on-bad-example skip"

@@ -87,6 +87,8 @@ mod schema;
 pub mod table;
 #[cfg(feature = "text")]
 mod text;
+#[cfg(feature = "table")]
+mod threads;
 
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -104,8 +106,8 @@ pub use split::{stratified_group_split, stratified_split};
 pub use facts::{DataFacts, Described, Leak, SplitFacts, TargetFacts};
 #[cfg(feature = "image")]
 pub use image::{
-    Augmentation, ColorJitter, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor, ImageRows, Pixels,
-    RandAugment, RandomErasing, RandomResizedCrop, Resample, resize,
+    Augmentation, ColorJitter, GreyRange, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor,
+    ImageRows, Pixels, RandAugment, RandomErasing, RandomResizedCrop, Resample, resize,
 };
 #[cfg(feature = "table")]
 pub use rows::LabelRows;
@@ -115,3 +117,5 @@ pub use schema::{EncodedLabel, LabelSchema, Problem};
 pub use table::Cell;
 #[cfg(feature = "text")]
 pub use text::{Side, TextColumns, TextDataset, TextLines, TextRows, Tokenizer, Tokens};
+#[cfg(feature = "table")]
+pub use threads::set_encoding_threads;

@@ -1,5 +1,6 @@
 //! Using a model on rows: the same forward pass and decoding that training, evaluation and prediction share.
 
+use crate::hardware;
 use crate::metric::Evaluation;
 use crate::task::{Prediction, Task};
 use crate::tensors::to_inputs;
@@ -92,7 +93,8 @@ impl Predictor<'_> {
         let batches = batches.into_iter().map(move |rows| (rows.into_iter().map(|row| start + row).collect(), None));
         let mut predictions: Vec<Option<Prediction>> = vec![None; count];
         let mut done = 0;
-        for batch in Loader::new(Arc::clone(dataset), batches, 1, 4) {
+        let (threads, ahead) = hardware::loaders(dataset.as_ref(), self.device);
+        for batch in Loader::new(Arc::clone(dataset), batches, threads, ahead) {
             let batch = batch?;
             let inputs = to_inputs(&batch, self.device)?;
             no_grad(|| {

@@ -7,21 +7,22 @@ use crate::files::write_text;
 use crate::hardware::Hardware;
 use crate::method::Method;
 use crate::observer::Observer;
-use crate::operating::{Operating, operate};
 use crate::open::Found;
+use crate::operating::{Operating, operate};
 use crate::predict::answer;
 use crate::report::Headline;
 use crate::resume::check_same_recipe;
 use crate::session::{Session, Trained};
 use crate::summary::{Summary, TrainSummary, intervals};
-use crate::task::{self, Task};
+use crate::task::{self, Splits, Task};
 use crate::train::Ended;
 use crate::watch::Watch;
 use crate::{Recipe, baseline, open, report, report_data};
 use anyhow::{Context, Result, anyhow};
-use retune_data::Dataset;
+use retune_data::{BadExample, Dataset, set_encoding_threads};
 use retune_models::checkpoint::identity;
 use retune_models::{CheckpointFolder, Source};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -57,6 +58,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     recipe.validate().input()?;
     let method = Method::parse(&recipe.method).input()?;
     RunDirectory::check(&recipe.output, start).input()?;
+    set_encoding_threads(recipe.threads);
     let watch = Watch::new(observers);
     let Found { folder: model, base } = open::resolve(&recipe.model, recipe.revision.as_deref(), &watch).input()?;
     let identity = identity(&model).input()?;
@@ -109,6 +111,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     }
     RunDirectory::create(&resolved.output, start).input()?;
     write_text(&resolved.output.join("recipe.toml"), &resolved.to_toml()).input()?;
+    write_left_out(&resolved.output.join("bad_examples.jsonl"), &splits).input()?;
     tell(format!("{}\n{}", resolved.model, loaded.report.summary()), observers);
     tell(session.describe(&loaded), observers);
     let load_report = loaded.report.clone();
@@ -147,7 +150,11 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         operating_point: point,
         train: train_summary,
     };
-    let data = report_data::collect(&report_data::Sources {
+    // The figures first: nothing about the report may cost them.
+    let json = serde_json::to_string_pretty(&summary).context("the summary is plain data")?;
+    write_text(&resolved.output.join("metrics.json"), &(json + "\n"))?;
+    let mut missing = Vec::new();
+    let sources = report_data::Sources {
         session: &session,
         state: &state,
         load: &load_report,
@@ -155,10 +162,10 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         validation: &validation,
         test: test.as_ref(),
         baselines: &baselines,
-    })?;
+    };
+    let data = report_data::collect(&sources, &mut missing)?;
+    missing.into_iter().for_each(|note| tell(note, observers));
     write_text(&resolved.output.join("report.html"), &report::render(&data))?;
-    let json = serde_json::to_string_pretty(&summary).context("the summary is plain data")?;
-    write_text(&resolved.output.join("metrics.json"), &(json + "\n"))?;
     Ok(Finished {
         summary,
         output: resolved.output.clone(),
@@ -166,6 +173,18 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         notes,
         seconds: clock.elapsed().as_secs_f64(),
     })
+}
+
+/// Examples that cannot be used, if there are any: one JSON object a line.
+fn write_left_out(path: &Path, splits: &Splits) -> Result<()> {
+    if splits.left_out.is_empty() {
+        return Ok(());
+    }
+    let line = |(split, bad): &(&str, BadExample)| {
+        let line = (bad.line > 0).then_some(bad.line);
+        json!({"split": split, "path": bad.place, "line": line, "reason": bad.reason}).to_string() + "\n"
+    };
+    write_text(path, &splits.left_out.iter().map(line).collect::<String>())
 }
 
 fn write_predictions(

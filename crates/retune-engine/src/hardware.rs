@@ -1,8 +1,9 @@
 //! Device, threads and precision of a run, decided once.
 
 use anyhow::Result;
+use retune_data::Dataset;
 use retune_kernels::precision::{self, Ceilings};
-use retune_kernels::tch::Device;
+use retune_kernels::tch::{self, Device};
 use retune_kernels::{Precision, device, fused, memory};
 
 /// Where and how a run computes.
@@ -37,6 +38,14 @@ impl Hardware {
             _ => "cpu".to_owned(),
         }
     }
+}
+
+/// Threads that prepare batches of a data set, and how many batches they keep ready. Beside a GPU all cores are free;
+/// on the CPU the model needs them, and one in eight is lent.
+pub(crate) fn loaders(dataset: &dyn Dataset, device: Device) -> (usize, usize) {
+    let cores = usize::try_from(tch::get_num_threads()).unwrap_or(1);
+    let threads = dataset.loader_threads(if device == Device::Cpu { cores / 8 } else { cores });
+    (threads, (2 * threads).max(4))
 }
 
 /// The processor's name, where the system tells.

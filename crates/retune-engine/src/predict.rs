@@ -11,8 +11,8 @@ use crate::open::Saved;
 use crate::operating::Operating;
 use crate::task::{self, Input, Opened, Prediction, Task};
 use crate::watch::Watch;
-use anyhow::{Context, Result};
-use retune_data::Dataset;
+use anyhow::{Context, Result, anyhow};
+use retune_data::{BadExample, Dataset, set_encoding_threads};
 use retune_models::LoadedModel;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -63,6 +63,7 @@ struct Ready {
 
 impl PredictOptions {
     fn ready(&self, watch: &Watch<'_, '_>) -> Result<Ready, EngineError> {
+        set_encoding_threads(self.threads);
         let saved = Saved::find(&self.model, watch).input()?;
         let task = saved.task(self.task.as_deref()).input()?;
         let known = saved.recipe.clone().unwrap_or_default();
@@ -125,23 +126,44 @@ pub fn predict(
     let predictor = ready.predictor(task.as_ref(), options.batch_size);
     let operating = ready.operating(task.as_ref());
     let mut count = 0;
+    let broken = "cannot write predictions";
     for data in parts {
         let data = data.input()?;
         data.remarks().iter().for_each(|remark| watch.message(remark));
+        let mut bad = data.bad_examples().iter().peekable();
+        let rows = data.len() + bad.len();
+        let mut next = 0;
+        // Every row has its line, in order, whether it can be used or not.
         for start in (0..data.len()).step_by(part) {
-            let rows = start..data.len().min(start + part);
-            count += rows.len();
-            for (row, prediction) in rows.clone().zip(predictor.predict(&data, rows)?) {
+            let some = start..data.len().min(start + part);
+            for (row, prediction) in some.clone().zip(predictor.predict(&data, some)?) {
+                while let Some(bad) = bad.next_if(|bad| bad.row == next) {
+                    writeln!(output, "{}", refusal(bad)?).context(broken)?;
+                    next += 1;
+                }
                 let line = answer(task.as_ref(), operating.as_ref(), data.as_ref(), row, &prediction)?;
-                writeln!(output, "{line}").context("cannot write predictions")?;
+                writeln!(output, "{line}").context(broken)?;
+                next += 1;
             }
-            output.flush().context("cannot write predictions")?;
+            output.flush().context(broken)?;
             if whole {
-                watch.progress("predicting", count, data.len());
+                watch.progress("predicting", next, rows);
             }
         }
+        for bad in bad {
+            writeln!(output, "{}", refusal(bad)?).context(broken)?;
+        }
+        output.flush().context(broken)?;
+        count += rows;
     }
     Ok(count)
+}
+
+/// A row that cannot be used, as one JSON object.
+fn refusal(bad: &BadExample) -> Result<String> {
+    let mut line = bad.fields.clone();
+    line.insert("error".to_owned(), bad.reason.as_str().into());
+    Ok(serde_json::to_string(&line)?)
 }
 
 /// A row with its prediction, as one JSON object; with a threshold, also whether the row reaches it.
@@ -170,11 +192,20 @@ pub fn evaluate_file(
     let ready = options.ready(&watch)?;
     let Opened { task, mut parts } = ready.open(Input::File(data), true, &watch)?;
     let dataset = parts.next().context("a file is one part")?.input()?;
+    let bad = dataset.bad_examples();
+    let listed: String = bad.iter().map(|bad| format!("\n  {bad}")).collect();
+    if dataset.is_empty() {
+        return Err(EngineError::Input(anyhow!("{}: no example can be used:{listed}", data.display())));
+    }
     let predictor = ready.predictor(task.as_ref(), options.batch_size);
     let scored = predictor.score(&dataset, &mut |done, all| watch.progress("evaluating", done, all))?;
     let mut evaluation = scored.evaluation;
     evaluation.operating_point = ready.operating(task.as_ref()).and_then(|operating| operating.on(&evaluation));
     evaluation.notes.extend(dataset.remarks());
+    if !bad.is_empty() {
+        let (count, all) = (bad.len(), bad.len() + dataset.len());
+        evaluation.notes.push(format!("{count} of {all} examples cannot be used and are left out:{listed}"));
+    }
     evaluation.metrics.extend(scored.loss.map(|loss| ("loss".to_owned(), loss)));
     Ok(evaluation)
 }

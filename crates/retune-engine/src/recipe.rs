@@ -101,6 +101,10 @@ pub struct Recipe {
     /// Height and width of images in pixels; absent = what the model's processor says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<usize>,
+    /// Samples of 16-bit grey images that become black and white: `full`, `auto` or `LOW,HIGH`; absent = what the
+    /// model's processor says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grey_range: Option<String>,
     /// What training does to images: `none`, `light`, `medium`, `strong`, `medical-light`, `medical`, `medical-strong`.
     pub augmentation: String,
     /// `fail`, or `skip`: rows and images that cannot be used are left out and listed.
@@ -175,6 +179,7 @@ impl Default for Recipe {
             threads: 0,
             max_length: None,
             image_size: None,
+            grey_range: None,
             augmentation: "light".to_owned(),
             on_bad_example: "fail".to_owned(),
             seed: 42,

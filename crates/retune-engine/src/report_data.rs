@@ -6,13 +6,14 @@ use crate::evaluate::Scored;
 use crate::hardware;
 use crate::metric::OperatingPoint;
 use crate::report::{
-    Baseline, Best, Comparison, Environment, Headline, Histogram, Leak, LoadFacts, NewTensor, Operating, ReportData,
-    Roc, Speed, SplitFacts, StepPoint, WorstError,
+    Baseline, Best, Comparison, Environment, Headline, Histogram, Leak, LeftOut, LoadFacts, NewTensor, Operating,
+    ReportData, Roc, Speed, SplitFacts, StepPoint, WorstError,
 };
 use crate::session::Session;
 use crate::summary::Summary;
 use anyhow::Result;
 use base64::prelude::{BASE64_STANDARD, Engine};
+use retune_data::{Described, Source};
 use retune_kernels::device::LIBTORCH_VERSION;
 use retune_models::LoadReport;
 use serde_json::{Map, Value};
@@ -23,6 +24,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const THUMBNAIL_SIDE: usize = 96;
 /// Points of a curve in the report.
 const ROC_POINTS: usize = 400;
+/// Examples that were left out, listed in the report for each split.
+const FIRST_LEFT_OUT: usize = 10;
 
 /// Where the facts come from.
 pub(crate) struct Sources<'a> {
@@ -35,7 +38,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) baselines: &'a Baselines,
 }
 
-pub(crate) fn collect(from: &Sources<'_>) -> Result<ReportData> {
+/// What could not be shown is said in `notes`.
+pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<ReportData> {
     let recipe = from.session.recipe;
     let splits = from.session.splits;
     let (scored, split, data) = match (from.test, &splits.test) {
@@ -87,8 +91,9 @@ pub(crate) fn collect(from: &Sources<'_>) -> Result<ReportData> {
         test: from.test.map(|scored| scored.evaluation.clone()),
         roc: roc(from, scored, split),
         operating_point: from.summary.operating_point.as_ref().map(operating),
-        errors: worst_errors(from, scored, data.as_ref())?,
+        errors: worst_errors(from, scored, data.as_ref(), notes)?,
         splits: split_facts(from),
+        left_out: left_out(from),
         leaks: leaks(from),
         load: Some(LoadFacts {
             source: recipe.model.clone(),
@@ -161,14 +166,25 @@ fn steps(log: &Path) -> Vec<StepPoint> {
     points.into_iter().step_by(stride).collect()
 }
 
-fn worst_errors(from: &Sources<'_>, scored: &Scored, data: &dyn retune_data::Described) -> Result<Vec<WorstError>> {
+fn worst_errors(
+    from: &Sources<'_>,
+    scored: &Scored,
+    data: &dyn Described,
+    notes: &mut Vec<String>,
+) -> Result<Vec<WorstError>> {
     let task = from.session.task;
     let severities = task.severities(data, &scored.predictions)?;
     let mut wrong: Vec<usize> = (0..severities.len()).filter(|&row| severities[row] > 0.0).collect();
     wrong.sort_by(|&a, &b| severities[b].total_cmp(&severities[a]));
     let mut errors = Vec::new();
+    let mut missing = Vec::new();
     for row in wrong.into_iter().take(20) {
         let source = data.source(row)?;
+        // The original is read once more; that it is gone must not cost a finished run its report.
+        let picture = data.thumbnail(row, THUMBNAIL_SIDE).unwrap_or_else(|error| {
+            missing.push(error.to_string().lines().next().unwrap_or_default().to_owned());
+            None
+        });
         let described = task.describe(&scored.predictions[row]);
         let texts: Vec<String> = source.fields.values().map(plain).collect();
         errors.push(WorstError {
@@ -176,13 +192,36 @@ fn worst_errors(from: &Sources<'_>, scored: &Scored, data: &dyn retune_data::Des
             gold: source.label.as_ref().map(plain).unwrap_or_default(),
             predicted: described.get("prediction").map_or_else(|| worded(&described), plain),
             confidence: described.get("probability").and_then(Value::as_f64),
-            place: format!("{}:{}", source.file.display(), source.line),
-            thumbnail: data
-                .thumbnail(row, THUMBNAIL_SIDE)?
-                .map(|png| format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))),
+            place: place(&source),
+            thumbnail: picture.map(|png| format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))),
         });
     }
+    if let Some(first) = missing.first() {
+        notes.push(format!("{} of the worst errors have no picture in the report: {first}", missing.len()));
+    }
     Ok(errors)
+}
+
+/// `file:line`, or the file where it is the example.
+fn place(source: &Source) -> String {
+    let file = source.file.display();
+    if source.line == 0 { file.to_string() } else { format!("{file}:{}", source.line) }
+}
+
+fn left_out(from: &Sources<'_>) -> Vec<LeftOut> {
+    let mut all: Vec<LeftOut> = Vec::new();
+    for (split, bad) in &from.session.splits.left_out {
+        if all.last().is_none_or(|last| last.split != *split) {
+            all.push(LeftOut { split: (*split).to_owned(), ..LeftOut::default() });
+        }
+        if let Some(last) = all.last_mut() {
+            last.count += 1;
+            if last.first.len() < FIRST_LEFT_OUT {
+                last.first.push(bad.to_string());
+            }
+        }
+    }
+    all
 }
 
 /// A prediction without an answer of its own, in words.
@@ -233,6 +272,7 @@ fn split_facts(from: &Sources<'_>) -> Vec<SplitFacts> {
                 truncated: split.truncated.map(|n| n as u64),
                 duplicates: Some(split.duplicates as u64),
                 conflicting: Some(split.conflicting_duplicates as u64),
+                groups: split.groups.map(|n| n as u64),
                 unknown_tokens: split.unknown_token_fraction,
             }
         })

@@ -5,6 +5,7 @@
 
 use crate::directory::{RunDirectory, RunState};
 use crate::evaluate::{Predictor, Scored};
+use crate::hardware;
 use crate::metric::direction;
 use crate::observer::{Control, Observer, RunFacts};
 use crate::plan::Plan;
@@ -66,7 +67,8 @@ pub fn train(
     };
     observers.iter_mut().try_for_each(|o| o.on_start(&facts))?;
     let micro_batches = it.plan.micro_batches(Arc::clone(&it.train), state.step);
-    let mut loader = Loader::new(Arc::clone(&it.train), micro_batches, 1, 4);
+    let (threads, ahead) = hardware::loaders(it.train.as_ref(), trainer.device);
+    let mut loader = Loader::new(Arc::clone(&it.train), micro_batches, threads, ahead);
     let mut stopping = state.is_over(it.patience);
 
     while state.step < total && !stopping {

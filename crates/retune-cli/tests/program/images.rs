@@ -160,11 +160,54 @@ fn images_that_cannot_be_read() {
     let model = fixture("parity/vit-image-classification");
     desk.refuses(&arguments(&desk, "run", &model, &[]), &["train/green/broken.png", "train/red/empty.jpg", "2 of 38"]);
 
-    let output = desk.retune(arguments(&desk, "run", &model, &["--on-bad-example", "skip"]));
+    let skip = ["--on-bad-example", "skip", "--grey-range", "0,4095"];
+    let output = desk.retune(arguments(&desk, "run", &model, &skip));
     assert_said(&output, 0, &["train: 2 images", "train/green/broken.png", "train/red/empty.jpg"]);
     assert_eq!(json(desk.path("run/metrics.json"))["train"]["examples"], 8 * 16 - 3 * 12);
+    assert_eq!(json(desk.path("run/model/preprocessor_config.json"))["grey_range"], "0,4095");
+    let listed = json_lines(&read(desk.path("run/bad_examples.jsonl")));
+    assert_eq!((listed.len(), &listed[0]["split"]), (2, &"train".into()));
+    assert!(listed.iter().all(|it| it["path"].is_string() && it["reason"].is_string()), "{listed:?}");
+    let report = crate::support::text(&read(desk.path("run/report.html")));
+    assert!(report.contains("train: 2 examples cannot be used and were left out"));
     desk.refuses(&arguments(&desk, "again", &model, &["--augmentation", "loud"]), &["loud", "medium"]);
+    desk.refuses(&arguments(&desk, "again", &model, &["--grey-range", "loud"]), &["grey-range", "LOW,HIGH"]);
     desk.refuses(&arguments(&desk, "again", &model, &["--image-size", "4"]), &["image-size", "4×4", "8×8"]);
+}
+
+#[test]
+fn every_row_has_its_answer_and_a_bad_one_says_why() {
+    let desk = desk();
+    let model = fixture("parity/vit-image-classification");
+    fs::copy(fixture("images/files/grey12.png"), desk.path("train/blue/dark.png")).unwrap();
+    let output = desk.retune(arguments(&desk, "run", &model, &["--on-bad-example", "skip", "--steps", "1"]));
+    assert_said(&output, 0, &["16-bit grey images reach 40", "of 65535 only", "--grey-range 0,40"]);
+    fs::write(desk.path("test/blue/000.png"), "no image").unwrap();
+    let answers = predicted(&desk, "run", "test");
+    assert_eq!(answers.len(), 16);
+    let said = answers[0]["error"].as_str().unwrap();
+    assert!(said.contains("is not a PNG") && answers[0].get("prediction").is_none(), "{}", answers[0]);
+    assert!(answers[0]["image"].as_str().unwrap().ends_with("blue/000.png"), "{}", answers[0]);
+    assert!(answers[1..].iter().all(|it| it["prediction"].is_string() && it.get("error").is_none()));
+
+    // A part of the stream that holds nothing else does not end it.
+    let flags = ["predict", "--model", "run", "--device", "cpu", "--threads", "1", "--batch-size", "1"];
+    let output = desk.feed(&flags, "test/blue/000.png\ntest/red/204.bmp\ntest/none.png\n");
+    assert_done(&output);
+    let streamed = json_lines(&output.stdout);
+    assert!(streamed.len() == 3 && streamed[1]["prediction"].is_string(), "{streamed:?}");
+    assert!(streamed[0]["error"].is_string() && streamed[2]["error"].is_string(), "{streamed:?}");
+
+    let evaluation = evaluated(&desk, "run", "test");
+    assert_eq!(evaluation["examples"], 15);
+    let notes = evaluation["notes"].to_string();
+    assert!(notes.contains("1 of 16 examples cannot be used") && notes.contains("blue/000.png"), "{notes}");
+    let strict = ["evaluate", "--model", "run", "--data", "test", "--on-bad-example", "fail", "--device", "cpu"];
+    assert_said(&desk.retune(strict), 2, &["test/blue/000.png", "1 of 16"]);
+    fs::create_dir_all(desk.path("broken/blue")).unwrap();
+    fs::write(desk.path("broken/blue/1.png"), "no image").unwrap();
+    let nothing = ["evaluate", "--model", "run", "--data", "broken", "--device", "cpu"];
+    assert_said(&desk.retune(nothing), 2, &["no example can be used", "broken/blue/1.png"]);
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::{Array, BadExample, Batch, DataError, Dataset, Described, Pass, Rando
 
 /// Names the random numbers of the mask, apart from those of augmentation.
 const NOISE: u64 = 0x6d61_736b;
+/// Threads that prepare batches, at most; each holds one.
+const MOST_LOADERS: usize = 8;
 
 /// Images with their labels; an [`ImageDataset::subset`] shares everything with its parent.
 #[derive(Clone)]
@@ -45,8 +47,8 @@ impl ImageDataset {
     /// one the data set has no labels. `progress` is called with rows done and rows in all.
     ///
     /// # Errors
-    /// Images that cannot be used (all of them are counted, ten are listed) unless they are to be
-    /// left out; labels that the schema does not know, up to ten rows together; an augmentation
+    /// Images that cannot be used (all of them are counted, 300 are listed) unless they are to be
+    /// left out, in which case none may be left; labels that the schema does not know, up to ten rows together; an augmentation
     /// that does not fit the labels; a temporary folder without space.
     pub fn encode(
         rows: ImageRows,
@@ -109,15 +111,21 @@ impl ImageDataset {
         self.shared.encoded.output
     }
 
-    /// Images that were left out, of the whole file or folder.
-    pub fn bad_examples(&self) -> &[BadExample] {
-        &self.shared.encoded.bad
-    }
-
     /// Images whose pixels did not fit the cache and are decoded at each use, of the whole file
     /// or folder.
     pub fn uncached(&self) -> usize {
         self.shared.encoded.usable.len() - self.shared.encoded.fitted.kept()
+    }
+
+    /// Why no image is in the cache, if it could not be written.
+    pub fn cache_failure(&self) -> Option<&str> {
+        let encoded = &self.shared.encoded;
+        encoded.copies.failed().or(encoded.fitted.failed())
+    }
+
+    /// The greatest sample of the 16-bit grey files of the whole file or folder, if it has any.
+    pub fn deepest_grey(&self) -> Option<u16> {
+        self.shared.encoded.deepest
     }
 
     /// The encoded label of a row, if the data set has labels. Panics beyond the end.
@@ -200,12 +208,12 @@ impl ImageDataset {
 
 impl Shared {
     fn bad<T>(&self, row: usize, reason: String) -> Result<T, DataError> {
-        let bad = BadExample { place: self.rows.place(row)?, reason };
-        Err(DataError::BadExamples { bad: vec![bad], count: 1, of: 1 })
+        Err(DataError::BadExamples { bad: vec![self.rows.bad(row, reason)?], count: 1, of: 1 })
     }
 
     fn original(&self, row: usize) -> Result<Pixels, DataError> {
-        original(&self.rows, row, self.processor.channels())?.or_else(|reason| self.bad(row, reason))
+        let decoded = original(&self.rows, row, &self.processor)?.or_else(|reason| self.bad(row, reason))?;
+        Ok(decoded.pixels)
     }
 
     /// The processed image of a row.
@@ -296,6 +304,15 @@ impl Dataset for ImageDataset {
 
     fn has_labels(&self) -> bool {
         self.shared.labels.is_some()
+    }
+
+    /// Augmenting, and decoding what is not cached, is work worth sharing.
+    fn loader_threads(&self, free: usize) -> usize {
+        free.clamp(1, MOST_LOADERS)
+    }
+
+    fn bad_examples(&self) -> &[BadExample] {
+        &self.shared.encoded.bad
     }
 }
 

@@ -4,12 +4,15 @@
 //! |---|---|
 //! | alpha | dropped, not blended: Pillow's `convert("RGB")` |
 //! | palette, 1 bit | looked up |
-//! | 16-bit grey | divided by 257 and rounded, so that the whole range is kept (Pillow clips it at 255) |
+//! | 16-bit grey | spread over the bytes by a [`GreyRange`], by default the whole range (Pillow clips it at 255) |
 //! | 16-bit colour | the high byte, as Pillow |
-//! | CMYK | RGB by the decoder |
+//! | JPEG | libjpeg-turbo's pixels, bit for bit (`jpeg`) |
+//! | CMYK | RGB, as Pillow's `convert("RGB")` |
 //! | colour, where grey is needed | ITU-R 601 luma in Pillow's fixed point |
 //! | animation | the first frame |
 //! | EXIF orientation | applied |
+
+mod jpeg;
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::Pixels;
+use super::{GreyRange, Pixels};
 use crate::error::shortened;
 
 /// Pixels of an image, at most: where Pillow begins to warn of decompression bombs.
@@ -25,37 +28,40 @@ const MOST_PIXELS: u64 = 89_478_485;
 /// Bytes a decoder may ask for: 16-bit RGBA of the most pixels, and some room.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// A decoded image.
+pub(super) struct Decoded {
+    pub(super) pixels: Pixels,
+    /// The greatest sample, if the file is 16-bit grey.
+    pub(super) deepest: Option<u16>,
+}
+
 /// Decodes to `channels` (1 or 3).
 ///
 /// # Errors
 /// Why not, as a phrase that follows the path in a message.
-pub(super) fn decode(bytes: &[u8], channels: usize) -> Result<Pixels, String> {
+pub(super) fn decode(bytes: &[u8], channels: usize, grey: GreyRange) -> Result<Decoded, String> {
     // Decoders are written for damaged files, but a panic in one must not end a long run.
-    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes, channels)))
+    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes, channels, grey)))
         .unwrap_or_else(|_| Err("is damaged; write the file again".to_owned()))
 }
 
-fn decode_unguarded(bytes: &[u8], channels: usize) -> Result<Pixels, String> {
+fn decode_unguarded(bytes: &[u8], channels: usize, grey: GreyRange) -> Result<Decoded, String> {
     if bytes.is_empty() {
         return Err("is empty; write the file again".to_owned());
     }
     let unknown = || "is not a PNG, JPEG, WebP, GIF, BMP or TIFF image; convert it".to_owned();
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| unknown())?;
     let format = reader.format().ok_or_else(unknown)?;
-    if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
-        return Err("is a truncated JPEG; write the file again".to_owned());
+    if format == ImageFormat::Jpeg {
+        let (mut image, orientation) = jpeg::decode(bytes)?;
+        image.apply_orientation(orientation);
+        return to_pixels(image, channels, grey);
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MOST_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|error| reason(format, &error))?;
-    let (width, height) = decoder.dimensions();
-    if width == 0 || height == 0 {
-        return Err("has no pixels; write the file again".to_owned());
-    }
-    if u64::from(width) * u64::from(height) > MOST_PIXELS {
-        return Err(format!("is {width} × {height} pixels, more than the {MOST_PIXELS} allowed; scale it down"));
-    }
+    check_size(decoder.dimensions())?;
     let orientation = match format {
         // A TIFF file is itself laid out as an EXIF block.
         ImageFormat::Tiff => Orientation::from_exif_chunk(bytes),
@@ -64,33 +70,54 @@ fn decode_unguarded(bytes: &[u8], channels: usize) -> Result<Pixels, String> {
     };
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| reason(format, &error))?;
     image.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
-    to_pixels(image, channels)
+    to_pixels(image, channels, grey)
+}
+
+/// Before anything is decoded.
+fn check_size((width, height): (u32, u32)) -> Result<(), String> {
+    if width == 0 || height == 0 {
+        return Err("has no pixels; write the file again".to_owned());
+    }
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(format!("is {width} × {height} pixels, more than the {MOST_PIXELS} allowed; scale it down"));
+    }
+    Ok(())
 }
 
 fn reason(format: ImageFormat, error: &ImageError) -> String {
     let name = format!("{format:?}").to_uppercase();
     match error {
-        ImageError::Limits(_) => {
-            format!("is a {name} that needs more than {MOST_BYTES} bytes to decode; scale it down")
-        }
+        ImageError::Limits(_) => too_large(&name),
         ImageError::Unsupported(_) => format!("is a {name} of a kind that cannot be decoded: {}", plain(error)),
         _ => format!("is a truncated or damaged {name}: {}", plain(error)),
     }
+}
+
+fn too_large(name: &str) -> String {
+    format!("is a {name} that needs more than {MOST_BYTES} bytes to decode; scale it down")
 }
 
 fn plain(error: &ImageError) -> String {
     shortened(error.to_string().lines().next().unwrap_or_default().trim_end_matches('.'))
 }
 
-fn to_pixels(image: DynamicImage, channels: usize) -> Result<Pixels, String> {
+fn to_pixels(image: DynamicImage, channels: usize, grey: GreyRange) -> Result<Decoded, String> {
     let (width, height) = (image.width() as usize, image.height() as usize);
+    let mut deepest = None;
     let (samples, data) = match image {
         DynamicImage::ImageLuma8(image) => (1, image.into_raw()),
         DynamicImage::ImageLumaA8(image) => (2, image.into_raw()),
         DynamicImage::ImageRgb8(image) => (3, image.into_raw()),
         DynamicImage::ImageRgba8(image) => (4, image.into_raw()),
-        DynamicImage::ImageLuma16(image) => (1, image.iter().map(|&sample| nearest_byte(sample)).collect()),
-        DynamicImage::ImageLumaA16(image) => (2, image.iter().map(|&sample| nearest_byte(sample)).collect()),
+        DynamicImage::ImageLuma16(image) => {
+            deepest = image.iter().max().copied();
+            (1, grey.bytes(image.iter().copied()))
+        }
+        DynamicImage::ImageLumaA16(image) => {
+            let samples = image.iter().step_by(2).copied();
+            deepest = samples.clone().max();
+            (1, grey.bytes(samples))
+        }
         DynamicImage::ImageRgb16(image) => (3, image.iter().map(|sample| (sample >> 8) as u8).collect()),
         DynamicImage::ImageRgba16(image) => (4, image.iter().map(|sample| (sample >> 8) as u8).collect()),
         _ => return Err("has floating-point pixels; save it with 8 or 16 bits".to_owned()),
@@ -102,39 +129,13 @@ fn to_pixels(image: DynamicImage, channels: usize) -> Result<Pixels, String> {
         (_, 1) => data.chunks_exact(samples).map(luma).collect(),
         _ => data.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect(),
     };
-    Ok(Pixels::new(width, height, channels, data))
-}
-
-/// `sample / 257`, rounded: 65535 becomes 255.
-fn nearest_byte(sample: u16) -> u8 {
-    ((u32::from(sample) + 128) / 257) as u8
+    Ok(Decoded { pixels: Pixels::new(width, height, channels, data), deepest })
 }
 
 /// Luma of an RGB pixel, as Pillow's `convert("L")`.
 pub(super) fn luma(pixel: &[u8]) -> u8 {
     let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
     ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
-}
-
-/// Whether a JPEG has its end marker. Decoders fill what is missing with grey; entropy-coded data
-/// cannot contain the marker, so a file cut anywhere after its first scan began lacks it.
-fn jpeg_ends(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    // Segments up to the first start of scan; their payload may hold anything.
-    while let Some(&[0xff, marker]) = bytes.get(at..at + 2) {
-        match marker {
-            0xff => at += 1,
-            0xda => return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]),
-            0x01 | 0xd0..=0xd8 => at += 2,
-            _ => {
-                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else {
-                    return false;
-                };
-                at += 2 + usize::from(u16::from_be_bytes([high, low]));
-            }
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -5,14 +5,15 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::augment::Augmentation;
 use super::cache::{PixelCache, PixelCacheBuilder};
-use super::decode::decode;
+use super::decode::{Decoded, decode};
 use super::{ImageProcessor, ImageRows, Pixels, resize};
+use crate::arena::ArenaBuilder;
 use crate::{BadExample, DataError, OnBadExample};
 
 /// Images decoded in parallel before they are stored.
 const CHUNK: usize = 64;
-/// Bad images reported together.
-const MOST_BAD: usize = 10;
+/// Bad images that an error lists; beyond it a list in a terminal helps nobody.
+const MOST_BAD: usize = 300;
 
 /// How images are read.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,8 @@ pub(super) struct Encoded {
     /// Rows that can be used.
     pub(super) usable: Vec<u32>,
     pub(super) bad: Vec<BadExample>,
+    /// The greatest sample of all 16-bit grey files.
+    pub(super) deepest: Option<u16>,
     /// Height and width of every processed image.
     pub(super) output: (usize, usize),
 }
@@ -51,6 +54,7 @@ pub(super) struct Encoded {
 struct Prepared {
     size: (u32, u32),
     hash: u64,
+    deepest: Option<u16>,
     fitted: Pixels,
     copy: Option<Pixels>,
 }
@@ -63,13 +67,11 @@ pub(super) fn encode(
 ) -> Result<Encoded, DataError> {
     let total = rows.len();
     let channels = processor.channels();
-    // The copies for cropping are what training reads; they have the first call on the space.
-    let crops = options.augmentation.crop.is_some();
-    let mut fitted =
-        PixelCacheBuilder::new(channels, if crops { options.cache_bytes / 2 } else { options.cache_bytes });
-    let mut copies = PixelCacheBuilder::new(channels, options.cache_bytes / 2);
+    let mut fitted = PixelCacheBuilder::new(channels, ArenaBuilder::new());
+    let mut copies = PixelCacheBuilder::new(channels, ArenaBuilder::new());
     let (mut sizes, mut hashes) = (Vec::with_capacity(total), Vec::with_capacity(total));
     let (mut usable, mut bad) = (Vec::new(), Vec::new());
+    let mut deepest = None;
     let mut output = processor.output_size();
     progress(0, total);
     for start in (0..total).step_by(CHUNK) {
@@ -92,35 +94,42 @@ pub(super) fn encode(
             });
             match checked {
                 Ok(image) => {
-                    fitted.push(Some(&image.fitted))?;
-                    copies.push(image.copy.as_ref())?;
+                    // The copies for cropping are what training reads; they have the first call on the space.
+                    let room = |used: u64| options.cache_bytes.saturating_sub(used);
+                    copies.push(image.copy.as_ref(), room(copies.len() + fitted.len()));
+                    fitted.push(Some(&image.fitted), room(copies.len() + fitted.len()));
+                    deepest = deepest.max(image.deepest);
                     sizes.push(image.size);
                     hashes.push(image.hash);
                     usable.push(row as u32);
                 }
                 Err(reason) => {
-                    fitted.push(None)?;
-                    copies.push(None)?;
+                    fitted.push(None, 0);
+                    copies.push(None, 0);
                     sizes.push((0, 0));
                     hashes.push(0);
-                    bad.push(BadExample { place: rows.place(row)?, reason });
+                    bad.push(rows.bad(row, reason)?);
                 }
             }
         }
         progress(end, total);
     }
-    if !bad.is_empty() && (options.on_bad_example == OnBadExample::Fail || usable.is_empty()) {
+    if !bad.is_empty() && options.on_bad_example == OnBadExample::Fail {
         let count = bad.len();
         bad.truncate(MOST_BAD);
         return Err(DataError::BadExamples { bad, count, of: total });
     }
     let output = output.unwrap_or_default();
-    Ok(Encoded { fitted: fitted.finish()?, copies: copies.finish()?, sizes, hashes, usable, bad, output })
+    Ok(Encoded { fitted: fitted.finish(), copies: copies.finish(), sizes, hashes, usable, bad, deepest, output })
 }
 
 /// A decoded image, or why there is none.
-pub(super) fn original(rows: &ImageRows, row: usize, channels: usize) -> Result<Result<Pixels, String>, DataError> {
-    Ok(rows.bytes(row)?.and_then(|bytes| decode(&bytes, channels)))
+pub(super) fn original(
+    rows: &ImageRows,
+    row: usize,
+    processor: &ImageProcessor,
+) -> Result<Result<Decoded, String>, DataError> {
+    Ok(rows.bytes(row)?.and_then(|bytes| decode(&bytes, processor.channels(), processor.grey_range())))
 }
 
 fn prepare(
@@ -129,7 +138,7 @@ fn prepare(
     processor: &ImageProcessor,
     augmentation: &Augmentation,
 ) -> Result<Result<Prepared, String>, DataError> {
-    Ok(original(rows, row, processor.channels())?.and_then(|image| {
+    Ok(original(rows, row, processor)?.and_then(|Decoded { pixels: image, deepest }| {
         let fitted = processor.fit(&image)?;
         let size = (image.width() as u32, image.height() as u32);
         let seed = u64::from(size.0) << 32 | u64::from(size.1);
@@ -137,7 +146,7 @@ fn prepare(
         let copy = augmentation
             .crop
             .map(|crop| crop_source(image, crop.resolution_factor(), (fitted.height(), fitted.width())));
-        Ok(Prepared { size, hash, fitted, copy })
+        Ok(Prepared { size, hash, deepest, fitted, copy })
     }))
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use safetensors::SafeTensors;
 
-use super::Pixels;
+use super::decode::decode;
+use super::{GreyRange, Pixels};
 
 /// `fixtures/images`.
 pub(super) fn folder() -> PathBuf {
@@ -14,6 +15,11 @@ pub(super) fn folder() -> PathBuf {
 /// The bytes of a file in `fixtures/images/files`.
 pub(super) fn file(name: &str) -> Vec<u8> {
     std::fs::read(folder().join("files").join(name)).unwrap()
+}
+
+/// What bytes decode to with the whole range of grey.
+pub(super) fn decoded(bytes: &[u8], channels: usize) -> Result<Pixels, String> {
+    decode(bytes, channels, GreyRange::default()).map(|decoded| decoded.pixels)
 }
 
 /// The images in a file of uint8 tensors `[H, W, C]`, by name.

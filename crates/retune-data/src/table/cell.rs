@@ -1,5 +1,6 @@
 //! One value of a table, as the file types it.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
 
 /// A cell. CSV and TSV know only text, which may be empty; JSON and Parquet know the rest.
@@ -89,8 +90,8 @@ impl Cell {
         }
     }
 
-    /// Takes a JSON value over. With `bytes`, an object that names a `path` is that path, as Hugging
-    /// Face's image and audio columns have it.
+    /// Takes a JSON value over. With `bytes`, an object is the file that its `bytes` (base64) hold or
+    /// its `path` names, as Hugging Face's image and audio columns have it.
     pub(crate) fn from_json(value: Value, bytes: bool) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -102,10 +103,15 @@ impl Cell {
                 .unwrap_or(Self::Other("a number out of range")),
             Value::String(text) => Self::Text(text),
             Value::Array(values) => Self::List(values.into_iter().map(|value| Self::from_json(value, bytes)).collect()),
-            Value::Object(object) => match object.get("path") {
-                Some(Value::String(path)) if bytes => Self::Text(path.clone()),
-                _ => Self::Other("an object"),
+            Value::Object(object) if bytes => match (object.get("bytes"), object.get("path")) {
+                (Some(Value::String(text)), name) => match BASE64_STANDARD.decode(text) {
+                    Ok(bytes) => Self::File { name: name.and_then(Value::as_str).map(str::to_owned), bytes },
+                    Err(_) => Self::Other("an object whose `bytes` are not base64"),
+                },
+                (None | Some(Value::Null), Some(Value::String(path))) => Self::Text(path.clone()),
+                _ => Self::Other("an object without `bytes` (base64) or `path`"),
             },
+            Value::Object(_) => Self::Other("an object"),
         }
     }
 

@@ -39,6 +39,8 @@ pub struct ReportData {
     pub errors: Vec<WorstError>,
     /// What each split contains.
     pub splits: Vec<SplitFacts>,
+    /// Examples that could not be used.
+    pub left_out: Vec<LeftOut>,
     /// Rows and groups that two splits share.
     pub leaks: Vec<Leak>,
     /// What was taken from the checkpoint.
@@ -198,8 +200,22 @@ pub struct SplitFacts {
     pub duplicates: Option<u64>,
     /// Rows whose input also occurs with another label.
     pub conflicting: Option<u64>,
+    /// Different groups, such as patients; none without a group column.
+    pub groups: Option<u64>,
     /// Tokens that the vocabulary lacks, as a share of all tokens.
     pub unknown_tokens: Option<f64>,
+}
+
+/// Examples of a split that could not be used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftOut {
+    /// The split they were read for.
+    pub split: String,
+    /// How many.
+    pub count: u64,
+    /// Place and reason of the first of them.
+    pub first: Vec<String>,
 }
 
 /// Counts between edges.

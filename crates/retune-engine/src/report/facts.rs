@@ -1,6 +1,6 @@
 //! The data that went in: sizes, balance, lengths, and what is wrong with it.
 
-use super::data::{Histogram, Leak, ReportData, SplitFacts};
+use super::data::{Histogram, Leak, LeftOut, ReportData, SplitFacts};
 use super::html::{Cell, details, escape, excerpt, facts, note, table};
 use super::number;
 use super::svg::{Labels, Plot, SMALL};
@@ -55,7 +55,15 @@ pub(super) fn body(data: &ReportData) -> String {
     } else {
         note("No row occurs in two splits.")
     };
-    format!("<div class=\"grid-3\">\n{cards}</div>\n{checked}")
+    let left_out: String = data.left_out.iter().map(left_out).collect();
+    format!("<div class=\"grid-3\">\n{cards}</div>\n{checked}{left_out}")
+}
+
+fn left_out(left: &LeftOut) -> String {
+    let items: String = left.first.iter().map(|it| format!("<li>{}</li>\n", excerpt(it, 300))).collect();
+    let summary = format!("{}: {} examples cannot be used and were left out", left.split, number::count(left.count));
+    let rest = note("All of them are in bad_examples.jsonl, beside this report.");
+    details(&summary, &format!("<ul>\n{items}</ul>\n{rest}"))
 }
 
 fn card(index: usize, split: &SplitFacts) -> String {
@@ -77,6 +85,7 @@ fn card(index: usize, split: &SplitFacts) -> String {
     let pairs = [
         ("rows", number::count(split.rows)),
         ("truncated", share_of_rows(split.truncated)),
+        ("groups", split.groups.map_or_else(String::new, number::count)),
         ("duplicates", share_of_rows(split.duplicates)),
         ("conflicting labels", flagged(split.conflicting)),
         ("unknown tokens", split.unknown_tokens.map_or_else(String::new, number::percent)),

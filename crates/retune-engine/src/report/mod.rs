@@ -32,7 +32,7 @@ mod sample;
 mod tests;
 
 pub use data::{
-    Baseline, Best, Comparison, Environment, EvaluationPoint, Headline, Histogram, Leak, LoadFacts, NewTensor,
+    Baseline, Best, Comparison, Environment, EvaluationPoint, Headline, Histogram, Leak, LeftOut, LoadFacts, NewTensor,
     Operating, ReportData, Roc, Speed, SplitFacts, StepPoint, WorstError,
 };
 

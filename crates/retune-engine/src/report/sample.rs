@@ -98,6 +98,7 @@ fn split(name: &str, rows: u64, classes: &[&str]) -> SplitFacts {
         truncated: Some(rows / 180),
         duplicates: Some(rows / 350),
         conflicting: Some(if name == "train" { 14 } else { 0 }),
+        groups: None,
         unknown_tokens: Some(0.0004),
     }
 }
@@ -166,6 +167,7 @@ pub(super) fn classification() -> ReportData {
         operating_point: None,
         errors: errors(),
         splits: vec![split("train", 6720, &names), split("validation", 745, &names), split("test", 1490, &names)],
+        left_out: Vec::new(),
         leaks: vec![Leak { held_out: "test".into(), seen_in: "train".into(), rows: 23, of: 1490, groups: None }],
         load: Some(LoadFacts {
             source: "distilbert-base-uncased/model.safetensors".into(),

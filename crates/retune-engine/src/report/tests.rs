@@ -203,6 +203,19 @@ fn outputs_stand_one_by_one() {
 }
 
 #[test]
+fn groups_and_examples_that_were_left_out_are_shown() {
+    let split = SplitFacts { name: "train".into(), rows: 9, groups: Some(4), ..SplitFacts::default() };
+    let left = LeftOut { split: "test".into(), count: 12, first: vec!["a<b>.png: is damaged".into()] };
+    let page = render(&ReportData { splits: vec![split], left_out: vec![left], ..ReportData::default() });
+    assert_well_formed(&page);
+    assert!(page.contains("groups"), "{page}");
+    assert!(page.contains("test: 12 examples cannot be used and were left out"));
+    assert!(page.contains("a&lt;b&gt;.png: is damaged") && page.contains("bad_examples.jsonl"));
+    let none = render(&ReportData { splits: vec![SplitFacts::default()], ..ReportData::default() });
+    assert!(!none.contains("groups") && !none.contains("left out"));
+}
+
+#[test]
 fn many_classes_become_pairs() {
     let few = render(&sample::many_classes(20));
     assert!(few.contains("class=\"confusion dense\"") && !few.contains("taken for"));

@@ -3,11 +3,12 @@
 use super::splits::{fingerprint, hold_out, leak_notes};
 use super::{Input, OnProgress, Parts, Splits};
 use crate::Recipe;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use retune_data::{
-    Augmentation, DataFacts, Dataset, Described, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor,
-    ImageRows, LabelSchema, OnBadExample,
+    Augmentation, BadExample, DataFacts, Dataset, Described, GreyRange, ImageColumns, ImageDataset, ImageLines,
+    ImageOptions, ImageProcessor, ImageRows, LabelSchema, OnBadExample,
 };
+use retune_kernels::random;
 use retune_models::ModelConfig;
 use retune_models::registry::{self, ImageInput};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,10 @@ impl Images {
         let mut processor = ImageProcessor::load(model, (height, width), made_for.channels as usize)?;
         if let Some(size) = recipe.image_size {
             processor = processor.with_size(size, size)?;
+        }
+        if let Some(range) = &recipe.grey_range {
+            let range = range.parse().map_err(|error: String| anyhow!("grey-range: {error}"))?;
+            processor = processor.with_grey_range(range);
         }
         let size = processor.output_size().unwrap_or((height, width));
         let patch = (made_for.patch.0 as usize, made_for.patch.1 as usize);
@@ -108,12 +113,17 @@ impl Images {
         let whole = self.encode(rows.train, schema, &augmented, "decoding training images", progress)?;
         let encode = |name, rows| self.encode(rows, schema, &plain, name, progress);
         let test = rows.test.map(|rows| encode("decoding test images", rows)).transpose()?;
-        let mut notes = self.notes();
-        read_notes(&whole, "train", &mut notes);
+        let (mut notes, mut left_out) = (self.notes(), Vec::new());
+        let mut read = |data: &ImageDataset, split, notes: &mut Vec<String>| {
+            left_out.extend(data.bad_examples().iter().map(|bad| (split, bad.clone())));
+            read_notes(data, split, notes)
+        };
+        read(&whole, "train", &mut notes)?;
+        notes.extend(self.grey_note(&whole));
         let (train, validation) = match rows.validation {
             Some(rows) => {
                 let validation = encode("decoding validation images", rows)?;
-                read_notes(&validation, "validation", &mut notes);
+                read(&validation, "validation", &mut notes)?;
                 (whole, validation)
             }
             None => {
@@ -121,7 +131,7 @@ impl Images {
                 (whole.subset(&train)?, whole.subset(&validation)?)
             }
         };
-        test.iter().for_each(|test| read_notes(test, "test", &mut notes));
+        test.iter().try_for_each(|test| read(test, "test", &mut notes))?;
         let mut parts = vec![("train", &train), ("validation", &validation)];
         parts.extend(test.as_ref().map(|test| ("test", test)));
         let facts = DataFacts::gather(&parts)?;
@@ -131,6 +141,7 @@ impl Images {
             train: Arc::new(train),
             validation: Arc::new(validation),
             test: test.map(|test| Arc::new(test) as Arc<dyn Described>),
+            left_out,
             facts,
             fingerprint,
             notes,
@@ -181,7 +192,20 @@ impl Images {
 
     /// Changes with what encoded images depend on.
     fn settings(&self) -> u64 {
-        (self.size.0 as u64) << 32 | self.size.1 as u64
+        let processor = serde_json::Value::from(self.processor.config().clone()).to_string();
+        random::mix(&[self.size.0 as u64, self.size.1 as u64, random::name_key(&processor)])
+    }
+
+    /// That 16-bit images are so dark that they lose most of their shades.
+    fn grey_note(&self, train: &ImageDataset) -> Option<String> {
+        let deepest = train.deepest_grey().filter(|&deepest| deepest < u16::MAX / 4)?;
+        let range = self.processor.grey_range();
+        (range == GreyRange::default()).then(|| {
+            format!(
+                "16-bit grey images reach {deepest} of 65535 only, so that few of 256 shades are left: \
+                 --grey-range 0,{deepest} or auto keeps them"
+            )
+        })
     }
 
     /// What a person should know about the size.
@@ -215,13 +239,53 @@ fn options(recipe: &Recipe, training: bool) -> Result<ImageOptions> {
 }
 
 /// Says which images were left out, and which are decoded at each use.
-fn read_notes(data: &ImageDataset, split: &str, notes: &mut Vec<String>) {
+///
+/// # Errors
+/// None is left.
+fn read_notes(data: &ImageDataset, split: &str, notes: &mut Vec<String>) -> Result<()> {
     let bad = data.bad_examples();
+    ensure!(!data.is_empty(), "{split}: none of the {} images can be used:{}", bad.len(), first_of(bad));
     if !bad.is_empty() {
-        let shown: Vec<String> = bad.iter().take(10).map(|bad| format!("\n  {bad}")).collect();
-        notes.push(format!("{split}: {} images cannot be used and are left out:{}", bad.len(), shown.concat()));
+        notes.push(format!("{split}: {} images cannot be used and are left out:{}", bad.len(), first_of(bad)));
     }
     if data.uncached() > 0 {
-        notes.push(format!("{split}: {} images do not fit the cache and are decoded at each use", data.uncached()));
+        let why = data.cache_failure().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        notes
+            .push(format!("{split}: {} images do not fit the cache and are decoded at each use{why}", data.uncached()));
+    }
+    Ok(())
+}
+
+/// Ten lines of what cannot be used.
+fn first_of(bad: &[BadExample]) -> String {
+    bad.iter().take(10).map(|bad| format!("\n  {bad}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use retune_models::CheckpointFolder;
+    use serde_json::{Value, json};
+
+    fn settings(processor: &Value) -> u64 {
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity/vit-image-classification");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(config.join("config.json"), folder.path().join("config.json")).unwrap();
+        std::fs::write(folder.path().join("preprocessor_config.json"), processor.to_string()).unwrap();
+        let config = CheckpointFolder::config(folder.path()).unwrap();
+        Images::of(&Recipe::default(), folder.path(), &config).unwrap().settings()
+    }
+
+    /// A run must not go on with images that are prepared in another way than those it began with.
+    #[test]
+    fn everything_that_pixels_depend_on_is_in_the_settings() {
+        let plain = json!({"image_processor_type": "ViTImageProcessor", "size": 24, "resample": 2});
+        let expected = settings(&plain);
+        assert_eq!(settings(&plain), expected);
+        for (key, value) in [("image_mean", json!(0.4)), ("resample", json!(3)), ("grey_range", json!("auto"))] {
+            let mut other = plain.clone();
+            other[key] = value;
+            assert_ne!(settings(&other), expected, "{key}");
+        }
     }
 }

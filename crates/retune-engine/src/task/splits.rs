@@ -2,7 +2,7 @@
 
 use crate::Recipe;
 use anyhow::Result;
-use retune_data::{DataFacts, Described, stratified_group_split};
+use retune_data::{BadExample, DataFacts, Described, stratified_group_split};
 use retune_kernels::random;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ pub struct Splits {
     pub validation: Arc<dyn Described>,
     /// Measured once.
     pub test: Option<Arc<dyn Described>>,
+    /// Examples that cannot be used and were left out, with the split that they were read for.
+    pub left_out: Vec<(&'static str, BadExample)>,
     /// What is in them.
     pub facts: DataFacts,
     /// Changes when any training row does: a run resumes only on the same data.

@@ -62,6 +62,7 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
     let task = Classification::trained(modality(&tokenizer, max_length), schema, recipe, &train)?;
     let fingerprint = fingerprint(&train, max_length as u64);
     let splits = Splits {
+        left_out: Vec::new(),
         train: Arc::new(train),
         validation: Arc::new(validation),
         test: test.map(|test| Arc::new(test) as Arc<dyn Described>),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::kind::Kind;
-use super::{ImageProcessor, Resample, Size};
+use super::{GREY_RANGE, GreyRange, ImageProcessor, Resample, Size};
 use crate::error::shortened;
 
 /// The longest side that makes sense; beyond it a typo would ask for all memory.
@@ -37,7 +37,7 @@ impl ImageProcessor {
         if kind == Kind::ConvNext && matches!(resize, Some(Size::Exact(..))) {
             return Err("ConvNextImageProcessor needs size.shortest_edge".to_owned());
         }
-        let crop = match flag(&raw, "do_center_crop", defaults.crop.is_some())? {
+        let crop = match flag(&raw, "do_center_crop", defaults.crops)? {
             false => None,
             true => match raw.get("crop_size").filter(|value| !value.is_null()) {
                 None => {
@@ -77,7 +77,12 @@ impl ImageProcessor {
             }
             false => None,
         };
-        Ok(Self { raw, kind, resize, resample, crop, crop_pct, rescale_factor, normalize, channels })
+        let grey = match raw.get(GREY_RANGE) {
+            None | Some(Value::Null) => GreyRange::default(),
+            Some(Value::String(text)) => text.parse()?,
+            Some(other) => return Err(format!("{GREY_RANGE} is {}, not a text", brief(other))),
+        };
+        Ok(Self { raw, kind, resize, resample, crop, crop_pct, rescale_factor, normalize, channels, grey })
     }
 }
 

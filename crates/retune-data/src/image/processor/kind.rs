@@ -18,7 +18,10 @@ pub(super) struct Defaults {
     /// A single number as `size`: a square (true), or the shorter side.
     pub(super) square: bool,
     pub(super) size: u64,
+    /// `crop_size`, where the class has one.
     pub(super) crop: Option<u64>,
+    /// `do_center_crop`.
+    pub(super) crops: bool,
     pub(super) resample: Resample,
     pub(super) mean: [f64; 3],
     pub(super) std: [f64; 3],
@@ -59,11 +62,19 @@ impl Kind {
     }
 
     pub(super) fn defaults(self) -> Defaults {
-        let of = |square, size, crop, resample| Defaults { square, size, crop, resample, mean: HALF, std: HALF };
+        let of = |square, size, crop: Option<u64>, resample| Defaults {
+            square,
+            size,
+            crop,
+            crops: crop.is_some(),
+            resample,
+            mean: HALF,
+            std: HALF,
+        };
         match self {
             Self::Vit => of(true, 224, None, Resample::Bilinear),
             Self::Deit => of(true, 256, Some(224), Resample::Bicubic),
-            Self::Beit => of(true, 224, None, Resample::Bicubic),
+            Self::Beit => Defaults { crops: false, ..of(true, 224, Some(224), Resample::Bicubic) },
             Self::ConvNext => of(false, 384, None, Resample::Bicubic),
             Self::Bit | Self::Clip => {
                 Defaults { mean: CLIP_MEAN, std: CLIP_STD, ..of(false, 224, Some(224), Resample::Bicubic) }

@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::{Pixels, Resample};
+use super::{GreyRange, Pixels, Resample};
 use crate::DataError;
 use kind::Kind;
 
 /// The file in a model's folder.
 const FILE: &str = "preprocessor_config.json";
+/// A key of ours, which transformers ignores: see [`GreyRange`].
+const GREY_RANGE: &str = "grey_range";
 
 /// Target of the resize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub struct ImageProcessor {
     /// Mean and standard deviation by channel.
     normalize: Option<(Vec<f32>, Vec<f32>)>,
     channels: usize,
+    grey: GreyRange,
 }
 
 impl ImageProcessor {
@@ -122,6 +125,26 @@ impl ImageProcessor {
             }
         }
         Self::from_config(raw, self.channels).map_err(fail)
+    }
+
+    /// The same processor, which maps 16-bit grey so; a saved model remembers it.
+    pub fn with_grey_range(mut self, grey: GreyRange) -> Self {
+        self.raw.shift_remove(GREY_RANGE);
+        if grey != GreyRange::default() {
+            self.raw.insert(GREY_RANGE.into(), grey.to_string().into());
+        }
+        self.grey = grey;
+        self
+    }
+
+    /// Which samples of 16-bit grey files become black and white.
+    pub fn grey_range(&self) -> GreyRange {
+        self.grey
+    }
+
+    /// The configuration as it would be saved: everything that pixels depend on.
+    pub fn config(&self) -> &Map<String, Value> {
+        &self.raw
     }
 
     /// Writes the configuration into a model's folder, in a form that transformers'

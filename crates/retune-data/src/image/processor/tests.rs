@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::image::decode::decode;
-use crate::image::fixtures::{file, floats, folder, images};
+use crate::image::GreyRange;
+use crate::image::fixtures::{decoded as decode, file, floats, folder, images};
 use crate::image::resize;
 
 /// The class name of each fixture follows its configuration; only the grey one takes one channel.
@@ -61,6 +61,30 @@ fn every_processor_equals_transformers() {
             assert_eq!(worst, 0.0, "{name} {image}");
         }
     }
+}
+
+#[test]
+fn a_saved_processor_remembers_its_grey_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = ImageProcessor::load(folder.path(), (9, 9), 1).unwrap();
+    let medical = plain.clone().with_grey_range(GreyRange::Between(0, 4095));
+    medical.save(folder.path()).unwrap();
+    let loaded = ImageProcessor::load(folder.path(), (9, 9), 1).unwrap();
+    assert_eq!((loaded.grey_range(), &loaded), (GreyRange::Between(0, 4095), &medical));
+    assert_ne!(loaded.config(), plain.config());
+    assert_eq!(loaded.with_grey_range(GreyRange::default()), plain);
+    let wrong = json!({"image_processor_type": "ViTImageProcessor", "grey_range": "loud"});
+    assert!(ImageProcessor::parse(wrong.to_string().as_bytes(), 1).unwrap_err().contains("`loud` is not full"));
+}
+
+#[test]
+fn beit_crops_to_its_own_size_when_told_to() {
+    let config = json!({"image_processor_type": "BeitImageProcessor", "do_center_crop": true, "size": 256});
+    let processor = ImageProcessor::parse(config.to_string().as_bytes(), 3).unwrap();
+    assert_eq!(processor.output_size(), Some((224, 224)));
+    let silent = json!({"image_processor_type": "BeitImageProcessor", "size": 256});
+    let processor = ImageProcessor::parse(silent.to_string().as_bytes(), 3).unwrap();
+    assert_eq!(processor.output_size(), Some((256, 256)));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::rows::{Input, LabelRows, Layout, TableRows};
 use crate::table::Cell;
-use crate::{DataError, Source};
+use crate::{BadExample, DataError, Source};
 
 pub use lines::ImageLines;
 
@@ -161,6 +161,12 @@ impl ImageRows {
             Some(Cell::File { bytes, .. }) => Ok(bytes),
             _ => Err("is empty; fill it in or remove the row".to_owned()),
         })
+    }
+
+    /// The row as one that cannot be used.
+    pub(super) fn bad(&self, row: usize, reason: String) -> Result<BadExample, DataError> {
+        let Source { line, fields, .. } = self.source(row)?;
+        Ok(BadExample { place: self.place(row)?, reason, row, line, fields })
     }
 
     /// The row as the user knows it.

@@ -104,6 +104,12 @@ fn json_lines_may_hold_hugging_faces_objects() {
     let content = "{\"image\": {\"path\": \"1.png\", \"bytes\": null}, \"label\": 3}\n{\"image\": {}, \"label\": 3}\n";
     std::fs::write(&table, content).unwrap();
     assert!(said(ImageRows::read(&table, &columns(), true)).contains("train.jsonl:2: column `image`: is an object"));
+    let bytes = |text: &str| json!({"image": {"bytes": text, "path": "gone.png"}, "label": 3}).to_string();
+    std::fs::write(&table, bytes("AAH/")).unwrap();
+    let rows = ImageRows::read(&table, &columns(), true).unwrap();
+    assert_eq!(rows.bytes(0).unwrap().unwrap(), [0, 1, 255]);
+    std::fs::write(&table, bytes("no base64")).unwrap();
+    assert!(said(ImageRows::read(&table, &columns(), true)).contains("is an object whose `bytes` are not base64"));
     std::fs::write(&table, content.lines().next().unwrap()).unwrap();
     assert!(ImageRows::read(&table, &columns(), true).unwrap().bytes(0).unwrap().is_ok());
 }
