@@ -124,6 +124,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     };
     let data = report_data::collect(&report_data::Sources {
         session: &session,
+        model: loaded.model.as_ref(),
         state: &state,
         load: &load_report,
         summary: &summary,

@@ -3,17 +3,17 @@
 use crate::baseline::{Baselines, SCRATCH};
 use crate::directory::RunState;
 use crate::evaluate::Scored;
-use crate::hardware;
 use crate::report::{
     Baseline, Best, Comparison, Environment, Headline, Histogram, Leak, LoadFacts, NewTensor, ReportData, Speed,
     SplitFacts, StepPoint, WorstError,
 };
 use crate::session::Session;
 use crate::summary::Summary;
+use crate::{hardware, heat_map};
 use anyhow::Result;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use retune_kernels::device::LIBTORCH_VERSION;
-use retune_models::LoadReport;
+use retune_models::{LoadReport, Model};
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,6 +24,7 @@ const THUMBNAIL_SIDE: usize = 96;
 /// Where the facts come from.
 pub(crate) struct Sources<'a> {
     pub(crate) session: &'a Session<'a>,
+    pub(crate) model: &'a dyn Model,
     pub(crate) state: &'a RunState,
     pub(crate) load: &'a LoadReport,
     pub(crate) summary: &'a Summary,
@@ -79,6 +80,7 @@ pub(crate) fn collect(from: &Sources<'_>) -> Result<ReportData> {
         validation: Some(from.validation.evaluation.clone()),
         test: from.test.map(|scored| scored.evaluation.clone()),
         errors: worst_errors(from, scored, data.as_ref())?,
+        heat_maps: heat_map::wanted(recipe)?.map(|how| heat_map::legend(how).to_owned()),
         splits: split_facts(from),
         leaks: leaks(from),
         load: Some(LoadFacts {
@@ -138,10 +140,16 @@ fn worst_errors(from: &Sources<'_>, scored: &Scored, data: &dyn retune_data::Des
     let severities = task.severities(data, &scored.predictions)?;
     let mut wrong: Vec<usize> = (0..severities.len()).filter(|&row| severities[row] > 0.0).collect();
     wrong.sort_by(|&a, &b| severities[b].total_cmp(&severities[a]));
+    let how = heat_map::wanted(from.session.recipe)?;
+    let works = (task, from.model, from.session.hardware.device);
     let mut errors = Vec::new();
     for row in wrong.into_iter().take(20) {
         let source = data.source(row)?;
         let described = task.describe(&scored.predictions[row]);
+        let heat = match how {
+            Some(how) => heat_map::of_row(works, data, row, how)?,
+            None => None,
+        };
         let texts: Vec<String> = source.fields.values().map(plain).collect();
         errors.push(WorstError {
             text: texts.join("  ·  "),
@@ -150,7 +158,7 @@ fn worst_errors(from: &Sources<'_>, scored: &Scored, data: &dyn retune_data::Des
             confidence: described.get("probability").and_then(Value::as_f64),
             place: format!("{}:{}", source.file.display(), source.line),
             thumbnail: data
-                .thumbnail(row, THUMBNAIL_SIDE)?
+                .thumbnail(row, THUMBNAIL_SIDE, heat.as_ref())?
                 .map(|png| format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))),
         });
     }

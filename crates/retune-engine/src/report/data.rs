@@ -32,6 +32,8 @@ pub struct ReportData {
     pub test: Option<Evaluation>,
     /// Wrong predictions, worst first; the first 20 are shown.
     pub errors: Vec<WorstError>,
+    /// What the colours over the pictures of `errors` mean.
+    pub heat_maps: Option<String>,
     /// What each split contains.
     pub splits: Vec<SplitFacts>,
     /// Rows and groups that two splits share.

@@ -162,6 +162,7 @@ pub(super) fn classification() -> ReportData {
         validation: Some(classifier(&names, 745, 0.86)),
         test: Some(test),
         errors: errors(),
+        heat_maps: Some("Colour: what the prediction rests on.".into()),
         splits: vec![split("train", 6720, &names), split("validation", 745, &names), split("test", 1490, &names)],
         leaks: vec![Leak { held_out: "test".into(), seen_in: "train".into(), rows: 23, of: 1490, groups: None }],
         load: Some(LoadFacts {
