@@ -128,6 +128,11 @@ pub(crate) struct RecipeFlags {
     #[arg(long, value_name = "SIZE", help_heading = "The run")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk_budget: Option<String>,
+    /// Over the pictures of the worst errors in the report: none, gradient (activation times gradient) or rollout (of
+    /// attention; not for Swin and ConvNeXt) [default: none]
+    #[arg(long, value_name = "none|gradient|rollout", help_heading = "The run")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) heat_maps: Option<String>,
     /// `majority`, or `all`: also the same model from random weights with the same budget [default: majority]
     #[arg(long, help_heading = "The run")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::schema::{EncodedLabel, LabelSchema};
-use crate::{DataError, Dataset};
+use crate::{DataError, Dataset, HeatMap};
 
 /// Bars of a length histogram, at most.
 const MOST_BINS: usize = 20;
@@ -32,11 +32,12 @@ pub trait Described: Dataset {
     /// What extents count: `tokens`, `pixels of the shorter side`.
     fn extent_unit(&self) -> &'static str;
 
-    /// A PNG of the row, its longer side at most `most_side` pixels, where rows can be shown so.
+    /// A PNG of the row, its longer side at most `most_side` pixels, where rows can be shown so; `heat` is shown over
+    /// what a model sees of the row.
     ///
     /// # Errors
     /// What the row is made from cannot be read again.
-    fn thumbnail(&self, _row: usize, _most_side: usize) -> Result<Option<Vec<u8>>, DataError> {
+    fn thumbnail(&self, _row: usize, _most_side: usize, _heat: Option<&HeatMap>) -> Result<Option<Vec<u8>>, DataError> {
         Ok(None)
     }
 

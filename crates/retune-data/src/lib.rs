@@ -73,6 +73,8 @@ mod arena;
 mod facts;
 #[cfg(feature = "table")]
 mod groups;
+#[cfg(feature = "table")]
+mod heat_map;
 #[cfg(feature = "image")]
 mod image;
 #[cfg(feature = "table")]
@@ -104,6 +106,8 @@ pub use split::{stratified_group_split, stratified_split};
 
 #[cfg(feature = "table")]
 pub use facts::{DataFacts, Described, Leak, SplitFacts, TargetFacts};
+#[cfg(feature = "table")]
+pub use heat_map::HeatMap;
 #[cfg(feature = "image")]
 pub use image::{
     Augmentation, ColorJitter, GreyRange, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor,

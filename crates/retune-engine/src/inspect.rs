@@ -10,7 +10,6 @@ use retune_data::hub::Silent;
 use retune_kernels::Precision;
 use retune_kernels::precision::Ceilings;
 use retune_kernels::tch::Device;
-use retune_models::registry::Purpose;
 use retune_models::{LoadOptions, LoadedModel};
 use std::fmt::Write;
 use std::path::Path;
@@ -71,7 +70,7 @@ fn describe(path: &Path, saved: &Saved, named: Option<&str>) -> Result<String> {
         )?;
         writeln!(text, "base model   {}", saved.base.display())?;
     }
-    if loaded.purpose != Purpose::MaskedImageModeling {
+    if loaded.purpose.has_labels() {
         let labels = loaded.labels();
         let shown = if labels.len() > 12 { format!("{}, …", labels[..12].join(", ")) } else { labels.join(", ") };
         writeln!(text, "labels       {} ({shown})", labels.len())?;

@@ -9,6 +9,7 @@ mod files;
 pub mod finetune;
 pub mod forward;
 pub mod hardware;
+mod heat_map;
 pub mod inspect;
 pub mod method;
 pub mod metric;

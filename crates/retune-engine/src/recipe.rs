@@ -109,6 +109,8 @@ pub struct Recipe {
     pub augmentation: String,
     /// `fail`, or `skip`: rows and images that cannot be used are left out and listed.
     pub on_bad_example: String,
+    /// Over the worst errors in the report: `none`, `gradient` or `rollout`.
+    pub heat_maps: String,
     /// Of everything random.
     pub seed: u64,
     /// `epoch` or a number of steps.
@@ -182,6 +184,7 @@ impl Default for Recipe {
             grey_range: None,
             augmentation: "light".to_owned(),
             on_bad_example: "fail".to_owned(),
+            heat_maps: "none".to_owned(),
             seed: 42,
             evaluate_every: "epoch".to_owned(),
             patience: 0,
@@ -291,6 +294,7 @@ impl Recipe {
             ("schedule", &self.schedule, &["linear", "cosine", "constant"]),
             ("precision", &self.precision, &["auto", "fp32", "bf16"]),
             ("problem", &self.problem, &["auto", "single-label", "multi-label", "regression"]),
+            ("heat-maps", &self.heat_maps, crate::heat_map::CHOICES),
             ("baselines", &self.baselines, &["majority", "all"]),
         ] {
             demand(known.contains(&value.as_str()), format!("{name}: `{value}` is not one of {}", known.join(", ")));

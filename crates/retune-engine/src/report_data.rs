@@ -3,7 +3,6 @@
 use crate::baseline::{Baselines, SCRATCH};
 use crate::directory::RunState;
 use crate::evaluate::Scored;
-use crate::hardware;
 use crate::metric::OperatingPoint;
 use crate::report::{
     Baseline, Best, Comparison, Environment, Headline, Histogram, Leak, LeftOut, LoadFacts, NewTensor, Operating,
@@ -11,11 +10,12 @@ use crate::report::{
 };
 use crate::session::Session;
 use crate::summary::Summary;
+use crate::{hardware, heat_map};
 use anyhow::Result;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use retune_data::{Described, Source};
 use retune_kernels::device::LIBTORCH_VERSION;
-use retune_models::LoadReport;
+use retune_models::{LoadReport, Model};
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,6 +30,7 @@ const FIRST_LEFT_OUT: usize = 10;
 /// Where the facts come from.
 pub(crate) struct Sources<'a> {
     pub(crate) session: &'a Session<'a>,
+    pub(crate) model: &'a dyn Model,
     pub(crate) state: &'a RunState,
     pub(crate) load: &'a LoadReport,
     pub(crate) summary: &'a Summary,
@@ -92,6 +93,7 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
         roc: roc(from, scored, split),
         operating_point: from.summary.operating_point.as_ref().map(operating),
         errors: worst_errors(from, scored, data.as_ref(), notes)?,
+        heat_maps: heat_map::wanted(recipe)?.map(|how| heat_map::legend(how).to_owned()),
         splits: split_facts(from),
         left_out: left_out(from),
         leaks: leaks(from),
@@ -176,16 +178,22 @@ fn worst_errors(
     let severities = task.severities(data, &scored.predictions)?;
     let mut wrong: Vec<usize> = (0..severities.len()).filter(|&row| severities[row] > 0.0).collect();
     wrong.sort_by(|&a, &b| severities[b].total_cmp(&severities[a]));
+    let how = heat_map::wanted(from.session.recipe)?;
+    let works = (task, from.model, from.session.hardware.device);
     let mut errors = Vec::new();
     let mut missing = Vec::new();
     for row in wrong.into_iter().take(20) {
         let source = data.source(row)?;
+        let described = task.describe(&scored.predictions[row]);
+        let heat = match how {
+            Some(how) => heat_map::of_row(works, data, row, how)?,
+            None => None,
+        };
         // The original is read once more; that it is gone must not cost a finished run its report.
-        let picture = data.thumbnail(row, THUMBNAIL_SIDE).unwrap_or_else(|error| {
+        let picture = data.thumbnail(row, THUMBNAIL_SIDE, heat.as_ref()).unwrap_or_else(|error| {
             missing.push(error.to_string().lines().next().unwrap_or_default().to_owned());
             None
         });
-        let described = task.describe(&scored.predictions[row]);
         let texts: Vec<String> = source.fields.values().map(plain).collect();
         errors.push(WorstError {
             text: texts.join("  ·  "),

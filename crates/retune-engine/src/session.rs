@@ -4,6 +4,7 @@ use crate::Recipe;
 use crate::directory::{RunDirectory, RunState, read_state, restore_optimizer};
 use crate::evaluate::{Predictor, Scored};
 use crate::hardware::Hardware;
+use crate::heat_map;
 use crate::method::Method;
 use crate::observer::{FileLog, Observer};
 use crate::plan::Plan;
@@ -58,6 +59,7 @@ impl Session<'_> {
         options.new_head = true;
         let mut loaded = LoadedModel::load(self.model, &options)?;
         self.task.check_model(loaded.model.as_ref())?;
+        heat_map::check(self.recipe, loaded.model.as_ref())?;
         let blocks = loaded.model.blocks();
         method.apply(&mut loaded.params, blocks)?;
         ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.method);

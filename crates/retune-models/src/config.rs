@@ -163,10 +163,21 @@ impl ModelConfig {
     }
 
     /// Overrides every dropout probability that the configuration has (classifier dropout included).
-    pub fn set_dropout(&mut self, p: f64) {
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn set_dropout(&mut self, p: f64) -> Result<(), ModelError> {
         let names: Vec<String> = self.0.keys().filter(|k| k.contains("dropout")).cloned().collect();
+        if names.is_empty() {
+            let instead = match self.get("drop_path_rate") {
+                Some(rate) => format!("; this model has stochastic depth instead: its `drop_path_rate` is {rate}"),
+                None => String::new(),
+            };
+            return Err(ModelError::NoDropout { instead });
+        }
         for name in names {
             self.set(&name, json!(p));
         }
+        Ok(())
     }
 }

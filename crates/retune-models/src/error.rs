@@ -30,6 +30,12 @@ pub enum ModelError {
         /// What is wrong with it.
         problem: String,
     },
+    /// `config.json` has no dropout probability to override.
+    #[error("dropout: config.json has no dropout probability that could be set{instead}")]
+    NoDropout {
+        /// What it has, in words.
+        instead: String,
+    },
     /// A model type that this build does not know.
     #[error("model type `{model_type}` is not supported for {task}; supported: {known}")]
     UnknownFamily {
@@ -73,6 +79,14 @@ pub enum ModelError {
         shape: Vec<i64>,
         /// What the model takes.
         problem: String,
+    },
+    /// A heat map that this model cannot draw.
+    #[error("this model has no {how} heat maps{}", if known.is_empty() { String::new() } else { format!("; use {known}") })]
+    HeatMap {
+        /// What was asked for.
+        how: String,
+        /// What would work.
+        known: String,
     },
     /// Adapter settings or files that cannot be used.
     #[error("adapter: {0}")]

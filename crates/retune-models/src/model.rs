@@ -2,6 +2,7 @@
 
 use crate::adapter::{self, BaseModel};
 use crate::checkpoint::{WeightsOptions, WeightsRoot, read_tensors, write_json, write_tensors};
+use crate::explain::{Explanation, Score, refused};
 use crate::labels::{self, Meaning};
 use crate::registry::{self, Purpose};
 use crate::trace::{self, BlockOutput};
@@ -73,6 +74,18 @@ pub trait Model {
     fn forward_flops(&self, length: usize) -> f64;
     /// Longest input the model was made for; `None` for images, whose positions are interpolated.
     fn max_length(&self) -> Option<usize>;
+    /// The heat maps that it can draw.
+    fn explanations(&self) -> &'static [Explanation] {
+        &[]
+    }
+    /// Which places of the inputs `score` rests on, [B, h, w]; larger is more. Parameters may be frozen, and keep their
+    /// gradients.
+    ///
+    /// # Errors
+    /// A heat map that is not among [`Model::explanations`], or inputs that do not fit.
+    fn explain(&self, _inputs: &Inputs, how: Explanation, _score: Score<'_>) -> Result<Tensor, ModelError> {
+        Err(refused(self.explanations(), how))
+    }
     /// Name of the embedding table that `input_ids` index, where nothing else reads that table.
     fn token_table(&self) -> Option<&str> {
         None
@@ -184,7 +197,7 @@ impl LoadedModel {
         }
         let mut effective = config.clone();
         if let Some(p) = options.dropout {
-            effective.set_dropout(p);
+            effective.set_dropout(p)?;
         }
         let family = registry::family(&effective, options.purpose)?;
         let root = WeightsRoot::new(

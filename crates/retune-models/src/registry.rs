@@ -2,6 +2,7 @@
 
 use crate::checkpoint::Weights;
 use crate::families::{beit, bert, convnext, deit, dinov2, distilbert, electra, roberta, swin, vit, vit_mae};
+use crate::layers::SizeRule;
 use crate::{Model, ModelConfig, ModelError};
 
 /// What a model is loaded for: decides the head.
@@ -24,6 +25,11 @@ impl Purpose {
             Self::ImageClassification => "image classification",
             Self::MaskedImageModeling => "masked image modeling",
         }
+    }
+
+    /// Whether its outputs are the labels that a configuration names.
+    pub fn has_labels(self) -> bool {
+        self != Self::MaskedImageModeling
     }
 
     /// PEFT's `task_type`; it has none for images.
@@ -163,6 +169,21 @@ pub struct ImageInput {
     pub size: (i64, i64),
     /// Height and width of a patch.
     pub patch: (i64, i64),
+    /// The sizes it takes.
+    pub sizes: SizeRule,
+    /// What becomes of its positions at another size.
+    pub positions: Positions,
+}
+
+/// What becomes of a model's positions when images are of another size than it was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Positions {
+    /// There are none that depend on the size.
+    Free,
+    /// They are interpolated.
+    Interpolated,
+    /// They are interpolated; transformers wants to be told so.
+    InterpolatedOnRequest,
 }
 
 impl ImageInput {
@@ -187,7 +208,16 @@ pub fn image_input(config: &ModelConfig) -> Result<Option<ImageInput>, ModelErro
         let problem = format!("is {}×{}, smaller than a patch of {}×{}", size.0, size.1, patch.0, patch.1);
         return Err(ModelError::Config { field: "image_size".to_owned(), problem });
     }
-    Ok(Some(ImageInput { channels: config.size_or("num_channels", 3)?, size, patch }))
+    let (sizes, positions) = match config.model_type()?.as_str() {
+        "convnext" => (convnext::image_sizes(config)?, Positions::Free),
+        "swin" if config.flag_or("use_absolute_embeddings", false)? => {
+            (SizeRule::at_least(patch), Positions::InterpolatedOnRequest)
+        }
+        "swin" => (SizeRule::at_least(patch), Positions::Free),
+        "beit" | "dinov2" => (SizeRule::multiples(patch), Positions::Interpolated),
+        _ => (SizeRule::multiples(patch), Positions::InterpolatedOnRequest),
+    };
+    Ok(Some(ImageInput { channels: config.size_or("num_channels", 3)?, size, patch, sizes, positions }))
 }
 
 #[cfg(test)]
@@ -240,7 +270,7 @@ mod tests {
         let mut stated = ModelConfig::new(serde_json::json!({"model_type": "bert", "hidden_act": "relu"})).unwrap();
         assert_eq!(stated.text("hidden_act").unwrap(), "relu");
         assert_eq!(stated.probability("hidden_dropout_prob").unwrap(), 0.1);
-        stated.set_dropout(0.0);
+        stated.set_dropout(0.0).unwrap();
         assert_eq!(stated.probability("attention_probs_dropout_prob").unwrap(), 0.0);
     }
 }

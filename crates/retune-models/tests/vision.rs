@@ -6,8 +6,10 @@ use common::{case, difference, fixture, inputs};
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{Precision, dropout, loss};
 use retune_models::checkpoint::{read_tensors, write_tensors};
-use retune_models::registry::{self, Purpose};
-use retune_models::{AdapterPlan, Inputs, LoadOptions, LoadedModel, Mode, ModelConfig, ModelError, ProblemType};
+use retune_models::registry::{self, Positions, Purpose};
+use retune_models::{
+    AdapterPlan, Explanation, Inputs, LoadOptions, LoadedModel, Mode, ModelConfig, ModelError, ProblemType,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -102,6 +104,182 @@ fn a_masked_autoencoder_needs_its_image_size_and_a_number_for_each_patch() {
     let folder = changed("vit-mae", json!({"mask_ratio": 0.95}), |name| Some(name.to_owned()));
     let error = LoadedModel::load(folder.path(), &LoadOptions::new(Purpose::MaskedImageModeling)).err().unwrap();
     assert!(error.to_string().contains("mask_ratio"), "{error}");
+}
+
+#[test]
+fn the_sizes_a_model_takes_are_known_before_it_is_loaded() {
+    for (name, sizes) in [
+        ("vit-image-classification", [(40, 48), (33, 32), (4, 8)]),
+        ("beit-relative-position", [(8, 8), (32, 36), (8, 7)]),
+        ("swin-image-classification", [(38, 42), (3, 4), (64, 2)]),
+        ("convnext-image-classification", [(33, 71), (31, 64), (64, 31)]),
+    ] {
+        let config = ModelConfig::new(read_config(name)).unwrap();
+        let rule = registry::image_input(&config).unwrap().unwrap().sizes;
+        let loaded = load(name, &classifier()).unwrap();
+        for (index, (height, width)) in sizes.into_iter().enumerate() {
+            let forward = loaded.model.forward(&images(&[1, 3, height, width]), &Mode::evaluation());
+            assert_eq!(forward.is_ok(), index == 0, "{name} {height}×{width}");
+            assert_eq!(rule.check((height, width)).is_ok(), index == 0, "{name} {height}×{width}");
+        }
+    }
+    let vit = ModelConfig::new(read_config("vit-image-classification")).unwrap();
+    let problem = registry::image_input(&vit).unwrap().unwrap().sizes.check((20, 32)).unwrap_err();
+    assert!(problem.ends_with("use 16×32 or 24×32"), "{problem}");
+}
+
+#[test]
+fn what_is_remembered_of_one_size_does_not_reach_another() {
+    for name in ["swin-image-classification", "beit-relative-position", "beit-shared-relative-position"] {
+        let used = load(name, &classifier()).unwrap();
+        for side in [32, 48, 32, 40, 48] {
+            let inputs = images(&[2, 3, side, side]);
+            assert_eq!(logits(&used, &inputs), logits(&load(name, &classifier()).unwrap(), &inputs), "{name} {side}");
+        }
+    }
+}
+
+#[test]
+fn positions_are_interpolated_only_where_there_are_any() {
+    for (name, positions) in [
+        ("vit-image-classification", Positions::InterpolatedOnRequest),
+        ("deit-with-teacher", Positions::InterpolatedOnRequest),
+        ("swin-absolute-positions", Positions::InterpolatedOnRequest),
+        ("beit-relative-position", Positions::Interpolated),
+        ("dinov2-swiglu", Positions::Interpolated),
+        ("swin-image-classification", Positions::Free),
+        ("convnext-image-classification", Positions::Free),
+    ] {
+        let config = ModelConfig::new(read_config(name)).unwrap();
+        assert_eq!(registry::image_input(&config).unwrap().unwrap().positions, positions, "{name}");
+    }
+}
+
+/// Which parameters become 0.
+fn zeroed(loaded: &mut LoadedModel, which: impl Fn(&str, usize) -> bool) {
+    for param in loaded.params.iter_mut().filter(|param| which(&param.name, param.depth)) {
+        param.set(&param.value().zeros_like()).unwrap();
+    }
+}
+
+#[test]
+fn dropout_is_where_hugging_face_has_it() {
+    // Hugging Face's layers, transformers 5.24: attention rate on the probabilities alone; hidden rate on embeddings and,
+    // but for DINOv2, after attention and feed-forward.
+    for name in FAMILIES.into_iter().filter(|name| !name.starts_with("convnext")) {
+        let same = |field: &str, zero: &dyn Fn(&str, usize) -> bool| {
+            let mut config = json!({"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0});
+            config[field] = json!(0.5);
+            let folder = changed(name, config, |name| Some(name.to_owned()));
+            let mut loaded = LoadedModel::load(folder.path(), &classifier()).unwrap();
+            zeroed(&mut loaded, zero);
+            dropout::set_stream(1);
+            let inputs = images(&[2, 3, 32, 32]);
+            let trained = loaded.model.forward(&inputs, &Mode::training(0)).unwrap().logits;
+            difference(&trained, &logits(&loaded, &inputs)) < 1e-6
+        };
+        let (attention, hidden) = ("attention_probs_dropout_prob", "hidden_dropout_prob");
+        let output = |param: &str, _: usize| param.contains("attention.output.dense.weight");
+        assert!(!same(attention, &|_, _| false), "{name}: no dropout on attention");
+        assert!(same(attention, &output), "{name}: the rate of attention works after its projection");
+        // Without embeddings only the biases of the layers are left.
+        let embeddings = |_: &str, depth: usize| depth == 0;
+        assert!(!same(hidden, &|_, _| false), "{name}: no dropout on embeddings");
+        assert_eq!(same(hidden, &embeddings), name.starts_with("dinov2"), "{name}: dropout inside the layers");
+    }
+}
+
+#[test]
+fn a_dropout_that_nothing_has_is_refused() {
+    let error = |name| load(name, &LoadOptions { dropout: Some(0.1), ..classifier() }).err().map(|it| it.to_string());
+    let message = error("convnext-image-classification").unwrap();
+    assert!(message.contains("dropout") && message.contains("`drop_path_rate` is 0"), "{message}");
+    assert_eq!(error("swin-image-classification"), None);
+}
+
+fn first_choice(logits: &Tensor) -> Tensor {
+    logits.amax([-1i64], false)
+}
+
+#[test]
+fn every_family_draws_heat_maps_and_frozen_ones_the_same() {
+    for name in FAMILIES {
+        let mut loaded = load(name, &classifier()).unwrap();
+        let (side, grid) = match name {
+            "convnext-image-classification" => (96, (3, 3)),
+            // Patches of 4, and a stage that halves the map.
+            "swin-image-classification" => (40, (5, 5)),
+            _ => (40, (5, 5)),
+        };
+        let inputs = images(&[2, 3, side, side]);
+        let known = loaded.model.explanations();
+        let rolled = !name.starts_with("swin") && !name.starts_with("convnext");
+        assert_eq!(known.contains(&Explanation::Rollout), rolled, "{name}");
+        for how in [Explanation::Gradient, Explanation::Rollout] {
+            let drawn = loaded.model.explain(&inputs, how, &first_choice);
+            if !known.contains(&how) {
+                let message = drawn.unwrap_err().to_string();
+                assert!(message.contains("no rollout heat maps; use gradient"), "{message}");
+                continue;
+            }
+            let map = drawn.unwrap();
+            assert_eq!(map.size(), [2, grid.0, grid.1], "{name}");
+            assert!(map.isfinite().all().int64_value(&[]) == 1 && map.min().double_value(&[]) >= 0.0, "{name}");
+            assert!(map.max().double_value(&[]) > 0.0, "{name}: nothing speaks for the first choice");
+            let whole = map.sum_dim_intlist([1i64, 2].as_slice(), false, Kind::Float).max().double_value(&[]);
+            assert!(how == Explanation::Gradient || whole < 1.0 + 1e-5, "{name}: {whole}");
+            assert!(loaded.params.iter().all(|param| param.gradient().is_none()), "{name}: a map left gradients");
+            loaded.params.iter_mut().for_each(|param| param.set_trainable(param.head));
+            let frozen = loaded.model.explain(&inputs, how, &first_choice).unwrap();
+            assert!(difference(&frozen, &map) < 1e-5, "{name}: frozen");
+            loaded.params.iter_mut().for_each(|param| param.set_trainable(true));
+        }
+    }
+    let text = LoadedModel::load(
+        &fixture("parity/bert-sequence-classification"),
+        &LoadOptions::new(Purpose::SequenceClassification),
+    );
+    let message = text.unwrap().model.explain(&Inputs::default(), Explanation::Gradient, &first_choice).unwrap_err();
+    assert_eq!(message.to_string(), "this model has no gradient heat maps");
+}
+
+/// A ViT whose class token takes from the only bright patch of an image all that the classifier looks at.
+#[test]
+fn heat_maps_peak_at_the_patch_that_decides() {
+    let mut loaded = load("vit-image-classification", &classifier()).unwrap();
+    let wide = loaded.params.get_mut("vit.layernorm.weight").unwrap().value().size()[0];
+    for param in loaded.params.iter_mut() {
+        let mut value = param.value().zeros_like();
+        let name = param.name.as_str();
+        let last = name.contains("layer.1.");
+        if name.contains("layernorm") && name.ends_with("weight") || name.ends_with("query.bias") {
+            value = value.ones_like();
+        } else if name.ends_with("value.weight") || last && name.ends_with("attention.output.dense.weight") {
+            value = Tensor::eye(wide, (Kind::Float, Device::Cpu));
+        } else if name.ends_with("projection.weight") {
+            // Brightness is channel 0 of a patch.
+            let _ = value.get(0).fill_(1.0 / 192.0);
+        } else if name.ends_with("key.weight") {
+            // All heads look for it.
+            let _ = value.select(1, 0).fill_(1.0);
+        } else if name.ends_with("cls_token") {
+            let _ = value.select(2, 1).fill_(1.0);
+        } else if name == "classifier.weight" {
+            let _ = value.get(0).get(0).fill_(1.0);
+        }
+        param.set(&value).unwrap();
+    }
+    let mut inputs = Inputs::default();
+    let pixels = Tensor::zeros([1, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let _ = pixels.narrow(2, 16, 8).narrow(3, 8, 8).fill_(1.0);
+    inputs.insert("pixel_values", pixels);
+    assert!(logits(&loaded, &inputs).double_value(&[0, 0]) > 1.0);
+    for how in [Explanation::Gradient, Explanation::Rollout] {
+        let map = loaded.model.explain(&inputs, how, &first_choice).unwrap();
+        assert_eq!(map.argmax(None, false).int64_value(&[]), 2 * 4 + 1, "{how:?}: {map}");
+        let share = (map.max() / map.sum(Kind::Float)).double_value(&[]);
+        assert!(share > 0.9, "{how:?}: {share}");
+    }
 }
 
 #[test]
@@ -336,7 +514,9 @@ fn the_images_a_model_takes_are_known_from_its_configuration() {
     let input = |config: Value| registry::image_input(&ModelConfig::new(config).unwrap());
     let vit = input(read_config("vit-image-classification")).unwrap().unwrap();
     assert_eq!((vit.channels, vit.size, vit.patch, vit.patches()), (3, (32, 32), (8, 8), 16));
-    let wide = input(json!({"image_size": [32, 64], "patch_size": 16, "num_channels": 1})).unwrap().unwrap();
+    let wide = input(json!({"model_type": "vit", "image_size": [32, 64], "patch_size": 16, "num_channels": 1}))
+        .unwrap()
+        .unwrap();
     assert_eq!((wide.channels, wide.size, wide.patches()), (1, (32, 64), 8));
     assert!(input(read_config("bert-base-only")).unwrap().is_none());
     assert!(input(json!({"image_size": 4, "patch_size": 16})).unwrap_err().to_string().contains("image_size"));

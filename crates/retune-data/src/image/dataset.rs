@@ -10,7 +10,7 @@ use super::{ImageOptions, ImageProcessor, ImageRows, Pixels};
 use crate::groups::joined_groups;
 use crate::labels::{Labels, strata};
 use crate::schema::{EncodedLabel, LabelSchema};
-use crate::{Array, BadExample, Batch, DataError, Dataset, Described, Pass, Random, Source};
+use crate::{Array, BadExample, Batch, DataError, Dataset, Described, HeatMap, Pass, Random, Source};
 
 /// Names the random numbers of the mask, apart from those of augmentation.
 const NOISE: u64 = 0x6d61_736b;
@@ -172,14 +172,15 @@ impl ImageDataset {
         self.shared.fitted(self.checked(row)?)
     }
 
-    /// A PNG of a row's whole image, its longer side at most `most_side` pixels.
+    /// A PNG of a row's whole image, its longer side at most `most_side` pixels. With `heat`, of what the model sees of
+    /// it in evaluation, coloured.
     ///
     /// # Errors
     /// No such row, or its file has changed since it was first read.
-    pub fn thumbnail(&self, row: usize, most_side: usize) -> Result<Vec<u8>, DataError> {
+    pub fn thumbnail(&self, row: usize, most_side: usize, heat: Option<&HeatMap>) -> Result<Vec<u8>, DataError> {
         let row = self.checked(row)?;
-        let image = self.shared.original(row)?;
-        thumbnail(&image, most_side).or_else(|reason| self.shared.bad(row, reason))
+        let image = if heat.is_some() { self.shared.fitted(row)? } else { self.shared.original(row)? };
+        thumbnail(&image, most_side, heat).or_else(|reason| self.shared.bad(row, reason))
     }
 
     /// The row of the shared store behind `row`. Panics beyond the end.
@@ -342,8 +343,8 @@ impl Described for ImageDataset {
         "pixels of the shorter side"
     }
 
-    fn thumbnail(&self, row: usize, most_side: usize) -> Result<Option<Vec<u8>>, DataError> {
-        ImageDataset::thumbnail(self, row, most_side).map(Some)
+    fn thumbnail(&self, row: usize, most_side: usize, heat: Option<&HeatMap>) -> Result<Option<Vec<u8>>, DataError> {
+        ImageDataset::thumbnail(self, row, most_side, heat).map(Some)
     }
 }
 

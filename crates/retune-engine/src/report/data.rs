@@ -37,6 +37,8 @@ pub struct ReportData {
     pub operating_point: Option<Operating>,
     /// Wrong predictions, worst first; the first 20 are shown.
     pub errors: Vec<WorstError>,
+    /// What the colours over the pictures of `errors` mean.
+    pub heat_maps: Option<String>,
     /// What each split contains.
     pub splits: Vec<SplitFacts>,
     /// Examples that could not be used.

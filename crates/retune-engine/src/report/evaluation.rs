@@ -215,7 +215,8 @@ pub(super) fn errors(data: &ReportData) -> String {
     } else {
         String::new()
     };
-    format!("<ol class=\"errors\">\n{items}</ol>\n{rest}")
+    let colours = data.heat_maps.as_deref().map_or_else(String::new, note);
+    format!("{colours}<ol class=\"errors\">\n{items}</ol>\n{rest}")
 }
 
 fn error(error: &WorstError) -> String {

@@ -166,6 +166,7 @@ pub(super) fn classification() -> ReportData {
         roc: None,
         operating_point: None,
         errors: errors(),
+        heat_maps: Some("Colour: what the prediction rests on.".into()),
         splits: vec![split("train", 6720, &names), split("validation", 745, &names), split("test", 1490, &names)],
         left_out: Vec::new(),
         leaks: vec![Leak { held_out: "test".into(), seen_in: "train".into(), rows: 23, of: 1490, groups: None }],

@@ -265,8 +265,10 @@ fn no_string_from_outside_can_act() {
     }
     let mut data = ReportData { title: "a <b> & 'c'".into(), ..ReportData::default() };
     assert!(render(&data).contains("<h1>a &lt;b&gt; &amp; &#39;c&#39;</h1>"));
+    data.heat_maps = Some("warm <places>".into());
     data.errors = vec![WorstError { thumbnail: Some("data:image/png;base64,AAAA".into()), ..WorstError::default() }];
     assert!(render(&data).contains("<img src=\"data:image/png;base64,AAAA\" alt=\"\">"));
+    assert!(render(&data).contains("warm &lt;places&gt;"));
 }
 
 #[test]

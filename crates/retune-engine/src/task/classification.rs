@@ -13,7 +13,7 @@ use retune_data::{Described, EncodedLabel, LabelSchema, Problem};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::registry::Purpose;
-use retune_models::{Inputs, Model, ModelConfig, Outputs, ProblemType};
+use retune_models::{Explanation, Inputs, Model, ModelConfig, Outputs, ProblemType};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -350,6 +350,15 @@ impl Task for Classification {
             pairs().map(|(gold, score)| f64::from((gold - score).abs())).fold(0.0, f64::max)
         };
         Ok(labels(dataset)?.into_iter().zip(predictions).map(one).collect())
+    }
+
+    fn explain(&self, model: &dyn Model, inputs: &Inputs, how: Explanation) -> Result<Option<Tensor>> {
+        // What the model said: its first choice, or all of its numbers.
+        let score = |logits: &Tensor| match self.schema {
+            LabelSchema::Regression { .. } => logits.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float),
+            _ => logits.amax([-1i64], false),
+        };
+        Ok(Some(model.explain(inputs, how, &score)?))
     }
 
     fn default_metric(&self) -> &'static str {

@@ -3,14 +3,14 @@
 use super::splits::{fingerprint, hold_out, leak_notes};
 use super::{Input, OnProgress, Parts, Splits};
 use crate::Recipe;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
     Augmentation, BadExample, DataFacts, Dataset, Described, GreyRange, ImageColumns, ImageDataset, ImageLines,
     ImageOptions, ImageProcessor, ImageRows, LabelSchema, OnBadExample,
 };
 use retune_kernels::random;
 use retune_models::ModelConfig;
-use retune_models::registry::{self, ImageInput};
+use retune_models::registry::{self, ImageInput, Positions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -59,15 +59,9 @@ impl Images {
             processor = processor.with_grey_range(range);
         }
         let size = processor.output_size().unwrap_or((height, width));
-        let patch = (made_for.patch.0 as usize, made_for.patch.1 as usize);
-        ensure!(
-            size.0 >= patch.0 && size.1 >= patch.1,
-            "image-size: {}×{} is smaller than a patch of {}×{}",
-            size.0,
-            size.1,
-            patch.0,
-            patch.1
-        );
+        if let Err(problem) = made_for.sizes.check((size.0 as i64, size.1 as i64)) {
+            bail!("image-size: {}×{} does not fit this model: {problem}", size.0, size.1);
+        }
         Ok(Self { processor, made_for, size, masked: false })
     }
 
@@ -212,11 +206,15 @@ impl Images {
     fn notes(&self) -> Vec<String> {
         let (height, width) = self.made_for.size;
         let differs = (height as usize, width as usize) != self.size;
-        let note = format!(
-            "images are {}×{}, the model was made for {height}×{width}: positions are interpolated (transformers needs \
-             interpolate_pos_encoding=True to do the same)",
-            self.size.0, self.size.1
-        );
+        let positions = match self.made_for.positions {
+            Positions::Free => "",
+            Positions::Interpolated => ": positions are interpolated",
+            Positions::InterpolatedOnRequest => {
+                ": positions are interpolated (transformers needs interpolate_pos_encoding=True to do the same)"
+            }
+        };
+        let note =
+            format!("images are {}×{}, the model was made for {height}×{width}{positions}", self.size.0, self.size.1);
         differs.then_some(note).into_iter().collect()
     }
 }

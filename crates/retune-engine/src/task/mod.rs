@@ -25,8 +25,9 @@ use crate::metric::Evaluation;
 use anyhow::{Result, bail};
 use retune_data::{Dataset, Described};
 use retune_kernels::loss::SummedLoss;
+use retune_kernels::tch::Tensor;
 use retune_models::registry::{self, Purpose};
-use retune_models::{Inputs, ModelConfig, Outputs, ProblemType};
+use retune_models::{Explanation, Inputs, Model, ModelConfig, Outputs, ProblemType};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,12 +94,16 @@ pub trait Task {
         keys.sort_unstable();
         keys
     }
+    /// Which places of each row its prediction rests on, [B, h, w]; `None` where a task cannot say.
+    fn explain(&self, _model: &dyn Model, _inputs: &Inputs, _how: Explanation) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
     /// Metric that picks the best checkpoint when the user names none.
     fn default_metric(&self) -> &'static str;
     /// Files that belong into the saved model: tokenizer, processor.
     fn files(&self) -> Vec<PathBuf>;
     /// Whether this input can be used with the loaded model; called before any compute.
-    fn check_model(&self, model: &dyn retune_models::Model) -> Result<()>;
+    fn check_model(&self, model: &dyn Model) -> Result<()>;
 }
 
 /// Called with what is going on, how much of it is done, and how much there is.

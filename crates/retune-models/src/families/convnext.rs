@@ -3,13 +3,23 @@
 //! B batch, C channels, H and W image size. Feature maps are [B, h, w, C] throughout.
 
 use crate::checkpoint::{Init, Weights};
+use crate::explain::{self, Explanation, Score};
 use crate::heads::{ImageClassificationHead, Pooling};
 use crate::layers::conv_next_layer::NORM_EPSILON;
-use crate::layers::{ConvNextLayer, ConvNextSizes, PatchProjection, drop_path::linear_rates, patch_embeddings};
+use crate::layers::{
+    ConvNextLayer, ConvNextSizes, PatchProjection, SizeRule, drop_path::linear_rates, patch_embeddings,
+};
 use crate::registry::Family;
 use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Tensor, no_grad};
 use retune_kernels::{Activation, LayerNorm};
+
+/// Each stage after the first halves the map, and nothing may vanish; what does not divide is cut off.
+pub fn image_sizes(config: &ModelConfig) -> Result<SizeRule, ModelError> {
+    let (patch, stages) = (config.height_and_width("patch_size")?, config.sizes("hidden_sizes")?.len());
+    let shrink = 1 << (stages - 1);
+    Ok(SizeRule::at_least((patch.0 * shrink, patch.1 * shrink)))
+}
 
 /// The normed mean of the last feature map → classifier.
 pub struct ConvNextForImageClassification;
@@ -74,6 +84,7 @@ impl Family for ConvNextForImageClassification {
                 config.label_count(),
             )?,
             blocks,
+            image_sizes: image_sizes(config)?,
             channels,
             patch,
             widths,
@@ -112,17 +123,16 @@ struct ConvNext {
     embedding_norm: LayerNorm,
     blocks: Vec<Block>,
     head: ImageClassificationHead,
+    image_sizes: SizeRule,
     channels: i64,
     patch: (i64, i64),
     widths: Vec<i64>,
 }
 
-impl Model for ConvNext {
-    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
-        // Each stage after the first halves the map; nothing may vanish.
-        let shrink = 1 << (self.widths.len() - 1);
-        let least = (self.patch.0 * shrink, self.patch.1 * shrink);
-        let pixels = patch_embeddings::pixel_values(inputs, self.channels, least, false)?;
+impl ConvNext {
+    /// Returns [B, h, w, C].
+    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+        let pixels = patch_embeddings::pixel_values(inputs, self.channels, &self.image_sizes)?;
         let mut x = mode.block(0, |_| self.embedding_norm.forward(&self.projection.forward(pixels)));
         for (i, block) in self.blocks.iter().enumerate() {
             x = mode.block(i + 1, |train| {
@@ -130,8 +140,25 @@ impl Model for ConvNext {
                 block.layer.forward(&y, train)
             });
         }
+        Ok(x)
+    }
+}
+
+impl Model for ConvNext {
+    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
+        let x = self.encode(inputs, mode)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&x.flatten(1, 2), train));
         Ok(Outputs::new(logits, x.permute([0, 3, 1, 2]))) // [B, C, h, w], as Hugging Face has it
+    }
+
+    fn explanations(&self) -> &'static [Explanation] {
+        &[Explanation::Gradient]
+    }
+
+    fn explain(&self, inputs: &Inputs, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
+        explain::demand(self, how)?;
+        let map = no_grad(|| self.encode(inputs, &Mode::evaluation()))?;
+        explain::of_feature_map(&map, &self.head, score)
     }
 
     fn blocks(&self) -> usize {

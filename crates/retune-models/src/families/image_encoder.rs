@@ -1,14 +1,15 @@
 //! What ViT and its relatives compute; each of them is an [`ImageEncoderSpec`].
 
 use crate::checkpoint::Weights;
+use crate::explain::{self, Explanation, Score};
 use crate::heads::{ImageClassificationHead, Pooling};
 use crate::layers::{
     ImageEmbeddingSizes, ImageEmbeddings, LayerNames, LayerSizes, PreNormLayer, PreNormOptions, RelativePositionBias,
-    patch_embeddings,
+    SizeRule, patch_embeddings,
 };
 use crate::registry::Family;
 use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Kind, Tensor, no_grad, with_grad};
 use retune_kernels::{Activation, LayerNorm};
 
 /// Sizes of an image encoder, read from config.json by its family.
@@ -114,25 +115,68 @@ struct ImageEncoder {
     sizes: ImageEncoderSizes,
 }
 
+/// Tokens [B, T, D], the grid of patches behind them, and the bias that all layers share.
+type Embedded = (Tensor, (i64, i64), Option<Tensor>);
+
 impl ImageEncoder {
-    /// Returns [B, T, D].
-    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+    fn embed(&self, inputs: &Inputs, mode: &Mode) -> Result<Embedded, ModelError> {
         let sizes = &self.sizes.embeddings;
-        let pixels = patch_embeddings::pixel_values(inputs, sizes.channels, sizes.patch, true)?;
-        let (mut x, grid, bias) = mode.block(0, |train| {
+        let pixels = patch_embeddings::pixel_values(inputs, sizes.channels, &SizeRule::multiples(sizes.patch))?;
+        Ok(mode.block(0, |train| {
             let (x, grid) = self.embeddings.forward(pixels, train);
             (x, grid, self.shared_bias.as_ref().map(|bias| bias.at(grid)))
-        });
+        }))
+    }
+
+    /// Returns [B, T, D].
+    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+        let (mut x, grid, bias) = self.embed(inputs, mode)?;
         for (i, layer) in self.layers.iter().enumerate() {
             x = mode.block(i + 1, |train| {
                 let y = layer.forward(&x, grid, bias.as_ref(), train);
-                match &self.norm {
-                    Some(norm) if i + 1 == self.layers.len() => norm.forward(&y),
-                    _ => y,
-                }
+                if i + 1 == self.layers.len() { self.normed(y) } else { y }
             });
         }
         Ok(x)
+    }
+
+    fn normed(&self, x: Tensor) -> Tensor {
+        self.norm.as_ref().map_or_else(|| x.shallow_clone(), |norm| norm.forward(&x))
+    }
+
+    /// [B, h, w]: what the head reads of each patch, and what the special tokens that it reads take from each patch in
+    /// the last attention. That one is looked at behind its norm: the gradient before a norm is orthogonal to what is
+    /// normed, so that their product would vanish.
+    fn gradient_map(&self, inputs: &Inputs, score: Score<'_>) -> Result<Tensor, ModelError> {
+        let (mut x, grid, bias) = no_grad(|| self.embed(inputs, &Mode::evaluation()))?;
+        let Some((last, below)) = self.layers.split_last() else { unreachable!("`num_hidden_layers` is positive") };
+        let read = no_grad(|| {
+            below.iter().for_each(|layer| x = layer.forward(&x, grid, bias.as_ref(), false));
+            explain::watched(&last.read(&x))
+        });
+        with_grad(|| {
+            let hidden = self.normed(last.forward_read(&x, &read, grid, bias.as_ref(), false));
+            let patches = grid.0 * grid.1;
+            let special = hidden.size()[1] - patches;
+            let leaf = explain::watched(&hidden.narrow(1, special, patches));
+            let tokens = Tensor::cat(&[hidden.narrow(1, 0, special), leaf.shallow_clone()], 1);
+            let logits = self.head.forward(&tokens, false);
+            explain::contributions(&score(&logits), &[read, leaf], grid)
+        })
+    }
+
+    /// [B, h, w]: how much of each patch attention carries into what the head reads.
+    fn rollout(&self, inputs: &Inputs) -> Result<Tensor, ModelError> {
+        let (mut x, grid, bias) = self.embed(inputs, &Mode::evaluation())?;
+        let mut attentions = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            attentions.push(layer.attention(&x, grid, bias.as_ref()));
+            x = layer.forward(&x, grid, bias.as_ref(), false);
+        }
+        let (batch, tokens, patches) = (x.size()[0], x.size()[1], grid.0 * grid.1);
+        let reads = self.head.reads(tokens).to_device(x.device()).view([1, 1, tokens]);
+        let carried = reads.matmul(&explain::rollout(&attentions)); // [B, 1, T]
+        Ok(carried.narrow(2, tokens - patches, patches).reshape([batch, grid.0, grid.1]).to_kind(Kind::Float))
     }
 }
 
@@ -141,6 +185,17 @@ impl Model for ImageEncoder {
         let last_hidden_state = self.encode(inputs, mode)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
         Ok(Outputs::new(logits, last_hidden_state))
+    }
+
+    fn explanations(&self) -> &'static [Explanation] {
+        &[Explanation::Gradient, Explanation::Rollout]
+    }
+
+    fn explain(&self, inputs: &Inputs, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
+        match how {
+            Explanation::Gradient => self.gradient_map(inputs, score),
+            Explanation::Rollout => no_grad(|| self.rollout(inputs)),
+        }
     }
 
     fn blocks(&self) -> usize {

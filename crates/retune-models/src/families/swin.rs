@@ -3,15 +3,16 @@
 //! B batch, H and W feature map, C channels of a stage.
 
 use crate::checkpoint::{Init, Weights};
+use crate::explain::{self, Explanation, Score};
 use crate::heads::{ImageClassificationHead, Pooling};
 use crate::layers::{
-    LayerNames, LayerSizes, PatchMerging, PatchProjection, PositionEmbeddings, WindowLayer, WindowOptions,
+    LayerNames, LayerSizes, PatchMerging, PatchProjection, PositionEmbeddings, SizeRule, WindowLayer, WindowOptions,
     drop_path::linear_rates, patch_embeddings, patch_merging::DEFAULT_EPSILON,
 };
 use crate::registry::Family;
 use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
 use retune_kernels::dropout::dropout;
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Tensor, no_grad};
 use retune_kernels::{Activation, LayerNorm};
 
 const LAYER: LayerNames = LayerNames {
@@ -162,11 +163,11 @@ impl Swin {
         }
         dropout(&x, self.dropout, train)
     }
-}
 
-impl Model for Swin {
-    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
-        let pixels = patch_embeddings::pixel_values(inputs, self.channels, self.patch, false)?;
+    /// Returns [B, h, w, C].
+    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+        // What does not fill a patch is padded.
+        let pixels = patch_embeddings::pixel_values(inputs, self.channels, &SizeRule::at_least(self.patch))?;
         let mut x = mode.block(0, |train| self.embed(pixels, train));
         for (i, block) in self.blocks.iter().enumerate() {
             x = mode.block(i + 1, |train| {
@@ -175,9 +176,25 @@ impl Model for Swin {
                 if i + 1 == self.blocks.len() { self.norm.forward(&y) } else { y }
             });
         }
-        let hidden = x.flatten(1, 2); // [B, T, C]
+        Ok(x)
+    }
+}
+
+impl Model for Swin {
+    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
+        let hidden = self.encode(inputs, mode)?.flatten(1, 2); // [B, T, C]
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&hidden, train));
         Ok(Outputs::new(logits, hidden))
+    }
+
+    fn explanations(&self) -> &'static [Explanation] {
+        &[Explanation::Gradient]
+    }
+
+    fn explain(&self, inputs: &Inputs, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
+        explain::demand(self, how)?;
+        let map = no_grad(|| self.encode(inputs, &Mode::evaluation()))?;
+        explain::of_feature_map(&map, &self.head, score)
     }
 
     fn blocks(&self) -> usize {

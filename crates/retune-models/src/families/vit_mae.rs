@@ -6,7 +6,7 @@ use super::image_encoder::{ImageEncoderSizes, VIT_LAYER};
 use super::vit;
 use crate::checkpoint::{Init, Weights};
 use crate::heads::{Masking, kept_patches};
-use crate::layers::{LayerSizes, PatchProjection, PreNormLayer, patch_embeddings, sincos_positions};
+use crate::layers::{LayerSizes, PatchProjection, PreNormLayer, SizeRule, patch_embeddings, sincos_positions};
 use crate::registry::Family;
 use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
 use retune_kernels::tch::{Kind, Tensor};
@@ -125,7 +125,7 @@ fn pick(x: &Tensor, places: &Tensor) -> Tensor {
 impl ViTMae {
     fn inputs<'a>(&self, inputs: &'a Inputs) -> Result<(&'a Tensor, &'a Tensor), ModelError> {
         let sizes = &self.sizes.embeddings;
-        let pixels = patch_embeddings::pixel_values(inputs, sizes.channels, sizes.patch, true)?;
+        let pixels = patch_embeddings::pixel_values(inputs, sizes.channels, &SizeRule::multiples(sizes.patch))?;
         let size = pixels.size();
         if (size[2], size[3]) != sizes.image {
             let (height, width) = sizes.image;

@@ -57,6 +57,21 @@ impl ImageClassificationHead {
         }
     }
 
+    /// How much of each of T tokens the classifiers read, [T]; the sum is 1.
+    pub fn reads(&self, tokens: i64) -> Tensor {
+        let (count, patches) = (self.classifiers.len() as i64, (tokens - 1) as f32);
+        let of = |token: i64| match self.pooling {
+            Pooling::Tokens if token < count => 1.0 / count as f32,
+            Pooling::Tokens => 0.0,
+            Pooling::MeanOfPatches if token == 0 => 0.0,
+            Pooling::MeanOfPatches => 1.0 / patches,
+            Pooling::FirstAndMeanOfPatches if token == 0 => 0.5,
+            Pooling::FirstAndMeanOfPatches => 0.5 / patches,
+            Pooling::Mean => 1.0 / tokens as f32,
+        };
+        Tensor::from_slice(&(0..tokens).map(of).collect::<Vec<f32>>())
+    }
+
     fn pool(&self, hidden: &Tensor, classifier: i64) -> Tensor {
         let mean = |x: Tensor| x.mean_dim([1i64].as_slice(), false, None);
         let patches = || hidden.narrow(1, 1, hidden.size()[1] - 1);

@@ -5,7 +5,7 @@
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Dense, attention};
 
 /// Tensor names, relative to the layer.
@@ -71,43 +71,80 @@ impl ImageAttention {
         })
     }
 
-    /// `x` [B, T, D]; `bias` [1 or B, 1 or H, T, T] is added to the scores. Returns [B, T, D].
+    /// `x` [B, T, D]; `bias` [G, 1 or H, T, T] is added to the scores: of each G rows the g-th gets the g-th. Returns
+    /// [B, T, D].
     pub fn forward(&self, x: &Tensor, bias: Option<&Tensor>, train: bool) -> Tensor {
         let [batch, tokens, hidden] = x.size()[..] else { panic!("hidden states have three dimensions") };
-        let heads = |dense: &Dense| {
-            let y = dense.forward(x, train);
-            y.view([batch, tokens, self.heads, hidden / self.heads]).transpose(1, 2) // [B, H, T, K]
-        };
-        let (query, key, value) = (heads(&self.query), heads(&self.key), heads(&self.value));
+        let project = |dense: &Dense| self.split(&dense.forward(x, train));
+        let (query, key, value) = (project(&self.query), project(&self.key), project(&self.value));
         let attended = match bias {
             None => attention::scaled_dot_product(&query, &key, &value, None, None, self.dropout, train),
             Some(bias) => biased(&query, &key, &value, &bias.to_kind(query.kind()), self.dropout, train),
         };
         self.output.forward(&attended.transpose(1, 2).reshape([batch, tokens, hidden]), train)
     }
+
+    /// How much each token attends to each other, the mean of all heads, [B, T, T]; `bias` as in [`Self::forward`].
+    pub fn probabilities(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let project = |dense: &Dense| self.split(&dense.forward(x, false));
+        let scores = scores(&project(&self.query), &project(&self.key), bias);
+        scores.softmax(-1, Kind::Float).mean_dim([1i64].as_slice(), false, Kind::Float)
+    }
+
+    /// [B, T, D] → [B, H, T, K].
+    fn split(&self, x: &Tensor) -> Tensor {
+        let [batch, tokens, hidden] = x.size()[..] else { panic!("hidden states have three dimensions") };
+        x.view([batch, tokens, self.heads, hidden / self.heads]).transpose(1, 2)
+    }
 }
 
-/// `softmax(q kᵀ/√K + bias) v` over [B, H, T, K].
-fn biased(query: &Tensor, key: &Tensor, value: &Tensor, bias: &Tensor, p: f64, train: bool) -> Tensor {
-    if !train || p == 0.0 {
-        return Tensor::scaled_dot_product_attention(query, key, value, Some(bias), 0.0, false, None, false);
-    }
+/// `q kᵀ/√K + bias`, [B, H, T, T].
+fn scores(query: &Tensor, key: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let scale = 1.0 / (query.size()[3] as f64).sqrt();
-    let scores = (query * scale).matmul(&key.transpose(-2, -1)) + bias; // [B, H, T, T]
-    dropout(&scores.softmax(-1, query.kind()), p, train).matmul(value)
+    let scores = (query * scale).matmul(&key.transpose(-2, -1));
+    let Some(bias) = bias else { return scores };
+    let (size, groups) = (scores.size(), bias.size()[0]);
+    // Broadcast over the groups: a copy of the bias for each of them would be as large as the scores.
+    let mut grouped = scores.view([size[0] / groups, groups, size[1], size[2], size[3]]);
+    grouped += bias.to_kind(grouped.kind());
+    grouped.view(size.as_slice())
+}
+
+/// `softmax(q kᵀ/√K + bias) v` over [B, H, T, K]; `bias` as in [`ImageAttention::forward`].
+fn biased(query: &Tensor, key: &Tensor, value: &Tensor, bias: &Tensor, p: f64, train: bool) -> Tensor {
+    let groups = bias.size()[0];
+    if !train || (p == 0.0 && groups == 1) {
+        // The fused path keeps no scores, but wants the bias of each row.
+        let rows = if groups == 1 { bias.shallow_clone() } else { bias.repeat([query.size()[0] / groups, 1, 1, 1]) };
+        return Tensor::scaled_dot_product_attention(query, key, value, Some(&rows), 0.0, false, None, false);
+    }
+    dropout(&scores(query, key, Some(bias)).softmax(-1, query.kind()), p, train).matmul(value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use retune_kernels::tch::{Device, Kind};
+    use retune_kernels::tch::Device;
+
+    fn random(seed: u64, shape: &[i64]) -> Tensor {
+        let values = retune_kernels::random::normal(seed, shape.iter().product::<i64>() as usize);
+        Tensor::from_slice(&values).reshape(shape)
+    }
+
+    #[test]
+    fn biases_of_groups_are_those_of_their_rows() {
+        let [q, k, v] = [1, 2, 3].map(|seed| random(seed, &[6, 3, 5, 4]));
+        let bias = random(4, &[2, 3, 5, 5]);
+        let expected =
+            Tensor::scaled_dot_product_attention(&q, &k, &v, Some(bias.repeat([3, 1, 1, 1])), 0.0, false, None, false);
+        for train in [false, true] {
+            let worst = (biased(&q, &k, &v, &bias, 0.0, train) - &expected).abs().max().double_value(&[]);
+            assert!(worst < 1e-6, "{worst}");
+        }
+    }
 
     #[test]
     fn the_path_with_dropout_computes_the_same_attention() {
-        let random = |seed, shape: &[i64]| {
-            let values = retune_kernels::random::normal(seed, shape.iter().product::<i64>() as usize);
-            Tensor::from_slice(&values).reshape(shape)
-        };
         let [q, k, v] = [1, 2, 3].map(|seed| random(seed, &[2, 3, 5, 4]));
         let bias = random(4, &[1, 3, 5, 5]);
         let whole = biased(&q, &k, &v, &bias, 0.0, true);

@@ -23,7 +23,7 @@ pub use feed_forward::FeedForward;
 pub use gated_feed_forward::GatedFeedForward;
 pub use image_attention::{ImageAttention, ImageAttentionNames, ImageAttentionSizes};
 pub use image_embeddings::{ImageEmbeddingSizes, ImageEmbeddings};
-pub use patch_embeddings::PatchProjection;
+pub use patch_embeddings::{PatchProjection, SizeRule};
 pub use patch_merging::PatchMerging;
 pub use position_embeddings::PositionEmbeddings;
 pub use pre_norm_layer::{PreNormLayer, PreNormOptions};

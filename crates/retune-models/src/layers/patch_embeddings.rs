@@ -7,10 +7,48 @@ use crate::checkpoint::{Init, Weights};
 use crate::{Inputs, ModelError};
 use retune_kernels::tch::Tensor;
 
-/// The input `pixel_values` [B, C, H, W], checked against the number of channels and the patch size.
-///
-/// `divisible`: whether each side must be a multiple of the patch; Hugging Face would cut the rest off silently.
-pub fn pixel_values(inputs: &Inputs, channels: i64, patch: (i64, i64), divisible: bool) -> Result<&Tensor, ModelError> {
+/// The sizes of images that a model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SizeRule {
+    /// Smallest height and width.
+    least: (i64, i64),
+    /// Whether height and width must be multiples of these.
+    multiples: bool,
+}
+
+impl SizeRule {
+    /// Whole patches only: Hugging Face would cut the rest off silently.
+    pub fn multiples(patch: (i64, i64)) -> Self {
+        Self { least: patch, multiples: true }
+    }
+
+    /// Any size from this one on: what is left over is padded (Swin) or cut off (ConvNeXt).
+    pub fn at_least(least: (i64, i64)) -> Self {
+        Self { least, multiples: false }
+    }
+
+    /// Whether an image of this height and width fits; else why not, and what to do.
+    pub fn check(&self, (height, width): (i64, i64)) -> Result<(), String> {
+        let (p, q) = self.least;
+        if height < p || width < q {
+            return Err(format!("an image must be at least {p}×{q} pixels; resize it"));
+        }
+        if self.multiples && (height % p != 0 || width % q != 0) {
+            let below = (height / p * p, width / q * q);
+            return Err(format!(
+                "height and width must be multiples of the patch size {p}×{q}; use {}×{} or {}×{}",
+                below.0,
+                below.1,
+                below.0 + p * i64::from(height % p != 0),
+                below.1 + q * i64::from(width % q != 0)
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The input `pixel_values` [B, C, H, W], checked against the number of channels and the sizes the model takes.
+pub fn pixel_values<'a>(inputs: &'a Inputs, channels: i64, sizes: &SizeRule) -> Result<&'a Tensor, ModelError> {
     let pixels = inputs.get("pixel_values")?;
     let refuse = |problem: String| {
         Err(ModelError::InputShape { name: "pixel_values".to_owned(), shape: pixels.size(), problem })
@@ -21,16 +59,7 @@ pub fn pixel_values(inputs: &Inputs, channels: i64, patch: (i64, i64), divisible
     if found != channels {
         return refuse(format!("the model takes {channels} channels, not {found}"));
     }
-    let (p, q) = patch;
-    if height < p || width < q {
-        return refuse(format!("an image must be at least {p}×{q} pixels; resize it"));
-    }
-    if divisible && (height % p != 0 || width % q != 0) {
-        return refuse(format!(
-            "height and width must be multiples of the patch size {p}×{q}; resize or crop the images"
-        ));
-    }
-    Ok(pixels)
+    sizes.check((height, width)).map_or_else(refuse, |()| Ok(pixels))
 }
 
 /// `weight` [D, C, P, Q] and `bias` [D].

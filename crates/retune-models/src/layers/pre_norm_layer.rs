@@ -96,12 +96,24 @@ impl PreNormLayer {
 
     /// `x` [B, T, D] over a `grid` of patches; `bias` [1, H, T, T] is added to the attention scores. Returns [B, T, D].
     pub fn forward(&self, x: &Tensor, grid: (i64, i64), bias: Option<&Tensor>, train: bool) -> Tensor {
-        let own = self.relative_position.as_ref().map(|relative| relative.at(grid));
-        let bias = match (own, bias) {
-            (Some(own), Some(shared)) => Some(own + shared),
-            (own, shared) => own.or_else(|| shared.map(Tensor::shallow_clone)),
-        };
-        let attended = self.attention.forward(&self.norm_before.forward(x), bias.as_ref(), train);
+        self.forward_read(x, &self.read(x), grid, bias, train)
+    }
+
+    /// What attention reads of `x`: LN(x).
+    pub fn read(&self, x: &Tensor) -> Tensor {
+        self.norm_before.forward(x)
+    }
+
+    /// [`Self::forward`], given what attention reads.
+    pub fn forward_read(
+        &self,
+        x: &Tensor,
+        read: &Tensor,
+        grid: (i64, i64),
+        bias: Option<&Tensor>,
+        train: bool,
+    ) -> Tensor {
+        let attended = self.attention.forward(read, self.bias(grid, bias).as_ref(), train);
         let y = x + self.branch(&attended, self.scales.as_ref().map(|s| &s.0), train);
         let normed = self.norm_after.forward(&y);
         let transformed = match &self.network {
@@ -109,6 +121,20 @@ impl PreNormLayer {
             Network::Gated(network) => network.forward(&normed, train),
         };
         &y + self.branch(&transformed, self.scales.as_ref().map(|s| &s.1), train)
+    }
+
+    /// How much each token attends to each other, the mean of all heads, [B, T, T].
+    pub fn attention(&self, x: &Tensor, grid: (i64, i64), bias: Option<&Tensor>) -> Tensor {
+        self.attention.probabilities(&self.read(x), self.bias(grid, bias).as_ref())
+    }
+
+    /// The layer's own bias and the shared one.
+    fn bias(&self, grid: (i64, i64), shared: Option<&Tensor>) -> Option<Tensor> {
+        let own = self.relative_position.as_ref().map(|relative| relative.at(grid));
+        match (own, shared) {
+            (Some(own), Some(shared)) => Some(own + shared),
+            (own, shared) => own.or_else(|| shared.map(Tensor::shallow_clone)),
+        }
     }
 
     fn branch(&self, x: &Tensor, scale: Option<&Tensor>, train: bool) -> Tensor {

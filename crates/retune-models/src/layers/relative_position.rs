@@ -6,6 +6,7 @@
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
 use retune_kernels::tch::{Kind, Tensor};
+use std::cell::RefCell;
 
 /// Row of a table over `table` positions for each pair of patches of `grid`, row-major, [(h·w)²].
 ///
@@ -23,7 +24,8 @@ pub fn relative_position_index(grid: (i64, i64), table: (i64, i64)) -> Vec<i64> 
 pub struct RelativePositionBias {
     table: Tensor,
     grid: (i64, i64),
-    index: Tensor,
+    /// Of the grid that came last: images of a run are all of one size.
+    index: RefCell<((i64, i64), Tensor)>,
 }
 
 impl RelativePositionBias {
@@ -32,7 +34,7 @@ impl RelativePositionBias {
         let rows = (2 * grid.0 - 1) * (2 * grid.1 - 1) + 3;
         let table = weights.exact("relative_position_bias_table", &[rows, heads], Init::Constant(0.0))?;
         let index = Self::index(grid).to_device(table.device());
-        Ok(Self { table, grid, index })
+        Ok(Self { table, grid, index: RefCell::new((grid, index)) })
     }
 
     /// [T²]: as [`relative_position_index`], with the class token in front.
@@ -50,12 +52,12 @@ impl RelativePositionBias {
     /// [1, H, T, T] for a grid of this size; the table is resized bilinearly where it was made for another.
     pub fn at(&self, grid: (i64, i64)) -> Tensor {
         let tokens = grid.0 * grid.1 + 1;
-        let (table, index) = if grid == self.grid {
-            (self.table.shallow_clone(), self.index.shallow_clone())
-        } else {
-            (self.resized(grid), Self::index(grid).to_device(self.table.device()))
-        };
-        table.index_select(0, &index).view([tokens, tokens, -1]).permute([2, 0, 1]).unsqueeze(0)
+        let table = if grid == self.grid { self.table.shallow_clone() } else { self.resized(grid) };
+        let mut cached = self.index.borrow_mut();
+        if cached.0 != grid {
+            *cached = (grid, Self::index(grid).to_device(self.table.device()));
+        }
+        table.index_select(0, &cached.1).view([tokens, tokens, -1]).permute([2, 0, 1]).unsqueeze(0)
     }
 
     fn resized(&self, grid: (i64, i64)) -> Tensor {

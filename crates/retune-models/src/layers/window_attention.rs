@@ -12,6 +12,7 @@ use crate::checkpoint::{Init, Weights};
 use retune_kernels::LayerNorm;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
+use std::cell::RefCell;
 
 /// Score of a pair of patches that a shift has brought into one window from different sides of the image.
 const APART: f64 = -100.0;
@@ -39,6 +40,18 @@ pub struct WindowLayer {
     feed_forward: FeedForward,
     dropout: f64,
     options: WindowOptions,
+    geometry: RefCell<Option<Geometry>>,
+}
+
+/// What depends on the size of the feature map alone: made once for each size that comes.
+#[derive(Debug)]
+struct Geometry {
+    /// Height and width, padded.
+    size: (i64, i64),
+    /// Rows of the table, [A²].
+    index: Tensor,
+    /// [N, 1, A, A]; `None` without a shift.
+    apart: Option<Tensor>,
 }
 
 impl WindowLayer {
@@ -73,6 +86,7 @@ impl WindowLayer {
             feed_forward: FeedForward::load(weights, names, sizes)?,
             dropout: sizes.hidden_dropout,
             options,
+            geometry: RefCell::default(),
         })
     }
 
@@ -97,11 +111,7 @@ impl WindowLayer {
         let (h, w) = (height + bottom, width + right);
         let shifted = if shift == 0 { padded } else { padded.roll([-shift, -shift], [1, 2]) };
         let windows = partition(&shifted, window).view([-1, window * window, channels]);
-        let mut bias = self.bias(window);
-        if shift > 0 {
-            let apart = apart(h, w, window, shift).to_device(x.device());
-            bias = (bias + apart.unsqueeze(1)).repeat([batch, 1, 1, 1]); // [B·N, heads, A, A]
-        }
+        let bias = self.bias((h, w), window, shift);
         let attended = self.attention.forward(&windows, Some(&bias), train);
         let grid = attended.view([batch, h / window, w / window, window, window, channels]);
         let merged = grid.transpose(2, 3).reshape([batch, h, w, channels]);
@@ -109,13 +119,24 @@ impl WindowLayer {
         merged.narrow(1, 0, height).narrow(2, 0, width)
     }
 
-    /// [1, heads, A, A].
-    fn bias(&self, window: i64) -> Tensor {
-        let table = (self.options.window, self.options.window);
-        let index = Tensor::from_slice(&relative_position_index((window, window), table));
+    /// [N, heads, A, A], or [1, heads, A, A] where it is the same in all windows.
+    fn bias(&self, size: (i64, i64), window: i64, shift: i64) -> Tensor {
+        let mut cached = self.geometry.borrow_mut();
+        let geometry = match cached.take().filter(|geometry| geometry.size == size) {
+            Some(geometry) => cached.insert(geometry),
+            None => cached.insert(self.geometry(size, window, shift)),
+        };
         let area = window * window;
-        let rows = self.table.index_select(0, &index.to_device(self.table.device()));
-        rows.view([area, area, -1]).permute([2, 0, 1]).unsqueeze(0)
+        let rows = self.table.index_select(0, &geometry.index);
+        let bias = rows.view([area, area, -1]).permute([2, 0, 1]).unsqueeze(0);
+        geometry.apart.as_ref().map_or_else(|| bias.shallow_clone(), |apart| &bias + apart)
+    }
+
+    fn geometry(&self, size: (i64, i64), window: i64, shift: i64) -> Geometry {
+        let (table, device) = ((self.options.window, self.options.window), self.table.device());
+        let index = Tensor::from_slice(&relative_position_index((window, window), table)).to_device(device);
+        let apart = (shift > 0).then(|| apart(size.0, size.1, window, shift).unsqueeze(1).to_device(device));
+        Geometry { size, index, apart }
     }
 }
 

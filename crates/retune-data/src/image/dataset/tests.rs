@@ -260,10 +260,17 @@ fn thumbnails_are_small_pngs_of_the_whole_image() {
     let folder = folder();
     let data = encode(folder.path(), &ImageOptions::default()).unwrap();
     assert_eq!((data.pixels(1).unwrap().width(), data.pixels(1).unwrap().height()), (24, 24));
-    let small = fixtures::decoded(&data.thumbnail(1, 10).unwrap(), 3).unwrap();
+    let small = fixtures::decoded(&data.thumbnail(1, 10, None).unwrap(), 3).unwrap();
     assert_eq!((small.width(), small.height()), (4, 10));
-    let whole = fixtures::decoded(&data.thumbnail(1, 100).unwrap(), 3).unwrap();
+    let whole = fixtures::decoded(&data.thumbnail(1, 100, None).unwrap(), 3).unwrap();
     assert_eq!((whole.width(), whole.height()), (17, 40));
+    // Heat lies over what the model sees.
+    let heat = HeatMap::new(1, 2, &[0.0, 1.0]);
+    let seen = fixtures::decoded(&data.thumbnail(1, 100, Some(&heat)).unwrap(), 3).unwrap();
+    let pixels = data.pixels(1).unwrap();
+    assert_eq!((seen.width(), seen.height()), (24, 24));
+    assert_eq!(seen.pixel(0, 12), pixels.pixel(0, 12));
+    assert_ne!(seen.pixel(23, 12), pixels.pixel(23, 12));
     assert_eq!(data.source(1).unwrap().label, Some(json!("a")));
 }
 
