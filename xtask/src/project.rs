@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -55,35 +55,5 @@ impl Project {
 
 /// Where installations are kept for all checkouts of this user.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
-    cache_dir_from(|name| env::var_os(name).filter(|value| !value.is_empty()))
-}
-
-fn cache_dir_from(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
-    let folder = variable("RETUNE_CACHE")
-        .map(PathBuf::from)
-        .or_else(|| Some(Path::new(&variable("XDG_CACHE_HOME")?).join("retune")))
-        .or_else(|| Some(Path::new(&variable("HOME")?).join(".cache/retune")))
-        .or_else(|| Some(Path::new(&variable("LOCALAPPDATA")?).join("retune")))
-        .context("no folder for the cache: set RETUNE_CACHE (or HOME)")?;
-    std::path::absolute(&folder).with_context(|| format!("cannot use {}", folder.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cache_is_where_the_variables_say() {
-        let folder = |pairs: &[(&str, &str)]| {
-            cache_dir_from(|name| {
-                let pair = pairs.iter().find(|(key, _)| *key == name)?;
-                Some(OsString::from(pair.1))
-            })
-        };
-        let all = [("RETUNE_CACHE", "/a"), ("XDG_CACHE_HOME", "/b"), ("HOME", "/c")];
-        assert_eq!(folder(&all).unwrap(), Path::new("/a"));
-        assert_eq!(folder(&all[1..]).unwrap(), Path::new("/b/retune"));
-        assert_eq!(folder(&all[2..]).unwrap(), Path::new("/c/.cache/retune"));
-        assert!(folder(&[]).is_err());
-    }
+    retune_data::user_cache().context("no folder for the cache: set RETUNE_CACHE (or HOME)")
 }

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{Error, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::DataError;
 
@@ -17,7 +17,8 @@ const WRITE_SIZE: usize = 4 << 20;
 /// Where the bytes of a finished [`Arena`] are.
 enum Store {
     Memory(Vec<u8>),
-    File(File),
+    /// With the place of its first byte.
+    File(File, u64),
 }
 
 /// A finished store: random access by offset, shared between threads.
@@ -27,6 +28,11 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
+    /// The bytes of a file from `start`.
+    pub(crate) fn of_file(file: File, start: u64, folder: &Path) -> Self {
+        Self { store: Store::File(file, start), folder: folder.to_owned() }
+    }
+
     /// A store of nothing.
     pub(crate) fn empty() -> Self {
         Self { store: Store::Memory(Vec::new()), folder: PathBuf::new() }
@@ -42,9 +48,9 @@ impl Arena {
                 into.extend_from_slice(slice.ok_or_else(|| self.failed(ErrorKind::UnexpectedEof.into()))?);
                 Ok(())
             }
-            Store::File(file) => {
+            Store::File(file, start) => {
                 into.resize(length, 0);
-                file.read_exact_at(into, offset).map_err(|source| self.failed(source))
+                file.read_exact_at(into, start + offset).map_err(|source| self.failed(source))
             }
         }
     }
@@ -102,7 +108,7 @@ impl ArenaBuilder {
             self.spill()?;
         }
         let store = match self.file {
-            Some(file) => Store::File(file),
+            Some(file) => Store::File(file, 0),
             None => {
                 self.pending.shrink_to_fit();
                 Store::Memory(self.pending)
@@ -137,7 +143,7 @@ mod tests {
                 prop_assert_eq!(&read, piece);
             }
             prop_assert!(arena.read(total, 1, &mut read).is_err());
-            prop_assert_eq!(matches!(arena.store, Store::File(_)), total > limit as u64);
+            prop_assert_eq!(matches!(arena.store, Store::File(..)), total > limit as u64);
             // Unlinked: nothing is left behind, even if the program is killed.
             prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         }

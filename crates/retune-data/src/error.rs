@@ -23,8 +23,13 @@ impl RowProblem {
             0 => file.display().to_string(),
             line => format!("{}:{line}", file.display()),
         };
+        format!("{place}: {}", self.said())
+    }
+
+    /// What is wrong, with the column.
+    pub(crate) fn said(&self) -> String {
         let column = self.column.as_ref().map_or_else(String::new, |column| format!("column `{column}`: "));
-        format!("{place}: {column}{}", self.message)
+        format!("{column}{}", self.message)
     }
 }
 

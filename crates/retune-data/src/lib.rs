@@ -66,6 +66,7 @@ mod loader;
 mod random;
 mod sampler;
 mod split;
+mod user_cache;
 
 #[cfg(feature = "table")]
 mod arena;
@@ -103,6 +104,7 @@ pub use loader::Loader;
 pub use random::Random;
 pub use sampler::{SamplerOptions, epoch_batches, evaluation_batches};
 pub use split::{stratified_group_split, stratified_split};
+pub use user_cache::user_cache;
 
 #[cfg(feature = "table")]
 pub use facts::{DataFacts, Described, Leak, SplitFacts, TargetFacts};

@@ -162,6 +162,9 @@ pub fn predict(
 /// A row that cannot be used, as one JSON object.
 fn refusal(bad: &BadExample) -> Result<String> {
     let mut line = bad.fields.clone();
+    if line.is_empty() {
+        line.insert("line".to_owned(), bad.line.into());
+    }
     line.insert("error".to_owned(), bad.reason.as_str().into());
     Ok(serde_json::to_string(&line)?)
 }

@@ -187,7 +187,7 @@ fn images_that_cannot_be_read() {
 
     let skip = ["--on-bad-example", "skip", "--grey-range", "0,4095"];
     let output = desk.retune(arguments(&desk, "run", &model, &skip));
-    assert_said(&output, 0, &["train: 2 images", "train/green/broken.png", "train/red/empty.jpg"]);
+    assert_said(&output, 0, &["train: 2 of 38 examples", "train/green/broken.png", "train/red/empty.jpg"]);
     assert_eq!(json(desk.path("run/metrics.json"))["train"]["examples"], 8 * 16 - 3 * 12);
     assert_eq!(json(desk.path("run/model/preprocessor_config.json"))["grey_range"], "0,4095");
     let listed = json_lines(&read(desk.path("run/bad_examples.jsonl")));

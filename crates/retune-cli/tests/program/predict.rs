@@ -68,7 +68,7 @@ fn rows_that_cannot_be_used_are_left_out_on_demand() {
     let train = ["--train", "train.jsonl", "--validation", "train.jsonl", "--test", "train.jsonl", "--steps", "1"];
     desk.refuses(&desk.arguments("run", &train), &["train.jsonl:21", "`text`", "has no text"]);
     let output = desk.finetune("run", &[&train[..], &["--on-bad-example", "skip"]].concat());
-    let left_out = "train.jsonl: 1 row cannot be used and is left out:";
+    let left_out = "1 of 21 examples cannot be used and are left out:";
     assert_said(&output, 0, &[left_out, "train.jsonl:21: column `text`: has no text"]);
     // As in training, unless said otherwise.
     let evaluate = ["evaluate", "--model", "run", "--data", "train.jsonl", "--device", "cpu", "--threads", "1"];
@@ -78,8 +78,12 @@ fn rows_that_cannot_be_used_are_left_out_on_demand() {
     assert_said(&desk.retune([&evaluate[..], &["--on-bad-example", "fail"]].concat()), 2, &["train.jsonl:21"]);
     let lines = "{\"text\": \"a\"}\n{\"text\": null}\n{\"text\": \"b\"}\n";
     let output = desk.feed(&PREDICT, lines);
-    assert_said(&output, 0, &["standard input: 1 row cannot be used and is left out", "standard input:2"]);
-    assert_eq!(json_lines(&output.stdout).len(), 2);
+    assert_done(&output);
+    // Every line has its answer.
+    let answers = json_lines(&output.stdout);
+    assert_eq!((answers.len(), answers[1]["line"].as_u64()), (3, Some(2)));
+    assert!(answers[1]["error"].as_str().unwrap().starts_with("column `text`: has no text"), "{}", answers[1]);
+    assert!(answers[1].get("prediction").is_none() && answers[2]["text"] == "b");
 }
 
 #[test]

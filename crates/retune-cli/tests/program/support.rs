@@ -61,7 +61,11 @@ impl Desk {
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_retune"));
         command.args(arguments).current_dir(self.folder.path());
-        command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", self.path("hub")).env_remove("RUST_BACKTRACE");
+        command
+            .env("HF_HUB_OFFLINE", "1")
+            .env("HF_HOME", self.path("hub"))
+            .env("RETUNE_CACHE", self.path("cache"))
+            .env_remove("RUST_BACKTRACE");
         command.stdin(Stdio::null());
         command
     }

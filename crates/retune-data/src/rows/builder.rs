@@ -8,9 +8,9 @@ use super::lines::is_object;
 use super::{Layout, TableRows};
 use crate::arena::ArenaBuilder;
 use crate::error::quoted;
-use crate::problems::{LeftOut, Problems};
+use crate::problems::Problems;
 use crate::table::{self, Cell};
-use crate::{DataError, OnBadExample, RowProblem};
+use crate::{BadExample, DataError, OnBadExample, RowProblem};
 
 /// A checked row: its line and its cells, inputs first.
 pub(super) struct Row {
@@ -66,7 +66,7 @@ impl Builder {
             let used = record?.and_then(|record| self.check(record.line, record.cells, reader.present()));
             match used {
                 Ok(row) => self.push(row)?,
-                Err(problem) => problems.push(problem)?,
+                Err(problem) => problems.push_row(self.len(), problem)?,
             }
         }
         if problems.is_empty() && self.lines.is_empty() {
@@ -198,7 +198,7 @@ impl Builder {
     }
 
     /// Ends gathering.
-    pub(crate) fn finish(self, file: &Path, left_out: LeftOut) -> Result<TableRows, DataError> {
+    pub(crate) fn finish(self, file: &Path, left_out: Vec<BadExample>) -> Result<TableRows, DataError> {
         Ok(TableRows {
             file: file.to_owned(),
             layout: self.layout,

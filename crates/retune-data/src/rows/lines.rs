@@ -83,12 +83,12 @@ impl<R: BufRead> TableLines<R> {
             if !ended {
                 match builder.free_line(self.line, &text) {
                     Ok(row) => builder.push(row)?,
-                    Err(problem) => problems.push(problem)?,
+                    Err(problem) => problems.push_row(builder.len(), problem)?,
                 }
             }
         }
         let left_out = problems.leave_out(self.any || builder.len() > 0)?;
-        if builder.len() == 0 && left_out.count == 0 {
+        if builder.len() == 0 && left_out.is_empty() {
             let empty = DataError::Empty { file: self.name.clone(), header: false };
             return if self.any { Ok(None) } else { Err(empty) };
         }

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::DataError;
 use crate::arena::Arena;
-use crate::problems::LeftOut;
 use crate::table::Cell;
+use crate::{BadExample, DataError};
 
 pub(crate) use builder::Builder;
 pub(crate) use layout::{Input, Layout};
@@ -63,7 +62,7 @@ pub(crate) struct TableRows {
     labelled: bool,
     /// Hash of each row's group, when all rows have one.
     groups: Option<Vec<u64>>,
-    left_out: LeftOut,
+    left_out: Vec<BadExample>,
 }
 
 impl TableRows {
@@ -77,7 +76,7 @@ impl TableRows {
     }
 
     /// Rows that are not among these because they cannot be used.
-    pub(crate) fn left_out(&self) -> &LeftOut {
+    pub(crate) fn left_out(&self) -> &[BadExample] {
         &self.left_out
     }
 

@@ -3,21 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
-
 use super::TextRows;
+use super::encoded::Encoded;
 use super::remarks::{Oddities, remarks};
 use super::tokenizer::{Side, Tokenizer};
-use crate::arena::{Arena, ArenaBuilder};
 use crate::groups::joined_groups;
 use crate::labels::{Labels, strata};
 use crate::problems::Problems;
 use crate::schema::{EncodedLabel, LabelSchema};
-use crate::{Array, Batch, DataError, Dataset, Described, Pass, RowProblem, Source};
-
-/// Rows tokenized in parallel before they are stored.
-const CHUNK: usize = 4096;
+use crate::{Array, BadExample, Batch, DataError, Dataset, Described, Pass, RowProblem, Source};
 
 /// Encoded text rows; a [`TextDataset::subset`] shares everything with its parent.
 #[derive(Clone)]
@@ -31,23 +25,15 @@ pub struct TextDataset {
 struct Shared {
     rows: TextRows,
     schema: Option<LabelSchema>,
-    /// Four bytes a token: the low 28 bits are its id, the high 4 its type.
-    tokens: Arena,
-    /// First token of each row, and one past the last.
-    offsets: Vec<u64>,
+    encoded: Encoded,
+    /// Equal for texts that are equal apart from surrounding white space.
     hashes: Vec<u64>,
-    truncated: Vec<bool>,
-    /// Unknown and all tokens that are not special, per row.
-    unknown: Vec<(u32, u32)>,
     labels: Option<Labels>,
     pad_id: u32,
     padding_side: Side,
     token_types: bool,
     remarks: Vec<String>,
 }
-
-const ID_BITS: u32 = 28;
-const ID_MASK: u32 = (1 << ID_BITS) - 1;
 
 impl TextDataset {
     /// Tokenizes all rows, in parallel, and encodes their labels by `schema`; without one, labels are not looked at. Rows
@@ -65,56 +51,23 @@ impl TextDataset {
         progress: &dyn Fn(usize, usize),
     ) -> Result<Self, DataError> {
         tokenizer.check_max_length(max_length, rows.columns().text_pair.is_some())?;
-        let total = rows.len();
         let labels = schema.map(|schema| Labels::encode(&rows, schema)).transpose()?.flatten();
-        let mut store = ArenaBuilder::new();
-        let mut offsets = Vec::with_capacity(total + 1);
-        offsets.push(0);
-        let (mut hashes, mut truncated, mut unknown) =
-            (Vec::with_capacity(total), Vec::with_capacity(total), Vec::with_capacity(total));
-        let mut packed = Vec::new();
+        let (encoded, looks) = Encoded::make(&rows, tokenizer, max_length, progress)?;
         let mut odd = Oddities::default();
         let mut problems = Problems::new(rows.file());
-        progress(0, total);
-        for start in (0..total).step_by(CHUNK) {
-            let end = total.min(start + CHUNK);
-            // `collect` keeps the order, so the result does not depend on the threads.
-            let encoded: Vec<Result<_, DataError>> = (start..end)
-                .into_par_iter()
-                .map(|row| {
-                    let (text, pair) = rows.texts(row)?;
-                    let tokens = tokenizer.encode(&text, pair.as_deref(), max_length)?;
-                    Ok((tokens, text, pair))
-                })
-                .collect();
-            for (row, encoded) in (start..).zip(encoded) {
-                let (tokens, text, pair) = encoded?;
-                odd.look(rows.line(row), &text, pair.as_deref());
-                if tokens.ids.is_empty() {
-                    let message = "is a text of which this tokenizer makes no token; remove the row";
-                    problems.push(RowProblem::new(rows.line(row), Some(&rows.columns().text), message))?;
-                }
-                packed.clear();
-                for (&id, &kind) in tokens.ids.iter().zip(&tokens.type_ids) {
-                    packed.extend((id & ID_MASK | kind << ID_BITS).to_le_bytes());
-                }
-                store.append(&packed)?;
-                offsets.push(store.len() / 4);
-                hashes.push(text_hash(&text, pair.as_deref()));
-                truncated.push(tokens.truncated);
-                unknown.push((tokens.unknown as u32, tokens.words as u32));
+        for (row, look) in looks.iter().enumerate() {
+            odd.look(rows.line(row), look);
+            if encoded.length(row) == 0 {
+                let message = "is a text of which this tokenizer makes no token; remove the row";
+                problems.push(RowProblem::new(rows.line(row), Some(&rows.columns().text), message))?;
             }
-            progress(end, total);
         }
         problems.finish()?;
         let shared = Shared {
             remarks: remarks(&rows, &odd),
             schema: schema.cloned(),
-            tokens: store.finish()?,
-            offsets,
-            hashes,
-            truncated,
-            unknown,
+            encoded,
+            hashes: looks.into_iter().map(|look| look.hash).collect(),
             labels,
             pad_id: tokenizer.pad_id(),
             padding_side: tokenizer.padding_side(),
@@ -142,14 +95,14 @@ impl TextDataset {
 
     /// Rows whose text was cut to the maximum length.
     pub fn truncated_rows(&self) -> usize {
-        self.inner_rows().filter(|&row| self.shared.truncated[row]).count()
+        self.inner_rows().filter(|&row| self.shared.encoded.facts(row).truncated).count()
     }
 
     /// Share of the tokens (special ones aside) that stand for unknown text; 0 without tokens.
     pub fn unknown_token_fraction(&self) -> f64 {
         let (unknown, words) = self.inner_rows().fold((0u64, 0u64), |(unknown, words), row| {
-            let (more, of) = self.shared.unknown[row];
-            (unknown + u64::from(more), words + u64::from(of))
+            let row = self.shared.encoded.facts(row);
+            (unknown + u64::from(row.unknown), words + u64::from(row.words))
         });
         if words == 0 { 0.0 } else { unknown as f64 / words as f64 }
     }
@@ -198,20 +151,13 @@ impl TextDataset {
     }
 }
 
-/// Equal for texts that are equal apart from surrounding white space.
-fn text_hash(text: &str, pair: Option<&str>) -> u64 {
-    let hash = xxh3_64(text.trim().as_bytes());
-    pair.map_or(hash, |pair| xxh3_64_with_seed(pair.trim().as_bytes(), hash))
-}
-
 impl Dataset for TextDataset {
     fn len(&self) -> usize {
         self.view.as_ref().map_or(self.shared.hashes.len(), |view| view.len())
     }
 
     fn length(&self, row: usize) -> usize {
-        let row = self.inner(row);
-        (self.shared.offsets[row + 1] - self.shared.offsets[row]) as usize
+        self.shared.encoded.length(self.inner(row))
     }
 
     /// `input_ids` and `attention_mask` `[B, T]` i64, `token_type_ids` `[B, T]` i64 where the model
@@ -229,19 +175,19 @@ impl Dataset for TextDataset {
         let mut types = vec![0; if shared.token_types { size } else { 0 }];
         let mut bytes = Vec::new();
         for (index, (&row, &length)) in inner.iter().zip(&lengths).enumerate() {
-            shared.tokens.read(shared.offsets[row] * 4, length * 4, &mut bytes)?;
             let start = match shared.padding_side {
                 Side::Right => index * width,
                 Side::Left => (index + 1) * width - length,
             };
             mask[start..start + length].fill(1);
-            for (position, quad) in bytes.as_chunks::<4>().0.iter().enumerate() {
-                let token = u32::from_le_bytes(*quad);
-                ids[start + position] = i64::from(token & ID_MASK);
-                if let Some(kind) = types.get_mut(start + position) {
-                    *kind = i64::from(token >> ID_BITS);
+            let mut position = start;
+            shared.encoded.for_each(row, &mut bytes, |id, kind| {
+                ids[position] = i64::from(id);
+                if let Some(place) = types.get_mut(position) {
+                    *place = i64::from(kind);
                 }
-            }
+                position += 1;
+            })?;
         }
         let shape = [rows.len(), width];
         let mut arrays = BTreeMap::new();
@@ -267,6 +213,10 @@ impl Dataset for TextDataset {
         self.shared.labels.is_some()
     }
 
+    fn bad_examples(&self) -> &[BadExample] {
+        self.shared.rows.left_out()
+    }
+
     fn remarks(&self) -> Vec<String> {
         self.shared.remarks.clone()
     }
@@ -277,15 +227,13 @@ impl Dataset for TextDataset {
         used[shared.pad_id as usize] = true;
         let mut bytes = Vec::new();
         for row in self.inner_rows() {
-            let (start, end) = (shared.offsets[row], shared.offsets[row + 1]);
-            shared.tokens.read(start * 4, (end - start) as usize * 4, &mut bytes)?;
-            for quad in bytes.as_chunks::<4>().0 {
-                let id = (u32::from_le_bytes(*quad) & ID_MASK) as usize;
+            shared.encoded.for_each(row, &mut bytes, |id, _| {
+                let id = id as usize;
                 if id >= used.len() {
                     used.resize(id + 1, false);
                 }
                 used[id] = true;
-            }
+            })?;
         }
         Ok(Some((0..used.len()).filter(|&id| used[id]).map(|id| id as i64).collect()))
     }

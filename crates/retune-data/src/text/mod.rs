@@ -1,8 +1,10 @@
 //! Text: rows of a table, their tokens, and the data set made of them.
 
 mod dataset;
+mod encoded;
 mod remarks;
 mod rows;
+mod token_cache;
 mod tokenizer;
 mod tokenizer_files;
 

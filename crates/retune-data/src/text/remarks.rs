@@ -2,7 +2,37 @@
 
 use std::path::Path;
 
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
 use super::TextRows;
+
+/// What a look at the texts of a row tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Equal for texts that are equal apart from surrounding white space.
+    pub(super) hash: u64,
+    /// Equal for equal texts.
+    pub(super) exact: u64,
+    /// Whether one of the texts is empty.
+    pub(super) empty: bool,
+    /// Whether the first text stands in double quotes.
+    pub(super) quoted: bool,
+}
+
+impl Look {
+    pub(super) fn at(text: &str, pair: Option<&str>) -> Self {
+        let hash = |text: &str, pair: Option<&str>| {
+            let first = xxh3_64(text.as_bytes());
+            pair.map_or(first, |pair| xxh3_64_with_seed(pair.as_bytes(), first))
+        };
+        Self {
+            hash: hash(text.trim(), pair.map(str::trim)),
+            exact: hash(text, pair),
+            empty: text.trim().is_empty() || pair.is_some_and(|pair| pair.trim().is_empty()),
+            quoted: text.strip_prefix('"').is_some_and(|text| text.ends_with('"')),
+        }
+    }
+}
 
 /// Counts what is odd about texts while they are encoded.
 #[derive(Debug, Default)]
@@ -17,16 +47,15 @@ pub(super) struct Oddities {
 
 impl Oddities {
     /// Looks at the texts of the next row.
-    pub(super) fn look(&mut self, line: u64, text: &str, pair: Option<&str>) {
+    pub(super) fn look(&mut self, line: u64, texts: &Look) {
         self.rows += 1;
-        if text.trim().is_empty() || pair.is_some_and(|pair| pair.trim().is_empty()) {
+        if texts.empty {
             self.empty += 1;
             if self.empty == 1 {
                 self.first_empty = line;
             }
         }
-        let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-        self.quoted += usize::from(inside.is_some());
+        self.quoted += usize::from(texts.quoted);
     }
 }
 
@@ -35,14 +64,6 @@ pub(super) fn remarks(rows: &TextRows, odd: &Oddities) -> Vec<String> {
     let file = rows.file();
     let name = file.display();
     let mut remarks = Vec::new();
-    let left_out = rows.left_out();
-    if left_out.count > 0 {
-        let first: String = left_out.first.iter().map(|problem| format!("\n  {}", problem.in_file(file))).collect();
-        let more = left_out.count - left_out.first.len();
-        let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-        let rows = if left_out.count == 1 { "row cannot be used and is" } else { "rows cannot be used and are" };
-        remarks.push(format!("{name}: {} {rows} left out:{first}{more}", left_out.count));
-    }
     // Blank lines of a stream are answered like others, without ado.
     if odd.empty > 0 && !rows.streamed() {
         let texts = if odd.empty == 1 {

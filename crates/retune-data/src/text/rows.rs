@@ -6,10 +6,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::problems::LeftOut;
 use crate::rows::{Builder, Input, LabelRows, Layout, TableRows};
 use crate::table::Cell;
-use crate::{DataError, OnBadExample};
+use crate::{BadExample, DataError, OnBadExample};
 
 pub use lines::TextLines;
 
@@ -98,7 +97,7 @@ impl TextRows {
     }
 
     /// Rows that are not among these because they cannot be used.
-    pub(super) fn left_out(&self) -> &LeftOut {
+    pub(super) fn left_out(&self) -> &[BadExample] {
         self.rows.left_out()
     }
 

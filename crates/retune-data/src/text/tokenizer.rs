@@ -32,6 +32,7 @@ pub struct Tokenizer {
     truncation_side: Side,
     model_max_length: Option<usize>,
     token_types: bool,
+    cache: Option<PathBuf>,
 }
 
 /// The tokens of one text or pair.
@@ -87,6 +88,7 @@ impl Tokenizer {
             token_types,
             files: files.files,
             backend: Arc::new(backend),
+            cache: None,
         })
     }
 
@@ -125,6 +127,17 @@ impl Tokenizer {
     pub fn with_token_types(mut self, token_types: bool) -> Self {
         self.token_types = token_types;
         self
+    }
+
+    /// Keeps the tokens of data sets in `folder`, and takes them from there instead of cutting the same texts again.
+    pub fn with_cache(mut self, folder: PathBuf) -> Self {
+        self.cache = Some(folder);
+        self
+    }
+
+    /// Where tokens are kept between runs.
+    pub(super) fn cache(&self) -> Option<&Path> {
+        self.cache.as_deref()
     }
 
     /// The tokenizer's files, to be copied verbatim into a saved model.

@@ -138,7 +138,7 @@ impl Classification {
         let names = match &schema {
             LabelSchema::SingleLabel { names } | LabelSchema::MultiLabel { names } => names.clone(),
             LabelSchema::Regression { outputs } => {
-                let columns = recipe.label_columns();
+                let columns: Vec<String> = recipe.label_column.split(',').map(|name| name.trim().to_owned()).collect();
                 if *outputs > 1 && columns.len() == *outputs { columns } else { numbered(*outputs) }
             }
         };

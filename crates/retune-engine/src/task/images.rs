@@ -1,12 +1,12 @@
 //! Images as the tasks on them read them: the model's processor, columns, augmentation, and what to tell about it.
 
-use super::splits::{fingerprint, hold_out, leak_notes};
+use super::splits::{fingerprint, hold_out, leak_notes, leave_out};
 use super::{Input, OnProgress, Parts, Splits};
 use crate::Recipe;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
-    Augmentation, BadExample, DataFacts, Dataset, Described, GreyRange, ImageColumns, ImageDataset, ImageLines,
-    ImageOptions, ImageProcessor, ImageRows, LabelSchema, OnBadExample,
+    Augmentation, DataFacts, Dataset, Described, GreyRange, ImageColumns, ImageDataset, ImageLines, ImageOptions,
+    ImageProcessor, ImageRows, LabelSchema, OnBadExample,
 };
 use retune_kernels::random;
 use retune_models::ModelConfig;
@@ -109,8 +109,9 @@ impl Images {
         let test = rows.test.map(|rows| encode("decoding test images", rows)).transpose()?;
         let (mut notes, mut left_out) = (self.notes(), Vec::new());
         let mut read = |data: &ImageDataset, split, notes: &mut Vec<String>| {
-            left_out.extend(data.bad_examples().iter().map(|bad| (split, bad.clone())));
-            read_notes(data, split, notes)
+            leave_out(data, split, &mut left_out, notes)?;
+            notes.extend(cache_note(data, split));
+            Result::<()>::Ok(())
         };
         read(&whole, "train", &mut notes)?;
         notes.extend(self.grey_note(&whole));
@@ -236,27 +237,11 @@ fn options(recipe: &Recipe, training: bool) -> Result<ImageOptions> {
     Ok(ImageOptions { on_bad_example, augmentation, ..ImageOptions::default() })
 }
 
-/// Says which images were left out, and which are decoded at each use.
-///
-/// # Errors
-/// None is left.
-fn read_notes(data: &ImageDataset, split: &str, notes: &mut Vec<String>) -> Result<()> {
-    let bad = data.bad_examples();
-    ensure!(!data.is_empty(), "{split}: none of the {} images can be used:{}", bad.len(), first_of(bad));
-    if !bad.is_empty() {
-        notes.push(format!("{split}: {} images cannot be used and are left out:{}", bad.len(), first_of(bad)));
-    }
-    if data.uncached() > 0 {
-        let why = data.cache_failure().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        notes
-            .push(format!("{split}: {} images do not fit the cache and are decoded at each use{why}", data.uncached()));
-    }
-    Ok(())
-}
-
-/// Ten lines of what cannot be used.
-fn first_of(bad: &[BadExample]) -> String {
-    bad.iter().take(10).map(|bad| format!("\n  {bad}")).collect()
+/// Says how many images are decoded at each use.
+fn cache_note(data: &ImageDataset, split: &str) -> Option<String> {
+    let why = data.cache_failure().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let uncached = Some(data.uncached()).filter(|&count| count > 0)?;
+    Some(format!("{split}: {uncached} images do not fit the cache and are decoded at each use{why}"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The data of a run, and what all modalities do with it: hold rows out, look for leaks, recognize the data again.
 
 use crate::Recipe;
-use anyhow::Result;
-use retune_data::{BadExample, DataFacts, Described, stratified_group_split};
+use anyhow::{Result, ensure};
+use retune_data::{BadExample, DataFacts, Dataset, Described, stratified_group_split};
 use retune_kernels::random;
 use std::sync::Arc;
 
@@ -36,6 +36,30 @@ pub(super) fn hold_out(
     let (held, all, seed) = (validation.len(), strata.len(), recipe.seed);
     notes.push(format!("no validation file: {held} of {all} training rows validate (stratified, seed {seed})"));
     Ok((train, validation))
+}
+
+/// Examples of a split that cannot be used, with a note about them.
+///
+/// # Errors
+/// None is left.
+pub(super) fn leave_out(
+    data: &dyn Dataset,
+    split: &'static str,
+    left_out: &mut Vec<(&'static str, BadExample)>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    let bad = data.bad_examples();
+    let first: String = bad.iter().take(10).map(|bad| format!("\n  {bad}")).collect();
+    ensure!(!data.is_empty(), "{split}: none of the {} examples can be used:{first}", bad.len());
+    if !bad.is_empty() {
+        notes.push(format!(
+            "{split}: {} of {} examples cannot be used and are left out:{first}",
+            bad.len(),
+            bad.len() + data.len()
+        ));
+    }
+    left_out.extend(bad.iter().map(|bad| (split, bad.clone())));
+    Ok(())
 }
 
 /// Notes about each pair of splits that share inputs or groups.

@@ -1,12 +1,13 @@
 //! Text classification: single texts or pairs, tokenized, for [`Classification`].
 
 use super::classification::{Classification, Modality, ordered, problem, saved_schema};
-use super::splits::{fingerprint, hold_out, leak_notes};
+use super::splits::{fingerprint, hold_out, leak_notes, leave_out};
 use super::{Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
 use anyhow::{Context, Result, ensure};
 use retune_data::{
     DataFacts, Dataset, Described, LabelSchema, OnBadExample, TextColumns, TextDataset, TextLines, TextRows, Tokenizer,
+    user_cache,
 };
 use retune_models::registry::{self, Purpose};
 use retune_models::{CheckpointFolder, Model, ModelConfig};
@@ -35,11 +36,16 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
     let test_rows = recipe.test.as_deref().map(read).transpose()?;
     let whole = encode("tokenizing training data", train_rows)?;
     let test = test_rows.map(|rows| encode("tokenizing test data", rows)).transpose()?;
-    let mut notes: Vec<String> = note.into_iter().chain(whole.remarks()).collect();
+    let (mut notes, mut left_out): (Vec<String>, _) = (note.into_iter().collect(), Vec::new());
+    let mut read = |data: &TextDataset, split, notes: &mut Vec<String>| {
+        notes.extend(data.remarks());
+        leave_out(data, split, &mut left_out, notes)
+    };
+    read(&whole, "train", &mut notes)?;
     let (train, validation) = match validation_rows {
         Some(rows) => {
             let validation = encode("tokenizing validation data", rows)?;
-            notes.extend(validation.remarks());
+            read(&validation, "validation", &mut notes)?;
             (whole, validation)
         }
         None => {
@@ -47,7 +53,7 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
             (whole.subset(&train)?, whole.subset(&validation)?)
         }
     };
-    notes.extend(test.iter().flat_map(Dataset::remarks));
+    test.iter().try_for_each(|test| read(test, "test", &mut notes))?;
     let mut parts = vec![("train", &train), ("validation", &validation)];
     parts.extend(test.as_ref().map(|test| ("test", test)));
     let facts = DataFacts::gather(&parts)?;
@@ -62,7 +68,7 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
     let task = Classification::trained(modality(&tokenizer, max_length), schema, recipe, &train)?;
     let fingerprint = fingerprint(&train, max_length as u64);
     let splits = Splits {
-        left_out: Vec::new(),
+        left_out,
         train: Arc::new(train),
         validation: Arc::new(validation),
         test: test.map(|test| Arc::new(test) as Arc<dyn Described>),
@@ -134,6 +140,10 @@ fn columns(recipe: &Recipe) -> TextColumns {
 
 fn tokenizer(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<(Tokenizer, usize)> {
     let tokenizer = Tokenizer::load(model)?;
+    let tokenizer = match user_cache() {
+        Some(cache) => tokenizer.with_cache(cache.join("tokens")),
+        None => tokenizer,
+    };
     let vocabulary = config.size("vocab_size")? as usize;
     ensure!(
         tokenizer.vocabulary_size() <= vocabulary,

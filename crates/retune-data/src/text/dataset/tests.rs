@@ -210,3 +210,38 @@ fn regression_strata_are_deciles() {
     let strata = data.strata();
     assert!((0..10).all(|decile| strata.iter().filter(|&&stratum| stratum == decile).count() == 10));
 }
+
+#[test]
+fn kept_tokens_are_those_of_the_same_texts_and_settings_only() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("vocab.txt"), VOCABULARY).unwrap();
+    let cache = folder.path().join("cache");
+    let kept = || std::fs::read_dir(&cache).map_or(0, Iterator::count);
+    let encode = |content: &str, max_length: usize, cached: bool| {
+        let tokenizer = Tokenizer::load(folder.path()).unwrap();
+        let tokenizer = if cached { tokenizer.with_cache(cache.clone()) } else { tokenizer };
+        let rows = rows(content, &TextColumns::new("text", "label"));
+        let seen = Mutex::new(Vec::new());
+        let progress = |done: usize, _: usize| seen.lock().unwrap().push(done);
+        let data = TextDataset::encode(rows, &tokenizer, None, max_length, &progress).unwrap();
+        let all: Vec<usize> = (0..data.len()).collect();
+        let batch = data.batch(&all, None).unwrap();
+        let found = (batch.arrays, data.truncated_rows(), data.unknown_token_fraction(), data.tokens_in_use().unwrap());
+        (found, seen.into_inner().unwrap())
+    };
+    let text = |word: &str| {
+        let rows: String = (0..1200).map(|n| format!("{word} {}film odd,yes\n", "very ".repeat(n % 5))).collect();
+        format!("text,label\n{rows}")
+    };
+    let plain = encode(&text("good"), 6, false).0;
+    assert_eq!(kept(), 0);
+    let (first, told) = encode(&text("good"), 6, true);
+    assert!(first == plain && kept() == 1 && told[0] == 0);
+    let (second, told) = encode(&text("good"), 6, true);
+    assert!(second == plain && kept() == 1 && told == [1200], "not taken from the cache: {told:?}");
+    assert!(encode(&text("bad"), 6, true).0 == encode(&text("bad"), 6, false).0);
+    assert!(encode(&text("good"), 5, true).0 == encode(&text("good"), 5, false).0);
+    assert_eq!(kept(), 3);
+    std::fs::write(folder.path().join("vocab.txt"), VOCABULARY.replace("very\n", "much\nvery\n")).unwrap();
+    assert!(encode(&text("good"), 6, true).0 != plain && kept() == 4);
+}

@@ -26,7 +26,7 @@ impl<R: BufRead> TextLines<R> {
         Ok(Self { lines: TableLines::new(input, name, columns.layout())?, columns: columns.clone() })
     }
 
-    /// Whether lines that cannot be used are left out; [`crate::Dataset::remarks`] lists them.
+    /// Whether lines that cannot be used are left out; [`crate::Dataset::bad_examples`] lists them.
     pub fn on_bad_example(self, on_bad_example: OnBadExample) -> Self {
         Self { lines: self.lines.on_bad_example(on_bad_example), ..self }
     }
@@ -85,9 +85,9 @@ mod tests {
         let mut lines = lines.on_bad_example(OnBadExample::Skip);
         let first = lines.next_rows(2).unwrap().unwrap();
         assert_eq!((first.len(), first.text(0).unwrap().as_str(), first.line(1)), (2, "", 3));
-        assert_eq!(first.left_out().count, 1);
+        assert_eq!(first.left_out().len(), 1);
         let last = lines.next_rows(2).unwrap().unwrap();
-        assert_eq!((last.len(), last.left_out().count), (0, 1));
+        assert_eq!((last.len(), last.left_out().len()), (0, 1));
         assert!(lines.next_rows(2).unwrap().is_none());
     }
 

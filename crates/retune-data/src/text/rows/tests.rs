@@ -82,10 +82,11 @@ fn rows_that_cannot_be_used_may_be_left_out() {
     let rows = read_usable(&format!("{good}{{\"text\": null, \"label\": 1}}\n{{\"text\n{good}")).unwrap();
     assert_eq!((rows.len(), rows.line(0), rows.line(1)), (2, 1, 4));
     let left_out = rows.left_out();
-    assert_eq!((left_out.count, left_out.first.len(), left_out.first[0].line), (2, 2, 2));
+    assert_eq!((left_out.len(), left_out[0].row, left_out[1].row, left_out[0].line), (2, 1, 2, 2));
+    assert!(left_out[0].reason.starts_with("column `text`: has no text"), "{}", left_out[0]);
     // Many bad rows do not stop it, but there must be a good one.
     let bad = "{\"text\": null, \"label\": 1}\n".repeat(30);
-    assert_eq!(read_usable(&(good.to_owned() + &bad)).unwrap().left_out().count, 30);
+    assert_eq!(read_usable(&(good.to_owned() + &bad)).unwrap().left_out().len(), 30);
     assert!(said(read_usable(&bad)).contains("10 problems so far"));
 }
 
