@@ -177,9 +177,13 @@ def machine_facts(arguments):
     cpu = platform.processor()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                cpu = line.split(":", 1)[1].strip()
+            key, _, value = (part.strip() for part in line.partition(":"))
+            if not key:
                 break
+            cpu = value if key == "model name" else cpu
+            # Processors of one name differ by generation, and so do the figures.
+            if key in ("cpu family", "model"):
+                facts[key.replace(" ", "_")] = int(value)
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemTotal"):
                 facts["memory_bytes"] = int(line.split()[1]) * 1024
@@ -274,9 +278,10 @@ def render(report):
             f"| {mebibytes(a['peak_rss_bytes'])} | {mebibytes(b['peak_rss_bytes'])} |")
     peer = report["pairs"][0]["peer"]["details"]
     device = f", {peer['device_name']}" if peer["device_name"] else ""
+    generation = f" (family {machine['cpu_family']}, model {machine['model']})" if "cpu_family" in machine and "model" in machine else ""
     memory = f", {machine['memory_bytes'] / 2**30:.0f} GiB" if "memory_bytes" in machine else ""
     versions = ", ".join(f"{name} {version}" for name, version in peer["versions"].items())
-    lines += ["", f"Machine: {machine['cpu']}, {machine['cores']} cores{memory}{device}; {machine['system']}; {machine['retune']}; Python {machine['python']}, {versions}."]
+    lines += ["", f"Machine: {machine['cpu']}{generation}, {machine['cores']} cores{memory}{device}; {machine['system']}; {machine['retune']}; Python {machine['python']}, {versions}."]
     if settings["retune_args"]:
         lines.append(f"Further arguments of retune: `{settings['retune_args']}`.")
     return "\n".join(lines) + "\n"

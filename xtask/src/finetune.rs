@@ -26,6 +26,11 @@ pub(crate) fn build(project: &Project, libtorch: &Libtorch) -> Result<std::resul
         .args(["--release", "--package", "retune-cli", "--bin", "retune"])
         .args(["--message-format", "json-render-diagnostics"])
         .stdout(Stdio::piped());
+    if has_make() {
+        cargo.args(["--features", "jemalloc"]);
+    } else {
+        eprintln!("note: without `make`, retune is built without jemalloc and takes more memory");
+    }
     let mut running = cargo.spawn().context("cannot run cargo")?;
     let mut binary = None;
     if let Some(messages) = running.stdout.take() {
@@ -39,6 +44,12 @@ pub(crate) fn build(project: &Project, libtorch: &Libtorch) -> Result<std::resul
         return Ok(Err(child::code(status)));
     }
     Ok(Ok(binary.context("cargo built no program called retune")?))
+}
+
+/// Whether jemalloc can be built: where there is no `make`, the C library's allocator serves.
+fn has_make() -> bool {
+    let version = Command::new("make").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    cfg!(all(target_os = "linux", target_env = "gnu")) && version.is_ok_and(|status| status.success())
 }
 
 /// The path of `retune` in one line of cargo's messages, if it is there.

@@ -34,8 +34,9 @@ pub(super) fn open<'a>(
 ) -> Result<Opened<'a>> {
     let images = Images::of(recipe, model, config)?;
     let task = Box::new(Classification::saved(modality(None), recipe, config)?);
-    let (schema, _) = saved_schema(config);
-    let parts = images.parts(recipe, input, &images::columns(recipe), Some(schema), labels, progress)?;
+    // What is only predicted may have any labels, or none that this model knows.
+    let schema = labels.then(|| saved_schema(config).0);
+    let parts = images.parts(recipe, input, &images::columns(recipe), schema, labels, progress)?;
     Ok(Opened { task, parts })
 }
 

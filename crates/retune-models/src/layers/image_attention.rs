@@ -6,7 +6,7 @@ use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{Dense, attention};
+use retune_kernels::{Dense, fused};
 
 /// Tensor names, relative to the layer.
 #[derive(Debug, Clone, Copy)]
@@ -74,14 +74,16 @@ impl ImageAttention {
     /// `x` [B, T, D]; `bias` [G, 1 or H, T, T] is added to the scores: of each G rows the g-th gets the g-th. Returns
     /// [B, T, D].
     pub fn forward(&self, x: &Tensor, bias: Option<&Tensor>, train: bool) -> Tensor {
-        let [batch, tokens, hidden] = x.size()[..] else { panic!("hidden states have three dimensions") };
-        let project = |dense: &Dense| self.split(&dense.forward(x, train));
-        let (query, key, value) = (project(&self.query), project(&self.key), project(&self.value));
+        let [query, key, value] = [&self.query, &self.key, &self.value].map(|dense| dense.forward(x, train));
         let attended = match bias {
-            None => attention::scaled_dot_product(&query, &key, &value, None, None, self.dropout, train),
-            Some(bias) => biased(&query, &key, &value, &bias.to_kind(query.kind()), self.dropout, train),
+            None => fused::attention(&query, &key, &value, None, self.heads, self.dropout, train),
+            Some(bias) => {
+                let bias = bias.to_kind(query.kind());
+                let [query, key, value] = [query, key, value].map(|projected| self.split(&projected));
+                biased(&query, &key, &value, &bias, self.dropout, train).transpose(1, 2).reshape(x.size())
+            }
         };
-        self.output.forward(&attended.transpose(1, 2).reshape([batch, tokens, hidden]), train)
+        self.output.forward(&attended, train)
     }
 
     /// How much each token attends to each other, the mean of all heads, [B, T, T]; `bias` as in [`Self::forward`].
