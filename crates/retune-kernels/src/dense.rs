@@ -25,7 +25,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// `weight` [out, in], `bias` [out].
+    /// `weight` [out, in], `bias` \[out\].
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self { weight, bias, low_rank: None }
     }

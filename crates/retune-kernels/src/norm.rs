@@ -12,7 +12,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// `weight` and `bias` [D] in fp32; `epsilon` from the configuration.
+    /// `weight` and `bias` \[D\] in fp32; `epsilon` from the configuration.
     pub fn new(weight: Tensor, bias: Tensor, epsilon: f64) -> Self {
         Self { weight, bias, epsilon }
     }

@@ -11,7 +11,7 @@ use crate::{Model, ModelError};
 use retune_kernels::tch::{Kind, Tensor, with_grad};
 use std::str::FromStr;
 
-/// What is explained: makes one number per example [B] of the logits [B, ..].
+/// What is explained: makes one number per example \[B\] of the logits [B, ..].
 pub type Score<'a> = &'a dyn Fn(&Tensor) -> Tensor;
 
 /// How a heat map is made.

@@ -17,7 +17,7 @@ pub mod reference {
     }
 }
 
-/// `x Wᵀ + b`: `x` [.., in], `weight` [out, in], `bias` [out], one dtype.
+/// `x Wᵀ + b`: `x` [.., in], `weight` [out, in], `bias` \[out\], one dtype.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     linear_activation(x, weight, bias, Activation::Identity)
 }

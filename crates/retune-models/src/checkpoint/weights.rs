@@ -347,7 +347,7 @@ impl<'a> Weights<'a> {
         Ok(tensor)
     }
 
-    /// `weight` [out, in] and `bias` [out], with an adapter inside if the plan targets this path.
+    /// `weight` [out, in] and `bias` \[out\], with an adapter inside if the plan targets this path.
     pub fn dense(&self, input: i64, output: i64) -> Result<Dense, ModelError> {
         self.dense_with(input, output, true)
     }
@@ -386,7 +386,7 @@ impl<'a> Weights<'a> {
         Ok(dense.with_low_rank(LowRank { a, b, scale: plan.scale(), dropout: plan.dropout }))
     }
 
-    /// `weight` and `bias` [size] of a layer norm.
+    /// `weight` and `bias` \[size\] of a layer norm.
     pub fn layer_norm(&self, size: i64, epsilon: f64) -> Result<LayerNorm, ModelError> {
         let part = |name: &str, value: f64| {
             let name = self.at(name).path;

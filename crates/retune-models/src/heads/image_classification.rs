@@ -57,7 +57,7 @@ impl ImageClassificationHead {
         }
     }
 
-    /// How much of each of T tokens the classifiers read, [T]; the sum is 1.
+    /// How much of each of T tokens the classifiers read, \[T\]; the sum is 1.
     pub fn reads(&self, tokens: i64) -> Tensor {
         let (count, patches) = (self.classifiers.len() as i64, (tokens - 1) as f32);
         let of = |token: i64| match self.pooling {

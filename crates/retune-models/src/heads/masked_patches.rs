@@ -72,7 +72,7 @@ impl MaskedPatchLoss {
         Ok(SummedLoss { sum: error.sum(Kind::Float), weight: mask.sum(Kind::Double).double_value(&[]) })
     }
 
-    /// Mean squared error of the removed patches of each image, [B].
+    /// Mean squared error of the removed patches of each image, \[B\].
     ///
     /// `predicted` is [B, N, P·Q·C], `mask` [B, N], `pixels` [B, C, H, W].
     pub fn per_image(&self, predicted: &Tensor, mask: &Tensor, pixels: &Tensor) -> Tensor {

@@ -62,7 +62,7 @@ pub fn pixel_values<'a>(inputs: &'a Inputs, channels: i64, sizes: &SizeRule) -> 
     sizes.check((height, width)).map_or_else(refuse, |()| Ok(pixels))
 }
 
-/// `weight` [D, C, P, Q] and `bias` [D].
+/// `weight` [D, C, P, Q] and `bias` \[D\].
 #[derive(Debug)]
 pub struct PatchProjection {
     weight: Tensor,
