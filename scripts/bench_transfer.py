@@ -49,7 +49,7 @@ def finetune(arguments, train, model, scratch, rate, seed, output):
         "--test", arguments.test, "--output", output, "--epochs", arguments.epochs, "--batch-size", arguments.batch, "--learning-rate", rate,
         "--schedule", "cosine", "--warmup", 0.1, "--weight-decay", 0.05, "--augmentation", arguments.augmentation, "--seed", seed, "--device", "cpu",
     ]
-    retune(arguments, *words, *(["--from-scratch"] if scratch else []))
+    retune(arguments, *words, *(["--from-scratch"] if scratch else ["--layer-decay", arguments.layer_decay]))
     metrics = json.loads((output / "metrics.json").read_text())
     right = [line["prediction"] == line["label"] for line in map(json.loads, (output / "predictions.jsonl").read_text().splitlines())]
     return {
@@ -85,6 +85,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--augmentation", default="light")
+    parser.add_argument("--layer-decay", type=float, default=1.0, help="of the pretrained arm: random weights have no lower layers to keep")
     parser.add_argument("--learning-rates", default="1e-4,3e-4,1e-3")
     parser.add_argument("--retune", type=Path, default=HERE.parent / "target" / "release" / "retune")
     parser.add_argument("--results", type=Path, default=HERE.parent / "benches" / "results")
@@ -114,6 +115,7 @@ def main():
         "",
         f"{'All' if not arguments.labelled else arguments.labelled} labelled images{' per class' if arguments.labelled else ''}, {arguments.epochs} epochs, batch {arguments.batch}, "
         f"augmentation {arguments.augmentation}; learning rate of each arm chosen on validation from {', '.join(rates)}"
+        + (f"; layer decay {arguments.layer_decay:g} where pretrained" if arguments.layer_decay != 1 else "")
         + (f"; pretraining: masked autoencoder, {arguments.pretrain_epochs} epochs over the training images without labels." if arguments.pretrain_config else "."),
         "",
         "| start | learning rate | test accuracy, seeds 1–3 (95 % interval of each) | mean | AUROC, mean |",
@@ -128,7 +130,7 @@ def main():
         for run in runs:
             del run["right"]
     arguments.results.mkdir(parents=True, exist_ok=True)
-    settings = {key: getattr(arguments, key) for key in ("labelled", "epochs", "batch", "augmentation", "learning_rates", "pretrain_epochs", "pretrain_rate")}
+    settings = {key: getattr(arguments, key) for key in ("labelled", "epochs", "batch", "augmentation", "learning_rates", "pretrain_epochs", "pretrain_rate", "layer_decay")}
     (arguments.results / f"transfer-{arguments.name}.json").write_text(json.dumps({"settings": settings, "arms": arms, "difference": [gap, low, high]}, indent=2) + "\n")
     text = "\n".join(lines) + "\n"
     (arguments.results / f"transfer-{arguments.name}.md").write_text(text, encoding="utf-8")
