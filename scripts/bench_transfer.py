@@ -5,10 +5,10 @@
     bench_transfer.py --name NAME --pretrain-config DIR --train ... (pretrains first: a masked autoencoder on all of --train)
 
 Both arms get the same labelled images (the first N of each class, where --labelled is given), steps, batch size and
-augmentation. Each arm's learning rate is the one of --learning-rates that is best on --validation with seed 1; the test split
-is then scored for seeds 1 to 3. Writes a Markdown table and a JSON file into benches/results/: accuracy and AUROC with the
-intervals of each run, and the difference of the arms over the same test images with an interval from resampling images
-(2,000 times, the seeds' correctness averaged per image). Needs nothing beyond Python's own library.
+augmentation. Each arm's learning rate is the one of --learning-rates whose --judge-by is best on --validation with seed 1; the
+test split is then scored for seeds 1 to --seeds. Writes a Markdown table and a JSON file into benches/results/: accuracy and
+AUROC of each run, and the difference of the arms' means in --judge-by over the same test images, with an interval from
+resampling those images 2,000 times. Needs nothing beyond Python's own library.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from bisect import bisect_left, bisect_right
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -51,23 +52,41 @@ def finetune(arguments, train, model, scratch, rate, seed, output):
     ]
     retune(arguments, *words, *(["--from-scratch"] if scratch else ["--layer-decay", arguments.layer_decay]))
     metrics = json.loads((output / "metrics.json").read_text())
-    right = [line["prediction"] == line["label"] for line in map(json.loads, (output / "predictions.jsonl").read_text().splitlines())]
+    lines = [json.loads(line) for line in (output / "predictions.jsonl").read_text().splitlines()]
+    positive = sorted(lines[0]["scores"])[-1]
     return {
-        "learning_rate": rate, "seed": seed, "validation": metrics["validation"]["accuracy"], "accuracy": metrics["test"]["accuracy"],
-        "interval": metrics["intervals"]["test"]["accuracy"], "auroc": metrics["test"].get("auroc"), "right": right,
+        "learning_rate": rate, "seed": seed, "validation": metrics["validation"][arguments.judge_by], "accuracy": metrics["test"]["accuracy"],
+        "interval": metrics["intervals"]["test"]["accuracy"], "auroc": metrics["test"].get("auroc"),
+        "right": [line["prediction"] == line["label"] for line in lines],
+        "scores": [(line["scores"][positive], line["label"] == positive) for line in lines],
     }
 
 
-def mean_right(runs):
-    return [sum(run["right"][i] for run in runs) / len(runs) for i in range(len(runs[0]["right"]))]
+def accuracy(run, chosen):
+    return statistics.fmean(run["right"][i] for i in chosen)
 
 
-def difference(first, second):
-    """Mean difference per image, and its 95 % interval over resampled images."""
-    gaps = [a - b for a, b in zip(mean_right(first), mean_right(second))]
+def auroc(run, chosen):
+    """Share of (positive, negative) pairs in the right order; ties count half."""
+    positives, negatives = [], []
+    for i in chosen:
+        score, positive = run["scores"][i]
+        (positives if positive else negatives).append(score)
+    negatives.sort()
+    below = sum(bisect_left(negatives, score) + bisect_right(negatives, score) for score in positives)
+    return below / (2 * len(positives) * len(negatives))
+
+
+def difference(first, second, measure):
+    """The difference of the arms' means, and its 95 % interval over resampled images."""
+
+    def gap(chosen):
+        return statistics.fmean(measure(run, chosen) for run in first) - statistics.fmean(measure(run, chosen) for run in second)
+
+    everything = range(len(first[0]["right"]))
     draw = random.Random(0)
-    means = sorted(statistics.fmean(draw.choices(gaps, k=len(gaps))) for _ in range(2000))
-    return statistics.fmean(gaps), means[49], means[1949]
+    gaps = sorted(gap(draw.choices(everything, k=len(everything))) for _ in range(2000))
+    return gap(everything), gaps[49], gaps[1949]
 
 
 def main():
@@ -87,6 +106,8 @@ def main():
     parser.add_argument("--augmentation", default="light")
     parser.add_argument("--layer-decay", type=float, default=1.0, help="of the pretrained arm: random weights have no lower layers to keep")
     parser.add_argument("--learning-rates", default="1e-4,3e-4,1e-3")
+    parser.add_argument("--judge-by", choices=["accuracy", "auroc"], default="accuracy", help="auroc: for two classes")
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--retune", type=Path, default=HERE.parent / "target" / "release" / "retune")
     parser.add_argument("--results", type=Path, default=HERE.parent / "benches" / "results")
     arguments = parser.parse_args()
@@ -107,30 +128,36 @@ def main():
         for arm, model, scratch in (("pretrained", pretrained, False), ("random weights", arguments.scratch or pretrained, True)):
             tried = [finetune(arguments, train, model, scratch, rate, 1, work / "run") for rate in rates]
             best = max(tried, key=lambda run: run["validation"])
-            arms[arm] = [best] + [finetune(arguments, train, model, scratch, best["learning_rate"], seed, work / "run") for seed in (2, 3)]
-            print(arm, best["learning_rate"], [run["accuracy"] for run in arms[arm]], file=sys.stderr, flush=True)
-    gap, low, high = difference(arms["pretrained"], arms["random weights"])
+            arms[arm] = [best] + [finetune(arguments, train, model, scratch, best["learning_rate"], seed, work / "run") for seed in range(2, arguments.seeds + 1)]
+            print(arm, best["learning_rate"], [run[arguments.judge_by] for run in arms[arm]], file=sys.stderr, flush=True)
+    gap, low, high = difference(arms["pretrained"], arms["random weights"], {"accuracy": accuracy, "auroc": auroc}[arguments.judge_by])
     lines = [
         f"# transfer-{arguments.name}",
         "",
         f"{'All' if not arguments.labelled else arguments.labelled} labelled images{' per class' if arguments.labelled else ''}, {arguments.epochs} epochs, batch {arguments.batch}, "
-        f"augmentation {arguments.augmentation}; learning rate of each arm chosen on validation from {', '.join(rates)}"
+        f"augmentation {arguments.augmentation}; learning rate of each arm chosen on validation by {arguments.judge_by} from {', '.join(rates)}"
         + (f"; layer decay {arguments.layer_decay:g} where pretrained" if arguments.layer_decay != 1 else "")
         + (f"; pretraining: masked autoencoder, {arguments.pretrain_epochs} epochs over the training images without labels." if arguments.pretrain_config else "."),
         "",
-        "| start | learning rate | test accuracy, seeds 1–3 (95 % interval of each) | mean | AUROC, mean |",
-        "|---|---|---|---|---|",
+        f"| start | learning rate | test accuracy, seeds 1–{arguments.seeds} (95 % interval of each) | mean | AUROC of each | mean |",
+        "|---|---|---|---|---|---|",
     ]
     for arm, runs in arms.items():
         shown = ", ".join(f"{run['accuracy']:.3f} ({run['interval'][0]:.3f}–{run['interval'][1]:.3f})" for run in runs)
-        auroc = statistics.fmean(run["auroc"] for run in runs) if all(run["auroc"] is not None for run in runs) else None
-        lines.append(f"| {arm} | {runs[0]['learning_rate']} | {shown} | {statistics.fmean(run['accuracy'] for run in runs):.3f} | {'–' if auroc is None else f'{auroc:.3f}'} |")
-    lines += ["", f"Pretrained minus random: {100 * gap:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f}) on {len(arms['pretrained'][0]['right'])} test images."]
+        each = [run["auroc"] for run in runs]
+        judged = f"{', '.join(f'{value:.3f}' for value in each)} | {statistics.fmean(each):.3f}" if None not in each else "– | –"
+        lines.append(f"| {arm} | {runs[0]['learning_rate']} | {shown} | {statistics.fmean(run['accuracy'] for run in runs):.3f} | {judged} |")
+    shown = [f"{100 * value:+.1f}" if arguments.judge_by == "accuracy" else f"{value:+.3f}" for value in (gap, low, high)]
+    lines += [
+        "",
+        f"Pretrained minus random, {'points of accuracy' if arguments.judge_by == 'accuracy' else 'AUROC'}: {shown[0]} "
+        f"(95 % interval {shown[1]} to {shown[2]}) on {len(arms['pretrained'][0]['right'])} test images.",
+    ]
     for runs in arms.values():
         for run in runs:
-            del run["right"]
+            del run["right"], run["scores"]
     arguments.results.mkdir(parents=True, exist_ok=True)
-    settings = {key: getattr(arguments, key) for key in ("labelled", "epochs", "batch", "augmentation", "learning_rates", "pretrain_epochs", "pretrain_rate", "layer_decay")}
+    settings = {key: getattr(arguments, key) for key in ("labelled", "epochs", "batch", "augmentation", "learning_rates", "pretrain_epochs", "pretrain_rate", "layer_decay", "judge_by", "seeds")}
     (arguments.results / f"transfer-{arguments.name}.json").write_text(json.dumps({"settings": settings, "arms": arms, "difference": [gap, low, high]}, indent=2) + "\n")
     text = "\n".join(lines) + "\n"
     (arguments.results / f"transfer-{arguments.name}.md").write_text(text, encoding="utf-8")
