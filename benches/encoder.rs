@@ -71,7 +71,7 @@ fn layer(
     group.throughput(Throughput::Elements(flops as u64));
     group.bench_function("forward", |b| {
         b.iter(|| {
-            let _ = no_grad(|| black_box(layer.forward(&x, None, false)));
+            let _ = no_grad(|| black_box(layer.forward(&x, &x, None, false)));
             wait(device);
         });
     });
@@ -82,7 +82,7 @@ fn layer(
         b.iter(|| {
             step += 1;
             dropout::set_stream(step);
-            let y = layer.forward(&x, None, true);
+            let y = layer.forward(&x, &x, None, true);
             (y * &direction).sum(Kind::Float).backward();
             gradients.clear(&params).expect("gradients to drop");
             wait(device);

@@ -35,9 +35,10 @@ pub fn forward(
     let tensors = read_tensors(inputs).input()?;
     let named: Inputs = tensors.into_iter().map(|(name, t)| (name, t.to_device(hardware.device))).collect();
     check_tokens(&loaded, &named).input()?;
-    let result = no_grad(|| loaded.model.forward(&named, &Mode::evaluation())).input()?;
+    let result = no_grad(|| loaded.model.forward(&named, &Mode::evaluation().with_hidden_states())).input()?;
     let float = |tensor: &Tensor| tensor.to_kind(Kind::Float);
-    let mut tensors = vec![("last_hidden_state".to_owned(), float(&result.last_hidden_state))];
+    let hidden = result.last_hidden_state.as_ref();
+    let mut tensors: Vec<_> = hidden.map(|it| ("last_hidden_state".to_owned(), float(it))).into_iter().collect();
     if of_task.is_some() {
         tensors.push(("logits".to_owned(), float(&result.logits)));
     }

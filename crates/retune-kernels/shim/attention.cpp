@@ -27,24 +27,28 @@ struct AttentionNode : torch::autograd::Function<AttentionNode> {
                             const at::Tensor& allowed, const at::Tensor& statistics, int64_t heads, double p,
                             int64_t seed) {
     const int64_t size = query.size(2) / heads;
-    return {query.size(1), heads, size, query.stride(1), address(query), address(key), address(value),
-            pointer<uint8_t>(allowed), (float)(1.0 / std::sqrt((double)size)), {p, seed}, pointer<float>(statistics)};
+    return {query.size(1), key.size(1), heads, size, query.stride(1), key.stride(1), address(query), address(key),
+            address(value), pointer<uint8_t>(allowed), (float)(1.0 / std::sqrt((double)size)), {p, seed},
+            pointer<float>(statistics)};
   }
 
   static at::Tensor forward(Context* context, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const MaybeTensor& mask, int64_t heads, double p, int64_t seed, bool graph) {
-    TORCH_CHECK(q.dim() == 3 && q.size(2) % heads == 0, "queries are [B, T, heads * K]");
-    TORCH_CHECK(q.sizes() == k.sizes() && q.sizes() == v.sizes(), "queries, keys and values have one shape");
-    const int64_t batch = q.size(0), tokens = q.size(1), width = q.size(2);
-    const bool sliced = q.stride(2) == 1 && q.stride(1) >= width && q.stride(0) == tokens * q.stride(1) &&
-                        q.strides() == k.strides() && q.strides() == v.strides();
-    const at::Tensor query = sliced ? q : q.contiguous(), key = sliced ? k : k.contiguous(),
-                     value = sliced ? v : v.contiguous();
+    TORCH_CHECK(q.dim() == 3 && q.size(2) % heads == 0, "queries are [B, Q, heads * K]");
+    TORCH_CHECK(k.dim() == 3 && k.size(0) == q.size(0) && k.size(2) == q.size(2), "keys are [B, T, heads * K]");
+    TORCH_CHECK(k.sizes() == v.sizes(), "keys and values have one shape");
+    const int64_t batch = q.size(0), queries = q.size(1), tokens = k.size(1), width = q.size(2);
+    const auto sliced = [&](const at::Tensor& t) {
+      return t.stride(2) == 1 && t.stride(1) >= width && t.stride(0) == t.size(1) * t.stride(1);
+    };
+    const bool both = sliced(k) && k.strides() == v.strides();
+    const at::Tensor query = sliced(q) ? q : q.contiguous(), key = both ? k : k.contiguous(),
+                     value = both ? v : v.contiguous();
     const at::Tensor allowed = contiguous(mask);
     TORCH_CHECK(!allowed.defined() || allowed.scalar_type() == at::kBool, "the mask is bool");
     TORCH_CHECK(!allowed.defined() || allowed.numel() == batch * tokens, "the mask is [B, T]");
-    at::Tensor out = at::empty({batch, tokens, width}, q.options()), statistics;
-    if (graph) statistics = at::empty({batch, heads, tokens, 2}, at::kFloat);
+    at::Tensor out = at::empty({batch, queries, width}, q.options()), statistics;
+    if (graph) statistics = at::empty({batch, heads, queries, 2}, at::kFloat);
     const Attention a = describe(query, key, value, allowed, statistics, heads, p, seed);
     with_type(out, [&](auto type) {
       using T = decltype(type);
@@ -69,7 +73,8 @@ struct AttentionNode : torch::autograd::Function<AttentionNode> {
     const Attention a =
         describe(saved[0], saved[1], saved[2], saved[3], saved[4], context->saved_data["heads"].toInt(),
                  context->saved_data["p"].toDouble(), context->saved_data["seed"].toInt());
-    at::Tensor dquery = at::empty_like(dout), dkey = at::empty_like(dout), dvalue = at::empty_like(dout);
+    at::Tensor dquery = at::empty_like(dout), dkey = at::empty(saved[1].sizes(), dout.options()),
+               dvalue = at::empty_like(dkey);
     with_type(dout, [&](auto type) {
       using T = decltype(type);
       at::parallel_for(0, dout.size(0) * a.heads, 1, [&](int64_t begin, int64_t end) {
@@ -86,7 +91,7 @@ struct AttentionNode : torch::autograd::Function<AttentionNode> {
 }  // namespace
 }  // namespace retune
 
-// softmax(q kᵀ / √K) v per head; q, k, v [B, T, heads * K]; `mask` [B, T] bool (true = may be attended to) or null.
+// softmax(q kᵀ / √K) v per head; q [B, Q, heads * K], k and v [B, T, heads * K]; `mask` [B, T] bool (true = may be attended to) or null.
 extern "C" int retune_attention(at::Tensor** out, const at::Tensor* query, const at::Tensor* key,
                                 const at::Tensor* value, const at::Tensor* mask, int64_t heads, double p,
                                 int64_t seed) {

@@ -1,5 +1,5 @@
 // The vectorised loops, one table per instruction set; `kernels()` picks the best one of this processor.
-// D row width, T tokens, K head size, E embedding size. bf16 is uint16_t. Rows are contiguous unless a stride is given.
+// D row width, T tokens, Q queries, K head size, E embedding size. bf16 is uint16_t. Rows are contiguous unless a stride is given.
 #pragma once
 #include <stdint.h>
 
@@ -38,12 +38,13 @@ struct NormBackward {
 };
 
 struct Attention {
-  int64_t tokens, heads, head_size, stride;  // stride: elements from one token's row to the next
-  const void *query, *key, *value;           // [B, T, H*K]
+  int64_t queries, tokens, heads, head_size;
+  int64_t query_stride, stride;     // elements from one row of the queries, or of keys and values, to the next
+  const void *query, *key, *value;  // [B, Q, H*K], and [B, T, H*K] twice
   const uint8_t* allowed;                    // [B, T] or null
   float scale;
   DropoutKey dropout;
-  float* statistics;  // [B, H, T, 2]: row maximum and reciprocal sum; null without a backward pass
+  float* statistics;  // [B, H, Q, 2]: row maximum and reciprocal sum; null without a backward pass
 };
 
 struct EmbeddingForward {

@@ -19,17 +19,25 @@ pub struct Mode {
     pub train: bool,
     /// Blocks below this depth run as in evaluation and without a graph: nothing there is trained.
     pub first_trained_depth: usize,
+    /// Whether hidden states are wanted. Without them the last layer computes only the tokens that the head reads.
+    pub hidden_states: bool,
 }
 
 impl Mode {
     /// No dropout; the caller decides about the graph.
     pub fn evaluation() -> Self {
-        Self { train: false, first_trained_depth: 0 }
+        Self { train: false, first_trained_depth: 0, hidden_states: false }
     }
 
     /// Training of everything from `first_trained_depth` up.
     pub fn training(first_trained_depth: usize) -> Self {
-        Self { train: true, first_trained_depth }
+        Self { train: true, first_trained_depth, hidden_states: false }
+    }
+
+    /// The same with hidden states.
+    #[must_use]
+    pub fn with_hidden_states(self) -> Self {
+        Self { hidden_states: true, ..self }
     }
 
     /// Runs block `depth`: with dropout only if it trains, without a graph if nothing at or below it does.
@@ -49,15 +57,15 @@ impl Mode {
 pub struct Outputs {
     /// Head output; [B, labels] for classification, [B, patches, values] for masked image modelling.
     pub logits: Tensor,
-    /// Last hidden state of the encoder, [B, T, D]; a convolutional one's is [B, D, h, w].
-    pub last_hidden_state: Tensor,
+    /// Last hidden state of the encoder, [B, T, D]; a convolutional one's is [B, D, h, w]. There if [`Mode::hidden_states`].
+    pub last_hidden_state: Option<Tensor>,
     /// What else a loss needs, by Hugging Face's name, such as `mask`.
     pub named: Inputs,
 }
 
 impl Outputs {
     /// Without named tensors.
-    pub fn new(logits: Tensor, last_hidden_state: Tensor) -> Self {
+    pub fn new(logits: Tensor, last_hidden_state: Option<Tensor>) -> Self {
         Self { logits, last_hidden_state, named: Inputs::default() }
     }
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{case, check, difference, fixture, inputs};
+use common::{case, check, difference, fixture, hidden_states, inputs};
 use retune_models::registry::Purpose;
 use retune_models::{AdapterPlan, LoadOptions, LoadedModel, Mode, ProblemType};
 
@@ -71,7 +71,7 @@ fn a_base_checkpoint_gets_a_new_head_and_says_so() {
     assert_eq!(new, ["classifier.weight", "classifier.bias"]);
     assert_eq!(loaded.labels(), names);
     let case = case("parity/bert-base-only/case.safetensors");
-    let hidden = loaded.model.forward(&inputs(&case), &Mode::evaluation()).unwrap().last_hidden_state;
+    let hidden = hidden_states(&loaded, &case);
     assert!(difference(&hidden, &case["output.last_hidden_state"]) < 1e-5);
 }
 
@@ -129,7 +129,7 @@ fn a_base_model_alone_equals_hugging_face() {
         assert!(loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
         let case = case(&format!("parity/{name}/case.safetensors"));
         let outputs = loaded.model.forward(&inputs(&case), &Mode::evaluation()).unwrap();
-        assert!(difference(&outputs.last_hidden_state, &case["output.last_hidden_state"]) < 1e-5, "{name}");
+        assert!(difference(&hidden_states(&loaded, &case), &case["output.last_hidden_state"]) < 1e-5, "{name}");
         let pooled = outputs.named.get("pooler_output").unwrap();
         assert!(difference(pooled, &case["output.pooler_output"]) < 1e-5, "{name}");
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{case, check, difference, fixture, inputs};
+use common::{case, check, difference, fixture, hidden_states, inputs};
 use retune_kernels::tch::Tensor;
 use retune_models::heads::MaskedPatchLoss;
 use retune_models::registry::{Purpose, purpose_of};
@@ -87,7 +87,7 @@ fn a_classifier_starts_from_a_masked_autoencoder() {
     assert!(loaded.report.unexpected.iter().all(|name| name.starts_with("decoder.")));
     assert!(loaded.report.unexpected.contains(&"decoder.mask_token".to_owned()));
     let case = case("parity/vit-mae/case_as_classifier.safetensors");
-    let hidden = loaded.model.forward(&inputs(&case), &Mode::evaluation()).unwrap().last_hidden_state;
+    let hidden = hidden_states(&loaded, &case);
     assert!(difference(&hidden, &case["output.last_hidden_state"]) < 1e-5);
 
     let saved = tempfile::tempdir().unwrap();

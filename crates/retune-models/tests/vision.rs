@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{case, difference, fixture, inputs};
+use common::{case, difference, fixture, hidden_states, inputs};
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{Precision, dropout, loss};
 use retune_models::checkpoint::{read_tensors, write_tensors};
@@ -316,7 +316,7 @@ fn base_checkpoints_get_a_new_head_and_buffers_are_known() {
         assert!(loaded.report.new.iter().all(|new| new.name.contains("classifier.")), "{:?}", loaded.report);
         assert_eq!(loaded.report.unexpected, [""; 0], "{name}");
         let case = case(&format!("parity/{name}/case.safetensors"));
-        let hidden = loaded.model.forward(&inputs(&case), &Mode::evaluation()).unwrap().last_hidden_state;
+        let hidden = hidden_states(&loaded, &case);
         assert!(difference(&hidden, &case["output.last_hidden_state"]) < 1e-5, "{name}");
     }
 }

@@ -1,5 +1,5 @@
 // Softmax attention of one (batch, head) pair, all of it in cache; the backward pass computes the scores again.
-// T tokens, K head size, P and S rounded up to whole vectors. Query rows go in blocks, so that scratch stays small.
+// T tokens, Q queries, K head size, P and S are K and T rounded up to whole vectors. Query rows go in blocks, so that scratch stays small.
 #pragma once
 
 constexpr int64_t ROWS = 64;  // query rows per block
@@ -202,8 +202,8 @@ template <class T>
 static void attention_forward(const Attention& a, T* out, int64_t task, float* scratch) {
   const int64_t tokens = a.tokens, K = a.head_size, P = padded(K), S = padded(tokens);
   const int64_t batch = task / a.heads, head = task % a.heads, at = batch * tokens * a.stride + head * K;
-  const int64_t out_stride = a.heads * K;
-  out += batch * tokens * out_stride + head * K;
+  const int64_t out_stride = a.heads * K, from = batch * a.queries * a.query_stride + head * K;
+  out += batch * a.queries * out_stride + head * K;
   const Drop d = make_drop(a.dropout);
   float *penalty = scratch, *keep = penalty + S, *transposed = keep + S, *rows = transposed + P * S,
         *query = rows + S * P, *scores = query + ROWS * P, *result = scores + ROWS * S;
@@ -211,14 +211,14 @@ static void attention_forward(const Attention& a, T* out, int64_t task, float* s
   widen_rows(rows, (const T*)a.key + at, tokens, K, a.stride);
   transpose(transposed, rows, tokens, P);
   widen_rows(rows, (const T*)a.value + at, tokens, K, a.stride);
-  for (int64_t first = 0; first < tokens; first += ROWS) {
-    const int64_t count = tokens - first < ROWS ? tokens - first : ROWS;
-    widen_rows(query, (const T*)a.query + at + first * a.stride, count, K, a.stride);
+  for (int64_t first = 0; first < a.queries; first += ROWS) {
+    const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS;
+    widen_rows(query, (const T*)a.query + from + first * a.query_stride, count, K, a.query_stride);
     product(scores, S, query, P, 1, transposed, S, count, S, K);
     for (int64_t r = 0; r < count; r++) {
       float* row = scores + r * S;
       const Statistics statistics = softmax_row(row, S, a.scale, penalty, keep);
-      const int64_t place = task * tokens + first + r, index = place * tokens;
+      const int64_t place = task * a.queries + first + r, index = place * tokens;
       for (int64_t j = 0; j < S; j += LANES)
         store(row + j, maybe_drop(load(row + j) * statistics.inverse, index + j, d));
       if (a.statistics) __builtin_memcpy(a.statistics + 2 * place, &statistics, sizeof statistics);
@@ -234,6 +234,7 @@ static void attention_backward(const Attention& a, const T* dout, T* dquery, T* 
   const int64_t tokens = a.tokens, K = a.head_size, P = padded(K), S = padded(tokens);
   const int64_t batch = task / a.heads, head = task % a.heads, at = batch * tokens * a.stride + head * K;
   const int64_t stride = a.heads * K, to = batch * tokens * stride + head * K;
+  const int64_t from = batch * a.queries * a.query_stride + head * K, to_query = batch * a.queries * stride + head * K;
   const Drop d = make_drop(a.dropout);
   float *penalty = scratch, *keep = penalty + S, *key = keep + S, *key_t = key + S * P, *value_t = key_t + P * S,
         *spare = value_t + P * S, *dkeys = spare + S * P, *dvalues = dkeys + S * P, *query = dvalues + S * P,
@@ -248,14 +249,14 @@ static void attention_backward(const Attention& a, const T* dout, T* dquery, T* 
     store(dkeys + i, Floats{});
     store(dvalues + i, Floats{});
   }
-  for (int64_t first = 0; first < tokens; first += ROWS) {
-    const int64_t count = tokens - first < ROWS ? tokens - first : ROWS;
-    widen_rows(query, (const T*)a.query + at + first * a.stride, count, K, a.stride);
-    widen_rows(direction, dout + to + first * stride, count, K, stride);
+  for (int64_t first = 0; first < a.queries; first += ROWS) {
+    const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS;
+    widen_rows(query, (const T*)a.query + from + first * a.query_stride, count, K, a.query_stride);
+    widen_rows(direction, dout + to_query + first * stride, count, K, stride);
     product(weights, S, query, P, 1, key_t, S, count, S, K);
     product(slopes, S, direction, P, 1, value_t, S, count, S, K);
     for (int64_t r = 0; r < count; r++) {
-      const int64_t place = task * tokens + first + r;
+      const int64_t place = task * a.queries + first + r;
       Statistics statistics;
       __builtin_memcpy(&statistics, a.statistics + 2 * place, sizeof statistics);
       slope_row(weights + r * S, dropped + r * S, slopes + r * S, S, a.scale, penalty, keep, statistics,
@@ -263,7 +264,7 @@ static void attention_backward(const Attention& a, const T* dout, T* dquery, T* 
     }
     product<true>(dvalues, P, dropped, 1, S, direction, P, tokens, P, count);
     product(result, P, slopes, S, 1, key, P, count, P, tokens);
-    narrow_rows(dquery + to + first * stride, result, count, K, P, stride, a.scale);
+    narrow_rows(dquery + to_query + first * stride, result, count, K, P, stride, a.scale);
     product<true>(dkeys, P, slopes, 1, S, query, P, tokens, P, count);
   }
   narrow_rows(dkey + to, dkeys, tokens, K, P, stride, a.scale);

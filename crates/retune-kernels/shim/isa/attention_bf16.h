@@ -38,7 +38,8 @@ void attention_forward<uint16_t>(const Attention& a, uint16_t* out, int64_t task
   const int64_t tokens = a.tokens, K = a.head_size, W = padded_pairs(K), P = 2 * W, S = padded(tokens);
   const int64_t batch = task / a.heads, head = task % a.heads, at = batch * tokens * a.stride + head * K;
   const int64_t even = (tokens + 1) / 2, out_stride = a.heads * K;
-  out += batch * tokens * out_stride + head * K;
+  const int64_t from = batch * a.queries * a.query_stride + head * K;
+  out += batch * a.queries * out_stride + head * K;
   const Drop d = make_drop(a.dropout);
   float *penalty = scratch, *keep = penalty + S;
   Pair *rows = (Pair*)(keep + S), *key_t = rows + S * W, *value = key_t + W * S, *query = value + even * P,
@@ -49,15 +50,15 @@ void attention_forward<uint16_t>(const Attention& a, uint16_t* out, int64_t task
   transpose(key_t, rows, tokens, W);
   pair_rows(rows, (const uint16_t*)a.value + at, tokens, K, a.stride);
   interleave(value, (const uint16_t*)rows, tokens, P, P);
-  for (int64_t first = 0; first < tokens; first += ROWS) {
-    const int64_t count = tokens - first < ROWS ? tokens - first : ROWS;
-    pair_rows(query, (const uint16_t*)a.query + at + first * a.stride, count, K, a.stride);
+  for (int64_t first = 0; first < a.queries; first += ROWS) {
+    const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS;
+    pair_rows(query, (const uint16_t*)a.query + from + first * a.query_stride, count, K, a.query_stride);
     product(scores, S, query, W, 1, key_t, S, count, S, W);
     for (int64_t r = 0; r < count; r++) {
       float* row = scores + r * S;
       uint16_t* kept = (uint16_t*)weights + r * S;
       const Statistics statistics = softmax_row(row, S, a.scale, penalty, keep);
-      const int64_t place = task * tokens + first + r, index = place * tokens;
+      const int64_t place = task * a.queries + first + r, index = place * tokens;
       for (int64_t j = 0; j < S; j += LANES)
         store(kept + j, maybe_drop(load(row + j) * statistics.inverse, index + j, d));
       if (a.statistics) __builtin_memcpy(a.statistics + 2 * place, &statistics, sizeof statistics);
@@ -73,7 +74,8 @@ void attention_backward<uint16_t>(const Attention& a, const uint16_t* dout, uint
   const int64_t tokens = a.tokens, K = a.head_size, W = padded_pairs(K), P = 2 * W, S = padded(tokens);
   const int64_t batch = task / a.heads, head = task % a.heads, at = batch * tokens * a.stride + head * K;
   const int64_t even = (tokens + 1) / 2, columns = padded(K), stride = a.heads * K;
-  const int64_t to = batch * tokens * stride + head * K;
+  const int64_t to = batch * tokens * stride + head * K, to_query = batch * a.queries * stride + head * K;
+  const int64_t from = batch * a.queries * a.query_stride + head * K;
   const Drop d = make_drop(a.dropout);
   float *penalty = scratch, *keep = penalty + S;
   Pair *rows = (Pair*)(keep + S), *key_t = rows + S * W, *value_t = key_t + W * S, *key = value_t + W * S,
@@ -88,14 +90,14 @@ void attention_backward<uint16_t>(const Attention& a, const uint16_t* dout, uint
   transpose(key_t, rows, tokens, W);
   interleave(key, (const uint16_t*)rows, tokens, P, P);
   __builtin_memset(dkeys, 0, 2 * S * P * sizeof(float));
-  for (int64_t first = 0; first < tokens; first += ROWS) {
-    const int64_t count = tokens - first < ROWS ? tokens - first : ROWS, half = (count + 1) / 2;
-    pair_rows(query, (const uint16_t*)a.query + at + first * a.stride, count, K, a.stride);
-    pair_rows(direction, dout + to + first * stride, count, K, stride);
+  for (int64_t first = 0; first < a.queries; first += ROWS) {
+    const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS, half = (count + 1) / 2;
+    pair_rows(query, (const uint16_t*)a.query + from + first * a.query_stride, count, K, a.query_stride);
+    pair_rows(direction, dout + to_query + first * stride, count, K, stride);
     product(weights, S, query, W, 1, key_t, S, count, S, W);
     product(slopes, S, direction, W, 1, value_t, S, count, S, W);
     for (int64_t r = 0; r < count; r++) {
-      const int64_t place = task * tokens + first + r;
+      const int64_t place = task * a.queries + first + r;
       Statistics statistics;
       __builtin_memcpy(&statistics, a.statistics + 2 * place, sizeof statistics);
       slope_row(weights + r * S, (uint16_t*)halves + r * S, slopes + r * S, S, a.scale, penalty, keep, statistics,
@@ -106,7 +108,7 @@ void attention_backward<uint16_t>(const Attention& a, const uint16_t* dout, uint
     product<true>(dvalues, P, pairs, 1, S, crossed, P, tokens, columns, half);
     for (int64_t i = 0; i < count * S; i += LANES) store((uint16_t*)halves + i, load(slopes + i));
     product(result, P, halves, S / 2, 1, key, P, count, columns, even);
-    narrow_rows(dquery + to + first * stride, result, count, K, P, stride, a.scale);
+    narrow_rows(dquery + to_query + first * stride, result, count, K, P, stride, a.scale);
     interleave(pairs, (const uint16_t*)halves, count, S, S);
     interleave(crossed, (const uint16_t*)query, count, P, P);
     product<true>(dkeys, P, pairs, 1, S, crossed, P, tokens, columns, half);

@@ -1,6 +1,6 @@
 //! Multi-head softmax attention (Vaswani et al. 2017, §3.2) on the projections' own layout.
 //!
-//! B batch, T tokens, H heads, K head size, D = H·K. Nothing is transposed in memory; the scores live in cache, and the
+//! B batch, T tokens, Q queries (tokens that attend), H heads, K head size, D = H·K. Nothing is transposed in memory; the scores live in cache, and the
 //! backward pass computes them again from each row's maximum and sum.
 
 use super::{next_drop, takes};
@@ -33,7 +33,7 @@ pub mod reference {
 
 /// `softmax(q kᵀ / √K + mask) v` per head, with dropout on the probabilities when `train`.
 ///
-/// `query`, `key` and `value` [B, T, D] are what the projections give, heads side by side; returns [B, T, D].
+/// `query` [B, Q, D], `key` and `value` [B, T, D] are what the projections give, heads side by side; returns [B, Q, D].
 pub fn attention(
     query: &Tensor,
     key: &Tensor,
@@ -43,8 +43,7 @@ pub fn attention(
     p: f64,
     train: bool,
 ) -> Tensor {
-    let size = query.size();
-    if !takes(&[query, key, value]) || size.len() != 3 || key.size() != size || value.size() != size {
+    if !takes(&[query, key, value]) || query.dim() != 3 || key.size() != value.size() {
         return reference::attention(query, key, value, mask, heads, p, train);
     }
     let keys = mask.filter(|mask| !mask.is_trivial()).map(AttentionMask::keys);
@@ -94,6 +93,22 @@ mod tests {
             }
         }
         compare(Kind::Float, [0, 5, 2, 8], None, 0.1);
+    }
+
+    #[test]
+    fn fewer_queries_than_keys() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            for (queries, tokens) in [(1, 28), (2, 65), (70, 130), (9, 3)] {
+                for mask in masks(3, tokens).iter().map(Some).chain([None]) {
+                    let mut tensors = inputs(3, tokens, 64, kind);
+                    tensors[0] = leaf(5, &[3, queries, 64], kind);
+                    agree(kind, &tensors, |t, fused| {
+                        let function = if fused { attention } else { reference::attention };
+                        function(&t[0], &t[1], &t[2], mask, 2, 0.1, true)
+                    });
+                }
+            }
+        }
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Model for ConvNext {
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
         let x = self.encode(inputs, mode)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&x.flatten(1, 2), train));
-        Ok(Outputs::new(logits, x.permute([0, 3, 1, 2]))) // [B, C, h, w], as Hugging Face has it
+        Ok(Outputs::new(logits, mode.hidden_states.then(|| x.permute([0, 3, 1, 2])))) // [B, C, h, w], as Hugging Face has it
     }
 
     fn explanations(&self) -> &'static [Explanation] {

@@ -128,13 +128,17 @@ impl ImageEncoder {
         }))
     }
 
-    /// Returns [B, T, D].
+    /// Returns [B, T, D], or only the first tokens where the head reads no others and hidden states are not wanted.
     fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
         let (mut x, grid, bias) = self.embed(inputs, mode)?;
+        let read = self.head.first_tokens().filter(|_| !mode.hidden_states);
         for (i, layer) in self.layers.iter().enumerate() {
             x = mode.block(i + 1, |train| {
-                let y = layer.forward(&x, grid, bias.as_ref(), train);
-                if i + 1 == self.layers.len() { self.normed(y) } else { y }
+                if i + 1 < self.layers.len() {
+                    return layer.forward(&x, grid, bias.as_ref(), train);
+                }
+                let computed = read.map_or_else(|| x.shallow_clone(), |count| x.narrow(1, 0, count));
+                self.normed(layer.forward_read(&computed, &layer.read(&x), grid, bias.as_ref(), train))
             });
         }
         Ok(x)
@@ -184,7 +188,7 @@ impl Model for ImageEncoder {
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
         let last_hidden_state = self.encode(inputs, mode)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
-        Ok(Outputs::new(logits, last_hidden_state))
+        Ok(Outputs::new(logits, mode.hidden_states.then_some(last_hidden_state)))
     }
 
     fn explanations(&self) -> &'static [Explanation] {
@@ -207,7 +211,8 @@ impl Model for ImageEncoder {
         let patches = length as f64;
         let projection = 2.0 * patches * (sizes.channels * sizes.patch.0 * sizes.patch.1 * sizes.hidden) as f64;
         let tokens = patches + sizes.tokens.len() as f64;
-        projection + self.layers.len() as f64 * self.sizes.layer.forward_flops(tokens)
+        let read = self.head.first_tokens().map_or(tokens, |count| count as f64);
+        projection + self.sizes.layer.stack_flops(self.layers.len(), read, tokens)
     }
 
     fn max_length(&self) -> Option<usize> {

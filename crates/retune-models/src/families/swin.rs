@@ -184,7 +184,7 @@ impl Model for Swin {
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
         let hidden = self.encode(inputs, mode)?.flatten(1, 2); // [B, T, C]
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&hidden, train));
-        Ok(Outputs::new(logits, hidden))
+        Ok(Outputs::new(logits, mode.hidden_states.then_some(hidden)))
     }
 
     fn explanations(&self) -> &'static [Explanation] {
@@ -207,7 +207,7 @@ impl Model for Swin {
         for Block { merge, sizes, stage, .. } in &self.blocks {
             let patches = length as f64 / 4f64.powi(*stage as i32);
             let area = (self.window * self.window) as f64;
-            flops += patches / area * sizes.forward_flops(area);
+            flops += patches / area * sizes.forward_flops(area, area);
             if merge.is_some() {
                 flops += 4.0 * patches * (sizes.hidden * sizes.hidden) as f64;
             }

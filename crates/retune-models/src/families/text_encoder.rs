@@ -119,7 +119,7 @@ struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Returns [B, T, D].
+    /// Returns [B, T, D], or only the first token [B, 1, D], which the head reads, unless hidden states are wanted.
     fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
         let input_ids = inputs.get("input_ids")?;
         let mask = inputs.optional("attention_mask").map(AttentionMask::padding).transpose()?;
@@ -129,7 +129,11 @@ impl TextEncoder {
             self.projection.as_ref().map_or(x.shallow_clone(), |p| p.forward(&x, train))
         });
         for (i, layer) in self.layers.iter().enumerate() {
-            x = mode.block(i + 1, |train| layer.forward(&x, mask.as_ref(), train));
+            x = mode.block(i + 1, |train| {
+                let whole = i + 1 < self.layers.len() || mode.hidden_states;
+                let computed = if whole { x.shallow_clone() } else { x.narrow(1, 0, 1) };
+                layer.forward(&computed, &x, mask.as_ref(), train)
+            });
         }
         Ok(x)
     }
@@ -145,7 +149,7 @@ impl Model for TextEncoder {
             Pooling::OfHead => Some(self.head.transform(&first(), false)),
             Pooling::Own(dense) => Some(Activation::Tanh.forward(&dense.forward(&first(), false))),
         };
-        let mut outputs = Outputs::new(logits, last_hidden_state);
+        let mut outputs = Outputs::new(logits, mode.hidden_states.then_some(last_hidden_state));
         if let Some(pooled) = pooled {
             outputs.named.insert("pooler_output", pooled);
         }
@@ -157,7 +161,7 @@ impl Model for TextEncoder {
     }
 
     fn forward_flops(&self, length: usize) -> f64 {
-        self.layers.len() as f64 * self.sizes.layer.forward_flops(length as f64)
+        self.sizes.layer.stack_flops(self.layers.len(), 1.0, length as f64)
     }
 
     fn max_length(&self) -> Option<usize> {

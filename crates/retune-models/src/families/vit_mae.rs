@@ -182,7 +182,7 @@ impl Model for ViTMae {
             });
         }
         let logits = mode.block(self.blocks() + 1, |train| self.decoder.forward(&x, &masking, grid, train));
-        let mut outputs = Outputs::new(logits, x);
+        let mut outputs = Outputs::new(logits, mode.hidden_states.then_some(x));
         outputs.named.insert("mask", masking.mask);
         Ok(outputs)
     }
@@ -198,8 +198,8 @@ impl Model for ViTMae {
             (self.sizes.embeddings.channels * self.sizes.embeddings.patch.0 * self.sizes.embeddings.patch.1) as f64;
         let (d, e) = (self.sizes.layer.hidden as f64, decoder.sizes.hidden as f64);
         2.0 * (patches * values * (d + e) + kept * d * e)
-            + self.layers.len() as f64 * self.sizes.layer.forward_flops(kept + 1.0)
-            + decoder.layers.len() as f64 * decoder.sizes.forward_flops(patches + 1.0)
+            + self.layers.len() as f64 * self.sizes.layer.forward_flops(kept + 1.0, kept + 1.0)
+            + decoder.layers.len() as f64 * decoder.sizes.forward_flops(patches + 1.0, patches + 1.0)
     }
 
     fn max_length(&self) -> Option<usize> {

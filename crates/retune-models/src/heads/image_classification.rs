@@ -57,6 +57,11 @@ impl ImageClassificationHead {
         }
     }
 
+    /// How many of the first tokens the classifiers read; `None`: all.
+    pub fn first_tokens(&self) -> Option<i64> {
+        (self.pooling == Pooling::Tokens).then_some(self.classifiers.len() as i64)
+    }
+
     /// How much of each of T tokens the classifiers read, \[T\]; the sum is 1.
     pub fn reads(&self, tokens: i64) -> Tensor {
         let (count, patches) = (self.classifiers.len() as i64, (tokens - 1) as f32);

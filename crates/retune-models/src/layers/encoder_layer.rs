@@ -2,7 +2,7 @@
 //!
 //!   y = LN(x + Drop(Attention(x)))      z = LN(y + Drop(FeedForward(y)))
 //!
-//! Vaswani et al. 2017, §3.1. Shapes: B batch, T tokens, D hidden size.
+//! Vaswani et al. 2017, §3.1. Shapes: B batch, T tokens, Q of them that are computed, D hidden size.
 
 use super::{FeedForward, SelfAttention};
 use crate::ModelError;
@@ -52,10 +52,16 @@ pub struct LayerSizes {
 }
 
 impl LayerSizes {
-    /// Matrix-product FLOPs of one layer's forward pass over `length` tokens.
-    pub fn forward_flops(&self, length: f64) -> f64 {
+    /// Matrix-product FLOPs of one layer's forward pass that computes `queries` of `length` tokens.
+    pub fn forward_flops(&self, queries: f64, length: f64) -> f64 {
         let (d, f) = (self.hidden as f64, self.intermediate as f64);
-        2.0 * length * (4.0 * d * d + 2.0 * d * f) + 4.0 * length * length * d
+        4.0 * length * d * d + 4.0 * queries * d * (d + f + length)
+    }
+
+    /// The same of `layers` layers, of which the last one computes only the `read` tokens that a head reads.
+    pub fn stack_flops(&self, layers: usize, read: f64, length: f64) -> f64 {
+        let below = layers.saturating_sub(1) as f64;
+        below * self.forward_flops(length, length) + self.forward_flops(read, length)
     }
 }
 
@@ -81,10 +87,11 @@ impl EncoderLayer {
         })
     }
 
-    /// `x` [B, T, D]; `mask` is true where a token may be attended to. Returns [B, T, D].
-    pub fn forward(&self, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
-        let attended = self.attention.forward(x, mask, train);
-        let y = dropout_residual_norm(&attended, x, &self.attention_norm, self.dropout, train);
+    /// Computes `queries` [B, Q, D], tokens of `x` [B, T, D], which they attend to where `mask` is true; all of `x`, or
+    /// those whose results are read. Returns [B, Q, D].
+    pub fn forward(&self, queries: &Tensor, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
+        let attended = self.attention.forward(queries, x, mask, train);
+        let y = dropout_residual_norm(&attended, queries, &self.attention_norm, self.dropout, train);
         let transformed = self.feed_forward.forward(&y, train);
         dropout_residual_norm(&transformed, &y, &self.feed_forward_norm, self.dropout, train)
     }

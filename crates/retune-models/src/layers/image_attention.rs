@@ -1,6 +1,7 @@
 //! Multi-head self-attention with an additive bias on the scores, and projections that may lack their bias.
 //!
-//! What vision families need beyond [`super::SelfAttention`]. B batch, T tokens, D hidden size, H heads, K head size.
+//! What vision families need beyond [`super::SelfAttention`]. B batch, T tokens, Q tokens that attend, D hidden size, H heads, K
+//! head size.
 
 use crate::ModelError;
 use crate::checkpoint::Weights;
@@ -71,16 +72,17 @@ impl ImageAttention {
         })
     }
 
-    /// `x` [B, T, D]; `bias` [G, 1 or H, T, T] is added to the scores: of each G rows the g-th gets the g-th. Returns
-    /// [B, T, D].
-    pub fn forward(&self, x: &Tensor, bias: Option<&Tensor>, train: bool) -> Tensor {
-        let [query, key, value] = [&self.query, &self.key, &self.value].map(|dense| dense.forward(x, train));
+    /// `queries` [B, Q, D], the first tokens of `x` [B, T, D], attend to all of it; `bias` [G, 1 or H, T, T] is added to
+    /// the scores: of each G rows the g-th gets the g-th. Returns [B, Q, D].
+    pub fn forward(&self, queries: &Tensor, x: &Tensor, bias: Option<&Tensor>, train: bool) -> Tensor {
+        let query = self.query.forward(queries, train);
+        let [key, value] = [&self.key, &self.value].map(|dense| dense.forward(x, train));
         let attended = match bias {
             None => fused::attention(&query, &key, &value, None, self.heads, self.dropout, train),
             Some(bias) => {
-                let bias = bias.to_kind(query.kind());
+                let bias = bias.narrow(2, 0, queries.size()[1]).to_kind(query.kind());
                 let [query, key, value] = [query, key, value].map(|projected| self.split(&projected));
-                biased(&query, &key, &value, &bias, self.dropout, train).transpose(1, 2).reshape(x.size())
+                biased(&query, &key, &value, &bias, self.dropout, train).transpose(1, 2).reshape(queries.size())
             }
         };
         self.output.forward(&attended, train)
@@ -100,7 +102,7 @@ impl ImageAttention {
     }
 }
 
-/// `q kᵀ/√K + bias`, [B, H, T, T].
+/// `q kᵀ/√K + bias`, [B, H, Q, T].
 fn scores(query: &Tensor, key: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let scale = 1.0 / (query.size()[3] as f64).sqrt();
     let scores = (query * scale).matmul(&key.transpose(-2, -1));
@@ -112,7 +114,7 @@ fn scores(query: &Tensor, key: &Tensor, bias: Option<&Tensor>) -> Tensor {
     grouped.view(size.as_slice())
 }
 
-/// `softmax(q kᵀ/√K + bias) v` over [B, H, T, K]; `bias` as in [`ImageAttention::forward`].
+/// `softmax(q kᵀ/√K + bias) v` over [B, H, Q or T, K]; `bias` [.., Q, T], else as in [`ImageAttention::forward`].
 fn biased(query: &Tensor, key: &Tensor, value: &Tensor, bias: &Tensor, p: f64, train: bool) -> Tensor {
     let groups = bias.size()[0];
     if !train || (p == 0.0 && groups == 1) {

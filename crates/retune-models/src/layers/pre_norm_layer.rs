@@ -104,7 +104,7 @@ impl PreNormLayer {
         self.norm_before.forward(x)
     }
 
-    /// [`Self::forward`], given what attention reads.
+    /// [`Self::forward`] of `x` [B, Q, D], the first tokens of what attention has to `read` [B, T, D]. Returns [B, Q, D].
     pub fn forward_read(
         &self,
         x: &Tensor,
@@ -113,7 +113,8 @@ impl PreNormLayer {
         bias: Option<&Tensor>,
         train: bool,
     ) -> Tensor {
-        let attended = self.attention.forward(read, self.bias(grid, bias).as_ref(), train);
+        let queries = read.narrow(1, 0, x.size()[1]);
+        let attended = self.attention.forward(&queries, read, self.bias(grid, bias).as_ref(), train);
         let y = x + self.branch(&attended, self.scales.as_ref().map(|s| &s.0), train);
         let normed = self.norm_after.forward(&y);
         let transformed = match &self.network {

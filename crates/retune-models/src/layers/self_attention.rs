@@ -1,6 +1,6 @@
 //! Multi-head self-attention with separate query, key, value and output projections.
 //!
-//! Vaswani et al. 2017, §3.2.2. B batch, T tokens, D hidden size, H heads, K head size.
+//! Vaswani et al. 2017, §3.2.2. B batch, T tokens, Q tokens that attend, D hidden size, H heads, K head size.
 
 use super::{LayerNames, LayerSizes};
 use crate::ModelError;
@@ -33,9 +33,10 @@ impl SelfAttention {
         })
     }
 
-    /// `x` [B, T, D]; `mask` is true where a token may be attended to. Returns [B, T, D].
-    pub fn forward(&self, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
-        let [query, key, value] = [&self.query, &self.key, &self.value].map(|dense| dense.forward(x, train));
+    /// `queries` [B, Q, D] attend to `x` [B, T, D], where `mask` is true. Returns [B, Q, D].
+    pub fn forward(&self, queries: &Tensor, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
+        let query = self.query.forward(queries, train);
+        let [key, value] = [&self.key, &self.value].map(|dense| dense.forward(x, train));
         let attended = fused::attention(&query, &key, &value, mask, self.heads, self.dropout, train);
         self.output.forward(&attended, train)
     }

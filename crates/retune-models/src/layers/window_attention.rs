@@ -112,7 +112,7 @@ impl WindowLayer {
         let shifted = if shift == 0 { padded } else { padded.roll([-shift, -shift], [1, 2]) };
         let windows = partition(&shifted, window).view([-1, window * window, channels]);
         let bias = self.bias((h, w), window, shift);
-        let attended = self.attention.forward(&windows, Some(&bias), train);
+        let attended = self.attention.forward(&windows, &windows, Some(&bias), train);
         let grid = attended.view([batch, h / window, w / window, window, window, channels]);
         let merged = grid.transpose(2, 3).reshape([batch, h, w, channels]);
         let merged = if shift == 0 { merged } else { merged.roll([shift, shift], [1, 2]) };
