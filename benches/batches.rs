@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use benches::{Failure, quickstart_dataset};
 use criterion::{Criterion, Throughput};
-use retune_data::{Dataset, Random, SamplerOptions, epoch_batches};
+use retune_data::{Batching, Dataset, Random, SamplerOptions, epoch_batches};
 
 const ROWS: usize = 100_000;
 const BATCH: usize = 32;
@@ -24,8 +24,9 @@ fn epoch(criterion: &mut Criterion) {
     let lengths: Vec<usize> = (0..ROWS).map(|_| 3 + random.below(126)).collect();
     let mut group = criterion.benchmark_group("batches/epoch");
     group.throughput(Throughput::Elements(ROWS as u64));
-    for (name, bucket) in [("bucketed", true), ("shuffled", false)] {
-        let options = SamplerOptions { batch_size: BATCH, seed: 1, bucket };
+    let ways = [("bucketed", Batching::Examples), ("tokens", Batching::Tokens), ("shuffled", Batching::Shuffled)];
+    for (name, batching) in ways {
+        let options = SamplerOptions { batch_size: BATCH, seed: 1, batching };
         let mut epoch = 0;
         group.bench_function(name, |b| {
             b.iter(|| {
@@ -39,7 +40,7 @@ fn epoch(criterion: &mut Criterion) {
 
 fn padding(criterion: &mut Criterion) -> Result<(), Failure> {
     let dataset = quickstart_dataset()?;
-    let options = SamplerOptions { batch_size: BATCH, seed: 1, bucket: true };
+    let options = SamplerOptions { batch_size: BATCH, seed: 1, batching: Batching::Examples };
     let batches = epoch_batches(&|row| dataset.length(row), dataset.len(), 0, &options);
     // The batches of an epoch in turn: they differ in length, and a run sees them all.
     let mut full = batches.iter().filter(|rows| rows.len() == BATCH).cycle();

@@ -66,7 +66,7 @@ fn layer(
     let direction = normal(3, &shape, precision.kind(), device);
     let mut gradients = AdamW::new(&params, AdamWOptions::default());
 
-    let flops = BATCH as f64 * sizes.forward_flops(TOKENS as f64);
+    let flops = BATCH as f64 * sizes.forward_flops(TOKENS as f64, TOKENS as f64);
     let mut group = criterion.benchmark_group(format!("encoder/{name}/{}", precision.name()));
     group.throughput(Throughput::Elements(flops as u64));
     group.bench_function("forward", |b| {

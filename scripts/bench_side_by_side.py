@@ -123,6 +123,7 @@ def run_peer(arguments, seed, work):
         "train_seconds": figures["train_seconds"],
         "samples_per_second": figures["samples_per_second"],
         "accuracy": figures["accuracy"],
+        "evaluations_per_second": count_rows(arguments.eval) / figures["eval_seconds"],
         "peak_rss_bytes": peak,
         "peak_device_bytes": figures["peak_device_bytes"],
         "trainable_parameters": figures["trainable_parameters"],
@@ -149,6 +150,8 @@ def run_retune(arguments, seed, work):
     metrics_file = output / "metrics.json"
     try:
         metrics = json.loads(metrics_file.read_text())
+        log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+        evaluation = [line for line in log if "evaluation" in line][-1]
         train, validation = metrics["train"], metrics["validation"]
         figures = {
             "seed": seed,
@@ -156,6 +159,7 @@ def run_retune(arguments, seed, work):
             "train_seconds": train["seconds"],
             "samples_per_second": train["samples_per_second"],
             "accuracy": validation["accuracy"],
+            "evaluations_per_second": evaluation["examples"] / evaluation["seconds"],
             "peak_rss_bytes": peak,
             "peak_device_bytes": train.get("peak_memory_bytes") if arguments.device == "cuda" else None,
             "trainable_parameters": train.get("trainable_parameters"),
@@ -166,8 +170,8 @@ def run_retune(arguments, seed, work):
         }
     except FileNotFoundError as error:
         raise RunFailed(f"retune left no {metrics_file.name}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunFailed(f"{metrics_file.name}: {error!r}; expected validation.accuracy, train.seconds and train.samples_per_second") from error
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise RunFailed(f"metrics.json or log.jsonl: {error!r}; expected figures of training and of one evaluation") from error
     shutil.rmtree(output)
     return figures
 
@@ -204,12 +208,13 @@ def median(runs, key):
 def summarise(pairs):
     ratios = {
         "samples_per_second": [p["retune"]["samples_per_second"] / p["peer"]["samples_per_second"] for p in pairs],
+        "evaluations_per_second": [p["retune"]["evaluations_per_second"] / p["peer"]["evaluations_per_second"] for p in pairs],
         "process_seconds": [p["peer"]["process_seconds"] / p["retune"]["process_seconds"] for p in pairs],
         "peak_rss_bytes": [p["peer"]["peak_rss_bytes"] / p["retune"]["peak_rss_bytes"] for p in pairs],
     }
     retune, peer = [p["retune"] for p in pairs], [p["peer"] for p in pairs]
     shares = [r["model_flops_per_second"] / r["peak_flops_per_second"] for r in retune if r["model_flops_per_second"] and r["peak_flops_per_second"]]
-    keys = ["samples_per_second", "train_seconds", "process_seconds", "accuracy", "peak_rss_bytes", "peak_device_bytes"]
+    keys = ["samples_per_second", "evaluations_per_second", "train_seconds", "process_seconds", "accuracy", "peak_rss_bytes", "peak_device_bytes"]
     return {
         "median_ratio": {key: statistics.median(values) for key, values in ratios.items()},
         "ratios": ratios,
@@ -253,6 +258,7 @@ def render(report):
 
     row("training, samples/s", "samples_per_second", lambda v: f"{v:.1f}", ratio["samples_per_second"])
     row("training, s", "train_seconds", lambda v: f"{v:.2f}")
+    row("evaluation, samples/s", "evaluations_per_second", lambda v: f"{v:.1f}", ratio["evaluations_per_second"])
     row("whole process, s", "process_seconds", lambda v: f"{v:.2f}", ratio["process_seconds"])
     row("accuracy", "accuracy", lambda v: f"{v:.4f}")
     row("peak memory, MiB", "peak_rss_bytes", mebibytes, ratio["peak_rss_bytes"])

@@ -175,6 +175,11 @@ pub(crate) struct RecipeFlags {
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) batch_size: Option<u32>,
+    /// examples: equally many in each micro-batch; tokens: as many micro-batches, of about equally many tokens, so that
+    /// steps take equally long [default: examples]
+    #[arg(long, help_heading = "Training")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) batch_by: Option<String>,
     /// Examples per batch of an evaluation [default: 64]
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,6 +32,11 @@ pub trait Dataset: Send + Sync {
     /// it) and is `None` when evaluating.
     fn batch(&self, rows: &[usize], pass: Option<Pass>) -> Result<Batch, DataError>;
 
+    /// Whether a row is another one in each pass (augmentation, random masks).
+    fn varies(&self) -> bool {
+        false
+    }
+
     /// The row as the user knows it, for predictions and the table of worst errors.
     fn source(&self, row: usize) -> Result<Source, DataError>;
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::groups::joined_groups;
+use crate::labels::strata;
 use crate::schema::{EncodedLabel, LabelSchema};
 use crate::{DataError, Dataset, HeatMap};
 
@@ -25,6 +27,26 @@ pub trait Described: Dataset {
 
     /// Hash of the row's group, if the data set has groups.
     fn group(&self, row: usize) -> Option<u64>;
+
+    /// The same data set restricted to `rows` (of this one), in that order. Nothing is copied.
+    ///
+    /// # Errors
+    /// A row beyond the end.
+    fn subset(&self, rows: &[usize]) -> Result<Self, DataError>
+    where
+        Self: Sized;
+
+    /// Stratum of each row for [`crate::stratified_group_split`]: the class, the rarest of several classes, or the decile
+    /// of the (first) target number. All 0 without labels.
+    fn strata(&self) -> Vec<u64> {
+        strata(&(0..self.len()).map(|row| self.label(row)).collect::<Vec<_>>())
+    }
+
+    /// Group of each row for [`crate::stratified_group_split`]: rows of one group and rows with equal input share one.
+    fn split_groups(&self) -> Vec<u64> {
+        let hashes: Vec<u64> = (0..self.len()).map(|row| self.content_hash(row)).collect();
+        joined_groups(&hashes, &|row| self.group(row))
+    }
 
     /// How large a row is, in [`Described::extent_unit`].
     fn extent(&self, row: usize) -> usize;

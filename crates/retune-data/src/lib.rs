@@ -7,7 +7,7 @@
 //! ```
 //! # #[cfg(feature = "text")] fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use retune_data::{
-//!     Dataset, LabelSchema, SamplerOptions, TextColumns, TextDataset, TextRows, Tokenizer, epoch_batches,
+//!     Batching, Dataset, LabelSchema, SamplerOptions, TextColumns, TextDataset, TextRows, Tokenizer, epoch_batches,
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
@@ -21,7 +21,7 @@
 //!
 //! let tokenizer = Tokenizer::load(folder.path())?;
 //! let dataset = TextDataset::encode(rows, &tokenizer, Some(&schema), 128, &|_done, _total| ())?;
-//! let options = SamplerOptions { batch_size: 2, seed: 1, bucket: true };
+//! let options = SamplerOptions { batch_size: 2, seed: 1, batching: Batching::Examples };
 //! let batches = epoch_batches(&|row| dataset.length(row), dataset.len(), 0, &options);
 //! let batch = dataset.batch(&batches[0], None)?;
 //! assert_eq!(batch.arrays["input_ids"].shape, [2, 4]); // [CLS] good film [SEP]
@@ -73,6 +73,8 @@ mod arena;
 #[cfg(feature = "table")]
 mod facts;
 #[cfg(feature = "table")]
+mod features;
+#[cfg(feature = "table")]
 mod groups;
 #[cfg(feature = "table")]
 mod heat_map;
@@ -102,12 +104,14 @@ pub use dataset::{Dataset, Pass, Source};
 pub use error::{DataError, RowProblem};
 pub use loader::Loader;
 pub use random::Random;
-pub use sampler::{SamplerOptions, epoch_batches, evaluation_batches};
+pub use sampler::{Batching, SamplerOptions, epoch_batches, evaluation_batches};
 pub use split::{stratified_group_split, stratified_split};
 pub use user_cache::user_cache;
 
 #[cfg(feature = "table")]
 pub use facts::{DataFacts, Described, Leak, SplitFacts, TargetFacts};
+#[cfg(feature = "table")]
+pub use features::{Computed, FeatureBuilder, Features};
 #[cfg(feature = "table")]
 pub use heat_map::HeatMap;
 #[cfg(feature = "image")]

@@ -10,6 +10,7 @@ use retune_kernels::tch::{Device, no_grad};
 use retune_models::{Inputs, Mode, Model, Outputs};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The result of scoring a split.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Scored {
     pub loss: Option<f64>,
     /// One per row, in the order of the file.
     pub predictions: Vec<Prediction>,
+    /// Wall-clock seconds, metrics and their intervals included.
+    pub seconds: f64,
 }
 
 impl Scored {
@@ -62,6 +65,7 @@ impl Predictor<'_> {
 
     /// Predictions and, where they can be judged, loss and metrics of all rows. `progress` gets rows done and rows in all.
     pub fn score(&self, dataset: &Arc<dyn Dataset>, progress: &mut dyn FnMut(usize, usize)) -> Result<Scored> {
+        let start = Instant::now();
         let scored = self.task.can_score(dataset.as_ref());
         let mut scorer = self.task.scorer();
         let (mut sum, mut weight) = (0.0, 0.0);
@@ -77,7 +81,8 @@ impl Predictor<'_> {
         let rows = dataset.len();
         let predictions = self.run(dataset, 0..rows, &mut score, &mut |done| progress(done, rows))?;
         let loss = (scored && weight > 0.0).then_some(sum / weight);
-        Ok(Scored { evaluation: scorer.compute(), loss, predictions })
+        let evaluation = scorer.compute();
+        Ok(Scored { evaluation, loss, predictions, seconds: start.elapsed().as_secs_f64() })
     }
 
     /// Runs the model over rows, longest first, and restores their order.

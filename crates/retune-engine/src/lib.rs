@@ -8,6 +8,7 @@ pub mod evaluate;
 mod files;
 pub mod finetune;
 pub mod forward;
+mod frozen;
 pub mod hardware;
 mod heat_map;
 pub mod inspect;

@@ -84,15 +84,16 @@ impl Method {
     /// Floating-point work of a training step relative to a forward pass, for the model FLOP/s figure.
     ///
     /// The backward pass costs one forward pass for the gradients of activations and one for those of weights,
-    /// both only above the lowest trained block.
-    pub fn training_factor(self, first_trained_depth: usize, blocks: usize) -> f64 {
+    /// both only above the lowest trained block. With `features` the blocks below that one are not computed at all.
+    pub fn training_factor(self, first_trained_depth: usize, blocks: usize, features: bool) -> f64 {
         let frozen = first_trained_depth.saturating_sub(1).min(blocks) as f64 / blocks.max(1) as f64;
         let backward = match self {
             Self::Full | Self::Last(_) => 2.0,
             Self::Lora | Self::BitFit => 1.0,
             Self::Head => 0.0,
         };
-        1.0 + (1.0 - frozen) * backward
+        let forward = if features { 1.0 - frozen } else { 1.0 };
+        forward + (1.0 - frozen) * backward
     }
 }
 
@@ -110,8 +111,10 @@ mod tests {
 
     #[test]
     fn training_factors() {
-        assert_eq!(Method::Full.training_factor(0, 6), 3.0);
-        assert_eq!(Method::Head.training_factor(7, 6), 1.0);
-        assert_eq!(Method::Last(3).training_factor(4, 6), 2.0);
+        assert_eq!(Method::Full.training_factor(0, 6, false), 3.0);
+        assert_eq!(Method::Head.training_factor(7, 6, false), 1.0);
+        assert_eq!(Method::Last(3).training_factor(4, 6, false), 2.0);
+        assert_eq!(Method::Last(3).training_factor(4, 6, true), 1.5);
+        assert_eq!(Method::Head.training_factor(7, 6, true), 0.0);
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn misplaced(recipe: &Recipe) -> Vec<String> {
         ("image-size", images == Some(false) && recipe.image_size.is_some(), &for_images),
         ("augmentation", images == Some(false) && recipe.augmentation != usual.augmentation, &for_images),
         ("max-length", images == Some(true) && recipe.max_length.is_some(), &for_texts),
+        ("batch-by", images == Some(true) && recipe.batch_by != usual.batch_by, &for_texts),
         ("text-pair-column", images == Some(true) && recipe.text_pair_column.is_some(), &for_texts),
         ("revision", recipe.revision.is_some() && Path::new(&recipe.model).is_dir(), &folder),
     ]

@@ -118,7 +118,7 @@ impl Observer for FileLog {
     fn on_evaluation(&mut self, step: u64, scored: &Scored, improved: bool) -> Result<Control> {
         let line = json!({
             "step": step, "evaluation": "validation", "loss": scored.loss, "improved": improved,
-            "metrics": scored.evaluation.metrics,
+            "metrics": scored.evaluation.metrics, "examples": scored.predictions.len(), "seconds": scored.seconds,
         });
         writeln!(self.log, "{line}")?;
         self.log.sync_data()?;

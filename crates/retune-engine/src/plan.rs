@@ -1,6 +1,6 @@
 //! Which rows each step sees: a pure function of (seed, step), so that resuming is recomputing.
 
-use retune_data::{Dataset, Pass, SamplerOptions, epoch_batches};
+use retune_data::{Batching, Dataset, Pass, SamplerOptions, epoch_batches};
 use std::sync::Arc;
 
 /// Sizes of a run in steps.
@@ -20,6 +20,8 @@ pub struct Plan {
     pub evaluate_every: u64,
     /// Of the shuffles.
     pub seed: u64,
+    /// Which rows share a batch.
+    pub batching: Batching,
 }
 
 impl Plan {
@@ -37,7 +39,23 @@ impl Plan {
         let steps_per_epoch = batches_per_epoch.div_ceil(accumulation as u64);
         let total_steps = steps.unwrap_or(((steps_per_epoch as f64 * epochs).ceil() as u64).max(1));
         let evaluate_every = evaluate_every.unwrap_or(steps_per_epoch);
-        Self { batch_size, accumulation, batches_per_epoch, steps_per_epoch, total_steps, evaluate_every, seed }
+        let batching = Batching::Examples;
+        Self {
+            batch_size,
+            accumulation,
+            batches_per_epoch,
+            steps_per_epoch,
+            total_steps,
+            evaluate_every,
+            seed,
+            batching,
+        }
+    }
+
+    /// The same sizes with batches made otherwise.
+    #[must_use]
+    pub fn with_batching(self, batching: Batching) -> Self {
+        Self { batching, ..self }
     }
 
     /// Whether validation follows step number `step` (counted from 1).
@@ -62,7 +80,7 @@ impl Plan {
         let wanted = (first_step..self.total_steps).map(|step| self.window(step)).sum();
         (first_epoch..)
             .flat_map(move |epoch| {
-                let options = SamplerOptions { batch_size: self.batch_size, seed: self.seed, bucket: true };
+                let options = SamplerOptions { batch_size: self.batch_size, seed: self.seed, batching: self.batching };
                 let batches = epoch_batches(&|row| dataset.length(row), dataset.len(), epoch, &options);
                 let pass = Some(Pass { seed: self.seed, epoch });
                 batches.into_iter().map(move |rows| (rows, pass))
@@ -100,8 +118,10 @@ mod tests {
         #[test]
         fn resuming_continues_the_same_sequence(
             rows in 1usize..60, batch in 1usize..9, accumulation in 1usize..4, epochs in 1u8..4, cut in 0u64..40,
+            tokens: bool,
         ) {
-            let plan = Plan::new(rows, batch, accumulation, f64::from(epochs), None, None, 5);
+            let batching = if tokens { Batching::Tokens } else { Batching::Examples };
+            let plan = Plan::new(rows, batch, accumulation, f64::from(epochs), None, None, 5).with_batching(batching);
             let data: Arc<dyn Dataset> = Arc::new(Rows(rows));
             let all: Vec<_> = plan.micro_batches(Arc::clone(&data), 0).collect();
             proptest::prop_assert_eq!(all.iter().map(|(r, _)| r.len()).sum::<usize>(), rows * epochs as usize);

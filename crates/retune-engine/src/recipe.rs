@@ -2,6 +2,7 @@
 
 use crate::metric::operating_point::Rule;
 use anyhow::{Context, Result, bail};
+use retune_data::Batching;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,8 @@ pub struct Recipe {
     pub steps: Option<u64>,
     /// Examples per micro-batch.
     pub batch_size: usize,
+    /// examples or tokens: what micro-batches have equally many of.
+    pub batch_by: String,
     /// Examples per batch of an evaluation.
     pub evaluation_batch_size: usize,
     /// Micro-batches per optimizer step.
@@ -165,6 +168,7 @@ impl Default for Recipe {
             epochs: 3.0,
             steps: None,
             batch_size: 32,
+            batch_by: "examples".to_owned(),
             evaluation_batch_size: 64,
             gradient_accumulation: 1,
             learning_rate: None,
@@ -251,6 +255,11 @@ impl Recipe {
         Ok(Some((number * factor) as u64))
     }
 
+    /// `batch-by`.
+    pub fn batching(&self) -> Batching {
+        if self.batch_by == "tokens" { Batching::Tokens } else { Batching::Examples }
+    }
+
     /// Whether the same architecture is also trained from random weights, for comparison.
     pub fn trains_baseline(&self) -> bool {
         self.baselines == "all" && !self.from_scratch
@@ -291,6 +300,7 @@ impl Recipe {
         demand(self.dropout.is_none_or(share), format!("dropout: {:?} is not in [0, 1)", self.dropout));
         for (name, value, known) in [
             ("class-weights", &self.class_weights, &["none", "balanced"][..]),
+            ("batch-by", &self.batch_by, &["examples", "tokens"]),
             ("schedule", &self.schedule, &["linear", "cosine", "constant"]),
             ("precision", &self.precision, &["auto", "fp32", "bf16"]),
             ("problem", &self.problem, &["auto", "single-label", "multi-label", "regression"]),

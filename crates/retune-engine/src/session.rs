@@ -3,6 +3,7 @@
 use crate::Recipe;
 use crate::directory::{RunDirectory, RunState, read_state, restore_optimizer};
 use crate::evaluate::{Predictor, Scored};
+use crate::frozen::Frozen;
 use crate::hardware::Hardware;
 use crate::heat_map;
 use crate::method::Method;
@@ -91,6 +92,7 @@ impl Session<'_> {
             every,
             self.recipe.seed,
         )
+        .with_batching(self.recipe.batching())
     }
 
     pub(crate) fn describe(&self, loaded: &LoadedModel) -> String {
@@ -143,24 +145,43 @@ impl Session<'_> {
             restore_optimizer(folder, state.step, &mut optimizer)?;
         }
         let first_trained_depth = loaded.params.lowest_trainable_depth();
+        let frozen = Frozen {
+            model: loaded.model.as_ref(),
+            first_trained_depth,
+            batch_size: recipe.evaluation_batch_size,
+            device: self.hardware.device,
+        };
+        let rows: Arc<dyn Dataset> = self.splits.train.clone();
+        let validation: Arc<dyn Dataset> = self.splits.validation.clone();
+        // A single pass computes each row once anyway. Of the whole run, so that a resumed one does the same.
+        let repeats = plan.total_steps > plan.steps_per_epoch && frozen.is_worth_it();
+        let kept = if repeats && !rows.varies() { frozen.features(&rows, "frozen blocks", observers)? } else { None };
+        let features = kept.is_some();
+        let rows = kept.unwrap_or(rows);
+        let kept = if repeats { frozen.features(&validation, "frozen blocks, validation", observers)? } else { None };
+        let validation = kept.unwrap_or(validation);
         let mut trainer = Trainer {
             model: loaded.model.as_ref(),
             params: &loaded.params,
             task: self.task,
-            dataset: self.splits.train.as_ref(),
+            dataset: rows.as_ref(),
             optimizer,
             device: self.hardware.device,
             first_trained_depth,
             clip: recipe.clip,
             seed: recipe.seed,
-            training_factor: self.method(from_scratch)?.training_factor(first_trained_depth, loaded.model.blocks()),
+            training_factor: self.method(from_scratch)?.training_factor(
+                first_trained_depth,
+                loaded.model.blocks(),
+                features,
+            ),
         };
         let learning_rate = recipe.learning_rate.context("a resolved learning rate")?;
         let it = Loop {
             plan,
             schedule: Schedule::new(&recipe.schedule, learning_rate, recipe.warmup, plan.total_steps)?,
-            train: self.splits.train.clone(),
-            validation: self.splits.validation.clone(),
+            train: Arc::clone(&rows),
+            validation,
             best_by: recipe.best_by.clone().context("a resolved metric")?,
             patience: recipe.patience,
             evaluation_batch_size: recipe.evaluation_batch_size,

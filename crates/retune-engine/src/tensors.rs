@@ -1,8 +1,8 @@
-//! Batches of plain arrays become named tensors, once, here.
+//! Batches of plain arrays become named tensors here, and the other way round.
 
 use anyhow::Result;
-use retune_data::{ArrayData, Batch};
-use retune_kernels::tch::{Device, Tensor};
+use retune_data::{Array, ArrayData, Batch};
+use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::Inputs;
 
 /// Copies a batch to the device under the same names.
@@ -18,4 +18,14 @@ pub fn to_inputs(batch: &Batch, device: Device) -> Result<Inputs> {
         inputs.insert(name, tensor.f_reshape(&shape)?.f_to_device(device)?);
     }
     Ok(inputs)
+}
+
+/// A plain array of a tensor: integers as they are, everything else as fp32.
+pub fn to_array(tensor: &Tensor) -> Result<Array> {
+    let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
+    let flat = tensor.f_to_device(Device::Cpu)?.f_reshape([-1])?;
+    Ok(match tensor.kind() {
+        Kind::Int64 => Array::integers(&shape, Vec::try_from(&flat)?),
+        _ => Array::floats(&shape, Vec::try_from(&flat.f_to_kind(Kind::Float)?)?),
+    })
 }

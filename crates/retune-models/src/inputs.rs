@@ -4,6 +4,8 @@ use crate::ModelError;
 use retune_kernels::tch::Tensor;
 use std::collections::BTreeMap;
 
+const HIDDEN_STATES: &str = "hidden_states.";
+
 /// `input_ids`, `attention_mask`, `pixel_values`, `labels`, …
 #[derive(Debug, Default)]
 pub struct Inputs(BTreeMap<String, Tensor>);
@@ -25,6 +27,16 @@ impl Inputs {
     /// One that may be absent.
     pub fn optional(&self, name: &str) -> Option<&Tensor> {
         self.0.get(name)
+    }
+
+    /// The name of what the blocks below `depth` return, given as an input in place of theirs.
+    pub fn hidden_states_name(depth: usize) -> String {
+        format!("{HIDDEN_STATES}{depth}")
+    }
+
+    /// What the blocks below a depth returned, and that depth, where it is given.
+    pub fn hidden_states(&self) -> Option<(usize, &Tensor)> {
+        self.iter().find_map(|(name, tensor)| Some((name.strip_prefix(HIDDEN_STATES)?.parse().ok()?, tensor)))
     }
 
     /// All of them, by name.

@@ -74,6 +74,15 @@ impl Outputs {
 pub trait Model {
     /// Runs the model on named inputs.
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError>;
+    /// What the blocks below `mode.first_trained_depth` return, without a graph, and what else the others need: inputs
+    /// [B, ..] that [`Model::forward`] takes in place of these, to the same effect. The hidden states are called
+    /// [`Inputs::hidden_states_name`]; with an `attention_mask` they are [B, T, ..] of that mask. `None`: not supported.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    fn frozen(&self, _inputs: &Inputs, _mode: &Mode) -> Result<Option<Inputs>, ModelError> {
+        Ok(None)
+    }
     /// Number of encoder blocks; depths run from 0 (embeddings) to this plus one (head).
     fn blocks(&self) -> usize;
     /// Multiply-adds times two of one forward pass over one example, matrix products (and convolutions) only.

@@ -1,6 +1,6 @@
 //! Every method and every kind of label, from data to a saved model that is used again.
 
-use crate::support::{Desk, assert_done, json, json_lines, model, read, tensors, text};
+use crate::support::{Desk, assert_done, assert_said, json, json_lines, model, read, tensors, text};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -161,4 +161,50 @@ fn accumulated_batches_follow_one_large_batch() {
     for (step, (a, b)) in whole.iter().zip(&split).enumerate() {
         assert!((a - b).abs() < 1e-4, "step {}: {a} and {b}", step + 1);
     }
+}
+
+/// With several epochs, what frozen blocks return is computed once; with a single one it is not.
+#[test]
+fn kept_features_train_as_the_frozen_blocks_do() {
+    let desk = Desk::new();
+    for method in ["head", "last:1"] {
+        let losses = |run: &str, epochs: &str| {
+            let more = ["--method", method, "--epochs", epochs, "--schedule", "constant", "--warmup", "0"];
+            assert_done(&desk.finetune(run, &[&more[..], &["--batch-size", "16", "--precision", "fp32"]].concat()));
+            let log = json_lines(&read(desk.path(run).join("log.jsonl")));
+            let evaluated = log.iter().find(|it| it.get("evaluation").is_some()).unwrap()["loss"].as_f64().unwrap();
+            let steps = log.iter().filter(|it| it.get("evaluation").is_none());
+            let steps: Vec<f64> = steps.map(|it| it["loss"].as_f64().unwrap()).collect();
+            std::fs::remove_dir_all(desk.path(run)).unwrap();
+            (steps, evaluated)
+        };
+        let (computed, first) = losses("once", "1");
+        let (kept, again) = losses("kept", "3");
+        assert_eq!((computed.len(), kept.len()), (10, 30));
+        for (step, (a, b)) in computed.iter().zip(&kept).enumerate() {
+            assert!((a - b).abs() < 1e-5, "{method}, step {}: {a} and {b}", step + 1);
+        }
+        assert!((first - again).abs() < 1e-5, "{method}: validation {first} and {again}");
+    }
+}
+
+#[test]
+fn batches_by_tokens_are_as_many_and_alike() {
+    let desk = Desk::new();
+    let steps = |by: &str| {
+        assert_done(&desk.finetune(by, &["--batch-by", by, "--epochs", "1", "--batch-size", "8"]));
+        let log = json_lines(&read(desk.path(by).join("log.jsonl")));
+        let steps = log.into_iter().filter(|it| it.get("evaluation").is_none());
+        steps.map(|it| (it["examples"].as_u64().unwrap(), it["tokens"].as_u64().unwrap())).collect::<Vec<_>>()
+    };
+    let (examples, tokens) = (steps("examples"), steps("tokens"));
+    assert_eq!((examples.len(), tokens.len()), (20, 20));
+    assert_eq!(tokens.iter().map(|it| it.0).sum::<u64>(), 160);
+    let most = |steps: &[(u64, u64)]| steps.iter().map(|it| it.1).max().unwrap();
+    assert!(most(&tokens) * 5 < most(&examples) * 4, "{} and {}", most(&tokens), most(&examples));
+    assert_said(
+        &desk.finetune("odd", &["--batch-by", "words"]),
+        2,
+        &["batch-by: `words` is not one of examples, tokens"],
+    );
 }

@@ -7,8 +7,7 @@ use super::augment::{Augmentation, MixedBatch, apply};
 use super::encode::{Encoded, crop_source, encode, original};
 use super::thumbnail::thumbnail;
 use super::{ImageOptions, ImageProcessor, ImageRows, Pixels};
-use crate::groups::joined_groups;
-use crate::labels::{Labels, strata};
+use crate::labels::Labels;
 use crate::schema::{EncodedLabel, LabelSchema};
 use crate::{Array, BadExample, Batch, DataError, Dataset, Described, HeatMap, Pass, Random, Source};
 
@@ -72,15 +71,6 @@ impl ImageDataset {
             rows,
         };
         Ok(Self { shared: Arc::new(shared), view, noise: None, patches: 1 })
-    }
-
-    /// The same data set restricted to `rows` (of this one), in that order. Nothing is copied.
-    ///
-    /// # Errors
-    /// A row beyond the end.
-    pub fn subset(&self, rows: &[usize]) -> Result<Self, DataError> {
-        let view = rows.iter().map(|&row| self.checked(row).map(|row| row as u32)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { view: view.into(), ..self.clone() })
     }
 
     /// Adds `noise` to batches: `per_image` numbers in [0, 1) for each image, as Hugging Face's
@@ -149,19 +139,6 @@ impl ImageDataset {
     /// Panics beyond the end.
     pub fn group(&self, row: usize) -> Option<u64> {
         self.shared.rows.group(self.inner(row))
-    }
-
-    /// Stratum of each row for [`crate::stratified_split`]: the class, the rarest of several classes, or
-    /// the decile of the (first) target number. All 0 without labels.
-    pub fn strata(&self) -> Vec<u64> {
-        strata(&(0..self.len()).map(|row| self.label(row)).collect::<Vec<_>>())
-    }
-
-    /// Group of each row for [`crate::stratified_group_split`]: rows of one group and rows with the
-    /// same pixels share one.
-    pub fn split_groups(&self) -> Vec<u64> {
-        let hashes: Vec<u64> = (0..self.len()).map(|row| self.content_hash(row)).collect();
-        joined_groups(&hashes, &|row| self.group(row))
     }
 
     /// The image of a row as the model sees it in evaluation, before it is normalised.
@@ -307,6 +284,17 @@ impl Dataset for ImageDataset {
         self.shared.labels.is_some()
     }
 
+    fn remarks(&self) -> Vec<String> {
+        let why = self.cache_failure().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let file = self.shared.rows.file().display();
+        let note = |count| format!("{file}: {count} images do not fit the cache and are decoded at each use{why}");
+        Some(self.uncached()).filter(|&count| count > 0).map(note).into_iter().collect()
+    }
+
+    fn varies(&self) -> bool {
+        self.noise.is_some() || self.shared.augmentation != Augmentation::default()
+    }
+
     /// Augmenting, and decoding what is not cached, is work worth sharing.
     fn loader_threads(&self, free: usize) -> usize {
         free.clamp(1, MOST_LOADERS)
@@ -318,6 +306,11 @@ impl Dataset for ImageDataset {
 }
 
 impl Described for ImageDataset {
+    fn subset(&self, rows: &[usize]) -> Result<Self, DataError> {
+        let view = rows.iter().map(|&row| self.checked(row).map(|row| row as u32)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { view: view.into(), ..self.clone() })
+    }
+
     fn schema(&self) -> Option<&LabelSchema> {
         ImageDataset::schema(self)
     }

@@ -7,8 +7,7 @@ use super::TextRows;
 use super::encoded::Encoded;
 use super::remarks::{Oddities, remarks};
 use super::tokenizer::{Side, Tokenizer};
-use crate::groups::joined_groups;
-use crate::labels::{Labels, strata};
+use crate::labels::Labels;
 use crate::problems::Problems;
 use crate::schema::{EncodedLabel, LabelSchema};
 use crate::{Array, BadExample, Batch, DataError, Dataset, Described, Pass, RowProblem, Source};
@@ -77,16 +76,6 @@ impl TextDataset {
         Ok(Self { shared: Arc::new(shared), view: None, pad_to_multiple_of: 1 })
     }
 
-    /// The same data set restricted to `rows` (of this one), in that order. Nothing is copied.
-    ///
-    /// # Errors
-    /// A row beyond the end.
-    pub fn subset(&self, rows: &[usize]) -> Result<Self, DataError> {
-        let inner = |&row: &usize| self.checked(row).map(|row| row as u32);
-        let view = rows.iter().map(inner).collect::<Result<Vec<u32>, _>>()?;
-        Ok(Self { view: Some(view.into()), ..self.clone() })
-    }
-
     /// Pads batches to a multiple of this many tokens (8 suits tensor cores); 0 counts as 1.
     pub fn with_padding_multiple(mut self, multiple: usize) -> Self {
         self.pad_to_multiple_of = multiple.max(1);
@@ -116,19 +105,6 @@ impl TextDataset {
     /// group ids that keep duplicates on one side of a split. Panics beyond the end.
     pub fn text_hash(&self, row: usize) -> u64 {
         self.shared.hashes[self.inner(row)]
-    }
-
-    /// Stratum of each row for [`crate::stratified_split`]: the class, the rarest of several classes, or
-    /// the decile of the (first) target number. All 0 without labels.
-    pub fn strata(&self) -> Vec<u64> {
-        strata(&(0..self.len()).map(|row| self.label(row)).collect::<Vec<_>>())
-    }
-
-    /// Group of each row for [`crate::stratified_group_split`]: rows of one group and rows with the
-    /// same text share one.
-    pub fn split_groups(&self) -> Vec<u64> {
-        let hashes: Vec<u64> = (0..self.len()).map(|row| self.text_hash(row)).collect();
-        joined_groups(&hashes, &|row| self.group(row))
     }
 
     /// Hash of the row's value in the group column, when there is one and every row has a value.
@@ -240,6 +216,12 @@ impl Dataset for TextDataset {
 }
 
 impl Described for TextDataset {
+    fn subset(&self, rows: &[usize]) -> Result<Self, DataError> {
+        let inner = |&row: &usize| self.checked(row).map(|row| row as u32);
+        let view = rows.iter().map(inner).collect::<Result<Vec<u32>, _>>()?;
+        Ok(Self { view: Some(view.into()), ..self.clone() })
+    }
+
     fn schema(&self) -> Option<&LabelSchema> {
         self.shared.schema.as_ref()
     }

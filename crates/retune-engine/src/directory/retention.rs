@@ -13,7 +13,8 @@ impl RunDirectory {
     /// architecture is then trained from random weights, which keeps one checkpoint and the best.
     pub fn check_space(&self, loaded: &LoadedModel, baseline: bool) -> Result<()> {
         let (keep, one) = (self.keep as u64, checkpoint_bytes(loaded));
-        let whole = full_bytes(loaded.params.counts().0);
+        let (parameters, _) = loaded.params.counts();
+        let whole = bytes_of(parameters, parameters);
         // One more exists while it is being written.
         let all = one * (keep + 1).max(if baseline { keep + (3 * whole).div_ceil(one) } else { 0 });
         if let Some(budget) = self.disk_budget {
@@ -69,16 +70,16 @@ fn to_remove(steps: &[u64], best: Option<u64>, keep: usize) -> Vec<u64> {
     steps.iter().copied().filter(|step| !kept.contains(step)).collect()
 }
 
-/// Size of a checkpoint: weights, and two moments of those that learn.
+/// Size of the next checkpoint.
 pub(super) fn checkpoint_bytes(loaded: &LoadedModel) -> u64 {
     let (total, trainable) = loaded.params.counts();
     let model = if loaded.adapter.is_some() { trainable } else { total };
-    (4 * model + 8 * trainable) as u64 + OTHER_FILES
+    bytes_of(model, trainable)
 }
 
-/// The same where everything learns.
-fn full_bytes(parameters: usize) -> u64 {
-    12 * parameters as u64 + OTHER_FILES
+/// Weights, and two moments of those that learn.
+fn bytes_of(weights: usize, trainable: usize) -> u64 {
+    (4 * weights + 8 * trainable) as u64 + OTHER_FILES
 }
 
 /// Tokenizer, state and manifest.

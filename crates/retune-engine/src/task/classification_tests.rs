@@ -39,6 +39,9 @@ impl Described for Labelled {
     fn group(&self, _row: usize) -> Option<u64> {
         None
     }
+    fn subset(&self, rows: &[usize]) -> Result<Self, DataError> {
+        Ok(Self(rows.iter().map(|&row| self.0[row].clone()).collect()))
+    }
     fn extent(&self, _row: usize) -> usize {
         1
     }

@@ -1,12 +1,12 @@
 //! Images as the tasks on them read them: the model's processor, columns, augmentation, and what to tell about it.
 
-use super::splits::{fingerprint, hold_out, leak_notes, leave_out};
+use super::splits::Encoded;
 use super::{Input, OnProgress, Parts, Splits};
 use crate::Recipe;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
-    Augmentation, DataFacts, Dataset, Described, GreyRange, ImageColumns, ImageDataset, ImageLines, ImageOptions,
-    ImageProcessor, ImageRows, LabelSchema, OnBadExample,
+    Augmentation, Dataset, GreyRange, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor, ImageRows,
+    LabelSchema, OnBadExample,
 };
 use retune_kernels::random;
 use retune_models::ModelConfig;
@@ -106,41 +106,14 @@ impl Images {
         let (augmented, plain) = (options(recipe, true)?, options(recipe, false)?);
         let whole = self.encode(rows.train, schema, &augmented, "decoding training images", progress)?;
         let encode = |name, rows| self.encode(rows, schema, &plain, name, progress);
-        let test = rows.test.map(|rows| encode("decoding test images", rows)).transpose()?;
-        let (mut notes, mut left_out) = (self.notes(), Vec::new());
-        let mut read = |data: &ImageDataset, split, notes: &mut Vec<String>| {
-            leave_out(data, split, &mut left_out, notes)?;
-            notes.extend(cache_note(data, split));
-            Result::<()>::Ok(())
-        };
-        read(&whole, "train", &mut notes)?;
+        let mut notes = self.notes();
         notes.extend(self.grey_note(&whole));
-        let (train, validation) = match rows.validation {
-            Some(rows) => {
-                let validation = encode("decoding validation images", rows)?;
-                read(&validation, "validation", &mut notes)?;
-                (whole, validation)
-            }
-            None => {
-                let (train, validation) = hold_out(recipe, &whole.strata(), &whole.split_groups(), &mut notes)?;
-                (whole.subset(&train)?, whole.subset(&validation)?)
-            }
+        let data = Encoded {
+            train: whole,
+            validation: rows.validation.map(|rows| encode("decoding validation images", rows)).transpose()?,
+            test: rows.test.map(|rows| encode("decoding test images", rows)).transpose()?,
         };
-        test.iter().try_for_each(|test| read(test, "test", &mut notes))?;
-        let mut parts = vec![("train", &train), ("validation", &validation)];
-        parts.extend(test.as_ref().map(|test| ("test", test)));
-        let facts = DataFacts::gather(&parts)?;
-        notes.extend(leak_notes(&facts));
-        let fingerprint = fingerprint(&train, self.settings());
-        Ok(Splits {
-            train: Arc::new(train),
-            validation: Arc::new(validation),
-            test: test.map(|test| Arc::new(test) as Arc<dyn Described>),
-            left_out,
-            facts,
-            fingerprint,
-            notes,
-        })
+        data.splits(recipe, self.settings(), notes)
     }
 
     /// Data for a saved model, as it comes; without a schema it has no labels.
@@ -235,13 +208,6 @@ fn options(recipe: &Recipe, training: bool) -> Result<ImageOptions> {
     let augmentation = if training { recipe.augmentation.parse()? } else { Augmentation::default() };
     let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
     Ok(ImageOptions { on_bad_example, augmentation, ..ImageOptions::default() })
-}
-
-/// Says how many images are decoded at each use.
-fn cache_note(data: &ImageDataset, split: &str) -> Option<String> {
-    let why = data.cache_failure().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let uncached = Some(data.uncached()).filter(|&count| count > 0)?;
-    Some(format!("{split}: {uncached} images do not fit the cache and are decoded at each use{why}"))
 }
 
 #[cfg(test)]

@@ -24,25 +24,69 @@ pub struct Splits {
     pub notes: Vec<String>,
 }
 
-/// Rows that train and rows that validate, when no file does. Rows of one group stay on one side: a copy in the
-/// validation part would make it too easy.
-pub(super) fn hold_out(
-    recipe: &Recipe,
-    strata: &[u64],
-    groups: &[u64],
-    notes: &mut Vec<String>,
-) -> Result<(Vec<usize>, Vec<usize>)> {
-    let (train, validation) = stratified_group_split(strata, groups, recipe.validation_fraction, recipe.seed)?;
-    let (held, all, seed) = (validation.len(), strata.len(), recipe.seed);
+/// The encoded data of a run, before rows are held out.
+pub(super) struct Encoded<D> {
+    /// The training file.
+    pub(super) train: D,
+    /// The validation file.
+    pub(super) validation: Option<D>,
+    /// The test file.
+    pub(super) test: Option<D>,
+}
+
+impl<D: Described + 'static> Encoded<D> {
+    /// Holds rows out where no file validates, and gathers what is in the data and what a person should know about it, after
+    /// `notes`. `settings` changes with whatever the encoding of a row depends on.
+    ///
+    /// # Errors
+    /// A split without a usable example; too few rows to hold some out; a store that cannot be read.
+    pub(super) fn splits(self, recipe: &Recipe, settings: u64, mut notes: Vec<String>) -> Result<Splits> {
+        let Self { train: whole, validation, test } = self;
+        let mut left_out = Vec::new();
+        let mut look = |data: &D, split, notes: &mut Vec<String>| {
+            notes.extend(data.remarks());
+            leave_out(data, split, &mut left_out, notes)
+        };
+        look(&whole, "train", &mut notes)?;
+        let (train, validation) = match validation {
+            Some(validation) => {
+                look(&validation, "validation", &mut notes)?;
+                (whole, validation)
+            }
+            None => hold_out(recipe, &whole, &mut notes)?,
+        };
+        test.iter().try_for_each(|test| look(test, "test", &mut notes))?;
+        let mut parts = vec![("train", &train), ("validation", &validation)];
+        parts.extend(test.as_ref().map(|test| ("test", test)));
+        let facts = DataFacts::gather(&parts)?;
+        notes.extend(leak_notes(&facts));
+        Ok(Splits {
+            left_out,
+            fingerprint: fingerprint(&train, settings),
+            train: Arc::new(train),
+            validation: Arc::new(validation),
+            test: test.map(|test| Arc::new(test) as Arc<dyn Described>),
+            facts,
+            notes,
+        })
+    }
+}
+
+/// Rows that train and rows that validate, when no file does. Rows of one group, and equal ones, stay on one side: a copy
+/// in the validation part would make it too easy.
+fn hold_out<D: Described>(recipe: &Recipe, whole: &D, notes: &mut Vec<String>) -> Result<(D, D)> {
+    let (fraction, seed) = (recipe.validation_fraction, recipe.seed);
+    let (train, validation) = stratified_group_split(&whole.strata(), &whole.split_groups(), fraction, seed)?;
+    let (held, all) = (validation.len(), whole.len());
     notes.push(format!("no validation file: {held} of {all} training rows validate (stratified, seed {seed})"));
-    Ok((train, validation))
+    Ok((whole.subset(&train)?, whole.subset(&validation)?))
 }
 
 /// Examples of a split that cannot be used, with a note about them.
 ///
 /// # Errors
 /// None is left.
-pub(super) fn leave_out(
+fn leave_out(
     data: &dyn Dataset,
     split: &'static str,
     left_out: &mut Vec<(&'static str, BadExample)>,
@@ -63,7 +107,7 @@ pub(super) fn leave_out(
 }
 
 /// Notes about each pair of splits that share inputs or groups.
-pub(super) fn leak_notes(facts: &DataFacts) -> impl Iterator<Item = String> + '_ {
+fn leak_notes(facts: &DataFacts) -> impl Iterator<Item = String> + '_ {
     facts.leakage.iter().flat_map(|leak| {
         let shared = |number: usize, what: &str| {
             (number > 0).then(|| match number {
@@ -76,7 +120,7 @@ pub(super) fn leak_notes(facts: &DataFacts) -> impl Iterator<Item = String> + '_
 }
 
 /// A number that changes with the inputs, the labels and the order of rows, and with `settings` of their encoding.
-pub(super) fn fingerprint(train: &dyn Described, settings: u64) -> u64 {
+fn fingerprint(train: &dyn Described, settings: u64) -> u64 {
     (0..train.len()).fold(settings, |state, row| {
         let label = format!("{:?}", train.label(row));
         random::mix(&[state, train.content_hash(row), random::name_key(&label)])

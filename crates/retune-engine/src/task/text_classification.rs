@@ -1,13 +1,12 @@
 //! Text classification: single texts or pairs, tokenized, for [`Classification`].
 
 use super::classification::{Classification, Modality, ordered, problem, saved_schema};
-use super::splits::{fingerprint, hold_out, leak_notes, leave_out};
+use super::splits::Encoded;
 use super::{Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
 use anyhow::{Context, Result, ensure};
 use retune_data::{
-    DataFacts, Dataset, Described, LabelSchema, OnBadExample, TextColumns, TextDataset, TextLines, TextRows, Tokenizer,
-    user_cache,
+    Dataset, LabelSchema, OnBadExample, TextColumns, TextDataset, TextLines, TextRows, Tokenizer, user_cache,
 };
 use retune_models::registry::{self, Purpose};
 use retune_models::{CheckpointFolder, Model, ModelConfig};
@@ -34,48 +33,20 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
     // All files are read before any is tokenized, so that a typo in the last one costs nothing.
     let validation_rows = recipe.validation.as_deref().map(read).transpose()?;
     let test_rows = recipe.test.as_deref().map(read).transpose()?;
-    let whole = encode("tokenizing training data", train_rows)?;
-    let test = test_rows.map(|rows| encode("tokenizing test data", rows)).transpose()?;
-    let (mut notes, mut left_out): (Vec<String>, _) = (note.into_iter().collect(), Vec::new());
-    let mut read = |data: &TextDataset, split, notes: &mut Vec<String>| {
-        notes.extend(data.remarks());
-        leave_out(data, split, &mut left_out, notes)
+    let data = Encoded {
+        train: encode("tokenizing training data", train_rows)?,
+        validation: validation_rows.map(|rows| encode("tokenizing validation data", rows)).transpose()?,
+        test: test_rows.map(|rows| encode("tokenizing test data", rows)).transpose()?,
     };
-    read(&whole, "train", &mut notes)?;
-    let (train, validation) = match validation_rows {
-        Some(rows) => {
-            let validation = encode("tokenizing validation data", rows)?;
-            read(&validation, "validation", &mut notes)?;
-            (whole, validation)
-        }
-        None => {
-            let (train, validation) = hold_out(recipe, &whole.strata(), &whole.split_groups(), &mut notes)?;
-            (whole.subset(&train)?, whole.subset(&validation)?)
-        }
-    };
-    test.iter().try_for_each(|test| read(test, "test", &mut notes))?;
-    let mut parts = vec![("train", &train), ("validation", &validation)];
-    parts.extend(test.as_ref().map(|test| ("test", test)));
-    let facts = DataFacts::gather(&parts)?;
-    let cut = facts.splits.iter().filter_map(|split| Some((split, split.truncated.filter(|&n| n > 0)?)));
-    for (split, cut) in cut {
-        notes.push(format!(
+    let mut splits = data.splits(recipe, max_length as u64, note.into_iter().collect())?;
+    let cut = splits.facts.splits.iter().filter_map(|split| Some((split, split.truncated.filter(|&n| n > 0)?)));
+    splits.notes.extend(cut.map(|(split, cut)| {
+        format!(
             "{}: {cut} of {} texts are longer than {max_length} tokens and are cut; --max-length changes that",
             split.name, split.rows
-        ));
-    }
-    notes.extend(leak_notes(&facts));
-    let task = Classification::trained(modality(&tokenizer, max_length), schema, recipe, &train)?;
-    let fingerprint = fingerprint(&train, max_length as u64);
-    let splits = Splits {
-        left_out,
-        train: Arc::new(train),
-        validation: Arc::new(validation),
-        test: test.map(|test| Arc::new(test) as Arc<dyn Described>),
-        facts,
-        fingerprint,
-        notes,
-    };
+        )
+    }));
+    let task = Classification::trained(modality(&tokenizer, max_length), schema, recipe, splits.train.as_ref())?;
     Ok((Box::new(task), splits))
 }
 

@@ -102,9 +102,13 @@ impl Family for ImageEncoderSpec {
                 config.label_count(),
             )?,
             sizes,
+            kind: weights.compute_kind(),
         }))
     }
 }
+
+/// Input beside hidden states: rows and columns of patches [B, 2].
+const GRID: &str = "grid";
 
 struct ImageEncoder {
     embeddings: ImageEmbeddings,
@@ -113,35 +117,46 @@ struct ImageEncoder {
     norm: Option<LayerNorm>,
     head: ImageClassificationHead,
     sizes: ImageEncoderSizes,
+    /// Of hidden states.
+    kind: Kind,
 }
 
 /// Tokens [B, T, D], the grid of patches behind them, and the bias that all layers share.
 type Embedded = (Tensor, (i64, i64), Option<Tensor>);
 
 impl ImageEncoder {
+    /// Block 0, or hidden states that were given in its place.
     fn embed(&self, inputs: &Inputs, mode: &Mode) -> Result<Embedded, ModelError> {
+        let shared = |grid| self.shared_bias.as_ref().map(|bias| bias.at(grid));
+        if let Some((_, x)) = inputs.hidden_states() {
+            let grid = inputs.get(GRID)?;
+            let grid = (grid.int64_value(&[0, 0]), grid.int64_value(&[0, 1]));
+            return Ok((x.to_kind(self.kind), grid, no_grad(|| shared(grid))));
+        }
         let sizes = &self.sizes.embeddings;
         let pixels = patch_embeddings::pixel_values(inputs, sizes.channels, &SizeRule::multiples(sizes.patch))?;
         Ok(mode.block(0, |train| {
             let (x, grid) = self.embeddings.forward(pixels, train);
-            (x, grid, self.shared_bias.as_ref().map(|bias| bias.at(grid)))
+            (x, grid, shared(grid))
         }))
     }
 
-    /// Returns [B, T, D], or only the first tokens where the head reads no others and hidden states are not wanted.
-    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+    /// Runs the blocks below depth `end`. Returns [B, T, D] and the grid; of all layers only the first tokens where the
+    /// head reads no others and hidden states are not wanted.
+    fn encode(&self, inputs: &Inputs, mode: &Mode, end: usize) -> Result<(Tensor, (i64, i64)), ModelError> {
+        let begin = inputs.hidden_states().map_or(1, |(depth, _)| depth);
         let (mut x, grid, bias) = self.embed(inputs, mode)?;
         let read = self.head.first_tokens().filter(|_| !mode.hidden_states);
-        for (i, layer) in self.layers.iter().enumerate() {
-            x = mode.block(i + 1, |train| {
-                if i + 1 < self.layers.len() {
+        for (layer, depth) in self.layers.iter().zip(1..).take(end - 1).skip(begin - 1) {
+            x = mode.block(depth, |train| {
+                if depth < self.layers.len() {
                     return layer.forward(&x, grid, bias.as_ref(), train);
                 }
                 let computed = read.map_or_else(|| x.shallow_clone(), |count| x.narrow(1, 0, count));
                 self.normed(layer.forward_read(&computed, &layer.read(&x), grid, bias.as_ref(), train))
             });
         }
-        Ok(x)
+        Ok((x, grid))
     }
 
     fn normed(&self, x: Tensor) -> Tensor {
@@ -186,9 +201,17 @@ impl ImageEncoder {
 
 impl Model for ImageEncoder {
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
-        let last_hidden_state = self.encode(inputs, mode)?;
+        let (last_hidden_state, _) = self.encode(inputs, mode, self.blocks() + 1)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
         Ok(Outputs::new(logits, mode.hidden_states.then_some(last_hidden_state)))
+    }
+
+    fn frozen(&self, inputs: &Inputs, mode: &Mode) -> Result<Option<Inputs>, ModelError> {
+        let depth = mode.first_trained_depth;
+        let (x, (h, w)) = self.encode(inputs, mode, depth)?;
+        let grid = Tensor::from_slice(&[h, w]).expand([x.size()[0], 2], false);
+        let name = Inputs::hidden_states_name(depth);
+        Ok(Some([(name, x), (GRID.to_owned(), grid)].into_iter().collect()))
     }
 
     fn explanations(&self) -> &'static [Explanation] {

@@ -5,7 +5,7 @@ use crate::heads::{HeadNames, SequenceClassificationHead};
 use crate::layers::{EmbeddingSizes, EncoderLayer, LayerNames, LayerSizes, TextEmbeddings, text_embeddings};
 use crate::registry::Family;
 use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Activation, AttentionMask, Dense};
 use serde_json::{Value, json};
 
@@ -92,6 +92,7 @@ impl Family for TextEncoderSpec {
                 sizes.classifier_dropout,
             )?,
             pooling,
+            kind: weights.compute_kind(),
             token_table: format!("{}.embeddings.{}.weight", self.base, text_embeddings::WORD),
             sizes,
         }))
@@ -114,23 +115,34 @@ struct TextEncoder {
     layers: Vec<EncoderLayer>,
     head: SequenceClassificationHead,
     pooling: Pooling,
+    /// Of hidden states.
+    kind: Kind,
     token_table: String,
     sizes: TextEncoderSizes,
 }
 
 impl TextEncoder {
-    /// Returns [B, T, D], or only the first token [B, 1, D], which the head reads, unless hidden states are wanted.
-    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+    /// Block 0: [B, T, D].
+    fn embed(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
         let input_ids = inputs.get("input_ids")?;
-        let mask = inputs.optional("attention_mask").map(AttentionMask::padding).transpose()?;
-        let mask = mask.filter(|mask| !mask.is_trivial());
-        let mut x = mode.block(0, |train| {
+        Ok(mode.block(0, |train| {
             let x = self.embeddings.forward(input_ids, inputs.optional("token_type_ids"), train);
             self.projection.as_ref().map_or(x.shallow_clone(), |p| p.forward(&x, train))
-        });
-        for (i, layer) in self.layers.iter().enumerate() {
-            x = mode.block(i + 1, |train| {
-                let whole = i + 1 < self.layers.len() || mode.hidden_states;
+        }))
+    }
+
+    /// Runs the blocks below depth `end`. Returns [B, T, D]; of all layers only the first token [B, 1, D], which the head
+    /// reads, unless hidden states are wanted.
+    fn encode(&self, inputs: &Inputs, mode: &Mode, end: usize) -> Result<Tensor, ModelError> {
+        let mask = inputs.optional("attention_mask").map(AttentionMask::padding).transpose()?;
+        let mask = mask.filter(|mask| !mask.is_trivial());
+        let (begin, mut x) = match inputs.hidden_states() {
+            Some((depth, x)) => (depth, x.to_kind(self.kind)),
+            None => (1, self.embed(inputs, mode)?),
+        };
+        for (layer, depth) in self.layers.iter().zip(1..).take(end - 1).skip(begin - 1) {
+            x = mode.block(depth, |train| {
+                let whole = depth < self.layers.len() || mode.hidden_states;
                 let computed = if whole { x.shallow_clone() } else { x.narrow(1, 0, 1) };
                 layer.forward(&computed, &x, mask.as_ref(), train)
             });
@@ -141,7 +153,7 @@ impl TextEncoder {
 
 impl Model for TextEncoder {
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
-        let last_hidden_state = self.encode(inputs, mode)?;
+        let last_hidden_state = self.encode(inputs, mode, self.blocks() + 1)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
         let first = || last_hidden_state.select(1, 0);
         let pooled = match &self.pooling {
@@ -154,6 +166,16 @@ impl Model for TextEncoder {
             outputs.named.insert("pooler_output", pooled);
         }
         Ok(outputs)
+    }
+
+    fn frozen(&self, inputs: &Inputs, mode: &Mode) -> Result<Option<Inputs>, ModelError> {
+        let depth = mode.first_trained_depth;
+        let mut kept = Inputs::default();
+        kept.insert(&Inputs::hidden_states_name(depth), self.encode(inputs, mode, depth)?);
+        if let Some(mask) = inputs.optional("attention_mask").filter(|_| depth <= self.blocks()) {
+            kept.insert("attention_mask", mask.shallow_clone());
+        }
+        Ok(Some(kept))
     }
 
     fn blocks(&self) -> usize {

@@ -1,0 +1,78 @@
+//! What frozen blocks make of each row, computed once: after that an epoch of `head` or `last:K` costs only the blocks that
+//! learn, in training and in validation.
+//!
+//! Frozen blocks run without dropout, so that nothing but the row decides what they return, unless the data varies.
+
+use crate::observer::Observer;
+use crate::tensors::{to_array, to_inputs};
+use anyhow::{Context, Result};
+use retune_data::{Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
+use retune_kernels::memory::free_disk_bytes;
+use retune_kernels::tch::{Device, no_grad};
+use retune_models::{Inputs, Mode, Model};
+use std::sync::Arc;
+
+/// Share of the free space in the folder for temporary files that features may take.
+const MOST_OF_DISK: f64 = 0.5;
+
+/// Computes features.
+pub(crate) struct Frozen<'a> {
+    pub(crate) model: &'a dyn Model,
+    pub(crate) first_trained_depth: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) device: Device,
+}
+
+impl Frozen<'_> {
+    /// Whether a whole block is frozen: embeddings alone cost less than reading what they return.
+    pub(crate) fn is_worth_it(&self) -> bool {
+        self.first_trained_depth > 1
+    }
+
+    /// `rows` with features in place of inputs; `None` where the model gives none or the disk has no room for them.
+    pub(crate) fn features(
+        &self,
+        rows: &Arc<dyn Dataset>,
+        what: &str,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<Option<Arc<dyn Dataset>>> {
+        let name = Inputs::hidden_states_name(self.first_trained_depth);
+        let mut builder = FeatureBuilder::new(Arc::clone(rows), &name);
+        let batches = evaluation_batches(&|row| rows.length(row), rows.len(), self.batch_size);
+        let (threads, ahead) = crate::hardware::loaders(rows.as_ref(), self.device);
+        let mode = Mode::training(self.first_trained_depth);
+        let mut done = 0;
+        for batch in Loader::new(Arc::clone(rows), batches.into_iter().map(|rows| (rows, None)), threads, ahead) {
+            let batch = batch?;
+            let inputs = to_inputs(&batch, self.device)?;
+            let Some(kept) = no_grad(|| self.model.frozen(&inputs, &mode))? else { return Ok(None) };
+            let features = to_array(kept.get(&name)?)?;
+            // The longest rows come first, so this estimate is on the safe side.
+            let expected =
+                (features.data.len() * size_of::<f32>()) as f64 / batch.rows.len() as f64 * rows.len() as f64;
+            let free = free_disk_bytes(&std::env::temp_dir()).unwrap_or(u64::MAX) as f64;
+            if done == 0 && expected > MOST_OF_DISK * free {
+                let note = format!(
+                    "frozen blocks are computed in every epoch: what they return could take {:.0} GB, too much for {}",
+                    expected / 1e9,
+                    std::env::temp_dir().display()
+                );
+                observers.iter_mut().for_each(|o| o.on_message(&note));
+                return Ok(None);
+            }
+            let mask = kept.optional("attention_mask").map(to_array).transpose()?;
+            let labels = batch.arrays.get("labels").map(|labels| Ok(("labels".to_owned(), labels.clone())));
+            let others = kept.iter().filter(|(other, _)| *other != name && *other != "attention_mask");
+            let others = others.map(|(name, tensor)| Ok((name.to_owned(), to_array(tensor)?))).chain(labels);
+            builder.push(&Computed {
+                rows: &batch.rows,
+                features: &features,
+                mask: mask.as_ref(),
+                others: others.collect::<Result<_>>()?,
+            })?;
+            done += batch.rows.len();
+            observers.iter_mut().for_each(|o| o.on_progress(what, done, rows.len()));
+        }
+        Ok(Some(Arc::new(builder.finish().context("what frozen blocks return could not be kept")?)))
+    }
+}
