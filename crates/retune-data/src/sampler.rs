@@ -1,5 +1,7 @@
 //! Which rows form which batch: pure functions of the lengths, the seed and the epoch.
 
+use std::ops::Range;
+
 use crate::Random;
 
 /// Batches per block inside which rows are sorted by length: large enough that batches are of
@@ -59,20 +61,37 @@ pub fn epoch_batches(
     batches
 }
 
-/// Cuts rows, shortest first, into `count` batches, none empty, of about the same number of tokens. A row counts with its
-/// own length: its batch pads it to hardly more.
+/// Cuts rows, shortest first, into `count` batches, none empty, so that the largest is as small as can be, padding counted.
 fn by_tokens(rows: &[usize], lengths: &dyn Fn(usize) -> usize, count: usize, batches: &mut Vec<Vec<usize>>) {
-    let total: u128 = rows.iter().map(|&row| lengths(row) as u128).sum();
-    let (mut begin, mut end, mut tokens) = (0, 0, 0u128);
-    for batch in 1..=count {
-        // At least one row each, and one left for each batch that follows.
-        while end < rows.len() - (count - batch) && (end == begin || tokens * (count as u128) < total * batch as u128) {
-            tokens += lengths(rows[end]) as u128;
-            end += 1;
-        }
-        batches.push(rows[begin..end].to_vec());
-        begin = end;
+    let lengths: Vec<usize> = rows.iter().map(|&row| lengths(row).max(1)).collect();
+    let longest = lengths.last().copied().unwrap_or(1);
+    // The smallest budget that `count` batches suffice for.
+    let (mut low, mut high) = (longest, longest.saturating_mul(rows.len()));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if cut(&lengths, middle).len() <= count { high = middle } else { low = middle + 1 }
     }
+    let mut parts = cut(&lengths, high);
+    while parts.len() < count {
+        let largest = (0..parts.len()).max_by_key(|&i| parts[i].len()).expect("rows make at least one part");
+        let Range { start, end } = parts[largest].clone();
+        let middle = start.midpoint(end);
+        parts.splice(largest..=largest, [start..middle, middle..end]);
+    }
+    batches.extend(parts.into_iter().map(|part| rows[part].to_vec()));
+}
+
+/// Batches of at most `budget` tokens, padding counted, as large as can be; one row may be more.
+fn cut(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
+    let (mut parts, mut begin) = (Vec::new(), 0);
+    for (i, &length) in lengths.iter().enumerate() {
+        if i > begin && length.saturating_mul(i + 1 - begin) > budget {
+            parts.push(begin..i);
+            begin = i;
+        }
+    }
+    parts.extend((begin < lengths.len()).then_some(begin..lengths.len()));
+    parts
 }
 
 /// Batches for evaluation, the longest rows first, so that running out of memory shows at once.
