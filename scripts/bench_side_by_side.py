@@ -41,6 +41,7 @@ def parse_arguments():
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--mode", choices=["default", "tuned"], default="default", help="how the peer is set up")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="of both; auto: bf16 when tuned, else fp32")
+    parser.add_argument("--peer-precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="of the peer alone; auto: as --precision")
     parser.add_argument("--method", choices=["full", "lora", "head"], default="full")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--seed", type=int, default=42, help="of the first pair; each further pair adds one")
@@ -52,6 +53,8 @@ def parse_arguments():
     arguments = parser.parse_args()
     if arguments.precision == "auto":
         arguments.precision = "bf16" if arguments.mode == "tuned" else "fp32"
+    if arguments.peer_precision == "auto":
+        arguments.peer_precision = arguments.precision
     for path in (arguments.train, arguments.eval):
         if not path.is_file():
             parser.error(f"{path}: no such file")
@@ -110,7 +113,7 @@ def run_peer(arguments, seed, work):
     command = [
         arguments.peer_python, HERE / "peer_text_classification.py", "--model", arguments.model, "--train", arguments.train, "--eval", arguments.eval,
         "--epochs", arguments.epochs, "--batch", arguments.batch, "--lr", arguments.lr, "--max-length", arguments.max_length,
-        "--mode", arguments.mode, "--precision", arguments.precision, "--method", arguments.method, "--device", arguments.device, "--seed", seed,
+        "--mode", arguments.mode, "--precision", arguments.peer_precision, "--method", arguments.method, "--device", arguments.device, "--seed", seed,
     ]
     seconds, peak, text = run_child(command, work / f"peer-{seed}.log")
     lines = [line for line in text.splitlines() if line.startswith('{"peer"')]
@@ -242,12 +245,15 @@ def mebibytes(value):
 def render(report):
     settings, summary, machine = report["settings"], report["summary"], report["machine"]
     ratio = summary["median_ratio"]
+    precision, of_peer = settings["precision"], settings["peer_precision"]
+    if precision != of_peer:
+        precision = f"{precision} (the peer: {of_peer})"
     lines = [
         f"# {report['name']}",
         "",
         f"Retune against Hugging Face Trainer ({settings['mode']}): {settings['model']}, {settings['train']} ({settings['train_rows']} rows), "
         f"{settings['epochs']} epoch(s), batch {settings['batch']}, learning rate {settings['lr']}, at most {settings['max_length']} tokens, "
-        f"{settings['precision']}, {settings['method']}, {settings['device']}; {settings['pairs']} pair(s), alternating.",
+        f"{precision}, {settings['method']}, {settings['device']}; {settings['pairs']} pair(s), alternating.",
         "",
         "| median | Retune | Hugging Face | ratio |",
         "|---|---|---|---|",
@@ -302,7 +308,7 @@ def main():
         "eval": arguments.eval.name,
         "train_rows": count_rows(arguments.train),
         "eval_rows": count_rows(arguments.eval),
-        **{k: getattr(arguments, k) for k in ("epochs", "batch", "lr", "max_length", "pairs", "mode", "precision", "method", "device", "seed", "retune_args")},
+        **{k: getattr(arguments, k) for k in ("epochs", "batch", "lr", "max_length", "pairs", "mode", "precision", "peer_precision", "method", "device", "seed", "retune_args")},
     }
     name = arguments.name or "-".join(["text-classification", settings["mode"], settings["precision"], settings["method"], settings["device"]])
     runners = {"retune": run_retune, "peer": run_peer}

@@ -132,7 +132,8 @@ fn speed(summary: &Summary) -> String {
         format!("{} tokens/s", number::count(t.tokens_per_second)),
         format!("{} padding", number::percent(t.padding_fraction)),
     ];
-    if t.peak_flops_per_second > 0.0 {
+    // A head on kept features has no blocks to compute.
+    if t.peak_flops_per_second > 0.0 && t.model_flops_per_second > 0.0 {
         let share = number::percent(t.model_flops_per_second / t.peak_flops_per_second);
         parts.push(format!("{share} of the matrix-product ceiling"));
     }

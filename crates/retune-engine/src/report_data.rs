@@ -114,7 +114,8 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
             examples_per_second: Some(train.samples_per_second),
             tokens_per_second: Some(train.tokens_per_second),
             padding_fraction: Some(train.padding_fraction),
-            model_flops_per_second: Some(train.model_flops_per_second),
+            // A head on kept features has no blocks to compute.
+            model_flops_per_second: Some(train.model_flops_per_second).filter(|&rate| rate > 0.0),
             peak_flops_per_second: Some(train.peak_flops_per_second),
             peak_memory_bytes: Some(train.peak_memory_bytes),
             trainable_parameters: Some(train.trainable_parameters as u64),

@@ -157,6 +157,10 @@ impl Session<'_> {
         let repeats = plan.total_steps > plan.steps_per_epoch && frozen.is_worth_it();
         let kept = if repeats && !rows.varies() { frozen.features(&rows, "frozen blocks", observers)? } else { None };
         let features = kept.is_some();
+        if features {
+            let note = "what the frozen blocks return is kept: an epoch computes only the blocks that learn";
+            observers.iter_mut().for_each(|o| o.on_message(note));
+        }
         let rows = kept.unwrap_or(rows);
         let kept = if repeats { frozen.features(&validation, "frozen blocks, validation", observers)? } else { None };
         let validation = kept.unwrap_or(validation);
