@@ -118,34 +118,42 @@ impl TableRows {
     }
 }
 
-impl LabelRows for TableRows {
+impl AsRef<TableRows> for TableRows {
+    fn as_ref(&self) -> &TableRows {
+        self
+    }
+}
+
+/// A table's rows, of whatever modality.
+impl<T: AsRef<TableRows>> LabelRows for T {
     fn file(&self) -> &Path {
-        &self.file
+        &self.as_ref().file
     }
 
     fn len(&self) -> usize {
-        self.lines.len()
+        self.as_ref().lines.len()
     }
 
     fn line(&self, row: usize) -> u64 {
-        self.lines[row]
+        self.as_ref().lines[row]
     }
 
     fn label_columns(&self) -> &[String] {
-        &self.layout.labels
+        &self.as_ref().layout.labels
     }
 
     fn label_separator(&self) -> Option<char> {
-        self.layout.separator
+        self.as_ref().layout.separator
     }
 
     fn has_labels(&self) -> bool {
-        self.labelled
+        self.as_ref().labelled
     }
 
     fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
-        let start = self.layout.inputs.len();
-        let labels = self.cells(row)?[start..start + self.layout.labels.len()].to_vec();
+        let rows = self.as_ref();
+        let start = rows.layout.inputs.len();
+        let labels = rows.cells(row)?[start..start + rows.layout.labels.len()].to_vec();
         Ok((!labels.is_empty() && !labels.contains(&Cell::Null)).then_some(labels))
     }
 }

@@ -184,33 +184,9 @@ impl TextRows {
     }
 }
 
-impl LabelRows for TextRows {
-    fn file(&self) -> &Path {
-        self.rows.file()
-    }
-
-    fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn line(&self, row: usize) -> u64 {
-        self.rows.line(row)
-    }
-
-    fn label_columns(&self) -> &[String] {
-        self.rows.label_columns()
-    }
-
-    fn label_separator(&self) -> Option<char> {
-        self.rows.label_separator()
-    }
-
-    fn has_labels(&self) -> bool {
-        self.rows.has_labels()
-    }
-
-    fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
-        self.rows.label(row)
+impl AsRef<TableRows> for TextRows {
+    fn as_ref(&self) -> &TableRows {
+        &self.rows
     }
 }
 

@@ -4,6 +4,7 @@ mod file;
 mod folder;
 mod identity;
 mod report;
+mod root;
 mod save;
 mod weights;
 
@@ -11,5 +12,6 @@ pub use file::{SafetensorsFile, read_tensors};
 pub use folder::{CheckpointFolder, read_json};
 pub use identity::identity;
 pub use report::{LoadReport, NewTensor};
+pub use root::{Init, WeightsOptions, WeightsRoot};
 pub use save::{write_json, write_tensors};
-pub use weights::{Init, Weights, WeightsOptions, WeightsRoot};
+pub use weights::Weights;

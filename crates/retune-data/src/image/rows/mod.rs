@@ -198,33 +198,9 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-impl LabelRows for ImageRows {
-    fn file(&self) -> &Path {
-        self.rows.file()
-    }
-
-    fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn line(&self, row: usize) -> u64 {
-        self.rows.line(row)
-    }
-
-    fn label_columns(&self) -> &[String] {
-        self.rows.label_columns()
-    }
-
-    fn label_separator(&self) -> Option<char> {
-        self.rows.label_separator()
-    }
-
-    fn has_labels(&self) -> bool {
-        self.rows.has_labels()
-    }
-
-    fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
-        self.rows.label(row)
+impl AsRef<TableRows> for ImageRows {
+    fn as_ref(&self) -> &TableRows {
+        &self.rows
     }
 }
 
