@@ -11,7 +11,7 @@ struct DropoutKey {
   int64_t seed;
 };
 
-enum class Activation : int64_t { gelu = 0, gelu_tanh = 1, relu = 2, silu = 3 };
+enum class Activation : int64_t { identity = -1, gelu = 0, gelu_tanh = 1, relu = 2, silu = 3 };
 
 // Which side of the norm dropout is on.
 enum class NormKind : int64_t { drop_add_norm = 0, norm_drop = 1 };
@@ -58,6 +58,31 @@ struct EmbeddingForward {
   float* rstd;
 };
 
+// C [rows, columns] = f(A B + bias), and f' there. Elements of A and of the packed B are floats, or pairs of bf16 that are
+// neighbours along the depth.
+struct Product {
+  int64_t rows, columns, depth;     // depth in elements
+  const void* a;
+  int64_t a_tile, a_row, a_column;  // elements from one tile, row, column of A to the next
+  const void *panels, *bias;        // bias may be null
+  void *out, *derivative;           // derivative may be null
+  Activation activation;
+};
+
+// How products are cut, and the loops over their parts; all null where libtorch's products are faster.
+template <class T>
+struct ProductKernels {
+  int64_t tile, panel, pair;  // rows of a tile, columns of a panel, values per element
+  // Rows (from a multiple of `tile`) and panels from begin to end.
+  void (*compute)(const Product&, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end);
+  // B = fromᵀ for `from` [columns, depth elements], whose rows lie `stride` values apart.
+  void (*pack_transposed)(void* to, const T* from, int64_t columns, int64_t depth, int64_t stride, int64_t panel_begin,
+                          int64_t panel_end);
+  // `from` [rows, columns] in panels, as B; and in tiles, as the transpose of A.
+  void (*pack_panels)(void* to, const T* from, int64_t rows, int64_t columns, int64_t begin, int64_t end);
+  void (*pack_tiles)(void* to, const T* from, int64_t rows, int64_t columns, int64_t begin, int64_t end);
+};
+
 template <class T>
 struct TypedKernels {
   void (*norm_forward)(const NormForward&, int64_t begin, int64_t end);
@@ -76,6 +101,7 @@ struct TypedKernels {
   void (*embedding_forward)(const EmbeddingForward&, int64_t begin, int64_t end);
   // norm_backward whose dx is fp32, to be summed into the tables
   void (*embedding_backward)(const NormBackward&, int64_t begin, int64_t end);
+  ProductKernels<T> product;
 };
 
 struct Kernels {

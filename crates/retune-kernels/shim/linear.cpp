@@ -1,5 +1,5 @@
 // Linear layer with bias and activation as one node. Reference: `reference` in src/fused/linear.rs.
-#include "nodes.h"
+#include "product.h"
 
 namespace retune {
 namespace {
@@ -10,11 +10,13 @@ struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(Context* context, const at::Tensor& input, const at::Tensor& weight,
                             const MaybeTensor& bias, int64_t activation, bool graph) {
     const int64_t depth = weight.size(1), width = weight.size(0);
-    const at::Tensor x = input.reshape({-1, depth});
-    at::Tensor y = at::mm(x, weight.t()), derivative;
-    if (graph && activation != IDENTITY) derivative = at::empty_like(y);
-    const at::Tensor offset = contiguous(bias);
-    with_type(y, [&](auto type) {
+    const at::Tensor x = input.reshape({-1, depth}).contiguous(), offset = contiguous(bias);
+    const bool own = takes_product(x, x.size(0), width, depth);
+    at::Tensor y, derivative;
+    if (graph && activation != IDENTITY) derivative = at::empty({x.size(0), width}, x.options());
+    if (own) y = forward_product(x, weight.contiguous(), offset, derivative, (Activation)activation);
+    else y = at::mm(x, weight.t());
+    if (!own) with_type(y, [&](auto type) {
       using T = decltype(type);
       const auto& kernel = kernels().of(type);
       over_rows(y.size(0), [&](int64_t begin, int64_t end) {
@@ -56,8 +58,13 @@ struct Linear : torch::autograd::Function<Linear> {
           kernel(pointer<T>(dy), pointer<T>(derivative), pointer<T>(d), nullptr, width, begin, end);
         });
     });
-    if (context->needs_input_grad(0)) dx = at::mm(d, weight).view(context->saved_data["shape"].toIntVector());
-    if (context->needs_input_grad(1)) dweight = at::mm(d.t(), x);
+    if (context->needs_input_grad(0)) {
+      const bool own = takes_product(d, rows, width, weight.size(1));
+      dx = own ? input_product(d, weight.contiguous()) : at::mm(d, weight);
+      dx = dx.view(context->saved_data["shape"].toIntVector());
+    }
+    if (context->needs_input_grad(1))
+      dweight = takes_product(d, rows, width, x.size(1)) ? weight_product(d, x) : at::mm(d.t(), x);
     return {dx, dweight, dbias, {}, {}};
   }
 };

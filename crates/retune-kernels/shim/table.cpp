@@ -20,6 +20,8 @@ namespace RETUNE_ISA {
 
 #include "isa/attention_bf16.h"
 
+#include "isa/product.h"
+
 static int64_t attention_scratch(int64_t tokens, int64_t head_size, bool backward) {
   const int64_t floats = scratch_of_floats(tokens, head_size, backward);
 #if defined(__AVX512BF16__)
@@ -37,7 +39,7 @@ template <class T>
 constexpr TypedKernels<T> typed() {
   return {norm_forward<T>,        norm_backward<T>,     add_bias<T>,           bias_activation<T>,
           activation_backward<T>, attention_forward<T>, attention_backward<T>, embedding_forward<T>,
-          norm_backward<T, float>};
+          norm_backward<T, float>, products(T())};
 }
 
 extern const Kernels table;

@@ -66,6 +66,7 @@ template <class T>
 static void bias_activation(T* x, const T* bias, T* derivative, int64_t width, int64_t begin, int64_t end,
                             Activation activation) {
   switch (activation) {
+    case Activation::identity: return;  // add_bias does that
     case Activation::gelu: return activate<gelu>(x, bias, derivative, width, begin, end);
     case Activation::gelu_tanh: return activate<gelu_tanh>(x, bias, derivative, width, begin, end);
     case Activation::relu: return activate<relu>(x, bias, derivative, width, begin, end);
