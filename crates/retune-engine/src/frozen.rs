@@ -47,11 +47,12 @@ impl Frozen<'_> {
             let inputs = to_inputs(&batch, self.device)?;
             let Some(kept) = no_grad(|| self.model.frozen(&inputs, &mode))? else { return Ok(None) };
             let features = to_array(kept.get(&name)?)?;
-            // The longest rows come first, so this estimate is on the safe side.
-            let expected =
-                (features.data.len() * size_of::<f32>()) as f64 / batch.rows.len() as f64 * rows.len() as f64;
-            let free = free_disk_bytes(&std::env::temp_dir()).unwrap_or(u64::MAX) as f64;
-            if done == 0 && expected > MOST_OF_DISK * free {
+            // The longest rows come first, so that an estimate by the first batch is on the safe side.
+            let bytes_per_row = (features.data.len() * size_of::<f32>()) as f64 / batch.rows.len() as f64;
+            let expected = bytes_per_row * rows.len() as f64;
+            if done == 0
+                && free_disk_bytes(&std::env::temp_dir()).is_some_and(|free| expected > MOST_OF_DISK * free as f64)
+            {
                 let note = format!(
                     "frozen blocks are computed in every epoch: what they return could take {:.0} GB, too much for {}",
                     expected / 1e9,

@@ -58,10 +58,10 @@ struct EmbeddingForward {
   float* rstd;
 };
 
-// C [rows, columns] = f(A B + bias), and f' there. Elements of A and of the packed B are floats, or pairs of bf16 that are
+// C [rows, columns] = f(A B + bias) in bf16, and f' there. Elements of A and of the packed B are pairs of bf16 that are
 // neighbours along the depth.
 struct Product {
-  int64_t rows, columns, depth;     // depth in elements
+  int64_t rows, columns, depth;     // depth in pairs
   const void* a;
   int64_t a_tile, a_row, a_column;  // elements from one tile, row, column of A to the next
   const void *panels, *bias;        // bias may be null
@@ -70,17 +70,15 @@ struct Product {
 };
 
 // How products are cut, and the loops over their parts; all null where libtorch's products are faster.
-template <class T>
 struct ProductKernels {
-  int64_t tile, panel, pair;  // rows of a tile, columns of a panel, values per element
+  int64_t tile, panel;  // rows of a tile, columns of a panel
   // Rows (from a multiple of `tile`) and panels from begin to end.
   void (*compute)(const Product&, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end);
-  // B = fromᵀ for `from` [columns, depth elements], whose rows lie `stride` values apart.
-  void (*pack_transposed)(void* to, const T* from, int64_t columns, int64_t depth, int64_t stride, int64_t panel_begin,
-                          int64_t panel_end);
+  // B = fromᵀ for `from` [columns, depth pairs].
+  void (*pack_transposed)(uint32_t* to, const uint16_t* from, int64_t columns, int64_t depth, int64_t begin, int64_t end);
   // `from` [rows, columns] in panels, as B; and in tiles, as the transpose of A.
-  void (*pack_panels)(void* to, const T* from, int64_t rows, int64_t columns, int64_t begin, int64_t end);
-  void (*pack_tiles)(void* to, const T* from, int64_t rows, int64_t columns, int64_t begin, int64_t end);
+  void (*pack_panels)(uint32_t* to, const uint16_t* from, int64_t rows, int64_t columns, int64_t begin, int64_t end);
+  void (*pack_tiles)(uint32_t* to, const uint16_t* from, int64_t rows, int64_t columns, int64_t begin, int64_t end);
 };
 
 template <class T>
@@ -101,7 +99,6 @@ struct TypedKernels {
   void (*embedding_forward)(const EmbeddingForward&, int64_t begin, int64_t end);
   // norm_backward whose dx is fp32, to be summed into the tables
   void (*embedding_backward)(const NormBackward&, int64_t begin, int64_t end);
-  ProductKernels<T> product;
 };
 
 struct Kernels {
@@ -109,6 +106,7 @@ struct Kernels {
   TypedKernels<float> fp32;
   TypedKernels<uint16_t> bf16;
   int64_t (*attention_scratch)(int64_t tokens, int64_t head_size, bool backward);
+  ProductKernels product;
 
   const TypedKernels<float>& of(float) const { return fp32; }
   const TypedKernels<uint16_t>& of(uint16_t) const { return bf16; }

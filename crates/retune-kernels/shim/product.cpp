@@ -22,12 +22,11 @@ bool has_amx() {
 #endif
 }
 
-// Memory for `elements` floats or pairs and what a vector may run beyond.
-at::Tensor packed(int64_t elements) { return at::empty({4 * elements + 64}, at::kByte); }
+// Memory for so many pairs, and what a vector may run beyond them.
+at::Tensor packed(int64_t pairs) { return at::empty({4 * pairs + 64}, at::kByte); }
 
-template <class T>
 at::Tensor compute(Product p, const at::Tensor& like) {
-  const ProductKernels<T>& kernel = kernels().of(T()).product;
+  const ProductKernels& kernel = kernels().product;
   const int64_t threads = at::get_num_threads(), tiles = parts(p.rows, kernel.tile),
                 panels = parts(p.columns, kernel.panel);
   const at::Tensor out = at::empty({p.rows, p.columns}, like.options());
@@ -44,84 +43,65 @@ at::Tensor compute(Product p, const at::Tensor& like) {
   return out;
 }
 
-// x's rows as A.
-template <class T>
-void rows_of(Product& p, const at::Tensor& x) {
-  const ProductKernels<T>& kernel = kernels().of(T()).product;
-  p.depth = x.size(1) / kernel.pair;
-  p.a = x.data_ptr();
-  p.a_tile = kernel.tile * p.depth, p.a_row = p.depth, p.a_column = 1;
+// x [M, K] times what pack(to, begin, end) makes panels of; `p` says everything else.
+template <class Pack>
+at::Tensor times_packed(const at::Tensor& x, Product p, Pack pack) {
+  const ProductKernels& kernel = kernels().product;
+  p.rows = x.size(0), p.depth = x.size(1) / 2;
+  p.a = x.data_ptr(), p.a_tile = kernel.tile * p.depth, p.a_row = p.depth, p.a_column = 1;
+  const int64_t panels = parts(p.columns, kernel.panel);
+  const at::Tensor b = packed(panels * kernel.panel * p.depth);
+  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) { pack(pointer<uint32_t>(b), begin, end); });
+  p.panels = b.data_ptr();
+  return compute(p, x);
+}
+
+Product of_columns(int64_t columns, Activation activation = Activation::identity) {
+  Product p{};
+  p.columns = columns, p.activation = activation;
+  return p;
 }
 
 }  // namespace
 
 bool takes_product(const at::Tensor& like, int64_t m, int64_t n, int64_t k) {
   static const bool amx = has_amx();
-  if (amx || std::min({m, n, k}) < SMALLEST) return false;
-  bool takes = false;
-  with_type(like, [&](auto type) {
-    const auto& kernel = kernels().of(type).product;
-    takes = kernel.compute && n % kernel.pair == 0 && k % kernel.pair == 0;
-  });
-  return takes;
+  return kernels().product.compute && !amx && like.scalar_type() == at::kBFloat16 && n % 2 == 0 && k % 2 == 0 &&
+         std::min({m, n, k}) >= SMALLEST;
 }
 
 at::Tensor forward_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                            const at::Tensor& derivative, Activation activation) {
-  at::Tensor y;
-  with_type(x, [&](auto type) {
-    using T = decltype(type);
-    const ProductKernels<T>& kernel = kernels().of(type).product;
-    Product p{x.size(0), weight.size(0)};
-    rows_of<T>(p, x);
-    const int64_t panels = parts(p.columns, kernel.panel);
-    const at::Tensor b = packed(panels * kernel.panel * p.depth);
-    at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
-      kernel.pack_transposed(b.data_ptr(), pointer<T>(weight), p.columns, p.depth, weight.size(1), begin, end);
-    });
-    p.panels = b.data_ptr(), p.bias = address(bias), p.derivative = address(derivative), p.activation = activation;
-    y = compute<T>(p, x);
+  Product p = of_columns(weight.size(0), activation);
+  p.bias = address(bias), p.derivative = address(derivative);
+  return times_packed(x, p, [&](uint32_t* to, int64_t begin, int64_t end) {
+    kernels().product.pack_transposed(to, pointer<uint16_t>(weight), weight.size(0), weight.size(1) / 2, begin, end);
   });
-  return y;
 }
 
 at::Tensor input_product(const at::Tensor& d, const at::Tensor& weight) {
-  at::Tensor dx;
-  with_type(d, [&](auto type) {
-    using T = decltype(type);
-    const ProductKernels<T>& kernel = kernels().of(type).product;
-    Product p{d.size(0), weight.size(1)};
-    rows_of<T>(p, d);
-    const int64_t panels = parts(p.columns, kernel.panel);
-    const at::Tensor b = packed(panels * kernel.panel * p.depth);
-    at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
-      kernel.pack_panels(b.data_ptr(), pointer<T>(weight), weight.size(0), weight.size(1), begin, end);
-    });
-    p.panels = b.data_ptr(), p.activation = Activation::identity;
-    dx = compute<T>(p, d);
+  return times_packed(d, of_columns(weight.size(1)), [&](uint32_t* to, int64_t begin, int64_t end) {
+    kernels().product.pack_panels(to, pointer<uint16_t>(weight), weight.size(0), weight.size(1), begin, end);
   });
-  return dx;
 }
 
 at::Tensor weight_product(const at::Tensor& d, const at::Tensor& x) {
-  at::Tensor dweight;
-  with_type(d, [&](auto type) {
-    using T = decltype(type);
-    const ProductKernels<T>& kernel = kernels().of(type).product;
-    const int64_t rows = d.size(0);
-    Product p{d.size(1), x.size(1), parts(rows, kernel.pair)};
-    const int64_t tiles = parts(p.rows, kernel.tile), panels = parts(p.columns, kernel.panel);
-    const at::Tensor a = packed(tiles * kernel.tile * p.depth), b = packed(panels * kernel.panel * p.depth);
-    at::parallel_for(0, tiles + panels, 1, [&](int64_t begin, int64_t end) {
-      if (begin < tiles) kernel.pack_tiles(a.data_ptr(), pointer<T>(d), rows, p.rows, begin, std::min(end, tiles));
-      if (end > tiles)
-        kernel.pack_panels(b.data_ptr(), pointer<T>(x), rows, p.columns, std::max(begin, tiles) - tiles, end - tiles);
-    });
-    p.a = a.data_ptr(), p.panels = b.data_ptr(), p.activation = Activation::identity;
-    p.a_tile = kernel.tile * p.depth, p.a_row = 1, p.a_column = kernel.tile;
-    dweight = compute<T>(p, d);
+  const ProductKernels& kernel = kernels().product;
+  const int64_t rows = d.size(0);
+  Product p = of_columns(x.size(1));
+  p.rows = d.size(1), p.depth = parts(rows, 2);
+  const int64_t tiles = parts(p.rows, kernel.tile), panels = parts(p.columns, kernel.panel);
+  const at::Tensor a = packed(tiles * kernel.tile * p.depth), b = packed(panels * kernel.panel * p.depth);
+  at::parallel_for(0, tiles + panels, 1, [&](int64_t begin, int64_t end) {
+    if (begin < tiles)
+      kernel.pack_tiles(pointer<uint32_t>(a), pointer<uint16_t>(d), rows, p.rows, begin, std::min(end, tiles));
+    if (end > tiles)
+      kernel.pack_panels(pointer<uint32_t>(b), pointer<uint16_t>(x), rows, p.columns, std::max(begin, tiles) - tiles,
+                         end - tiles);
   });
-  return dweight;
+  p.a = a.data_ptr(), p.panels = b.data_ptr();
+  p.a_tile = kernel.tile * p.depth, p.a_row = 1, p.a_column = kernel.tile;
+  return compute(p, d);
 }
 
 }  // namespace retune

@@ -1,21 +1,23 @@
 // Matrix products of whole layers, C [M, N] = A [M, K] B [K, N]. At a few hundred rows they are as fast as oneDNN's, and
-// need neither machine code of their own for each size nor another pass for bias and activation. For bf16; see the end.
+// need neither machine code of their own for each size nor another pass for bias and activation. In fp32 oneDNN's are faster.
 // B lies in panels of PANEL columns, so that one panel stays in the nearest cache while a tile of TILE rows after the
 // other passes by; sums live in registers and are finished (bias, activation, rounding) before they reach memory.
-// An element is a float, or two bf16 that are neighbours along K. Sums run over K in order, whatever the partition.
+// An element is two bf16 that are neighbours along K. Sums run over K in order, whatever the partition.
 #pragma once
 
-constexpr int TILE = LANES < 16 ? 6 : 12;  // with two vectors of columns: as many sums as registers hold
+#if defined(__AVX512BF16__)
+
+constexpr int TILE = 12;  // with two vectors of columns: as many sums as registers hold
 constexpr int PANEL = 2 * LANES;
 constexpr int64_t BLOCK_BYTES = 1 << 18;  // of A: stays in the second cache while all panels pass by
 
-template <int M, class E>
-static void tile_sums(float* c, const E* a, int64_t row, int64_t column, const E* b, int64_t depth) {
+template <int M>
+static void tile_sums(float* c, const Pair* a, int64_t row, int64_t column, const Pair* b, int64_t depth) {
   Floats sums[M][2] = {};
   for (int64_t k = 0; k < depth; k++) {
-    const auto first = load(b + k * PANEL), second = load(b + k * PANEL + LANES);
+    const Words first = load(b + k * PANEL), second = load(b + k * PANEL + LANES);
     for (int m = 0; m < M; m++) {
-      const auto factor = broadcast(a[m * row + k * column]);
+      const Words factor = broadcast(a[m * row + k * column]);
       sums[m][0] = multiply_add(sums[m][0], factor, first);
       sums[m][1] = multiply_add(sums[m][1], factor, second);
     }
@@ -26,14 +28,14 @@ static void tile_sums(float* c, const E* a, int64_t row, int64_t column, const E
   }
 }
 
-template <int M, class E>
-INLINE void tile_of(int64_t rows, float* c, const E* a, int64_t row, int64_t column, const E* b, int64_t depth) {
+template <int M>
+INLINE void tile_of(int64_t rows, float* c, const Pair* a, int64_t row, int64_t column, const Pair* b, int64_t depth) {
   if (rows == M) return tile_sums<M>(c, a, row, column, b, depth);
   if constexpr (M > 1) tile_of<M - 1>(rows, c, a, row, column, b, depth);
 }
 
-template <ValueSlope (*FUNCTION)(Floats), class T>
-INLINE void finish_row(const float* sums, const T* bias, T* out, T* slopes, int64_t count) {
+template <ValueSlope (*FUNCTION)(Floats)>
+INLINE void finish_row(const float* sums, const uint16_t* bias, uint16_t* out, uint16_t* slopes, int64_t count) {
   for (int64_t i = 0; i < count; i += LANES) {
     const bool whole = i + LANES <= count;
     const int rest = (int)(count - i);
@@ -47,13 +49,12 @@ INLINE void finish_row(const float* sums, const T* bias, T* out, T* slopes, int6
 
 INLINE ValueSlope identity(Floats x) { return {x, x}; }
 
-template <class T>
 static void finish_tile(const Product& p, const float* sums, int64_t row, int64_t rows, int64_t column) {
   const int64_t count = p.columns - column < PANEL ? p.columns - column : PANEL;
-  const T* bias = p.bias ? (const T*)p.bias + column : nullptr;
+  const uint16_t* bias = p.bias ? (const uint16_t*)p.bias + column : nullptr;
   for (int64_t r = 0; r < rows; r++) {
     const int64_t at = (row + r) * p.columns + column;
-    T *out = (T*)p.out + at, *slopes = p.derivative ? (T*)p.derivative + at : nullptr;
+    uint16_t *out = (uint16_t*)p.out + at, *slopes = p.derivative ? (uint16_t*)p.derivative + at : nullptr;
     const float* from = sums + r * PANEL;
     switch (p.activation) {
       case Activation::identity: finish_row<identity>(from, bias, out, slopes, count); break;
@@ -66,99 +67,73 @@ static void finish_tile(const Product& p, const float* sums, int64_t row, int64_
 }
 
 // Rows and panels from `begin` to `end`; row_begin is a multiple of TILE.
-template <class T, class E>
 static void product_part(const Product& p, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
-  const int64_t fitting = BLOCK_BYTES / (int64_t)sizeof(E) / p.depth / TILE * TILE, block = fitting < TILE ? TILE : fitting;
+  const int64_t fitting = BLOCK_BYTES / (int64_t)sizeof(Pair) / p.depth / TILE * TILE, block = fitting < TILE ? TILE : fitting;
   alignas(64) float sums[TILE * PANEL];
   for (int64_t first = row_begin; first < row_end; first += block) {
     const int64_t last = row_end - first < block ? row_end : first + block;
     for (int64_t panel = panel_begin; panel < panel_end; panel++) {
-      const E* b = (const E*)p.panels + panel * PANEL * p.depth;
+      const Pair* b = (const Pair*)p.panels + panel * PANEL * p.depth;
       for (int64_t row = first; row < last; row += TILE) {
         const int64_t rows = last - row < TILE ? last - row : TILE;
-        const E* a = (const E*)p.a + row / TILE * p.a_tile;
+        const Pair* a = (const Pair*)p.a + row / TILE * p.a_tile;
         tile_of<TILE>(rows, sums, a, p.a_row, p.a_column, b, p.depth);
-        finish_tile<T>(p, sums, row, rows, panel * PANEL);
+        finish_tile(p, sums, row, rows, panel * PANEL);
       }
     }
   }
 }
 
-// B = fromᵀ for `from` [columns, depth]; strides in elements. What a panel has beyond the columns is zero.
-template <class E>
-static void transpose_panels(E* to, const E* from, int64_t columns, int64_t depth, int64_t stride, int64_t panel_begin,
-                            int64_t panel_end) {
-  for (int64_t panel = panel_begin; panel < panel_end; panel++)
+// What a panel has beyond the columns is zero.
+static void pack_transposed(Pair* to, const uint16_t* values, int64_t columns, int64_t depth, int64_t begin, int64_t end) {
+  const Pair* from = (const Pair*)values;
+  for (int64_t panel = begin; panel < end; panel++)
     for (int64_t half = 0; half < 2; half++) {
       const int64_t first = panel * PANEL + half * LANES;
       for (int64_t k = 0; k < depth; k += LANES) {
         const int count = depth - k < LANES ? (int)(depth - k) : LANES;
         Floats block[LANES];
         for (int l = 0; l < LANES; l++) {
-          const E* row = from + (first + l) * stride + k;
+          const Pair* row = from + (first + l) * depth + k;
           if (first + l >= columns) block[l] = Floats{};
           else if (count == LANES) block[l] = (Floats)load(row);
           else block[l] = load((const float*)row, count);
         }
         exchange<1>(block);
-        E* out = to + (panel * depth + k) * PANEL + half * LANES;
-        for (int l = 0; l < count; l++) store(out + l * PANEL, (decltype(load(out)))block[l]);
+        Pair* out = to + (panel * depth + k) * PANEL + half * LANES;
+        for (int l = 0; l < count; l++) store(out + l * PANEL, (Words)block[l]);
       }
     }
 }
 
-// Row `row` of a matrix of floats; of `count` columns from `i` on.
-INLINE Floats element_row(const float* from, int64_t row, int64_t, int64_t stride, int64_t i, int count) {
-  const float* at = from + row * stride + i;
-  return count == LANES ? load(at) : load(at, count);
-}
-
-#if defined(__AVX512BF16__)
 INLINE Words half_row(const uint16_t* at, int count) { return (Words)(count == LANES ? load(at) : load(at, count)); }
 
-// Rows 2r and 2r + 1 as pairs; a missing last row is zero.
-INLINE Floats element_row(const uint16_t* from, int64_t row, int64_t rows, int64_t stride, int64_t i, int count) {
-  const uint16_t* at = from + 2 * row * stride + i;
-  const Words even = half_row(at, count) >> 16, odd = 2 * row + 1 < rows ? half_row(at + stride, count) : Words{};
-  return (Floats)(even | odd);
-}
-#endif
-
-// Rows of `from` [rows, columns] as elements, in panels of `WIDTH` columns; the last one is filled with zeros.
-template <int64_t WIDTH, class T>
-static void pack_rows(void* to, const T* from, int64_t rows, int64_t columns, int64_t begin, int64_t end) {
-  const int64_t depth = (rows * (int64_t)sizeof(T) + 3) / 4;
+// Rows 2k and 2k + 1 of `from` [rows, columns] as pairs, in panels of `WIDTH` columns. A missing last row, and what the last
+// panel has beyond the columns, is zero.
+template <int64_t WIDTH>
+static void pack_rows(Pair* to, const uint16_t* from, int64_t rows, int64_t columns, int64_t begin, int64_t end) {
+  const int64_t depth = (rows + 1) / 2;
   for (int64_t panel = begin; panel < end; panel++)
     for (int64_t k = 0; k < depth; k++) {
-      float* out = (float*)to + (panel * depth + k) * WIDTH;
+      Pair* out = to + (panel * depth + k) * WIDTH;
       for (int64_t j = 0; j < WIDTH; j += LANES) {
         const int64_t i = panel * WIDTH + j, left = columns - i;
-        const int room = WIDTH - j < LANES ? (int)(WIDTH - j) : LANES;
-        const Floats value = left > 0 ? element_row(from, k, rows, columns, i, left < LANES ? (int)left : LANES) : Floats{};
+        const int room = WIDTH - j < LANES ? (int)(WIDTH - j) : LANES, count = left < LANES ? (int)left : LANES;
+        Words pairs = {};
+        if (left > 0) {
+          const uint16_t* at = from + 2 * k * columns + i;
+          pairs = half_row(at, count) >> 16;
+          if (2 * k + 1 < rows) pairs |= half_row(at + columns, count);
+        }
         // A vector that is wider than the rest of a tile runs into the next row, which is written after it.
-        if (room == LANES || k + 1 < depth) store(out + j, value);
-        else store(out + j, value, room);
+        if (room == LANES || k + 1 < depth) store(out + j, pairs);
+        else store((float*)out + j, (Floats)pairs, room);
       }
     }
 }
 
-template <class E, class T>
-static void transposed_of(void* to, const T* from, int64_t columns, int64_t depth, int64_t stride, int64_t begin,
-                          int64_t end) {
-  transpose_panels((E*)to, (const E*)from, columns, depth, stride / (int64_t)(sizeof(E) / sizeof(T)), begin, end);
-}
+constexpr ProductKernels PRODUCTS = {TILE, PANEL, product_part, pack_transposed, pack_rows<PANEL>, pack_rows<TILE>};
 
-template <class E, class T>
-constexpr ProductKernels<T> products_of() {
-  return {TILE, PANEL, sizeof(E) / sizeof(T), product_part<T, E>, transposed_of<E, T>, pack_rows<PANEL, T>,
-          pack_rows<TILE, T>};
-}
-
-// In fp32 oneDNN's are a tenth faster: a panel of it is twice as large as the nearest cache.
-constexpr ProductKernels<float> products(float) { return {}; }
-
-#if defined(__AVX512BF16__)
-constexpr ProductKernels<uint16_t> products(uint16_t) { return products_of<Pair, uint16_t>(); }
 #else
-constexpr ProductKernels<uint16_t> products(uint16_t) { return {}; }
+constexpr ProductKernels PRODUCTS = {};
 #endif
