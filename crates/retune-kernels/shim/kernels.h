@@ -58,27 +58,28 @@ struct EmbeddingForward {
   float* rstd;
 };
 
-// C [rows, columns] = f(A B + bias) in bf16, and f' there. Elements of A and of the packed B are pairs of bf16 that are
-// neighbours along the depth.
+// C [rows, columns] = f(A B + bias), and f' there. Elements of A and of the packed B have four bytes: a float, or two bf16
+// that are neighbours along the depth.
 struct Product {
-  int64_t rows, columns, depth;     // depth in pairs
-  const void* a;
-  int64_t a_tile, a_row, a_column;  // elements from one tile, row, column of A to the next
-  const void *panels, *bias;        // bias may be null
-  void *out, *derivative;           // derivative may be null
+  int64_t rows, columns, depth;  // depth in elements
+  int64_t a_stride;              // elements from one row of A to the next
+  const void *a, *bias;          // bias may be null
+  void *out, *derivative;        // derivative may be null
   Activation activation;
 };
 
-// How products are cut, and the loops over their parts; all null where libtorch's products are faster.
+// How products are cut, and the loops over their parts; all null where libtorch's products serve.
 struct ProductKernels {
-  int64_t tile, panel;  // rows of a tile, columns of a panel
-  // Rows (from a multiple of `tile`) and panels from begin to end.
-  void (*compute)(const Product&, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end);
-  // B = fromᵀ for `from` [columns, depth pairs].
-  void (*pack_transposed)(uint32_t* to, const uint16_t* from, int64_t columns, int64_t depth, int64_t begin, int64_t end);
-  // `from` [rows, columns] in panels, as B; and in tiles, as the transpose of A.
-  void (*pack_panels)(uint32_t* to, const uint16_t* from, int64_t rows, int64_t columns, int64_t begin, int64_t end);
-  void (*pack_tiles)(uint32_t* to, const uint16_t* from, int64_t rows, int64_t columns, int64_t begin, int64_t end);
+  int64_t values;              // in an element
+  int64_t tile, panel, block;  // rows of a tile, columns of a panel, columns that are transposed at once
+  // Rows from `begin` to `end` times one panel `b`.
+  void (*compute)(const Product&, const void* b, int64_t begin, int64_t end, int64_t panel);
+  // A panel of B = fromᵀ for `from` [columns, depth], depth in elements.
+  void (*pack_transposed)(void* to, const void* from, int64_t columns, int64_t depth, int64_t panel);
+  // A panel of B = `from` [rows, columns], in values.
+  void (*pack_panel)(void* to, const void* from, int64_t rows, int64_t columns, int64_t panel);
+  // Rows of A = fromᵀ for `from` [rows, columns], in values: those of one block of columns.
+  void (*transpose)(void* to, int64_t stride, const void* from, int64_t rows, int64_t columns, int64_t block);
 };
 
 template <class T>
@@ -99,6 +100,7 @@ struct TypedKernels {
   void (*embedding_forward)(const EmbeddingForward&, int64_t begin, int64_t end);
   // norm_backward whose dx is fp32, to be summed into the tables
   void (*embedding_backward)(const NormBackward&, int64_t begin, int64_t end);
+  ProductKernels product;
 };
 
 struct Kernels {
@@ -106,7 +108,6 @@ struct Kernels {
   TypedKernels<float> fp32;
   TypedKernels<uint16_t> bf16;
   int64_t (*attention_scratch)(int64_t tokens, int64_t head_size, bool backward);
-  ProductKernels product;
 
   const TypedKernels<float>& of(float) const { return fp32; }
   const TypedKernels<uint16_t>& of(uint16_t) const { return bf16; }

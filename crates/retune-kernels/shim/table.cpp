@@ -39,11 +39,11 @@ template <class T>
 constexpr TypedKernels<T> typed() {
   return {norm_forward<T>,        norm_backward<T>,     add_bias<T>,           bias_activation<T>,
           activation_backward<T>, attention_forward<T>, attention_backward<T>, embedding_forward<T>,
-          norm_backward<T, float>};
+          norm_backward<T, float>, products<T>()};
 }
 
 extern const Kernels table;
-const Kernels table = {RETUNE_NAME(RETUNE_ISA), typed<float>(), typed<uint16_t>(), attention_scratch, PRODUCTS};
+const Kernels table = {RETUNE_NAME(RETUNE_ISA), typed<float>(), typed<uint16_t>(), attention_scratch};
 
 }  // namespace RETUNE_ISA
 }  // namespace retune

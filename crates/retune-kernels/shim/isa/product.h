@@ -1,41 +1,61 @@
-// Matrix products of whole layers, C [M, N] = A [M, K] B [K, N]. At a few hundred rows they are as fast as oneDNN's, and
-// need neither machine code of their own for each size nor another pass for bias and activation. In fp32 oneDNN's are faster.
-// B lies in panels of PANEL columns, so that one panel stays in the nearest cache while a tile of TILE rows after the
-// other passes by; sums live in registers and are finished (bias, activation, rounding) before they reach memory.
-// An element is two bf16 that are neighbours along K. Sums run over K in order, whatever the partition.
+// Matrix products of whole layers, C [M, N] = A [M, K] B [K, N]. At a few hundred rows they are faster than oneDNN's, and need
+// neither machine code of their own for each size nor another pass for bias and activation.
+// B comes in panels of PANEL columns, each packed when its turn comes, so that it is in the nearest caches while all rows
+// of A pass by, TILE at a time; sums live in registers and are finished (bias, activation, rounding) before they reach
+// memory. Sums run over K in order, whatever the partition.
+// An element of A and B has four bytes: a float, or two bf16 that are neighbours along K.
 #pragma once
 
-#if defined(__AVX512BF16__)
+#if defined(__AVX512F__)
 
 constexpr int TILE = 12;  // with two vectors of columns: as many sums as registers hold
 constexpr int PANEL = 2 * LANES;
-constexpr int64_t BLOCK_BYTES = 1 << 18;  // of A: stays in the second cache while all panels pass by
 
-template <int M>
-static void tile_sums(float* c, const Pair* a, int64_t row, int64_t column, const Pair* b, int64_t depth) {
+template <class T>
+struct Format;
+
+template <>
+struct Format<float> {
+  typedef float Element;
+  static constexpr int64_t VALUES = 1;
+};
+
+#if defined(__AVX512BF16__)
+template <>
+struct Format<uint16_t> {
+  typedef Pair Element;
+  static constexpr int64_t VALUES = 2;
+};
+#endif
+
+// A function of its own: inside another one, the general registers do not suffice for the rows' addresses. `depth` is not 0.
+template <int M, class E>
+static __attribute__((noinline)) void tile_sums(float* c, const E* a, int64_t stride, const E* b, int64_t depth) {
   Floats sums[M][2] = {};
-  for (int64_t k = 0; k < depth; k++) {
-    const Words first = load(b + k * PANEL), second = load(b + k * PANEL + LANES);
+  const E* end = a + depth;
+  do {
+    const auto first = load(b), second = load(b + LANES);
     for (int m = 0; m < M; m++) {
-      const Words factor = broadcast(a[m * row + k * column]);
+      const auto factor = broadcast(a[m * stride]);
       sums[m][0] = multiply_add(sums[m][0], factor, first);
       sums[m][1] = multiply_add(sums[m][1], factor, second);
     }
-  }
+    b += PANEL;
+  } while (++a != end);
   for (int m = 0; m < M; m++) {
     store(c + m * PANEL, sums[m][0]);
     store(c + m * PANEL + LANES, sums[m][1]);
   }
 }
 
-template <int M>
-INLINE void tile_of(int64_t rows, float* c, const Pair* a, int64_t row, int64_t column, const Pair* b, int64_t depth) {
-  if (rows == M) return tile_sums<M>(c, a, row, column, b, depth);
-  if constexpr (M > 1) tile_of<M - 1>(rows, c, a, row, column, b, depth);
+template <int M, class E>
+INLINE void tile_of(int64_t rows, float* c, const E* a, int64_t stride, const E* b, int64_t depth) {
+  if (rows == M) return tile_sums<M>(c, a, stride, b, depth);
+  if constexpr (M > 1) tile_of<M - 1>(rows, c, a, stride, b, depth);
 }
 
-template <ValueSlope (*FUNCTION)(Floats)>
-INLINE void finish_row(const float* sums, const uint16_t* bias, uint16_t* out, uint16_t* slopes, int64_t count) {
+template <ValueSlope (*FUNCTION)(Floats), class T>
+INLINE void finish_row(const float* sums, const T* bias, T* out, T* slopes, int64_t count) {
   for (int64_t i = 0; i < count; i += LANES) {
     const bool whole = i + LANES <= count;
     const int rest = (int)(count - i);
@@ -49,12 +69,13 @@ INLINE void finish_row(const float* sums, const uint16_t* bias, uint16_t* out, u
 
 INLINE ValueSlope identity(Floats x) { return {x, x}; }
 
+template <class T>
 static void finish_tile(const Product& p, const float* sums, int64_t row, int64_t rows, int64_t column) {
   const int64_t count = p.columns - column < PANEL ? p.columns - column : PANEL;
-  const uint16_t* bias = p.bias ? (const uint16_t*)p.bias + column : nullptr;
+  const T* bias = p.bias ? (const T*)p.bias + column : nullptr;
   for (int64_t r = 0; r < rows; r++) {
     const int64_t at = (row + r) * p.columns + column;
-    uint16_t *out = (uint16_t*)p.out + at, *slopes = p.derivative ? (uint16_t*)p.derivative + at : nullptr;
+    T *out = (T*)p.out + at, *slopes = p.derivative ? (T*)p.derivative + at : nullptr;
     const float* from = sums + r * PANEL;
     switch (p.activation) {
       case Activation::identity: finish_row<identity>(from, bias, out, slopes, count); break;
@@ -66,74 +87,86 @@ static void finish_tile(const Product& p, const float* sums, int64_t row, int64_
   }
 }
 
-// Rows and panels from `begin` to `end`; row_begin is a multiple of TILE.
-static void product_part(const Product& p, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
-  const int64_t fitting = BLOCK_BYTES / (int64_t)sizeof(Pair) / p.depth / TILE * TILE, block = fitting < TILE ? TILE : fitting;
+// Rows from `begin` to `end` times panel number `panel`, which `b` is.
+template <class T>
+static void product_panel(const Product& p, const void* b, int64_t begin, int64_t end, int64_t panel) {
+  typedef typename Format<T>::Element E;
   alignas(64) float sums[TILE * PANEL];
-  for (int64_t first = row_begin; first < row_end; first += block) {
-    const int64_t last = row_end - first < block ? row_end : first + block;
-    for (int64_t panel = panel_begin; panel < panel_end; panel++) {
-      const Pair* b = (const Pair*)p.panels + panel * PANEL * p.depth;
-      for (int64_t row = first; row < last; row += TILE) {
-        const int64_t rows = last - row < TILE ? last - row : TILE;
-        const Pair* a = (const Pair*)p.a + row / TILE * p.a_tile;
-        tile_of<TILE>(rows, sums, a, p.a_row, p.a_column, b, p.depth);
-        finish_tile(p, sums, row, rows, panel * PANEL);
+  for (int64_t row = begin; row < end; row += TILE) {
+    const int64_t rows = end - row < TILE ? end - row : TILE;
+    tile_of<TILE>(rows, sums, (const E*)p.a + row * p.a_stride, p.a_stride, (const E*)b, p.depth);
+    finish_tile<T>(p, sums, row, rows, panel * PANEL);
+  }
+}
+
+// Of B = fromᵀ for `from` [columns, depth]; what a panel has beyond the columns is zero.
+static void pack_transposed(void* to, const void* values, int64_t columns, int64_t depth, int64_t panel) {
+  const float* from = (const float*)values;
+  for (int64_t half = 0; half < PANEL; half += LANES) {
+    const int64_t first = panel * PANEL + half;
+    for (int64_t k = 0; k < depth; k += LANES) {
+      const int count = depth - k < LANES ? (int)(depth - k) : LANES;
+      Floats block[LANES];
+      for (int l = 0; l < LANES; l++) {
+        const float* row = from + (first + l) * depth + k;
+        if (first + l >= columns) block[l] = Floats{};
+        else block[l] = count == LANES ? load(row) : load(row, count);
       }
+      exchange<1>(block);
+      for (int l = 0; l < count; l++) store((float*)to + (k + l) * PANEL + half, block[l]);
     }
   }
 }
 
-// What a panel has beyond the columns is zero.
-static void pack_transposed(Pair* to, const uint16_t* values, int64_t columns, int64_t depth, int64_t begin, int64_t end) {
-  const Pair* from = (const Pair*)values;
-  for (int64_t panel = begin; panel < end; panel++)
-    for (int64_t half = 0; half < 2; half++) {
-      const int64_t first = panel * PANEL + half * LANES;
-      for (int64_t k = 0; k < depth; k += LANES) {
-        const int count = depth - k < LANES ? (int)(depth - k) : LANES;
-        Floats block[LANES];
-        for (int l = 0; l < LANES; l++) {
-          const Pair* row = from + (first + l) * depth + k;
-          if (first + l >= columns) block[l] = Floats{};
-          else if (count == LANES) block[l] = (Floats)load(row);
-          else block[l] = load((const float*)row, count);
-        }
-        exchange<1>(block);
-        Pair* out = to + (panel * depth + k) * PANEL + half * LANES;
-        for (int l = 0; l < count; l++) store(out + l * PANEL, (Words)block[l]);
-      }
-    }
+// LANES elements of row k of B, from column `i` on, for values `from` [rows, columns]; what is missing is zero.
+INLINE Floats elements(const float* from, int64_t rows, int64_t columns, int64_t k, int64_t i) {
+  if (i >= columns || k >= rows) return Floats{};
+  const float* at = from + k * columns + i;
+  return columns - i < LANES ? load(at, (int)(columns - i)) : load(at);
 }
 
+#if defined(__AVX512BF16__)
 INLINE Words half_row(const uint16_t* at, int count) { return (Words)(count == LANES ? load(at) : load(at, count)); }
 
-// Rows 2k and 2k + 1 of `from` [rows, columns] as pairs, in panels of `WIDTH` columns. A missing last row, and what the last
-// panel has beyond the columns, is zero.
-template <int64_t WIDTH>
-static void pack_rows(Pair* to, const uint16_t* from, int64_t rows, int64_t columns, int64_t begin, int64_t end) {
-  const int64_t depth = (rows + 1) / 2;
-  for (int64_t panel = begin; panel < end; panel++)
-    for (int64_t k = 0; k < depth; k++) {
-      Pair* out = to + (panel * depth + k) * WIDTH;
-      for (int64_t j = 0; j < WIDTH; j += LANES) {
-        const int64_t i = panel * WIDTH + j, left = columns - i;
-        const int room = WIDTH - j < LANES ? (int)(WIDTH - j) : LANES, count = left < LANES ? (int)left : LANES;
-        Words pairs = {};
-        if (left > 0) {
-          const uint16_t* at = from + 2 * k * columns + i;
-          pairs = half_row(at, count) >> 16;
-          if (2 * k + 1 < rows) pairs |= half_row(at + columns, count);
-        }
-        // A vector that is wider than the rest of a tile runs into the next row, which is written after it.
-        if (room == LANES || k + 1 < depth) store(out + j, pairs);
-        else store((float*)out + j, (Floats)pairs, room);
-      }
-    }
+INLINE Floats elements(const uint16_t* from, int64_t rows, int64_t columns, int64_t k, int64_t i) {
+  if (i >= columns || 2 * k >= rows) return Floats{};
+  const int count = columns - i < LANES ? (int)(columns - i) : LANES;
+  const uint16_t* at = from + 2 * k * columns + i;
+  const Words even = half_row(at, count) >> 16;
+  return (Floats)(2 * k + 1 < rows ? even | half_row(at + columns, count) : even);
+}
+#endif
+
+// Of B = `from` [rows, columns].
+template <class T>
+static void pack_panel(void* to, const void* from, int64_t rows, int64_t columns, int64_t panel) {
+  for (int64_t k = 0; k * Format<T>::VALUES < rows; k++)
+    for (int64_t half = 0; half < PANEL; half += LANES)
+      store((float*)to + k * PANEL + half, elements((const T*)from, rows, columns, k, panel * PANEL + half));
 }
 
-constexpr ProductKernels PRODUCTS = {TILE, PANEL, product_part, pack_transposed, pack_rows<PANEL>, pack_rows<TILE>};
+template <class T>
+static void transpose_block(void* to, int64_t stride, const void* from, int64_t rows, int64_t columns, int64_t block) {
+  const int64_t begin = block * LANES;
+  for (int64_t k = 0; k * Format<T>::VALUES < rows; k += LANES) {
+    Floats lines[LANES];
+    for (int l = 0; l < LANES; l++) lines[l] = elements((const T*)from, rows, columns, k + l, begin);
+    exchange<1>(lines);
+    for (int l = 0; l < LANES && begin + l < columns; l++) store((float*)to + (begin + l) * stride + k, lines[l]);
+  }
+}
+
+template <class T>
+constexpr ProductKernels products() {
+  return {Format<T>::VALUES, TILE, PANEL, LANES, product_panel<T>, pack_transposed, pack_panel<T>, transpose_block<T>};
+}
+
+#if !defined(__AVX512BF16__)
+template <>
+constexpr ProductKernels products<uint16_t>() { return {}; }
+#endif
 
 #else
-constexpr ProductKernels PRODUCTS = {};
+template <class T>
+constexpr ProductKernels products() { return {}; }
 #endif

@@ -1,7 +1,8 @@
 //! Linear layer with bias and activation in one node.
 //!
-//! The product is libtorch's with bias and activation in one pass over it, or, in bf16 on processors with AVX-512 BF16 and without
-//! AMX, one of our own that finishes its sums before they reach memory (shim/product.cpp). What the backward pass
+//! The product is one of our own on processors with AVX-512 (bf16: with AVX-512 BF16 and without AMX), which finishes its
+//! sums before they reach memory (shim/product.cpp); elsewhere libtorch's, with bias and activation in one pass over it.
+//! What the backward pass
 //! needs of the activation is kept as its derivative, in the memory that the pre-activation would take.
 
 use super::takes;
