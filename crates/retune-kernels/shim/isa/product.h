@@ -1,4 +1,4 @@
-// Matrix products of whole layers, C [M, N] = A [M, K] B [K, N]. At a few hundred rows they are faster than oneDNN's, and need
+// Matrix products of whole layers, C [M, N] = A [M, K] B [K, N]. At a few hundred rows they are as fast as oneDNN's or faster (benches/NOTES.md), and need
 // neither machine code of their own for each size nor another pass for bias and activation.
 // B comes in panels of PANEL columns, each packed when its turn comes, so that it is in the nearest caches while all rows
 // of A pass by, TILE at a time; sums live in registers and are finished (bias, activation, rounding) before they reach

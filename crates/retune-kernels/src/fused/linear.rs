@@ -2,8 +2,7 @@
 //!
 //! The product is one of our own on processors with AVX-512 (bf16: with AVX-512 BF16 and without AMX), which finishes its
 //! sums before they reach memory (shim/product.cpp); elsewhere libtorch's, with bias and activation in one pass over it.
-//! What the backward pass
-//! needs of the activation is kept as its derivative, in the memory that the pre-activation would take.
+//! What the backward pass needs of the activation is kept as its derivative, in the memory that the pre-activation would take.
 
 use super::takes;
 use crate::{Activation, shim};
