@@ -94,6 +94,11 @@ impl EventWriter {
         self.file.flush()
     }
 
+    #[cfg(test)]
+    pub(crate) fn over(file: File) -> Self {
+        Self { file: BufWriter::new(file) }
+    }
+
     fn frame(&mut self, payload: &[u8]) -> io::Result<()> {
         let length = (payload.len() as u64).to_le_bytes();
         self.file.write_all(&length)?;
