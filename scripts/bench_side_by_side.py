@@ -36,6 +36,7 @@ def parse_arguments():
     parser.add_argument("--eval", required=True, type=Path)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--eval-batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=5e-5)
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=3)
@@ -64,8 +65,8 @@ def parse_arguments():
         parser.error(f"{arguments.retune}: no such program; build it with `cargo build --release`, or name it with --retune")
     if shutil.which(arguments.peer_python) is None:
         parser.error(f"{arguments.peer_python}: no such program; name a Python that has torch and transformers with --peer-python")
-    if min(arguments.pairs, arguments.epochs, arguments.batch, arguments.max_length) < 1:
-        parser.error("--pairs, --epochs, --batch and --max-length must be at least 1")
+    if min(arguments.pairs, arguments.epochs, arguments.batch, arguments.eval_batch, arguments.max_length) < 1:
+        parser.error("--pairs, --epochs, --batch, --eval-batch and --max-length must be at least 1")
     return arguments
 
 
@@ -112,7 +113,7 @@ def run_child(command, log):
 def run_peer(arguments, seed, work):
     command = [
         arguments.peer_python, HERE / "peer_text_classification.py", "--model", arguments.model, "--train", arguments.train, "--eval", arguments.eval,
-        "--epochs", arguments.epochs, "--batch", arguments.batch, "--lr", arguments.lr, "--max-length", arguments.max_length,
+        "--epochs", arguments.epochs, "--batch", arguments.batch, "--eval-batch", arguments.eval_batch, "--lr", arguments.lr, "--max-length", arguments.max_length,
         "--mode", arguments.mode, "--precision", arguments.peer_precision, "--method", arguments.method, "--device", arguments.device, "--seed", seed,
     ]
     seconds, peak, text = run_child(command, work / f"peer-{seed}.log")
@@ -144,7 +145,7 @@ def run_retune(arguments, seed, work):
         "--learning-rate", arguments.lr, "--schedule", "linear", "--warmup", 0, "--weight-decay", 0.01, "--clip", 1.0,
         "--max-length", arguments.max_length, "--precision", arguments.precision, "--device", arguments.device, "--method", arguments.method,
         # As the peer: one evaluation, after the last step.
-        "--seed", seed, "--evaluate-every", steps,
+        "--seed", seed, "--evaluate-every", steps, "--evaluation-batch-size", arguments.eval_batch,
     ]
     if arguments.method == "lora":
         command += ["--lora-rank", 8, "--lora-alpha", 16, "--lora-dropout", 0, "--lora-targets", "query,value"]
@@ -252,7 +253,7 @@ def render(report):
         f"# {report['name']}",
         "",
         f"Retune against Hugging Face Trainer ({settings['mode']}): {settings['model']}, {settings['train']} ({settings['train_rows']} rows), "
-        f"{settings['epochs']} epoch(s), batch {settings['batch']}, learning rate {settings['lr']}, at most {settings['max_length']} tokens, "
+        f"{settings['epochs']} epoch(s), batch {settings['batch']} (evaluation {settings['eval_batch']}), learning rate {settings['lr']}, at most {settings['max_length']} tokens, "
         f"{precision}, {settings['method']}, {settings['device']}; {settings['pairs']} pair(s), alternating.",
         "",
         "| median | Retune | Hugging Face | ratio |",
@@ -308,7 +309,7 @@ def main():
         "eval": arguments.eval.name,
         "train_rows": count_rows(arguments.train),
         "eval_rows": count_rows(arguments.eval),
-        **{k: getattr(arguments, k) for k in ("epochs", "batch", "lr", "max_length", "pairs", "mode", "precision", "peer_precision", "method", "device", "seed", "retune_args")},
+        **{k: getattr(arguments, k) for k in ("epochs", "batch", "eval_batch", "lr", "max_length", "pairs", "mode", "precision", "peer_precision", "method", "device", "seed", "retune_args")},
     }
     name = arguments.name or "-".join(["text-classification", settings["mode"], settings["precision"], settings["method"], settings["device"]])
     runners = {"retune": run_retune, "peer": run_peer}

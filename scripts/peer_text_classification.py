@@ -32,6 +32,7 @@ def parse_arguments():
     parser.add_argument("--eval", required=True)
     parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--eval-batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=5e-5)
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--mode", choices=["default", "tuned"], default="default")
@@ -74,7 +75,7 @@ def trainer_settings(arguments, precision, output):
         output_dir=output,
         num_train_epochs=arguments.epochs,
         per_device_train_batch_size=arguments.batch,
-        per_device_eval_batch_size=64,
+        per_device_eval_batch_size=arguments.eval_batch,
         learning_rate=arguments.lr,
         lr_scheduler_type="linear",
         warmup_steps=0,

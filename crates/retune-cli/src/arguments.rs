@@ -97,7 +97,7 @@ pub(crate) struct ModelArguments {
     #[arg(long, value_name = "CHARACTER")]
     label_separator: Option<char>,
     /// Examples per batch; 1 answers each line as it comes
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
     /// Longest input in tokens [default: as in training]
     #[arg(long, value_name = "TOKENS")]

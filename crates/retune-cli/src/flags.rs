@@ -180,7 +180,7 @@ pub(crate) struct RecipeFlags {
     #[arg(long, help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) batch_by: Option<String>,
-    /// Examples per batch of an evaluation [default: 64]
+    /// Examples per batch of an evaluation [default: 32]
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) evaluation_batch_size: Option<u32>,

@@ -169,7 +169,7 @@ impl Default for Recipe {
             steps: None,
             batch_size: 32,
             batch_by: "examples".to_owned(),
-            evaluation_batch_size: 64,
+            evaluation_batch_size: 32,
             gradient_accumulation: 1,
             learning_rate: None,
             schedule: "linear".to_owned(),

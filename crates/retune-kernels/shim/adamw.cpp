@@ -52,15 +52,16 @@ RETUNE_CLONES double squares_bfloat16(const uint16_t* values, int64_t count) {
   return total;
 }
 
-RETUNE_CLONES void update_float(float* w, const float* g, float* m, float* v, uint16_t* copy, int64_t count,
-                                AdamWStep s) {
+RETUNE_CLONES void update_float(float* w, const float* g, float* m, float* v, int64_t count, AdamWStep s) {
   for (int64_t i = 0; i < count; i++) adamw_element(w[i], g[i], m[i], v[i], s);
-  if (copy)
-    for (int64_t i = 0; i < count; i++) copy[i] = to_bfloat16(w[i]);
 }
 
-RETUNE_CLONES void widen(const uint16_t* from, float* to, int64_t count) {
-  for (int64_t i = 0; i < count; i++) to[i] = from_bfloat16(from[i]);
+RETUNE_CLONES void update_bfloat16(float* w, const uint16_t* g, float* m, float* v, uint16_t* copy, int64_t count,
+                                   AdamWStep s) {
+  for (int64_t i = 0; i < count; i++) {
+    adamw_element(w[i], from_bfloat16(g[i]), m[i], v[i], s);
+    copy[i] = to_bfloat16(w[i]);
+  }
 }
 
 void check(const at::Tensor& tensor) {
@@ -120,7 +121,9 @@ int retune_adamw(at::Tensor* const* masters, const at::Tensor* const* gradients,
       at::Tensor &master = *masters[t], &first = *firsts[t], &second = *seconds[t];
       if (master.device().is_cpu()) {
         check(master), check(first), check(second);
-        if (copies[t]) check(*copies[t]);
+        const bool rounded = gradients[t]->scalar_type() != at::kFloat;
+        TORCH_CHECK(rounded == (copies[t] != nullptr), "a rounded copy has gradients of its type, and no other tensor has");
+        if (rounded) check(*copies[t]);
         continue;
       }
       const AdamWStep& s = steps[t];
@@ -133,17 +136,15 @@ int retune_adamw(at::Tensor* const* masters, const at::Tensor* const* gradients,
     }
     const std::vector<Chunk> chunks = chunks_of(gradients, count);
     at::parallel_for(0, (int64_t)chunks.size(), 1, [&](int64_t begin, int64_t end) {
-      std::vector<float> wide(CHUNK);
       for (int64_t c = begin; c < end; c++) {
         const auto [t, offset, length] = chunks[c];
-        const float* gradient = wide.data();
-        if (gradients[t]->scalar_type() == at::kFloat)
-          gradient = gradients[t]->data_ptr<float>() + offset;
+        float *w = masters[t]->data_ptr<float>() + offset, *m = firsts[t]->data_ptr<float>() + offset,
+              *v = seconds[t]->data_ptr<float>() + offset;
+        if (copies[t])
+          update_bfloat16(w, (const uint16_t*)gradients[t]->data_ptr() + offset, m, v,
+                          (uint16_t*)copies[t]->data_ptr() + offset, length, steps[t]);
         else
-          widen((const uint16_t*)gradients[t]->data_ptr() + offset, wide.data(), length);
-        uint16_t* copy = copies[t] ? (uint16_t*)copies[t]->data_ptr() + offset : nullptr;
-        update_float(masters[t]->data_ptr<float>() + offset, gradient, firsts[t]->data_ptr<float>() + offset,
-                     seconds[t]->data_ptr<float>() + offset, copy, length, steps[t]);
+          update_float(w, gradients[t]->data_ptr<float>() + offset, m, v, length, steps[t]);
       }
     });
   })

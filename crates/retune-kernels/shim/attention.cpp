@@ -24,16 +24,16 @@ namespace {
 
 struct AttentionNode : torch::autograd::Function<AttentionNode> {
   static Attention describe(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                            const at::Tensor& allowed, const at::Tensor& statistics, int64_t heads, double p,
-                            int64_t seed) {
-    const int64_t size = query.size(2) / heads;
-    return {query.size(1), key.size(1), heads, size, query.stride(1), key.stride(1), address(query), address(key),
-            address(value), pointer<uint8_t>(allowed), (float)(1.0 / std::sqrt((double)size)), {p, seed},
+                            const at::Tensor& allowed, const at::Tensor& statistics, int64_t heads, double scale,
+                            double p, int64_t seed) {
+    return {query.size(1), key.size(1), heads, query.size(2) / heads, query.stride(1), key.stride(1), address(query),
+            address(key), address(value), pointer<uint8_t>(allowed), (float)scale, {p, seed},
             pointer<float>(statistics)};
   }
 
   static at::Tensor forward(Context* context, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const MaybeTensor& mask, int64_t heads, double p, int64_t seed, bool graph) {
+                            const MaybeTensor& mask, int64_t heads, double scale, double p, int64_t seed,
+                            bool graph) {
     TORCH_CHECK(q.dim() == 3 && q.size(2) % heads == 0, "queries are [B, Q, heads * K]");
     TORCH_CHECK(k.dim() == 3 && k.size(0) == q.size(0) && k.size(2) == q.size(2), "keys are [B, T, heads * K]");
     TORCH_CHECK(k.sizes() == v.sizes(), "keys and values have one shape");
@@ -49,7 +49,7 @@ struct AttentionNode : torch::autograd::Function<AttentionNode> {
     TORCH_CHECK(!allowed.defined() || allowed.numel() == batch * tokens, "the mask is [B, T]");
     at::Tensor out = at::empty({batch, queries, width}, q.options()), statistics;
     if (graph) statistics = at::empty({batch, heads, queries, 2}, at::kFloat);
-    const Attention a = describe(query, key, value, allowed, statistics, heads, p, seed);
+    const Attention a = describe(query, key, value, allowed, statistics, heads, scale, p, seed);
     with_type(out, [&](auto type) {
       using T = decltype(type);
       at::parallel_for(0, batch * heads, 1, [&](int64_t begin, int64_t end) {
@@ -61,6 +61,7 @@ struct AttentionNode : torch::autograd::Function<AttentionNode> {
     if (graph) {
       context->save_for_backward({query, key, value, allowed, statistics});
       context->saved_data["heads"] = heads;
+      context->saved_data["scale"] = scale;
       context->saved_data["p"] = p;
       context->saved_data["seed"] = seed;
     }
@@ -72,7 +73,8 @@ struct AttentionNode : torch::autograd::Function<AttentionNode> {
     const at::Tensor dout = gradients[0].contiguous();
     const Attention a =
         describe(saved[0], saved[1], saved[2], saved[3], saved[4], context->saved_data["heads"].toInt(),
-                 context->saved_data["p"].toDouble(), context->saved_data["seed"].toInt());
+                 context->saved_data["scale"].toDouble(), context->saved_data["p"].toDouble(),
+                 context->saved_data["seed"].toInt());
     at::Tensor dquery = at::empty_like(dout), dkey = at::empty(saved[1].sizes(), dout.options()),
                dvalue = at::empty_like(dkey);
     with_type(dout, [&](auto type) {
@@ -84,20 +86,20 @@ struct AttentionNode : torch::autograd::Function<AttentionNode> {
                                                 pointer<T>(dvalue), task, scratch);
       });
     });
-    return {dquery, dkey, dvalue, {}, {}, {}, {}, {}};
+    return {dquery, dkey, dvalue, {}, {}, {}, {}, {}, {}};
   }
 };
 
 }  // namespace
 }  // namespace retune
 
-// softmax(q kᵀ / √K) v per head; q [B, Q, heads * K], k and v [B, T, heads * K]; `mask` [B, T] bool (true = may be attended to) or null.
+// softmax(q kᵀ · scale) v per head; q [B, Q, heads * K], k and v [B, T, heads * K]; `mask` [B, T] bool (true = may be attended to) or null.
 extern "C" int retune_attention(at::Tensor** out, const at::Tensor* query, const at::Tensor* key,
-                                const at::Tensor* value, const at::Tensor* mask, int64_t heads, double p,
-                                int64_t seed) {
+                                const at::Tensor* value, const at::Tensor* mask, int64_t heads,
+                                double scale, double p, int64_t seed) {
   RETUNE_TRY({
     const bool graph = retune::wants_graph({query, key, value});
-    *out = new at::Tensor(retune::AttentionNode::apply(*query, *key, *value, retune::maybe(mask), heads, p,
-                                                       seed, graph));
+    *out = new at::Tensor(retune::AttentionNode::apply(*query, *key, *value, retune::maybe(mask), heads, scale,
+                                                       p, seed, graph));
   })
 }

@@ -37,6 +37,11 @@ impl Dense {
         self
     }
 
+    /// Weight [out, in] and bias \[out\], where they are all of the layer: no adapter beside them.
+    pub(crate) fn plain(&self) -> Option<(&Tensor, Option<&Tensor>)> {
+        self.low_rank.is_none().then_some((&self.weight, self.bias.as_ref()))
+    }
+
     /// `x` [.., in] of any float dtype; returns [.., out] in the dtype of the weight.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let x = x.to_kind(self.weight.kind());

@@ -39,6 +39,7 @@ unsafe extern "C" {
         value: *const RawTensor,
         mask: *const RawTensor,
         heads: i64,
+        scale: c_double,
         p: c_double,
         seed: i64,
     ) -> c_int;
@@ -185,11 +186,12 @@ pub(crate) fn attention(
     [query, key, value]: [&Tensor; 3],
     mask: Option<&Tensor>,
     heads: i64,
+    scale: f64,
     drop: Drop,
 ) -> Result<Tensor, KernelError> {
     let (mask, seed) = (raw_or_null(mask), drop.seed as i64);
     // SAFETY: live tensors, or null where the shim allows it; it checks shapes and dtypes.
-    returned(|out| unsafe { retune_attention(out, raw(query), raw(key), raw(value), mask, heads, drop.p, seed) })
+    returned(|out| unsafe { retune_attention(out, raw(query), raw(key), raw(value), mask, heads, scale, drop.p, seed) })
 }
 
 /// Tables and indices of one embedding call; the shim checks shapes, dtypes and the range of the indices.

@@ -1,8 +1,8 @@
 // Matrix products of whole layers, C [M, N] = A [M, K] B [K, N]. At a few hundred rows they are as fast as oneDNN's or faster (benches/NOTES.md), and need
 // neither machine code of their own for each size nor another pass for bias and activation.
 // B comes in panels of PANEL columns, each packed when its turn comes, so that it is in the nearest caches while all rows
-// of A pass by, TILE at a time; sums live in registers and are finished (bias, activation, rounding) before they reach
-// memory. Sums run over K in order, whatever the partition.
+// of A pass by, TILE at a time; sums live in registers, begin with the bias, and reach memory finished (activation,
+// rounding). Sums run over K in order, whatever the partition.
 // An element of A and B has four bytes: a float, or two bf16 that are neighbours along K.
 #pragma once
 
@@ -28,10 +28,14 @@ struct Format<uint16_t> {
 };
 #endif
 
-// A function of its own: inside another one, the general registers do not suffice for the rows' addresses. `depth` is not 0.
-template <int M, class E>
-static __attribute__((noinline)) void tile_sums(float* c, const E* a, int64_t stride, const E* b, int64_t depth) {
-  Floats sums[M][2] = {};
+// C += A B from `bias` on, for M rows of C that are `columns` apart. A function of its own: inside another one, the general
+// registers do not suffice for the rows' addresses. `depth` is not 0.
+template <int M, class T, class E>
+static __attribute__((noinline)) void tile_sums(T* c, int64_t columns, const float* bias, const E* a, int64_t stride,
+                                                const E* b, int64_t depth) {
+  Floats sums[M][2];
+  const Floats left = load(bias), right = load(bias + LANES);
+  for (int m = 0; m < M; m++) sums[m][0] = left, sums[m][1] = right;
   const E* end = a + depth;
   do {
     const auto first = load(b), second = load(b + LANES);
@@ -42,48 +46,44 @@ static __attribute__((noinline)) void tile_sums(float* c, const E* a, int64_t st
     }
     b += PANEL;
   } while (++a != end);
-  for (int m = 0; m < M; m++) {
-    store(c + m * PANEL, sums[m][0]);
-    store(c + m * PANEL + LANES, sums[m][1]);
+  for (int m = 0; m < M; m++, c += columns) {
+    store(c, sums[m][0]);
+    store(c + LANES, sums[m][1]);
   }
 }
 
-template <int M, class E>
-INLINE void tile_of(int64_t rows, float* c, const E* a, int64_t stride, const E* b, int64_t depth) {
-  if (rows == M) return tile_sums<M>(c, a, stride, b, depth);
-  if constexpr (M > 1) tile_of<M - 1>(rows, c, a, stride, b, depth);
+template <int M, class T, class E>
+INLINE void tile_of(int64_t rows, T* c, int64_t columns, const float* bias, const E* a, int64_t stride, const E* b,
+                    int64_t depth) {
+  if (rows == M) return tile_sums<M>(c, columns, bias, a, stride, b, depth);
+  if constexpr (M > 1) tile_of<M - 1>(rows, c, columns, bias, a, stride, b, depth);
 }
 
+// f of `count` of each row's PANEL sums, and f' unless `slopes` is null.
 template <ValueSlope (*FUNCTION)(Floats), class T>
-INLINE void finish_row(const float* sums, const T* bias, T* out, T* slopes, int64_t count) {
-  for (int64_t i = 0; i < count; i += LANES) {
-    const bool whole = i + LANES <= count;
-    const int rest = (int)(count - i);
-    Floats value = load(sums + i);
-    if (bias) value += whole ? load(bias + i) : load(bias + i, rest);
-    const ValueSlope result = FUNCTION(value);
-    whole ? store(out + i, result.value) : store(out + i, result.value, rest);
-    if (slopes) whole ? store(slopes + i, result.slope) : store(slopes + i, result.slope, rest);
-  }
+INLINE void finish_rows(const float* sums, int64_t rows, int64_t count, T* out, T* slopes, int64_t columns) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < count; i += LANES) {
+      const bool whole = i + LANES <= count;
+      const int rest = (int)(count - i);
+      const int64_t at = r * columns + i;
+      const ValueSlope result = FUNCTION(load(sums + r * PANEL + i));
+      whole ? store(out + at, result.value) : store(out + at, result.value, rest);
+      if (slopes) whole ? store(slopes + at, result.slope) : store(slopes + at, result.slope, rest);
+    }
 }
 
 INLINE ValueSlope identity(Floats x) { return {x, x}; }
 
 template <class T>
-static void finish_tile(const Product& p, const float* sums, int64_t row, int64_t rows, int64_t column) {
-  const int64_t count = p.columns - column < PANEL ? p.columns - column : PANEL;
-  const T* bias = p.bias ? (const T*)p.bias + column : nullptr;
-  for (int64_t r = 0; r < rows; r++) {
-    const int64_t at = (row + r) * p.columns + column;
-    T *out = (T*)p.out + at, *slopes = p.derivative ? (T*)p.derivative + at : nullptr;
-    const float* from = sums + r * PANEL;
-    switch (p.activation) {
-      case Activation::identity: finish_row<identity>(from, bias, out, slopes, count); break;
-      case Activation::gelu: finish_row<gelu>(from, bias, out, slopes, count); break;
-      case Activation::gelu_tanh: finish_row<gelu_tanh>(from, bias, out, slopes, count); break;
-      case Activation::relu: finish_row<relu>(from, bias, out, slopes, count); break;
-      case Activation::silu: finish_row<silu>(from, bias, out, slopes, count); break;
-    }
+static void finish_tile(Activation activation, const float* sums, int64_t rows, int64_t count, T* out, T* slopes,
+                        int64_t columns) {
+  switch (activation) {
+    case Activation::identity: return finish_rows<identity>(sums, rows, count, out, slopes, columns);
+    case Activation::gelu: return finish_rows<gelu_for<T>>(sums, rows, count, out, slopes, columns);
+    case Activation::gelu_tanh: return finish_rows<gelu_tanh>(sums, rows, count, out, slopes, columns);
+    case Activation::relu: return finish_rows<relu>(sums, rows, count, out, slopes, columns);
+    case Activation::silu: return finish_rows<silu>(sums, rows, count, out, slopes, columns);
   }
 }
 
@@ -91,11 +91,20 @@ static void finish_tile(const Product& p, const float* sums, int64_t row, int64_
 template <class T>
 static void product_panel(const Product& p, const void* b, int64_t begin, int64_t end, int64_t panel) {
   typedef typename Format<T>::Element E;
-  alignas(64) float sums[TILE * PANEL];
+  alignas(64) float sums[TILE * PANEL], bias[PANEL] = {};
+  const int64_t column = panel * PANEL, count = p.columns - column < PANEL ? p.columns - column : PANEL;
+  for (int64_t i = 0; p.bias && i < count; i++) bias[i] = widened(((const T*)p.bias)[column + i]);
+  const bool finished = p.activation == Activation::identity && count == PANEL;
   for (int64_t row = begin; row < end; row += TILE) {
-    const int64_t rows = end - row < TILE ? end - row : TILE;
-    tile_of<TILE>(rows, sums, (const E*)p.a + row * p.a_stride, p.a_stride, (const E*)b, p.depth);
-    finish_tile<T>(p, sums, row, rows, panel * PANEL);
+    const int64_t rows = end - row < TILE ? end - row : TILE, at = row * p.columns + column;
+    const E* a = (const E*)p.a + row * p.a_stride;
+    T *out = (T*)p.out + at, *slopes = p.derivative ? (T*)p.derivative + at : nullptr;
+    if (finished) {
+      tile_of<TILE>(rows, out, p.columns, bias, a, p.a_stride, (const E*)b, p.depth);
+      continue;
+    }
+    tile_of<TILE>(rows, sums, PANEL, bias, a, p.a_stride, (const E*)b, p.depth);
+    finish_tile(p.activation, sums, rows, count, out, slopes, p.columns);
   }
 }
 

@@ -50,14 +50,32 @@ INLINE void store(uint16_t* to, Floats value) {
   __builtin_memcpy(to, &narrow, sizeof narrow);
 }
 
-// 1/x to 1 unit in the last place for 1 <= x < 2^126.
-INLINE Floats reciprocal(Floats x) {
+// 1/x to 7e-5 of it for 1 <= x < 2^126.
+INLINE Floats rough_reciprocal(Floats x) {
 #if defined(__AVX512F__)
-  const Floats guess = (Floats)_mm512_rcp14_ps((__m512)x);
-  return guess * (2.0f - x * guess);
+  return (Floats)_mm512_rcp14_ps((__m512)x);
 #else
   return 1.0f / x;
 #endif
+}
+
+// The same to 1 unit in the last place.
+INLINE Floats reciprocal(Floats x) {
+  const Floats guess = rough_reciprocal(x);
+#if defined(__AVX512F__)
+  return guess * (2.0f - x * guess);
+#else
+  return guess;
+#endif
+}
+
+INLINE float widened(float value) { return value; }
+
+INLINE float widened(uint16_t value) {
+  const uint32_t bits = (uint32_t)value << 16;
+  float wide;
+  __builtin_memcpy(&wide, &bits, sizeof wide);
+  return wide;
 }
 
 // The first `count` < LANES elements; the other lanes are zero, or left alone in memory.

@@ -4,7 +4,8 @@
 //! backward pass computes them again from each row's maximum and sum.
 
 use super::{next_drop, takes};
-use crate::{AttentionMask, shim};
+use crate::AttentionMask;
+use crate::shim::{self, Drop};
 use tch::Tensor;
 
 /// The plain composition.
@@ -46,8 +47,22 @@ pub fn attention(
     if !takes(&[query, key, value]) || query.dim() != 3 || key.size() != value.size() {
         return reference::attention(query, key, value, mask, heads, p, train);
     }
+    let scale = 1.0 / ((query.size()[2] / heads) as f64).sqrt();
+    scaled(query, key, value, mask, heads, scale, next_drop(p, train))
+}
+
+/// The kernel: `softmax(q kᵀ · scale + mask) v` per head of checked arguments.
+pub(super) fn scaled(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    mask: Option<&AttentionMask>,
+    heads: i64,
+    scale: f64,
+    drop: Drop,
+) -> Tensor {
     let keys = mask.filter(|mask| !mask.is_trivial()).map(AttentionMask::keys);
-    shim::attention([query, key, value], keys.as_ref(), heads, next_drop(p, train)).expect("checked arguments")
+    shim::attention([query, key, value], keys.as_ref(), heads, scale, drop).expect("checked arguments")
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@
 //! same dropout masks on the CPU. Results do not depend on the number of threads.
 
 pub mod attention;
+pub mod attention_of_few;
 pub mod embeddings;
 pub mod linear;
 pub mod norm;
 
 pub use attention::attention;
+pub use attention_of_few::attention_of_few;
 pub use embeddings::{EmbeddingIndices, EmbeddingTables, text_embeddings};
 pub use linear::{linear, linear_activation};
 pub use norm::{dropout_residual_norm, norm_dropout};

@@ -7,7 +7,7 @@
 use super::{FeedForward, SelfAttention};
 use crate::ModelError;
 use crate::checkpoint::Weights;
-use retune_kernels::fused::dropout_residual_norm;
+use retune_kernels::fused::{self, dropout_residual_norm};
 use retune_kernels::tch::Tensor;
 use retune_kernels::{Activation, AttentionMask, LayerNorm};
 
@@ -52,10 +52,16 @@ pub struct LayerSizes {
 }
 
 impl LayerSizes {
-    /// Matrix-product FLOPs of one layer's forward pass that computes `queries` of `length` tokens.
+    /// Matrix-product FLOPs of one layer's forward pass that computes `queries` of `length` tokens; what an adapter, a
+    /// bias on the scores or another device than the CPU adds for few queries is not counted.
     pub fn forward_flops(&self, queries: f64, length: f64) -> f64 {
-        let (d, f) = (self.hidden as f64, self.intermediate as f64);
-        4.0 * length * d * d + 4.0 * queries * d * (d + f + length)
+        let (d, f, h) = (self.hidden as f64, self.intermediate as f64, self.heads as f64);
+        // Query and output, feed-forward; then either keys and values, or queries and results brought there and back.
+        let of_queries = 4.0 * queries * d * (d + f);
+        match fused::attention_of_few::is_few(queries, length, h, d) {
+            true => of_queries + 4.0 * queries * d * (d + h * length),
+            false => of_queries + 4.0 * length * d * (d + queries),
+        }
     }
 
     /// The same of `layers` layers, of which the last one computes only the `read` tokens that a head reads.

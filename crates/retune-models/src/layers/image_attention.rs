@@ -76,11 +76,11 @@ impl ImageAttention {
     /// the scores: of each G rows the g-th gets the g-th. Returns [B, Q, D].
     pub fn forward(&self, queries: &Tensor, x: &Tensor, bias: Option<&Tensor>, train: bool) -> Tensor {
         let query = self.query.forward(queries, train);
-        let [key, value] = [&self.key, &self.value].map(|dense| dense.forward(x, train));
         let attended = match bias {
-            None => fused::attention(&query, &key, &value, None, self.heads, self.dropout, train),
+            None => fused::attention_of_few(&query, x, &self.key, &self.value, None, self.heads, self.dropout, train),
             Some(bias) => {
                 let bias = bias.narrow(2, 0, queries.size()[1]).to_kind(query.kind());
+                let [key, value] = [&self.key, &self.value].map(|dense| dense.forward(x, train));
                 let [query, key, value] = [query, key, value].map(|projected| self.split(&projected));
                 biased(&query, &key, &value, &bias, self.dropout, train).transpose(1, 2).reshape(queries.size())
             }

@@ -36,8 +36,8 @@ impl SelfAttention {
     /// `queries` [B, Q, D] attend to `x` [B, T, D], where `mask` is true. Returns [B, Q, D].
     pub fn forward(&self, queries: &Tensor, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
         let query = self.query.forward(queries, train);
-        let [key, value] = [&self.key, &self.value].map(|dense| dense.forward(x, train));
-        let attended = fused::attention(&query, &key, &value, mask, self.heads, self.dropout, train);
+        let attended =
+            fused::attention_of_few(&query, x, &self.key, &self.value, mask, self.heads, self.dropout, train);
         self.output.forward(&attended, train)
     }
 }

@@ -1,0 +1,123 @@
+//! Attention of few tokens to many, without their keys and values.
+//!
+//! With `k = W_k x + b_k` the score `q·k` is `(W_kᵀ q)·x + q·b_k`, and with `v = W_v x + b_v` the result `Σ p v` is
+//! `W_v Σ p x + b_v Σ p`: where few tokens attend, it costs less to bring them to the hidden states than to project every
+//! hidden state to a key and a value. A bias is the weight of one more column of `x`, which holds 1.
+//!
+//! B batch, T tokens, Q queries, H heads, K head size, D = H·K.
+
+use super::{attention, next_drop, takes};
+use crate::{AttentionMask, Dense};
+use tch::Tensor;
+
+/// The plain composition.
+pub mod reference {
+    use super::*;
+
+    /// Projects keys and values, then attends.
+    #[allow(clippy::too_many_arguments)] // those of attention_of_few
+    pub fn attention_of_few(
+        query: &Tensor,
+        x: &Tensor,
+        key: &Dense,
+        value: &Dense,
+        mask: Option<&AttentionMask>,
+        heads: i64,
+        p: f64,
+        train: bool,
+    ) -> Tensor {
+        let [key, value] = [key, value].map(|dense| dense.forward(x, train));
+        attention::attention(query, &key, &value, mask, heads, p, train)
+    }
+}
+
+/// Whether `queries` of `tokens` tokens are so few that their keys and values are not worth making. What replaces them
+/// is smaller products, at perhaps half the speed.
+pub fn is_few(queries: f64, tokens: f64, heads: f64, hidden: f64) -> bool {
+    2.0 * queries * (hidden + heads * tokens) < tokens * hidden
+}
+
+/// `softmax(q kᵀ / √K + mask) v` per head, with dropout on the probabilities when `train`, where `key` and `value` project
+/// `x`.
+///
+/// `query` [B, Q, D], `x` [B, T, D]; returns [B, Q, D]. An adapter at one of the projections, or many queries, take the
+/// plain composition.
+#[allow(clippy::too_many_arguments)] // attention's, and where keys and values come from
+pub fn attention_of_few(
+    query: &Tensor,
+    x: &Tensor,
+    key: &Dense,
+    value: &Dense,
+    mask: Option<&AttentionMask>,
+    heads: i64,
+    p: f64,
+    train: bool,
+) -> Tensor {
+    let ((batch, queries, width), (_, tokens, hidden)) =
+        (query.size3().expect("[B, Q, D]"), x.size3().expect("[B, T, D]"));
+    let few = is_few(queries as f64, tokens as f64, heads as f64, hidden as f64);
+    let (Some(key_parts), Some(value_parts), true) = (key.plain(), value.plain(), few && takes(&[query, x])) else {
+        return reference::attention_of_few(query, x, key, value, mask, heads, p, train);
+    };
+    let size = width / heads;
+    let per_head = |(weight, bias): (&Tensor, Option<&Tensor>)| {
+        let bias =
+            bias.map_or_else(|| weight.new_zeros([width], (weight.kind(), weight.device())), Tensor::shallow_clone);
+        Tensor::cat(&[weight, &bias.unsqueeze(1)], 1).view([heads, size, hidden + 1])
+    };
+    let x = Tensor::cat(&[x, &x.new_ones([batch, tokens, 1], (x.kind(), x.device()))], 2);
+    let query = query.view([batch * queries, heads, size]).transpose(0, 1); // [H, BQ, K]
+    let query = query.bmm(&per_head(key_parts)); // [H, BQ, D + 1]
+    let query = query.view([heads, batch, queries, hidden + 1]).transpose(0, 1).reshape([batch, -1, hidden + 1]);
+    let scale = 1.0 / (size as f64).sqrt();
+    let attended = attention::scaled(&query, &x, &x, mask, 1, scale, next_drop(p, train)); // [B, HQ, D + 1]
+    let attended = attended.view([batch, heads, queries, hidden + 1]).transpose(0, 1);
+    let attended = attended.reshape([heads, batch * queries, hidden + 1]);
+    let attended = attended.bmm(&per_head(value_parts).transpose(1, 2)); // [H, BQ, K]
+    attended.transpose(0, 1).reshape([batch, queries, width])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use tch::{Device, Kind};
+
+    /// Query, x, weight and bias of the values, weight of the keys: the gradient of their bias is zero but for rounding.
+    fn inputs(batch: i64, queries: i64, tokens: i64, width: i64, kind: Kind) -> Vec<Tensor> {
+        let small = |seed, shape: &[i64]| {
+            let scale = 1.0 / (width as f64).sqrt();
+            (leaf(seed, shape, kind).detach() * scale).set_requires_grad(true)
+        };
+        vec![
+            leaf(1, &[batch, queries, width], kind),
+            leaf(2, &[batch, tokens, width], kind),
+            small(3, &[width, width]),
+            leaf(4, &[width], kind),
+            small(5, &[width, width]),
+        ]
+    }
+
+    fn run(t: &[Tensor], mask: Option<&AttentionMask>, heads: i64, p: f64, fused: bool) -> Tensor {
+        let [value, key] = [(2, t[3].shallow_clone()), (4, t[3].detach() * 2.0)]
+            .map(|(weight, bias)| Dense::new(t[weight].shallow_clone(), Some(bias)));
+        let function = if fused { attention_of_few } else { reference::attention_of_few };
+        function(&t[0], &t[1], &key, &value, mask, heads, p, true)
+    }
+
+    #[test]
+    fn equals_the_composition_in_fp64() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            for (batch, queries, tokens, heads, size) in [(3, 1, 28, 4, 32), (2, 2, 67, 2, 24), (2, 1, 130, 3, 20)] {
+                assert!(is_few(queries as f64, tokens as f64, heads as f64, (heads * size) as f64));
+                let lengths = Tensor::arange(batch, (Kind::Int64, Device::Cpu)).unsqueeze(1) * 7 + 3;
+                let places = Tensor::arange(tokens, (Kind::Int64, Device::Cpu)).unsqueeze(0);
+                let mask = AttentionMask::padding(&places.lt_tensor(&lengths).to_kind(Kind::Int64)).unwrap();
+                for (mask, p) in [(None, 0.0), (Some(&mask), 0.0), (Some(&mask), 0.2)] {
+                    let tensors = inputs(batch, queries, tokens, heads * size, kind);
+                    agree(kind, &tensors, |t, fused| run(t, mask, heads, p, fused));
+                }
+            }
+        }
+    }
+}
