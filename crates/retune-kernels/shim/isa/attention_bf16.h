@@ -9,11 +9,13 @@ INLINE int64_t padded_pairs(int64_t n) { return (n + 2 * LANES - 1) / (2 * LANES
 
 // Rows of K bf16, `stride` apart, to rows of W pairs; the rest of each row is zero.
 INLINE void pair_rows(Pair* to, const uint16_t* from, int64_t rows, int64_t width, int64_t stride) {
-  const int64_t wide = 2 * padded_pairs(width);
+  const int64_t wide = 2 * padded_pairs(width), whole = width / (2 * LANES) * (2 * LANES);
   uint16_t* out = (uint16_t*)to;
-  for (int64_t r = 0; r < rows; r++) {
-    __builtin_memcpy(out + r * wide, from + r * stride, width * 2);
-    if (wide > width) __builtin_memset(out + r * wide + width, 0, (wide - width) * 2);
+  for (int64_t r = 0; r < rows; r++, out += wide, from += stride) {
+    for (int64_t i = 0; i < whole; i += 2 * LANES) __builtin_memcpy(out + i, from + i, 4 * LANES);
+    if (wide == whole) continue;
+    __builtin_memcpy(out + whole, from + whole, (width - whole) * 2);
+    __builtin_memset(out + width, 0, (wide - width) * 2);
   }
 }
 

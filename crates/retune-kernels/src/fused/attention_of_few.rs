@@ -10,23 +10,21 @@ use super::{attention, next_drop, takes};
 use crate::{AttentionMask, Dense};
 use tch::Tensor;
 
-/// The plain composition.
+/// With keys and values: of the other kernels, or plain where those are.
 pub mod reference {
     use super::*;
 
     /// Projects keys and values, then attends.
-    #[allow(clippy::too_many_arguments)] // those of attention_of_few
     pub fn attention_of_few(
         query: &Tensor,
         x: &Tensor,
-        key: &Dense,
-        value: &Dense,
+        projections: [&Dense; 2],
         mask: Option<&AttentionMask>,
         heads: i64,
         p: f64,
         train: bool,
     ) -> Tensor {
-        let [key, value] = [key, value].map(|dense| dense.forward(x, train));
+        let [key, value] = projections.map(|dense| dense.forward(x, train));
         attention::attention(query, &key, &value, mask, heads, p, train)
     }
 }
@@ -37,17 +35,15 @@ pub fn is_few(queries: f64, tokens: f64, heads: f64, hidden: f64) -> bool {
     2.0 * queries * (hidden + heads * tokens) < tokens * hidden
 }
 
-/// `softmax(q kᵀ / √K + mask) v` per head, with dropout on the probabilities when `train`, where `key` and `value` project
-/// `x`.
+/// `softmax(q kᵀ / √K + mask) v` per head, with dropout on the probabilities when `train`; the projections of `x` are those
+/// to keys and to values.
 ///
 /// `query` [B, Q, D], `x` [B, T, D]; returns [B, Q, D]. An adapter at one of the projections, or many queries, take the
 /// plain composition.
-#[allow(clippy::too_many_arguments)] // attention's, and where keys and values come from
 pub fn attention_of_few(
     query: &Tensor,
     x: &Tensor,
-    key: &Dense,
-    value: &Dense,
+    [key, value]: [&Dense; 2],
     mask: Option<&AttentionMask>,
     heads: i64,
     p: f64,
@@ -57,7 +53,7 @@ pub fn attention_of_few(
         (query.size3().expect("[B, Q, D]"), x.size3().expect("[B, T, D]"));
     let few = is_few(queries as f64, tokens as f64, heads as f64, hidden as f64);
     let (Some(key_parts), Some(value_parts), true) = (key.plain(), value.plain(), few && takes(&[query, x])) else {
-        return reference::attention_of_few(query, x, key, value, mask, heads, p, train);
+        return reference::attention_of_few(query, x, [key, value], mask, heads, p, train);
     };
     let size = width / heads;
     let per_head = |(weight, bias): (&Tensor, Option<&Tensor>)| {
@@ -102,7 +98,7 @@ mod tests {
         let [value, key] = [(2, t[3].shallow_clone()), (4, t[3].detach() * 2.0)]
             .map(|(weight, bias)| Dense::new(t[weight].shallow_clone(), Some(bias)));
         let function = if fused { attention_of_few } else { reference::attention_of_few };
-        function(&t[0], &t[1], &key, &value, mask, heads, p, true)
+        function(&t[0], &t[1], [&key, &value], mask, heads, p, true)
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl ImageAttention {
     pub fn forward(&self, queries: &Tensor, x: &Tensor, bias: Option<&Tensor>, train: bool) -> Tensor {
         let query = self.query.forward(queries, train);
         let attended = match bias {
-            None => fused::attention_of_few(&query, x, &self.key, &self.value, None, self.heads, self.dropout, train),
+            None => fused::attention_of_few(&query, x, [&self.key, &self.value], None, self.heads, self.dropout, train),
             Some(bias) => {
                 let bias = bias.narrow(2, 0, queries.size()[1]).to_kind(query.kind());
                 let [key, value] = [&self.key, &self.value].map(|dense| dense.forward(x, train));

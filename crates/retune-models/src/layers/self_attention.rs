@@ -37,7 +37,7 @@ impl SelfAttention {
     pub fn forward(&self, queries: &Tensor, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
         let query = self.query.forward(queries, train);
         let attended =
-            fused::attention_of_few(&query, x, &self.key, &self.value, mask, self.heads, self.dropout, train);
+            fused::attention_of_few(&query, x, [&self.key, &self.value], mask, self.heads, self.dropout, train);
         self.output.forward(&attended, train)
     }
 }
