@@ -26,11 +26,11 @@ INLINE ValueSlope gelu(Floats x) {
 // 2^x to 8e-5 of it for -115 <= x <= 0, constant below; NaN of NaN.
 INLINE Floats rough_power_of_two(Floats x) {
   x = maximum(broadcast(-115.0f), x);
-  const Floats shifted = x + 12582912.0f, r = x - (shifted - 12582912.0f);  // as in `exponential`
+  const Floats shifted = x + ROUNDER, r = x - (shifted - ROUNDER);
   Floats p = r * 0.05517165f + 0.24261133f;
   p = p * r + 0.693261f;
   p = p * r + 0.99992806f;
-  return p * (Floats)(((Ints)shifted - (0x4b400000 - 127)) << 23);
+  return times_power_of_two(p, shifted);
 }
 
 // The same for results in bf16, fitted to relative errors: 4e-4 in the lower tail, where rounding to bf16 loses 4e-3 at worst.

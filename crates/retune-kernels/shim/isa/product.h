@@ -28,7 +28,7 @@ struct Format<uint16_t> {
 };
 #endif
 
-// C += A B from `bias` on, for M rows of C that are `columns` apart. A function of its own: inside another one, the general
+// C = bias + A B for M rows of C that are `columns` apart. A function of its own: inside another one, the general
 // registers do not suffice for the rows' addresses. `depth` is not 0.
 template <int M, class T, class E>
 static __attribute__((noinline)) void tile_sums(T* c, int64_t columns, const float* bias, const E* a, int64_t stride,
@@ -93,7 +93,7 @@ static void product_panel(const Product& p, const void* b, int64_t begin, int64_
   typedef typename Format<T>::Element E;
   alignas(64) float sums[TILE * PANEL], bias[PANEL] = {};
   const int64_t column = panel * PANEL, count = p.columns - column < PANEL ? p.columns - column : PANEL;
-  for (int64_t i = 0; p.bias && i < count; i++) bias[i] = widened(((const T*)p.bias)[column + i]);
+  if (p.bias) widen_rows(bias, (const T*)p.bias + column, 1, count, count);
   const bool finished = p.activation == Activation::identity && count == PANEL;
   for (int64_t row = begin; row < end; row += TILE) {
     const int64_t rows = end - row < TILE ? end - row : TILE, at = row * p.columns + column;

@@ -69,15 +69,6 @@ INLINE Floats reciprocal(Floats x) {
 #endif
 }
 
-INLINE float widened(float value) { return value; }
-
-INLINE float widened(uint16_t value) {
-  const uint32_t bits = (uint32_t)value << 16;
-  float wide;
-  __builtin_memcpy(&wide, &bits, sizeof wide);
-  return wide;
-}
-
 // The first `count` < LANES elements; the other lanes are zero, or left alone in memory.
 template <class T>
 INLINE Floats load(const T* from, int count) {
@@ -126,12 +117,18 @@ INLINE float maximum(Floats value) {
 #endif
 }
 
+constexpr float ROUNDER = 12582912.0f;  // 1.5 * 2^23: behind its sum with x, the integer nearest to x is in the low bits
+
+// value * 2^n for shifted = n + ROUNDER.
+INLINE Floats times_power_of_two(Floats value, Floats shifted) {
+  return value * (Floats)(((Ints)shifted - (0x4b400000 - 127)) << 23);
+}
+
 // exp to 2 units in the last place between -80 and 80, constant outside; NaN of NaN. Nearer to the ends of fp32 the
 // products that follow would be denormal, which is slow.
 INLINE Floats exponential(Floats x) {
   x = -maximum(broadcast(-80.0f), -maximum(broadcast(-80.0f), x));
-  const Floats shifted = x * 1.44269504f + 12582912.0f;  // adds 1.5 * 2^23: the integer part lands in the low bits
-  const Floats n = shifted - 12582912.0f;
+  const Floats shifted = x * 1.44269504f + ROUNDER, n = shifted - ROUNDER;
   const Floats r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
@@ -139,7 +136,7 @@ INLINE Floats exponential(Floats x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  return p * (Floats)(((Ints)shifted - (0x4b400000 - 127)) << 23);
+  return times_power_of_two(p, shifted);
 }
 
 // Drop decides element by element, as a pure function of key and index: see dropout.cpp and `reference_keep`.

@@ -38,8 +38,8 @@ pub fn is_few(queries: f64, tokens: f64, heads: f64, hidden: f64) -> bool {
 /// `softmax(q kᵀ / √K + mask) v` per head, with dropout on the probabilities when `train`; the projections of `x` are those
 /// to keys and to values.
 ///
-/// `query` [B, Q, D], `x` [B, T, D]; returns [B, Q, D]. An adapter at one of the projections, or many queries, take the
-/// plain composition.
+/// `query` [B, Q, D], `x` [B, T, D]; returns [B, Q, D]. Keys and values are made after all
+/// beside an adapter at one of the projections, and for many queries.
 pub fn attention_of_few(
     query: &Tensor,
     x: &Tensor,
@@ -62,7 +62,7 @@ pub fn attention_of_few(
         Tensor::cat(&[weight, &bias.unsqueeze(1)], 1).view([heads, size, hidden + 1])
     };
     let x = Tensor::cat(&[x, &x.new_ones([batch, tokens, 1], (x.kind(), x.device()))], 2);
-    let query = query.view([batch * queries, heads, size]).transpose(0, 1); // [H, BQ, K]
+    let query = query.reshape([batch * queries, heads, size]).transpose(0, 1); // [H, BQ, K]
     let query = query.bmm(&per_head(key_parts)); // [H, BQ, D + 1]
     let query = query.view([heads, batch, queries, hidden + 1]).transpose(0, 1).reshape([batch, -1, hidden + 1]);
     let scale = 1.0 / (size as f64).sqrt();
