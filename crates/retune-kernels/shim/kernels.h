@@ -68,12 +68,18 @@ struct Product {
   Activation activation;
 };
 
+// Memory that the next panel is packed from: rows of some bytes.
+struct Ahead {
+  const char* from;
+  int64_t rows, bytes, stride;  // in bytes from one row to the next
+};
+
 // How products are cut, and the loops over their parts; all null where libtorch's products serve.
 struct ProductKernels {
   int64_t values;              // in an element
   int64_t tile, panel, block;  // rows of a tile, columns of a panel, columns that are transposed at once
-  // Rows from `begin` to `end` times one panel `b`.
-  void (*compute)(const Product&, const void* b, int64_t begin, int64_t end, int64_t panel);
+  // Rows from `begin` to `end` times one panel `b`; fetches `ahead` meanwhile.
+  void (*compute)(const Product&, const Ahead& ahead, const void* b, int64_t begin, int64_t end, int64_t panel);
   // A panel of B = fromᵀ for `from` [columns, depth], depth in elements.
   void (*pack_transposed)(void* to, const void* from, int64_t columns, int64_t depth, int64_t panel);
   // A panel of B = `from` [rows, columns], in values.

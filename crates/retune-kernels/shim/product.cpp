@@ -28,10 +28,34 @@ bool has_amx() {
 #endif
 }
 
-// A B for B whose panels pack(to, panel) makes; `p` says everything else. Threads take panels as they become free.
-template <class Pack>
-at::Tensor compute(Product p, const at::Tensor& like, Pack pack) {
-  const ProductKernels& kernel = kernels_for(like);
+// The B of a product, in panels.
+struct Panels {
+  const ProductKernels& kernel;
+  const at::Tensor& from;
+  const bool transposed;  // B = fromᵀ
+
+  int64_t columns() const { return from.size(transposed ? 0 : 1); }
+
+  void pack(void* to, int64_t panel) const {
+    if (transposed) kernel.pack_transposed(to, address(from), from.size(0), from.size(1) / kernel.values, panel);
+    else kernel.pack_panel(to, address(from), from.size(0), from.size(1), panel);
+  }
+
+  // What pack() will read.
+  Ahead source(int64_t panel) const {
+    const int64_t first = panel * kernel.panel, count = std::min(kernel.panel, columns() - first);
+    if (count <= 0) return {};
+    const int64_t size = from.element_size(), stride = from.size(1) * size;
+    const char* start = (const char*)address(from);
+    if (transposed) return {start + first * stride, 1, count * stride, 0};
+    return {start + first * size, from.size(0), count * size, stride};
+  }
+};
+
+// A B; `p` says everything but the columns. Threads take panels as they become free.
+at::Tensor compute(Product p, const at::Tensor& like, const Panels& b) {
+  const ProductKernels& kernel = b.kernel;
+  p.columns = b.columns();
   const int64_t threads = at::get_num_threads(), tiles = parts(p.rows, kernel.tile), panels = parts(p.columns, kernel.panel);
   const at::Tensor out = at::empty({p.rows, p.columns}, like.options());
   p.out = out.data_ptr();
@@ -41,24 +65,24 @@ at::Tensor compute(Product p, const at::Tensor& like, Pack pack) {
     float* panel = thread_scratch(kernel.panel * p.depth);
     for (int64_t unit; (unit = next++) < panels * down;) {
       const int64_t column = unit / down, part = unit % down;
-      pack(panel, column);
-      kernel.compute(p, panel, tiles * part / down * kernel.tile,
+      b.pack(panel, column);
+      const Ahead ahead = b.source((unit + threads) / down);  // where all threads keep pace
+      kernel.compute(p, ahead, panel, tiles * part / down * kernel.tile,
                      std::min(p.rows, tiles * (part + 1) / down * kernel.tile), column);
     }
   });
   return out;
 }
 
-// x [M, K] times what pack(to, panel) makes panels of; `p` says everything else.
-template <class Pack>
-at::Tensor times_packed(const at::Tensor& x, Product p, Pack pack) {
-  p.rows = x.size(0), p.a = x.data_ptr(), p.a_stride = p.depth = x.size(1) / kernels_for(x).values;
-  return compute(p, x, pack);
+// x [M, K] times B; `p` says everything else.
+at::Tensor times(const at::Tensor& x, const Panels& b, Product p) {
+  p.rows = x.size(0), p.a = x.data_ptr(), p.a_stride = p.depth = x.size(1) / b.kernel.values;
+  return compute(p, x, b);
 }
 
-Product of_columns(int64_t columns, Activation activation = Activation::identity) {
+Product with(Activation activation) {
   Product p{};
-  p.columns = columns, p.activation = activation;
+  p.activation = activation;
   return p;
 }
 
@@ -73,24 +97,19 @@ bool takes_product(const at::Tensor& like, int64_t m, int64_t n, int64_t k) {
 
 at::Tensor forward_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                            const at::Tensor& derivative, Activation activation) {
-  const ProductKernels& kernel = kernels_for(x);
-  Product p = of_columns(weight.size(0), activation);
+  Product p = with(activation);
   p.bias = address(bias), p.derivative = address(derivative);
-  return times_packed(x, p, [&](void* to, int64_t panel) {
-    kernel.pack_transposed(to, address(weight), weight.size(0), weight.size(1) / kernel.values, panel);
-  });
+  return times(x, {kernels_for(x), weight, true}, p);
 }
 
 at::Tensor input_product(const at::Tensor& d, const at::Tensor& weight) {
-  return times_packed(d, of_columns(weight.size(1)), [&](void* to, int64_t panel) {
-    kernels_for(d).pack_panel(to, address(weight), weight.size(0), weight.size(1), panel);
-  });
+  return times(d, {kernels_for(d), weight, false}, with(Activation::identity));
 }
 
 at::Tensor weight_product(const at::Tensor& d, const at::Tensor& x) {
   const ProductKernels& kernel = kernels_for(d);
   const int64_t rows = d.size(0);
-  Product p = of_columns(x.size(1));
+  Product p = with(Activation::identity);
   p.rows = d.size(1), p.depth = parts(rows, kernel.values), p.a_stride = parts(p.depth, kernel.block) * kernel.block;
   const at::Tensor transposed = at::empty({p.rows, p.a_stride}, at::kFloat);
   p.a = transposed.data_ptr();
@@ -98,7 +117,7 @@ at::Tensor weight_product(const at::Tensor& d, const at::Tensor& x) {
     for (int64_t block = begin; block < end; block++)
       kernel.transpose(transposed.data_ptr(), p.a_stride, address(d), rows, p.rows, block);
   });
-  return compute(p, d, [&](void* to, int64_t panel) { kernel.pack_panel(to, address(x), rows, p.columns, panel); });
+  return compute(p, d, {kernel, x, false});
 }
 
 }  // namespace retune

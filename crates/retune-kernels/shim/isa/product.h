@@ -87,15 +87,35 @@ static void finish_tile(Activation activation, const float* sums, int64_t rows, 
   }
 }
 
+// Fetches memory into the second-level cache, a part at each call: what is packed next has been elsewhere for a whole
+// step, and its rows are too short for the processor to guess the next one.
+struct Fetch {
+  const Ahead& ahead;
+  const int64_t lines, each;
+  int64_t row = 0, line = 0;
+
+  Fetch(const Ahead& ahead, int64_t calls)
+      : ahead(ahead), lines((ahead.bytes + 63) / 64), each((ahead.rows * lines + calls - 1) / calls) {}
+
+  void part() {
+    for (int64_t i = 0; i < each && row < ahead.rows; i++) {
+      __builtin_prefetch(ahead.from + row * ahead.stride + line * 64, 0, 2);
+      if (++line == lines) line = 0, row++;
+    }
+  }
+};
+
 // Rows from `begin` to `end` times panel number `panel`, which `b` is.
 template <class T>
-static void product_panel(const Product& p, const void* b, int64_t begin, int64_t end, int64_t panel) {
+static void product_panel(const Product& p, const Ahead& ahead, const void* b, int64_t begin, int64_t end, int64_t panel) {
   typedef typename Format<T>::Element E;
   alignas(64) float sums[TILE * PANEL], bias[PANEL] = {};
   const int64_t column = panel * PANEL, count = p.columns - column < PANEL ? p.columns - column : PANEL;
   if (p.bias) widen_rows(bias, (const T*)p.bias + column, 1, count, count);
   const bool finished = p.activation == Activation::identity && count == PANEL;
+  Fetch fetch(ahead, (end - begin + TILE - 1) / TILE);
   for (int64_t row = begin; row < end; row += TILE) {
+    fetch.part();
     const int64_t rows = end - row < TILE ? end - row : TILE, at = row * p.columns + column;
     const E* a = (const E*)p.a + row * p.a_stride;
     T *out = (T*)p.out + at, *slopes = p.derivative ? (T*)p.derivative + at : nullptr;
