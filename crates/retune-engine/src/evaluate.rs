@@ -5,9 +5,10 @@ use crate::metric::Evaluation;
 use crate::task::{Prediction, Task};
 use crate::tensors::to_inputs;
 use anyhow::Result;
-use retune_data::{Dataset, Loader, evaluation_batches};
+use retune_data::{Batch, Dataset, Loader, evaluation_batches};
+use retune_kernels::Lanes;
 use retune_kernels::tch::{Device, no_grad};
-use retune_models::{Inputs, Mode, Model, Outputs};
+use retune_models::{Inputs, Mode, Model};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,8 +42,16 @@ impl Scored {
     }
 }
 
-/// Sees each batch with what the model made of it.
-type Visit<'a> = &'a mut dyn FnMut(&Inputs, &Outputs, &[Prediction]) -> Result<()>;
+/// What the model makes of a batch.
+struct Answer {
+    inputs: Inputs,
+    predictions: Vec<Prediction>,
+    /// Loss and its weight, where the rows have labels.
+    loss: Option<(f64, f64)>,
+}
+
+/// Batches for each lane from one meeting of lanes to the next: enough that they seldom wait, few enough that progress shows.
+const BATCHES: usize = 2;
 
 /// A model at work.
 #[derive(Clone, Copy)]
@@ -55,12 +64,14 @@ pub struct Predictor<'a> {
     pub batch_size: usize,
     /// Compute device.
     pub device: Device,
+    /// Each works on a batch of its own.
+    pub lanes: &'a Lanes,
 }
 
 impl Predictor<'_> {
     /// Predictions of some rows, in their order.
     pub fn predict(&self, dataset: &Arc<dyn Dataset>, rows: Range<usize>) -> Result<Vec<Prediction>> {
-        self.run(dataset, rows, &mut |_, _, _| Ok(()), &mut |_| {})
+        self.run(dataset, rows, false, &mut |_| Ok(()), &mut |_| {})
     }
 
     /// Predictions and, where they can be judged, loss and metrics of all rows. `progress` gets rows done and rows in all.
@@ -69,20 +80,34 @@ impl Predictor<'_> {
         let scored = self.task.can_score(dataset.as_ref());
         let mut scorer = self.task.scorer();
         let (mut sum, mut weight) = (0.0, 0.0);
-        let mut score = |inputs: &Inputs, outputs: &Outputs, predictions: &[Prediction]| {
-            if scored {
-                let loss = self.task.plain_loss(outputs, inputs)?;
-                sum += loss.sum.f_double_value(&[])?;
-                weight += loss.weight;
-                scorer.update(predictions, inputs)?;
+        let mut score = |answer: &Answer| match answer.loss {
+            None => Ok(()),
+            Some((loss, of)) => {
+                sum += loss;
+                weight += of;
+                scorer.update(&answer.predictions, &answer.inputs)
             }
-            Ok(())
         };
         let rows = dataset.len();
-        let predictions = self.run(dataset, 0..rows, &mut score, &mut |done| progress(done, rows))?;
+        let predictions = self.run(dataset, 0..rows, scored, &mut score, &mut |done| progress(done, rows))?;
         let loss = (scored && weight > 0.0).then_some(sum / weight);
         let evaluation = scorer.compute();
         Ok(Scored { evaluation, loss, predictions, seconds: start.elapsed().as_secs_f64() })
+    }
+
+    fn answer(&self, batch: &Batch, scored: bool) -> Result<Answer> {
+        let inputs = to_inputs(batch, self.device)?;
+        no_grad(|| {
+            let outputs = self.model.forward(&inputs, &Mode::evaluation())?;
+            let predictions = self.task.decode(&outputs, &inputs)?;
+            let loss = if scored {
+                let loss = self.task.plain_loss(&outputs, &inputs)?;
+                Some((loss.sum.f_double_value(&[])?, loss.weight))
+            } else {
+                None
+            };
+            Ok(Answer { inputs, predictions, loss })
+        })
     }
 
     /// Runs the model over rows, longest first, and restores their order.
@@ -90,7 +115,8 @@ impl Predictor<'_> {
         &self,
         dataset: &Arc<dyn Dataset>,
         rows: Range<usize>,
-        visit: Visit<'_>,
+        scored: bool,
+        visit: &mut dyn FnMut(&Answer) -> Result<()>,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Prediction>> {
         let (start, count) = (rows.start, rows.len());
@@ -99,19 +125,21 @@ impl Predictor<'_> {
         let mut predictions: Vec<Option<Prediction>> = vec![None; count];
         let mut done = 0;
         let (threads, ahead) = hardware::loaders(dataset.as_ref(), self.device);
-        for batch in Loader::new(Arc::clone(dataset), batches, threads, ahead) {
-            let batch = batch?;
-            let inputs = to_inputs(&batch, self.device)?;
-            no_grad(|| {
-                let outputs = self.model.forward(&inputs, &Mode::evaluation())?;
-                let decoded = self.task.decode(&outputs, &inputs)?;
-                visit(&inputs, &outputs, &decoded)?;
-                for (&row, prediction) in batch.rows.iter().zip(decoded) {
+        let mut loader = Loader::new(Arc::clone(dataset), batches, threads, ahead);
+        loop {
+            let some = loader.by_ref().take(BATCHES * self.lanes.count()).collect::<Result<Vec<_>, _>>()?;
+            if some.is_empty() {
+                break;
+            }
+            let answers = self.lanes.map(some, |batch| (self.answer(&batch, scored), batch.rows));
+            for (answer, rows) in answers {
+                let answer = answer?;
+                visit(&answer)?;
+                done += rows.len();
+                for (row, prediction) in rows.into_iter().zip(answer.predictions) {
                     predictions[row - start] = Some(prediction);
                 }
-                anyhow::Ok(())
-            })?;
-            done += batch.rows.len();
+            }
             progress(done);
         }
         Ok(predictions.into_iter().flatten().collect())

@@ -98,7 +98,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         identity,
         task: task.as_ref(),
         splits: &splits,
-        hardware,
+        hardware: &hardware,
     };
 
     // The last checks that need the model; after them, compute begins.

@@ -4,10 +4,11 @@ use anyhow::Result;
 use retune_data::Dataset;
 use retune_kernels::precision::{self, Ceilings};
 use retune_kernels::tch::{self, Device};
-use retune_kernels::{Precision, device, fused, memory};
+use retune_kernels::{Lanes, Precision, device, fused, memory};
+use std::sync::Arc;
 
 /// Where and how a run computes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Hardware {
     /// Compute device.
     pub device: Device,
@@ -17,6 +18,8 @@ pub struct Hardware {
     pub ceilings: Ceilings,
     /// Compute threads.
     pub threads: usize,
+    /// What shares them out.
+    pub lanes: Arc<Lanes>,
 }
 
 impl Hardware {
@@ -28,7 +31,11 @@ impl Hardware {
         let threads = device::set_threads(threads);
         let ceilings = precision::probe(device)?;
         let precision = Precision::from_flag(precision_flag, device)?;
-        Ok((Self { device, precision, ceilings, threads }, note.map(|why| format!("no GPU: {why}; using the CPU"))))
+        let lanes = Arc::new(Lanes::new(threads, device));
+        Ok((
+            Self { device, precision, ceilings, threads, lanes },
+            note.map(|why| format!("no GPU: {why}; using the CPU")),
+        ))
     }
 
     /// `cpu` or `cuda:N`.

@@ -100,7 +100,13 @@ impl Ready {
     }
 
     fn predictor<'a>(&'a self, task: &'a dyn Task, batch_size: usize) -> Predictor<'a> {
-        Predictor { model: self.loaded.model.as_ref(), task, batch_size, device: self.hardware.device }
+        Predictor {
+            model: self.loaded.model.as_ref(),
+            task,
+            batch_size,
+            device: self.hardware.device,
+            lanes: &self.hardware.lanes,
+        }
     }
 
     fn operating(&self, task: &dyn Task) -> Option<Operating> {

@@ -29,7 +29,7 @@ pub(crate) struct Session<'a> {
     pub(crate) identity: u64,
     pub(crate) task: &'a dyn Task,
     pub(crate) splits: &'a Splits,
-    pub(crate) hardware: Hardware,
+    pub(crate) hardware: &'a Hardware,
 }
 
 /// A trained model with its best weights in place.
@@ -97,7 +97,7 @@ impl Session<'_> {
 
     pub(crate) fn describe(&self, loaded: &LoadedModel) -> String {
         let (total, trainable) = loaded.params.counts();
-        let h = &self.hardware;
+        let h = self.hardware;
         format!(
             "{} of {} parameters learn ({}); {} on {}, {} threads",
             thousands(trainable),
@@ -189,6 +189,7 @@ impl Session<'_> {
             best_by: recipe.best_by.clone().context("a resolved metric")?,
             patience: recipe.patience,
             evaluation_batch_size: recipe.evaluation_batch_size,
+            lanes: &self.hardware.lanes,
             directory,
             loaded: &loaded,
             title,
@@ -220,6 +221,7 @@ impl Session<'_> {
             task: self.task,
             batch_size: self.recipe.evaluation_batch_size,
             device: self.hardware.device,
+            lanes: &self.hardware.lanes,
         };
         predictor.score(&data, &mut progress)
     }

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::step::{StepReport, Trainer, at_step};
 use anyhow::{Context, Result, bail};
 use retune_data::{Dataset, Loader};
-use retune_kernels::Schedule;
+use retune_kernels::{Lanes, Schedule};
 use retune_models::LoadedModel;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,6 +33,8 @@ pub struct Loop<'a> {
     pub patience: usize,
     /// Batch size of evaluations.
     pub evaluation_batch_size: usize,
+    /// What evaluations run in.
+    pub lanes: &'a Lanes,
     /// Where checkpoints go.
     pub directory: &'a RunDirectory,
     /// What a checkpoint contains beside the optimizer.
@@ -122,7 +124,7 @@ fn score(it: &Loop<'_>, trainer: &Trainer<'_>, observers: &mut [&mut dyn Observe
         observers.iter_mut().for_each(|o| o.on_progress("validation", done, of));
     };
     let Trainer { model, task, device, .. } = *trainer;
-    let predictor = Predictor { model, task, batch_size: it.evaluation_batch_size, device };
+    let predictor = Predictor { model, task, batch_size: it.evaluation_batch_size, device, lanes: it.lanes };
     let scored = predictor.score(&it.validation, &mut progress)?;
     if let Some(bad) = scored.loss.filter(|loss| !loss.is_finite()) {
         bail!("the validation loss is not finite ({bad}): the weights have diverged; try a lower learning rate");

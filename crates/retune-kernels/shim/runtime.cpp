@@ -2,6 +2,10 @@
 #include "shim.h"
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <omp.h>
+
+// MKL's, where libtorch has it.
+extern "C" __attribute__((weak)) int MKL_Set_Num_Threads_Local(int);
 
 thread_local std::string retune_last_error;
 
@@ -16,6 +20,15 @@ int retune_set_float32_matmul_precision(const char* precision) {
 
 // Drops the gradient, so that the next backward pass hands its own buffer over instead of adding into a zeroed one.
 int retune_clear_gradient(at::Tensor* leaf) { RETUNE_TRY(leaf->mutable_grad() = at::Tensor()) }
+
+// at::set_num_threads sets the number of all threads to come, and drops oneDNN's primitives.
+int retune_share_threads(int64_t threads) {
+  RETUNE_TRY({
+    at::get_num_threads();  // which sets this thread's number the first time
+    omp_set_num_threads((int)threads);
+    if (MKL_Set_Num_Threads_Local) MKL_Set_Num_Threads_Local((int)threads);
+  })
+}
 
 const char* retune_cpu_capability() {
   static std::string name = at::get_cpu_capability();

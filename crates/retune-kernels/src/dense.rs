@@ -1,15 +1,15 @@
 //! The one projection of the workspace: `y = x Wᵀ + b`, with an optional low-rank adapter inside.
 
-use crate::{Activation, dropout, fused};
+use crate::{Activation, Weight, dropout, fused};
 use tch::Tensor;
 
 /// Low-rank update of a frozen weight (LoRA, Hu et al. 2021): `ΔW = scale · B A`.
 #[derive(Debug)]
 pub struct LowRank {
     /// `lora_A` [rank, in].
-    pub a: Tensor,
+    pub a: Weight,
     /// `lora_B` [out, rank].
-    pub b: Tensor,
+    pub b: Weight,
     /// `alpha / rank`, or `alpha / √rank` (rsLoRA, Kalajdzievski 2023).
     pub scale: f64,
     /// Dropout on the adapter's input while training.
@@ -19,15 +19,15 @@ pub struct LowRank {
 /// A linear layer, PyTorch's `nn.Linear`.
 #[derive(Debug)]
 pub struct Dense {
-    weight: Tensor, // [out, in]
-    bias: Option<Tensor>,
+    weight: Weight, // [out, in]
+    bias: Option<Weight>,
     low_rank: Option<LowRank>,
 }
 
 impl Dense {
     /// `weight` [out, in], `bias` \[out\].
-    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias, low_rank: None }
+    pub fn new(weight: impl Into<Weight>, bias: Option<Weight>) -> Self {
+        Self { weight: weight.into(), bias, low_rank: None }
     }
 
     /// The same layer with a low-rank adapter beside its weight.
@@ -39,13 +39,13 @@ impl Dense {
 
     /// Weight [out, in] and bias \[out\], where they are all of the layer: no adapter beside them.
     pub(crate) fn plain(&self) -> Option<(&Tensor, Option<&Tensor>)> {
-        self.low_rank.is_none().then_some((&self.weight, self.bias.as_ref()))
+        self.low_rank.is_none().then_some((&*self.weight, self.bias.as_deref()))
     }
 
     /// `x` [.., in] of any float dtype; returns [.., out] in the dtype of the weight.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let x = x.to_kind(self.weight.kind());
-        let y = fused::linear(&x, &self.weight, self.bias.as_ref());
+        let y = fused::linear(&x, &self.weight, self.bias.as_deref());
         match &self.low_rank {
             None => y,
             Some(LowRank { a, b, scale, dropout }) => {
@@ -60,6 +60,6 @@ impl Dense {
         if self.low_rank.is_some() {
             return activation.forward(&self.forward(x, train));
         }
-        fused::linear_activation(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_ref(), activation)
+        fused::linear_activation(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_deref(), activation)
     }
 }

@@ -17,6 +17,7 @@ pub mod device;
 pub mod dropout;
 mod error;
 pub mod fused;
+pub mod lanes;
 pub mod loss;
 pub mod mask;
 pub mod memory;
@@ -28,10 +29,12 @@ pub mod random;
 pub mod schedule;
 mod shim;
 pub mod table;
+pub mod weight;
 
 pub use activation::Activation;
 pub use dense::{Dense, LowRank};
 pub use error::KernelError;
+pub use lanes::Lanes;
 pub use mask::AttentionMask;
 pub use norm::LayerNorm;
 pub use optimizer::{AdamW, AdamWOptions};
@@ -41,3 +44,4 @@ pub use schedule::Schedule;
 pub use table::Table;
 /// The libtorch binding whose `Tensor` appears in this crate's signatures.
 pub use tch;
+pub use weight::Weight;

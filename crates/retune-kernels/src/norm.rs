@@ -1,20 +1,20 @@
 //! Layer normalisation (Ba et al. 2016).
 
-use crate::fused;
+use crate::{Weight, fused};
 use tch::{Device, Kind, Tensor};
 
 /// PyTorch's `nn.LayerNorm` over the last dimension; statistics and weights stay in fp32.
 #[derive(Debug)]
 pub struct LayerNorm {
-    weight: Tensor, // [D], fp32
-    bias: Tensor,   // [D], fp32
+    weight: Weight, // [D], fp32
+    bias: Weight,   // [D], fp32
     epsilon: f64,
 }
 
 impl LayerNorm {
     /// `weight` and `bias` \[D\] in fp32; `epsilon` from the configuration.
-    pub fn new(weight: Tensor, bias: Tensor, epsilon: f64) -> Self {
-        Self { weight, bias, epsilon }
+    pub fn new(weight: impl Into<Weight>, bias: impl Into<Weight>, epsilon: f64) -> Self {
+        Self { weight: weight.into(), bias: bias.into(), epsilon }
     }
 
     /// `x` [.., D] of any float dtype; same shape and dtype out.
@@ -38,7 +38,7 @@ impl LayerNorm {
         // The CPU kernel mixes bf16 input with fp32 weights; the CUDA one does not.
         let mixed = x.kind() != self.weight.kind() && x.device() != Device::Cpu;
         let input = if mixed { x.to_kind(Kind::Float) } else { x.shallow_clone() };
-        let y = input.layer_norm(&size, Some(&self.weight), Some(&self.bias), self.epsilon, true);
+        let y = input.layer_norm(&size, Some(&*self.weight), Some(&*self.bias), self.epsilon, true);
         if mixed { y.to_kind(x.kind()) } else { y }
     }
 }

@@ -10,6 +10,7 @@ type RawTensor = std::ffi::c_void;
 unsafe extern "C" {
     fn retune_error() -> *const c_char;
     fn retune_set_float32_matmul_precision(precision: *const c_char) -> c_int;
+    fn retune_share_threads(threads: i64) -> c_int;
     fn retune_cpu_capability() -> *const c_char;
     fn retune_clear_gradient(leaf: *mut RawTensor) -> c_int;
     fn retune_dropout(out: *mut *mut RawTensor, input: *const RawTensor, p: c_double, seed: i64) -> c_int;
@@ -84,6 +85,12 @@ unsafe extern "C" {
         step: *const AdamWStep,
         number: i64,
     ) -> c_int;
+}
+
+/// Gives the calling thread this many compute threads, whatever others have.
+pub(crate) fn share_threads(threads: i64) -> Result<(), KernelError> {
+    // SAFETY: a plain number.
+    check(unsafe { retune_share_threads(threads) })
 }
 
 fn check(status: c_int) -> Result<(), KernelError> {

@@ -5,7 +5,7 @@
 //! use and keeps the others as they were, times that factor. V vocabulary, U rows in use, E embedding size.
 
 use crate::deferred::Deferred;
-use crate::{KernelError, shim};
+use crate::{KernelError, Weight, shim};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -62,20 +62,20 @@ impl Compact {
 /// A shared handle: the layer's view follows when its parameter is compacted.
 #[derive(Debug)]
 pub struct Table {
-    whole: Tensor, // [V, E]
+    whole: Weight, // [V, E]
     compact: Arc<Mutex<Option<Compact>>>,
 }
 
 impl Clone for Table {
     fn clone(&self) -> Self {
-        Self { whole: self.whole.shallow_clone(), compact: Arc::clone(&self.compact) }
+        Self { whole: self.whole.shallow_clone().into(), compact: Arc::clone(&self.compact) }
     }
 }
 
 impl Table {
     /// A table [V, E] with all its rows.
     pub fn new(whole: Tensor) -> Self {
-        Self { whole, compact: Arc::default() }
+        Self { whole: whole.into(), compact: Arc::default() }
     }
 
     /// The whole table; stale in the rows of a compact leaf.
@@ -110,7 +110,7 @@ impl Table {
             false,
         );
         let leaf = no_grad(|| self.whole.index_select(0, &rows)).set_requires_grad(trainable);
-        self.whole = self.whole.set_requires_grad(false);
+        self.whole = self.whole.set_requires_grad(false).into();
         let shared = leaf.shallow_clone();
         *self.compact() = Some(Compact { leaf, row_map, rows, rest_factors: Vec::new(), deferred: None });
         Ok(shared)

@@ -71,7 +71,7 @@ impl Outputs {
 }
 
 /// Anything that can be trained here.
-pub trait Model {
+pub trait Model: Sync {
     /// Runs the model on named inputs.
     fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError>;
     /// What the blocks below `mode.first_trained_depth` return, without a graph, and what else the others need: inputs

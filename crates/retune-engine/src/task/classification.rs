@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// Whether inputs fit a model.
-pub(super) type Check = Box<dyn Fn(&dyn Model) -> Result<()>>;
+pub(super) type Check = Box<dyn Fn(&dyn Model) -> Result<()> + Sync>;
 
 /// What a modality adds.
 pub(super) struct Modality {

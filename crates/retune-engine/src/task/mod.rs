@@ -57,7 +57,7 @@ pub trait Scorer {
 }
 
 /// One way to use a model. Training, evaluation and prediction go through the same methods.
-pub trait Task {
+pub trait Task: Sync {
     /// As in `--task`.
     fn name(&self) -> &'static str;
     /// Which head it needs.

@@ -96,7 +96,7 @@ mod tests {
 
     fn run(t: &[Tensor], mask: Option<&AttentionMask>, heads: i64, p: f64, fused: bool) -> Tensor {
         let [value, key] = [(2, t[3].shallow_clone()), (4, t[3].detach() * 2.0)]
-            .map(|(weight, bias)| Dense::new(t[weight].shallow_clone(), Some(bias)));
+            .map(|(weight, bias)| Dense::new(t[weight].shallow_clone(), Some(bias.into())));
         let function = if fused { attention_of_few } else { reference::attention_of_few };
         function(&t[0], &t[1], [&key, &value], mask, heads, p, true)
     }

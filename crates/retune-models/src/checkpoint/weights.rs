@@ -5,7 +5,7 @@
 use super::{Init, WeightsRoot};
 use crate::ModelError;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_kernels::{Dense, LayerNorm, LowRank, Param, Table};
+use retune_kernels::{Dense, LayerNorm, LowRank, Param, Table, Weight};
 
 /// A position in the tree of tensor names.
 pub struct Weights<'a> {
@@ -65,14 +65,14 @@ impl<'a> Weights<'a> {
         self.root.options.precision.kind()
     }
 
-    fn parameter(&self, name: &str, shape: &[i64], init: Init, kind: Kind) -> Result<Tensor, ModelError> {
+    fn parameter(&self, name: &str, shape: &[i64], init: Init, kind: Kind) -> Result<Weight, ModelError> {
         let name = self.at(name).path;
         let value = self.root.value(&name, shape, init)?;
         Ok(self.register(name, value, kind))
     }
 
-    fn register(&self, name: String, value: Tensor, kind: Kind) -> Tensor {
-        self.push(name, value, kind, |param| param.leaf())
+    fn register(&self, name: String, value: Tensor, kind: Kind) -> Weight {
+        self.push(name, value, kind, |param| param.leaf().into())
     }
 
     fn push<T>(&self, name: String, value: Tensor, kind: Kind, read: impl FnOnce(&mut Param) -> T) -> T {
@@ -91,23 +91,23 @@ impl<'a> Weights<'a> {
     }
 
     /// A parameter that is always read in fp32: norms, embeddings.
-    pub fn exact(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor, ModelError> {
+    pub fn exact(&self, name: &str, shape: &[i64], init: Init) -> Result<Weight, ModelError> {
         self.parameter(name, shape, init, Kind::Float)
     }
 
     /// A parameter that is read in the compute precision.
-    pub fn compute(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor, ModelError> {
+    pub fn compute(&self, name: &str, shape: &[i64], init: Init) -> Result<Weight, ModelError> {
         self.parameter(name, shape, init, self.root.options.precision.kind())
     }
 
     /// A tensor that is stored with the model and never trained; `value` is the one of a model without a checkpoint.
-    pub fn fixed(&self, name: &str, value: Tensor) -> Result<Tensor, ModelError> {
+    pub fn fixed(&self, name: &str, value: Tensor) -> Result<Weight, ModelError> {
         let name = self.at(name).path;
         let loaded = self.root.value(&name, &value.size(), Init::Constant(0.0))?;
         let is_fresh = self.root.state.borrow_mut().fresh.remove(&name);
         let tensor = if is_fresh { value } else { loaded };
         self.root.state.borrow_mut().buffers.push((name, tensor.shallow_clone()));
-        Ok(tensor)
+        Ok(tensor.into())
     }
 
     /// `weight` [out, in] and `bias` \[out\], with an adapter inside if the plan targets this path.

@@ -10,7 +10,7 @@ use crate::layers::{LayerSizes, PatchProjection, PreNormLayer, SizeRule, patch_e
 use crate::registry::Family;
 use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{Dense, LayerNorm};
+use retune_kernels::{Dense, LayerNorm, Weight};
 
 /// A ViT over the patches that are kept, and a small decoder that predicts the pixels of the others.
 ///
@@ -97,8 +97,8 @@ impl Family for ViTMaeForPreTraining {
 
 struct ViTMae {
     projection: PatchProjection,
-    class_token: Tensor, // [1, 1, D]
-    positions: Tensor,   // [1, 1 + N, D], never trained
+    class_token: Weight, // [1, 1, D]
+    positions: Weight,   // [1, 1 + N, D], never trained
     layers: Vec<PreNormLayer>,
     norm: LayerNorm,
     decoder: Decoder,
@@ -109,8 +109,8 @@ struct ViTMae {
 
 struct Decoder {
     embed: Dense,
-    mask_token: Tensor, // [1, 1, E]
-    positions: Tensor,  // [1, 1 + N, E], never trained
+    mask_token: Weight, // [1, 1, E]
+    positions: Weight,  // [1, 1 + N, E], never trained
     layers: Vec<PreNormLayer>,
     norm: LayerNorm,
     predict: Dense,
@@ -146,7 +146,7 @@ impl ViTMae {
         let patches = self.projection.forward(pixels).flatten(1, 2).to_kind(Kind::Float);
         let positions = self.positions.narrow(1, 1, patches.size()[1]);
         let kept = pick(&(patches + positions), &masking.kept);
-        let class = (&self.class_token + self.positions.narrow(1, 0, 1)).expand([kept.size()[0], 1, -1], false);
+        let class = (&*self.class_token + self.positions.narrow(1, 0, 1)).expand([kept.size()[0], 1, -1], false);
         Tensor::cat(&[class, kept], 1).to_kind(self.kind)
     }
 }
@@ -160,7 +160,7 @@ impl Decoder {
         let masked = self.mask_token.expand([batch, patches + 1 - known, size], false);
         let shuffled = Tensor::cat(&[embedded.narrow(1, 1, known - 1), masked], 1);
         let all = Tensor::cat(&[embedded.narrow(1, 0, 1), pick(&shuffled, &masking.restore)], 1);
-        let mut x = (all + &self.positions).to_kind(encoded.kind());
+        let mut x = (all + &*self.positions).to_kind(encoded.kind());
         for layer in &self.layers {
             x = layer.forward(&x, grid, None, train);
         }

@@ -6,7 +6,7 @@ use super::drop_path::drop_path;
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
 use retune_kernels::tch::Tensor;
-use retune_kernels::{Activation, Dense, LayerNorm};
+use retune_kernels::{Activation, Dense, LayerNorm, Weight};
 
 /// Side of the depthwise kernel.
 const KERNEL: i64 = 7;
@@ -29,12 +29,12 @@ pub struct ConvNextSizes {
 /// The layer with its residual.
 #[derive(Debug)]
 pub struct ConvNextLayer {
-    depthwise: Tensor, // [C, 1, 7, 7]
-    depthwise_bias: Tensor,
+    depthwise: Weight, // [C, 1, 7, 7]
+    depthwise_bias: Weight,
     norm: LayerNorm,
     up: Dense,
     down: Dense,
-    scale: Option<Tensor>,
+    scale: Option<Weight>,
     sizes: ConvNextSizes,
 }
 
@@ -61,7 +61,7 @@ impl ConvNextLayer {
         let pad = KERNEL / 2;
         let y = channels_first.conv2d(
             &self.depthwise,
-            Some(&self.depthwise_bias),
+            Some(&*self.depthwise_bias),
             [1, 1],
             [pad, pad],
             [1, 1],

@@ -5,6 +5,7 @@
 use super::{PatchProjection, PositionEmbeddings};
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
+use retune_kernels::Weight;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
 
@@ -42,7 +43,7 @@ impl ImageEmbeddingSizes {
 #[derive(Debug)]
 pub struct ImageEmbeddings {
     projection: PatchProjection,
-    tokens: Vec<Tensor>,
+    tokens: Vec<Weight>,
     positions: Option<PositionEmbeddings>,
     dropout: f64,
     kind: Kind,

@@ -5,6 +5,7 @@
 
 use crate::checkpoint::{Init, Weights};
 use crate::{Inputs, ModelError};
+use retune_kernels::Weight;
 use retune_kernels::tch::Tensor;
 
 /// The sizes of images that a model takes.
@@ -65,8 +66,8 @@ pub fn pixel_values<'a>(inputs: &'a Inputs, channels: i64, sizes: &SizeRule) -> 
 /// `weight` [D, C, P, Q] and `bias` \[D\].
 #[derive(Debug)]
 pub struct PatchProjection {
-    weight: Tensor,
-    bias: Tensor,
+    weight: Weight,
+    bias: Weight,
     size: i64,
     patch: (i64, i64),
 }
@@ -111,6 +112,6 @@ impl PatchProjection {
     /// `patches` [B, h, w, C, P, Q].
     fn project(&self, patches: &Tensor, batch: i64, h: i64, w: i64) -> Tensor {
         let rows = patches.reshape([batch, h, w, -1]).to_kind(self.weight.kind());
-        rows.linear(&self.weight.view([self.size, -1]), Some(&self.bias))
+        rows.linear(&self.weight.view([self.size, -1]), Some(&*self.bias))
     }
 }

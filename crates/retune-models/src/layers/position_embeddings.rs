@@ -2,19 +2,20 @@
 //!
 //! S special tokens, h and w grid, D hidden size.
 
+use retune_kernels::Weight;
 use retune_kernels::tch::Tensor;
 
 /// A table [1, S + h·w, D], in fp32.
 #[derive(Debug)]
 pub struct PositionEmbeddings {
-    table: Tensor,
+    table: Weight,
     special: i64,
     grid: (i64, i64),
 }
 
 impl PositionEmbeddings {
     /// `grid` is the one the table was made for; its first `special` rows belong to no patch.
-    pub fn new(table: Tensor, special: i64, grid: (i64, i64)) -> Self {
+    pub fn new(table: Weight, special: i64, grid: (i64, i64)) -> Self {
         Self { table, special, grid }
     }
 

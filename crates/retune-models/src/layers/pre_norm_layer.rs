@@ -11,9 +11,9 @@ use super::{
 };
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
-use retune_kernels::LayerNorm;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::Tensor;
+use retune_kernels::{LayerNorm, Weight};
 
 /// What differs between the families beside names and sizes.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ pub struct PreNormLayer {
     relative_position: Option<RelativePositionBias>,
     norm_after: LayerNorm,
     network: Network,
-    scales: Option<(Tensor, Tensor)>,
+    scales: Option<(Weight, Weight)>,
     dropout: f64,
     drop_path: f64,
 }
@@ -115,13 +115,13 @@ impl PreNormLayer {
     ) -> Tensor {
         let queries = read.narrow(1, 0, x.size()[1]);
         let attended = self.attention.forward(&queries, read, self.bias(grid, bias).as_ref(), train);
-        let y = x + self.branch(&attended, self.scales.as_ref().map(|s| &s.0), train);
+        let y = x + self.branch(&attended, self.scales.as_ref().map(|s| &*s.0), train);
         let normed = self.norm_after.forward(&y);
         let transformed = match &self.network {
             Network::Plain(network) => network.forward(&normed, train),
             Network::Gated(network) => network.forward(&normed, train),
         };
-        &y + self.branch(&transformed, self.scales.as_ref().map(|s| &s.1), train)
+        &y + self.branch(&transformed, self.scales.as_ref().map(|s| &*s.1), train)
     }
 
     /// How much each token attends to each other, the mean of all heads, [B, T, T].

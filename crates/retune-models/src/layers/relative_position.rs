@@ -5,8 +5,9 @@
 
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
+use retune_kernels::Weight;
 use retune_kernels::tch::{Kind, Tensor};
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 /// Row of a table over `table` positions for each pair of patches of `grid`, row-major, [(h·w)²].
 ///
@@ -22,10 +23,10 @@ pub fn relative_position_index(grid: (i64, i64), table: (i64, i64)) -> Vec<i64> 
 /// BEiT's biases: a table [(2h-1)·(2w-1) + 3, H]; the last three rows are class→patch, patch→class, class→class.
 #[derive(Debug)]
 pub struct RelativePositionBias {
-    table: Tensor,
+    table: Weight,
     grid: (i64, i64),
     /// Of the grid that came last: images of a run are all of one size.
-    index: RefCell<((i64, i64), Tensor)>,
+    index: Mutex<((i64, i64), Tensor)>,
 }
 
 impl RelativePositionBias {
@@ -34,7 +35,7 @@ impl RelativePositionBias {
         let rows = (2 * grid.0 - 1) * (2 * grid.1 - 1) + 3;
         let table = weights.exact("relative_position_bias_table", &[rows, heads], Init::Constant(0.0))?;
         let index = Self::index(grid).to_device(table.device());
-        Ok(Self { table, grid, index: RefCell::new((grid, index)) })
+        Ok(Self { table, grid, index: Mutex::new((grid, index)) })
     }
 
     /// [T²]: as [`relative_position_index`], with the class token in front.
@@ -53,7 +54,7 @@ impl RelativePositionBias {
     pub fn at(&self, grid: (i64, i64)) -> Tensor {
         let tokens = grid.0 * grid.1 + 1;
         let table = if grid == self.grid { self.table.shallow_clone() } else { self.resized(grid) };
-        let mut cached = self.index.borrow_mut();
+        let mut cached = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if cached.0 != grid {
             *cached = (grid, Self::index(grid).to_device(self.table.device()));
         }

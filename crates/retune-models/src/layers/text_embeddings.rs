@@ -6,7 +6,7 @@ use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
 use retune_kernels::fused::{EmbeddingIndices, EmbeddingTables, text_embeddings};
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{LayerNorm, Table};
+use retune_kernels::{LayerNorm, Table, Weight};
 
 /// Path of the token table below the embeddings.
 pub const WORD: &str = "word_embeddings";
@@ -43,8 +43,8 @@ pub struct EmbeddingSizes {
 #[derive(Debug)]
 pub struct TextEmbeddings {
     word: Table,
-    position: Tensor,
-    token_type: Option<Tensor>,
+    position: Weight,
+    token_type: Option<Weight>,
     norm: LayerNorm,
     sizes: EmbeddingSizes,
     kind: Kind,
@@ -77,7 +77,7 @@ impl TextEmbeddings {
         let tables = EmbeddingTables {
             word: &self.word,
             position: &self.position,
-            token_type: self.token_type.as_ref(),
+            token_type: self.token_type.as_deref(),
             norm: &self.norm,
         };
         let indices = EmbeddingIndices { ids: input_ids, types: token_type_ids, positions: positions.as_ref() };

@@ -9,10 +9,10 @@ use super::relative_position::relative_position_index;
 use super::{FeedForward, ImageAttention, ImageAttentionNames, ImageAttentionSizes, LayerNames, LayerSizes};
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
-use retune_kernels::LayerNorm;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
-use std::cell::RefCell;
+use retune_kernels::{LayerNorm, Weight};
+use std::sync::{Mutex, PoisonError};
 
 /// Score of a pair of patches that a shift has brought into one window from different sides of the image.
 const APART: f64 = -100.0;
@@ -35,12 +35,12 @@ pub struct WindowOptions {
 pub struct WindowLayer {
     norm_before: LayerNorm,
     attention: ImageAttention,
-    table: Tensor, // [(2M-1)², heads]
+    table: Weight, // [(2M-1)², heads]
     norm_after: LayerNorm,
     feed_forward: FeedForward,
     dropout: f64,
     options: WindowOptions,
-    geometry: RefCell<Option<Geometry>>,
+    geometry: Mutex<Option<Geometry>>,
 }
 
 /// What depends on the size of the feature map alone: made once for each size that comes.
@@ -86,7 +86,7 @@ impl WindowLayer {
             feed_forward: FeedForward::load(weights, names, sizes)?,
             dropout: sizes.hidden_dropout,
             options,
-            geometry: RefCell::default(),
+            geometry: Mutex::default(),
         })
     }
 
@@ -121,7 +121,7 @@ impl WindowLayer {
 
     /// [N, heads, A, A], or [1, heads, A, A] where it is the same in all windows.
     fn bias(&self, size: (i64, i64), window: i64, shift: i64) -> Tensor {
-        let mut cached = self.geometry.borrow_mut();
+        let mut cached = self.geometry.lock().unwrap_or_else(PoisonError::into_inner);
         let geometry = match cached.take().filter(|geometry| geometry.size == size) {
             Some(geometry) => cached.insert(geometry),
             None => cached.insert(self.geometry(size, window, shift)),
