@@ -86,6 +86,21 @@ fn rows_that_cannot_be_used_are_left_out_on_demand() {
     assert!(answers[1].get("prediction").is_none() && answers[2]["text"] == "b");
 }
 
+/// Batches of several lengths, an odd number of them, and a last one that is alone.
+#[test]
+fn two_lanes_answer_what_one_thread_does() {
+    let desk = Desk::new();
+    assert_done(&desk.finetune("run", &["--steps", "1"]));
+    let lines: String = (0..40).map(|n| format!("film {n}{}\n", " fine".repeat(n % 7))).collect();
+    let answer = |threads: &str| {
+        let flags = ["predict", "--model", "run", "--device", "cpu", "--precision", "fp32", "--batch-size", "3"];
+        let output = desk.feed(&[&flags[..], &["--threads", threads]].concat(), &lines);
+        assert_done(&output);
+        text(&output.stdout)
+    };
+    assert_eq!(answer("1"), answer("2"));
+}
+
 #[test]
 fn a_reader_that_leaves_ends_the_program_quietly() {
     let desk = Desk::new();
