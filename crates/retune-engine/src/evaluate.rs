@@ -90,7 +90,7 @@ impl Predictor<'_> {
         };
         let rows = dataset.len();
         let predictions = self.run(dataset, 0..rows, scored, &mut score, &mut |done| progress(done, rows))?;
-        let loss = (scored && weight > 0.0).then_some(sum / weight);
+        let loss = (weight > 0.0).then_some(sum / weight);
         let evaluation = scorer.compute();
         Ok(Scored { evaluation, loss, predictions, seconds: start.elapsed().as_secs_f64() })
     }

@@ -5,10 +5,9 @@ use retune_data::Dataset;
 use retune_kernels::precision::{self, Ceilings};
 use retune_kernels::tch::{self, Device};
 use retune_kernels::{Lanes, Precision, device, fused, memory};
-use std::sync::Arc;
 
 /// Where and how a run computes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Hardware {
     /// Compute device.
     pub device: Device,
@@ -19,7 +18,7 @@ pub struct Hardware {
     /// Compute threads.
     pub threads: usize,
     /// What shares them out.
-    pub lanes: Arc<Lanes>,
+    pub lanes: Lanes,
 }
 
 impl Hardware {
@@ -31,7 +30,7 @@ impl Hardware {
         let threads = device::set_threads(threads);
         let ceilings = precision::probe(device)?;
         let precision = Precision::from_flag(precision_flag, device)?;
-        let lanes = Arc::new(Lanes::new(threads, device));
+        let lanes = Lanes::new(threads, device);
         Ok((
             Self { device, precision, ceilings, threads, lanes },
             note.map(|why| format!("no GPU: {why}; using the CPU")),

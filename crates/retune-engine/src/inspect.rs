@@ -13,7 +13,6 @@ use retune_kernels::{Lanes, Precision};
 use retune_models::{LoadOptions, LoadedModel};
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Family, sizes, task, labels, adapter, parameters and the report of a load, as text. `task` is what to see in a
 /// model that does not say what it does.
@@ -46,7 +45,7 @@ fn describe(path: &Path, saved: &Saved, named: Option<&str>) -> Result<String> {
         precision: Precision::Fp32,
         ceilings: Ceilings { fp32: 0.0, bf16: 0.0, onednn_fp32: false },
         threads: 0,
-        lanes: Arc::new(Lanes::none()),
+        lanes: Lanes::none(),
     };
     let task = match saved.task(named) {
         Ok(task) => task,

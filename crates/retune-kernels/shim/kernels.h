@@ -65,7 +65,7 @@ struct Product {
   int64_t a_stride;              // elements from one row of A to the next
   const void *a, *bias;          // bias may be null
   void *out, *derivative;        // derivative may be null
-  Activation activation;
+  Activation activation = Activation::identity;
 };
 
 // Memory that the next panel is packed from: rows of some bytes.

@@ -30,9 +30,9 @@ bool has_amx() {
 
 // The B of a product, in panels.
 struct Panels {
-  const ProductKernels& kernel;
   const at::Tensor& from;
   const bool transposed;  // B = fromᵀ
+  const ProductKernels& kernel = kernels_for(from);
 
   int64_t columns() const { return from.size(transposed ? 0 : 1); }
 
@@ -53,11 +53,11 @@ struct Panels {
 };
 
 // A B; `p` says everything but the columns. Threads take panels as they become free.
-at::Tensor compute(Product p, const at::Tensor& like, const Panels& b) {
+at::Tensor compute(Product p, const Panels& b) {
   const ProductKernels& kernel = b.kernel;
   p.columns = b.columns();
   const int64_t threads = at::get_num_threads(), tiles = parts(p.rows, kernel.tile), panels = parts(p.columns, kernel.panel);
-  const at::Tensor out = at::empty({p.rows, p.columns}, like.options());
+  const at::Tensor out = at::empty({p.rows, p.columns}, b.from.options());
   p.out = out.data_ptr();
   const int64_t down = std::clamp<int64_t>(parts(UNITS * threads, panels), 1, parts(tiles, TILES));
   std::atomic<int64_t> next{0};
@@ -77,13 +77,7 @@ at::Tensor compute(Product p, const at::Tensor& like, const Panels& b) {
 // x [M, K] times B; `p` says everything else.
 at::Tensor times(const at::Tensor& x, const Panels& b, Product p) {
   p.rows = x.size(0), p.a = x.data_ptr(), p.a_stride = p.depth = x.size(1) / b.kernel.values;
-  return compute(p, x, b);
-}
-
-Product with(Activation activation) {
-  Product p{};
-  p.activation = activation;
-  return p;
+  return compute(p, b);
 }
 
 }  // namespace
@@ -97,19 +91,19 @@ bool takes_product(const at::Tensor& like, int64_t m, int64_t n, int64_t k) {
 
 at::Tensor forward_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                            const at::Tensor& derivative, Activation activation) {
-  Product p = with(activation);
-  p.bias = address(bias), p.derivative = address(derivative);
-  return times(x, {kernels_for(x), weight, true}, p);
+  Product p{};
+  p.activation = activation, p.bias = address(bias), p.derivative = address(derivative);
+  return times(x, {weight, true}, p);
 }
 
 at::Tensor input_product(const at::Tensor& d, const at::Tensor& weight) {
-  return times(d, {kernels_for(d), weight, false}, with(Activation::identity));
+  return times(d, {weight, false}, {});
 }
 
 at::Tensor weight_product(const at::Tensor& d, const at::Tensor& x) {
   const ProductKernels& kernel = kernels_for(d);
   const int64_t rows = d.size(0);
-  Product p = with(Activation::identity);
+  Product p{};
   p.rows = d.size(1), p.depth = parts(rows, kernel.values), p.a_stride = parts(p.depth, kernel.block) * kernel.block;
   const at::Tensor transposed = at::empty({p.rows, p.a_stride}, at::kFloat);
   p.a = transposed.data_ptr();
@@ -117,7 +111,7 @@ at::Tensor weight_product(const at::Tensor& d, const at::Tensor& x) {
     for (int64_t block = begin; block < end; block++)
       kernel.transpose(transposed.data_ptr(), p.a_stride, address(d), rows, p.rows, block);
   });
-  return compute(p, d, {kernel, x, false});
+  return compute(p, {x, false});
 }
 
 }  // namespace retune

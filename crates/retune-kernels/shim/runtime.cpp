@@ -2,12 +2,25 @@
 #include "shim.h"
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#if defined(_OPENMP)
 #include <omp.h>
+#endif
 
+#if defined(RETUNE_X86)
 // MKL's, where libtorch has it.
 extern "C" __attribute__((weak)) int MKL_Set_Num_Threads_Local(int);
+#endif
 
 thread_local std::string retune_last_error;
+
+static void set_own_threads(int threads) {
+#if defined(_OPENMP)
+  omp_set_num_threads(threads);
+#endif
+#if defined(RETUNE_X86)
+  if (MKL_Set_Num_Threads_Local) MKL_Set_Num_Threads_Local(threads);
+#endif
+}
 
 extern "C" {
 
@@ -21,12 +34,12 @@ int retune_set_float32_matmul_precision(const char* precision) {
 // Drops the gradient, so that the next backward pass hands its own buffer over instead of adding into a zeroed one.
 int retune_clear_gradient(at::Tensor* leaf) { RETUNE_TRY(leaf->mutable_grad() = at::Tensor()) }
 
-// at::set_num_threads sets the number of all threads to come, and drops oneDNN's primitives.
+// at::set_num_threads sets the number of all threads to come, and drops oneDNN's primitives. Without OpenMP, as with
+// Apple's compiler, the thread keeps the number that all have.
 int retune_share_threads(int64_t threads) {
   RETUNE_TRY({
     at::get_num_threads();  // which sets this thread's number the first time
-    omp_set_num_threads((int)threads);
-    if (MKL_Set_Num_Threads_Local) MKL_Set_Num_Threads_Local((int)threads);
+    set_own_threads((int)threads);
   })
 }
 

@@ -42,7 +42,7 @@ impl Lanes {
 
     /// `f` of each item, in their order. A single item is left to the calling thread with all compute threads.
     ///
-    /// `f` begins with libtorch's thread-local state as a new thread has it: gradients on, no stream of dropout masks.
+    /// Lanes do not have the caller's thread-local state (gradients off, the stream of dropout masks): `f` sets its own.
     pub fn map<T: Send, R: Send>(&self, items: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
         let pool = match &self.0 {
             Some(pool) if items.len() > 1 => pool,
