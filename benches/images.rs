@@ -129,7 +129,8 @@ fn step(criterion: &mut Criterion, precision: Precision, device: Device) -> Resu
             let outputs = model.forward(&inputs, &mode).expect("images of the model's size");
             let loss = loss::cross_entropy(&outputs.logits, &labels, None, 0.0);
             loss.sum.backward();
-            optimizer.step(&params, 1e-4, 1.0 / loss.weight, 1.0).expect("finite gradients");
+            let norm = optimizer.step(&params, 1e-4, &loss.weight.reciprocal(), 1.0).expect("one device");
+            norm.wait().expect("finite gradients");
             wait(device);
         });
     });

@@ -40,6 +40,7 @@ fn step(criterion: &mut Criterion, precision: Precision, params: &Params, device
     let mut optimizer = AdamW::new(params, AdamWOptions { weight_decay: 0.01, ..AdamWOptions::default() });
     let leaves: Vec<Tensor> = params.trainable().map(|param| param.leaf()).collect();
     let factors: Vec<Tensor> = leaves.iter().map(|leaf| leaf.ones_like() * 1e-3).collect();
+    let one = Tensor::ones([0i64; 0], (Kind::Double, device));
     let mut group = criterion.benchmark_group("optimizer/adamw");
     group.throughput(Throughput::Elements(params.counts().1 as u64));
     group.bench_function(precision.name(), |b| {
@@ -52,7 +53,8 @@ fn step(criterion: &mut Criterion, precision: Precision, params: &Params, device
                 }
                 wait(device);
                 let start = Instant::now();
-                optimizer.step(params, 1e-5, 1.0, 1.0).expect("finite gradients");
+                let norm = optimizer.step(params, 1e-5, &one, 1.0).expect("one device");
+                norm.wait().expect("finite gradients");
                 wait(device);
                 total += start.elapsed();
             }

@@ -165,7 +165,7 @@ def run_retune(arguments, seed, work):
             "accuracy": validation["accuracy"],
             "evaluations_per_second": evaluation["examples"] / evaluation["seconds"],
             "peak_rss_bytes": peak,
-            "peak_device_bytes": train.get("peak_memory_bytes") if arguments.device == "cuda" else None,
+            "peak_device_bytes": train.get("peak_device_memory_bytes"),
             "trainable_parameters": train.get("trainable_parameters"),
             "steps": train.get("steps"),
             "model_flops_per_second": train.get("model_flops_per_second"),

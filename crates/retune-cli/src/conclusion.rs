@@ -138,6 +138,7 @@ fn speed(summary: &Summary) -> String {
         parts.push(format!("{share} of the matrix-product ceiling"));
     }
     parts.push(format!("{} peak memory", number::bytes(t.peak_memory_bytes)));
+    parts.extend(t.peak_device_memory_bytes.map(|bytes| format!("{} on the GPU", number::bytes(bytes))));
     parts.join(", ")
 }
 

@@ -102,7 +102,7 @@ impl Predictor<'_> {
             let predictions = self.task.decode(&outputs, &inputs)?;
             let loss = if scored {
                 let loss = self.task.plain_loss(&outputs, &inputs)?;
-                Some((loss.sum.f_double_value(&[])?, loss.weight))
+                Some((loss.sum.f_double_value(&[])?, loss.weight.f_double_value(&[])?))
             } else {
                 None
             };

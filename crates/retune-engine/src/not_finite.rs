@@ -1,34 +1,64 @@
 //! What went wrong first when a step is not finite: a weight, an activation, or a gradient, and in which examples.
 
 use crate::step::Trainer;
+use crate::tensors::to_inputs;
+use anyhow::{Error, Result, anyhow};
 use retune_data::Batch;
 use retune_kernels::tch::{Tensor, no_grad};
-use retune_kernels::{Params, dropout};
-use retune_models::{Inputs, Mode, trace};
+use retune_kernels::{KernelError, Params, dropout};
+use retune_models::{Mode, trace};
 
 impl Trainer<'_> {
+    /// Why step `step` is of no use, whose losses and their weight are `sums`: no target, a loss or a gradient that is
+    /// not finite. `error` is any other.
+    pub(crate) fn diagnose(&self, step: u64, window: &[Batch], sums: &[f64], error: Error) -> Error {
+        let [loss, weight] = sums else { return error };
+        if *weight == 0.0 {
+            return anyhow!("no target in the whole window{}", self.blame(window, "every label is ignored"));
+        }
+        if !loss.is_finite() {
+            return anyhow!("the loss is not a number ({loss}){}", self.blame_forward(step, window));
+        }
+        match error.downcast_ref() {
+            Some(KernelError::NotFinite { .. }) => anyhow!("{error}{}", self.blame_backward(window)),
+            _ => error,
+        }
+    }
+
     /// For a loss that is not finite: the first bad weight, else the first block whose output is bad, found by running
-    /// the forward pass again with the masks of `stream`.
-    pub(crate) fn blame_forward(&self, batch: &Batch, inputs: &Inputs, mode: &Mode, stream: u64) -> String {
-        let culprit = first_bad_weight(self.params).unwrap_or_else(|| {
+    /// the forward passes again with the same masks.
+    fn blame_forward(&self, step: u64, window: &[Batch]) -> String {
+        if let Some(culprit) = first_bad_weight(self.params) {
+            return self.blame(window, &culprit);
+        }
+        let mode = Mode::training(self.first_trained_depth);
+        for (micro, batch) in window.iter().enumerate() {
+            let mut loss = f64::NAN;
             let bad = trace::first_not_finite(|| {
-                dropout::set_stream(stream);
-                // What it returns was already found wanting.
-                let _ = no_grad(|| self.model.forward(inputs, mode));
+                dropout::set_stream(self.stream(step, micro));
+                loss = no_grad(|| self.loss_of(batch, &mode)).unwrap_or(f64::NAN);
             });
-            match bad {
+            let culprit = match bad {
                 Some(depth) => format!(
                     "all weights are finite; the first output that is not comes from {}",
                     place(self.params, depth, self.model.blocks())
                 ),
+                None if loss.is_finite() => continue,
                 None => "all weights and all outputs of blocks are finite, the loss of these labels is not".to_owned(),
-            }
-        });
-        self.blame(std::slice::from_ref(batch), &culprit)
+            };
+            return self.blame(std::slice::from_ref(batch), &culprit);
+        }
+        self.blame(window, "all weights are finite")
+    }
+
+    fn loss_of(&self, batch: &Batch, mode: &Mode) -> Result<f64> {
+        let inputs = to_inputs(batch, self.device)?;
+        let outputs = self.model.forward(&inputs, mode)?;
+        Ok(self.task.loss(&outputs, &inputs)?.sum.f_double_value(&[])?)
     }
 
     /// For a gradient that is not finite, after a finite loss: the parameter nearest the loss that has one.
-    pub(crate) fn blame_backward(&self, window: &[Batch]) -> String {
+    fn blame_backward(&self, window: &[Batch]) -> String {
         let bad = |gradient: &Tensor| gradient.isfinite().all().int64_value(&[]) == 0;
         let trained: Vec<_> = self.params.trainable().collect();
         let first = trained.into_iter().rev().find(|param| param.gradient().as_ref().is_some_and(bad));
@@ -42,7 +72,7 @@ impl Trainer<'_> {
     }
 
     /// Which examples, what went wrong, and what may help.
-    pub(crate) fn blame(&self, window: &[Batch], culprit: &str) -> String {
+    fn blame(&self, window: &[Batch], culprit: &str) -> String {
         let place = |&row: &usize| {
             let source = self.dataset.source(row).ok()?;
             Some(format!("{}:{}", source.file.display(), source.line))

@@ -118,6 +118,7 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
             model_flops_per_second: Some(train.model_flops_per_second).filter(|&rate| rate > 0.0),
             peak_flops_per_second: Some(train.peak_flops_per_second),
             peak_memory_bytes: Some(train.peak_memory_bytes),
+            peak_device_memory_bytes: train.peak_device_memory_bytes,
             trainable_parameters: Some(train.trainable_parameters as u64),
             total_parameters: Some(train.total_parameters as u64),
         }),

@@ -2,10 +2,11 @@
 
 use crate::task::Task;
 use crate::tensors::to_inputs;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use retune_data::{Batch, Dataset};
-use retune_kernels::tch::Device;
-use retune_kernels::{AdamW, KernelError, Params, dropout, random};
+use retune_kernels::device::Arrival;
+use retune_kernels::tch::{Device, Kind, Tensor};
+use retune_kernels::{AdamW, GradientNorm, Params, dropout, random};
 use retune_models::{Mode, Model};
 
 /// What a step did.
@@ -57,48 +58,77 @@ pub struct Trainer<'a> {
     pub training_factor: f64,
 }
 
+/// A step under way: a GPU computes it while the host prepares the next.
+pub struct UnderWay {
+    report: StepReport,
+    window: Vec<Batch>,
+    /// Loss and its weight, summed over the window.
+    sums: Arrival,
+    norm: GradientNorm,
+}
+
+impl UnderWay {
+    /// Of the step, from 0.
+    pub fn number(&self) -> u64 {
+        self.report.step - 1
+    }
+
+    /// Whether [`Trainer::finish`] would not wait.
+    pub fn is_there(&self) -> Result<bool> {
+        Ok(self.sums.is_there()? && self.norm.is_there()?)
+    }
+}
+
 impl Trainer<'_> {
-    /// Runs the window of step `step` (counted from 0). Losses are summed and divided once by the target count of the
+    /// Begins step `step` (counted from 0) over `window`. Losses are summed and divided once by the target count of the
     /// whole window, because a mean of means weighs examples unequally.
-    pub fn step(&mut self, step: u64, window: &[Batch], learning_rate: f64) -> Result<StepReport> {
+    pub fn begin(&mut self, step: u64, window: Vec<Batch>, learning_rate: f64) -> Result<UnderWay> {
         let mode = Mode::training(self.first_trained_depth);
         let mut report = StepReport { step: step + 1, learning_rate, ..StepReport::default() };
-        let (mut sum, mut weight) = (0.0, 0.0);
+        let mut sums = Tensor::zeros([2], (Kind::Double, self.device));
         for (micro, batch) in window.iter().enumerate() {
-            let stream = random::mix(&[self.seed, step, micro as u64]);
-            dropout::set_stream(stream);
+            dropout::set_stream(self.stream(step, micro));
             let inputs = to_inputs(batch, self.device)?;
             let outputs = self.model.forward(&inputs, &mode)?;
             let loss = self.task.loss(&outputs, &inputs)?;
-            let value = loss.sum.f_double_value(&[])?;
-            if !value.is_finite() {
-                self.optimizer.clear(self.params)?;
-                bail!("the loss is not a number ({value}){}", self.blame_forward(batch, &inputs, &mode, stream));
-            }
             loss.sum.f_backward()?;
             if window.len() > 1 {
                 self.optimizer.collect(self.params)?;
             }
-            sum += value;
-            weight += loss.weight;
+            sums += Tensor::f_stack(&[loss.sum.detach().to_kind(Kind::Double), loss.weight], 0)?;
             report.examples += batch.rows.len();
             report.tokens += batch.tokens;
             report.padded += batch.padded;
             let mean_length = batch.tokens / batch.rows.len().max(1);
             report.flops += batch.rows.len() as f64 * self.model.forward_flops(mean_length) * self.training_factor;
         }
-        if weight == 0.0 {
-            bail!("no target in the whole window{}", self.blame(window, "every label is ignored"));
+        let arriving = Arrival::of(&sums)?;
+        let scale = sums.f_get(1)?.f_reciprocal()?;
+        match self.optimizer.step(self.params, learning_rate, &scale, self.clip) {
+            Ok(norm) => Ok(UnderWay { report, window, sums: arriving, norm }),
+            Err(error) => {
+                let diagnosis = self.diagnose(step, &window, &arriving.wait()?, error.into());
+                self.optimizer.clear(self.params)?;
+                Err(diagnosis)
+            }
         }
-        report.loss = sum / weight;
-        report.gradient_norm =
-            self.optimizer.step(self.params, learning_rate, 1.0 / weight, self.clip).map_err(|error| match error {
-                KernelError::NotFinite { .. } => {
-                    anyhow::anyhow!("{error}{}", self.blame_backward(window))
-                }
-                other => other.into(),
-            })?;
-        Ok(report)
+    }
+
+    /// What a step did, as soon as the device has done it.
+    pub fn finish(&self, under_way: &UnderWay) -> Result<StepReport> {
+        let UnderWay { report, window, sums, norm } = under_way;
+        let sums = sums.wait()?;
+        let loss = sums[0] / sums[1];
+        match norm.wait() {
+            Ok(gradient_norm) if loss.is_finite() => Ok(StepReport { loss, gradient_norm, ..*report }),
+            Ok(norm) => Err(self.diagnose(under_way.number(), window, &sums, anyhow!("the gradient's norm is {norm}"))),
+            Err(error) => Err(self.diagnose(under_way.number(), window, &sums, error.into())),
+        }
+    }
+
+    /// Seed of the dropout masks of a micro-step.
+    pub(crate) fn stream(&self, step: u64, micro: usize) -> u64 {
+        random::mix(&[self.seed, step, micro as u64])
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::directory::{Best, RunState};
 use crate::hardware::Hardware;
 use crate::metric::{Evaluation, Metrics, OperatingPoint};
-use retune_kernels::memory;
+use retune_kernels::{device, memory};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -56,6 +56,9 @@ pub struct TrainSummary {
     pub final_loss: f64,
     /// Peak resident memory of the process.
     pub peak_memory_bytes: u64,
+    /// Most that tensors took on the GPU at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_device_memory_bytes: Option<u64>,
     /// Updated parameters.
     pub trainable_parameters: usize,
     /// All parameters.
@@ -85,6 +88,7 @@ impl TrainSummary {
             peak_flops_per_second: hardware.ceilings.of(hardware.precision),
             final_loss: totals.final_loss,
             peak_memory_bytes: memory::peak_bytes(),
+            peak_device_memory_bytes: device::peak_bytes(hardware.device),
             trainable_parameters: counts.1,
             total_parameters: counts.0,
             precision: hardware.precision.name().to_owned(),

@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 use retune_data::{Array, ArrayData, Batch};
+use retune_kernels::device;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::Inputs;
 
-/// Copies a batch to the device under the same names.
+/// Copies a batch to the device under the same names, without waiting for it. The `attention_mask` stays on the host, which
+/// decides by it what is computed.
 pub fn to_inputs(batch: &Batch, device: Device) -> Result<Inputs> {
     let mut inputs = Inputs::default();
     for (name, array) in &batch.arrays {
@@ -15,7 +17,8 @@ pub fn to_inputs(batch: &Batch, device: Device) -> Result<Inputs> {
             ArrayData::F32(values) => Tensor::from_slice(values),
             ArrayData::U8(values) => Tensor::from_slice(values),
         };
-        inputs.insert(name, tensor.f_reshape(&shape)?.f_to_device(device)?);
+        let device = if name == "attention_mask" { Device::Cpu } else { device };
+        inputs.insert(name, device::send(&tensor.f_reshape(&shape)?, device)?);
     }
     Ok(inputs)
 }

@@ -9,7 +9,7 @@ use crate::hardware;
 use crate::metric::direction;
 use crate::observer::{Control, Observer, RunFacts};
 use crate::plan::Plan;
-use crate::step::{StepReport, Trainer, at_step};
+use crate::step::{Trainer, UnderWay, at_step};
 use anyhow::{Context, Result, bail};
 use retune_data::{Dataset, Loader};
 use retune_kernels::{Lanes, Schedule};
@@ -73,16 +73,26 @@ pub fn train(
     let mut loader = Loader::new(Arc::clone(&it.train), micro_batches, threads, ahead);
     let mut stopping = state.is_over(it.patience);
 
+    // At most one: while a GPU computes it, the host prepares the next.
+    let mut under_way: Option<UnderWay> = None;
+    let mut since = Instant::now();
     while state.step < total && !stopping {
-        let start = Instant::now();
+        if under_way.is_none() {
+            since = Instant::now();
+        }
         let learning_rate = it.schedule.at(state.step);
         let window = loader.by_ref().take(it.plan.window(state.step)).collect::<Result<Vec<_>, _>>()?;
-        let mut report = at_step(trainer.step(state.step, &window, learning_rate), state.step, total)?;
+        let begun = at_step(trainer.begin(state.step, window, learning_rate), state.step, total)?;
         state.step += 1;
-        report.epoch = state.step as f64 / it.plan.steps_per_epoch as f64;
-        report.seconds = start.elapsed().as_secs_f64();
-        state.totals.add(&report);
-        let mut interrupted = observe(observers, &report)?;
+        let mut interrupted = false;
+        if let Some(before) = under_way.replace(begun) {
+            interrupted |= look(it, trainer, state, observers, &before, &mut since)?;
+        }
+        // A checkpoint holds finished steps.
+        let now = it.plan.evaluates_at(state.step) || state.step == total || interrupted;
+        if let Some(finished) = under_way.take_if(|it| now || it.is_there().unwrap_or(true)) {
+            interrupted |= look(it, trainer, state, observers, &finished, &mut since)?;
+        }
 
         if it.plan.evaluates_at(state.step) {
             let scored = at_step(score(it, trainer, observers), state.step - 1, total)?;
@@ -111,10 +121,23 @@ pub fn train(
     Ok(Ended::Finished)
 }
 
-fn observe(observers: &mut [&mut dyn Observer], report: &StepReport) -> Result<bool> {
+/// Waits for a step, adds it up and shows it; whether an observer asks to stop.
+fn look(
+    it: &Loop<'_>,
+    trainer: &Trainer<'_>,
+    state: &mut RunState,
+    observers: &mut [&mut dyn Observer],
+    step: &UnderWay,
+    since: &mut Instant,
+) -> Result<bool> {
+    let mut report = at_step(trainer.finish(step), step.number(), it.plan.total_steps)?;
+    report.epoch = report.step as f64 / it.plan.steps_per_epoch as f64;
+    report.seconds = since.elapsed().as_secs_f64();
+    *since = Instant::now();
+    state.totals.add(&report);
     let mut stop = false;
     for observer in observers.iter_mut() {
-        stop |= observer.on_step(report)? == Control::Stop;
+        stop |= observer.on_step(&report)? == Control::Stop;
     }
     Ok(stop)
 }

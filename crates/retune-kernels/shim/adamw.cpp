@@ -1,4 +1,5 @@
-// Gradient norm, and AdamW over a list of tensors in one pass each. Reference: `reference_step` in src/optimizer.rs.
+// On the CPU: gradient norm, and AdamW over a list of tensors in one pass each. Reference: `reference_step` in
+// src/optimizer.rs.
 #include "adamw.h"
 #include "shim.h"
 #include <ATen/Parallel.h>
@@ -72,11 +73,10 @@ struct Chunk {
   int64_t tensor, offset, length;
 };
 
-// All CPU tensors cut into pieces, so that one parallel region serves them all.
+// All tensors cut into pieces, so that one parallel region serves them all.
 std::vector<Chunk> chunks_of(const at::Tensor* const* tensors, int64_t count) {
   std::vector<Chunk> chunks;
   for (int64_t t = 0; t < count; t++) {
-    if (!tensors[t]->device().is_cpu()) continue;
     check(*tensors[t]);
     const int64_t size = tensors[t]->numel();
     for (int64_t offset = 0; offset < size; offset += CHUNK)
@@ -103,10 +103,7 @@ int retune_squared_norms(const at::Tensor* const* gradients, int64_t count, doub
                          : squares_bfloat16((const uint16_t*)gradient.data_ptr() + chunk.offset, chunk.length);
       }
     });
-    for (int64_t t = 0; t < count; t++)
-      squares[t] = gradients[t]->device().is_cpu()
-                       ? 0
-                       : gradients[t]->to(at::kFloat).square().sum(at::kDouble).item<double>();
+    std::fill_n(squares, count, 0.0);
     for (size_t c = 0; c < chunks.size(); c++) squares[chunks[c].tensor] += partial[c];
   })
 }
@@ -118,21 +115,10 @@ int retune_adamw(at::Tensor* const* masters, const at::Tensor* const* gradients,
   RETUNE_TRY({
     at::AutoGradMode guard(false);
     for (int64_t t = 0; t < count; t++) {
-      at::Tensor &master = *masters[t], &first = *firsts[t], &second = *seconds[t];
-      if (master.device().is_cpu()) {
-        check(master), check(first), check(second);
-        const bool rounded = gradients[t]->scalar_type() != at::kFloat;
-        TORCH_CHECK(rounded == (copies[t] != nullptr), "a rounded copy has gradients of its type, and no other tensor has");
-        if (rounded) check(*copies[t]);
-        continue;
-      }
-      const AdamWStep& s = steps[t];
-      at::Tensor scaled = gradients[t]->to(at::kFloat) * s.scale;
-      first.mul_(s.beta1).add_(scaled, 1.0f - s.beta1);
-      second.mul_(s.beta2).addcmul_(scaled, scaled, 1.0f - s.beta2);
-      master.mul_(s.keep);
-      master.addcdiv_(first, (second.sqrt() / s.correction2_sqrt).add_(s.epsilon), -s.step_size);
-      if (copies[t]) copies[t]->copy_(master);
+      check(*masters[t]), check(*firsts[t]), check(*seconds[t]);
+      const bool rounded = gradients[t]->scalar_type() != at::kFloat;
+      TORCH_CHECK(rounded == (copies[t] != nullptr), "a rounded copy has gradients of its type, and no other tensor has");
+      if (rounded) check(*copies[t]);
     }
     const std::vector<Chunk> chunks = chunks_of(gradients, count);
     at::parallel_for(0, (int64_t)chunks.size(), 1, [&](int64_t begin, int64_t end) {

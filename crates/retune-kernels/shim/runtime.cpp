@@ -31,6 +31,9 @@ int retune_set_float32_matmul_precision(const char* precision) {
   RETUNE_TRY(at::globalContext().setFloat32MatmulPrecision(std::string(precision)))
 }
 
+// cuDNN's convolutions in fp32, which otherwise round to TF32.
+int retune_exact_convolutions() { RETUNE_TRY(at::globalContext().setAllowTF32CuDNN(false)) }
+
 // Drops the gradient, so that the next backward pass hands its own buffer over instead of adding into a zeroed one.
 int retune_clear_gradient(at::Tensor* leaf) { RETUNE_TRY(leaf->mutable_grad() = at::Tensor()) }
 

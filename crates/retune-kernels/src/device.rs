@@ -1,30 +1,46 @@
 //! Devices, threads and the optional CUDA half of libtorch.
 
-use crate::{KernelError, shim};
-use tch::Device;
+use crate::shim::{self, RawArriving};
+use crate::KernelError;
+use std::ffi::CStr;
+use std::sync::OnceLock;
+use tch::{Device, Tensor};
 
-/// Makes CUDA available where libtorch's CUDA library can be found, so that one binary serves both.
+/// Makes CUDA available where a driver and libtorch's CUDA library can be found, so that one binary serves both.
 ///
-/// The library registers its kernels when it is loaded; nothing links against it. Returns why it is not there.
+/// The library registers its kernels when it is loaded; nothing links against it. Call this before anything that asks
+/// libtorch for a GPU: it looks for the library once, and keeps "there is none". Returns why it is not there.
 pub fn load_cuda() -> Result<(), String> {
-    if tch::Cuda::is_available() {
+    static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
+    let load = || {
+        #[cfg(unix)]
+        {
+            // The driver first: it is small, and libtorch's half takes seconds to load.
+            load_library(c"libcuda.so.1").map_err(|why| format!("no NVIDIA driver ({why})"))?;
+            load_library(c"libtorch_cuda.so")?;
+        }
+        if !tch::Cuda::is_available() {
+            return Err("libtorch sees no usable CUDA device".to_owned());
+        }
+        shim::exact_convolutions().map_err(|error| error.to_string())
+    };
+    LOADED.get_or_init(load).clone()
+}
+
+#[cfg(unix)]
+fn load_library(name: &CStr) -> Result<(), String> {
+    // SAFETY: a NUL-terminated string; loading runs the library's own initialisers, which is what we want.
+    let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+    if !handle.is_null() {
         return Ok(());
     }
-    #[cfg(unix)]
-    {
-        // SAFETY: a NUL-terminated literal; loading runs libtorch's own initialisers, which is what we want.
-        let handle = unsafe { libc::dlopen(c"libtorch_cuda.so".as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-        if handle.is_null() {
-            // SAFETY: after a failed dlopen, dlerror returns a NUL-terminated string (or null, handled).
-            let message = unsafe { libc::dlerror() };
-            if message.is_null() {
-                return Err("libtorch_cuda.so could not be loaded".to_owned());
-            }
-            // SAFETY: checked for null; valid until the next dl* call of this thread.
-            return Err(unsafe { std::ffi::CStr::from_ptr(message) }.to_string_lossy().into_owned());
-        }
+    // SAFETY: after a failed dlopen, dlerror returns a NUL-terminated string (or null, handled).
+    let message = unsafe { libc::dlerror() };
+    if message.is_null() {
+        return Err(format!("{} could not be loaded", name.to_string_lossy()));
     }
-    if tch::Cuda::is_available() { Ok(()) } else { Err("libtorch sees no usable CUDA device".to_owned()) }
+    // SAFETY: checked for null; valid until the next dl* call of this thread.
+    Err(unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned())
 }
 
 /// Resolves `auto`, `cpu`, `cuda` or `cuda:N`; the text says why `auto` fell back to the CPU.
@@ -51,6 +67,46 @@ pub fn resolve(flag: &str) -> Result<(Device, Option<String>), KernelError> {
             }
             Ok((Device::Cuda(index), None))
         }
+    }
+}
+
+/// `tensor` on `device`. A GPU gets it when it needs it: the host does not wait.
+pub fn send(tensor: &Tensor, device: Device) -> Result<Tensor, KernelError> {
+    match device {
+        Device::Cuda(index) if tensor.device() == Device::Cpu => shim::send(tensor, index),
+        _ => Ok(tensor.f_to_device(device)?),
+    }
+}
+
+/// Numbers that a device has yet to compute, on their way to the host.
+#[derive(Debug)]
+pub struct Arrival {
+    raw: RawArriving,
+    count: usize,
+}
+
+impl Arrival {
+    /// Of the values `tensor` will have when all that is under way on its device is done.
+    pub fn of(tensor: &Tensor) -> Result<Self, KernelError> {
+        Ok(Self { raw: RawArriving::new(tensor)?, count: tensor.numel() })
+    }
+
+    /// Whether [`Self::wait`] would not wait; on the CPU always.
+    pub fn is_there(&self) -> Result<bool, KernelError> {
+        self.raw.is_there()
+    }
+
+    /// The values, as soon as they are there.
+    pub fn wait(&self) -> Result<Vec<f64>, KernelError> {
+        self.raw.read(self.count)
+    }
+}
+
+/// Most bytes that tensors took on a GPU at once; `None` for the CPU.
+pub fn peak_bytes(device: Device) -> Option<u64> {
+    match device {
+        Device::Cuda(index) => shim::device_peak(index).ok(),
+        _ => None,
     }
 }
 

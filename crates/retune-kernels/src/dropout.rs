@@ -1,7 +1,8 @@
 //! Inverted dropout (Srivastava et al. 2014) with masks that are a pure function of (seed, step, call, element).
 //!
 //! A training step calls [`set_stream`] first; the n-th dropout of the step then draws the n-th mask of that stream,
-//! so a resumed run drops exactly what the uninterrupted one would have.
+//! so a resumed run drops exactly what the uninterrupted one would have. On a GPU libtorch draws the masks, from a generator
+//! that the stream seeds.
 
 use crate::{random, shim};
 use std::cell::Cell;
@@ -23,6 +24,15 @@ pub(crate) fn next_seed() -> u64 {
     random::mix(&[seed, call])
 }
 
+/// Lets libtorch's generators follow the stream: the first of its operations on a GPU that draw numbers seeds them.
+pub(crate) fn seed_device() {
+    let (seed, call) = STREAM.get();
+    if call == 0 {
+        tch::manual_seed(seed as i64);
+    }
+    STREAM.set((seed, call + 1));
+}
+
 /// Zeroes elements with probability `p` and scales the others by 1/(1-p); the identity unless `train`.
 ///
 /// # Panics
@@ -32,17 +42,15 @@ pub fn dropout(x: &Tensor, p: f64, train: bool) -> Tensor {
         return x.shallow_clone();
     }
     assert!((0.0..1.0).contains(&p), "dropout probability {p} is outside [0, 1)");
-    let seed = next_seed();
-    if x.device() == Device::Cpu {
-        return match x.kind() {
-            Kind::Float | Kind::BFloat16 => shim::dropout(x, p, seed as i64).expect("a float tensor"),
-            kind => {
-                x * shim::dropout(&x.ones_like().to_kind(Kind::Float), p, seed as i64).expect("floats").to_kind(kind)
-            }
-        };
+    if x.device() != Device::Cpu {
+        seed_device();
+        return x.dropout(p, train);
     }
-    tch::manual_seed(seed as i64);
-    x.dropout(p, train)
+    let seed = next_seed();
+    match x.kind() {
+        Kind::Float | Kind::BFloat16 => shim::dropout(x, p, seed as i64).expect("a float tensor"),
+        kind => x * shim::dropout(&x.ones_like().to_kind(Kind::Float), p, seed as i64).expect("floats").to_kind(kind),
+    }
 }
 
 /// The mask the kernel draws, written plainly: whether element `index` is kept.

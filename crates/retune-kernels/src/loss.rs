@@ -12,8 +12,16 @@ pub const IGNORE_INDEX: i64 = -100;
 pub struct SummedLoss {
     /// Scalar fp32 with a graph behind it.
     pub sum: Tensor,
-    /// Targets (or the sum of their class weights) behind `sum`.
-    pub weight: f64,
+    /// Targets (or the sum of their class weights) behind `sum`; scalar fp64 on its device, which the host need not wait for.
+    pub weight: Tensor,
+}
+
+impl SummedLoss {
+    /// With a weight that the host knows.
+    fn of(sum: Tensor, weight: usize) -> Self {
+        let weight = Tensor::full([0i64; 0], weight as f64, (Kind::Double, sum.device()));
+        Self { sum, weight }
+    }
 }
 
 /// Cross-entropy over `logits` [.., C] and integer `labels` [..], in fp32.
@@ -32,10 +40,10 @@ pub fn cross_entropy(
     let sum = logits.cross_entropy_loss(&labels, class_weights, Reduction::Sum, IGNORE_INDEX, label_smoothing);
     let counted = labels.ne(IGNORE_INDEX);
     let weight = match class_weights {
-        None => counted.sum(Kind::Double).double_value(&[]),
+        None => counted.sum(Kind::Double),
         Some(weights) => {
             let safe = labels.where_self(&counted, &labels.zeros_like());
-            (weights.index_select(0, &safe) * counted.to_kind(Kind::Float)).sum(Kind::Double).double_value(&[])
+            (weights.index_select(0, &safe) * counted.to_kind(Kind::Float)).sum(Kind::Double)
         }
     };
     SummedLoss { sum, weight }
@@ -55,7 +63,7 @@ pub fn soft_cross_entropy(
     let targets = targets.to_kind(Kind::Float);
     // Shares are told from class ids by their shape: [B, C] like the logits.
     let sum = logits.cross_entropy_loss(&targets, class_weights, Reduction::Sum, IGNORE_INDEX, label_smoothing);
-    SummedLoss { sum, weight: targets.size()[0] as f64 }
+    SummedLoss::of(sum, targets.size()[0] as usize)
 }
 
 /// Binary cross-entropy of `logits` [B, C] against multi-hot `labels` [B, C]; one target per element.
@@ -63,14 +71,14 @@ pub fn binary_cross_entropy(logits: &Tensor, labels: &Tensor, class_weights: Opt
     let logits = logits.to_kind(Kind::Float);
     let labels = labels.to_kind(Kind::Float);
     let sum = logits.binary_cross_entropy_with_logits(&labels, None::<&Tensor>, class_weights, Reduction::Sum);
-    SummedLoss { sum, weight: labels.numel() as f64 }
+    SummedLoss::of(sum, labels.numel())
 }
 
 /// Squared error of `predictions` against `targets` of the same number of elements.
 pub fn squared_error(predictions: &Tensor, targets: &Tensor) -> SummedLoss {
     let targets = targets.to_kind(Kind::Float).view([-1]);
     let sum = predictions.to_kind(Kind::Float).view([-1]).mse_loss(&targets, Reduction::Sum);
-    SummedLoss { sum, weight: targets.numel() as f64 }
+    SummedLoss::of(sum, targets.numel())
 }
 
 #[cfg(test)]
@@ -87,7 +95,7 @@ mod tests {
             let hard = cross_entropy(&logits, &ids, weights, smoothing);
             let soft = soft_cross_entropy(&logits, &shares, weights, smoothing);
             assert!((hard.sum - soft.sum).abs().double_value(&[]) < 1e-6, "{weights:?} {smoothing}");
-            assert_eq!(soft.weight, 2.0);
+            assert_eq!(soft.weight.double_value(&[]), 2.0);
         }
     }
 

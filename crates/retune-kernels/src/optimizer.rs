@@ -1,7 +1,8 @@
 //! AdamW (Loshchilov & Hutter 2019) with Hugging Face's groups, gradient clipping and a state that can be saved.
 
 use crate::deferred::Deferred;
-use crate::shim::{self, AdamWStep, AdamWTensor};
+use crate::device::Arrival;
+use crate::shim::{self, AdamWStep, AdamWTensor, DeviceStep};
 use crate::{KernelError, Param, Params, Table};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -46,6 +47,11 @@ impl Slot {
         Self { first, second, window: None, table }
     }
 
+    fn tensor<'a>(&'a self, param: &'a Param, gradient: &'a Tensor) -> AdamWTensor<'a> {
+        let (first, second) = (&self.first, &self.second);
+        AdamWTensor { master: param.master(), gradient, first, second, copy: param.copy() }
+    }
+
     /// Makes the moments of all rows what the steps so far make of them.
     fn catch_up(&self) -> Result<(), KernelError> {
         let Some(table) = &self.table else { return Ok(()) };
@@ -67,6 +73,34 @@ impl<'a> Active<'a> {
         }
         let gradient = gradient.f_coalesce()?;
         Ok(Self { param, rows: Some(gradient.f_indices()?.f_select(0, 0)?), gradient: gradient.f_values()? })
+    }
+}
+
+/// The global norm of a step's gradients before clipping, which a GPU may have yet to compute.
+#[must_use]
+#[derive(Debug)]
+pub struct GradientNorm {
+    /// Of each tensor.
+    norms: Arrival,
+    names: Vec<String>,
+}
+
+impl GradientNorm {
+    /// Whether [`Self::wait`] would not wait.
+    pub fn is_there(&self) -> Result<bool, KernelError> {
+        self.norms.is_there()
+    }
+
+    /// The norm, as soon as it is there.
+    ///
+    /// # Errors
+    /// Where a gradient is not finite; the first such tensor is named, and the step has changed nothing.
+    pub fn wait(&self) -> Result<f64, KernelError> {
+        let norms = self.norms.wait()?;
+        if let Some(bad) = norms.iter().position(|norm| !norm.is_finite()) {
+            return Err(KernelError::NotFinite { name: self.names[bad].clone() });
+        }
+        Ok(norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt())
     }
 }
 
@@ -111,11 +145,19 @@ impl AdamW {
         })
     }
 
-    /// One update; gradients are multiplied by `scale`, then by the factor that clips their global norm to `clip`
-    /// (0 = never). Gradients are dropped afterwards. Returns the norm before clipping.
+    /// One update; gradients are multiplied by the scalar `scale`, on their device, then by the factor that clips their
+    /// global norm to `clip` (0 = never). Gradients are dropped afterwards. Returns the norm before clipping; a GPU is
+    /// not waited for.
     ///
-    /// A gradient that is not finite changes nothing and names the first bad tensor.
-    pub fn step(&mut self, params: &Params, learning_rate: f64, scale: f64, clip: f64) -> Result<f64, KernelError> {
+    /// # Errors
+    /// On the CPU where a gradient is not finite, as [`GradientNorm::wait`] says elsewhere: nothing has changed.
+    pub fn step(
+        &mut self,
+        params: &Params,
+        learning_rate: f64,
+        scale: &Tensor,
+        clip: f64,
+    ) -> Result<GradientNorm, KernelError> {
         let mut active = Vec::new();
         for param in params.trainable() {
             let window = self.slots.get(&param.name).and_then(|slot| slot.window.as_ref());
@@ -123,6 +165,26 @@ impl AdamW {
                 active.push(Active::new(param, &gradient)?);
             }
         }
+        let norms = match active.first().map_or(Device::Cpu, |a| a.gradient.device()) {
+            Device::Cpu => self.step_on_cpu(&active, learning_rate, scale.f_double_value(&[])?, clip)?,
+            _ => self.step_on_device(&active, learning_rate, scale, clip)?,
+        };
+        let norm = GradientNorm {
+            norms: Arrival::of(&norms)?,
+            names: active.iter().map(|a| a.param.name.clone()).collect(),
+        };
+        self.clear(params)?;
+        Ok(norm)
+    }
+
+    /// Returns the norm of each scaled gradient.
+    fn step_on_cpu(
+        &mut self,
+        active: &[Active<'_>],
+        learning_rate: f64,
+        scale: f64,
+        clip: f64,
+    ) -> Result<Tensor, KernelError> {
         let gradients: Vec<&Tensor> = active.iter().map(|a| &a.gradient).collect();
         let squares = shim::squared_norms(&gradients)?;
         if let Some(bad) = squares.iter().position(|square| !square.is_finite()) {
@@ -132,8 +194,8 @@ impl AdamW {
         // torch.nn.utils.clip_grad_norm_ adds 1e-6 to the norm.
         let clipped = if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
         self.step += 1;
-        let mut tensors = Vec::with_capacity(active.len());
-        for Active { param, gradient, rows } in &active {
+        let (mut tensors, mut steps) = (Vec::with_capacity(active.len()), Vec::with_capacity(active.len()));
+        for Active { param, gradient, rows } in active {
             let slot = &self.slots[&param.name];
             let (step, keep) = self.step_of(param, learning_rate, scale * clipped);
             param.decay_rest(keep);
@@ -145,20 +207,47 @@ impl AdamW {
                 deferred.step(&compact.leaf, &rows, gradient, step)?;
                 continue;
             }
-            let (master, copy) = (param.master(), param.copy());
-            tensors.push(AdamWTensor { master, gradient, first: &slot.first, second: &slot.second, copy, step });
+            tensors.push(slot.tensor(param, gradient));
+            steps.push(step);
         }
-        shim::adamw(&tensors)?;
-        self.clear(params)?;
-        Ok(norm)
+        shim::adamw(&tensors, &steps)?;
+        let norms: Vec<f64> = squares.iter().map(|square| square.sqrt() * scale).collect();
+        Ok(Tensor::from_slice(&norms))
+    }
+
+    /// The same beside a GPU, which is not waited for.
+    fn step_on_device(
+        &mut self,
+        active: &[Active<'_>],
+        learning_rate: f64,
+        scale: &Tensor,
+        clip: f64,
+    ) -> Result<Tensor, KernelError> {
+        self.step += 1;
+        let tensors: Vec<_> = active.iter().map(|a| self.slots[&a.param.name].tensor(a.param, &a.gradient)).collect();
+        let settings = active.iter().map(|a| {
+            let (rate, decay) = self.rate_and_decay(a.param, learning_rate);
+            a.param.decay_rest(1.0 - rate * decay);
+            (rate, decay)
+        });
+        let (rates, decays): (Vec<f64>, Vec<f64>) = settings.unzip();
+        let AdamWOptions { beta1, beta2, epsilon, .. } = self.options;
+        let step = DeviceStep { scale, clip, beta1, beta2, epsilon, number: self.step };
+        shim::adamw_device(&tensors, (&rates, &decays), &step)
+    }
+
+    /// Learning rate and weight decay of a parameter.
+    fn rate_and_decay(&self, param: &Param, learning_rate: f64) -> (f64, f64) {
+        let below_top = self.top_depth.saturating_sub(param.depth) as i32;
+        let decay = if param.decays() { self.options.weight_decay } else { 0.0 };
+        (learning_rate * self.options.layer_decay.powi(below_top), decay)
     }
 
     /// The arithmetic of the present step for `param`, and its factor of decay.
     fn step_of(&self, param: &Param, learning_rate: f64, scale: f64) -> (AdamWStep, f64) {
-        let AdamWOptions { beta1, beta2, epsilon, weight_decay, layer_decay } = self.options;
-        let below_top = self.top_depth.saturating_sub(param.depth) as i32;
-        let rate = learning_rate * layer_decay.powi(below_top);
-        let keep = if param.decays() { 1.0 - rate * weight_decay } else { 1.0 };
+        let AdamWOptions { beta1, beta2, epsilon, .. } = self.options;
+        let (rate, decay) = self.rate_and_decay(param, learning_rate);
+        let keep = 1.0 - rate * decay;
         let correction = |beta: f64| 1.0 - beta.powf(self.step as f64);
         let step = AdamWStep {
             step_size: (rate / correction(beta1)) as f32,
@@ -227,12 +316,12 @@ impl AdamW {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fused::testing::test_device;
     use crate::random;
-    use tch::Device;
 
     fn tensor(seed: u64, shape: &[i64]) -> Tensor {
         let count = shape.iter().product::<i64>() as usize;
-        Tensor::from_slice(&random::normal(seed, count)).reshape(shape)
+        Tensor::from_slice(&random::normal(seed, count)).reshape(shape).to_device(test_device())
     }
 
     /// The update written plainly in f64.
@@ -261,7 +350,7 @@ mod tests {
                 (&losses[0] + &losses[1]).backward();
                 let gradients: Vec<Vec<f64>> = params.iter().map(|p| read(p.gradient().unwrap())).collect();
                 let norm = gradients.iter().flatten().map(|g| (g * 0.5).powi(2)).sum::<f64>().sqrt();
-                let reported = optimizer.step(&params, 0.01, 0.5, 1.0).unwrap();
+                let reported = optimizer.step(&params, 0.01, &Tensor::from(0.5), 1.0).unwrap().wait().unwrap();
                 assert!((reported / norm - 1.0).abs() < 1e-5, "{reported} {norm}");
                 for (t, decay) in [(0, 0.1), (1, 0.0)] {
                     for i in 0..expected[t].len() {
@@ -291,7 +380,7 @@ mod tests {
         let mut optimizer = AdamW::new(&params, AdamWOptions::default());
         let leaves: Vec<Tensor> = params.iter().map(Param::leaf).collect();
         (leaves[0].sum(Kind::Float) + (leaves[1].sum(Kind::Float) * f64::NAN)).backward();
-        let error = optimizer.step(&params, 0.1, 1.0, 0.0).unwrap_err();
+        let error = optimizer.step(&params, 0.1, &Tensor::from(1.0), 0.0).and_then(|norm| norm.wait()).unwrap_err();
         assert!(matches!(&error, KernelError::NotFinite { name } if name == "b.weight"), "{error}");
         assert!(params.iter().zip(&before).all(|(p, b)| p.value() == *b));
     }
@@ -306,7 +395,7 @@ mod tests {
         let step = |params: &Params, optimizer: &mut AdamW| {
             let leaf = params.iter().next().unwrap().leaf();
             (&leaf * &leaf).sum(Kind::Float).backward();
-            optimizer.step(params, 0.1, 1.0, 0.0).unwrap();
+            optimizer.step(params, 0.1, &Tensor::from(1.0), 0.0).unwrap().wait().unwrap();
         };
         let (straight, mut resumed) = (make(), make());
         let mut optimizer = AdamW::new(&straight, AdamWOptions::default());
@@ -319,6 +408,5 @@ mod tests {
         step(&resumed, &mut second);
         assert_eq!(straight.iter().next().unwrap().value(), resumed.iter().next().unwrap().value());
         assert!(second.restore(1, &BTreeMap::new()).is_err());
-        let _ = Device::Cpu;
     }
 }

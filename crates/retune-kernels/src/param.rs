@@ -199,6 +199,7 @@ impl Params {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fused::testing::test_device;
     use crate::fused::{EmbeddingIndices, EmbeddingTables, text_embeddings};
     use crate::{AdamW, AdamWOptions, LayerNorm, random};
     use std::collections::BTreeMap;
@@ -207,7 +208,7 @@ mod tests {
     const ROWS: [i64; 4] = [7, 2, 11, 2];
 
     fn model(compact: bool) -> (Params, Table) {
-        let values = Tensor::from_slice(&random::normal(1, 20 * 16)).reshape([20, 16]);
+        let values = Tensor::from_slice(&random::normal(1, 20 * 16)).reshape([20, 16]).to_device(test_device());
         let mut param = Param::new("word.weight".into(), 0, false, values, Kind::Float);
         let table = param.table();
         let mut params = Params::default();
@@ -218,25 +219,25 @@ mod tests {
         (params, table)
     }
 
-    fn embed(table: &Table, ids: &[i64]) -> Tensor {
-        let options = (Kind::Float, Device::Cpu);
+    fn embed(table: &Table, ids: &[i64], train: bool) -> Tensor {
+        let options = (Kind::Float, test_device());
         let norm = LayerNorm::new(Tensor::ones([16], options), Tensor::zeros([16], options), 1e-6);
         let position = Tensor::zeros([8, 16], options);
         let tables = EmbeddingTables { word: table, position: &position, token_type: None, norm: &norm };
-        let ids = Tensor::from_slice(ids).unsqueeze(0);
-        text_embeddings(tables, EmbeddingIndices { ids: &ids, types: None, positions: None }, 0.0, Kind::Float, true)
+        let ids = Tensor::from_slice(ids).unsqueeze(0).to_device(test_device());
+        text_embeddings(tables, EmbeddingIndices { ids: &ids, types: None, positions: None }, 0.0, Kind::Float, train)
     }
 
     /// Row 11 misses every step that is no multiple of three, row 2 the odd ones.
     fn step(params: &Params, table: &Table, optimizer: &mut AdamW) -> f64 {
         let y = match optimizer.steps() {
-            step if step % 3 == 0 => embed(table, &[2, 7, 2, 11]),
-            step if step % 2 == 0 => embed(table, &[2, 7, 2, 7]),
-            _ => embed(table, &[7, 7, 7, 7]),
+            step if step % 3 == 0 => embed(table, &[2, 7, 2, 11], true),
+            step if step % 2 == 0 => embed(table, &[2, 7, 2, 7], true),
+            _ => embed(table, &[7, 7, 7, 7], true),
         };
-        let direction = Tensor::from_slice(&random::normal(5, 64)).reshape([1, 4, 16]);
+        let direction = Tensor::from_slice(&random::normal(5, 64)).reshape([1, 4, 16]).to_device(test_device());
         (y * direction).sum(Kind::Float).backward();
-        optimizer.step(params, 0.1, 1.0, 0.5).unwrap()
+        optimizer.step(params, 0.1, &Tensor::from(1.0), 0.5).unwrap().wait().unwrap()
     }
 
     fn value(params: &Params) -> Tensor {
@@ -256,13 +257,13 @@ mod tests {
             let (a, b) = (step(&whole, &whole_table, &mut first), step(&compact, &compact_table, &mut second));
             assert!((a - b).abs() < 1e-6, "gradient norms {a} and {b}");
             // Reads a row that is not trained, after its decay.
-            let read = |table: &Table| tch::no_grad(|| embed(table, &[3, 7, 0]));
+            let read = |table: &Table| tch::no_grad(|| embed(table, &[3, 7, 0], false));
             assert!(apart(&read(&whole_table), &read(&compact_table)) < 1e-5);
         }
         assert!(apart(&value(&whole), &value(&compact)) < 1e-6);
         assert_eq!(compact.counts(), (320, 320));
         for (moment, of_rows) in first.state().iter().zip(second.state()) {
-            assert!(apart(&moment.1.index_select(0, &Tensor::from_slice(&[2i64, 7, 11])), &of_rows.1) < 1e-6);
+            assert!(apart(&moment.1.index_select(0, &Tensor::from_slice(&[2i64, 7, 11]).to_device(test_device())), &of_rows.1) < 1e-6);
         }
     }
 
@@ -272,11 +273,11 @@ mod tests {
         for (params, table) in [(&whole, &whole_table), (&compact, &compact_table)] {
             let mut optimizer = AdamW::new(params, AdamWOptions::default());
             for ids in [[2, 7, 2, 11], [7, 7, 11, 2]] {
-                embed(table, &ids).square().sum(Kind::Float).backward();
-                embed(table, &ids).select(2, 3).sum(Kind::Float).backward();
+                embed(table, &ids, true).square().sum(Kind::Float).backward();
+                embed(table, &ids, true).select(2, 3).sum(Kind::Float).backward();
                 optimizer.collect(params).unwrap();
             }
-            optimizer.step(params, 0.1, 1.0, 1.0).unwrap();
+            optimizer.step(params, 0.1, &Tensor::from(1.0), 1.0).unwrap().wait().unwrap();
         }
         assert!(apart(&value(&whole), &value(&compact)) < 1e-6);
     }

@@ -79,7 +79,11 @@ impl Ceilings {
 
 /// Times `[n, n] × [n, n]` and returns FLOP/s of the best of `rounds`.
 fn speed(n: i64, kind: Kind, device: Device, rounds: usize) -> f64 {
-    let a = Tensor::from_slice(&random::normal(1, (n * n) as usize)).reshape([n, n]).to_device(device).to_kind(kind);
+    let a = match device {
+        Device::Cpu => Tensor::from_slice(&random::normal(1, (n * n) as usize)).reshape([n, n]),
+        _ => Tensor::randn([n, n], (Kind::Float, device)),
+    };
+    let a = a.to_kind(kind);
     let b = a.tr().contiguous();
     let wait = || {
         if let Device::Cuda(index) = device {
@@ -116,7 +120,8 @@ fn fp32_error(device: Device) -> f64 {
 /// another one compute in bf16.
 pub fn probe(device: Device) -> Result<Ceilings, KernelError> {
     no_grad(|| {
-        let (n, rounds) = if device == Device::Cpu { (512, 4) } else { (4096, 4) };
+        // As large as it takes to fill the device.
+        let (n, rounds) = if device == Device::Cpu { (512, 4) } else { (8192, 8) };
         shim::set_float32_matmul_precision("highest")?;
         let mut fp32 = speed(n, Kind::Float, device, rounds);
         let mut onednn_fp32 = false;

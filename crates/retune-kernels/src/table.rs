@@ -35,20 +35,19 @@ impl Compact {
 
     /// Makes the rows of `ids`, or all of them, what the optimizer's steps so far make of them.
     pub(crate) fn catch_up(&mut self, whole: &Tensor, ids: Option<&Tensor>) -> Result<(), KernelError> {
-        // Training reads rows of the leaf only; others are read in evaluation.
+        // Training reads rows of the leaf only; others are read in evaluation. Not asked where it would wait for a GPU.
         let reads_rest = |ids: &Tensor| -> Result<bool, KernelError> {
             let ids = ids.f_reshape([-1])?;
-            Ok(ids.numel() > 0 && self.row_map.f_index_select(0, &ids)?.f_min()?.f_int64_value(&[])? < 0)
+            let known = || self.row_map.f_index_select(0, &ids)?.f_min()?.f_int64_value(&[]);
+            Ok(ids.device() != Device::Cpu || ids.numel() > 0 && known()? < 0)
         };
         if !self.rest_factors.is_empty() && ids.map_or(Ok(true), reads_rest)? {
             if whole.device() == Device::Cpu {
                 shim::decay_rest(whole, &self.row_map, &self.rest_factors)?;
             } else {
                 // The rows of the leaf change too; their place in the whole table is written before it is read.
-                let mut whole = whole.shallow_clone();
-                for &factor in &self.rest_factors {
-                    let _ = no_grad(|| whole.f_mul_scalar_(f64::from(factor)))?;
-                }
+                let product: f64 = self.rest_factors.iter().map(|&factor| f64::from(factor)).product();
+                let _ = no_grad(|| whole.shallow_clone().f_mul_scalar_(product))?;
             }
             self.rest_factors.clear();
         }
@@ -143,14 +142,18 @@ impl Table {
         })
     }
 
-    /// Rows of `ids`, any shape, as libtorch computes them: the reference of the fused kernel.
-    pub fn lookup(&self, ids: &Tensor) -> Tensor {
+    /// Rows of `ids`, any shape, as libtorch computes them: the reference of the fused kernel. On a GPU `train` says that all
+    /// are among those that are trained, which otherwise is waited for.
+    pub fn lookup(&self, ids: &Tensor, train: bool) -> Tensor {
         match self.compact().as_mut() {
             None => Tensor::embedding(&self.whole, ids, -1, false, false),
             Some(compact) => {
+                let rows = compact.row_map.index_select(0, &ids.reshape([-1])).reshape(ids.size());
+                if train && ids.device() != Device::Cpu {
+                    return Tensor::embedding(&compact.leaf, &rows, -1, false, false);
+                }
                 compact.catch_up(&self.whole, Some(ids)).expect("ids inside the table");
-                let Compact { leaf, row_map, .. } = compact;
-                let rows = row_map.index_select(0, &ids.reshape([-1])).reshape(ids.size());
+                let leaf = &compact.leaf;
                 let rest = Tensor::embedding(&self.whole, ids, -1, false, false);
                 if leaf.size()[0] == 0 {
                     return rest;

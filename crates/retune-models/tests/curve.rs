@@ -2,18 +2,18 @@
 
 mod common;
 
-use common::{case, difference, fixture};
+use common::{case, difference, fixture, load_options, test_device};
 use retune_kernels::tch::{Kind, Tensor, no_grad};
 use retune_kernels::{AdamW, AdamWOptions, Schedule, loss};
 use retune_models::registry::Purpose;
-use retune_models::{Inputs, LoadOptions, LoadedModel, Mode};
+use retune_models::{Inputs, LoadedModel, Mode};
 
 fn follow(name: &str) {
     let folder = fixture(&format!("curves/{name}"));
     let curve: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("curve.json")).unwrap()).unwrap();
     let settings = &curve["settings"];
     let batches = case(&format!("curves/{name}/batches.safetensors"));
-    let loaded = LoadedModel::load(&folder, &LoadOptions::new(Purpose::SequenceClassification)).unwrap();
+    let loaded = LoadedModel::load(&folder, &load_options(Purpose::SequenceClassification)).unwrap();
     let options = AdamWOptions { weight_decay: settings["weight_decay"].as_f64().unwrap(), ..AdamWOptions::default() };
     let mut optimizer = AdamW::new(&loaded.params, options);
     let steps = settings["steps"].as_u64().unwrap();
@@ -27,23 +27,24 @@ fn follow(name: &str) {
     .unwrap();
     let class_weights = settings["class_weights"].as_array().map(|weights| {
         let weights: Vec<f32> = weights.iter().map(|w| w.as_f64().unwrap() as f32).collect();
-        Tensor::from_slice(&weights)
+        Tensor::from_slice(&weights).to_device(test_device())
     });
     let smoothing = settings["label_smoothing"].as_f64().unwrap();
     for step in 0..steps {
         let (mut sum, mut weight) = (0.0, 0.0);
         for micro in 0..accumulation {
             let row = (step * accumulation + micro) as i64;
-            let inputs: Inputs = batches.iter().map(|(n, t)| (n.clone(), t.get(row))).collect();
+            let inputs: Inputs = batches.iter().map(|(n, t)| (n.clone(), t.get(row).to_device(test_device()))).collect();
             let outputs = loaded.model.forward(&inputs, &Mode::training(0)).unwrap();
             let labels = inputs.get("labels").unwrap();
             let summed = loss::cross_entropy(&outputs.logits, labels, class_weights.as_ref(), smoothing);
             summed.sum.backward();
             sum += summed.sum.double_value(&[]);
-            weight += summed.weight;
+            weight += summed.weight.double_value(&[]);
         }
         let learning_rate = schedule.at(step);
-        let norm = optimizer.step(&loaded.params, learning_rate, 1.0 / weight, 1.0).unwrap();
+        let scale = Tensor::from(1.0 / weight).to_device(test_device());
+        let norm = optimizer.step(&loaded.params, learning_rate, &scale, 1.0).unwrap().wait().unwrap();
         let expected = |key: &str| curve[key][step as usize].as_f64().unwrap();
         assert!((learning_rate - expected("learning_rate")).abs() < 1e-12, "step {step}");
         assert!((sum / weight - expected("loss")).abs() < 1e-3, "step {step}: {} {}", sum / weight, expected("loss"));

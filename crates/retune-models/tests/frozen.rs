@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{case, difference, fixture, inputs};
+use common::{case, difference, fixture, inputs, load_options};
 use retune_models::registry::Purpose;
 use retune_models::{Inputs, LoadOptions, LoadedModel, Mode};
 
@@ -12,7 +12,7 @@ fn continuing_from_any_frozen_block_is_the_same_computation() {
     let images = ["vit-image-classification", "deit-with-teacher", "beit-shared-relative-position", "dinov2-swiglu"];
     let texts = texts.iter().map(|name| (name.as_str(), Purpose::SequenceClassification));
     for (name, purpose) in texts.chain(images.map(|name| (name, Purpose::ImageClassification))) {
-        let options = LoadOptions { dropout: Some(0.0), ..LoadOptions::new(purpose) };
+        let options = LoadOptions { dropout: Some(0.0), ..load_options(purpose) };
         let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
         let inputs = inputs(&case(&format!("parity/{name}/case.safetensors")));
         for depth in 2..=loaded.model.blocks() + 1 {

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{case, check, difference, fixture, hidden_states, inputs};
+use common::{case, check, difference, fixture, hidden_states, inputs, load_options};
 use retune_models::registry::Purpose;
-use retune_models::{AdapterPlan, LoadOptions, LoadedModel, Mode, ProblemType};
+use retune_models::{AdapterPlan, LoadedModel, Mode, ProblemType};
 
 #[test]
 fn every_text_family_equals_hugging_face() {
@@ -22,7 +22,7 @@ fn every_text_family_equals_hugging_face() {
     ] {
         println!("{name}");
         let folder = fixture(&format!("parity/{name}"));
-        let loaded = LoadedModel::load(&folder, &LoadOptions::new(Purpose::SequenceClassification)).unwrap();
+        let loaded = LoadedModel::load(&folder, &load_options(Purpose::SequenceClassification)).unwrap();
         assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
         check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
     }
@@ -31,7 +31,7 @@ fn every_text_family_equals_hugging_face() {
 #[test]
 fn adapters_equal_peft() {
     for name in ["bert-lora", "bert-rslora"] {
-        let options = LoadOptions::new(Purpose::SequenceClassification);
+        let options = load_options(Purpose::SequenceClassification);
         let adapter = fixture(&format!("peft/{name}"));
         let mut loaded = LoadedModel::load_adapter(&adapter, &fixture("parity/bert-base-only"), &options).unwrap();
         for param in loaded.params.iter_mut() {
@@ -60,7 +60,7 @@ fn adapters_equal_peft() {
 #[test]
 fn a_base_checkpoint_gets_a_new_head_and_says_so() {
     let folder = fixture("parity/bert-base-only");
-    let mut options = LoadOptions::new(Purpose::SequenceClassification);
+    let mut options = load_options(Purpose::SequenceClassification);
     let error = LoadedModel::load(&folder, &options).err().unwrap().to_string();
     assert!(error.contains("classifier.weight"), "{error}");
     options.new_head = true;
@@ -78,7 +78,7 @@ fn a_base_checkpoint_gets_a_new_head_and_says_so() {
 #[test]
 fn a_head_of_another_size_is_made_anew_and_saving_round_trips() {
     let folder = fixture("parity/bert-sequence-classification");
-    let mut options = LoadOptions::new(Purpose::SequenceClassification);
+    let mut options = load_options(Purpose::SequenceClassification);
     options.labels = Some((vec!["x".into(), "y".into()], ProblemType::SingleLabelClassification));
     assert!(LoadedModel::load(&folder, &options).is_err());
     options.new_head = true;
@@ -88,7 +88,7 @@ fn a_head_of_another_size_is_made_anew_and_saving_round_trips() {
 
     let saved = tempfile::tempdir().unwrap();
     loaded.save(saved.path(), "").unwrap();
-    let again = LoadedModel::load(saved.path(), &LoadOptions::new(Purpose::SequenceClassification)).unwrap();
+    let again = LoadedModel::load(saved.path(), &load_options(Purpose::SequenceClassification)).unwrap();
     assert_eq!(again.labels(), ["x", "y"]);
     let resaved = tempfile::tempdir().unwrap();
     again.save(resaved.path(), "").unwrap();
@@ -114,7 +114,7 @@ fn a_missing_tensor_names_its_nearest_neighbour() {
     tensors.insert("bert.encoder.layer.1.output.dens.weight".into(), moved);
     let list: Vec<_> = tensors.into_iter().collect();
     retune_models::checkpoint::write_tensors(&folder.path().join("model.safetensors"), &list).unwrap();
-    let mut options = LoadOptions::new(Purpose::SequenceClassification);
+    let mut options = load_options(Purpose::SequenceClassification);
     options.new_head = true;
     let error = LoadedModel::load(folder.path(), &options).err().unwrap().to_string();
     assert!(error.contains("layer.1.output.dense.weight (nearest: bert.encoder.layer.1.output.dens"), "{error}");
@@ -123,7 +123,7 @@ fn a_missing_tensor_names_its_nearest_neighbour() {
 #[test]
 fn a_base_model_alone_equals_hugging_face() {
     for name in ["bert-base-only", "roberta-base-only"] {
-        let mut options = LoadOptions::new(Purpose::SequenceClassification);
+        let mut options = load_options(Purpose::SequenceClassification);
         options.base_only = true;
         let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
         assert!(loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
@@ -140,7 +140,7 @@ fn a_head_is_kept_only_where_its_labels_are_the_task_s() {
     let folder = fixture("parity/bert-sequence-classification");
     let original = case("parity/bert-sequence-classification/model.safetensors");
     let load = |folder: &std::path::Path, names: [&str; 3]| {
-        let mut options = LoadOptions::new(Purpose::SequenceClassification);
+        let mut options = load_options(Purpose::SequenceClassification);
         options.new_head = true;
         options.labels = Some((names.map(str::to_owned).to_vec(), ProblemType::SingleLabelClassification));
         LoadedModel::load(folder, &options).unwrap()

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{case, difference, fixture, hidden_states, inputs};
-use retune_kernels::tch::{Device, Kind, Tensor};
+use common::{case, difference, fixture, hidden_states, inputs, load_options, test_device};
+use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Precision, dropout, loss};
 use retune_models::checkpoint::{read_tensors, write_tensors};
 use retune_models::registry::{self, Positions, Purpose};
@@ -25,7 +25,7 @@ const FAMILIES: [&str; 8] = [
 ];
 
 fn classifier() -> LoadOptions {
-    LoadOptions::new(Purpose::ImageClassification)
+    load_options(Purpose::ImageClassification)
 }
 
 fn load(name: &str, options: &LoadOptions) -> Result<LoadedModel, ModelError> {
@@ -91,18 +91,18 @@ fn images_that_a_model_cannot_take_are_refused_with_a_reason() {
 
 #[test]
 fn a_masked_autoencoder_needs_its_image_size_and_a_number_for_each_patch() {
-    let loaded = load("vit-mae", &LoadOptions::new(Purpose::MaskedImageModeling)).unwrap();
+    let loaded = load("vit-mae", &load_options(Purpose::MaskedImageModeling)).unwrap();
     let refuse = |inputs: &Inputs, expected: &str| {
         let error = loaded.model.forward(inputs, &Mode::evaluation()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     };
     let mut inputs = images(&[2, 3, 32, 32]);
     refuse(&inputs, "`noise`");
-    inputs.insert("noise", Tensor::zeros([2, 15], (Kind::Float, Device::Cpu)));
+    inputs.insert("noise", Tensor::zeros([2, 15], (Kind::Float, test_device())));
     refuse(&inputs, "[2, 16]");
     refuse(&images(&[2, 3, 40, 32]), "32×32 pixels");
     let folder = changed("vit-mae", json!({"mask_ratio": 0.95}), |name| Some(name.to_owned()));
-    let error = LoadedModel::load(folder.path(), &LoadOptions::new(Purpose::MaskedImageModeling)).err().unwrap();
+    let error = LoadedModel::load(folder.path(), &load_options(Purpose::MaskedImageModeling)).err().unwrap();
     assert!(error.to_string().contains("mask_ratio"), "{error}");
 }
 
@@ -237,7 +237,7 @@ fn every_family_draws_heat_maps_and_frozen_ones_the_same() {
     }
     let text = LoadedModel::load(
         &fixture("parity/bert-sequence-classification"),
-        &LoadOptions::new(Purpose::SequenceClassification),
+        &load_options(Purpose::SequenceClassification),
     );
     let message = text.unwrap().model.explain(&Inputs::default(), Explanation::Gradient, &first_choice).unwrap_err();
     assert_eq!(message.to_string(), "this model has no gradient heat maps");
@@ -255,7 +255,7 @@ fn heat_maps_peak_at_the_patch_that_decides() {
         if name.contains("layernorm") && name.ends_with("weight") || name.ends_with("query.bias") {
             value = value.ones_like();
         } else if name.ends_with("value.weight") || last && name.ends_with("attention.output.dense.weight") {
-            value = Tensor::eye(wide, (Kind::Float, Device::Cpu));
+            value = Tensor::eye(wide, (Kind::Float, test_device()));
         } else if name.ends_with("projection.weight") {
             // Brightness is channel 0 of a patch.
             let _ = value.get(0).fill_(1.0 / 192.0);
@@ -270,7 +270,7 @@ fn heat_maps_peak_at_the_patch_that_decides() {
         param.set(&value).unwrap();
     }
     let mut inputs = Inputs::default();
-    let pixels = Tensor::zeros([1, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let pixels = Tensor::zeros([1, 3, 32, 32], (Kind::Float, test_device()));
     let _ = pixels.narrow(2, 16, 8).narrow(3, 8, 8).fill_(1.0);
     inputs.insert("pixel_values", pixels);
     assert!(logits(&loaded, &inputs).double_value(&[0, 0]) > 1.0);
@@ -345,10 +345,10 @@ fn weights_restored_from_a_saved_folder_are_those_that_were_saved() {
     for (name, purpose) in
         [("dinov2-image-classification", Purpose::ImageClassification), ("vit-mae", Purpose::MaskedImageModeling)]
     {
-        let original = load(name, &LoadOptions::new(purpose)).unwrap();
+        let original = load(name, &load_options(purpose)).unwrap();
         let saved = tempfile::tempdir().unwrap();
         original.save(saved.path(), "").unwrap();
-        let mut other = load(name, &LoadOptions::new(purpose)).unwrap();
+        let mut other = load(name, &load_options(purpose)).unwrap();
         for param in other.params.iter_mut() {
             param.set(&param.value().zeros_like()).unwrap();
         }
@@ -427,7 +427,7 @@ fn random_weights_start_near_an_even_guess() {
 #[test]
 fn masked_autoencoders_start_with_the_fixed_positions_of_hugging_face() {
     let purpose = Purpose::MaskedImageModeling;
-    let options = LoadOptions { from_scratch: true, ..LoadOptions::new(purpose) };
+    let options = LoadOptions { from_scratch: true, ..load_options(purpose) };
     let loaded = load("vit-mae", &options).unwrap();
     assert!(loaded.params.iter().all(|p| !p.name.contains("position_embeddings") && !p.name.contains("pos_embed")));
     let saved = tempfile::tempdir().unwrap();

@@ -290,6 +290,8 @@ pub struct Speed {
     pub peak_flops_per_second: Option<f64>,
     /// Peak memory in bytes.
     pub peak_memory_bytes: Option<u64>,
+    /// The same on the GPU.
+    pub peak_device_memory_bytes: Option<u64>,
     /// Parameters that were trained.
     pub trainable_parameters: Option<u64>,
     /// All parameters.

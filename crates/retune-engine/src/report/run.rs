@@ -107,6 +107,7 @@ pub(super) fn speed(data: &ReportData) -> String {
             ("fastest matrix product here", flops(speed.peak_flops_per_second)),
             ("share of that ceiling", share),
             ("peak memory", speed.peak_memory_bytes.map_or_else(String::new, number::bytes)),
+            ("peak on the GPU", speed.peak_device_memory_bytes.map_or_else(String::new, number::bytes)),
             ("parameters", rate(speed.total_parameters.map(|n| n as f64))),
             ("trained", trained),
         ],

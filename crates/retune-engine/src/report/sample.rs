@@ -189,6 +189,7 @@ pub(super) fn classification() -> ReportData {
             model_flops_per_second: Some(9.1e11),
             peak_flops_per_second: Some(1.46e12),
             peak_memory_bytes: Some(1_932_735_283),
+            peak_device_memory_bytes: None,
             trainable_parameters: Some(742_661),
             total_parameters: Some(67_698_442),
         }),

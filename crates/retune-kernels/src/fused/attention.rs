@@ -3,7 +3,7 @@
 //! B batch, T tokens, Q queries (tokens that attend), H heads, K head size, D = H·K. Nothing is transposed in memory; the scores live in cache, and the
 //! backward pass computes them again from each row's maximum and sum.
 
-use super::{next_drop, takes};
+use super::{next_drop, packed, takes};
 use crate::AttentionMask;
 use crate::shim::{self, Drop};
 use tch::Tensor;
@@ -34,7 +34,8 @@ pub mod reference {
 
 /// `softmax(q kᵀ / √K + mask) v` per head, with dropout on the probabilities when `train`.
 ///
-/// `query` [B, Q, D], `key` and `value` [B, T, D] are what the projections give, heads side by side; returns [B, Q, D].
+/// `query` [B, Q, D], `key` and `value` [B, T, D] are what the projections give, heads side by side; returns [B, Q, D]. With
+/// the mask of a packed batch, B is 1.
 pub fn attention(
     query: &Tensor,
     key: &Tensor,
@@ -44,6 +45,10 @@ pub fn attention(
     p: f64,
     train: bool,
 ) -> Tensor {
+    if let Some(packing) = mask.and_then(AttentionMask::packing) {
+        let attended = packed::attention([query, key, value], packing, heads, p, train);
+        return attended.unwrap_or_else(|| reference::attention(query, key, value, mask, heads, p, train));
+    }
     if !takes(&[query, key, value]) || query.dim() != 3 || key.size() != value.size() {
         return reference::attention(query, key, value, mask, heads, p, train);
     }
@@ -61,8 +66,8 @@ pub(super) fn scaled(
     scale: f64,
     drop: Drop,
 ) -> Tensor {
-    let keys = mask.filter(|mask| !mask.is_trivial()).map(AttentionMask::keys);
-    shim::attention([query, key, value], keys.as_ref(), heads, scale, drop).expect("checked arguments")
+    let keys = mask.filter(|mask| !mask.is_trivial()).and_then(AttentionMask::keys);
+    shim::attention([query, key, value], keys, heads, scale, drop).expect("checked arguments")
 }
 
 #[cfg(test)]
@@ -89,7 +94,7 @@ mod tests {
         let length = (row * 7).remainder(tokens) + 1;
         let single = index.eq_tensor(&(&length - 1));
         let open = [index.lt_tensor(&length), index.ge_tensor(&(-&length + tokens)), single];
-        open.iter().map(|open| AttentionMask::padding(&open.to_kind(Kind::Int64)).unwrap()).collect()
+        open.iter().map(|open| AttentionMask::padding(&open.to_kind(Kind::Int64), Device::Cpu).unwrap()).collect()
     }
 
     #[test]

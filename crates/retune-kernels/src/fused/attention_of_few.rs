@@ -39,7 +39,7 @@ pub fn is_few(queries: f64, tokens: f64, heads: f64, hidden: f64) -> bool {
 /// to keys and to values.
 ///
 /// `query` [B, Q, D], `x` [B, T, D]; returns [B, Q, D]. Keys and values are made after all
-/// beside an adapter at one of the projections, and for many queries.
+/// beside an adapter at one of the projections, for many queries, and on a GPU.
 pub fn attention_of_few(
     query: &Tensor,
     x: &Tensor,
@@ -52,7 +52,9 @@ pub fn attention_of_few(
     let ((batch, queries, width), (_, tokens, hidden)) =
         (query.size3().expect("[B, Q, D]"), x.size3().expect("[B, T, D]"));
     let few = is_few(queries as f64, tokens as f64, heads as f64, hidden as f64);
-    let (Some(key_parts), Some(value_parts), true) = (key.plain(), value.plain(), few && takes(&[query, x])) else {
+    let packed = mask.is_some_and(|mask| mask.packing().is_some());
+    let (Some(key_parts), Some(value_parts), true) = (key.plain(), value.plain(), few && !packed && takes(&[query, x]))
+    else {
         return reference::attention_of_few(query, x, [key, value], mask, heads, p, train);
     };
     let size = width / heads;
@@ -108,7 +110,7 @@ mod tests {
                 assert!(is_few(queries as f64, tokens as f64, heads as f64, (heads * size) as f64));
                 let lengths = Tensor::arange(batch, (Kind::Int64, Device::Cpu)).unsqueeze(1) * 7 + 3;
                 let places = Tensor::arange(tokens, (Kind::Int64, Device::Cpu)).unsqueeze(0);
-                let mask = AttentionMask::padding(&places.lt_tensor(&lengths).to_kind(Kind::Int64)).unwrap();
+                let mask = AttentionMask::padding(&places.lt_tensor(&lengths).to_kind(Kind::Int64), Device::Cpu).unwrap();
                 for (mask, p) in [(None, 0.0), (Some(&mask), 0.0), (Some(&mask), 0.2)] {
                     let tensors = inputs(batch, queries, tokens, heads * size, kind);
                     agree(kind, &tensors, |t, fused| run(t, mask, heads, p, fused));

@@ -42,7 +42,7 @@ pub mod reference {
         kind: Kind,
         train: bool,
     ) -> Tensor {
-        let mut sum = tables.word.lookup(indices.ids);
+        let mut sum = tables.word.lookup(indices.ids, train);
         if let Some(table) = tables.token_type {
             sum += match indices.types {
                 Some(types) => Tensor::embedding(table, types, -1, false, false),

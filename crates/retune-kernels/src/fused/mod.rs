@@ -1,4 +1,5 @@
-//! Fused training kernels for the CPU: each does in one autograd node what a chain of libtorch operations does.
+//! Fused training kernels for the CPU: each does in one autograd node what a chain of libtorch operations does. For GPUs
+//! there is attention of packed batches.
 //!
 //! Every function here has a `reference` beside it, the plain composition, and falls back to it on other devices, for
 //! dtypes other than fp32 and bf16, and everywhere when the environment holds `RETUNE_KERNELS=reference`. Both draw the
@@ -9,6 +10,7 @@ pub mod attention_of_few;
 pub mod embeddings;
 pub mod linear;
 pub mod norm;
+pub mod packed;
 
 pub use attention::attention;
 pub use attention_of_few::attention_of_few;

@@ -1,7 +1,13 @@
 //! How the fused kernels are compared with their references.
 
-use crate::{dropout, random};
-use tch::{Kind, Tensor};
+use crate::{device, dropout, random};
+use tch::{Device, Kind, Tensor};
+
+/// Where tests of both run: the CPU, or what `RETUNE_DEVICE` names.
+pub(crate) fn test_device() -> Device {
+    let flag = std::env::var("RETUNE_DEVICE");
+    device::resolve(flag.as_deref().unwrap_or("cpu")).expect("a device that is there").0
+}
 
 /// Standard normal numbers that need a gradient.
 pub(crate) fn leaf(seed: u64, shape: &[i64], kind: Kind) -> Tensor {
@@ -16,7 +22,7 @@ pub(crate) fn agree(kind: Kind, inputs: &[Tensor], function: impl Fn(&[Tensor], 
     let run = |inputs: &[Tensor], fused: bool| {
         dropout::set_stream(17);
         let y = function(inputs, fused);
-        let direction = leaf(99, &y.size(), kind).detach().to_kind(y.kind());
+        let direction = leaf(99, &y.size(), kind).detach().to_device(y.device()).to_kind(y.kind());
         // Inputs that the case does not use have no gradient.
         for input in inputs {
             let mut input = input.shallow_clone();

@@ -6,7 +6,7 @@ use crate::layers::{EmbeddingSizes, EncoderLayer, LayerNames, LayerSizes, TextEm
 use crate::registry::Family;
 use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{Activation, AttentionMask, Dense};
+use retune_kernels::{Activation, AttentionMask, Dense, Packing, fused};
 use serde_json::{Value, json};
 
 /// Sizes of a text encoder, read from config.json by its family.
@@ -134,20 +134,35 @@ impl TextEncoder {
     /// Runs the blocks below depth `end`. Returns [B, T, D]; of all layers only the first token [B, 1, D], which the head
     /// reads, unless hidden states are wanted.
     fn encode(&self, inputs: &Inputs, mode: &Mode, end: usize) -> Result<Tensor, ModelError> {
-        let mask = inputs.optional("attention_mask").map(AttentionMask::padding).transpose()?;
-        let mask = mask.filter(|mask| !mask.is_trivial());
         let (begin, mut x) = match inputs.hidden_states() {
             Some((depth, x)) => (depth, x.to_kind(self.kind)),
             None => (1, self.embed(inputs, mode)?),
         };
+        let to_the_head = end > self.layers.len() && !mode.hidden_states;
+        let mut mask = None;
+        if let Some(given) = inputs.optional("attention_mask").filter(|_| begin < end) {
+            let size = self.sizes.layer.hidden / self.sizes.layer.heads;
+            let packs = to_the_head && fused::packed::suits(x.device(), size);
+            mask = match packs.then(|| Packing::new(given, x.device())).transpose()?.flatten() {
+                Some(packing) => {
+                    x = packing.pack(&x);
+                    Some(AttentionMask::packed(packing))
+                }
+                None => Some(AttentionMask::padding(given, x.device())?).filter(|mask| !mask.is_trivial()),
+            };
+        }
+        let packing = mask.as_ref().and_then(AttentionMask::packing);
         for (layer, depth) in self.layers.iter().zip(1..).take(end - 1).skip(begin - 1) {
             x = mode.block(depth, |train| {
-                let whole = depth < self.layers.len() || mode.hidden_states;
-                let computed = if whole { x.shallow_clone() } else { x.narrow(1, 0, 1) };
+                let computed = match packing {
+                    _ if depth < self.layers.len() || !to_the_head => x.shallow_clone(),
+                    Some(packing) => packing.firsts(&x),
+                    None => x.narrow(1, 0, 1),
+                };
                 layer.forward(&computed, &x, mask.as_ref(), train)
             });
         }
-        Ok(x)
+        Ok(if packing.is_some() { x.transpose(0, 1) } else { x }) // [1, B, D] → [B, 1, D]
     }
 }
 

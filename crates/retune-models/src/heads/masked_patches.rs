@@ -69,7 +69,7 @@ impl MaskedPatchLoss {
     pub fn summed(&self, outputs: &Outputs, pixels: &Tensor) -> Result<SummedLoss, ModelError> {
         let mask = outputs.named.get("mask")?;
         let error = self.per_patch(&outputs.logits, pixels) * mask;
-        Ok(SummedLoss { sum: error.sum(Kind::Float), weight: mask.sum(Kind::Double).double_value(&[]) })
+        Ok(SummedLoss { sum: error.sum(Kind::Float), weight: mask.sum(Kind::Double) })
     }
 
     /// Mean squared error of the removed patches of each image, \[B\].

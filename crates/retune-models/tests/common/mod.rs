@@ -2,10 +2,11 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use retune_kernels::loss;
-use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::tch::{Device, Kind, Tensor};
+use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
-use retune_models::{Inputs, LoadedModel, Mode, ProblemType};
+use retune_models::registry::Purpose;
+use retune_models::{Inputs, LoadOptions, LoadedModel, Mode, ProblemType};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -17,8 +18,20 @@ pub(crate) fn case(path: &str) -> BTreeMap<String, Tensor> {
     read_tensors(&fixture(path)).unwrap()
 }
 
+/// Where models are tested: the CPU, or what `RETUNE_DEVICE` names.
+pub(crate) fn test_device() -> Device {
+    let flag = std::env::var("RETUNE_DEVICE");
+    device::resolve(flag.as_deref().unwrap_or("cpu")).expect("a device that is there").0
+}
+
+/// The usual ones, on that device.
+pub(crate) fn load_options(purpose: Purpose) -> LoadOptions {
+    LoadOptions { device: test_device(), ..LoadOptions::new(purpose) }
+}
+
 pub(crate) fn inputs(case: &BTreeMap<String, Tensor>) -> Inputs {
-    let named = case.iter().filter_map(|(n, t)| Some((n.strip_prefix("input.")?.to_owned(), t.shallow_clone())));
+    let device = test_device();
+    let named = case.iter().filter_map(|(n, t)| Some((n.strip_prefix("input.")?.to_owned(), t.to_device(device))));
     named.collect()
 }
 
@@ -31,7 +44,7 @@ pub(crate) fn hidden_states(loaded: &LoadedModel, case: &BTreeMap<String, Tensor
 /// Largest absolute difference, relative to the largest magnitude where that is above 1.
 pub(crate) fn difference(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.size(), b.size());
-    let (a, b) = (a.to_kind(Kind::Double), b.to_kind(Kind::Double));
+    let (a, b) = (a.to_device(Device::Cpu).to_kind(Kind::Double), b.to_device(Device::Cpu).to_kind(Kind::Double));
     let scale = b.abs().max().double_value(&[]).max(1.0);
     (a - b).abs().max().double_value(&[]) / scale
 }
