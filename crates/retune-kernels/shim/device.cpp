@@ -73,6 +73,15 @@ int retune_device_peak(int64_t device, int64_t* bytes) {
   RETUNE_TRY(*bytes = c10::getDeviceAllocator(at::kCUDA)->getDeviceStats((c10::DeviceIndex)device).allocated_bytes[0].peak)
 }
 
+// Forgets it, and gives back what no tensor uses.
+int retune_reset_device_peak(int64_t device) {
+  RETUNE_TRY({
+    c10::DeviceAllocator* allocator = c10::getDeviceAllocator(at::kCUDA);
+    allocator->emptyCache();
+    allocator->resetPeakStats((c10::DeviceIndex)device);
+  })
+}
+
 // Attention within sequences that lie side by side: query [M, H, K], key and value [N, H, K]; sequence b has the rows from
 // starts[b] to starts[b + 1] (int32 [B + 1]). Flash attention (Dao 2023) in bf16, the memory-efficient one (Rabe & Staats
 // 2021) in fp32. Reference: the additive mask of `AttentionMask`.
@@ -111,7 +120,7 @@ int retune_adamw_device(at::Tensor** norms, at::Tensor* const* masters, const at
       if (rounded) rounded_to.push_back(exact.back()), rounded_from.push_back(gradient);
     }
     if (!rounded_to.empty()) at::_foreach_copy_(rounded_to, rounded_from);
-    const at::Tensor factor = scale->to(at::kDouble);
+    const at::Tensor factor = scale->to(masters[0]->device(), at::kDouble);
     const at::Tensor scaled = at::stack(at::_foreach_norm(exact, 2)).to(at::kDouble) * factor;
     const at::Tensor total = at::linalg_vector_norm(scaled);
     // torch.nn.utils.clip_grad_norm_ adds 1e-6 to the norm.

@@ -1,8 +1,59 @@
 // Dropout, residual sum and layer norm as one node. Reference: `reference` in src/fused/norm.rs.
+#include "cuda.h"
 #include "nodes.h"
 
 namespace retune {
 namespace {
+
+// `Drop` of shim/cuda/norm.cuh.
+struct DeviceDrop {
+  uint32_t low, high, threshold;
+  float scale;
+};
+
+struct DeviceDrops {
+  DeviceDrop before{0, 0, 0, 1.0f}, after{0, 0, 0, 1.0f};
+  DeviceDrops(NormKind kind, const DropoutKey& key) {
+    if (key.p == 0) return;
+    (kind == NormKind::drop_add_norm ? before : after) = {(uint32_t)key.seed, (uint32_t)((uint64_t)key.seed >> 32),
+                                                          (uint32_t)(key.p * 4294967296.0), (float)(1.0 / (1.0 - key.p))};
+  }
+};
+
+constexpr int64_t SHARED_FLOATS = 48 * 1024 / 4;  // of a block, without asking for more
+
+// Warps of a block that each keep `floats` numbers.
+int64_t warps_of(int64_t floats) { return std::clamp<int64_t>(SHARED_FLOATS / floats, 1, 4); }
+
+void forward_on_device(NormForward n, int64_t rows, const at::Tensor& like) {
+  if (!rows) return;
+  DeviceDrops drops(n.kind, n.dropout);
+  int width = (int)n.width;
+  float epsilon = (float)n.epsilon;
+  void* arguments[] = {&n.x, &n.residual, &n.weight, &n.bias, &epsilon, &rows, &width, &drops.before, &drops.after,
+                       &n.y, &n.normalised, &n.rstd};
+  const int64_t warps = warps_of(width);
+  cuda::launch(like.scalar_type() == at::kFloat ? "norm_forward_float" : "norm_forward_bf16", like.device(),
+               {(rows + warps - 1) / warps, 32 * warps, 4 * warps * width}, arguments);
+}
+
+// Returns the gradients of weight and bias [2, D], if they are wanted.
+at::Tensor backward_on_device(NormBackward n, int64_t rows, const at::Tensor& like, bool sums) {
+  int width = (int)n.width;
+  const at::TensorOptions options = like.options().dtype(at::kFloat);
+  if (!rows) return sums ? at::zeros({2, width}, options) : at::Tensor();
+  DeviceDrops drops(n.kind, n.dropout);
+  const int64_t warps = warps_of(3 * n.width);
+  const int64_t blocks = std::min((rows + warps - 1) / warps, 4 * cuda::multiprocessors(like.device()));
+  at::Tensor partial;
+  if (sums) partial = at::empty({2, blocks, width}, options);
+  float* into = pointer<float>(partial);
+  void* arguments[] = {&n.dy, &n.normalised, &n.weight, &n.rstd, &rows, &width, &drops.before, &drops.after, &n.dx,
+                       &n.dresidual, &into};
+  cuda::launch(like.scalar_type() == at::kFloat ? "norm_backward_float" : "norm_backward_bf16", like.device(),
+               {blocks, 32 * warps, 4 * 3 * warps * width}, arguments);
+  return sums ? partial.sum(1) : at::Tensor();
+}
 
 struct Norm : torch::autograd::Function<Norm> {
   static at::Tensor forward(Context* context, const at::Tensor& input, const at::Tensor& weight,
@@ -14,14 +65,18 @@ struct Norm : torch::autograd::Function<Norm> {
     at::Tensor y = at::empty_like(x), normalised, rstd;
     if (graph) {
       normalised = at::empty_like(x);
-      rstd = at::empty({rows}, at::kFloat);
+      rstd = at::empty({rows}, x.options().dtype(at::kFloat));
     }
     const NormForward n{(NormKind)kind, width, address(x), address(residual), weight.data_ptr<float>(),
                         bias.data_ptr<float>(), epsilon, {p, seed}, address(y), address(normalised),
                         pointer<float>(rstd)};
-    with_type(x, [&](auto type) {
-      over_rows(rows, [&](int64_t begin, int64_t end) { kernels().of(type).norm_forward(n, begin, end); });
-    });
+    if (x.is_cuda()) {
+      forward_on_device(n, rows, x);
+    } else {
+      with_type(x, [&](auto type) {
+        over_rows(rows, [&](int64_t begin, int64_t end) { kernels().of(type).norm_forward(n, begin, end); });
+      });
+    }
     if (graph) {
       context->save_for_backward({normalised, rstd, weight});
       context->saved_data["p"] = p;
@@ -48,6 +103,13 @@ struct Norm : torch::autograd::Function<Norm> {
     NormBackward n{(NormKind)kind, width, address(dy), address(normalised), saved[2].data_ptr<float>(),
                    saved[1].data_ptr<float>(), {p, context->saved_data["seed"].toInt()}, address(dx),
                    address(dresidual), nullptr, nullptr};
+    if (dy.is_cuda()) {
+      const at::Tensor both = backward_on_device(n, rows, dy, sums);
+      if (context->needs_input_grad(1)) dweight = both[0];
+      if (context->needs_input_grad(2)) dbias = both[1];
+      if (shared) dresidual = dx;
+      return {dx, dweight, dbias, dresidual, {}, {}, {}, {}, {}};
+    }
     with_type(dy, [&](auto type) {
       const auto& kernel = kernels().of(type);
       if (!sums) {
@@ -71,6 +133,12 @@ struct Norm : torch::autograd::Function<Norm> {
 
 }  // namespace
 }  // namespace retune
+
+// Whether norms of [.., width] can be computed on this GPU.
+extern "C" int retune_norm_on_device(int64_t device, int64_t width) {
+  return width % 4 == 0 && 3 * width <= retune::SHARED_FLOATS &&
+         retune::cuda::available(at::Device(at::kCUDA, (at::DeviceIndex)device));
+}
 
 // kind 0: norm(residual + dropout(x)); kind 1: dropout(norm(x)), residual null.
 extern "C" int retune_norm(at::Tensor** out, const at::Tensor* x, const at::Tensor* residual, const at::Tensor* weight,

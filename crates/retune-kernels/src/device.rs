@@ -110,6 +110,14 @@ pub fn peak_bytes(device: Device) -> Option<u64> {
     }
 }
 
+/// Lets [`peak_bytes`] begin anew, with no more than tensors take now.
+pub(crate) fn forget_peak(device: Device) -> Result<(), KernelError> {
+    match device {
+        Device::Cuda(index) => shim::reset_device_peak(index),
+        _ => Ok(()),
+    }
+}
+
 /// Limits libtorch's compute threads; 0 leaves its default (the number of cores).
 pub fn set_threads(threads: usize) -> usize {
     if threads > 0 {

@@ -1,8 +1,8 @@
 //! Inverted dropout (Srivastava et al. 2014) with masks that are a pure function of (seed, step, call, element).
 //!
 //! A training step calls [`set_stream`] first; the n-th dropout of the step then draws the n-th mask of that stream,
-//! so a resumed run drops exactly what the uninterrupted one would have. On a GPU libtorch draws the masks, from a generator
-//! that the stream seeds.
+//! so a resumed run drops exactly what the uninterrupted one would have. On a GPU, where no fused kernel draws the mask,
+//! libtorch does, from a generator that the stream seeds.
 
 use crate::{random, shim};
 use std::cell::Cell;
@@ -10,11 +10,14 @@ use tch::{Device, Kind, Tensor};
 
 thread_local! {
     static STREAM: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    /// Whether libtorch's generators follow the stream.
+    static SEEDED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Starts the stream of masks for one forward pass of this thread.
 pub fn set_stream(seed: u64) {
     STREAM.set((seed, 0));
+    SEEDED.set(false);
 }
 
 /// The key of the next mask of the stream.
@@ -26,11 +29,9 @@ pub(crate) fn next_seed() -> u64 {
 
 /// Lets libtorch's generators follow the stream: the first of its operations on a GPU that draw numbers seeds them.
 pub(crate) fn seed_device() {
-    let (seed, call) = STREAM.get();
-    if call == 0 {
-        tch::manual_seed(seed as i64);
+    if !SEEDED.replace(true) {
+        tch::manual_seed(STREAM.get().0 as i64);
     }
-    STREAM.set((seed, call + 1));
 }
 
 /// Zeroes elements with probability `p` and scales the others by 1/(1-p); the identity unless `train`.

@@ -1,6 +1,6 @@
 //! In which number formats a run computes, and how fast this processor is in each.
 
-use crate::{KernelError, random, shim};
+use crate::{KernelError, device, random, shim};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -134,7 +134,9 @@ pub fn probe(device: Device) -> Result<Ceilings, KernelError> {
                 shim::set_float32_matmul_precision("highest")?;
             }
         }
-        Ok(Ceilings { fp32, bf16: speed(n, Kind::BFloat16, device, rounds), onednn_fp32 })
+        let bf16 = speed(n, Kind::BFloat16, device, rounds);
+        device::forget_peak(device)?;
+        Ok(Ceilings { fp32, bf16, onednn_fp32 })
     })
 }
 

@@ -89,6 +89,8 @@ unsafe extern "C" {
         step: *const AdamWStep,
         number: i64,
     ) -> c_int;
+    fn retune_norm_on_device(device: i64, width: i64) -> c_int;
+    fn retune_reset_device_peak(device: i64) -> c_int;
     fn retune_send(out: *mut *mut RawTensor, tensor: *const RawTensor, device: i64) -> c_int;
     fn retune_arrival_new(out: *mut *mut RawArrival, tensor: *const RawTensor) -> c_int;
     fn retune_arrival_there(arrival: *const RawArrival) -> c_int;
@@ -221,6 +223,12 @@ pub(crate) fn norm(
     returned(|out| unsafe {
         retune_norm(out, raw(x), residual, raw(weight), raw(bias), epsilon, drop.p, seed, kind as i64)
     })
+}
+
+/// Whether [`norm`] of rows of this width runs on GPU `device`.
+pub(crate) fn norm_on_device(device: usize, width: i64) -> bool {
+    // SAFETY: plain numbers.
+    unsafe { retune_norm_on_device(device as i64, width) == 1 }
 }
 
 /// `activation` is -1 for the identity, otherwise the number of shim/kernels.h.
@@ -458,6 +466,12 @@ pub(crate) fn device_peak(device: usize) -> Result<u64, KernelError> {
     // SAFETY: a valid pointer to a number.
     check(unsafe { retune_device_peak(device as i64, &mut bytes) })?;
     Ok(bytes as u64)
+}
+
+/// Forgets the peak, and gives unused memory of GPU `device` back to it.
+pub(crate) fn reset_device_peak(device: usize) -> Result<(), KernelError> {
+    // SAFETY: a plain number.
+    check(unsafe { retune_reset_device_peak(device as i64) })
 }
 
 /// The two starts are int32 [B + 1] on the device of the others.

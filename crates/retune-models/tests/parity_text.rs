@@ -3,6 +3,7 @@
 mod common;
 
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options};
+use retune_kernels::tch::Device;
 use retune_models::registry::Purpose;
 use retune_models::{AdapterPlan, LoadedModel, Mode, ProblemType};
 
@@ -147,7 +148,7 @@ fn a_head_is_kept_only_where_its_labels_are_the_task_s() {
     };
     let kept = |loaded: &LoadedModel| {
         ["classifier.weight", "classifier.bias"]
-            .map(|name| loaded.params.iter().find(|param| param.name == name).unwrap().value() == original[name])
+            .map(|name| loaded.params.iter().find(|param| param.name == name).unwrap().value().to_device(Device::Cpu) == original[name])
     };
     let same = load(&folder, ["Negative", "NEUTRAL", "positive"]);
     assert_eq!((kept(&same), same.report.new.len(), same.report.notes.len()), ([true; 2], 0, 0));

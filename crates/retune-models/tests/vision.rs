@@ -53,7 +53,7 @@ fn names(count: usize) -> Vec<String> {
 fn images(shape: &[i64]) -> Inputs {
     let mut inputs = Inputs::default();
     let values = retune_kernels::random::normal(3, shape.iter().product::<i64>() as usize);
-    inputs.insert("pixel_values", Tensor::from_slice(&values).reshape(shape));
+    inputs.insert("pixel_values", Tensor::from_slice(&values).reshape(shape).to_device(test_device()));
     inputs
 }
 

@@ -1,9 +1,9 @@
 //! Fused training kernels for the CPU: each does in one autograd node what a chain of libtorch operations does. For GPUs
-//! there is attention of packed batches.
+//! there are norms and attention of packed batches.
 //!
 //! Every function here has a `reference` beside it, the plain composition, and falls back to it on other devices, for
 //! dtypes other than fp32 and bf16, and everywhere when the environment holds `RETUNE_KERNELS=reference`. Both draw the
-//! same dropout masks on the CPU. Results do not depend on the number of threads.
+//! same dropout masks on the CPU, and so do norms on a GPU. Results do not depend on the number of threads.
 
 pub mod attention;
 pub mod attention_of_few;
@@ -47,10 +47,15 @@ pub fn check_environment() -> Result<(), KernelError> {
 
 /// Whether the fused kernels can take these activations: all on the CPU and of one storage type they know.
 fn takes(activations: &[&Tensor]) -> bool {
+    takes_on(Device::Cpu, activations)
+}
+
+/// The same for kernels of other devices.
+fn takes_on(device: Device, activations: &[&Tensor]) -> bool {
     let kind = activations[0].kind();
     switched_on()
         && matches!(kind, Kind::Float | Kind::BFloat16)
-        && activations.iter().all(|t| t.device() == Device::Cpu && t.kind() == kind)
+        && activations.iter().all(|t| t.device() == device && t.kind() == kind)
 }
 
 /// Draws the next mask's key, exactly when the plain composition would.

@@ -89,7 +89,7 @@ mod tests {
     fn equals_the_padded_batch_in_fp64() {
         for kind in [Kind::Float, Kind::BFloat16] {
             for few in [false, true] {
-                let input = |seed| leaf(seed, &[4, 7, 16], kind).detach().to_device(test_device()).set_requires_grad(true);
+                let input = |seed| leaf_on(test_device(), seed, &[4, 7, 16], kind);
                 let inputs: Vec<Tensor> = (1..=3).map(input).collect();
                 agree(kind, &inputs, |t, fused| if fused { packed(t, few) } else { padded(t, few) });
             }

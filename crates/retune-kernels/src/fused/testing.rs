@@ -15,6 +15,11 @@ pub(crate) fn leaf(seed: u64, shape: &[i64], kind: Kind) -> Tensor {
     Tensor::from_slice(&random::normal(seed, count)).reshape(shape).to_kind(kind).set_requires_grad(true)
 }
 
+/// The same elsewhere.
+pub(crate) fn leaf_on(device: Device, seed: u64, shape: &[i64], kind: Kind) -> Tensor {
+    leaf(seed, shape, kind).detach().to_device(device).set_requires_grad(true)
+}
+
 /// Runs `function(inputs, true)`, the kernel, and `function(inputs, false)`, its reference on the same values in fp64,
 /// with the same dropout masks. The output, of dtype `kind`, and all gradients must agree to its rounding.
 pub(crate) fn agree(kind: Kind, inputs: &[Tensor], function: impl Fn(&[Tensor], bool) -> Tensor) {

@@ -1,0 +1,22 @@
+// Kernels for GPUs, compiled when they are first used by NVRTC, which comes with libtorch: building needs no CUDA.
+#pragma once
+#include <ATen/ATen.h>
+#include <cstdint>
+
+namespace retune::cuda {
+
+// Whether kernels can be compiled for this GPU; the first call tries.
+bool available(at::Device device);
+
+int64_t multiprocessors(at::Device device);
+
+struct Launch {
+  int64_t blocks;
+  int64_t threads;
+  int64_t shared_bytes;
+};
+
+// Starts a kernel of shim/cuda/ on the current stream of the device; `arguments` point at its parameters.
+void launch(const char* name, at::Device device, const Launch& launch, void** arguments);
+
+}  // namespace retune::cuda
