@@ -113,6 +113,8 @@ def main():
         precision = "bf16" if arguments.mode == "tuned" else "fp32"
     if arguments.mode == "tuned":
         torch.set_float32_matmul_precision("medium" if arguments.device == "cpu" else "high")
+        # It plans anew for each length of a batch.
+        torch.backends.cuda.enable_cudnn_sdp(False)
     set_seed(arguments.seed)
     train_rows, eval_rows = read_rows(arguments.train), read_rows(arguments.eval)
     labels = sorted({label for _, label in train_rows})

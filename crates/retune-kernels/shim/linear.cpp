@@ -6,32 +6,59 @@ namespace {
 
 constexpr int64_t IDENTITY = -1;
 
+// On a GPU: libtorch's own operations, of which one node costs the host less than one for each.
+at::Tensor activate(const at::Tensor& z, int64_t activation) {
+  if (activation == IDENTITY) return z;
+  switch ((Activation)activation) {
+    case Activation::gelu: return at::gelu(z, "none");
+    case Activation::gelu_tanh: return at::gelu(z, "tanh");
+    case Activation::relu: return at::relu(z);
+    default: return at::silu(z);
+  }
+}
+
+at::Tensor activate_backward(const at::Tensor& dy, const at::Tensor& z, int64_t activation) {
+  switch ((Activation)activation) {
+    case Activation::gelu: return at::gelu_backward(dy, z, "none");
+    case Activation::gelu_tanh: return at::gelu_backward(dy, z, "tanh");
+    case Activation::relu: return at::threshold_backward(dy, z, 0);
+    default: return at::silu_backward(dy, z);
+  }
+}
+
 struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(Context* context, const at::Tensor& input, const at::Tensor& weight,
                             const MaybeTensor& bias, int64_t activation, bool graph) {
     const int64_t depth = weight.size(1), width = weight.size(0);
     const at::Tensor x = input.reshape({-1, depth}).contiguous(), offset = contiguous(bias);
-    const bool own = takes_product(x, x.size(0), width, depth);
-    at::Tensor y, derivative;
-    if (graph && activation != IDENTITY) derivative = at::empty({x.size(0), width}, x.options());
-    if (own) y = forward_product(x, weight.contiguous(), offset, derivative, (Activation)activation);
-    else y = at::mm(x, weight.t());
-    if (!own) with_type(y, [&](auto type) {
-      using T = decltype(type);
-      const auto& kernel = kernels().of(type);
-      over_rows(y.size(0), [&](int64_t begin, int64_t end) {
-        if (activation != IDENTITY)
-          kernel.bias_activation(pointer<T>(y), pointer<T>(offset), pointer<T>(derivative), width, begin, end,
-                                 (Activation)activation);
-        else if (offset.defined())
-          kernel.add_bias(pointer<T>(y), pointer<T>(offset), width, begin, end);
+    const bool on_device = x.is_cuda(), own = !on_device && takes_product(x, x.size(0), width, depth);
+    at::Tensor y, derivative;  // on a GPU the pre-activation in place of the derivative
+    if (on_device) {
+      const at::Tensor z = offset.defined() ? at::addmm(offset, x, weight.t()) : at::mm(x, weight.t());
+      y = activate(z, activation);
+      if (graph && activation != IDENTITY) derivative = z;
+    } else {
+      if (graph && activation != IDENTITY) derivative = at::empty({x.size(0), width}, x.options());
+      if (own) y = forward_product(x, weight.contiguous(), offset, derivative, (Activation)activation);
+      else y = at::mm(x, weight.t());
+      if (!own) with_type(y, [&](auto type) {
+        using T = decltype(type);
+        const auto& kernel = kernels().of(type);
+        over_rows(y.size(0), [&](int64_t begin, int64_t end) {
+          if (activation != IDENTITY)
+            kernel.bias_activation(pointer<T>(y), pointer<T>(offset), pointer<T>(derivative), width, begin, end,
+                                   (Activation)activation);
+          else if (offset.defined())
+            kernel.add_bias(pointer<T>(y), pointer<T>(offset), width, begin, end);
+        });
       });
-    });
+    }
     if (graph) {
       context->save_for_backward({weight.requires_grad() ? x : at::Tensor(),
                                   input.requires_grad() ? weight : at::Tensor(), derivative});
       context->saved_data["shape"] = input.sizes();
       context->saved_data["bias"] = offset.defined();
+      context->saved_data["activation"] = activation;
     }
     std::vector<int64_t> shape = input.sizes().vec();
     shape.back() = width;
@@ -45,6 +72,15 @@ struct Linear : torch::autograd::Function<Linear> {
     const at::Tensor dy = gradients[0].contiguous().view({-1, width});
     const int64_t rows = dy.size(0);
     const bool for_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
+    if (dy.is_cuda()) {
+      const int64_t activation = context->saved_data["activation"].toInt();
+      const at::Tensor d = derivative.defined() ? activate_backward(dy, derivative, activation) : dy;
+      at::Tensor dx, dweight, dbias;
+      if (context->needs_input_grad(0)) dx = at::mm(d, weight).view(context->saved_data["shape"].toIntVector());
+      if (context->needs_input_grad(1)) dweight = at::mm(d.t(), x);
+      if (for_bias) dbias = d.sum(0);
+      return {dx, dweight, dbias, {}, {}};
+    }
     at::Tensor d = derivative.defined() ? at::empty_like(dy) : dy, dx, dweight, dbias;
     with_type(dy, [&](auto type) {
       using T = decltype(type);

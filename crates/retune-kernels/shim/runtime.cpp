@@ -31,8 +31,14 @@ int retune_set_float32_matmul_precision(const char* precision) {
   RETUNE_TRY(at::globalContext().setFloat32MatmulPrecision(std::string(precision)))
 }
 
-// cuDNN's convolutions in fp32, which otherwise round to TF32.
-int retune_exact_convolutions() { RETUNE_TRY(at::globalContext().setAllowTF32CuDNN(false)) }
+// On GPUs: convolutions in fp32, which cuDNN otherwise rounds to TF32; attention without cuDNN, which plans anew for each
+// length of a batch.
+int retune_prepare_cuda() {
+  RETUNE_TRY({
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setSDPUseCuDNN(false);
+  })
+}
 
 // Drops the gradient, so that the next backward pass hands its own buffer over instead of adding into a zeroed one.
 int retune_clear_gradient(at::Tensor* leaf) { RETUNE_TRY(leaf->mutable_grad() = at::Tensor()) }

@@ -1,7 +1,7 @@
 //! The one projection of the workspace: `y = x Wᵀ + b`, with an optional low-rank adapter inside.
 
 use crate::{Activation, Weight, dropout, fused};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// Low-rank update of a frozen weight (LoRA, Hu et al. 2021): `ΔW = scale · B A`.
 #[derive(Debug)]
@@ -40,6 +40,24 @@ impl Dense {
     /// Weight [out, in] and bias \[out\], where they are all of the layer: no adapter beside them.
     pub(crate) fn plain(&self) -> Option<(&Tensor, Option<&Tensor>)> {
         self.low_rank.is_none().then_some((&*self.weight, self.bias.as_deref()))
+    }
+
+    /// Several layers on one input as one product, on a GPU, where each operation costs more than its arithmetic. `None`
+    /// elsewhere (on a CPU it saves nothing: benches/NOTES.md), and beside an adapter or a missing bias.
+    pub fn joint<const N: usize>(layers: [&Self; N], x: &Tensor) -> Option<[Tensor; N]> {
+        if !matches!(x.device(), Device::Cuda(_)) || !fused::switched_on() {
+            return None;
+        }
+        let (mut weights, mut biases) = (Vec::with_capacity(N), Vec::with_capacity(N));
+        for layer in layers {
+            let (weight, bias) = layer.plain()?;
+            weights.push(weight);
+            biases.push(bias?);
+        }
+        let widths: Vec<i64> = weights.iter().map(|weight| weight.size()[0]).collect();
+        let (weight, bias) = (Tensor::cat(&weights, 0), Tensor::cat(&biases, 0));
+        let joined = fused::linear(&x.to_kind(weight.kind()), &weight, Some(&bias));
+        joined.split_with_sizes(&widths, -1).try_into().ok()
     }
 
     /// `x` [.., in] of any float dtype; returns [.., out] in the dtype of the weight.

@@ -1,7 +1,7 @@
 //! Devices, threads and the optional CUDA half of libtorch.
 
-use crate::shim::{self, RawArriving};
 use crate::KernelError;
+use crate::shim::{self, RawArriving};
 use std::ffi::CStr;
 use std::sync::OnceLock;
 use tch::{Device, Tensor};
@@ -22,7 +22,7 @@ pub fn load_cuda() -> Result<(), String> {
         if !tch::Cuda::is_available() {
             return Err("libtorch sees no usable CUDA device".to_owned());
         }
-        shim::exact_convolutions().map_err(|error| error.to_string())
+        shim::prepare_cuda().map_err(|error| error.to_string())
     };
     LOADED.get_or_init(load).clone()
 }

@@ -169,10 +169,8 @@ impl AdamW {
             Device::Cpu => self.step_on_cpu(&active, learning_rate, scale.f_double_value(&[])?, clip)?,
             _ => self.step_on_device(&active, learning_rate, scale, clip)?,
         };
-        let norm = GradientNorm {
-            norms: Arrival::of(&norms)?,
-            names: active.iter().map(|a| a.param.name.clone()).collect(),
-        };
+        let norm =
+            GradientNorm { norms: Arrival::of(&norms)?, names: active.iter().map(|a| a.param.name.clone()).collect() };
         self.clear(params)?;
         Ok(norm)
     }

@@ -1,7 +1,8 @@
 //! Sequences side by side without padding: a batch as one row of tokens. Everything but attention is computed token by
 //! token and does not notice; attention is told where sequences begin.
 //!
-//! B sequences, T places of the padded batch for each, N tokens in all, D hidden size.
+//! B sequences, T places of the padded batch for each, N tokens in all, D hidden size. N is rounded up, by a sequence that
+//! nothing reads: libraries choose how to multiply by size, and remember it.
 
 use crate::{KernelError, device};
 use tch::{Device, Kind, Tensor};
@@ -9,17 +10,20 @@ use tch::{Device, Kind, Tensor};
 /// Where the tokens of a padded batch lie when it is packed.
 #[derive(Debug)]
 pub struct Packing {
-    /// Place of each token among the B·T padded ones, int64 \[N\]; `None` where nothing is padded.
+    /// Place of each token among the B·T padded ones, int64 \[N\]; `None` where they are all of them.
     places: Option<Tensor>,
-    /// First token of each sequence, and N; int32 [B + 1].
+    /// First token of each sequence, and N; int32 [B + 2].
     pub(crate) starts: Tensor,
-    /// The same where each sequence has one token: 0, 1, …, B.
+    /// The same where each sequence has one token, and the one that nothing reads has none: 0, 1, …, B, B.
     pub(crate) ones: Tensor,
     /// First token of each sequence, int64 \[B\].
     firsts: Tensor,
     /// Tokens of the longest sequence.
     pub(crate) longest: i64,
 }
+
+/// N is a multiple of this.
+const ROUND: usize = 64;
 
 impl Packing {
     /// From Hugging Face's `attention_mask` [B, T], 1 for a token and 0 for padding, for activations on `device`. Best given
@@ -38,17 +42,22 @@ impl Packing {
             *end += length;
             Some(*end)
         }));
-        let places: Vec<i64> = (0..).zip(&mask).filter(|(_, token)| **token == 1).map(|(place, _)| place).collect();
+        let mut places: Vec<i64> = (0..).zip(&mask).filter(|(_, token)| **token == 1).map(|(place, _)| place).collect();
+        let whole = places.len() == mask.len() && places.len().is_multiple_of(ROUND);
+        let tokens = places.len();
+        places.resize(tokens.next_multiple_of(ROUND), 0);
+        starts.push(places.len() as i64);
+        let ones: Vec<i64> = (0..=batch).chain([batch]).collect();
         // One copy to the device for all of them.
-        let joined = [&starts, &(0..=batch).collect(), &places].map(|part: &Vec<i64>| Tensor::from_slice(part));
+        let joined = [&starts, &ones, &places].map(|part| Tensor::from_slice(part));
         let joined = device::send(&Tensor::f_cat(&joined, 0)?, device)?;
-        let parts = joined.f_split_with_sizes([batch + 1, batch + 1, places.len() as i64], 0)?;
+        let parts = joined.f_split_with_sizes([batch + 2, batch + 2, places.len() as i64], 0)?;
         Ok(Some(Self {
             firsts: parts[0].f_narrow(0, 0, batch)?,
             starts: parts[0].f_to_kind(Kind::Int)?,
             ones: parts[1].f_to_kind(Kind::Int)?,
-            longest: lengths.into_iter().max().unwrap_or(0),
-            places: (places.len() < mask.len()).then(|| parts[2].shallow_clone()),
+            longest: lengths.into_iter().chain([(places.len() - tokens) as i64]).max().unwrap_or(0),
+            places: (!whole).then(|| parts[2].shallow_clone()),
         }))
     }
 
@@ -89,13 +98,14 @@ mod tests {
         let packing = Packing::new(&mask, Device::Cpu).unwrap().unwrap();
         let x = Tensor::arange(9, (Kind::Float, Device::Cpu)).view([3, 3, 1]);
         let packed = packing.pack(&x);
-        assert_eq!(packed.size(), [1, 6, 1]);
-        assert_eq!(Vec::<f32>::try_from(packed.view([-1])).unwrap(), [0.0, 1.0, 3.0, 6.0, 7.0, 8.0]);
+        assert_eq!(packed.size(), [1, 64, 1]);
+        assert_eq!(Vec::<f32>::try_from(packed.view([-1])).unwrap()[..6], [0.0, 1.0, 3.0, 6.0, 7.0, 8.0]);
         assert_eq!(Vec::<f32>::try_from(packing.firsts(&packed).view([-1])).unwrap(), [0.0, 3.0, 6.0]);
-        assert_eq!(Vec::<i64>::try_from(&packing.starts).unwrap(), [0, 2, 3, 6]);
-        assert_eq!(packing.longest, 3);
-        let whole = Packing::new(&Tensor::ones_like(&mask), Device::Cpu).unwrap().unwrap();
-        assert_eq!(whole.pack(&x).view([3, 3, 1]), x);
+        assert_eq!(Vec::<i64>::try_from(&packing.starts).unwrap(), [0, 2, 3, 6, 64]);
+        assert_eq!(packing.longest, 58);
+        let x = Tensor::arange(64, (Kind::Float, Device::Cpu)).view([4, 16, 1]);
+        let whole = Packing::new(&x.ones_like().squeeze_dim(2), Device::Cpu).unwrap().unwrap();
+        assert_eq!(whole.pack(&x).view([4, 16, 1]), x);
     }
 
     #[test]

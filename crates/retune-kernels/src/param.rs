@@ -263,7 +263,12 @@ mod tests {
         assert!(apart(&value(&whole), &value(&compact)) < 1e-6);
         assert_eq!(compact.counts(), (320, 320));
         for (moment, of_rows) in first.state().iter().zip(second.state()) {
-            assert!(apart(&moment.1.index_select(0, &Tensor::from_slice(&[2i64, 7, 11]).to_device(test_device())), &of_rows.1) < 1e-6);
+            assert!(
+                apart(
+                    &moment.1.index_select(0, &Tensor::from_slice(&[2i64, 7, 11]).to_device(test_device())),
+                    &of_rows.1
+                ) < 1e-6
+            );
         }
     }
 

@@ -13,7 +13,7 @@ type RawTensor = std::ffi::c_void;
 unsafe extern "C" {
     fn retune_error() -> *const c_char;
     fn retune_set_float32_matmul_precision(precision: *const c_char) -> c_int;
-    fn retune_exact_convolutions() -> c_int;
+    fn retune_prepare_cuda() -> c_int;
     fn retune_share_threads(threads: i64) -> c_int;
     fn retune_cpu_capability() -> *const c_char;
     fn retune_clear_gradient(leaf: *mut RawTensor) -> c_int;
@@ -166,10 +166,10 @@ pub(crate) fn set_float32_matmul_precision(precision: &str) -> Result<(), Kernel
     check(unsafe { retune_set_float32_matmul_precision(precision.as_ptr()) })
 }
 
-/// Convolutions on a GPU in fp32 where fp32 is asked for, not in TF32.
-pub(crate) fn exact_convolutions() -> Result<(), KernelError> {
-    // SAFETY: sets a switch.
-    check(unsafe { retune_exact_convolutions() })
+/// Convolutions on a GPU in fp32 where fp32 is asked for, not in TF32; attention that plans nothing for a length.
+pub(crate) fn prepare_cuda() -> Result<(), KernelError> {
+    // SAFETY: sets switches.
+    check(unsafe { retune_prepare_cuda() })
 }
 
 /// Instruction set libtorch's own kernels use, such as `AVX512`.

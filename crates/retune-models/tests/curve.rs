@@ -34,7 +34,8 @@ fn follow(name: &str) {
         let (mut sum, mut weight) = (0.0, 0.0);
         for micro in 0..accumulation {
             let row = (step * accumulation + micro) as i64;
-            let inputs: Inputs = batches.iter().map(|(n, t)| (n.clone(), t.get(row).to_device(test_device()))).collect();
+            let inputs: Inputs =
+                batches.iter().map(|(n, t)| (n.clone(), t.get(row).to_device(test_device()))).collect();
             let outputs = loaded.model.forward(&inputs, &Mode::training(0)).unwrap();
             let labels = inputs.get("labels").unwrap();
             let summed = loss::cross_entropy(&outputs.logits, labels, class_weights.as_ref(), smoothing);

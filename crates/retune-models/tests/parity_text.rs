@@ -147,8 +147,10 @@ fn a_head_is_kept_only_where_its_labels_are_the_task_s() {
         LoadedModel::load(folder, &options).unwrap()
     };
     let kept = |loaded: &LoadedModel| {
-        ["classifier.weight", "classifier.bias"]
-            .map(|name| loaded.params.iter().find(|param| param.name == name).unwrap().value().to_device(Device::Cpu) == original[name])
+        ["classifier.weight", "classifier.bias"].map(|name| {
+            loaded.params.iter().find(|param| param.name == name).unwrap().value().to_device(Device::Cpu)
+                == original[name]
+        })
     };
     let same = load(&folder, ["Negative", "NEUTRAL", "positive"]);
     assert_eq!((kept(&same), same.report.new.len(), same.report.notes.len()), ([true; 2], 0, 0));

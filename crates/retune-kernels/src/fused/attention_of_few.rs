@@ -110,7 +110,8 @@ mod tests {
                 assert!(is_few(queries as f64, tokens as f64, heads as f64, (heads * size) as f64));
                 let lengths = Tensor::arange(batch, (Kind::Int64, Device::Cpu)).unsqueeze(1) * 7 + 3;
                 let places = Tensor::arange(tokens, (Kind::Int64, Device::Cpu)).unsqueeze(0);
-                let mask = AttentionMask::padding(&places.lt_tensor(&lengths).to_kind(Kind::Int64), Device::Cpu).unwrap();
+                let mask =
+                    AttentionMask::padding(&places.lt_tensor(&lengths).to_kind(Kind::Int64), Device::Cpu).unwrap();
                 for (mask, p) in [(None, 0.0), (Some(&mask), 0.0), (Some(&mask), 0.2)] {
                     let tensors = inputs(batch, queries, tokens, heads * size, kind);
                     agree(kind, &tensors, |t, fused| run(t, mask, heads, p, fused));

@@ -3,10 +3,11 @@
 //! The product is one of our own on processors with AVX-512 (bf16: with AVX-512 BF16 and without AMX), which finishes its
 //! sums before they reach memory (shim/product.cpp); elsewhere libtorch's, with bias and activation in one pass over it.
 //! What the backward pass needs of the activation is kept as its derivative, in the memory that the pre-activation would take.
+//! On a GPU the node holds libtorch's operations: the host has less to do.
 
-use super::takes;
+use super::takes_on;
 use crate::{Activation, shim};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// The plain composition.
 pub mod reference {
@@ -37,7 +38,8 @@ pub fn linear_activation(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, act
     };
     let mut tensors = vec![x, weight];
     tensors.extend(bias);
-    if !takes(&tensors) || weight.dim() != 2 || x.size().last() != weight.size().last() {
+    let known = matches!(x.device(), Device::Cpu | Device::Cuda(_));
+    if !known || !takes_on(x.device(), &tensors) || weight.dim() != 2 || x.size().last() != weight.size().last() {
         return reference::linear_activation(x, weight, bias, activation);
     }
     shim::linear(x, weight, bias, number).expect("checked arguments")
@@ -47,7 +49,7 @@ pub fn linear_activation(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, act
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     const ALL: [Activation; 7] = [
         Activation::Gelu,
@@ -72,8 +74,9 @@ mod tests {
                 ];
                 for (shape, width) in shapes {
                     let depth = *shape.last().unwrap();
-                    let weight = (leaf(2, &[width, depth], kind) / (depth as f64).sqrt()).detach();
-                    let inputs = [leaf(1, shape, kind), weight.set_requires_grad(true), leaf(3, &[width], kind)];
+                    let leaf = |seed, shape: &[i64]| leaf_on(test_device(), seed, shape, kind);
+                    let weight = (leaf(2, &[width, depth]) / (depth as f64).sqrt()).detach();
+                    let inputs = [leaf(1, shape), weight.set_requires_grad(true), leaf(3, &[width])];
                     for bias in [true, false] {
                         agree(kind, &inputs[..2 + usize::from(bias)], |t, fused| {
                             let function = if fused { linear_activation } else { reference::linear_activation };

@@ -25,7 +25,7 @@ use tch::{Device, Kind, Tensor};
 
 const VARIABLE: &str = "RETUNE_KERNELS";
 
-fn switched_on() -> bool {
+pub(crate) fn switched_on() -> bool {
     static ON: OnceLock<bool> = OnceLock::new();
     *ON.get_or_init(|| !std::env::var(VARIABLE).is_ok_and(|value| value == "reference"))
 }

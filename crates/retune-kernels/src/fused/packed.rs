@@ -70,7 +70,8 @@ mod tests {
             return attended.transpose(0, 1);
         }
         let places = mask_places(t[0].device());
-        Tensor::zeros([28, 16], (t[0].kind(), t[0].device())).index_copy(0, &places, &attended.squeeze_dim(0)).view([4, 7, 16])
+        let tokens = attended.squeeze_dim(0).narrow(0, 0, places.size()[0]);
+        Tensor::zeros([28, 16], (t[0].kind(), t[0].device())).index_copy(0, &places, &tokens).view([4, 7, 16])
     }
 
     fn mask_places(device: Device) -> Tensor {

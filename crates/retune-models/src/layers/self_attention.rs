@@ -35,9 +35,17 @@ impl SelfAttention {
 
     /// `queries` [B, Q, D] attend to `x` [B, T, D], where `mask` is true. Returns [B, Q, D].
     pub fn forward(&self, queries: &Tensor, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
-        let query = self.query.forward(queries, train);
-        let attended =
-            fused::attention_of_few(&query, x, [&self.key, &self.value], mask, self.heads, self.dropout, train);
+        let (heads, p) = (self.heads, self.dropout);
+        // All tokens attend.
+        let joint =
+            if queries.size() == x.size() { Dense::joint([&self.query, &self.key, &self.value], x) } else { None };
+        let attended = match joint {
+            Some([query, key, value]) => fused::attention(&query, &key, &value, mask, heads, p, train),
+            None => {
+                let query = self.query.forward(queries, train);
+                fused::attention_of_few(&query, x, [&self.key, &self.value], mask, heads, p, train)
+            }
+        };
         self.output.forward(&attended, train)
     }
 }
