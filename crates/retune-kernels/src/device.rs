@@ -1,15 +1,15 @@
 //! Devices, threads and the optional CUDA half of libtorch.
 
 use crate::KernelError;
-use crate::shim::{self, RawArriving};
+use crate::shim::{self, device::RawArriving};
 use std::ffi::CStr;
 use std::sync::OnceLock;
 use tch::{Device, Tensor};
 
 /// Makes CUDA available where a driver and libtorch's CUDA library can be found, so that one binary serves both.
 ///
-/// The library registers its kernels when it is loaded; nothing links against it. Call this before anything that asks
-/// libtorch for a GPU: it looks for the library once, and keeps "there is none". Returns why it is not there.
+/// The library registers its kernels when it is loaded; nothing links against it. Call this before the first backward pass and
+/// anything else that asks libtorch for a GPU: it looks for the library once. Returns why it is not there.
 pub fn load_cuda() -> Result<(), String> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
     let load = || {
@@ -20,9 +20,11 @@ pub fn load_cuda() -> Result<(), String> {
             load_library(c"libtorch_cuda.so")?;
         }
         if !tch::Cuda::is_available() {
-            return Err("libtorch sees no usable CUDA device".to_owned());
+            return Err(
+                "libtorch sees no usable CUDA device, or looked for one before its CUDA library was loaded".to_owned()
+            );
         }
-        shim::prepare_cuda().map_err(|error| error.to_string())
+        shim::device::prepare_cuda().map_err(|error| error.to_string())
     };
     LOADED.get_or_init(load).clone()
 }
@@ -73,7 +75,7 @@ pub fn resolve(flag: &str) -> Result<(Device, Option<String>), KernelError> {
 /// `tensor` on `device`. A GPU gets it when it needs it: the host does not wait.
 pub fn send(tensor: &Tensor, device: Device) -> Result<Tensor, KernelError> {
     match device {
-        Device::Cuda(index) if tensor.device() == Device::Cpu => shim::send(tensor, index),
+        Device::Cuda(index) if tensor.device() == Device::Cpu => shim::device::send(tensor, index),
         _ => Ok(tensor.f_to_device(device)?),
     }
 }
@@ -105,7 +107,7 @@ impl Arrival {
 /// Most bytes that tensors took on a GPU at once; `None` for the CPU.
 pub fn peak_bytes(device: Device) -> Option<u64> {
     match device {
-        Device::Cuda(index) => shim::device_peak(index).ok(),
+        Device::Cuda(index) => shim::device::device_peak(index).ok(),
         _ => None,
     }
 }
@@ -113,7 +115,7 @@ pub fn peak_bytes(device: Device) -> Option<u64> {
 /// Lets [`peak_bytes`] begin anew, with no more than tensors take now.
 pub(crate) fn forget_peak(device: Device) -> Result<(), KernelError> {
     match device {
-        Device::Cuda(index) => shim::reset_device_peak(index),
+        Device::Cuda(index) => shim::device::reset_device_peak(index),
         _ => Ok(()),
     }
 }

@@ -71,9 +71,11 @@ pub fn reference_keep(seed: u64, index: u32, p: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fused::testing::test_device;
 
     #[test]
     fn kernel_equals_reference_forward_and_backward() {
+        test_device();
         for kind in [Kind::Float, Kind::BFloat16] {
             let (n, p) = (40_000i64, 0.1);
             let x = Tensor::ones([n], (kind, Device::Cpu)).set_requires_grad(true);

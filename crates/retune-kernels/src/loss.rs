@@ -84,6 +84,7 @@ pub fn squared_error(predictions: &Tensor, targets: &Tensor) -> SummedLoss {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fused::testing::test_device;
 
     #[test]
     fn shares_of_one_class_are_its_id() {
@@ -101,6 +102,7 @@ mod tests {
 
     #[test]
     fn a_mixed_target_is_the_mixture_of_both_losses() {
+        test_device();
         let row = [1.0f32, 0.0, -1.0];
         let logits = Tensor::from_slice(&row).view([1, 3]).set_requires_grad(true);
         let soft = soft_cross_entropy(&logits, &Tensor::from_slice(&[0.7f32, 0.3, 0.0]).view([1, 3]), None, 0.0);

@@ -2,7 +2,7 @@
 
 use crate::deferred::Deferred;
 use crate::device::Arrival;
-use crate::shim::{self, AdamWStep, AdamWTensor, DeviceStep};
+use crate::shim::{self, AdamWStep, AdamWTensor, device::DeviceStep};
 use crate::{KernelError, Param, Params, Table};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -231,7 +231,7 @@ impl AdamW {
         let (rates, decays): (Vec<f64>, Vec<f64>) = settings.unzip();
         let AdamWOptions { beta1, beta2, epsilon, .. } = self.options;
         let step = DeviceStep { scale, clip, beta1, beta2, epsilon, number: self.step };
-        shim::adamw_device(&tensors, (&rates, &decays), &step)
+        shim::device::adamw_device(&tensors, (&rates, &decays), &step)
     }
 
     /// Learning rate and weight decay of a parameter.

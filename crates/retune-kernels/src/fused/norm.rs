@@ -31,7 +31,7 @@ fn fits(activations: &[&Tensor], norm: &LayerNorm) -> bool {
     let (width, device) = (weight.size()[0], weight.device());
     let runs = match device {
         Device::Cpu => width <= WIDEST,
-        Device::Cuda(index) => shim::norm_on_device(index, width),
+        Device::Cuda(index) => shim::device::norm_on_device(index, width),
         _ => false,
     };
     let size = activations[0].size();

@@ -34,7 +34,7 @@ pub(super) fn attention(
     let all = query.size()[1] == key.size()[1];
     let (starts, longest) = if all { (&packing.starts, packing.longest) } else { (&packing.ones, 1) };
     let rows = [query, key, value].map(|x| x.reshape([-1, heads, size]));
-    let attended = shim::packed_attention(
+    let attended = shim::device::packed_attention(
         rows.each_ref(),
         [starts, &packing.starts],
         [longest, packing.longest],

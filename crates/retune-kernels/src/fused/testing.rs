@@ -3,14 +3,16 @@
 use crate::{device, dropout, random};
 use tch::{Device, Kind, Tensor};
 
-/// Where tests of both run: the CPU, or what `RETUNE_DEVICE` names.
+/// Where tests of both run: the CPU, or what `RETUNE_DEVICE` names. Whatever runs first in the process has to ask for it before
+/// it computes a gradient: libtorch looks for its CUDA library once.
 pub(crate) fn test_device() -> Device {
     let flag = std::env::var("RETUNE_DEVICE");
     device::resolve(flag.as_deref().unwrap_or("cpu")).expect("a device that is there").0
 }
 
-/// Standard normal numbers that need a gradient.
+/// Standard normal numbers that need a gradient, on the CPU.
 pub(crate) fn leaf(seed: u64, shape: &[i64], kind: Kind) -> Tensor {
+    test_device();
     let count = shape.iter().product::<i64>() as usize;
     Tensor::from_slice(&random::normal(seed, count)).reshape(shape).to_kind(kind).set_requires_grad(true)
 }
