@@ -1,5 +1,5 @@
 //! Attention within sequences that lie side by side, on a GPU: flash attention (Dao 2023) in bf16, memory-efficient attention
-//! (Rabe & Staats 2021) in fp32. The reference is that of [`super::attention`], with a mask of all pairs of tokens.
+//! (Rabe & Staats 2021) in fp32. The reference is that of [`mod@super::attention`], with a mask of all pairs of tokens.
 //!
 //! M tokens that attend, N tokens in all, H heads, K head size, D = H·K.
 
