@@ -185,7 +185,8 @@ impl AdamW {
     ) -> Result<Tensor, KernelError> {
         let gradients: Vec<&Tensor> = active.iter().map(|a| &a.gradient).collect();
         let squares = shim::squared_norms(&gradients)?;
-        if let Some(bad) = squares.iter().position(|square| !square.is_finite()) {
+        // Neither with a scale that is not: of a window without targets.
+        if let Some(bad) = squares.iter().position(|square| !(square * scale).is_finite()) {
             return Err(KernelError::NotFinite { name: active[bad].param.name.clone() });
         }
         let norm = squares.iter().sum::<f64>().sqrt() * scale;
@@ -380,6 +381,11 @@ mod tests {
         (leaves[0].sum(Kind::Float) + (leaves[1].sum(Kind::Float) * f64::NAN)).backward();
         let error = optimizer.step(&params, 0.1, &Tensor::from(1.0), 0.0).and_then(|norm| norm.wait()).unwrap_err();
         assert!(matches!(&error, KernelError::NotFinite { name } if name == "b.weight"), "{error}");
+        assert!(params.iter().zip(&before).all(|(p, b)| p.value() == *b));
+        optimizer.clear(&params).unwrap();
+        leaves[0].sum(Kind::Float).backward();
+        let step = optimizer.step(&params, 0.1, &Tensor::from(f64::INFINITY), 1.0);
+        assert!(step.and_then(|norm| norm.wait()).is_err(), "no target, no update");
         assert!(params.iter().zip(&before).all(|(p, b)| p.value() == *b));
     }
 
