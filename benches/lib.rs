@@ -35,8 +35,7 @@ pub fn criterion() -> Criterion {
 /// A device that is not there, or libtorch's own errors.
 pub fn tensors() -> Result<Device, Failure> {
     memory::keep_memory_mapped();
-    let flag = std::env::var("RETUNE_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
-    let (device, _) = device::resolve(&flag)?;
+    let device = device::of_environment()?;
     let ceilings = precision::probe(device)?;
     println!(
         "{device:?}: matrix products reach {:.0} GFLOP/s in fp32 and {:.0} in bf16",

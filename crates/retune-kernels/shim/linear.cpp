@@ -31,9 +31,9 @@ struct Linear : torch::autograd::Function<Linear> {
                             const MaybeTensor& bias, int64_t activation, bool graph) {
     const int64_t depth = weight.size(1), width = weight.size(0);
     const at::Tensor x = input.reshape({-1, depth}).contiguous(), offset = contiguous(bias);
-    const bool on_device = x.is_cuda(), own = !on_device && takes_product(x, x.size(0), width, depth);
+    const bool own = takes_product(x, x.size(0), width, depth);
     at::Tensor y, derivative;  // on a GPU the pre-activation in place of the derivative
-    if (on_device) {
+    if (x.is_cuda()) {
       const at::Tensor z = offset.defined() ? at::addmm(offset, x, weight.t()) : at::mm(x, weight.t());
       y = activate(z, activation);
       if (graph && activation != IDENTITY) derivative = z;
@@ -72,28 +72,25 @@ struct Linear : torch::autograd::Function<Linear> {
     const at::Tensor dy = gradients[0].contiguous().view({-1, width});
     const int64_t rows = dy.size(0);
     const bool for_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
+    at::Tensor d = dy, dx, dweight, dbias;
     if (dy.is_cuda()) {
-      const int64_t activation = context->saved_data["activation"].toInt();
-      const at::Tensor d = derivative.defined() ? activate_backward(dy, derivative, activation) : dy;
-      at::Tensor dx, dweight, dbias;
-      if (context->needs_input_grad(0)) dx = at::mm(d, weight).view(context->saved_data["shape"].toIntVector());
-      if (context->needs_input_grad(1)) dweight = at::mm(d.t(), x);
+      if (derivative.defined()) d = activate_backward(dy, derivative, context->saved_data["activation"].toInt());
       if (for_bias) dbias = d.sum(0);
-      return {dx, dweight, dbias, {}, {}};
+    } else {
+      if (derivative.defined()) d = at::empty_like(dy);
+      with_type(dy, [&](auto type) {
+        using T = decltype(type);
+        const auto kernel = kernels().of(type).activation_backward;
+        if (for_bias)
+          dbias = sum_over_rows(rows, width, dy.options(), [&](int64_t begin, int64_t end, float* sums) {
+            kernel(pointer<T>(dy), pointer<T>(derivative), pointer<T>(d), sums, width, begin, end);
+          });
+        else if (derivative.defined())
+          over_rows(rows, [&](int64_t begin, int64_t end) {
+            kernel(pointer<T>(dy), pointer<T>(derivative), pointer<T>(d), nullptr, width, begin, end);
+          });
+      });
     }
-    at::Tensor d = derivative.defined() ? at::empty_like(dy) : dy, dx, dweight, dbias;
-    with_type(dy, [&](auto type) {
-      using T = decltype(type);
-      const auto kernel = kernels().of(type).activation_backward;
-      if (for_bias)
-        dbias = sum_over_rows(rows, width, dy.options(), [&](int64_t begin, int64_t end, float* sums) {
-          kernel(pointer<T>(dy), pointer<T>(derivative), pointer<T>(d), sums, width, begin, end);
-        });
-      else if (derivative.defined())
-        over_rows(rows, [&](int64_t begin, int64_t end) {
-          kernel(pointer<T>(dy), pointer<T>(derivative), pointer<T>(d), nullptr, width, begin, end);
-        });
-    });
     if (context->needs_input_grad(0)) {
       const bool own = takes_product(d, rows, width, weight.size(1));
       dx = own ? input_product(d, weight.contiguous()) : at::mm(d, weight);

@@ -107,25 +107,24 @@ struct Norm : torch::autograd::Function<Norm> {
       const at::Tensor both = backward_on_device(n, rows, dy, sums);
       if (context->needs_input_grad(1)) dweight = both[0];
       if (context->needs_input_grad(2)) dbias = both[1];
-      if (shared) dresidual = dx;
-      return {dx, dweight, dbias, dresidual, {}, {}, {}, {}, {}};
-    }
-    with_type(dy, [&](auto type) {
-      const auto& kernel = kernels().of(type);
-      if (!sums) {
-        over_rows(rows, [&](int64_t begin, int64_t end) { kernel.norm_backward(n, begin, end); });
-        return;
-      }
-      const at::Tensor both = sum_over_rows(rows, 2 * width, at::kFloat, [&](int64_t begin, int64_t end, float* into) {
-        NormBackward chunk = n;
-        chunk.dweight = into;
-        chunk.dbias = into + width;
-        kernel.norm_backward(chunk, begin, end);
+    } else {
+      with_type(dy, [&](auto type) {
+        const auto& kernel = kernels().of(type);
+        if (!sums) {
+          over_rows(rows, [&](int64_t begin, int64_t end) { kernel.norm_backward(n, begin, end); });
+          return;
+        }
+        const at::Tensor both = sum_over_rows(rows, 2 * width, at::kFloat, [&](int64_t begin, int64_t end, float* into) {
+          NormBackward chunk = n;
+          chunk.dweight = into;
+          chunk.dbias = into + width;
+          kernel.norm_backward(chunk, begin, end);
+        });
+        // Tensors of their own: the two gradients live on separately.
+        if (context->needs_input_grad(1)) dweight = both.narrow(0, 0, width).clone();
+        if (context->needs_input_grad(2)) dbias = both.narrow(0, width, width).clone();
       });
-      // Tensors of their own: the two gradients live on separately.
-      if (context->needs_input_grad(1)) dweight = both.narrow(0, 0, width).clone();
-      if (context->needs_input_grad(2)) dbias = both.narrow(0, width, width).clone();
-    });
+    }
     if (shared) dresidual = dx;
     return {dx, dweight, dbias, dresidual, {}, {}, {}, {}, {}};
   }

@@ -83,6 +83,7 @@ at::Tensor times(const at::Tensor& x, const Panels& b, Product p) {
 }  // namespace
 
 bool takes_product(const at::Tensor& like, int64_t m, int64_t n, int64_t k) {
+  if (!like.is_cpu()) return false;
   static const bool amx = has_amx();
   const ProductKernels& kernel = kernels_for(like);
   const bool better = kernel.compute && !(amx && like.scalar_type() == at::kBFloat16);

@@ -72,6 +72,12 @@ pub fn resolve(flag: &str) -> Result<(Device, Option<String>), KernelError> {
     }
 }
 
+/// Where tests and benchmarks run: the CPU, or what `RETUNE_DEVICE` names.
+pub fn of_environment() -> Result<Device, KernelError> {
+    let flag = std::env::var("RETUNE_DEVICE");
+    Ok(resolve(flag.as_deref().unwrap_or("cpu"))?.0)
+}
+
 /// `tensor` on `device`. A GPU gets it when it needs it: the host does not wait.
 pub fn send(tensor: &Tensor, device: Device) -> Result<Tensor, KernelError> {
     match device {

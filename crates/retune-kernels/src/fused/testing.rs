@@ -6,8 +6,7 @@ use tch::{Device, Kind, Tensor};
 /// Where tests of both run: the CPU, or what `RETUNE_DEVICE` names. Whatever runs first in the process has to ask for it before
 /// it computes a gradient: libtorch looks for its CUDA library once.
 pub(crate) fn test_device() -> Device {
-    let flag = std::env::var("RETUNE_DEVICE");
-    device::resolve(flag.as_deref().unwrap_or("cpu")).expect("a device that is there").0
+    device::of_environment().expect("a device that is there")
 }
 
 /// Standard normal numbers that need a gradient, on the CPU.

@@ -20,8 +20,7 @@ pub(crate) fn case(path: &str) -> BTreeMap<String, Tensor> {
 
 /// Where models are tested: the CPU, or what `RETUNE_DEVICE` names.
 pub(crate) fn test_device() -> Device {
-    let flag = std::env::var("RETUNE_DEVICE");
-    device::resolve(flag.as_deref().unwrap_or("cpu")).expect("a device that is there").0
+    device::of_environment().expect("a device that is there")
 }
 
 /// The usual ones, on that device.
