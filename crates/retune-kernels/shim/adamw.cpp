@@ -65,6 +65,10 @@ RETUNE_CLONES void update_bfloat16(float* w, const uint16_t* g, float* m, float*
   }
 }
 
+RETUNE_CLONES void round_to_bfloat16(uint16_t* copy, const float* values, int64_t count) {
+  for (int64_t i = 0; i < count; i++) copy[i] = to_bfloat16(values[i]);
+}
+
 void check(const at::Tensor& tensor) {
   TORCH_CHECK(tensor.is_contiguous() && tensor.device().is_cpu(), "optimizer tensors must be contiguous, on the CPU");
 }
@@ -116,9 +120,8 @@ int retune_adamw(at::Tensor* const* masters, const at::Tensor* const* gradients,
     at::AutoGradMode guard(false);
     for (int64_t t = 0; t < count; t++) {
       check(*masters[t]), check(*firsts[t]), check(*seconds[t]);
-      const bool rounded = gradients[t]->scalar_type() != at::kFloat;
-      TORCH_CHECK(rounded == (copies[t] != nullptr), "a rounded copy has gradients of its type, and no other tensor has");
-      if (rounded) check(*copies[t]);
+      if (copies[t]) check(*copies[t]);
+      TORCH_CHECK(copies[t] || gradients[t]->scalar_type() == at::kFloat, "rounded gradients without a rounded copy");
     }
     const std::vector<Chunk> chunks = chunks_of(gradients, count);
     at::parallel_for(0, (int64_t)chunks.size(), 1, [&](int64_t begin, int64_t end) {
@@ -126,11 +129,13 @@ int retune_adamw(at::Tensor* const* masters, const at::Tensor* const* gradients,
         const auto [t, offset, length] = chunks[c];
         float *w = masters[t]->data_ptr<float>() + offset, *m = firsts[t]->data_ptr<float>() + offset,
               *v = seconds[t]->data_ptr<float>() + offset;
-        if (copies[t])
-          update_bfloat16(w, (const uint16_t*)gradients[t]->data_ptr() + offset, m, v,
-                          (uint16_t*)copies[t]->data_ptr() + offset, length, steps[t]);
-        else
+        uint16_t* copy = copies[t] ? (uint16_t*)copies[t]->data_ptr() + offset : nullptr;
+        if (gradients[t]->scalar_type() != at::kFloat) {
+          update_bfloat16(w, (const uint16_t*)gradients[t]->data_ptr() + offset, m, v, copy, length, steps[t]);
+        } else {  // a copy's gradients are fp32 where those of several micro-steps were summed
           update_float(w, gradients[t]->data_ptr<float>() + offset, m, v, length, steps[t]);
+          if (copy) round_to_bfloat16(copy, w, length);
+        }
       }
     });
   })

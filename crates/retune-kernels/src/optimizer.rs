@@ -369,6 +369,33 @@ mod tests {
         }
     }
 
+    /// The gradients of micro-steps are summed in fp32, also where the leaf is bf16.
+    #[test]
+    fn a_window_of_micro_steps_is_one_step() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let mut params = Params::default();
+            params.push(Param::new("w".into(), 0, false, tensor(1, &[40, 25]), kind));
+            let mut optimizer = AdamW::new(&params, AdamWOptions::default());
+            let param = params.iter().next().unwrap();
+            let factors: Vec<Tensor> = (2..5).map(|seed| tensor(seed, &[40, 25]).to_kind(kind)).collect();
+            for factor in &factors {
+                (param.leaf() * factor).sum(Kind::Float).backward();
+                optimizer.collect(&params).unwrap();
+            }
+            let before = param.value().to_kind(Kind::Double);
+            let scale = Tensor::from(1.0 / 3.0);
+            let norm = optimizer.step(&params, 0.01, &scale, 0.0).unwrap().wait().unwrap();
+            let sum: Tensor = factors.iter().map(|f| f.to_kind(Kind::Double)).sum();
+            let gradient: Tensor = sum / 3.0;
+            assert!((norm / gradient.norm().double_value(&[]) - 1.0).abs() < 1e-5);
+            // A first step follows the sign of the gradient.
+            let expected: Tensor = before - 0.01 * &gradient / (gradient.abs() + 1e-8);
+            let worst = (param.value().to_kind(Kind::Double) - expected).abs().max().double_value(&[]);
+            assert!(worst < 2e-6, "{kind:?}: {worst}");
+            assert_eq!(param.leaf().detach(), param.value().to_kind(kind));
+        }
+    }
+
     #[test]
     fn a_bad_gradient_is_named_and_changes_nothing() {
         let mut params = Params::default();

@@ -149,17 +149,21 @@ fn accumulated_batches_follow_one_large_batch() {
     for file in ["train.csv", "validation.csv", "test.csv"] {
         desk.write(file, &rows);
     }
-    let losses = |run: &str, batch: &str, accumulation: &str| {
+    let losses = |run: &str, batch: &str, accumulation: &str, precision: &str| {
         let more = ["--batch-size", batch, "--gradient-accumulation", accumulation, "--dropout", "0", "--steps", "16"];
-        assert_done(&desk.finetune(run, &more));
+        assert_done(&desk.finetune(run, &[&more[..], &["--precision", precision]].concat()));
         let log = json_lines(&read(desk.path(run).join("log.jsonl")));
         let steps = log.into_iter().filter(|it| it.get("evaluation").is_none());
         steps.map(|it| it["loss"].as_f64().unwrap()).collect::<Vec<_>>()
     };
-    let (whole, split) = (losses("whole", "64", "1"), losses("split", "16", "4"));
-    assert_eq!(whole.len(), 16);
-    for (step, (a, b)) in whole.iter().zip(&split).enumerate() {
-        assert!((a - b).abs() < 1e-4, "step {}: {a} and {b}", step + 1);
+    for (precision, tolerance) in [("fp32", 1e-4), ("bf16", 0.02)] {
+        let whole = losses(&format!("whole-{precision}"), "64", "1", precision);
+        let split = losses(&format!("split-{precision}"), "16", "4", precision);
+        assert_eq!(whole.len(), 16);
+        for (step, (a, b)) in whole.iter().zip(&split).enumerate() {
+            assert!((a - b).abs() < tolerance, "{precision}, step {}: {a} and {b}", step + 1);
+        }
+        assert!(whole[15] < 0.7 * whole[0], "{precision}: {whole:?}");
     }
 }
 
