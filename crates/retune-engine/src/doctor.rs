@@ -16,7 +16,7 @@ pub fn doctor(device_flag: &str) -> Result<String, EngineError> {
     };
     line("retune", env!("CARGO_PKG_VERSION").to_owned());
     line("libtorch", device::LIBTORCH_VERSION.to_owned());
-    line("device", hardware.device_name());
+    line("device", hardware.described_device());
     if let Some(note) = note {
         line("", note);
     }

@@ -44,6 +44,12 @@ impl Hardware {
             _ => "cpu".to_owned(),
         }
     }
+
+    /// The same with what the maker of a GPU calls it.
+    pub fn described_device(&self) -> String {
+        let product = device::product_name(self.device);
+        product.map_or_else(|| self.device_name(), |product| format!("{}, {product}", self.device_name()))
+    }
 }
 
 /// Threads that prepare batches of a data set, and how many batches they keep ready. Beside a GPU all cores are free;

@@ -125,7 +125,7 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
         environment: Some(Environment {
             retune: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: LIBTORCH_VERSION.to_owned(),
-            device: format!("{} ({})", train.device, train.precision),
+            device: format!("{} ({})", from.session.hardware.described_device(), train.precision),
             cpu: hardware::processor(),
             threads: Some(train.threads as u64),
         }),

@@ -1,9 +1,11 @@
-// On the CPU: gradient norm, and AdamW over a list of tensors in one pass each. Reference: `reference_step` in
-// src/optimizer.rs.
+// Gradient norm, and AdamW over a list of tensors in one pass each. Reference: `reference_step` in src/optimizer.rs.
 #include "adamw.h"
+#include "cuda.h"
 #include "shim.h"
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <algorithm>
+#include <cstring>
 #include <vector>
 
 namespace {
@@ -89,6 +91,20 @@ std::vector<Chunk> chunks_of(const at::Tensor* const* tensors, int64_t count) {
   return chunks;
 }
 
+// `Row` and `Piece` of shim/cuda/adamw.cuh.
+struct DeviceRow {
+  void *master, *gradient, *first, *second, *copy;
+  int64_t count;
+  float step_size, keep;
+  int32_t rounded, first_piece;
+};
+
+struct DevicePiece {
+  int32_t row, number;
+};
+
+constexpr int64_t DEVICE_PIECE = 1 << 15;  // its PIECE
+
 }  // namespace
 
 extern "C" {
@@ -138,6 +154,57 @@ int retune_adamw(at::Tensor* const* masters, const at::Tensor* const* gradients,
         }
       }
     });
+  })
+}
+
+// The same on a GPU, in three launches and without waiting: the factor that clips, and whether all is finite, stay there.
+// Gradients are multiplied by the scalar `scale` and clipped to the norm `clip` unless that is 0, whatever `steps` say of it.
+// Where a gradient is not finite, nothing changes. `norms` becomes the norm of each scaled gradient, fp64 [count].
+int retune_adamw_device(at::Tensor** norms, at::Tensor* const* masters, const at::Tensor* const* gradients,
+                        at::Tensor* const* firsts, at::Tensor* const* seconds, at::Tensor* const* copies,
+                        const AdamWStep* steps, int64_t count, const at::Tensor* scale, double clip) {
+  RETUNE_TRY({
+    TORCH_CHECK(count > 0, "no tensor has a gradient");
+    const at::Device device = masters[0]->device();
+    const auto pointer_of = [&](const at::Tensor& tensor, std::initializer_list<at::ScalarType> types) {
+      TORCH_CHECK(tensor.is_contiguous() && tensor.device() == device, "optimizer tensors must be contiguous, on ", device);
+      TORCH_CHECK(std::count(types.begin(), types.end(), tensor.scalar_type()), "the optimizer takes fp32 and bf16, not ",
+                  tensor.scalar_type());
+      return tensor.data_ptr();
+    };
+    std::vector<DeviceRow> rows;
+    std::vector<DevicePiece> pieces;
+    for (int64_t t = 0; t < count; t++) {
+      const int64_t size = masters[t]->numel();
+      rows.push_back({pointer_of(*masters[t], {at::kFloat}), pointer_of(*gradients[t], {at::kFloat, at::kBFloat16}),
+                      pointer_of(*firsts[t], {at::kFloat}), pointer_of(*seconds[t], {at::kFloat}),
+                      copies[t] ? pointer_of(*copies[t], {at::kBFloat16}) : nullptr, size, steps[t].step_size,
+                      steps[t].keep, gradients[t]->scalar_type() != at::kFloat, (int32_t)pieces.size()});
+      for (int64_t i = 0; i * DEVICE_PIECE < size; i++) pieces.push_back({(int32_t)t, (int32_t)i});
+    }
+    const int64_t row_bytes = count * sizeof(DeviceRow), piece_bytes = pieces.size() * sizeof(DevicePiece);
+    const at::Tensor listed =
+        at::empty({row_bytes + piece_bytes}, at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+    std::memcpy(listed.data_ptr(), rows.data(), row_bytes);
+    std::memcpy((char*)listed.data_ptr() + row_bytes, pieces.data(), piece_bytes);
+    const at::Tensor table = listed.to(device, /*non_blocking=*/true);
+    const auto numbers = at::TensorOptions().device(device).dtype(at::kDouble);
+    const at::Tensor squares = at::empty({(int64_t)pieces.size()}, numbers), result = at::empty({count}, numbers);
+    const at::Tensor factor = at::empty({}, numbers.dtype(at::kFloat)), given = scale->to(device, at::kDouble);
+    void *row = table.data_ptr(), *piece = (char*)row + row_bytes, *square = squares.data_ptr(),
+         *norm = result.data_ptr(), *multiplier = factor.data_ptr(), *scaling = given.data_ptr();
+    int tensors = (int)count;
+    AdamWStep common = steps[0];
+    const int64_t blocks = pieces.size();
+    using namespace retune::cuda;
+    void* of_squares[] = {&row, &piece, &square};
+    if (blocks) launch("gradient_squares", device, {blocks, 512, 0}, of_squares);
+    void* of_norms[] = {&row, &tensors, &square, &scaling, &clip, &norm, &multiplier};
+    launch("gradient_norms", device, {1, 1024, 0}, of_norms);
+    void* of_step[] = {&row,          &piece,        &multiplier,    &common.correction2_sqrt,
+                       &common.beta1, &common.beta2, &common.epsilon};
+    if (blocks) launch("adamw", device, {blocks, 512, 0}, of_step);
+    *norms = new at::Tensor(result);
   })
 }
 }

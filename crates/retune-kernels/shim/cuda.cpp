@@ -14,7 +14,10 @@ namespace retune::cuda {
 namespace {
 
 const char* const SOURCE =
+#include "cuda/vector.cuh"
 #include "cuda/norm.cuh"
+#include "cuda/linear.cuh"
+#include "cuda/adamw.cuh"
     ;
 
 // Types of nvrtc.h and cuda.h.
@@ -31,6 +34,7 @@ struct Api {
   int (*nvrtcGetCUBIN)(Program, char*);
   int (*nvrtcDestroyProgram)(Program*);
   int (*cuDeviceGetAttribute)(int*, int, int);
+  int (*cuDeviceGetName)(char*, int, int);
   int (*cuCtxGetCurrent)(Context*);
   int (*cuCtxSetCurrent)(Context);
   int (*cuDevicePrimaryCtxRetain)(Context*, int);
@@ -63,6 +67,7 @@ const Api* api() {
     TAKE(nvrtc, nvrtcGetCUBIN);
     TAKE(nvrtc, nvrtcDestroyProgram);
     TAKE(driver, cuDeviceGetAttribute);
+    TAKE(driver, cuDeviceGetName);
     TAKE(driver, cuCtxGetCurrent);
     TAKE(driver, cuCtxSetCurrent);
     TAKE(driver, cuDevicePrimaryCtxRetain);
@@ -142,9 +147,16 @@ void launch(const char* name, at::Device device, const Launch& launch, void** ar
     function = place->second;
   }
   void* stream = c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle();
-  const int status = api()->cuLaunchKernel(function, (unsigned)launch.blocks, 1, 1, (unsigned)launch.threads, 1, 1,
-                                           (unsigned)launch.shared_bytes, stream, arguments, nullptr);
+  const int status = api()->cuLaunchKernel(function, (unsigned)launch.blocks, (unsigned)launch.blocks_down, 1,
+                                           (unsigned)launch.threads, 1, 1, (unsigned)launch.shared_bytes, stream,
+                                           arguments, nullptr);
   TORCH_CHECK(status == 0, "kernel ", name, " could not be started: CUDA error ", status);
 }
 
 }  // namespace retune::cuda
+
+// What its maker calls it; empty where that is not known. `name` holds `size` bytes.
+extern "C" void retune_device_name(int64_t device, char* name, int64_t size) {
+  const auto* api = retune::cuda::api();
+  if (!api || api->cuDeviceGetName(name, (int)size, (int)device)) *name = 0;
+}

@@ -14,6 +14,7 @@ struct Launch {
   int64_t blocks;
   int64_t threads;
   int64_t shared_bytes;
+  int64_t blocks_down = 1;  // in the second dimension
 };
 
 // Starts a kernel of shim/cuda/ on the current stream of the device; `arguments` point at its parameters.

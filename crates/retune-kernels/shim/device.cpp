@@ -1,14 +1,11 @@
-// Beside a GPU: copies that the host does not wait for, attention without padding, AdamW, memory. Only through libtorch's
+// Beside a GPU: copies that the host does not wait for, attention without padding, memory. Only through libtorch's
 // dispatcher and its device-neutral interfaces, so that it compiles, and does no harm, without CUDA.
 #include "shim.h"
-#include <ATen/core/grad_mode.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <map>
 #include <memory>
 #include <optional>
-#include <vector>
 
 namespace {
 
@@ -100,51 +97,6 @@ int retune_packed_attention(at::Tensor** out, const at::Tensor* query, const at:
                                        /*is_causal=*/false, /*return_debug_mask=*/false, scale);
       *out = new at::Tensor(std::get<0>(result));
     }
-  })
-}
-
-// One AdamW step in a few launches, and no waiting: the factor that clips, and whether all is finite, stay on the device.
-// Gradients are multiplied by the scalar `scale`; where one is not finite, nothing changes. `norms` becomes the norm of
-// each scaled gradient, [count]. Reference: `reference_step` in src/optimizer.rs.
-int retune_adamw_device(at::Tensor** norms, at::Tensor* const* masters, const at::Tensor* const* gradients,
-                        at::Tensor* const* firsts, at::Tensor* const* seconds, at::Tensor* const* copies,
-                        const double* rates, const double* decays, int64_t count, const at::Tensor* scale, double clip,
-                        double beta1, double beta2, double epsilon, int64_t number) {
-  RETUNE_TRY({
-    at::AutoGradMode guard(false);
-    std::vector<at::Tensor> exact, rounded_to, rounded_from;
-    for (int64_t t = 0; t < count; t++) {
-      const at::Tensor& gradient = *gradients[t];
-      const bool rounded = gradient.scalar_type() != at::kFloat;
-      exact.push_back(rounded ? at::empty_like(gradient, gradient.options().dtype(at::kFloat)) : gradient);
-      if (rounded) rounded_to.push_back(exact.back()), rounded_from.push_back(gradient);
-    }
-    if (!rounded_to.empty()) at::_foreach_copy_(rounded_to, rounded_from);
-    const at::Tensor factor = scale->to(masters[0]->device(), at::kDouble);
-    const at::Tensor scaled = at::stack(at::_foreach_norm(exact, 2)).to(at::kDouble) * factor;
-    const at::Tensor total = at::linalg_vector_norm(scaled);
-    // torch.nn.utils.clip_grad_norm_ adds 1e-6 to the norm.
-    const at::Tensor clipped = clip > 0 ? (clip / (total + 1e-6)).clamp_max(1.0) * factor : factor;
-    const at::Tensor divisor = clipped.reciprocal().to(at::kFloat);
-    const at::Tensor bad = total.isfinite().logical_not().to(at::kFloat);
-    const at::Tensor step = at::full({}, (double)number, total.options().dtype(at::kFloat));
-    std::map<std::pair<double, double>, std::vector<int64_t>> groups;
-    for (int64_t t = 0; t < count; t++) groups[{rates[t], decays[t]}].push_back(t);
-    for (const auto& [settings, members] : groups) {
-      std::vector<at::Tensor> weights, slopes, means, squares;
-      for (int64_t t : members) {
-        weights.push_back(*masters[t]), slopes.push_back(exact[t]);
-        means.push_back(*firsts[t]), squares.push_back(*seconds[t]);
-      }
-      const std::vector<at::Tensor> steps(members.size(), step);
-      at::_fused_adamw_(weights, slopes, means, squares, {}, steps, settings.first, beta1, beta2, settings.second,
-                        epsilon, /*amsgrad=*/false, /*maximize=*/false, divisor, bad);
-    }
-    std::vector<at::Tensor> copied, origins;
-    for (int64_t t = 0; t < count; t++)
-      if (copies[t]) copied.push_back(*copies[t]), origins.push_back(*masters[t]);
-    if (!copied.empty()) at::_foreach_copy_(copied, origins);
-    *norms = new at::Tensor(scaled);
   })
 }
 }

@@ -1,4 +1,5 @@
 // Linear layer with bias and activation as one node. Reference: `reference` in src/fused/linear.rs.
+#include "cuda.h"
 #include "product.h"
 
 namespace retune {
@@ -6,7 +7,7 @@ namespace {
 
 constexpr int64_t IDENTITY = -1;
 
-// On a GPU: libtorch's own operations, of which one node costs the host less than one for each.
+// On a GPU: libtorch's own products and activations, of which one node costs the host less than one for each.
 at::Tensor activate(const at::Tensor& z, int64_t activation) {
   if (activation == IDENTITY) return z;
   switch ((Activation)activation) {
@@ -24,6 +25,39 @@ at::Tensor activate_backward(const at::Tensor& dy, const at::Tensor& z, int64_t 
     case Activation::relu: return at::threshold_backward(dy, z, 0);
     default: return at::silu_backward(dy, z);
   }
+}
+
+// Gradient before the activation, and of the bias.
+struct Gradients {
+  at::Tensor d, bias;
+};
+
+// Of dy [M, N], with the pre-activation z where there is an activation. Reference: libtorch's operations, which also serve
+// where the kernel of shim/cuda/linear.cuh does not.
+Gradients backward_on_device(const at::Tensor& dy, const at::Tensor& z, int64_t activation, bool for_bias) {
+  constexpr int64_t WARPS = 8, COLUMNS = 128, TILES = 1024, ROWS = 4, CHUNKS = 128;  // of a block; at most; of a warp at least; at most
+  if (!z.defined() && !for_bias) return {dy, {}};
+  int64_t rows = dy.size(0);
+  int width = (int)dy.size(1);
+  const int64_t tiles = (width + COLUMNS - 1) / COLUMNS;
+  if (!rows || width % 4 || tiles > TILES || !cuda::available(dy.device())) {
+    const at::Tensor d = z.defined() ? activate_backward(dy, z, activation) : dy;
+    return {d, for_bias ? d.sum(0) : at::Tensor()};
+  }
+  const int64_t wanted = 8 * cuda::multiprocessors(dy.device()) / tiles, most = (rows + WARPS * ROWS - 1) / (WARPS * ROWS);
+  const int64_t chunks = std::clamp<int64_t>(wanted, 1, std::min(most, CHUNKS));
+  at::Tensor d = dy, bias, partial;
+  if (z.defined()) d = at::empty_like(dy);
+  if (for_bias) {
+    bias = at::empty({width}, dy.options());
+    partial = at::empty({chunks, tiles, COLUMNS}, dy.options().dtype(at::kFloat));
+  }
+  int function = (int)activation;
+  void *in = dy.data_ptr(), *before = address(z), *out = address(d), *sums = address(partial), *total = address(bias);
+  void* arguments[] = {&in, &before, &function, &rows, &width, &out, &sums, &total};
+  cuda::launch(dy.scalar_type() == at::kFloat ? "activation_backward_float" : "activation_backward_bf16", dy.device(),
+               {tiles, 32 * WARPS, 0, chunks}, arguments);
+  return {d, bias};
 }
 
 struct Linear : torch::autograd::Function<Linear> {
@@ -74,8 +108,9 @@ struct Linear : torch::autograd::Function<Linear> {
     const bool for_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
     at::Tensor d = dy, dx, dweight, dbias;
     if (dy.is_cuda()) {
-      if (derivative.defined()) d = activate_backward(dy, derivative, context->saved_data["activation"].toInt());
-      if (for_bias) dbias = d.sum(0);
+      auto [before, of_bias] =
+          backward_on_device(dy, derivative, context->saved_data["activation"].toInt(), for_bias);
+      d = before, dbias = of_bias;
     } else {
       if (derivative.defined()) d = at::empty_like(dy);
       with_type(dy, [&](auto type) {

@@ -72,6 +72,14 @@ pub fn resolve(flag: &str) -> Result<(Device, Option<String>), KernelError> {
     }
 }
 
+/// What the maker of a GPU calls it, such as `NVIDIA H100`; `None` for the CPU, and where that is not known.
+pub fn product_name(device: Device) -> Option<String> {
+    match device {
+        Device::Cuda(index) => Some(shim::device::device_name(index)).filter(|name| !name.is_empty()),
+        _ => None,
+    }
+}
+
 /// Where tests and benchmarks run: the CPU, or what `RETUNE_DEVICE` names.
 pub fn of_environment() -> Result<Device, KernelError> {
     let flag = std::env::var("RETUNE_DEVICE");

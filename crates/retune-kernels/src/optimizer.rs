@@ -2,7 +2,7 @@
 
 use crate::deferred::Deferred;
 use crate::device::Arrival;
-use crate::shim::{self, AdamWStep, AdamWTensor, device::DeviceStep};
+use crate::shim::{self, AdamWStep, AdamWTensor};
 use crate::{KernelError, Param, Params, Table};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -224,15 +224,15 @@ impl AdamW {
     ) -> Result<Tensor, KernelError> {
         self.step += 1;
         let tensors: Vec<_> = active.iter().map(|a| self.slots[&a.param.name].tensor(a.param, &a.gradient)).collect();
-        let settings = active.iter().map(|a| {
-            let (rate, decay) = self.rate_and_decay(a.param, learning_rate);
-            a.param.decay_rest(1.0 - rate * decay);
-            (rate, decay)
-        });
-        let (rates, decays): (Vec<f64>, Vec<f64>) = settings.unzip();
-        let AdamWOptions { beta1, beta2, epsilon, .. } = self.options;
-        let step = DeviceStep { scale, clip, beta1, beta2, epsilon, number: self.step };
-        shim::device::adamw_device(&tensors, (&rates, &decays), &step)
+        let steps: Vec<AdamWStep> = active
+            .iter()
+            .map(|a| {
+                let (step, keep) = self.step_of(a.param, learning_rate, 1.0);
+                a.param.decay_rest(keep);
+                step
+            })
+            .collect();
+        shim::device::adamw_device(&tensors, &steps, scale, clip)
     }
 
     /// Learning rate and weight decay of a parameter.

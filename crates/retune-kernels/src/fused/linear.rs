@@ -3,7 +3,8 @@
 //! The product is one of our own on processors with AVX-512 (bf16: with AVX-512 BF16 and without AMX), which finishes its
 //! sums before they reach memory (shim/product.cpp); elsewhere libtorch's, with bias and activation in one pass over it.
 //! What the backward pass needs of the activation is kept as its derivative, in the memory that the pre-activation would take.
-//! On a GPU the node holds libtorch's operations: the host has less to do.
+//! On a GPU the node holds libtorch's products, so that the host has less to do; what is left of the backward pass, the
+//! gradient before the activation and that of the bias, is one kernel (shim/cuda/linear.cuh).
 
 use super::takes_on;
 use crate::{Activation, shim};
@@ -70,6 +71,7 @@ mod tests {
                     (&[1, 17], 21),
                     (&[0, 3, 8], 16),
                     (&[131, 70], 98),
+                    (&[70, 24], 300),
                     (&[3, 35, 600], 36),
                 ];
                 for (shape, width) in shapes {

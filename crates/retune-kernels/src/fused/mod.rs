@@ -1,5 +1,5 @@
 //! Fused training kernels for the CPU: each does in one autograd node what a chain of libtorch operations does. For GPUs
-//! there are norms and attention of packed batches.
+//! there are norms, linear layers and attention of packed batches.
 //!
 //! Every function here has a `reference` beside it, the plain composition, and falls back to it on other devices, for
 //! dtypes other than fp32 and bf16, and everywhere when the environment holds `RETUNE_KERNELS=reference`. Both draw the

@@ -1,8 +1,8 @@
 //! The part of the shim that GPUs need.
 
-use super::{AdamWPointers, AdamWTensor, RawTensor, check, raw, returned};
+use super::{AdamWPointers, AdamWStep, AdamWTensor, RawTensor, check, raw, returned};
 use crate::KernelError;
-use std::ffi::{c_double, c_int};
+use std::ffi::{CStr, c_char, c_double, c_int};
 use tch::Tensor;
 
 /// An `Arrival*` of shim/device.cpp.
@@ -10,6 +10,7 @@ type RawArrival = std::ffi::c_void;
 
 unsafe extern "C" {
     fn retune_prepare_cuda() -> c_int;
+    fn retune_device_name(device: i64, name: *mut c_char, size: i64);
     fn retune_norm_on_device(device: i64, width: i64) -> c_int;
     fn retune_reset_device_peak(device: i64) -> c_int;
     fn retune_send(out: *mut *mut RawTensor, tensor: *const RawTensor, device: i64) -> c_int;
@@ -37,15 +38,10 @@ unsafe extern "C" {
         firsts: *const *mut RawTensor,
         seconds: *const *mut RawTensor,
         copies: *const *mut RawTensor,
-        rates: *const c_double,
-        decays: *const c_double,
+        steps: *const AdamWStep,
         count: i64,
         scale: *const RawTensor,
         clip: c_double,
-        beta1: c_double,
-        beta2: c_double,
-        epsilon: c_double,
-        number: i64,
     ) -> c_int;
 }
 
@@ -55,35 +51,35 @@ pub(crate) fn prepare_cuda() -> Result<(), KernelError> {
     check(unsafe { retune_prepare_cuda() })
 }
 
+/// What the maker of GPU `device` calls it; empty where that is not known.
+pub(crate) fn device_name(device: usize) -> String {
+    let mut name: [c_char; 256] = [0; 256];
+    // SAFETY: a buffer of the size that is passed; what is written there ends with a zero.
+    let name = unsafe {
+        retune_device_name(device as i64, name.as_mut_ptr(), name.len() as i64);
+        CStr::from_ptr(name.as_ptr())
+    };
+    name.to_string_lossy().into_owned()
+}
+
 /// Whether [`super::norm`] of rows of this width runs on GPU `device`.
 pub(crate) fn norm_on_device(device: usize, width: i64) -> bool {
     // SAFETY: plain numbers.
     unsafe { retune_norm_on_device(device as i64, width) == 1 }
 }
 
-/// What a step on a GPU has in common for all tensors.
-pub(crate) struct DeviceStep<'a> {
-    /// Scalar on the device that gradients are multiplied by.
-    pub(crate) scale: &'a Tensor,
-    /// Largest norm; 0 = no clipping.
-    pub(crate) clip: f64,
-    pub(crate) beta1: f64,
-    pub(crate) beta2: f64,
-    pub(crate) epsilon: f64,
-    /// Of the step, from 1.
-    pub(crate) number: i64,
-}
-
-/// One step of tensors on a GPU with their learning rates and weight decays, without waiting for it. Returns the norm of
-/// each scaled gradient, \[count\], on the device; where one is not finite, nothing changes.
+/// One step of tensors on a GPU, each with its settings, without waiting for it. Gradients are multiplied by the scalar
+/// `scale` and by the factor that clips their global norm to `clip` (0 = never) instead of that of their settings. Returns
+/// the norm of each scaled gradient, fp64 \[count\], on the device; where one is not finite, nothing changes.
 pub(crate) fn adamw_device(
     tensors: &[AdamWTensor<'_>],
-    (rates, decays): (&[f64], &[f64]),
-    step: &DeviceStep<'_>,
+    steps: &[AdamWStep],
+    scale: &Tensor,
+    clip: f64,
 ) -> Result<Tensor, KernelError> {
-    assert!(tensors.len() == rates.len() && tensors.len() == decays.len());
+    assert_eq!(tensors.len(), steps.len());
     let AdamWPointers { masters, gradients, firsts, seconds, copies } = AdamWPointers::new(tensors)?;
-    // SAFETY: as in `adamw`; libtorch checks devices and dtypes.
+    // SAFETY: as in `adamw`; the shim checks devices, too.
     returned(|out| unsafe {
         retune_adamw_device(
             out,
@@ -92,15 +88,10 @@ pub(crate) fn adamw_device(
             firsts.as_ptr(),
             seconds.as_ptr(),
             copies.as_ptr(),
-            rates.as_ptr(),
-            decays.as_ptr(),
+            steps.as_ptr(),
             tensors.len() as i64,
-            raw(step.scale),
-            step.clip,
-            step.beta1,
-            step.beta2,
-            step.epsilon,
-            step.number,
+            raw(scale),
+            clip,
         )
     })
 }
