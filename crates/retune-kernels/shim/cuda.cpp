@@ -140,8 +140,9 @@ void launch(const char* name, at::Device device, const Launch& launch, void** ar
   Function function;
   {
     const std::lock_guard<std::mutex> guard(lock);
+    TORCH_CHECK(api(), "NVRTC, which comes with libtorch for CUDA and compiles kernels for GPUs, could not be loaded");
     Compiled& kernels = compiled(device);
-    TORCH_CHECK(kernels.module, "no kernels for ", device);
+    TORCH_CHECK(kernels.module, "NVRTC could not compile the kernels for ", device);
     const auto [place, fresh] = kernels.functions.try_emplace(name, nullptr);
     if (fresh) TORCH_CHECK(!api()->cuModuleGetFunction(&place->second, kernels.module, name), "no kernel ", name);
     function = place->second;
