@@ -151,7 +151,8 @@ fn accumulated_batches_follow_one_large_batch() {
     }
     let losses = |run: &str, batch: &str, accumulation: &str, precision: &str| {
         let more = ["--batch-size", batch, "--gradient-accumulation", accumulation, "--dropout", "0", "--steps", "16"];
-        assert_done(&desk.finetune(run, &[&more[..], &["--precision", precision]].concat()));
+        let more = [&more[..], &["--precision", precision, "--learning-rate", "2e-3"]].concat();
+        assert_done(&desk.finetune(run, &more));
         let log = json_lines(&read(desk.path(run).join("log.jsonl")));
         let steps = log.into_iter().filter(|it| it.get("evaluation").is_none());
         steps.map(|it| it["loss"].as_f64().unwrap()).collect::<Vec<_>>()
@@ -163,7 +164,7 @@ fn accumulated_batches_follow_one_large_batch() {
         for (step, (a, b)) in whole.iter().zip(&split).enumerate() {
             assert!((a - b).abs() < tolerance, "{precision}, step {}: {a} and {b}", step + 1);
         }
-        assert!(whole[15] < 0.7 * whole[0], "{precision}: {whole:?}");
+        assert!(whole[15] < 0.5 * whole[0], "{precision}: {whole:?} {split:?}");
     }
 }
 
