@@ -8,4 +8,5 @@ mod input;
 mod methods;
 mod models;
 mod predict;
+mod settings;
 mod support;
