@@ -71,8 +71,8 @@ RETUNE_CLONES void round_to_bfloat16(uint16_t* copy, const float* values, int64_
   for (int64_t i = 0; i < count; i++) copy[i] = to_bfloat16(values[i]);
 }
 
-void check(const at::Tensor& tensor) {
-  TORCH_CHECK(tensor.is_contiguous() && tensor.device().is_cpu(), "optimizer tensors must be contiguous, on the CPU");
+void check(const at::Tensor& tensor, at::Device device = at::kCPU) {
+  TORCH_CHECK(tensor.is_contiguous() && tensor.device() == device, "optimizer tensors must be contiguous, on ", device);
 }
 
 struct Chunk {
@@ -102,8 +102,6 @@ struct DeviceRow {
 struct DevicePiece {
   int32_t row, number;
 };
-
-constexpr int64_t DEVICE_PIECE = 1 << 15;  // its PIECE
 
 }  // namespace
 
@@ -167,7 +165,7 @@ int retune_adamw_device(at::Tensor** norms, at::Tensor* const* masters, const at
     TORCH_CHECK(count > 0, "no tensor has a gradient");
     const at::Device device = masters[0]->device();
     const auto pointer_of = [&](const at::Tensor& tensor, std::initializer_list<at::ScalarType> types) {
-      TORCH_CHECK(tensor.is_contiguous() && tensor.device() == device, "optimizer tensors must be contiguous, on ", device);
+      check(tensor, device);
       TORCH_CHECK(std::count(types.begin(), types.end(), tensor.scalar_type()), "the optimizer takes fp32 and bf16, not ",
                   tensor.scalar_type());
       return tensor.data_ptr();
@@ -180,7 +178,7 @@ int retune_adamw_device(at::Tensor** norms, at::Tensor* const* masters, const at
                       pointer_of(*firsts[t], {at::kFloat}), pointer_of(*seconds[t], {at::kFloat}),
                       copies[t] ? pointer_of(*copies[t], {at::kBFloat16}) : nullptr, size, steps[t].step_size,
                       steps[t].keep, gradients[t]->scalar_type() != at::kFloat, (int32_t)pieces.size()});
-      for (int64_t i = 0; i * DEVICE_PIECE < size; i++) pieces.push_back({(int32_t)t, (int32_t)i});
+      for (int64_t i = 0; i * RETUNE_PIECE < size; i++) pieces.push_back({(int32_t)t, (int32_t)i});
     }
     const int64_t row_bytes = count * sizeof(DeviceRow), piece_bytes = pieces.size() * sizeof(DevicePiece);
     const at::Tensor listed =

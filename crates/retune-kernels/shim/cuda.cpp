@@ -13,7 +13,15 @@
 namespace retune::cuda {
 namespace {
 
+#define RETUNE_TEXT(value) #value
+#define RETUNE_DEFINE(name) RETUNE_DEFINE_AS(#name, name)
+#define RETUNE_DEFINE_AS(name, value) "#define " name " " RETUNE_TEXT(value) "\n"
+
 const char* const SOURCE =
+    RETUNE_DEFINE(RETUNE_PIECE)
+    RETUNE_DEFINE(RETUNE_WARPS)
+    RETUNE_DEFINE(RETUNE_COLUMNS)
+    RETUNE_DEFINE(RETUNE_TILES)
 #include "cuda/vector.cuh"
 #include "cuda/norm.cuh"
 #include "cuda/linear.cuh"

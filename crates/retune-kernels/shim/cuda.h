@@ -3,6 +3,12 @@
 #include <ATen/ATen.h>
 #include <cstdint>
 
+// Sizes that kernels and their callers share; shim/cuda.cpp writes them into the text of the kernels.
+#define RETUNE_PIECE 32768  // elements of a tensor that a block of AdamW has
+#define RETUNE_WARPS 8      // of a block of activation_backward
+#define RETUNE_COLUMNS 128  // of its tile: four for each lane
+#define RETUNE_TILES 1024   // most of them
+
 namespace retune::cuda {
 
 // Whether kernels can be compiled for this GPU; the first call tries.

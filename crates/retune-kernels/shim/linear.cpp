@@ -27,36 +27,34 @@ at::Tensor activate_backward(const at::Tensor& dy, const at::Tensor& z, int64_t 
   }
 }
 
-// Gradient before the activation, and of the bias.
-struct Gradients {
-  at::Tensor d, bias;
-};
+constexpr int64_t ROWS = 4;      // that a warp of activation_backward has at least
+constexpr int64_t CHUNKS = 128;  // of rows at most, whose sums one block adds up
 
-// Of dy [M, N], with the pre-activation z where there is an activation. Reference: libtorch's operations, which also serve
-// where the kernel of shim/cuda/linear.cuh does not.
-Gradients backward_on_device(const at::Tensor& dy, const at::Tensor& z, int64_t activation, bool for_bias) {
-  constexpr int64_t WARPS = 8, COLUMNS = 128, TILES = 1024, ROWS = 4, CHUNKS = 128;  // of a block; at most; of a warp at least; at most
+// The gradients before the activation and of the bias, for dy [M, N] and the pre-activation z where there is an activation.
+// Reference: libtorch's operations, which also serve where the kernel of shim/cuda/linear.cuh does not.
+std::pair<at::Tensor, at::Tensor> backward_on_device(const at::Tensor& dy, const at::Tensor& z, int64_t activation,
+                                                     bool for_bias) {
   if (!z.defined() && !for_bias) return {dy, {}};
   int64_t rows = dy.size(0);
   int width = (int)dy.size(1);
-  const int64_t tiles = (width + COLUMNS - 1) / COLUMNS;
-  if (!rows || width % 4 || tiles > TILES || !cuda::available(dy.device())) {
+  const int64_t tiles = parts(width, RETUNE_COLUMNS);
+  if (!rows || width % 4 || tiles > RETUNE_TILES || !cuda::available(dy.device())) {
     const at::Tensor d = z.defined() ? activate_backward(dy, z, activation) : dy;
     return {d, for_bias ? d.sum(0) : at::Tensor()};
   }
-  const int64_t wanted = 8 * cuda::multiprocessors(dy.device()) / tiles, most = (rows + WARPS * ROWS - 1) / (WARPS * ROWS);
-  const int64_t chunks = std::clamp<int64_t>(wanted, 1, std::min(most, CHUNKS));
+  const int64_t wanted = 8 * cuda::multiprocessors(dy.device()) / tiles;
+  const int64_t chunks = std::clamp<int64_t>(wanted, 1, std::min(parts(rows, RETUNE_WARPS * ROWS), CHUNKS));
   at::Tensor d = dy, bias, partial;
   if (z.defined()) d = at::empty_like(dy);
   if (for_bias) {
     bias = at::empty({width}, dy.options());
-    partial = at::empty({chunks, tiles, COLUMNS}, dy.options().dtype(at::kFloat));
+    partial = at::empty({chunks, tiles, RETUNE_COLUMNS}, dy.options().dtype(at::kFloat));
   }
   int function = (int)activation;
   void *in = dy.data_ptr(), *before = address(z), *out = address(d), *sums = address(partial), *total = address(bias);
   void* arguments[] = {&in, &before, &function, &rows, &width, &out, &sums, &total};
   cuda::launch(dy.scalar_type() == at::kFloat ? "activation_backward_float" : "activation_backward_bf16", dy.device(),
-               {tiles, 32 * WARPS, 0, chunks}, arguments);
+               {tiles, 32 * RETUNE_WARPS, 0, chunks}, arguments);
   return {d, bias};
 }
 
@@ -108,9 +106,8 @@ struct Linear : torch::autograd::Function<Linear> {
     const bool for_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
     at::Tensor d = dy, dx, dweight, dbias;
     if (dy.is_cuda()) {
-      auto [before, of_bias] =
+      std::tie(d, dbias) =
           backward_on_device(dy, derivative, context->saved_data["activation"].toInt(), for_bias);
-      d = before, dbias = of_bias;
     } else {
       if (derivative.defined()) d = at::empty_like(dy);
       with_type(dy, [&](auto type) {

@@ -43,6 +43,9 @@ inline MaybeTensor maybe(const at::Tensor* tensor) { return tensor ? MaybeTensor
 
 inline at::Tensor contiguous(const MaybeTensor& tensor) { return tensor ? tensor->contiguous() : at::Tensor(); }
 
+// How many of `width` cover `size`.
+inline int64_t parts(int64_t size, int64_t width) { return (size + width - 1) / width; }
+
 template <class Body>
 void over_rows(int64_t rows, Body body) {
   at::parallel_for(0, rows, CHUNK_ROWS, body);
@@ -51,7 +54,7 @@ void over_rows(int64_t rows, Body body) {
 // body(begin, end, sums) adds the rows' contributions to `width` zeroed fp32 sums; returns the total as `options`.
 template <class Body>
 at::Tensor sum_over_rows(int64_t rows, int64_t width, const at::TensorOptions& options, Body body) {
-  const int64_t chunks = (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
+  const int64_t chunks = parts(rows, CHUNK_ROWS);
   std::vector<float> partial(chunks * width);
   at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t chunk = begin; chunk < end; chunk++)

@@ -34,7 +34,7 @@ void forward_on_device(NormForward n, int64_t rows, const at::Tensor& like) {
                        &n.y, &n.normalised, &n.rstd};
   const int64_t warps = warps_of(width);
   cuda::launch(like.scalar_type() == at::kFloat ? "norm_forward_float" : "norm_forward_bf16", like.device(),
-               {(rows + warps - 1) / warps, 32 * warps, 4 * warps * width}, arguments);
+               {parts(rows, warps), 32 * warps, 4 * warps * width}, arguments);
 }
 
 // Returns the gradients of weight and bias [2, D], if they are wanted.
@@ -44,7 +44,7 @@ at::Tensor backward_on_device(NormBackward n, int64_t rows, const at::Tensor& li
   if (!rows) return sums ? at::zeros({2, width}, options) : at::Tensor();
   DeviceDrops drops(n.kind, n.dropout);
   const int64_t warps = warps_of(3 * n.width);
-  const int64_t blocks = std::min((rows + warps - 1) / warps, 4 * cuda::multiprocessors(like.device()));
+  const int64_t blocks = std::min(parts(rows, warps), 4 * cuda::multiprocessors(like.device()));
   at::Tensor partial;
   if (sums) partial = at::empty({2, blocks, width}, options);
   float* into = pointer<float>(partial);

@@ -12,8 +12,6 @@ constexpr int64_t SMALLEST = 32;  // of each size: below, packing costs more tha
 constexpr int64_t UNITS = 2;      // of work, that there are at least for each thread
 constexpr int64_t TILES = 4;      // that a unit has at least
 
-int64_t parts(int64_t size, int64_t width) { return (size + width - 1) / width; }
-
 const ProductKernels& kernels_for(const at::Tensor& like) {
   return like.scalar_type() == at::kFloat ? kernels().fp32.product : kernels().bf16.product;
 }

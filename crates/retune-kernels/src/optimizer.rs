@@ -235,17 +235,12 @@ impl AdamW {
         shim::device::adamw_device(&tensors, &steps, scale, clip)
     }
 
-    /// Learning rate and weight decay of a parameter.
-    fn rate_and_decay(&self, param: &Param, learning_rate: f64) -> (f64, f64) {
-        let below_top = self.top_depth.saturating_sub(param.depth) as i32;
-        let decay = if param.decays() { self.options.weight_decay } else { 0.0 };
-        (learning_rate * self.options.layer_decay.powi(below_top), decay)
-    }
-
     /// The arithmetic of the present step for `param`, and its factor of decay.
     fn step_of(&self, param: &Param, learning_rate: f64, scale: f64) -> (AdamWStep, f64) {
-        let AdamWOptions { beta1, beta2, epsilon, .. } = self.options;
-        let (rate, decay) = self.rate_and_decay(param, learning_rate);
+        let AdamWOptions { beta1, beta2, epsilon, weight_decay, layer_decay } = self.options;
+        let below_top = self.top_depth.saturating_sub(param.depth) as i32;
+        let rate = learning_rate * layer_decay.powi(below_top);
+        let decay = if param.decays() { weight_decay } else { 0.0 };
         let keep = 1.0 - rate * decay;
         let correction = |beta: f64| 1.0 - beta.powf(self.step as f64);
         let step = AdamWStep {

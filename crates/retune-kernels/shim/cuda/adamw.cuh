@@ -2,8 +2,6 @@ R"cuda(
 // AdamW over a list of tensors, with clipping: what shim/adamw.cpp does, on a GPU. Tensors are cut into pieces, a block
 // each; sums are added up in a fixed order.
 
-#define PIECE 32768
-
 struct Row {
   float* master;
   const void* gradient;
@@ -23,21 +21,26 @@ __device__ float gradient_at(const Row& row, long i) {
   return row.rounded ? widen(((const bf16*)row.gradient)[i]) : ((const float*)row.gradient)[i];
 }
 
-__device__ double warp_sum(double value) {
-  for (int apart = 16; apart; apart /= 2) value += __shfl_xor_sync(0xffffffffu, value, apart);
-  return value;
+// The sum over the block of what each warp has, in its first thread.
+__device__ double block_sum(double of_warp) {
+  __shared__ double sums[32];
+  if (!(threadIdx.x & 31)) sums[threadIdx.x / 32] = of_warp;
+  __syncthreads();
+  double total = 0;
+  if (!threadIdx.x)
+    for (int w = 0; w < blockDim.x / 32; w++) total += sums[w];
+  return total;
 }
 
-__device__ long piece_begin(const Piece& piece) { return (long)piece.number * PIECE; }
+__device__ long piece_begin(const Piece& piece) { return (long)piece.number * RETUNE_PIECE; }
 
 __device__ long piece_end(const Piece& piece, const Row& row) {
-  const long end = piece_begin(piece) + PIECE;
+  const long end = piece_begin(piece) + RETUNE_PIECE;
   return end < row.count ? end : row.count;
 }
 
 // The sum of squares of the gradients of each piece.
 extern "C" __global__ void gradient_squares(const Row* rows, const Piece* pieces, double* squares) {
-  __shared__ double sums[32];
   const Piece piece = pieces[blockIdx.x];
   const Row row = rows[piece.row];
   const long end = piece_end(piece, row);
@@ -47,35 +50,25 @@ extern "C" __global__ void gradient_squares(const Row* rows, const Piece* pieces
     const float g = gradient_at(row, i);
     square += g * g;
   }
-  const double of_warp = warp_sum((double)square);
-  if (!(threadIdx.x & 31)) sums[threadIdx.x / 32] = of_warp;
-  __syncthreads();
-  if (threadIdx.x) return;
-  double total = 0;
-  for (int w = 0; w < blockDim.x / 32; w++) total += sums[w];
-  squares[blockIdx.x] = total;
+  const double total = block_sum(warp_sum((double)square));
+  if (!threadIdx.x) squares[blockIdx.x] = total;
 }
 
 // The norm of each gradient times `scale`, and what a step multiplies gradients by: not a number where one is not finite.
 extern "C" __global__ void gradient_norms(const Row* rows, int count, const double* squares, const double* scale,
                                           double clip, double* norms, float* factor) {
-  __shared__ double sums[32];
   const int lane = threadIdx.x & 31, warp = threadIdx.x / 32, warps = blockDim.x / 32;
   double total = 0;
   for (int t = warp; t < count; t += warps) {
-    const long pieces = (rows[t].count + PIECE - 1) / PIECE;
+    const long pieces = (rows[t].count + RETUNE_PIECE - 1) / RETUNE_PIECE;
     double square = 0;
     for (long p = lane; p < pieces; p += 32) square += squares[rows[t].first_piece + p];
     const double norm = sqrt(warp_sum(square)) * *scale;
     if (!lane) norms[t] = norm;
     total += norm * norm;
   }
-  if (!lane) sums[warp] = total;
-  __syncthreads();
+  const double norm = sqrt(block_sum(total));
   if (threadIdx.x) return;
-  total = 0;
-  for (int w = 0; w < warps; w++) total += sums[w];
-  const double norm = sqrt(total);
   // torch.nn.utils.clip_grad_norm_ adds 1e-6 to the norm.
   const double clipped = clip > 0 ? fmin(clip / (norm + 1e-6), 1.0) : 1.0;
   *factor = isfinite(norm) ? (float)(clipped * *scale) : __uint_as_float(0x7fc00000u);

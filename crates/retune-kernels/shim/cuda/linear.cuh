@@ -2,12 +2,8 @@ R"cuda(
 // What the backward pass of a linear layer computes besides products: the gradient before the activation and its sums over
 // rows, which are the gradient of the bias; `activation_backward` of shim/isa/activation.h, on a GPU.
 
-#define BLOCK_WARPS 8
-#define BLOCK_COLUMNS 128  // four for each lane
-#define MOST_TILES 1024
-
 // Blocks that are done with their part of a tile of columns; 0 between launches.
-__device__ unsigned done[MOST_TILES];
+__device__ unsigned done[RETUNE_TILES];
 
 __device__ void put(float* p, float value) { *p = value; }
 __device__ void put(bf16* p, float value) { *p = narrow(value); }
@@ -29,18 +25,18 @@ __device__ float slope(int activation, float x) {
 }
 
 // d = dy f'(z) where z is not null; `bias`, where wanted, becomes the sums over rows of that, or of dy. Block (x, y) has
-// tile x of the columns and some of the rows; the last one of a tile adds up `partial` [gridDim.y, gridDim.x, BLOCK_COLUMNS].
+// tile x of the columns and some of the rows; the last one of a tile adds up `partial` [gridDim.y, gridDim.x, RETUNE_COLUMNS].
 template <class T>
 __device__ void activation_backward(const T* __restrict__ dy, const T* __restrict__ z, int activation, long rows,
                                     int width, T* __restrict__ d, float* partial, T* bias) {
-  __shared__ float sums[BLOCK_WARPS][BLOCK_COLUMNS];
+  __shared__ float sums[RETUNE_WARPS][RETUNE_COLUMNS];
   __shared__ bool last;
-  const int lane = threadIdx.x & 31, warp = threadIdx.x / 32, first = blockIdx.x * BLOCK_COLUMNS;
+  const int lane = threadIdx.x & 31, warp = threadIdx.x / 32, first = blockIdx.x * RETUNE_COLUMNS;
   const int column = first + lane * 4;
   Four total = {0, 0, 0, 0};
   if (column < width) {
 #pragma unroll 4
-    for (long r = (long)blockIdx.y * BLOCK_WARPS + warp; r < rows; r += (long)gridDim.y * BLOCK_WARPS) {
+    for (long r = (long)blockIdx.y * RETUNE_WARPS + warp; r < rows; r += (long)gridDim.y * RETUNE_WARPS) {
       Four g = load(dy + r * width + column);
       if (z) {
         const Four x = load(z + r * width + column);
@@ -53,11 +49,11 @@ __device__ void activation_backward(const T* __restrict__ dy, const T* __restric
   if (!bias) return;
   store(&sums[warp][lane * 4], total);
   __syncthreads();
-  const int own = threadIdx.x % BLOCK_COLUMNS, half = threadIdx.x / BLOCK_COLUMNS;
+  const int own = threadIdx.x % RETUNE_COLUMNS, half = threadIdx.x / RETUNE_COLUMNS;
   if (!half) {
     float sum = 0;
-    for (int w = 0; w < BLOCK_WARPS; w++) sum += sums[w][own];
-    partial[((long)blockIdx.y * gridDim.x + blockIdx.x) * BLOCK_COLUMNS + own] = sum;
+    for (int w = 0; w < RETUNE_WARPS; w++) sum += sums[w][own];
+    partial[((long)blockIdx.y * gridDim.x + blockIdx.x) * RETUNE_COLUMNS + own] = sum;
     __threadfence();
   }
   __syncthreads();
@@ -67,7 +63,7 @@ __device__ void activation_backward(const T* __restrict__ dy, const T* __restric
   __threadfence();
   float sum = 0;
 #pragma unroll 8
-  for (int y = half; y < gridDim.y; y += 2) sum += __ldcg(partial + ((long)y * gridDim.x + blockIdx.x) * BLOCK_COLUMNS + own);
+  for (int y = half; y < gridDim.y; y += 2) sum += __ldcg(partial + ((long)y * gridDim.x + blockIdx.x) * RETUNE_COLUMNS + own);
   sums[half][own] = sum;
   __syncthreads();
   if (!half && first + own < width) put(bias + first + own, sums[0][own] + sums[1][own]);

@@ -28,11 +28,6 @@ __device__ void drop(Four& a, long index, const Drop& d) {
   for (int k = 0; k < 4; k++) a.v[k] = dropped(a.v[k], (unsigned)index + k, d);
 }
 
-__device__ float warp_sum(float value) {
-  for (int apart = 16; apart; apart /= 2) value += __shfl_xor_sync(0xffffffffu, value, apart);
-  return value;
-}
-
 // Which lane holds what: columns from this one, four at a time.
 #define COLUMNS(i) for (int i = (threadIdx.x & 31) * 4; i < width; i += 128)
 

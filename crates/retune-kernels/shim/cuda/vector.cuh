@@ -30,4 +30,11 @@ __device__ void store(float* p, const Four& a) { *(float4*)p = make_float4(a.v[0
 __device__ void store(bf16* p, const Four& a) {
   *(ushort4*)p = make_ushort4(narrow(a.v[0]), narrow(a.v[1]), narrow(a.v[2]), narrow(a.v[3]));
 }
+
+// In all lanes.
+template <class F>
+__device__ F warp_sum(F value) {
+  for (int apart = 16; apart; apart /= 2) value += __shfl_xor_sync(0xffffffffu, value, apart);
+  return value;
+}
 )cuda"
