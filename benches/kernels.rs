@@ -6,7 +6,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use retune_kernels::fused::{self, EmbeddingIndices, EmbeddingTables};
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_kernels::{Activation, Dense, LayerNorm, Precision, Table, dropout};
+use retune_kernels::{Activation, AttentionOptions, Dense, LayerNorm, Precision, Table, dropout};
 
 const BATCH: i64 = 32;
 const TOKENS: i64 = 28;
@@ -68,11 +68,12 @@ fn kernels(criterion: &mut Criterion, name: &str, hidden: i64, precision: Precis
     });
 
     let leaves = [&x, &y, &z];
+    let options = AttentionOptions { dropout: DROPOUT, ..AttentionOptions::default() };
     both(&mut group, "attention/fused", device, &leaves, &direction, || {
-        fused::attention(&x, &y, &z, None, HEADS, DROPOUT, true)
+        fused::attention(&x, &y, &z, HEADS, &options, true)
     });
     both(&mut group, "attention/reference", device, &leaves, &direction, || {
-        fused::attention::reference::attention(&x, &y, &z, None, HEADS, DROPOUT, true)
+        fused::attention::reference::attention(&x, &y, &z, HEADS, &options, true)
     });
 
     let [of_keys, of_values] = [12, 13].map(|seed| leaf(seed, &[hidden, hidden], kind));
@@ -80,10 +81,10 @@ fn kernels(criterion: &mut Criterion, name: &str, hidden: i64, precision: Precis
     let (one, one_direction) = (leaf(14, &[BATCH, 1, hidden], kind), normal(15, &[BATCH, 1, hidden], kind, device));
     let leaves = [&one, &x, &of_keys, &of_values];
     both(&mut group, "attention-of-one/fused", device, &leaves, &one_direction, || {
-        fused::attention_of_few(&one, &x, [&key, &value], None, HEADS, DROPOUT, true)
+        fused::attention_of_few(&one, &x, [&key, &value], HEADS, &options, true)
     });
     both(&mut group, "attention-of-one/keys-and-values", device, &leaves, &one_direction, || {
-        fused::attention_of_few::reference::attention_of_few(&one, &x, [&key, &value], None, HEADS, DROPOUT, true)
+        fused::attention_of_few::reference::attention_of_few(&one, &x, [&key, &value], HEADS, &options, true)
     });
 
     let wide = 4 * hidden;

@@ -3,7 +3,7 @@
 use crate::Recipe;
 use anyhow::{Result, bail};
 use retune_kernels::Params;
-use retune_models::{AdapterPlan, ModelConfig, registry};
+use retune_models::{LoraPlan, ModelConfig, registry};
 
 /// Which parameters learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Method {
     pub const FROM_SCRATCH_LEARNING_RATE: f64 = 5e-4;
 
     /// The adapter to build into the model.
-    pub fn adapter(self, recipe: &Recipe, config: &ModelConfig) -> Result<Option<AdapterPlan>> {
+    pub fn adapter(self, recipe: &Recipe, config: &ModelConfig) -> Result<Option<LoraPlan>> {
         if self != Self::Lora {
             return Ok(None);
         }
@@ -58,7 +58,7 @@ impl Method {
         } else {
             recipe.lora_targets.clone()
         };
-        Ok(Some(AdapterPlan::new(recipe.lora_rank, recipe.lora_alpha, recipe.lora_dropout, targets)?))
+        Ok(Some(LoraPlan::new(recipe.lora_rank, recipe.lora_alpha, recipe.lora_dropout, targets)?))
     }
 
     /// Freezes what does not learn. `blocks` is the number of encoder blocks.

@@ -88,7 +88,7 @@ impl Trainer<'_> {
 }
 
 fn first_bad_weight(params: &Params) -> Option<String> {
-    let bad = params.iter().find(|p| p.value().isfinite().all().int64_value(&[]) == 0)?;
+    let bad = params.iter().find(|p| p.value().unwrap_or_else(|_| p.leaf()).isfinite().all().int64_value(&[]) == 0)?;
     Some(format!("first tensor with values that are not finite: `{}`", bad.name))
 }
 

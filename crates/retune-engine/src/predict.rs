@@ -84,6 +84,7 @@ impl PredictOptions {
         };
         let (hardware, _) = Hardware::resolve(&self.device, &recipe.precision, self.threads).input()?;
         let loaded = saved.load(&recipe.task, &hardware).input()?;
+        loaded.report.warnings().iter().for_each(|line| watch.message(&format!("{}: {line}", self.model.display())));
         Ok(Ready { saved, recipe, hardware, loaded, cut })
     }
 }

@@ -84,17 +84,17 @@ int retune_reset_device_peak(int64_t device) {
 // 2021) in fp32. Reference: the additive mask of `AttentionMask`.
 int retune_packed_attention(at::Tensor** out, const at::Tensor* query, const at::Tensor* key, const at::Tensor* value,
                             const at::Tensor* query_starts, const at::Tensor* key_starts, int64_t longest_query,
-                            int64_t longest_key, double p, double scale) {
+                            int64_t longest_key, int causal, double p, double scale) {
   RETUNE_TRY({
     if (query->scalar_type() == at::kFloat) {
       const auto result = at::_efficient_attention_forward(
           query->unsqueeze(0), key->unsqueeze(0), value->unsqueeze(0), std::nullopt, *query_starts, *key_starts,
-          longest_query, longest_key, p, /*custom_mask_type=*/0, /*compute_log_sumexp=*/true, scale);
+          longest_query, longest_key, p, /*custom_mask_type=*/causal != 0 ? 1 : 0, /*compute_log_sumexp=*/true, scale);
       *out = new at::Tensor(std::get<0>(result).squeeze(0));
     } else {
       const auto result =
           at::_flash_attention_forward(*query, *key, *value, *query_starts, *key_starts, longest_query, longest_key, p,
-                                       /*is_causal=*/false, /*return_debug_mask=*/false, scale);
+                                       /*is_causal=*/causal != 0, /*return_debug_mask=*/false, scale);
       *out = new at::Tensor(std::get<0>(result));
     }
   })

@@ -1,45 +1,37 @@
-//! The one projection of the workspace: `y = x Wᵀ + b`, with an optional low-rank adapter inside.
+//! The one projection of the workspace: `y = x Wᵀ + b`, with an optional adapter beside its weight.
 
-use crate::{Activation, Weight, dropout, fused};
+use crate::beside::{Beside, Linear};
+use crate::{Activation, Weight, fused};
 use tch::{Device, Tensor};
-
-/// Low-rank update of a frozen weight (LoRA, Hu et al. 2021): `ΔW = scale · B A`.
-#[derive(Debug)]
-pub struct LowRank {
-    /// `lora_A` [rank, in].
-    pub a: Weight,
-    /// `lora_B` [out, rank].
-    pub b: Weight,
-    /// `alpha / rank`, or `alpha / √rank` (rsLoRA, Kalajdzievski 2023).
-    pub scale: f64,
-    /// Dropout on the adapter's input while training.
-    pub dropout: f64,
-}
 
 /// A linear layer, PyTorch's `nn.Linear`.
 #[derive(Debug)]
 pub struct Dense {
     weight: Weight, // [out, in]
     bias: Option<Weight>,
-    low_rank: Option<LowRank>,
+    beside: Option<Box<dyn Beside>>,
 }
 
 impl Dense {
     /// `weight` [out, in], `bias` \[out\].
     pub fn new(weight: impl Into<Weight>, bias: Option<Weight>) -> Self {
-        Self { weight: weight.into(), bias, low_rank: None }
+        Self { weight: weight.into(), bias, beside: None }
     }
 
-    /// The same layer with a low-rank adapter beside its weight.
+    /// The same layer with an adapter beside its weight.
     #[must_use]
-    pub fn with_low_rank(mut self, low_rank: LowRank) -> Self {
-        self.low_rank = Some(low_rank);
+    pub fn with_beside(mut self, beside: Box<dyn Beside>) -> Self {
+        self.beside = Some(beside);
         self
+    }
+
+    fn linear(&self) -> Linear<'_> {
+        Linear { weight: &self.weight, bias: self.bias.as_deref() }
     }
 
     /// Weight [out, in] and bias \[out\], where they are all of the layer: no adapter beside them.
     pub(crate) fn plain(&self) -> Option<(&Tensor, Option<&Tensor>)> {
-        self.low_rank.is_none().then_some((&*self.weight, self.bias.as_deref()))
+        self.beside.is_none().then_some((&*self.weight, self.bias.as_deref()))
     }
 
     /// Several layers on one input as one product, on a GPU, where each operation costs more than its arithmetic. `None`
@@ -63,19 +55,15 @@ impl Dense {
     /// `x` [.., in] of any float dtype; returns [.., out] in the dtype of the weight.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let x = x.to_kind(self.weight.kind());
-        let y = fused::linear(&x, &self.weight, self.bias.as_deref());
-        match &self.low_rank {
-            None => y,
-            Some(LowRank { a, b, scale, dropout }) => {
-                let down = fused::linear(&dropout::dropout(&x, *dropout, train), a, None); // [.., rank]
-                y + fused::linear(&(down * *scale), b, None)
-            }
+        match &self.beside {
+            None => self.linear().forward(&x),
+            Some(beside) => beside.forward(&x, self.linear(), train),
         }
     }
 
     /// `activation` of [`Self::forward`], in the same pass where there is no adapter.
     pub fn forward_activated(&self, x: &Tensor, activation: Activation, train: bool) -> Tensor {
-        if self.low_rank.is_some() {
+        if self.beside.is_some() {
             return activation.forward(&self.forward(x, train));
         }
         fused::linear_activation(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_deref(), activation)

@@ -15,6 +15,14 @@ pub enum KernelError {
         /// Index in the batch.
         row: i64,
     },
+    /// Keys from before the queries, in a number that cannot be.
+    #[error("causal attention with {past} earlier keys is not possible{}", if *packed { " over packed sequences" } else { "" })]
+    Causal {
+        /// As asked for.
+        past: i64,
+        /// Whether sequences are packed.
+        packed: bool,
+    },
     /// An unusable device.
     #[error("device `{device}` is not usable: {reason}; use --device cpu or --device auto")]
     Device {
@@ -56,6 +64,14 @@ pub enum KernelError {
         name: String,
         /// Why.
         problem: &'static str,
+    },
+    /// The exact value of a frozen parameter that cannot be read again.
+    #[error("the value of `{name}` cannot be read again: {problem}")]
+    Source {
+        /// Parameter name.
+        name: String,
+        /// Why, and what to do.
+        problem: String,
     },
     /// A gradient that is not finite.
     #[error("the gradient of `{name}` is not finite")]

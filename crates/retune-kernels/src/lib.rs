@@ -11,6 +11,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod beside;
 mod deferred;
 pub mod dense;
 pub mod device;
@@ -33,14 +34,16 @@ pub mod table;
 pub mod weight;
 
 pub use activation::Activation;
-pub use dense::{Dense, LowRank};
+pub use attention::AttentionOptions;
+pub use beside::{Beside, Lora};
+pub use dense::Dense;
 pub use error::KernelError;
 pub use lanes::Lanes;
 pub use mask::AttentionMask;
 pub use norm::LayerNorm;
 pub use optimizer::{AdamW, AdamWOptions, GradientNorm};
 pub use packing::Packing;
-pub use param::{Param, Params};
+pub use param::{Param, Params, Source};
 pub use precision::Precision;
 pub use schedule::Schedule;
 pub use table::Table;

@@ -39,7 +39,7 @@ struct Slot {
 
 impl Slot {
     fn new(param: &Param) -> Self {
-        let [first, second] = [(); 2].map(|()| param.master().detach().zeros_like());
+        let [first, second] = [(); 2].map(|()| param.zeros());
         let table = param.compacted().filter(|_| first.device() == Device::Cpu).cloned();
         if let Some(compact) = table.as_ref().map(Table::compact).as_deref_mut().and_then(Option::as_mut) {
             compact.deferred = Some(Deferred::new(&first, &second));
@@ -47,9 +47,9 @@ impl Slot {
         Self { first, second, window: None, table }
     }
 
-    fn tensor<'a>(&'a self, param: &'a Param, gradient: &'a Tensor) -> AdamWTensor<'a> {
+    fn tensor<'a>(&'a self, param: &'a Param, gradient: &'a Tensor) -> Result<AdamWTensor<'a>, KernelError> {
         let (first, second) = (&self.first, &self.second);
-        AdamWTensor { master: param.master(), gradient, first, second, copy: param.copy() }
+        Ok(AdamWTensor { master: param.master()?, gradient, first, second, copy: param.copy() })
     }
 
     /// Makes the moments of all rows what the steps so far make of them.
@@ -206,7 +206,7 @@ impl AdamW {
                 deferred.step(&compact.leaf, &rows, gradient, step)?;
                 continue;
             }
-            tensors.push(slot.tensor(param, gradient));
+            tensors.push(slot.tensor(param, gradient)?);
             steps.push(step);
         }
         shim::adamw(&tensors, &steps)?;
@@ -223,7 +223,10 @@ impl AdamW {
         clip: f64,
     ) -> Result<Tensor, KernelError> {
         self.step += 1;
-        let tensors: Vec<_> = active.iter().map(|a| self.slots[&a.param.name].tensor(a.param, &a.gradient)).collect();
+        let tensors: Vec<_> = active
+            .iter()
+            .map(|a| self.slots[&a.param.name].tensor(a.param, &a.gradient))
+            .collect::<Result<_, _>>()?;
         let steps: Vec<AdamWStep> = active
             .iter()
             .map(|a| {
@@ -334,7 +337,7 @@ mod tests {
             params.push(Param::new("layer.bias".into(), 1, false, tensor(2, &[150]), kind));
             let mut optimizer = AdamW::new(&params, AdamWOptions { weight_decay: 0.1, ..AdamWOptions::default() });
             let read = |t: Tensor| Vec::<f64>::try_from(t.to_kind(Kind::Double).view([-1])).unwrap();
-            let mut expected: Vec<Vec<f64>> = params.iter().map(|p| read(p.value())).collect();
+            let mut expected: Vec<Vec<f64>> = params.iter().map(|p| read(p.value().unwrap())).collect();
             let mut moments: Vec<Vec<(f64, f64)>> = expected.iter().map(|w| vec![(0.0, 0.0); w.len()]).collect();
             for step in 1..=3 {
                 let factors: Vec<Tensor> =
@@ -355,10 +358,10 @@ mod tests {
                 }
             }
             for (param, expected) in params.iter().zip(&expected) {
-                let worst = read(param.value()).iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                let worst = read(param.value().unwrap()).iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
                 assert!(worst < 2e-6, "{kind:?} {}: {worst}", param.name);
                 assert_eq!(param.leaf().kind(), kind);
-                assert_eq!(param.leaf().detach(), param.value().to_kind(kind));
+                assert_eq!(param.leaf().detach(), param.value().unwrap().to_kind(kind));
                 assert!(param.gradient().is_none());
             }
         }
@@ -377,7 +380,7 @@ mod tests {
                 (param.leaf() * factor).sum(Kind::Float).backward();
                 optimizer.collect(&params).unwrap();
             }
-            let before = param.value().to_kind(Kind::Double);
+            let before = param.value().unwrap().to_kind(Kind::Double);
             let scale = Tensor::from(1.0 / 3.0);
             let norm = optimizer.step(&params, 0.01, &scale, 0.0).unwrap().wait().unwrap();
             let sum: Tensor = factors.iter().map(|f| f.to_kind(Kind::Double)).sum();
@@ -385,9 +388,9 @@ mod tests {
             assert!((norm / gradient.norm().double_value(&[]) - 1.0).abs() < 1e-5);
             // A first step follows the sign of the gradient.
             let expected: Tensor = before - 0.01 * &gradient / (gradient.abs() + 1e-8);
-            let worst = (param.value().to_kind(Kind::Double) - expected).abs().max().double_value(&[]);
+            let worst = (param.value().unwrap().to_kind(Kind::Double) - expected).abs().max().double_value(&[]);
             assert!(worst < 2e-6, "{kind:?}: {worst}");
-            assert_eq!(param.leaf().detach(), param.value().to_kind(kind));
+            assert_eq!(param.leaf().detach(), param.value().unwrap().to_kind(kind));
         }
     }
 
@@ -397,18 +400,18 @@ mod tests {
         for name in ["a.weight", "b.weight"] {
             params.push(Param::new(name.into(), 0, false, tensor(3, &[8]), Kind::Float));
         }
-        let before: Vec<Tensor> = params.iter().map(|p| p.value().copy()).collect();
+        let before: Vec<Tensor> = params.iter().map(|p| p.value().unwrap().copy()).collect();
         let mut optimizer = AdamW::new(&params, AdamWOptions::default());
         let leaves: Vec<Tensor> = params.iter().map(Param::leaf).collect();
         (leaves[0].sum(Kind::Float) + (leaves[1].sum(Kind::Float) * f64::NAN)).backward();
         let error = optimizer.step(&params, 0.1, &Tensor::from(1.0), 0.0).and_then(|norm| norm.wait()).unwrap_err();
         assert!(matches!(&error, KernelError::NotFinite { name } if name == "b.weight"), "{error}");
-        assert!(params.iter().zip(&before).all(|(p, b)| p.value() == *b));
+        assert!(params.iter().zip(&before).all(|(p, b)| p.value().unwrap() == *b));
         optimizer.clear(&params).unwrap();
         leaves[0].sum(Kind::Float).backward();
         let step = optimizer.step(&params, 0.1, &Tensor::from(f64::INFINITY), 1.0);
         assert!(step.and_then(|norm| norm.wait()).is_err(), "no target, no update");
-        assert!(params.iter().zip(&before).all(|(p, b)| p.value() == *b));
+        assert!(params.iter().zip(&before).all(|(p, b)| p.value().unwrap() == *b));
     }
 
     #[test]
@@ -427,12 +430,12 @@ mod tests {
         let mut optimizer = AdamW::new(&straight, AdamWOptions::default());
         step(&straight, &mut optimizer);
         let state = optimizer.state().into_iter().map(|(n, t)| (n, t.copy())).collect();
-        resumed.get_mut("w").unwrap().set(&straight.iter().next().unwrap().value()).unwrap();
+        resumed.get_mut("w").unwrap().set(&straight.iter().next().unwrap().value().unwrap()).unwrap();
         let mut second = AdamW::new(&resumed, AdamWOptions::default());
         second.restore(optimizer.steps(), &state).unwrap();
         step(&straight, &mut optimizer);
         step(&resumed, &mut second);
-        assert_eq!(straight.iter().next().unwrap().value(), resumed.iter().next().unwrap().value());
+        assert_eq!(straight.iter().next().unwrap().value().unwrap(), resumed.iter().next().unwrap().value().unwrap());
         assert!(second.restore(1, &BTreeMap::new()).is_err());
     }
 }

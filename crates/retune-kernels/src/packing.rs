@@ -20,6 +20,10 @@ pub struct Packing {
     firsts: Tensor,
     /// Tokens of the longest sequence.
     pub(crate) longest: i64,
+    /// B and T.
+    padded: (i64, i64),
+    /// Tokens without the sequence that nothing reads.
+    tokens: i64,
 }
 
 /// N is a multiple of this.
@@ -58,6 +62,8 @@ impl Packing {
             ones: parts[1].f_to_kind(Kind::Int)?,
             longest: lengths.into_iter().chain([(places.len() - tokens) as i64]).max().unwrap_or(0),
             places: (!whole).then(|| parts[2].shallow_clone()),
+            padded: (batch, width),
+            tokens: tokens as i64,
         }))
     }
 
@@ -68,23 +74,39 @@ impl Packing {
         self.places.as_ref().map_or(rows.shallow_clone(), |places| rows.index_select(0, places)).unsqueeze(0)
     }
 
+    /// The padded batch [B, T, D] of `x` [1, N, D], with zeros for padding.
+    pub fn unpack(&self, x: &Tensor) -> Tensor {
+        let ((batch, width), size) = (self.padded, x.size()[2]);
+        let Some(places) = &self.places else { return x.reshape([batch, width, size]) };
+        let padded = x.new_zeros([batch * width, size], (x.kind(), x.device()));
+        let (places, rows) = (places.narrow(0, 0, self.tokens), x.squeeze_dim(0).narrow(0, 0, self.tokens));
+        padded.index_copy(0, &places, &rows).view([batch, width, size])
+    }
+
     /// The first token of each sequence of `x` [1, N, D], [1, B, D].
     pub fn firsts(&self, x: &Tensor) -> Tensor {
         x.index_select(1, &self.firsts)
     }
 
     /// Which of N tokens each of `queries` tokens may attend to, those of its sequence: bool [1, 1, queries, N]. Queries are
-    /// all tokens, or one for each sequence.
-    pub(crate) fn allowed(&self, queries: i64, tokens: i64) -> Tensor {
+    /// all tokens, or the first one of each sequence; `causal` ones do not look ahead.
+    pub(crate) fn allowed(&self, queries: i64, tokens: i64, causal: bool) -> Tensor {
+        let count = |count: i64| Tensor::arange(count, (Kind::Int, self.starts.device()));
         // The number of the sequence of each token: how many begin at or before it.
-        let sequence = |starts: &Tensor, count: i64| {
-            let place = Tensor::arange(count, (Kind::Int, starts.device())).unsqueeze(1);
-            let begun = starts.narrow(0, 0, starts.size()[0] - 1).le_tensor(&place);
+        let sequence = |starts: &Tensor, tokens: i64| {
+            let begun = starts.narrow(0, 0, starts.size()[0] - 1).le_tensor(&count(tokens).unsqueeze(1));
             begun.sum_dim_intlist([1i64].as_slice(), false, Kind::Int64)
         };
-        let starts = if queries == tokens { &self.starts } else { &self.ones };
-        let (of_queries, of_keys) = (sequence(starts, queries), sequence(&self.starts, tokens));
-        of_queries.unsqueeze(1).eq_tensor(&of_keys.unsqueeze(0)).unsqueeze(0).unsqueeze(0)
+        let all = queries == tokens;
+        let of_queries = sequence(if all { &self.starts } else { &self.ones }, queries);
+        let allowed = of_queries.unsqueeze(1).eq_tensor(&sequence(&self.starts, tokens).unsqueeze(0));
+        let allowed = if causal {
+            let places = if all { count(queries) } else { self.starts.narrow(0, 0, queries) };
+            allowed.logical_and(&count(tokens).unsqueeze(0).le_tensor(&places.unsqueeze(1)))
+        } else {
+            allowed
+        };
+        allowed.unsqueeze(0).unsqueeze(0)
     }
 }
 
@@ -103,9 +125,12 @@ mod tests {
         assert_eq!(Vec::<f32>::try_from(packing.firsts(&packed).view([-1])).unwrap(), [0.0, 3.0, 6.0]);
         assert_eq!(Vec::<i64>::try_from(&packing.starts).unwrap(), [0, 2, 3, 6, 64]);
         assert_eq!(packing.longest, 58);
+        let padded = x.view([9]) * mask.view([9]).to_kind(Kind::Float);
+        assert_eq!(packing.unpack(&packed).view([9]), padded);
         let x = Tensor::arange(64, (Kind::Float, Device::Cpu)).view([4, 16, 1]);
         let whole = Packing::new(&x.ones_like().squeeze_dim(2), Device::Cpu).unwrap().unwrap();
         assert_eq!(whole.pack(&x).view([4, 16, 1]), x);
+        assert_eq!(whole.unpack(&whole.pack(&x)), x);
     }
 
     #[test]

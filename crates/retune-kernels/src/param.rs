@@ -1,12 +1,25 @@
 //! The trainable side of a model: named tensors that methods filter and the optimizer updates.
 
 use crate::{KernelError, Table, shim};
+use std::cell::OnceCell;
+use std::fmt::Debug;
 use tch::{Kind, Tensor, no_grad};
+
+/// Where the exact fp32 value of a parameter can be read again, such as a file: a frozen parameter then keeps nothing but
+/// what the forward pass reads.
+pub trait Source: Debug + Send + Sync {
+    /// Reads the value, on any device.
+    ///
+    /// # Errors
+    /// Where it is there no longer, in words that say what to do.
+    fn read(&self) -> Result<Tensor, String>;
+}
 
 /// One named parameter.
 ///
-/// The forward pass reads `leaf`. Where that is bf16, the exact value lives in an fp32 master that the optimizer
-/// updates, and `leaf` is its rounded copy. Of a compacted embedding table `leaf` holds the rows in use; value, count and
+/// The forward pass reads `leaf`. Where that is bf16 and its value has been rounded, a parameter that learns has an fp32
+/// master too, which the optimizer updates and rounds into `leaf`. The master is made in the first step; until then the
+/// exact value stays where it came from. Of a compacted embedding table `leaf` holds the rows in use; value, count and
 /// whatever is saved speak of the whole table.
 #[derive(Debug)]
 pub struct Param {
@@ -19,20 +32,42 @@ pub struct Param {
     /// Whether it scales or shifts a norm's result.
     pub norm: bool,
     leaf: Tensor,
-    master: Option<Tensor>,
+    /// Whether `leaf` is of another dtype than the exact value.
+    narrow: bool,
+    master: OnceCell<Tensor>,
+    /// Where the exact value is while there is no master; `leaf` itself is exact where there is no source.
+    source: Option<Box<dyn Source>>,
     table: Option<Table>,
 }
 
 impl Param {
-    /// `value` is the exact fp32 value; the forward pass will read it as `kind`.
+    /// Makes a parameter of the exact fp32 `value`, which the forward pass will read as `kind`.
     pub fn new(name: String, depth: usize, head: bool, value: Tensor, kind: Kind) -> Self {
-        let (leaf, master) = if value.kind() == kind {
-            (value, None)
-        } else {
-            (value.to_kind(kind).set_requires_grad(false), Some(value))
-        };
+        Self::with_source(name, depth, head, value, kind, None)
+    }
+
+    /// The same, of a value that `source` can read again: it is not kept where `kind` rounds it, unless the parameter learns.
+    pub fn with_source(
+        name: String,
+        depth: usize,
+        head: bool,
+        value: Tensor,
+        kind: Kind,
+        source: Option<Box<dyn Source>>,
+    ) -> Self {
+        let narrow = value.kind() != kind;
+        let master = OnceCell::new();
+        let (mut leaf, mut kept) = (value.shallow_clone(), None);
+        if narrow {
+            leaf = no_grad(|| value.to_kind(kind));
+            let exact = same(&no_grad(|| leaf.to_kind(value.kind())), &value);
+            kept = source.filter(|_| !exact);
+            if kept.is_none() && !exact {
+                master.get_or_init(|| value.detach());
+            }
+        }
         let leaf = leaf.set_requires_grad(true);
-        Self { name, depth, head, norm: false, leaf, master, table: None }
+        Self { name, depth, head, norm: false, leaf, narrow, master, source: kept, table: None }
     }
 
     /// What the forward pass reads; shares storage with the parameter.
@@ -45,13 +80,45 @@ impl Param {
         self.table.get_or_insert_with(|| Table::new(self.leaf.shallow_clone())).clone()
     }
 
-    /// The exact fp32 value; shares storage with the parameter (with its frozen rows, where it is compacted).
-    pub fn value(&self) -> Tensor {
+    /// The exact fp32 value. It shares storage with the parameter where that holds it (with its frozen rows, where it is
+    /// compacted); otherwise it is read again.
+    ///
+    /// # Errors
+    /// Where it cannot be read again, or is another value now.
+    pub fn value(&self) -> Result<Tensor, KernelError> {
         if let Some(table) = self.compacted() {
-            table.write_back().expect("rows of the table's own shape");
-            return table.whole().detach();
+            table.write_back()?;
+            return Ok(table.whole().detach());
         }
-        self.master().detach()
+        if !self.narrow {
+            return Ok(self.leaf.detach());
+        }
+        match self.master.get() {
+            Some(master) => Ok(master.detach()),
+            None => self.read_again(),
+        }
+    }
+
+    /// The exact value of a parameter without a master.
+    fn read_again(&self) -> Result<Tensor, KernelError> {
+        let Some(source) = &self.source else { return Ok(no_grad(|| self.leaf.f_to_kind(Kind::Float))?) };
+        let error = |problem| KernelError::Source { name: self.name.clone(), problem };
+        let value = source.read().map_err(error)?;
+        let value = no_grad(|| value.f_to_kind(Kind::Float)?.f_to_device(self.leaf.device()))?;
+        if value.size() != self.leaf.size() || !same(&no_grad(|| value.f_to_kind(self.leaf.kind()))?, &self.leaf) {
+            return Err(error("another value than when it was loaded; the file has changed in between".to_owned()));
+        }
+        Ok(value)
+    }
+
+    /// Shape of the value.
+    pub fn size(&self) -> Vec<i64> {
+        self.compacted().map_or(&self.leaf, Table::whole).size()
+    }
+
+    /// Dtype of the value.
+    pub fn exact_kind(&self) -> Kind {
+        if self.narrow { Kind::Float } else { self.leaf.kind() }
     }
 
     /// Overwrites the value (and its rounded copy).
@@ -60,10 +127,15 @@ impl Param {
             return table.set(value);
         }
         no_grad(|| {
-            if let Some(master) = &mut self.master {
-                master.f_copy_(value)?;
-            }
             self.leaf.f_copy_(value)?;
+            if self.narrow {
+                let master = value.f_to_device(self.leaf.device())?.f_to_kind(Kind::Float)?;
+                match self.master.get_mut() {
+                    Some(old) => old.f_copy_(&master)?,
+                    None => self.master = OnceCell::from(master.f_copy()?),
+                }
+                self.source = None;
+            }
             Ok(())
         })
     }
@@ -93,12 +165,25 @@ impl Param {
         shim::clear_gradient(&self.leaf)
     }
 
-    pub(crate) fn master(&self) -> &Tensor {
-        self.master.as_ref().unwrap_or(&self.leaf)
+    /// What the optimizer updates; made when it is first asked for.
+    pub(crate) fn master(&self) -> Result<&Tensor, KernelError> {
+        if !self.narrow {
+            return Ok(&self.leaf);
+        }
+        if let Some(master) = self.master.get() {
+            return Ok(master);
+        }
+        let value = self.read_again()?;
+        Ok(self.master.get_or_init(|| value))
+    }
+
+    /// Zeros of the shape and dtype of what the optimizer updates.
+    pub(crate) fn zeros(&self) -> Tensor {
+        self.leaf.detach().zeros_like().to_kind(self.exact_kind())
     }
 
     pub(crate) fn copy(&self) -> Option<&Tensor> {
-        self.master.as_ref().map(|_| &self.leaf)
+        self.narrow.then_some(&self.leaf)
     }
 
     pub(crate) fn compacted(&self) -> Option<&Table> {
@@ -108,7 +193,7 @@ impl Param {
     /// Trains only `rows` of a table; see [`Params::compact`].
     fn compact(&mut self, rows: &[i64]) -> Result<(), KernelError> {
         let error = |problem| KernelError::Compaction { name: self.name.clone(), problem };
-        if self.master.is_some() {
+        if self.narrow {
             return Err(error("its leaf is a rounded copy"));
         }
         if self.compacted().is_some() {
@@ -141,6 +226,11 @@ impl Param {
     pub fn count(&self) -> usize {
         self.compacted().map_or(&self.leaf, Table::whole).numel()
     }
+}
+
+/// Whether two tensors of one dtype hold the same numbers; what is not a number counts as itself.
+fn same(a: &Tensor, b: &Tensor) -> bool {
+    no_grad(|| a == b || a.allclose(b, 0.0, 0.0, true))
 }
 
 /// All parameters of a model, in the order its layers were made.
@@ -241,7 +331,7 @@ mod tests {
     }
 
     fn value(params: &Params) -> Tensor {
-        params.iter().next().unwrap().value()
+        params.iter().next().unwrap().value().unwrap()
     }
 
     fn apart(a: &Tensor, b: &Tensor) -> f64 {

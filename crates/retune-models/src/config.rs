@@ -1,6 +1,6 @@
 //! `config.json` with typed access; fields that this program does not know survive a save.
 
-use crate::{ModelError, registry};
+use crate::{ModelError, label_names, registry};
 use serde_json::{Map, Value, json};
 
 /// What a classification head predicts, Hugging Face's `problem_type`.
@@ -17,7 +17,13 @@ pub enum ProblemType {
 
 /// A model configuration.
 #[derive(Debug, Clone)]
-pub struct ModelConfig(Map<String, Value>);
+pub struct ModelConfig {
+    map: Map<String, Value>,
+    /// Worth telling about its labels.
+    label_notes: Vec<String>,
+    /// Why it cannot be said what its labels are.
+    label_problem: Option<String>,
+}
 
 impl ModelConfig {
     /// Wraps a parsed `config.json`; what it leaves out gets the value of Hugging Face's class.
@@ -25,7 +31,17 @@ impl ModelConfig {
         let Value::Object(map) = value else {
             return Err(ModelError::Config { field: "{}".into(), problem: "is not a JSON object".into() });
         };
-        let mut config = Self(map);
+        let mut config = Self { map, label_notes: Vec::new(), label_problem: None };
+        match label_names::read(&config.map) {
+            Ok(None) => (),
+            Ok(Some(labels)) => {
+                if !labels.usual {
+                    config.write_labels(&labels.names);
+                }
+                config.label_notes = labels.notes;
+            }
+            Err(problem) => config.label_problem = Some(problem),
+        }
         for (field, default) in registry::class_defaults(&config) {
             if config.get(field).is_none() {
                 config.set(field, default);
@@ -36,22 +52,22 @@ impl ModelConfig {
 
     /// The whole object.
     pub fn as_map(&self) -> &Map<String, Value> {
-        &self.0
+        &self.map
     }
 
     /// The raw value of a field that is present and not null.
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.0.get(field).filter(|value| !value.is_null())
+        self.map.get(field).filter(|value| !value.is_null())
     }
 
     /// Sets a field.
     pub fn set(&mut self, field: &str, value: Value) {
-        self.0.insert(field.to_owned(), value);
+        self.map.insert(field.to_owned(), value);
     }
 
     /// Removes a field.
     pub fn remove(&mut self, field: &str) {
-        self.0.remove(field);
+        self.map.remove(field);
     }
 
     fn required<T>(&self, field: &str, what: &str, read: impl Fn(&Value) -> Option<T>) -> Result<T, ModelError> {
@@ -130,25 +146,50 @@ impl ModelConfig {
         self.text("model_type")
     }
 
-    /// Class names by index, from `id2label`.
+    /// Names of the outputs, from `id2label` or `label2id`, each its own: several outputs of one name are told apart by their
+    /// numbers. `None` where there are no names, or [`Self::label_problem`] says what is wrong with them.
     pub fn labels(&self) -> Option<Vec<String>> {
-        let map = self.get("id2label")?.as_object()?;
-        (0..map.len()).map(|i| map.get(&i.to_string())?.as_str().map(str::to_owned)).collect()
+        self.stated_labels().map(|names| label_names::told_apart(names).0)
+    }
+
+    fn stated_labels(&self) -> Option<Vec<String>> {
+        if self.label_problem.is_some() {
+            return None;
+        }
+        label_names::read(&self.map).ok().flatten().map(|labels| labels.names)
+    }
+
+    /// Why it cannot be said which name each output has: two fields contradict each other, or ids have gaps.
+    pub fn label_problem(&self) -> Option<&str> {
+        self.label_problem.as_deref()
+    }
+
+    /// What a person should know about how the names of the outputs were understood.
+    pub fn label_notes(&self) -> Vec<String> {
+        let (_, shared) = label_names::told_apart(self.stated_labels().unwrap_or_default());
+        let told = |name: &String| format!("several outputs are called `{name}`; they are told apart by their numbers");
+        self.label_notes.iter().cloned().chain(shared.iter().map(told)).collect()
     }
 
     /// Writes `id2label`, `label2id` and `problem_type`; `num_labels` follows from them, as in Hugging Face.
     pub fn set_labels(&mut self, names: &[String], problem: ProblemType) {
+        self.write_labels(names);
+        (self.label_notes, self.label_problem) = (Vec::new(), None);
+        self.set("problem_type", json!(problem));
+        self.map.remove("num_labels");
+    }
+
+    fn write_labels(&mut self, names: &[String]) {
         let by_id: Map<String, Value> = names.iter().enumerate().map(|(i, n)| (i.to_string(), json!(n))).collect();
         let by_name: Map<String, Value> = names.iter().enumerate().map(|(i, n)| (n.clone(), json!(i))).collect();
         self.set("id2label", Value::Object(by_id));
         self.set("label2id", Value::Object(by_name));
-        self.set("problem_type", json!(problem));
-        self.0.remove("num_labels");
     }
 
-    /// Size of the classification head: `id2label`, `num_labels`, or Hugging Face's default of 2.
+    /// Size of the classification head: its names, `num_labels`, or Hugging Face's default of 2.
     pub fn label_count(&self) -> i64 {
-        let named = self.get("id2label").and_then(Value::as_object).map(|map| map.len() as i64);
+        let named = self.stated_labels().map(|names| names.len());
+        let named = named.or_else(|| self.get("id2label")?.as_object().map(Map::len)).map(|count| count as i64);
         named.or_else(|| self.get("num_labels")?.as_i64()).unwrap_or(2)
     }
 
@@ -167,7 +208,7 @@ impl ModelConfig {
     /// # Errors
     /// It has none.
     pub fn set_dropout(&mut self, p: f64) -> Result<(), ModelError> {
-        let names: Vec<String> = self.0.keys().filter(|k| k.contains("dropout")).cloned().collect();
+        let names: Vec<String> = self.map.keys().filter(|k| k.contains("dropout")).cloned().collect();
         if names.is_empty() {
             let instead = match self.get("drop_path_rate") {
                 Some(rate) => format!("; this model has stochastic depth instead: its `drop_path_rate` is {rate}"),

@@ -6,15 +6,16 @@ pub mod config;
 mod error;
 pub mod explain;
 pub mod families;
+mod head_meaning;
 pub mod heads;
 pub mod inputs;
-mod labels;
+mod label_names;
 pub mod layers;
 mod model;
 pub mod registry;
 pub mod trace;
 
-pub use adapter::{AdapterPlan, BaseModel};
+pub use adapter::{BaseModel, LoraPlan};
 pub use checkpoint::{CheckpointFolder, LoadReport};
 pub use config::{ModelConfig, ProblemType};
 pub use error::ModelError;

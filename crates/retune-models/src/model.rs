@@ -1,12 +1,12 @@
 //! Loading a model for a purpose, and saving it as Hugging Face would.
 
 use crate::adapter::{self, BaseModel};
-use crate::checkpoint::{WeightsOptions, WeightsRoot, read_tensors, write_json, write_tensors};
+use crate::checkpoint::{WeightsOptions, WeightsRoot, read_tensors, write_json, write_params};
 use crate::explain::{Explanation, Score, refused};
-use crate::labels::{self, Meaning};
+use crate::head_meaning::{self, Meaning};
 use crate::registry::{self, Purpose};
 use crate::trace::{self, BlockOutput};
-use crate::{AdapterPlan, CheckpointFolder, Inputs, LoadReport, ModelConfig, ModelError, ProblemType};
+use crate::{LoraPlan, CheckpointFolder, Inputs, LoadReport, ModelConfig, ModelError, ProblemType};
 use retune_kernels::tch::{Device, Tensor};
 use retune_kernels::{Params, Precision};
 use serde_json::json;
@@ -129,7 +129,7 @@ pub struct LoadOptions {
     /// Overrides every dropout probability of the configuration.
     pub dropout: Option<f64>,
     /// A new adapter, for training.
-    pub adapter: Option<AdapterPlan>,
+    pub adapter: Option<LoraPlan>,
     /// Whether the head may be missing or of another size (training), or must be there (evaluation, prediction).
     pub new_head: bool,
     /// The base model alone, as transformers' `AutoModel`: logits mean nothing, and there is a `pooler_output` where the
@@ -170,7 +170,7 @@ impl Source {
         if !folder.join("adapter_config.json").is_file() {
             return Ok(Self::Checkpoint);
         }
-        AdapterPlan::base_model(folder).map(Self::Adapter).ok_or_else(|| {
+        BaseModel::of_adapter(folder)?.map(Self::Adapter).ok_or_else(|| {
             ModelError::file(
                 folder.join("adapter_config.json"),
                 "does not name its base model (`base_model_name_or_path`)",
@@ -190,7 +190,7 @@ pub struct LoadedModel {
     /// The configuration, labels of the task included.
     pub config: ModelConfig,
     /// The adapter inside, if any.
-    pub adapter: Option<AdapterPlan>,
+    pub adapter: Option<LoraPlan>,
     /// What the head is for.
     pub purpose: Purpose,
     /// Tensors that are stored with the model and never trained.
@@ -202,10 +202,14 @@ impl LoadedModel {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, ModelError> {
         let mut config = CheckpointFolder::config(folder)?;
         let had_labels = config.get("id2label").is_some();
+        let label_notes = config.label_notes();
+        if let Some(problem) = config.label_problem().filter(|_| options.labels.is_none() && options.purpose.has_labels()) {
+            return Err(ModelError::file(folder.join("config.json"), problem));
+        }
         // A saved adapter brings the head that fits its labels.
-        let brings_head = options.adapter.as_ref().is_some_and(AdapterPlan::is_saved);
+        let brings_head = options.adapter.as_ref().is_some_and(LoraPlan::is_saved);
         let meaning = match &options.labels {
-            Some((names, problem)) if !brings_head => labels::meaning(&config, names, *problem),
+            Some((names, problem)) if !brings_head => head_meaning::meaning(&config, names, *problem),
             _ => Meaning::Same,
         };
         let checkpoint = if options.from_scratch { None } else { Some(CheckpointFolder::open(folder)?) };
@@ -239,6 +243,7 @@ impl LoadedModel {
         let model = family.build(&root.root(), &effective)?;
         let buffers = root.buffers();
         let (params, mut report) = root.finish()?;
+        report.notes.extend(label_notes);
         if let Meaning::Unnamed(note) = meaning
             && report.new.is_empty()
         {
@@ -258,7 +263,7 @@ impl LoadedModel {
 
     /// Loads an adapter folder on top of its base checkpoint.
     pub fn load_adapter(adapter: &Path, base: &Path, options: &LoadOptions) -> Result<Self, ModelError> {
-        let plan = AdapterPlan::load(adapter)?;
+        let plan = LoraPlan::load(adapter)?;
         let mut options = LoadOptions { new_head: true, adapter: Some(plan.clone()), ..options.clone() };
         let own_config =
             adapter.join("config.json").is_file().then(|| CheckpointFolder::config(adapter)).transpose()?;
@@ -298,9 +303,7 @@ impl LoadedModel {
             return write_json(&folder.join("config.json"), self.config.as_map());
         }
         write_json(&folder.join("config.json"), self.config.as_map())?;
-        let params = self.params.iter().map(|p| (p.name.clone(), p.value()));
-        let buffers = self.buffers.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
-        write_tensors(&folder.join("model.safetensors"), &params.chain(buffers).collect::<Vec<_>>())
+        write_params(&folder.join("model.safetensors"), &self.params, &self.buffers)
     }
 
     /// Puts the weights of a folder written by [`Self::save`] into the parameters; what never trains stays as it is.
@@ -314,12 +317,15 @@ impl LoadedModel {
             }
             let unknown = || ModelError::file(&path, format!("holds the unknown tensor `{name}`"));
             let param = self.params.get_mut(name).ok_or_else(unknown)?;
-            let value = param.value();
-            if value.size() != tensor.size() {
-                let (name, found, expected) = (name.to_owned(), tensor.size(), value.size());
+            if param.size() != tensor.size() {
+                let (name, found, expected) = (name.to_owned(), tensor.size(), param.size());
                 return Err(ModelError::Shape { name, found, expected });
             }
-            param.set(&tensor.to_device(value.device()))?;
+            let tensor = tensor.to_device(param.leaf().device());
+            // What is frozen is what it was, and need not be kept in full precision.
+            if param.is_trainable() || param.value()? != tensor {
+                param.set(&tensor)?;
+            }
         }
         Ok(())
     }

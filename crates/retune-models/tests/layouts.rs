@@ -123,3 +123,88 @@ fn tied_and_derived_tensors_are_left_aside() {
     // Position ids are the same in every model; a head that is not used is worth a line.
     assert_eq!(loaded.report.unexpected, ["cls.predictions.decoder.weight"]);
 }
+
+#[test]
+fn wrappers_before_every_name() {
+    for wrapper in ["_orig_mod.", "module.", "model.", "base_model.model.", "_orig_mod.module.", "model._orig_mod."] {
+        let folder = folder(&config());
+        let wrapped = weights().into_iter().map(|(name, tensor)| (format!("{wrapper}{name}"), tensor)).collect();
+        write(folder.path(), "model.safetensors", wrapped);
+        let loaded = equals(folder.path(), &weights());
+        assert!(loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        assert!(loaded.report.notes.iter().any(|note| note.contains(wrapper)), "{:?}", loaded.report);
+    }
+}
+
+#[test]
+fn norms_of_both_spellings_in_one_file() {
+    let folder = folder(&config());
+    let rename = |name: String| match name.strip_suffix("attention.output.LayerNorm.weight") {
+        Some(stem) => format!("{stem}attention.output.LayerNorm.gamma"),
+        None => name,
+    };
+    let mixed: Tensors = weights().into_iter().map(|(n, t)| (rename(n), t)).collect();
+    assert!(mixed.keys().any(|name| name.ends_with("gamma")) && mixed.keys().any(|name| name.ends_with("LayerNorm.weight")));
+    write(folder.path(), "model.safetensors", mixed);
+    assert!(equals(folder.path(), &weights()).report.unexpected.is_empty());
+}
+
+#[test]
+fn quantized_weights_are_refused_with_a_remedy() {
+    let options = load_options(Purpose::SequenceClassification);
+    let mut quantized = config();
+    quantized["quantization_config"] = json!({"quant_method": "bitsandbytes", "load_in_8bit": true});
+    let told = folder(&quantized);
+    write(told.path(), "model.safetensors", weights());
+    let error = LoadedModel::load(told.path(), &options).err().unwrap().to_string();
+    assert!(error.contains("bitsandbytes") && error.contains("BertForSequenceClassification.from_pretrained"), "{error}");
+    // Without a word in config.json, the numbers show it.
+    let untold = folder(&config());
+    let mut tensors = weights();
+    let name = "bert.encoder.layer.0.attention.self.query.weight";
+    let integers = tensors[name].to_kind(Kind::Int64);
+    tensors.insert(name.to_owned(), integers);
+    write(untold.path(), "model.safetensors", tensors);
+    let error = LoadedModel::load(untold.path(), &options).err().unwrap().to_string();
+    assert!(error.contains(name) && error.contains("I64"), "{error}");
+}
+
+#[test]
+fn pickles_and_missing_shards_come_with_a_remedy() {
+    let options = load_options(Purpose::SequenceClassification);
+    let pickled = folder(&config());
+    std::fs::write(pickled.path().join("pytorch_model.bin"), b"PK").unwrap();
+    let error = LoadedModel::load(pickled.path(), &options).err().unwrap().to_string();
+    assert!(error.contains("BertForSequenceClassification.from_pretrained(DIR)"), "{error}");
+    let sharded = folder(&config());
+    let index = json!({"weight_map": {"a": "model-00001-of-00001.safetensors"}});
+    std::fs::write(sharded.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
+    let error = LoadedModel::load(sharded.path(), &options).err().unwrap().to_string();
+    assert!(error.contains("model-00001-of-00001.safetensors") && error.contains("download it again"), "{error}");
+}
+
+#[test]
+fn labels_in_every_form() {
+    let load_with = |change: Value| {
+        let mut config = config();
+        config.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let folder = folder(&config);
+        write(folder.path(), "model.safetensors", weights());
+        LoadedModel::load(folder.path(), &load_options(Purpose::SequenceClassification))
+    };
+    for change in [
+        json!({"id2label": ["a", "b", "c"], "label2id": null}),
+        json!({"id2label": {"1": "a", "2": "b", "3": "c"}, "label2id": {"a": 1, "b": 2, "c": 3}}),
+        json!({"id2label": null, "label2id": {"c": 2, "b": 1, "a": 0}}),
+    ] {
+        let loaded = load_with(change.clone()).unwrap();
+        assert_eq!(loaded.labels(), ["a", "b", "c"], "{change}");
+        // Saved as transformers reads it.
+        assert_eq!(loaded.config.get("id2label"), Some(&json!({"0": "a", "1": "b", "2": "c"})), "{change}");
+    }
+    let error = load_with(json!({"id2label": ["a", "b", "c"], "label2id": {"a": 2, "b": 1, "c": 0}})).err().unwrap();
+    assert!(error.to_string().contains("label2id calls label"), "{error}");
+    let cranes = load_with(json!({"id2label": {"0": "crane", "1": "cat", "2": "crane"}, "label2id": null})).unwrap();
+    assert_eq!(cranes.labels(), ["crane (0)", "cat", "crane (2)"]);
+    assert!(cranes.report.notes.iter().any(|note| note.contains("crane")), "{:?}", cranes.report);
+}

@@ -5,7 +5,7 @@ mod common;
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options};
 use retune_kernels::tch::Device;
 use retune_models::registry::Purpose;
-use retune_models::{AdapterPlan, LoadedModel, Mode, ProblemType};
+use retune_models::{LoraPlan, LoadedModel, Mode, ProblemType};
 
 #[test]
 fn every_text_family_equals_hugging_face() {
@@ -52,9 +52,9 @@ fn adapters_equal_peft() {
         let original = common::case(&format!("peft/{name}/adapter_model.safetensors"));
         assert!(saved.keys().eq(original.keys()));
         assert!(saved.iter().all(|(name, tensor)| *tensor == original[name]));
-        assert_eq!(AdapterPlan::load(folder.path()).unwrap().scale(), AdapterPlan::load(&adapter).unwrap().scale());
+        assert_eq!(LoraPlan::load(folder.path()).unwrap().scale(), LoraPlan::load(&adapter).unwrap().scale());
     }
-    let dora = AdapterPlan::load(&fixture("peft/bert-dora")).unwrap_err().to_string();
+    let dora = LoraPlan::load(&fixture("peft/bert-dora")).unwrap_err().to_string();
     assert!(dora.contains("use_dora"), "{dora}");
 }
 
@@ -148,7 +148,7 @@ fn a_head_is_kept_only_where_its_labels_are_the_task_s() {
     };
     let kept = |loaded: &LoadedModel| {
         ["classifier.weight", "classifier.bias"].map(|name| {
-            loaded.params.iter().find(|param| param.name == name).unwrap().value().to_device(Device::Cpu)
+            loaded.params.iter().find(|param| param.name == name).unwrap().value().unwrap().to_device(Device::Cpu)
                 == original[name]
         })
     };

@@ -4,13 +4,14 @@
 //! backward pass computes them again from each row's maximum and sum.
 
 use super::{next_drop, packed, takes};
-use crate::AttentionMask;
+use crate::attention::AttentionOptions;
 use crate::shim::{self, Drop};
+use crate::AttentionMask;
 use tch::Tensor;
 
 /// The plain composition.
 pub mod reference {
-    use crate::{AttentionMask, attention::scaled_dot_product};
+    use crate::attention::{AttentionOptions, scaled_dot_product};
     use tch::Tensor;
 
     /// Splits heads, attends, joins heads.
@@ -18,42 +19,52 @@ pub mod reference {
         query: &Tensor,
         key: &Tensor,
         value: &Tensor,
-        mask: Option<&AttentionMask>,
         heads: i64,
-        p: f64,
+        options: &AttentionOptions<'_>,
         train: bool,
     ) -> Tensor {
+        let size = query.size()[2] / heads;
         let split = |x: &Tensor| {
             let [batch, tokens, width] = x.size()[..] else { panic!("projections have three dimensions") };
-            x.reshape([batch, tokens, heads, width / heads]).transpose(1, 2) // [B, H, T, K]
+            x.reshape([batch, tokens, width / size, size]).transpose(1, 2) // [B, H, T, K]
         };
-        let attended = scaled_dot_product(&split(query), &split(key), &split(value), mask, None, p, train);
+        let attended = scaled_dot_product(&split(query), &split(key), &split(value), options, train);
         attended.transpose(1, 2).reshape(query.size())
     }
 }
 
-/// `softmax(q kᵀ / √K + mask) v` per head, with dropout on the probabilities when `train`.
+/// `softmax(q kᵀ · scale + bias + mask) v` per head, with dropout on the probabilities when `train`.
 ///
-/// `query` [B, Q, D], `key` and `value` [B, T, D] are what the projections give, heads side by side; returns [B, Q, D]. With
-/// the mask of a packed batch, B is 1.
+/// `query` [B, Q, D], `key` and `value` [B, T, D] are what the projections give, heads side by side; returns [B, Q, D]. Keys
+/// and values may have fewer heads, of the same size. With the mask of a packed batch, B is 1. A bias, fewer heads of keys, and
+/// queries that may not look ahead take the plain composition on a CPU.
 pub fn attention(
     query: &Tensor,
     key: &Tensor,
     value: &Tensor,
-    mask: Option<&AttentionMask>,
     heads: i64,
-    p: f64,
+    options: &AttentionOptions<'_>,
     train: bool,
 ) -> Tensor {
-    if let Some(packing) = mask.and_then(AttentionMask::packing) {
-        let attended = packed::attention([query, key, value], packing, heads, p, train);
-        return attended.unwrap_or_else(|| reference::attention(query, key, value, mask, heads, p, train));
+    let reference = || reference::attention(query, key, value, heads, options, train);
+    if options.mask.is_some_and(|mask| mask.packing().is_some()) {
+        return packed::attention([query, key, value], heads, options, train).unwrap_or_else(reference);
     }
-    if !takes(&[query, key, value]) || query.dim() != 3 || key.size() != value.size() {
-        return reference::attention(query, key, value, mask, heads, p, train);
+    let takes = takes(&[query, key, value])
+        && query.dim() == 3
+        && key.size() == value.size()
+        && key.size()[2] == query.size()[2]
+        && fits(options, key.size()[1]);
+    if !takes {
+        return reference();
     }
-    let scale = 1.0 / ((query.size()[2] / heads) as f64).sqrt();
-    scaled(query, key, value, mask, heads, scale, next_drop(p, train))
+    let scale = options.scale.unwrap_or_else(|| 1.0 / ((query.size()[2] / heads) as f64).sqrt());
+    scaled(query, key, value, options.mask, heads, scale, next_drop(options.dropout, train))
+}
+
+/// Whether the kernel computes attention of this kind.
+pub(super) fn fits(options: &AttentionOptions<'_>, keys: i64) -> bool {
+    options.bias.is_none() && !options.mask.is_some_and(|mask| mask.looks_back_only(keys))
 }
 
 /// The kernel: `softmax(q kᵀ · scale + mask) v` per head of checked arguments.
@@ -66,7 +77,7 @@ pub(super) fn scaled(
     scale: f64,
     drop: Drop,
 ) -> Tensor {
-    let keys = mask.filter(|mask| !mask.is_trivial()).and_then(AttentionMask::keys);
+    let keys = mask.and_then(AttentionMask::keys);
     shim::attention([query, key, value], keys, heads, scale, drop).expect("checked arguments")
 }
 
@@ -83,7 +94,7 @@ mod tests {
     fn compare(kind: Kind, [batch, tokens, heads, size]: [i64; 4], mask: Option<&AttentionMask>, p: f64) {
         agree(kind, &inputs(batch, tokens, heads * size, kind), |t, fused| {
             let function = if fused { attention } else { reference::attention };
-            function(&t[0], &t[1], &t[2], mask, heads, p, true)
+            function(&t[0], &t[1], &t[2], heads, &AttentionOptions { mask, dropout: p, ..Default::default() }, true)
         });
     }
 
@@ -124,7 +135,8 @@ mod tests {
                     tensors[0] = leaf(5, &[3, queries, 64], kind);
                     agree(kind, &tensors, |t, fused| {
                         let function = if fused { attention } else { reference::attention };
-                        function(&t[0], &t[1], &t[2], mask, 2, 0.1, true)
+                        let options = AttentionOptions { mask, dropout: 0.1, ..Default::default() };
+                        function(&t[0], &t[1], &t[2], 2, &options, true)
                     });
                 }
             }
@@ -137,7 +149,7 @@ mod tests {
         let parts = |joined: &Tensor| joined.split(32, 2);
         let sliced = parts(&joined);
         let copied: Vec<Tensor> = sliced.iter().map(Tensor::contiguous).collect();
-        let run = |t: &[Tensor]| attention(&t[0], &t[1], &t[2], None, 4, 0.0, false);
+        let run = |t: &[Tensor]| attention(&t[0], &t[1], &t[2], 4, &AttentionOptions::default(), false);
         let (a, b) = (run(&sliced), run(&copied));
         assert_eq!(a, b);
         let direction = leaf(2, &[3, 11, 32], Kind::Float).detach();
@@ -150,7 +162,7 @@ mod tests {
     fn a_nan_is_not_hidden() {
         let t = inputs(1, 5, 8, Kind::Float);
         let bad = &t[0] * f64::NAN;
-        assert!(attention(&bad, &t[1], &t[2], None, 1, 0.0, false).isnan().all().int64_value(&[]) == 1);
+        assert!(attention(&bad, &t[1], &t[2], 1, &AttentionOptions::default(), false).isnan().all().int64_value(&[]) == 1);
     }
 
     #[test]
@@ -158,7 +170,8 @@ mod tests {
         let t = inputs(3, 40, 64, Kind::BFloat16);
         on_threads(|| {
             crate::dropout::set_stream(8);
-            let y = attention(&t[0], &t[1], &t[2], None, 2, 0.1, true);
+            let options = AttentionOptions { dropout: 0.1, ..Default::default() };
+            let y = attention(&t[0], &t[1], &t[2], 2, &options, true);
             let mut all = Tensor::run_backward(&[y.square().sum(Kind::Float)], &[&t[0], &t[1], &t[2]], false, false);
             all.push(y.detach());
             all

@@ -7,7 +7,8 @@
 //! B batch, T tokens, Q queries, H heads, K head size, D = H·K.
 
 use super::{attention, next_drop, takes};
-use crate::{AttentionMask, Dense};
+use crate::Dense;
+use crate::attention::AttentionOptions;
 use tch::Tensor;
 
 /// With keys and values: of the other kernels, or plain where those are.
@@ -19,13 +20,12 @@ pub mod reference {
         query: &Tensor,
         x: &Tensor,
         projections: [&Dense; 2],
-        mask: Option<&AttentionMask>,
         heads: i64,
-        p: f64,
+        options: &AttentionOptions<'_>,
         train: bool,
     ) -> Tensor {
         let [key, value] = projections.map(|dense| dense.forward(x, train));
-        attention::attention(query, &key, &value, mask, heads, p, train)
+        attention::attention(query, &key, &value, heads, options, train)
     }
 }
 
@@ -35,27 +35,29 @@ pub fn is_few(queries: f64, tokens: f64, heads: f64, hidden: f64) -> bool {
     2.0 * queries * (hidden + heads * tokens) < tokens * hidden
 }
 
-/// `softmax(q kᵀ / √K + mask) v` per head, with dropout on the probabilities when `train`; the projections of `x` are those
+/// `softmax(q kᵀ · scale + bias + mask) v` per head, with dropout on the probabilities when `train`; the projections of `x` are those
 /// to keys and to values.
 ///
 /// `query` [B, Q, D], `x` [B, T, D]; returns [B, Q, D]. Keys and values are made after all
-/// beside an adapter at one of the projections, for many queries, and on a GPU.
+/// beside an adapter at one of the projections, for many queries, for fewer heads of keys, with a bias, where queries may not
+/// look ahead, and on a GPU.
 pub fn attention_of_few(
     query: &Tensor,
     x: &Tensor,
     [key, value]: [&Dense; 2],
-    mask: Option<&AttentionMask>,
     heads: i64,
-    p: f64,
+    options: &AttentionOptions<'_>,
     train: bool,
 ) -> Tensor {
     let ((batch, queries, width), (_, tokens, hidden)) =
         (query.size3().expect("[B, Q, D]"), x.size3().expect("[B, T, D]"));
     let few = is_few(queries as f64, tokens as f64, heads as f64, hidden as f64);
-    let packed = mask.is_some_and(|mask| mask.packing().is_some());
-    let (Some(key_parts), Some(value_parts), true) = (key.plain(), value.plain(), few && !packed && takes(&[query, x]))
-    else {
-        return reference::attention_of_few(query, x, [key, value], mask, heads, p, train);
+    let packed = options.mask.is_some_and(|mask| mask.packing().is_some());
+    let suits = few && !packed && attention::fits(options, tokens) && takes(&[query, x]);
+    let all_heads = |(weight, _): &(&Tensor, _)| weight.size()[0] == width;
+    let parts = [key, value].map(|dense| dense.plain().filter(all_heads).filter(|_| suits));
+    let [Some(key_parts), Some(value_parts)] = parts else {
+        return reference::attention_of_few(query, x, [key, value], heads, options, train);
     };
     let size = width / heads;
     let per_head = |(weight, bias): (&Tensor, Option<&Tensor>)| {
@@ -67,8 +69,9 @@ pub fn attention_of_few(
     let query = query.reshape([batch * queries, heads, size]).transpose(0, 1); // [H, BQ, K]
     let query = query.bmm(&per_head(key_parts)); // [H, BQ, D + 1]
     let query = query.view([heads, batch, queries, hidden + 1]).transpose(0, 1).reshape([batch, -1, hidden + 1]);
-    let scale = 1.0 / (size as f64).sqrt();
-    let attended = attention::scaled(&query, &x, &x, mask, 1, scale, next_drop(p, train)); // [B, HQ, D + 1]
+    let scale = options.scale.unwrap_or_else(|| 1.0 / (size as f64).sqrt());
+    let drop = next_drop(options.dropout, train);
+    let attended = attention::scaled(&query, &x, &x, options.mask, 1, scale, drop); // [B, HQ, D + 1]
     let attended = attended.view([batch, heads, queries, hidden + 1]).transpose(0, 1);
     let attended = attended.reshape([heads, batch * queries, hidden + 1]);
     let attended = attended.bmm(&per_head(value_parts).transpose(1, 2)); // [H, BQ, K]
@@ -79,6 +82,7 @@ pub fn attention_of_few(
 mod tests {
     use super::super::testing::*;
     use super::*;
+    use crate::AttentionMask;
     use tch::{Device, Kind};
 
     /// Query, x, weight and bias of the values, weight of the keys: the gradient of their bias is zero but for rounding.
@@ -100,7 +104,8 @@ mod tests {
         let [value, key] = [(2, t[3].shallow_clone()), (4, t[3].detach() * 2.0)]
             .map(|(weight, bias)| Dense::new(t[weight].shallow_clone(), Some(bias.into())));
         let function = if fused { attention_of_few } else { reference::attention_of_few };
-        function(&t[0], &t[1], [&key, &value], mask, heads, p, true)
+        let options = AttentionOptions { mask, dropout: p, ..Default::default() };
+        function(&t[0], &t[1], [&key, &value], heads, &options, true)
     }
 
     #[test]

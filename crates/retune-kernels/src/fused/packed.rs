@@ -4,7 +4,8 @@
 //! M tokens that attend, N tokens in all, H heads, K head size, D = H·K.
 
 use super::switched_on;
-use crate::{Packing, dropout, shim};
+use crate::attention::{AttentionOptions, repeat_heads};
+use crate::{dropout, shim};
 use tch::{Device, Kind, Tensor};
 
 /// Whether batches on `device` are to be packed for attention with heads of this size.
@@ -12,34 +13,41 @@ pub fn suits(device: Device, head_size: i64) -> bool {
     matches!(device, Device::Cuda(_)) && switched_on() && head_size % 8 == 0 && head_size <= 256
 }
 
-/// `softmax(q kᵀ / √K) v` per head within each sequence, with dropout on the probabilities when `train`.
+/// `softmax(q kᵀ · scale) v` per head within each sequence, with dropout on the probabilities when `train`.
 ///
-/// `query` [1, M, D] of all tokens or of one for each sequence, `key` and `value` [1, N, D]; returns [1, M, D]. `None` where
-/// [`suits`] says no, or of other dtypes than fp32 and bf16.
+/// `query` [1, M, D] of all tokens or of one for each sequence, `key` and `value` [1, N, D] or fewer heads; returns
+/// [1, M, D]. `None` where [`suits`] says no, of other dtypes than fp32 and bf16, with a bias, and where the first tokens
+/// alone may not look ahead.
 pub(super) fn attention(
     [query, key, value]: [&Tensor; 3],
-    packing: &Packing,
     heads: i64,
-    p: f64,
+    options: &AttentionOptions<'_>,
     train: bool,
 ) -> Option<Tensor> {
-    let size = query.size()[2] / heads;
-    if !suits(query.device(), size) || !matches!(query.kind(), Kind::Float | Kind::BFloat16) {
+    let mask = options.mask?;
+    let packing = mask.packing()?;
+    let (size, tokens) = (query.size()[2] / heads, key.size()[1]);
+    let (all, causal) = (query.size()[1] == tokens, mask.looks_back_only(tokens));
+    let takes = suits(query.device(), size) && matches!(query.kind(), Kind::Float | Kind::BFloat16);
+    if !takes || options.bias.is_some() || (causal && !all) {
         return None;
     }
-    let p = if train { p } else { 0.0 };
+    let p = if train { options.dropout } else { 0.0 };
     if p > 0.0 {
         dropout::seed_device();
     }
-    let all = query.size()[1] == key.size()[1];
     let (starts, longest) = if all { (&packing.starts, packing.longest) } else { (&packing.ones, 1) };
-    let rows = [query, key, value].map(|x| x.reshape([-1, heads, size]));
+    let rows = [query, key, value].map(|x| {
+        let of_heads = x.reshape([-1, 1, x.size()[2] / size, size]).transpose(1, 2); // [N, G, 1, K]
+        repeat_heads(&of_heads, heads).squeeze_dim(2)
+    });
     let attended = shim::device::packed_attention(
         rows.each_ref(),
         [starts, &packing.starts],
         [longest, packing.longest],
+        causal,
         p,
-        1.0 / (size as f64).sqrt(),
+        options.scale.unwrap_or_else(|| 1.0 / (size as f64).sqrt()),
     );
     Some(attended.expect("projections of one shape").reshape(query.size()))
 }
@@ -48,7 +56,7 @@ pub(super) fn attention(
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::{AttentionMask, fused};
+    use crate::{AttentionMask, Packing, fused};
 
     /// A batch of lengths 3, 1, 7 and 5, and its padded mask.
     fn mask() -> Tensor {
@@ -65,7 +73,14 @@ mod tests {
             query = packing.firsts(&query);
         }
         let mask = AttentionMask::packed(packing);
-        let attended = fused::attention(&query, &key, &value, Some(&mask), 2, 0.0, true);
+        let attended = fused::attention(
+            &query,
+            &key,
+            &value,
+            2,
+            &AttentionOptions { mask: Some(&mask), ..Default::default() },
+            true,
+        );
         if few {
             return attended.transpose(0, 1);
         }
@@ -82,7 +97,8 @@ mod tests {
         let open = mask();
         let query = if few { t[0].narrow(1, 0, 1) } else { t[0].shallow_clone() };
         let mask = AttentionMask::padding(&open, query.device()).unwrap();
-        let y = fused::attention::reference::attention(&query, &t[1], &t[2], Some(&mask), 2, 0.0, true);
+        let options = AttentionOptions { mask: Some(&mask), ..Default::default() };
+        let y = fused::attention::reference::attention(&query, &t[1], &t[2], 2, &options, true);
         if few { y } else { y * open.to_device(query.device()).unsqueeze(2).to_kind(query.kind()) }
     }
 

@@ -28,6 +28,7 @@ unsafe extern "C" {
         key_starts: *const RawTensor,
         longest_query: i64,
         longest_key: i64,
+        causal: c_int,
         p: c_double,
         scale: c_double,
     ) -> c_int;
@@ -116,11 +117,12 @@ pub(crate) fn reset_device_peak(device: usize) -> Result<(), KernelError> {
     check(unsafe { retune_reset_device_peak(device as i64) })
 }
 
-/// The two starts are int32 [B + 1] on the device of the others.
+/// The two starts are int32 [B + 1] on the device of the others; `causal` wants as many queries as keys.
 pub(crate) fn packed_attention(
     [query, key, value]: [&Tensor; 3],
     [query_starts, key_starts]: [&Tensor; 2],
     [longest_query, longest_key]: [i64; 2],
+    causal: bool,
     p: f64,
     scale: f64,
 ) -> Result<Tensor, KernelError> {
@@ -135,6 +137,7 @@ pub(crate) fn packed_attention(
             raw(key_starts),
             longest_query,
             longest_key,
+            c_int::from(causal),
             p,
             scale,
         )

@@ -5,13 +5,16 @@ use retune_kernels::tch::{Kind, Tensor};
 use safetensors::{Dtype, tensor::Metadata};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// An opened file whose header has been validated.
 #[derive(Debug)]
 pub struct SafetensorsFile {
     path: PathBuf,
+    /// Kept open: what is read later is what was there, even if another file takes its name.
+    file: File,
     data_start: u64,
     metadata: Metadata,
 }
@@ -43,13 +46,24 @@ impl SafetensorsFile {
                 data_start + claimed
             )));
         }
-        Ok(Self { path: path.to_owned(), data_start, metadata })
+        Ok(Self { path: path.to_owned(), file, data_start, metadata })
     }
 
     /// Names and shapes.
     pub fn shapes(&self) -> BTreeMap<String, Vec<i64>> {
         let shape = |s: &[usize]| s.iter().map(|&n| n as i64).collect();
         self.metadata.tensors().into_iter().map(|(name, info)| (name, shape(&info.shape))).collect()
+    }
+
+    /// Whether a tensor holds floating-point numbers; integers are what quantization makes of them, or a table of places.
+    pub fn is_floating_point(&self, name: &str) -> bool {
+        let dtype = self.metadata.info(name).and_then(|info| kind_of(info.dtype));
+        dtype.is_some_and(|kind| matches!(kind, Kind::Float | Kind::Half | Kind::BFloat16 | Kind::Double))
+    }
+
+    /// Its dtype in words.
+    pub fn dtype(&self, name: &str) -> String {
+        self.metadata.info(name).map_or_else(String::new, |info| format!("{:?}", info.dtype))
     }
 
     /// Reads one tensor in its own dtype.
@@ -63,9 +77,7 @@ impl SafetensorsFile {
         })?;
         let (begin, end) = info.data_offsets;
         let mut bytes = vec![0u8; end - begin];
-        let mut file = File::open(&self.path).map_err(ModelError::io(&self.path))?;
-        file.seek(SeekFrom::Start(self.data_start + begin as u64)).map_err(ModelError::io(&self.path))?;
-        file.read_exact(&mut bytes).map_err(ModelError::io(&self.path))?;
+        self.file.read_exact_at(&mut bytes, self.data_start + begin as u64).map_err(ModelError::io(&self.path))?;
         let shape: Vec<i64> = info.shape.iter().map(|&n| n as i64).collect();
         Ok(Tensor::f_from_data_size(&bytes, &shape, kind)?)
     }

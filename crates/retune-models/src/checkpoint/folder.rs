@@ -1,10 +1,12 @@
 //! A checkpoint folder as Hugging Face writes it: `config.json` with one or several safetensors files.
 
 use super::SafetensorsFile;
+use retune_kernels::Source;
 use crate::{ModelConfig, ModelError};
 use retune_kernels::tch::Tensor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Reads a JSON file.
 pub fn read_json(path: &Path) -> Result<serde_json::Value, ModelError> {
@@ -16,7 +18,7 @@ pub fn read_json(path: &Path) -> Result<serde_json::Value, ModelError> {
 #[derive(Debug)]
 pub struct CheckpointFolder {
     path: PathBuf,
-    files: Vec<SafetensorsFile>,
+    files: Vec<Arc<SafetensorsFile>>,
     tensors: BTreeMap<String, (usize, Vec<i64>)>,
 }
 
@@ -34,7 +36,11 @@ impl CheckpointFolder {
     }
 
     /// Opens the weights: `model.safetensors`, or the shards named by `model.safetensors.index.json`.
+    ///
+    /// # Errors
+    /// Weights that are not there, damaged, quantized, or pickles.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        check_plain(folder)?;
         let mut names = BTreeSet::new();
         let index = folder.join("model.safetensors.index.json");
         if folder.join("model.safetensors").exists() {
@@ -50,18 +56,26 @@ impl CheckpointFolder {
         } else if let Some(pickle) = pickle_file(folder) {
             return Err(ModelError::file(
                 folder.join(pickle),
-                "pickle weights can run any code when they are opened, so they are refused; convert them once with \
-                 transformers: AutoModel.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)",
+                format!(
+                    "pickle weights can run any code when they are opened, so they are refused; convert them once with \
+                     transformers: {}.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)",
+                    class_of(folder)
+                ),
             ));
         } else {
             return Err(ModelError::file(folder, "no model.safetensors and no model.safetensors.index.json here"));
         }
         let mut checkpoint = Self { path: folder.to_owned(), files: Vec::new(), tensors: BTreeMap::new() };
         for name in names {
-            let file = SafetensorsFile::open(&folder.join(name))?;
+            let path = folder.join(name);
+            if !path.is_file() {
+                let problem = "the index names this shard, which is not here; the folder is incomplete, download it again";
+                return Err(ModelError::file(path, problem));
+            }
+            let file = SafetensorsFile::open(&path)?;
             let index = checkpoint.files.len();
             checkpoint.tensors.extend(file.shapes().into_iter().map(|(name, shape)| (name, (index, shape))));
-            checkpoint.files.push(file);
+            checkpoint.files.push(Arc::new(file));
         }
         Ok(checkpoint)
     }
@@ -81,12 +95,72 @@ impl CheckpointFolder {
         self.tensors.get(name).map(|(_, shape)| shape.as_slice())
     }
 
+    /// Refuses a tensor whose numbers are not its values.
+    pub(super) fn check_floating_point(&self, name: &str) -> Result<(), ModelError> {
+        let Some((file, _)) = self.tensors.get(name) else { return Ok(()) };
+        let file = &self.files[*file];
+        if file.is_floating_point(name) {
+            return Ok(());
+        }
+        let dtype = file.dtype(name);
+        Err(ModelError::file(
+            &self.path,
+            format!("tensor `{name}` holds {dtype}, as quantized weights do, which mean nothing by themselves; use the original model"),
+        ))
+    }
+
+    /// The place of a tensor, from which it can be read again.
+    pub(super) fn source(&self, name: &str) -> Option<Box<dyn Source>> {
+        let (file, _) = self.tensors.get(name)?;
+        Some(Box::new(Stored { file: self.files[*file].clone(), name: name.to_owned() }))
+    }
+
     /// Reads one tensor in its own dtype.
     pub fn read(&self, name: &str) -> Result<Tensor, ModelError> {
         let (file, _) =
             self.tensors.get(name).ok_or_else(|| ModelError::file(&self.path, format!("holds no tensor `{name}`")))?;
         self.files[*file].read(name)
     }
+}
+
+/// A tensor in a file.
+#[derive(Debug)]
+struct Stored {
+    file: Arc<SafetensorsFile>,
+    name: String,
+}
+
+impl Source for Stored {
+    fn read(&self) -> Result<Tensor, String> {
+        self.file.read(&self.name).map_err(|error| error.to_string())
+    }
+}
+
+/// Refuses weights that stand for others: numbers of a quantized model mean nothing by themselves.
+fn check_plain(folder: &Path) -> Result<(), ModelError> {
+    let path = folder.join("config.json");
+    let config = if path.is_file() { read_json(&path)? } else { return Ok(()) };
+    let quantization = &config["quantization_config"];
+    if quantization.is_null() {
+        return Ok(());
+    }
+    let method = quantization["quant_method"].as_str().unwrap_or("an unknown method");
+    Err(ModelError::file(
+        path,
+        format!(
+            "has a quantization_config ({method}): quantized weights cannot be trained or read here; use the original model, or \
+             write it out once with transformers: {}.from_pretrained(DIR).dequantize().save_pretrained(DIR2)",
+            class_of(folder)
+        ),
+    ))
+}
+
+/// The class of transformers that reads everything in a folder: `AutoModel` would drop the head.
+fn class_of(folder: &Path) -> String {
+    let config = read_json(&folder.join("config.json")).unwrap_or_default();
+    let class = config["architectures"][0].as_str();
+    let plain = |name: &&str| !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric());
+    class.filter(plain).unwrap_or("AutoModelForSequenceClassification (or the class it was trained with)").to_owned()
 }
 
 fn pickle_file(folder: &Path) -> Option<String> {

@@ -13,5 +13,5 @@ pub use folder::{CheckpointFolder, read_json};
 pub use identity::identity;
 pub use report::{LoadReport, NewTensor};
 pub use root::{Init, WeightsOptions, WeightsRoot};
-pub use save::{write_json, write_tensors};
+pub use save::{write_json, write_params, write_tensors};
 pub use weights::Weights;

@@ -36,12 +36,15 @@ impl LoadReport {
         for (reason, names) in reasons {
             lines.push(format!("{} new ({reason}): {}", names.len(), shorten(&names)));
         }
-        if !self.unexpected.is_empty() {
-            let names: Vec<&str> = self.unexpected.iter().map(String::as_str).collect();
-            lines.push(format!("{} unused: {}", names.len(), shorten(&names)));
-        }
-        lines.extend(self.notes.iter().cloned());
+        lines.extend(self.warnings());
         lines.join("\n")
+    }
+
+    /// What whoever uses the model should know, where nothing is new: tensors that are not used, and notes. A line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let names: Vec<&str> = self.unexpected.iter().map(String::as_str).collect();
+        let unused = (!names.is_empty()).then(|| format!("{} unused: {}", names.len(), shorten(&names)));
+        unused.into_iter().chain(self.notes.iter().cloned()).collect()
     }
 }
 

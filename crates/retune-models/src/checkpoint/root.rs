@@ -4,9 +4,9 @@
 
 use super::{CheckpointFolder, LoadReport, NewTensor, Weights};
 use crate::ModelError;
-use crate::adapter::AdapterPlan;
+use crate::adapter::{DenseLayer, LoraPlan};
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_kernels::{Params, Precision, random};
+use retune_kernels::{Params, Precision, Source, random};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ pub struct WeightsOptions {
     /// Standard deviation of fresh matrices.
     pub initializer_range: f64,
     /// Adapters to put into dense layers while they are made.
-    pub adapter: Option<AdapterPlan>,
+    pub adapter: Option<LoraPlan>,
 }
 
 pub(super) struct State {
@@ -51,14 +51,17 @@ pub(super) struct State {
     pub(super) fresh: BTreeSet<String>,
     /// Names of the tensors whose rows are the task's outputs.
     pub(super) outputs: BTreeSet<String>,
+    /// All dense layers, as adapters see them.
+    pub(super) dense: Vec<DenseLayer>,
 }
 
 /// The checkpoint and everything collected while layers are made from it.
 pub struct WeightsRoot {
     pub(super) checkpoint: Option<CheckpointFolder>,
     pub(super) options: WeightsOptions,
+    /// What stands in front of every name of the file.
+    wrapper: String,
     without_prefix: bool,
-    old_norm_names: bool,
     spellings: &'static [(&'static str, &'static str)],
     other_labels: Option<String>,
     pub(super) base_only: bool,
@@ -69,9 +72,14 @@ impl WeightsRoot {
     /// `checkpoint` may be absent only when starting from scratch.
     pub fn new(checkpoint: Option<CheckpointFolder>, options: WeightsOptions) -> Self {
         let names: Vec<&str> = checkpoint.iter().flat_map(CheckpointFolder::names).collect();
-        let without_prefix = !names.is_empty() && !names.iter().any(|n| n.starts_with(&options.base_prefix));
-        let old_norm_names = names.iter().any(|n| n.ends_with("LayerNorm.gamma"));
+        let wrapper = wrapper(&names, &options.base_prefix);
+        let plain = |name: &str| name[wrapper.len()..].starts_with(&options.base_prefix);
+        let without_prefix = !names.is_empty() && !names.iter().any(|name| plain(name));
+        let old_norm_names = names.iter().any(|n| n.ends_with(".gamma") || n.ends_with(".beta"));
         let mut report = LoadReport::default();
+        if !wrapper.is_empty() {
+            report.notes.push(format!("every name of this checkpoint begins with `{wrapper}`; saved without it"));
+        }
         if without_prefix && !options.from_scratch {
             report.notes.push(format!("base checkpoint: names without `{}`", options.base_prefix));
         }
@@ -81,8 +89,8 @@ impl WeightsRoot {
         Self {
             checkpoint,
             options,
+            wrapper,
             without_prefix,
-            old_norm_names,
             spellings: &[],
             state: RefCell::new(State {
                 params: Params::default(),
@@ -92,6 +100,7 @@ impl WeightsRoot {
                 missing: Vec::new(),
                 fresh: BTreeSet::new(),
                 outputs: BTreeSet::new(),
+                dense: Vec::new(),
             }),
             other_labels: None,
             base_only: false,
@@ -130,17 +139,20 @@ impl WeightsRoot {
             Some(rest) if self.without_prefix => rest,
             _ => name,
         };
-        if self.old_norm_names {
-            if let Some(stem) = name.strip_suffix("LayerNorm.weight") {
-                return format!("{stem}LayerNorm.gamma");
-            }
-            if let Some(stem) = name.strip_suffix("LayerNorm.bias") {
-                return format!("{stem}LayerNorm.beta");
-            }
-        }
+        let wrapped = format!("{}{name}", self.wrapper);
         let holds = |name: &str| self.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.shape(name).is_some());
-        let other = self.spellings.iter().map(|(ours, theirs)| name.replace(ours, theirs)).find(|other| holds(other));
-        other.filter(|_| !holds(name)).unwrap_or_else(|| name.to_owned())
+        if holds(&wrapped) {
+            return wrapped;
+        }
+        let spelled = self.spellings.iter().map(|(ours, theirs)| wrapped.replace(ours, theirs));
+        // As norms were called in TensorFlow; some files mix both.
+        let old = [(".weight", ".gamma"), (".bias", ".beta")];
+        let renamed = |name: &str| {
+            let of = |(ours, theirs): (&str, &str)| Some(format!("{}{theirs}", name.strip_suffix(ours)?));
+            old.into_iter().find_map(of)
+        };
+        let others = spelled.chain([wrapped.clone()]).flat_map(|name| [renamed(&name), Some(name)]);
+        others.flatten().find(|other| holds(other)).unwrap_or(wrapped)
     }
 
     fn may_be_new(&self, name: &str) -> bool {
@@ -164,6 +176,8 @@ impl WeightsRoot {
                 let mut state = self.state.borrow_mut();
                 state.report.loaded += 1;
                 state.used.insert(file_name.clone());
+                drop(state);
+                checkpoint.check_floating_point(&file_name)?;
                 return Ok(checkpoint.read(&file_name)?.to_kind(Kind::Float).f_to_device(self.options.device)?);
             }
             Some((_, found_shape)) if self.may_be_new(name) => {
@@ -191,6 +205,19 @@ impl WeightsRoot {
         state.report.new.push(NewTensor { name: name.to_owned(), reason });
         state.fresh.insert(name.to_owned());
         Ok(self.fresh(name, shape, init))
+    }
+
+    /// Where a parameter's value can be read again, if it came from the checkpoint as it is.
+    pub(super) fn source(&self, name: &str) -> Option<Box<dyn Source>> {
+        if self.options.from_scratch || self.state.borrow().fresh.contains(name) {
+            return None;
+        }
+        self.checkpoint.as_ref()?.source(&self.file_name(name))
+    }
+
+    /// Whether a tensor has no pretrained value.
+    pub(super) fn is_new(&self, name: &str) -> bool {
+        !self.options.from_scratch && self.state.borrow().fresh.contains(name)
     }
 
     pub(super) fn fresh(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
@@ -224,7 +251,7 @@ impl WeightsRoot {
 
     /// The parameters and the report, once all layers are made; fails if anything was missing.
     pub fn finish(self) -> Result<(Params, LoadReport), ModelError> {
-        let State { mut params, mut report, used, missing, fresh, .. } = self.state.into_inner();
+        let State { mut params, mut report, used, missing, fresh, dense, .. } = self.state.into_inner();
         if !missing.is_empty() {
             return Err(ModelError::Missing { missing });
         }
@@ -241,8 +268,45 @@ impl WeightsRoot {
                 checkpoint.names().filter(|n| !used.contains(*n) && !buffer(n)).map(str::to_owned).collect();
         }
         if let Some(plan) = &self.options.adapter {
-            plan.check_used(&params)?;
+            report.notes.extend(plan.check_used(&params, &dense)?);
         }
         Ok((params, report))
+    }
+}
+
+/// What tools put in front of all names when they save a model inside another: PyTorch's `compile` and `DataParallel`,
+/// training frameworks, PEFT.
+const WRAPPERS: &[&str] = &["_orig_mod.", "module.", "base_model.model.", "model."];
+
+/// Those of them that stand in front of every name, one after another.
+fn wrapper(names: &[&str], base_prefix: &str) -> String {
+    let mut found = String::new();
+    let all = |prefix: &str| !names.is_empty() && names.iter().all(|name| name.starts_with(prefix));
+    let is_model = |prefix: &str| names.iter().any(|name| name[prefix.len()..].starts_with(base_prefix));
+    while !is_model(&found) {
+        let Some(next) = WRAPPERS.iter().map(|wrapper| format!("{found}{wrapper}")).find(|prefix| all(prefix)) else {
+            break;
+        };
+        found = next;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapper;
+
+    #[test]
+    fn only_what_stands_before_every_name_is_a_wrapper() {
+        let of = |names: &[&str]| wrapper(names, "bert.");
+        assert_eq!(of(&["bert.a", "classifier.b"]), "");
+        assert_eq!(of(&["module.bert.a", "module.classifier.b"]), "module.");
+        assert_eq!(of(&["_orig_mod.module.model.bert.a", "_orig_mod.module.model.c"]), "_orig_mod.module.model.");
+        assert_eq!(of(&["base_model.model.bert.a"]), "base_model.model.");
+        assert_eq!(of(&["model.encoder.a", "model.embeddings.b"]), "model.");
+        assert_eq!(of(&["module.bert.a", "classifier.b"]), "");
+        assert_eq!(of(&[]), "");
+        assert_eq!(wrapper(&["model.layers.0"], "model."), "");
+        assert_eq!(wrapper(&["module.model.layers.0"], "model."), "module.");
     }
 }

@@ -5,7 +5,8 @@
 use super::{Init, WeightsRoot};
 use crate::ModelError;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_kernels::{Dense, LayerNorm, LowRank, Param, Table, Weight};
+use crate::adapter::DenseLayer;
+use retune_kernels::{Dense, LayerNorm, Lora, Param, Table, Weight};
 
 /// A position in the tree of tensor names.
 pub struct Weights<'a> {
@@ -77,7 +78,8 @@ impl<'a> Weights<'a> {
 
     fn push<T>(&self, name: String, value: Tensor, kind: Kind, read: impl FnOnce(&mut Param) -> T) -> T {
         let head = !name.starts_with(&self.root.options.base_prefix);
-        let mut param = Param::new(name, self.depth, head, value, kind);
+        let source = self.root.source(&name);
+        let mut param = Param::with_source(name, self.depth, head, value, kind, source);
         let handle = read(&mut param);
         self.root.state.borrow_mut().params.push(param);
         handle
@@ -129,9 +131,11 @@ impl<'a> Weights<'a> {
         let dense = Dense::new(weight, bias);
         let options = &self.root.options;
         let in_head = !self.path.starts_with(&options.base_prefix);
-        let Some(plan) = options.adapter.as_ref().filter(|plan| plan.targets(&self.path, in_head)) else {
-            return Ok(dense);
-        };
+        // What has no pretrained value learns as a whole, as the head does.
+        let layer = DenseLayer { path: self.path.clone(), whole: in_head || self.root.is_new(&self.at("weight").path) };
+        let update = options.adapter.as_ref().and_then(|plan| Some((plan, plan.layer(&layer.path, layer.whole)?)));
+        self.root.state.borrow_mut().dense.push(layer);
+        let Some((plan, update)) = update else { return Ok(dense) };
         let tensor = |part: &str, shape: [i64; 2], init: Init| {
             let name = self.at(part).path;
             let value = match plan.saved(&name, &shape)? {
@@ -144,9 +148,9 @@ impl<'a> Weights<'a> {
             Ok::<_, ModelError>(self.register(name, value, options.precision.kind()))
         };
         // PEFT: A is kaiming-uniform with a = √5, that is ±1/√in; B starts at zero.
-        let a = tensor("lora_A.weight", [plan.rank, input], Init::Uniform(1.0 / (input as f64).sqrt()))?;
-        let b = tensor("lora_B.weight", [output, plan.rank], Init::Constant(0.0))?;
-        Ok(dense.with_low_rank(LowRank { a, b, scale: plan.scale(), dropout: plan.dropout }))
+        let a = tensor("lora_A.weight", [update.rank, input], Init::Uniform(1.0 / (input as f64).sqrt()))?;
+        let b = tensor("lora_B.weight", [output, update.rank], Init::Constant(0.0))?;
+        Ok(dense.with_beside(Box::new(Lora { a, b, scale: update.scale, dropout: plan.dropout })))
     }
 
     /// `weight` and `bias` \[size\] of a layer norm.

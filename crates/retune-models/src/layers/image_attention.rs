@@ -7,7 +7,7 @@ use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{Dense, fused};
+use retune_kernels::{AttentionOptions, Dense, fused};
 
 /// Tensor names, relative to the layer.
 #[derive(Debug, Clone, Copy)]
@@ -76,8 +76,9 @@ impl ImageAttention {
     /// the scores: of each G rows the g-th gets the g-th. Returns [B, Q, D].
     pub fn forward(&self, queries: &Tensor, x: &Tensor, bias: Option<&Tensor>, train: bool) -> Tensor {
         let query = self.query.forward(queries, train);
+        let options = AttentionOptions { dropout: self.dropout, ..AttentionOptions::default() };
         let attended = match bias {
-            None => fused::attention_of_few(&query, x, [&self.key, &self.value], None, self.heads, self.dropout, train),
+            None => fused::attention_of_few(&query, x, [&self.key, &self.value], self.heads, &options, train),
             Some(bias) => {
                 let bias = bias.narrow(2, 0, queries.size()[1]).to_kind(query.kind());
                 let [key, value] = [&self.key, &self.value].map(|dense| dense.forward(x, train));

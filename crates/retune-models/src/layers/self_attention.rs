@@ -6,7 +6,7 @@ use super::{LayerNames, LayerSizes};
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::tch::Tensor;
-use retune_kernels::{AttentionMask, Dense, fused};
+use retune_kernels::{AttentionMask, AttentionOptions, Dense, fused};
 
 /// Projections and head layout.
 #[derive(Debug)]
@@ -35,15 +35,15 @@ impl SelfAttention {
 
     /// `queries` [B, Q, D] attend to `x` [B, T, D], where `mask` is true. Returns [B, Q, D].
     pub fn forward(&self, queries: &Tensor, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
-        let (heads, p) = (self.heads, self.dropout);
+        let options = AttentionOptions { mask, dropout: self.dropout, ..AttentionOptions::default() };
         // All tokens attend.
         let joint =
             if queries.size() == x.size() { Dense::joint([&self.query, &self.key, &self.value], x) } else { None };
         let attended = match joint {
-            Some([query, key, value]) => fused::attention(&query, &key, &value, mask, heads, p, train),
+            Some([query, key, value]) => fused::attention(&query, &key, &value, self.heads, &options, train),
             None => {
                 let query = self.query.forward(queries, train);
-                fused::attention_of_few(&query, x, [&self.key, &self.value], mask, heads, p, train)
+                fused::attention_of_few(&query, x, [&self.key, &self.value], self.heads, &options, train)
             }
         };
         self.output.forward(&attended, train)

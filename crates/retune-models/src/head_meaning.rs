@@ -19,6 +19,9 @@ pub(crate) enum Meaning {
 
 /// Compares the labels of a configuration with those of a task.
 pub(crate) fn meaning(config: &ModelConfig, names: &[String], problem: ProblemType) -> Meaning {
+    if let Some(problem) = config.label_problem() {
+        return Meaning::Other(format!("{problem}, and so nobody can say what its outputs mean"));
+    }
     let count = config.label_count() as usize;
     let theirs = config.labels().unwrap_or_else(|| (0..count).map(|id| format!("LABEL_{id}")).collect());
     let numbers = problem == ProblemType::Regression && config.problem_type() == problem;
@@ -93,5 +96,9 @@ mod tests {
         let mut numbers = config(&["score"]);
         numbers.set_labels(&strings(&["score"]), ProblemType::Regression);
         assert_eq!(meaning(&numbers, &strings(&["LABEL_0"]), ProblemType::Regression), Meaning::Same);
+        let torn = json!({"model_type": "bert", "id2label": {"0": "neg", "1": "pos"}, "label2id": {"neg": 1, "pos": 0}});
+        let torn = ModelConfig::new(torn).unwrap();
+        assert!(matches!(meaning(&torn, &strings(&["neg", "pos"]), single), Meaning::Other(_)));
+        assert_eq!((torn.labels(), torn.in_label_order(&strings(&["neg", "pos"])), torn.label_count()), (None, None, 2));
     }
 }

@@ -1,0 +1,43 @@
+//! Losses as sums with their weight, so that a whole accumulation window is divided once.
+//!
+//! A mean of per-batch means is wrong as soon as batches hold different numbers of targets.
+
+mod classes;
+mod numbers;
+
+pub use classes::{binary_cross_entropy, cross_entropy, position_cross_entropy, soft_cross_entropy};
+pub use numbers::squared_error;
+
+use tch::{Kind, Tensor};
+
+/// Target index that does not count, as in PyTorch and Hugging Face.
+pub const IGNORE_INDEX: i64 = -100;
+
+/// A summed loss and what to divide it by.
+#[derive(Debug)]
+pub struct SummedLoss {
+    /// Scalar fp32 with a graph behind it.
+    pub sum: Tensor,
+    /// Targets (or the sum of their class weights) behind `sum`; scalar fp64 on its device, which the host need not wait for.
+    pub weight: Tensor,
+}
+
+impl SummedLoss {
+    /// Makes one with a weight that the host knows.
+    fn of(sum: Tensor, weight: usize) -> Self {
+        let weight = Tensor::full([0i64; 0], weight as f64, (Kind::Double, sum.device()));
+        Self { sum, weight }
+    }
+
+    /// The mean of several losses over the same examples, such as those of the first and the last position of an answer: the
+    /// mean sum with the mean weight. Where all have the same number of targets, as they usually do, dividing it gives the
+    /// mean of their means, which is what Hugging Face returns; where not, each target counts the same.
+    ///
+    /// # Panics
+    /// Without any loss.
+    pub fn mean_of(losses: impl IntoIterator<Item = Self>) -> Self {
+        let (sums, weights): (Vec<_>, Vec<_>) = losses.into_iter().map(|loss| (loss.sum, loss.weight)).unzip();
+        let mean = |tensors: &[Tensor], kind| Tensor::stack(tensors, 0).mean(kind);
+        Self { sum: mean(&sums, Kind::Float), weight: mean(&weights, Kind::Double) }
+    }
+}
