@@ -14,7 +14,7 @@ use retune_data::{
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{AdamW, AdamWOptions, Precision, dropout, loss};
 use retune_models::registry::{self, Purpose};
-use retune_models::{Inputs, Mode, ModelConfig};
+use retune_models::{Mode, ModelConfig, Tensors};
 use serde_json::json;
 
 const PHOTOGRAPH: (u32, u32) = (500, 375);
@@ -114,7 +114,7 @@ fn step(criterion: &mut Criterion, precision: Precision, device: Device) -> Resu
     let (params, _) = weights.finish()?;
     let mut optimizer = AdamW::new(&params, AdamWOptions { weight_decay: 0.05, ..AdamWOptions::default() });
     let side = SIDE as i64;
-    let mut inputs = Inputs::default();
+    let mut inputs = Tensors::default();
     inputs.insert("pixel_values", normal(2, &[TRAINING_BATCH, 3, side, side], Kind::Float, device));
     let labels = Tensor::arange(TRAINING_BATCH, (Kind::Int64, device)).remainder(CLASSES);
     let mode = Mode::training(0);
@@ -127,7 +127,7 @@ fn step(criterion: &mut Criterion, precision: Precision, device: Device) -> Resu
             stream += 1;
             dropout::set_stream(stream);
             let outputs = model.forward(&inputs, &mode).expect("images of the model's size");
-            let loss = loss::cross_entropy(&outputs.logits, &labels, None, 0.0);
+            let loss = loss::cross_entropy(outputs.get("logits").expect("a classifier"), &labels, None, 0.0);
             loss.sum.backward();
             let norm = optimizer.step(&params, 1e-4, &loss.weight.reciprocal(), 1.0).expect("one device");
             norm.wait().expect("finite gradients");

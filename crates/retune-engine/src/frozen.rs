@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use retune_data::{Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
 use retune_kernels::memory::free_disk_bytes;
 use retune_kernels::tch::{Device, no_grad};
-use retune_models::{Inputs, Mode, Model};
+use retune_models::{Mode, Model, Tensors};
 use std::sync::Arc;
 
 /// Share of the free space in the folder for temporary files that features may take.
@@ -36,7 +36,7 @@ impl Frozen<'_> {
         what: &str,
         observers: &mut [&mut dyn Observer],
     ) -> Result<Option<Arc<dyn Dataset>>> {
-        let name = Inputs::hidden_states_name(self.first_trained_depth);
+        let name = Tensors::hidden_states_name(self.first_trained_depth);
         let mut builder = FeatureBuilder::new(Arc::clone(rows), &name);
         let batches = evaluation_batches(&|row| rows.length(row), rows.len(), self.batch_size);
         let (threads, ahead) = crate::hardware::loaders(rows.as_ref(), self.device);

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{case, difference, fixture, inputs, load_options};
+use common::{case, difference, fixture, inputs, load_options, logits};
 use retune_models::registry::Purpose;
-use retune_models::{Inputs, LoadOptions, LoadedModel, Mode};
+use retune_models::{LoadOptions, LoadedModel, Mode, Tensors};
 
 #[test]
 fn continuing_from_any_frozen_block_is_the_same_computation() {
@@ -22,8 +22,8 @@ fn continuing_from_any_frozen_block_is_the_same_computation() {
             assert_eq!(at, depth);
             assert!(!hidden.requires_grad());
             for mode in [train, Mode::evaluation()] {
-                let whole = loaded.model.forward(&inputs, &mode).unwrap().logits;
-                let rest = loaded.model.forward(&kept, &mode).unwrap().logits;
+                let whole = logits(&loaded, &inputs, &mode);
+                let rest = logits(&loaded, &kept, &mode);
                 assert!(difference(&rest, &whole) < 1e-6, "{name} from block {depth}");
             }
         }
@@ -32,8 +32,8 @@ fn continuing_from_any_frozen_block_is_the_same_computation() {
 
 #[test]
 fn hidden_states_are_found_by_their_name() {
-    let mut inputs = Inputs::default();
+    let mut inputs = Tensors::default();
     assert!(inputs.hidden_states().is_none());
-    inputs.insert(&Inputs::hidden_states_name(7), retune_kernels::tch::Tensor::from(1.0f32));
+    inputs.insert(&Tensors::hidden_states_name(7), retune_kernels::tch::Tensor::from(1.0f32));
     assert_eq!(inputs.hidden_states().unwrap().0, 7);
 }

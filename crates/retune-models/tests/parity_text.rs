@@ -131,7 +131,7 @@ fn a_base_model_alone_equals_hugging_face() {
         let case = case(&format!("parity/{name}/case.safetensors"));
         let outputs = loaded.model.forward(&inputs(&case), &Mode::evaluation()).unwrap();
         assert!(difference(&hidden_states(&loaded, &case), &case["output.last_hidden_state"]) < 1e-5, "{name}");
-        let pooled = outputs.named.get("pooler_output").unwrap();
+        let pooled = outputs.get("pooler_output").unwrap();
         assert!(difference(pooled, &case["output.pooler_output"]) < 1e-5, "{name}");
     }
 }

@@ -6,7 +6,7 @@ use common::{case, check, difference, fixture, hidden_states, inputs, load_optio
 use retune_kernels::tch::{Device, Tensor};
 use retune_models::heads::MaskedPatchLoss;
 use retune_models::registry::{Purpose, purpose_of};
-use retune_models::{Inputs, LoadedModel, Mode, ProblemType};
+use retune_models::{LoadedModel, Mode, ProblemType, Tensors};
 
 #[test]
 fn every_vision_family_equals_hugging_face() {
@@ -45,8 +45,8 @@ fn masked_autoencoders_equal_hugging_face() {
         let compute = MaskedPatchLoss::new(&loaded.config).unwrap();
         for (mode, key) in [(Mode::evaluation(), "loss"), (Mode::training(0), "train.loss")] {
             let outputs = loaded.model.forward(&inputs, &mode).unwrap();
-            assert!(difference(&outputs.logits, &case["output.logits"]) < 1e-5);
-            assert_eq!(outputs.named.get("mask").unwrap().to_device(Device::Cpu), case["output.mask"]);
+            assert!(difference(outputs.get("logits").unwrap(), &case["output.logits"]) < 1e-5);
+            assert_eq!(outputs.get("mask").unwrap().to_device(Device::Cpu), case["output.mask"]);
             let summed = compute.summed(&outputs, inputs.get("pixel_values").unwrap()).unwrap();
             let mean = summed.sum / summed.weight;
             assert!(difference(&mean.view([1]), &case[key].view([1])) < 1e-5);
@@ -66,13 +66,13 @@ fn masked_autoencoders_equal_hugging_face() {
         loaded.save(saved.path(), "").unwrap();
         let again = LoadedModel::load(saved.path(), &load_options(Purpose::MaskedImageModeling)).unwrap();
         assert!(again.report.unexpected.is_empty());
-        assert_eq!(again.model.forward(&inputs, &Mode::evaluation()).unwrap().logits, loaded_logits(&loaded, &inputs));
+        assert_eq!(loaded_logits(&again, &inputs), loaded_logits(&loaded, &inputs));
         assert_eq!(purpose_of(&again.config), Some(Purpose::MaskedImageModeling));
     }
 }
 
-fn loaded_logits(loaded: &LoadedModel, inputs: &Inputs) -> Tensor {
-    loaded.model.forward(inputs, &Mode::evaluation()).unwrap().logits
+fn loaded_logits(loaded: &LoadedModel, inputs: &Tensors) -> Tensor {
+    common::logits(loaded, inputs, &Mode::evaluation())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use retune_kernels::{Precision, dropout, loss};
 use retune_models::checkpoint::{read_tensors, write_tensors};
 use retune_models::registry::{self, Positions, Purpose};
 use retune_models::{
-    AdapterPlan, Explanation, Inputs, LoadOptions, LoadedModel, Mode, ModelConfig, ModelError, ProblemType,
+    AdapterPlan, Explanation, LoadOptions, LoadedModel, Mode, ModelConfig, ModelError, ProblemType, Tensors,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -50,23 +50,23 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|i| format!("class {i}")).collect()
 }
 
-fn images(shape: &[i64]) -> Inputs {
-    let mut inputs = Inputs::default();
+fn images(shape: &[i64]) -> Tensors {
+    let mut inputs = Tensors::default();
     let values = retune_kernels::random::normal(3, shape.iter().product::<i64>() as usize);
     inputs.insert("pixel_values", Tensor::from_slice(&values).reshape(shape).to_device(test_device()));
     inputs
 }
 
-fn logits(loaded: &LoadedModel, inputs: &Inputs) -> Tensor {
-    loaded.model.forward(inputs, &Mode::evaluation()).unwrap().logits
+fn logits(loaded: &LoadedModel, inputs: &Tensors) -> Tensor {
+    common::logits(loaded, inputs, &Mode::evaluation())
 }
 
 fn train(loaded: &LoadedModel, name: &str, mode: &Mode) -> Tensor {
     let case = inputs(&case(&format!("parity/{name}/case.safetensors")));
-    let outputs = loaded.model.forward(&case, mode).unwrap();
-    let summed = loss::cross_entropy(&outputs.logits, case.get("labels").unwrap(), None, 0.0);
+    let logits = common::logits(loaded, &case, mode);
+    let summed = loss::cross_entropy(&logits, case.get("labels").unwrap(), None, 0.0);
     summed.sum.backward();
-    outputs.logits
+    logits
 }
 
 #[test]
@@ -85,14 +85,14 @@ fn images_that_a_model_cannot_take_are_refused_with_a_reason() {
         refuse(name, &[1, 3, 32, 33], "multiples of the patch size 8×8");
     }
     refuse("convnext-image-classification", &[1, 3, 31, 64], "at least 32×32");
-    let error = load(FAMILIES[0], &classifier()).unwrap().model.forward(&Inputs::default(), &Mode::evaluation());
+    let error = load(FAMILIES[0], &classifier()).unwrap().model.forward(&Tensors::default(), &Mode::evaluation());
     assert!(error.unwrap_err().to_string().contains("pixel_values"));
 }
 
 #[test]
 fn a_masked_autoencoder_needs_its_image_size_and_a_number_for_each_patch() {
     let loaded = load("vit-mae", &load_options(Purpose::MaskedImageModeling)).unwrap();
-    let refuse = |inputs: &Inputs, expected: &str| {
+    let refuse = |inputs: &Tensors, expected: &str| {
         let error = loaded.model.forward(inputs, &Mode::evaluation()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     };
@@ -175,7 +175,7 @@ fn dropout_is_where_hugging_face_has_it() {
             zeroed(&mut loaded, zero);
             dropout::set_stream(1);
             let inputs = images(&[2, 3, 32, 32]);
-            let trained = loaded.model.forward(&inputs, &Mode::training(0)).unwrap().logits;
+            let trained = common::logits(&loaded, &inputs, &Mode::training(0));
             difference(&trained, &logits(&loaded, &inputs)) < 1e-6
         };
         let (attention, hidden) = ("attention_probs_dropout_prob", "hidden_dropout_prob");
@@ -239,7 +239,7 @@ fn every_family_draws_heat_maps_and_frozen_ones_the_same() {
         &fixture("parity/bert-sequence-classification"),
         &load_options(Purpose::SequenceClassification),
     );
-    let message = text.unwrap().model.explain(&Inputs::default(), Explanation::Gradient, &first_choice).unwrap_err();
+    let message = text.unwrap().model.explain(&Tensors::default(), Explanation::Gradient, &first_choice).unwrap_err();
     assert_eq!(message.to_string(), "this model has no gradient heat maps");
 }
 
@@ -269,7 +269,7 @@ fn heat_maps_peak_at_the_patch_that_decides() {
         }
         param.set(&value).unwrap();
     }
-    let mut inputs = Inputs::default();
+    let mut inputs = Tensors::default();
     let pixels = Tensor::zeros([1, 3, 32, 32], (Kind::Float, test_device()));
     let _ = pixels.narrow(2, 16, 8).narrow(3, 8, 8).fill_(1.0);
     inputs.insert("pixel_values", pixels);
@@ -448,7 +448,7 @@ fn stochastic_depth_is_replayable_and_off_in_evaluation() {
         let (plain, inputs) = (load(name, &classifier()).unwrap(), images(&[8, 3, 64, 64]));
         let trained = |seed| {
             dropout::set_stream(seed);
-            loaded.model.forward(&inputs, &Mode::training(0)).unwrap().logits
+            common::logits(&loaded, &inputs, &Mode::training(0))
         };
         assert_eq!(trained(1), trained(1), "{name}");
         assert_ne!(trained(1), trained(2), "{name}");

@@ -13,7 +13,7 @@ use retune_data::{Described, EncodedLabel, LabelSchema, Problem};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::registry::Purpose;
-use retune_models::{Explanation, Inputs, Model, ModelConfig, Outputs, ProblemType};
+use retune_models::{Explanation, Model, ModelConfig, ProblemType, Tensors};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -185,9 +185,9 @@ impl Classification {
         })
     }
 
-    fn summed(&self, outputs: &Outputs, inputs: &Inputs, plain: bool) -> Result<SummedLoss> {
+    fn summed(&self, outputs: &Tensors, inputs: &Tensors, plain: bool) -> Result<SummedLoss> {
         let labels = inputs.get("labels")?;
-        let logits = &outputs.logits;
+        let logits = outputs.get("logits")?;
         Ok(match self.schema {
             LabelSchema::SingleLabel { .. } => {
                 let weights = self.class_weights.as_ref().filter(|_| !plain);
@@ -257,11 +257,11 @@ impl Task for Classification {
         Some((self.names.clone(), problem))
     }
 
-    fn loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss> {
+    fn loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss> {
         self.summed(outputs, inputs, false)
     }
 
-    fn plain_loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss> {
+    fn plain_loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss> {
         self.summed(outputs, inputs, true)
     }
 
@@ -273,8 +273,8 @@ impl Task for Classification {
         }
     }
 
-    fn decode(&self, outputs: &Outputs, _inputs: &Inputs) -> Result<Vec<Prediction>> {
-        let logits = outputs.logits.to_kind(Kind::Float);
+    fn decode(&self, outputs: &Tensors, _inputs: &Tensors) -> Result<Vec<Prediction>> {
+        let logits = outputs.get("logits")?.to_kind(Kind::Float);
         let scores = match self.schema {
             LabelSchema::SingleLabel { .. } => logits.f_softmax(-1, Kind::Float)?,
             LabelSchema::MultiLabel { .. } => logits.f_sigmoid()?,
@@ -352,7 +352,7 @@ impl Task for Classification {
         Ok(labels(dataset)?.into_iter().zip(predictions).map(one).collect())
     }
 
-    fn explain(&self, model: &dyn Model, inputs: &Inputs, how: Explanation) -> Result<Option<Tensor>> {
+    fn explain(&self, model: &dyn Model, inputs: &Tensors, how: Explanation) -> Result<Option<Tensor>> {
         // What the model said: its first choice, or all of its numbers.
         let score = |logits: &Tensor| match self.schema {
             LabelSchema::Regression { .. } => logits.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float),

@@ -13,7 +13,7 @@ use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::heads::{MaskedPatchLoss, Masking, kept_patches, patchify};
 use retune_models::registry::{self, Purpose};
-use retune_models::{CheckpointFolder, Inputs, Model, ModelConfig, Outputs, ProblemType};
+use retune_models::{CheckpointFolder, Model, ModelConfig, ProblemType, Tensors};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -113,11 +113,11 @@ impl Task for MaskedImageModeling {
         None
     }
 
-    fn loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss> {
+    fn loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss> {
         Ok(self.loss.summed(outputs, inputs.get("pixel_values")?)?)
     }
 
-    fn plain_loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss> {
+    fn plain_loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss> {
         self.loss(outputs, inputs)
     }
 
@@ -129,9 +129,9 @@ impl Task for MaskedImageModeling {
         Box::new(ReconstructionMetric::new())
     }
 
-    fn decode(&self, outputs: &Outputs, inputs: &Inputs) -> Result<Vec<Prediction>> {
-        let (mask, pixels) = (outputs.named.get("mask")?, inputs.get("pixel_values")?);
-        let errors = Vec::<f32>::try_from(self.loss.per_image(&outputs.logits, mask, pixels))?;
+    fn decode(&self, outputs: &Tensors, inputs: &Tensors) -> Result<Vec<Prediction>> {
+        let (mask, pixels) = (outputs.get("mask")?, inputs.get("pixel_values")?);
+        let errors = Vec::<f32>::try_from(self.loss.per_image(outputs.get("logits")?, mask, pixels))?;
         Ok(errors.into_iter().map(|error| Prediction { scores: vec![error] }).collect())
     }
 

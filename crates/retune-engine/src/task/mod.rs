@@ -27,7 +27,7 @@ use retune_data::{Dataset, Described};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Tensor;
 use retune_models::registry::{self, Purpose};
-use retune_models::{Explanation, Inputs, Model, ModelConfig, Outputs, ProblemType};
+use retune_models::{Explanation, Model, ModelConfig, ProblemType, Tensors};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub struct Prediction {
 /// Collects predictions batch by batch and keeps sufficient statistics.
 pub trait Scorer {
     /// Adds a batch with its labels.
-    fn update(&mut self, predictions: &[Prediction], inputs: &Inputs) -> Result<()>;
+    fn update(&mut self, predictions: &[Prediction], inputs: &Tensors) -> Result<()>;
     /// Metrics of everything so far.
     fn compute(&self) -> Evaluation;
     /// Keys of all metrics that some rows have.
@@ -65,9 +65,9 @@ pub trait Task: Sync {
     /// Names of the outputs and what they mean; `None` where outputs have no names.
     fn head(&self) -> Option<(Vec<String>, ProblemType)>;
     /// Training loss, smoothing and class weights included.
-    fn loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss>;
+    fn loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss>;
     /// The same loss without them, for evaluation.
-    fn plain_loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss>;
+    fn plain_loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss>;
     /// Whether loss and metrics of a data set can be computed.
     fn can_score(&self, dataset: &dyn Dataset) -> bool {
         dataset.has_labels()
@@ -75,7 +75,7 @@ pub trait Task: Sync {
     /// A fresh scorer.
     fn scorer(&self) -> Box<dyn Scorer>;
     /// One prediction per row of the batch.
-    fn decode(&self, outputs: &Outputs, inputs: &Inputs) -> Result<Vec<Prediction>>;
+    fn decode(&self, outputs: &Tensors, inputs: &Tensors) -> Result<Vec<Prediction>>;
     /// A prediction as the user reads it: `{"prediction": …, "scores": …}`.
     fn describe(&self, prediction: &Prediction) -> serde_json::Map<String, serde_json::Value>;
     /// The best guess that needs no model, by name, learnt from the training data and scored on `dataset`.
@@ -95,7 +95,7 @@ pub trait Task: Sync {
         keys
     }
     /// Which places of each row its prediction rests on, [B, h, w]; `None` where a task cannot say.
-    fn explain(&self, _model: &dyn Model, _inputs: &Inputs, _how: Explanation) -> Result<Option<Tensor>> {
+    fn explain(&self, _model: &dyn Model, _inputs: &Tensors, _how: Explanation) -> Result<Option<Tensor>> {
         Ok(None)
     }
     /// Metric that picks the best checkpoint when the user names none.

@@ -10,7 +10,7 @@ use crate::layers::{
     ConvNextLayer, ConvNextSizes, PatchProjection, SizeRule, drop_path::linear_rates, patch_embeddings,
 };
 use crate::registry::Family;
-use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
+use crate::{Mode, Model, ModelConfig, ModelError, Tensors};
 use retune_kernels::tch::{Tensor, no_grad};
 use retune_kernels::{Activation, LayerNorm};
 
@@ -131,7 +131,7 @@ struct ConvNext {
 
 impl ConvNext {
     /// Returns [B, h, w, C].
-    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+    fn encode(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensor, ModelError> {
         let pixels = patch_embeddings::pixel_values(inputs, self.channels, &self.image_sizes)?;
         let mut x = mode.block(0, |_| self.embedding_norm.forward(&self.projection.forward(pixels)));
         for (i, block) in self.blocks.iter().enumerate() {
@@ -145,17 +145,22 @@ impl ConvNext {
 }
 
 impl Model for ConvNext {
-    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
+    fn forward(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
         let x = self.encode(inputs, mode)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&x.flatten(1, 2), train));
-        Ok(Outputs::new(logits, mode.hidden_states.then(|| x.permute([0, 3, 1, 2])))) // [B, C, h, w], as Hugging Face has it
+        let mut outputs = Tensors::from([("logits", logits)]);
+        if mode.hidden_states {
+            // [B, C, h, w], as Hugging Face has it.
+            outputs.insert("last_hidden_state", x.permute([0, 3, 1, 2]));
+        }
+        Ok(outputs)
     }
 
     fn explanations(&self) -> &'static [Explanation] {
         &[Explanation::Gradient]
     }
 
-    fn explain(&self, inputs: &Inputs, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
+    fn explain(&self, inputs: &Tensors, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
         explain::demand(self, how)?;
         let map = no_grad(|| self.encode(inputs, &Mode::evaluation()))?;
         explain::of_feature_map(&map, &self.head, score)

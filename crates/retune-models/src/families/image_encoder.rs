@@ -8,7 +8,7 @@ use crate::layers::{
     SizeRule, patch_embeddings,
 };
 use crate::registry::Family;
-use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
+use crate::{Mode, Model, ModelConfig, ModelError, Tensors};
 use retune_kernels::tch::{Kind, Tensor, no_grad, with_grad};
 use retune_kernels::{Activation, LayerNorm};
 
@@ -126,7 +126,7 @@ type Embedded = (Tensor, (i64, i64), Option<Tensor>);
 
 impl ImageEncoder {
     /// Block 0, or hidden states that were given in its place.
-    fn embed(&self, inputs: &Inputs, mode: &Mode) -> Result<Embedded, ModelError> {
+    fn embed(&self, inputs: &Tensors, mode: &Mode) -> Result<Embedded, ModelError> {
         let shared = |grid| self.shared_bias.as_ref().map(|bias| bias.at(grid));
         if let Some((_, x)) = inputs.hidden_states() {
             let grid = inputs.get(GRID)?;
@@ -143,7 +143,7 @@ impl ImageEncoder {
 
     /// Runs the blocks below depth `end`. Returns [B, T, D] and the grid; of all layers only the first tokens where the
     /// head reads no others and hidden states are not wanted.
-    fn encode(&self, inputs: &Inputs, mode: &Mode, end: usize) -> Result<(Tensor, (i64, i64)), ModelError> {
+    fn encode(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<(Tensor, (i64, i64)), ModelError> {
         let begin = inputs.hidden_states().map_or(1, |(depth, _)| depth);
         let (mut x, grid, bias) = self.embed(inputs, mode)?;
         let read = self.head.first_tokens().filter(|_| !mode.hidden_states);
@@ -166,7 +166,7 @@ impl ImageEncoder {
     /// [B, h, w]: what the head reads of each patch, and what the special tokens that it reads take from each patch in
     /// the last attention. That one is looked at behind its norm: the gradient before a norm is orthogonal to what is
     /// normed, so that their product would vanish.
-    fn gradient_map(&self, inputs: &Inputs, score: Score<'_>) -> Result<Tensor, ModelError> {
+    fn gradient_map(&self, inputs: &Tensors, score: Score<'_>) -> Result<Tensor, ModelError> {
         let (mut x, grid, bias) = no_grad(|| self.embed(inputs, &Mode::evaluation()))?;
         let Some((last, below)) = self.layers.split_last() else { unreachable!("`num_hidden_layers` is positive") };
         let read = no_grad(|| {
@@ -185,7 +185,7 @@ impl ImageEncoder {
     }
 
     /// [B, h, w]: how much of each patch attention carries into what the head reads.
-    fn rollout(&self, inputs: &Inputs) -> Result<Tensor, ModelError> {
+    fn rollout(&self, inputs: &Tensors) -> Result<Tensor, ModelError> {
         let (mut x, grid, bias) = self.embed(inputs, &Mode::evaluation())?;
         let mut attentions = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
@@ -200,17 +200,21 @@ impl ImageEncoder {
 }
 
 impl Model for ImageEncoder {
-    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
+    fn forward(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
         let (last_hidden_state, _) = self.encode(inputs, mode, self.blocks() + 1)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
-        Ok(Outputs::new(logits, mode.hidden_states.then_some(last_hidden_state)))
+        let mut outputs = Tensors::from([("logits", logits)]);
+        if mode.hidden_states {
+            outputs.insert("last_hidden_state", last_hidden_state);
+        }
+        Ok(outputs)
     }
 
-    fn frozen(&self, inputs: &Inputs, mode: &Mode) -> Result<Option<Inputs>, ModelError> {
+    fn frozen(&self, inputs: &Tensors, mode: &Mode) -> Result<Option<Tensors>, ModelError> {
         let depth = mode.first_trained_depth;
         let (x, (h, w)) = self.encode(inputs, mode, depth)?;
         let grid = Tensor::from_slice(&[h, w]).expand([x.size()[0], 2], false);
-        let name = Inputs::hidden_states_name(depth);
+        let name = Tensors::hidden_states_name(depth);
         Ok(Some([(name, x), (GRID.to_owned(), grid)].into_iter().collect()))
     }
 
@@ -218,7 +222,7 @@ impl Model for ImageEncoder {
         &[Explanation::Gradient, Explanation::Rollout]
     }
 
-    fn explain(&self, inputs: &Inputs, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
+    fn explain(&self, inputs: &Tensors, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
         match how {
             Explanation::Gradient => self.gradient_map(inputs, score),
             Explanation::Rollout => no_grad(|| self.rollout(inputs)),

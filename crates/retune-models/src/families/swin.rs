@@ -10,7 +10,7 @@ use crate::layers::{
     drop_path::linear_rates, patch_embeddings, patch_merging::DEFAULT_EPSILON,
 };
 use crate::registry::Family;
-use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
+use crate::{Mode, Model, ModelConfig, ModelError, Tensors};
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Tensor, no_grad};
 use retune_kernels::{Activation, LayerNorm};
@@ -165,7 +165,7 @@ impl Swin {
     }
 
     /// Returns [B, h, w, C].
-    fn encode(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+    fn encode(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensor, ModelError> {
         // What does not fill a patch is padded.
         let pixels = patch_embeddings::pixel_values(inputs, self.channels, &SizeRule::at_least(self.patch))?;
         let mut x = mode.block(0, |train| self.embed(pixels, train));
@@ -181,17 +181,21 @@ impl Swin {
 }
 
 impl Model for Swin {
-    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
+    fn forward(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
         let hidden = self.encode(inputs, mode)?.flatten(1, 2); // [B, T, C]
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&hidden, train));
-        Ok(Outputs::new(logits, mode.hidden_states.then_some(hidden)))
+        let mut outputs = Tensors::from([("logits", logits)]);
+        if mode.hidden_states {
+            outputs.insert("last_hidden_state", hidden);
+        }
+        Ok(outputs)
     }
 
     fn explanations(&self) -> &'static [Explanation] {
         &[Explanation::Gradient]
     }
 
-    fn explain(&self, inputs: &Inputs, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
+    fn explain(&self, inputs: &Tensors, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
         explain::demand(self, how)?;
         let map = no_grad(|| self.encode(inputs, &Mode::evaluation()))?;
         explain::of_feature_map(&map, &self.head, score)

@@ -4,7 +4,7 @@ use crate::checkpoint::Weights;
 use crate::heads::{HeadNames, SequenceClassificationHead};
 use crate::layers::{EmbeddingSizes, EncoderLayer, LayerNames, LayerSizes, TextEmbeddings, text_embeddings};
 use crate::registry::Family;
-use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
+use crate::{Mode, Model, ModelConfig, ModelError, Tensors};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Activation, AttentionMask, Dense, Packing, fused};
 use serde_json::{Value, json};
@@ -123,7 +123,7 @@ struct TextEncoder {
 
 impl TextEncoder {
     /// Block 0: [B, T, D].
-    fn embed(&self, inputs: &Inputs, mode: &Mode) -> Result<Tensor, ModelError> {
+    fn embed(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensor, ModelError> {
         let input_ids = inputs.get("input_ids")?;
         Ok(mode.block(0, |train| {
             let x = self.embeddings.forward(input_ids, inputs.optional("token_type_ids"), train);
@@ -133,7 +133,7 @@ impl TextEncoder {
 
     /// Runs the blocks below depth `end`. Returns [B, T, D]; of all layers only the first token [B, 1, D], which the head
     /// reads, unless hidden states are wanted.
-    fn encode(&self, inputs: &Inputs, mode: &Mode, end: usize) -> Result<Tensor, ModelError> {
+    fn encode(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<Tensor, ModelError> {
         let (begin, mut x) = match inputs.hidden_states() {
             Some((depth, x)) => (depth, x.to_kind(self.kind)),
             None => (1, self.embed(inputs, mode)?),
@@ -167,7 +167,7 @@ impl TextEncoder {
 }
 
 impl Model for TextEncoder {
-    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
+    fn forward(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
         let last_hidden_state = self.encode(inputs, mode, self.blocks() + 1)?;
         let logits = mode.block(self.blocks() + 1, |train| self.head.forward(&last_hidden_state, train));
         let first = || last_hidden_state.select(1, 0);
@@ -176,17 +176,20 @@ impl Model for TextEncoder {
             Pooling::OfHead => Some(self.head.transform(&first(), false)),
             Pooling::Own(dense) => Some(Activation::Tanh.forward(&dense.forward(&first(), false))),
         };
-        let mut outputs = Outputs::new(logits, mode.hidden_states.then_some(last_hidden_state));
+        let mut outputs = Tensors::from([("logits", logits)]);
         if let Some(pooled) = pooled {
-            outputs.named.insert("pooler_output", pooled);
+            outputs.insert("pooler_output", pooled);
+        }
+        if mode.hidden_states {
+            outputs.insert("last_hidden_state", last_hidden_state);
         }
         Ok(outputs)
     }
 
-    fn frozen(&self, inputs: &Inputs, mode: &Mode) -> Result<Option<Inputs>, ModelError> {
+    fn frozen(&self, inputs: &Tensors, mode: &Mode) -> Result<Option<Tensors>, ModelError> {
         let depth = mode.first_trained_depth;
-        let mut kept = Inputs::default();
-        kept.insert(&Inputs::hidden_states_name(depth), self.encode(inputs, mode, depth)?);
+        let mut kept = Tensors::default();
+        kept.insert(&Tensors::hidden_states_name(depth), self.encode(inputs, mode, depth)?);
         if let Some(mask) = inputs.optional("attention_mask").filter(|_| depth <= self.blocks()) {
             kept.insert("attention_mask", mask.shallow_clone());
         }

@@ -8,14 +8,14 @@ use crate::checkpoint::{Init, Weights};
 use crate::heads::{Masking, kept_patches};
 use crate::layers::{LayerSizes, PatchProjection, PreNormLayer, SizeRule, patch_embeddings, sincos_positions};
 use crate::registry::Family;
-use crate::{Inputs, Mode, Model, ModelConfig, ModelError, Outputs};
+use crate::{Mode, Model, ModelConfig, ModelError, Tensors};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Dense, LayerNorm, Weight};
 
 /// A ViT over the patches that are kept, and a small decoder that predicts the pixels of the others.
 ///
 /// Takes `pixel_values` [B, C, H, W] of the configured size and `noise` [B, N]: the patches with the lowest noise are
-/// kept. Logits are [B, N, P·Q·C]; the named output `mask` [B, N] is 1 where a patch was removed.
+/// kept. Logits are [B, N, P·Q·C]; the output `mask` [B, N] is 1 where a patch was removed.
 pub struct ViTMaeForPreTraining;
 
 impl Family for ViTMaeForPreTraining {
@@ -123,7 +123,7 @@ fn pick(x: &Tensor, places: &Tensor) -> Tensor {
 }
 
 impl ViTMae {
-    fn inputs<'a>(&self, inputs: &'a Inputs) -> Result<(&'a Tensor, &'a Tensor), ModelError> {
+    fn inputs<'a>(&self, inputs: &'a Tensors) -> Result<(&'a Tensor, &'a Tensor), ModelError> {
         let sizes = &self.sizes.embeddings;
         let pixels = patch_embeddings::pixel_values(inputs, sizes.channels, &SizeRule::multiples(sizes.patch))?;
         let size = pixels.size();
@@ -170,7 +170,7 @@ impl Decoder {
 }
 
 impl Model for ViTMae {
-    fn forward(&self, inputs: &Inputs, mode: &Mode) -> Result<Outputs, ModelError> {
+    fn forward(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
         let (pixels, noise) = self.inputs(inputs)?;
         let masking = Masking::new(noise, self.kept);
         let grid = self.sizes.embeddings.grid();
@@ -182,8 +182,10 @@ impl Model for ViTMae {
             });
         }
         let logits = mode.block(self.blocks() + 1, |train| self.decoder.forward(&x, &masking, grid, train));
-        let mut outputs = Outputs::new(logits, mode.hidden_states.then_some(x));
-        outputs.named.insert("mask", masking.mask);
+        let mut outputs = Tensors::from([("logits", logits), ("mask", masking.mask)]);
+        if mode.hidden_states {
+            outputs.insert("last_hidden_state", x);
+        }
         Ok(outputs)
     }
 

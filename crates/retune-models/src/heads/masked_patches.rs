@@ -2,7 +2,7 @@
 //!
 //! B batch, C channels, H and W image size, P and Q patch size, N patches, K kept patches.
 
-use crate::{ModelConfig, ModelError, Outputs};
+use crate::{ModelConfig, ModelError, Tensors};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::{Kind, Tensor};
 
@@ -65,10 +65,10 @@ impl MaskedPatchLoss {
 
     /// Mean squared error per removed patch, summed; the weight is the number of removed patches.
     ///
-    /// `outputs` has logits [B, N, P·Q·C] and the named `mask` [B, N]; `pixels` is the input [B, C, H, W].
-    pub fn summed(&self, outputs: &Outputs, pixels: &Tensor) -> Result<SummedLoss, ModelError> {
-        let mask = outputs.named.get("mask")?;
-        let error = self.per_patch(&outputs.logits, pixels) * mask;
+    /// `outputs` has logits [B, N, P·Q·C] and `mask` [B, N]; `pixels` is the input [B, C, H, W].
+    pub fn summed(&self, outputs: &Tensors, pixels: &Tensor) -> Result<SummedLoss, ModelError> {
+        let mask = outputs.get("mask")?;
+        let error = self.per_patch(outputs.get("logits")?, pixels) * mask;
         Ok(SummedLoss { sum: error.sum(Kind::Float), weight: mask.sum(Kind::Double) })
     }
 

@@ -6,7 +6,7 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
 use retune_models::registry::Purpose;
-use retune_models::{Inputs, LoadOptions, LoadedModel, Mode, ProblemType};
+use retune_models::{LoadOptions, LoadedModel, Mode, ProblemType, Tensors};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub(crate) fn load_options(purpose: Purpose) -> LoadOptions {
     LoadOptions { device: test_device(), ..LoadOptions::new(purpose) }
 }
 
-pub(crate) fn inputs(case: &BTreeMap<String, Tensor>) -> Inputs {
+pub(crate) fn inputs(case: &BTreeMap<String, Tensor>) -> Tensors {
     let device = test_device();
     let named = case.iter().filter_map(|(n, t)| Some((n.strip_prefix("input.")?.to_owned(), t.to_device(device))));
     named.collect()
@@ -37,7 +37,12 @@ pub(crate) fn inputs(case: &BTreeMap<String, Tensor>) -> Inputs {
 /// The last hidden state of a case's inputs.
 pub(crate) fn hidden_states(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>) -> Tensor {
     let mode = Mode::evaluation().with_hidden_states();
-    loaded.model.forward(&inputs(case), &mode).unwrap().last_hidden_state.unwrap()
+    loaded.model.forward(&inputs(case), &mode).unwrap().get("last_hidden_state").unwrap().shallow_clone()
+}
+
+/// What a model's head returns.
+pub(crate) fn logits(loaded: &LoadedModel, inputs: &Tensors, mode: &Mode) -> Tensor {
+    loaded.model.forward(inputs, mode).unwrap().get("logits").unwrap().shallow_clone()
 }
 
 /// Largest absolute difference, relative to the largest magnitude where that is above 1.
@@ -58,25 +63,26 @@ pub(crate) fn loss_of(problem: ProblemType, logits: &Tensor, labels: &Tensor) ->
     summed.sum / summed.weight
 }
 
-/// Outputs, losses and gradients of a classifier against a case; every gradient of the case is compared.
+/// Tensors, losses and gradients of a classifier against a case; every gradient of the case is compared.
 pub(crate) fn check(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>, gradient_name: impl Fn(&str) -> String) {
     let inputs = inputs(case);
     let labels = inputs.get("labels").unwrap();
     let outputs = loaded.model.forward(&inputs, &Mode::evaluation()).unwrap();
-    let worst = difference(&outputs.logits, &case["output.logits"]);
+    let of = |outputs: &Tensors| outputs.get("logits").unwrap().shallow_clone();
+    let worst = difference(&of(&outputs), &case["output.logits"]);
     assert!(worst < 1e-5, "logits: {worst}");
     if let Some(expected) = case.get("output.last_hidden_state") {
-        assert!(outputs.last_hidden_state.is_none(), "nobody asked for it");
+        assert!(outputs.optional("last_hidden_state").is_none(), "nobody asked for it");
         assert!(difference(&hidden_states(loaded, case), expected) < 1e-5);
     }
     let whole = loaded.model.forward(&inputs, &Mode::evaluation().with_hidden_states()).unwrap();
-    assert!(difference(&whole.logits, &case["output.logits"]) < 1e-5);
+    assert!(difference(&of(&whole), &case["output.logits"]) < 1e-5);
     let problem = loaded.config.problem_type();
-    let evaluated = loss_of(problem, &outputs.logits, labels);
+    let evaluated = loss_of(problem, &of(&outputs), labels);
     assert!(difference(&evaluated.view([1]), &case["loss"].view([1])) < 1e-5);
 
     let outputs = loaded.model.forward(&inputs, &Mode::training(0)).unwrap();
-    let trained = loss_of(problem, &outputs.logits, labels);
+    let trained = loss_of(problem, &of(&outputs), labels);
     assert!(difference(&trained.view([1]), &case["train.loss"].view([1])) < 1e-5);
     trained.backward();
     let mut compared = 0;

@@ -1,4 +1,4 @@
-//! Named tensors with Hugging Face's names, as a model takes them and as it returns more than one.
+//! Named tensors with Hugging Face's names: what a model takes and what it returns.
 
 use crate::ModelError;
 use retune_kernels::tch::Tensor;
@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 
 const HIDDEN_STATES: &str = "hidden_states.";
 
-/// `input_ids`, `attention_mask`, `pixel_values`, `labels`, …
+/// Inputs such as `input_ids`, `attention_mask`, `pixel_values`; outputs such as `logits`, `start_logits`, `pooler_output`, and
+/// `last_hidden_state` where [`crate::Mode::hidden_states`] asks for it.
 #[derive(Debug, Default)]
-pub struct Inputs(BTreeMap<String, Tensor>);
+pub struct Tensors(BTreeMap<String, Tensor>);
 
-impl Inputs {
+impl Tensors {
     /// Adds or replaces one.
     pub fn insert(&mut self, name: &str, tensor: Tensor) {
         self.0.insert(name.to_owned(), tensor);
     }
 
-    /// One that the model cannot do without.
+    /// One that cannot be done without.
     pub fn get(&self, name: &str) -> Result<&Tensor, ModelError> {
         self.0.get(name).ok_or_else(|| ModelError::Input {
             name: name.to_owned(),
@@ -45,7 +46,19 @@ impl Inputs {
     }
 }
 
-impl FromIterator<(String, Tensor)> for Inputs {
+impl Extend<(String, Tensor)> for Tensors {
+    fn extend<I: IntoIterator<Item = (String, Tensor)>>(&mut self, items: I) {
+        self.0.extend(items);
+    }
+}
+
+impl<const N: usize> From<[(&str, Tensor); N]> for Tensors {
+    fn from(items: [(&str, Tensor); N]) -> Self {
+        items.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect()
+    }
+}
+
+impl FromIterator<(String, Tensor)> for Tensors {
     fn from_iter<I: IntoIterator<Item = (String, Tensor)>>(items: I) -> Self {
         Self(items.into_iter().collect())
     }
