@@ -3,20 +3,63 @@
 use crate::adapter::{AdapterPlan, BaseModel};
 use crate::checkpoint::{WeightsOptions, WeightsRoot};
 use crate::labels::{self, Meaning};
-use crate::registry::{self, Purpose};
-use crate::{CheckpointFolder, LoadedModel, ModelError, ProblemType};
+use crate::{CheckpointFolder, Family, LoadedModel, ModelConfig, ModelError, Network, ProblemType, Purpose, registry};
 use retune_kernels::Precision;
 use retune_kernels::tch::Device;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
+
+/// The head that a task wants.
+#[derive(Debug, Clone)]
+pub struct NewHead {
+    /// What it is for.
+    pub purpose: &'static Purpose,
+    /// Names of its outputs; `None` keeps those of the checkpoint.
+    pub labels: Option<Vec<String>>,
+    /// What the named outputs mean, where Hugging Face's configuration says it.
+    pub problem: Option<ProblemType>,
+    /// Other fields of config.json that the task sets.
+    pub fields: Vec<(&'static str, Value)>,
+}
+
+impl NewHead {
+    /// A head for a purpose, with everything else as the checkpoint has it.
+    pub fn of(purpose: &'static Purpose) -> Self {
+        Self { purpose, labels: None, problem: None, fields: Vec::new() }
+    }
+
+    /// The same with names of its outputs.
+    #[must_use]
+    pub fn labels(self, names: Vec<String>) -> Self {
+        Self { labels: Some(names), ..self }
+    }
+
+    /// The same with a meaning of the named outputs.
+    #[must_use]
+    pub fn problem(self, problem: ProblemType) -> Self {
+        Self { problem: Some(problem), ..self }
+    }
+
+    /// The same with another field of config.json.
+    #[must_use]
+    pub fn field(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+}
+
+impl From<&'static Purpose> for NewHead {
+    fn from(purpose: &'static Purpose) -> Self {
+        Self::of(purpose)
+    }
+}
 
 /// How to load a model.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// Which head.
-    pub purpose: Purpose,
-    /// Class names and problem type of a new task; `None` keeps those of the checkpoint.
-    pub labels: Option<(Vec<String>, ProblemType)>,
+    /// Which head; `None` for the base model alone, as transformers' `AutoModel`, with a `pooler_output` where the checkpoint
+    /// has a pooler.
+    pub head: Option<NewHead>,
     /// Random weights of the same configuration.
     pub from_scratch: bool,
     /// Seed of fresh values.
@@ -31,17 +74,18 @@ pub struct LoadOptions {
     pub adapter: Option<AdapterPlan>,
     /// Whether the head may be missing or of another size (training), or must be there (evaluation, prediction).
     pub new_head: bool,
-    /// The base model alone, as transformers' `AutoModel`: logits mean nothing, and there is a `pooler_output` where the
-    /// checkpoint has a pooler.
-    pub base_only: bool,
 }
 
 impl LoadOptions {
     /// Evaluation in fp32 on the CPU, everything as saved.
-    pub fn new(purpose: Purpose) -> Self {
+    pub fn new(head: impl Into<NewHead>) -> Self {
+        Self { head: Some(head.into()), ..Self::base() }
+    }
+
+    /// The same for the base model alone.
+    pub fn base() -> Self {
         Self {
-            purpose,
-            labels: None,
+            head: None,
             from_scratch: false,
             seed: 0,
             precision: Precision::Fp32,
@@ -49,8 +93,11 @@ impl LoadOptions {
             dropout: None,
             adapter: None,
             new_head: false,
-            base_only: false,
         }
+    }
+
+    fn purpose(&self) -> Option<&'static Purpose> {
+        self.head.as_ref().map(|head| head.purpose)
     }
 }
 
@@ -78,31 +125,65 @@ impl Source {
     }
 }
 
+/// Whether the outputs of the checkpoint's head are those of this one.
+fn meaning(config: &ModelConfig, options: &LoadOptions) -> Meaning {
+    let Some(head) = &options.head else { return Meaning::Same };
+    let made_for = registry::purposes_of_class(config);
+    if let Some(class) = config.architecture()
+        && !made_for.is_empty()
+        && !made_for.contains(&head.purpose)
+    {
+        return Meaning::Other(format!("it is the head of {class}"));
+    }
+    // A saved adapter brings the head that fits its labels.
+    let brings_head = options.adapter.as_ref().is_some_and(AdapterPlan::is_saved);
+    match &head.labels {
+        Some(names) if !brings_head => {
+            labels::meaning(config, names, head.problem.unwrap_or(ProblemType::SingleLabelClassification))
+        }
+        _ => Meaning::Same,
+    }
+}
+
+/// Makes a configuration what will be saved: that of the family and of the head that it is used with.
+fn settle(config: &mut ModelConfig, family: &dyn Family, head: Option<&NewHead>) -> Result<(), ModelError> {
+    if let Some(becomes) = registry::family(config)?.becomes(head.map(|head| head.purpose)) {
+        config.set("model_type", family.model_type().into());
+        becomes.dropped.iter().for_each(|field| config.remove(field));
+    }
+    if let Some(head) = head {
+        if let Some(names) = &head.labels {
+            config.set_labels(names, head.problem);
+        }
+        head.fields.iter().for_each(|(name, value)| config.set(name, value.clone()));
+        registry::head(family, head.purpose)?.settle(config);
+    }
+    Ok(())
+}
+
 impl LoadedModel {
     /// Loads a checkpoint folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be read, or that does not hold such a model.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, ModelError> {
         let mut config = CheckpointFolder::config(folder)?;
+        let purpose = options.purpose();
         let had_labels = config.get("id2label").is_some();
-        // A saved adapter brings the head that fits its labels.
-        let brings_head = options.adapter.as_ref().is_some_and(AdapterPlan::is_saved);
-        let meaning = match &options.labels {
-            Some((names, problem)) if !brings_head => labels::meaning(&config, names, *problem),
-            _ => Meaning::Same,
-        };
+        let family = registry::family_for(&config, purpose)?;
+        let meaning = meaning(&config, options);
         let checkpoint = if options.from_scratch { None } else { Some(CheckpointFolder::open(folder)?) };
-        if let Some((names, problem)) = &options.labels {
-            config.set_labels(names, *problem);
-        }
+        settle(&mut config, family, options.head.as_ref())?;
         let mut effective = config.clone();
         if let Some(p) = options.dropout {
             effective.set_dropout(p)?;
         }
-        let family = registry::family(&effective, options.purpose)?;
+        let names = family.names();
         let root = WeightsRoot::new(
             checkpoint,
             WeightsOptions {
-                base_prefix: family.base_prefix(),
-                new_prefixes: if options.new_head || options.base_only { family.head_prefixes() } else { Vec::new() },
+                base_prefix: format!("{}.", names.base),
+                new_head: options.new_head && purpose.is_some_and(|purpose| purpose.fresh),
                 from_scratch: options.from_scratch,
                 seed: options.seed,
                 precision: options.precision,
@@ -111,13 +192,12 @@ impl LoadedModel {
                 adapter: options.adapter.clone(),
             },
         )
-        .with_spellings(family.spellings())
-        .with_base_only(options.base_only)
+        .with_names(names)
         .with_other_labels(match &meaning {
             Meaning::Other(reason) if options.new_head => Some(reason.clone()),
             _ => None,
         });
-        let model = family.build(&root.root(), &effective)?;
+        let network = Network::build(&root, family, &effective, purpose)?;
         let buffers = root.buffers();
         let (params, mut report) = root.finish()?;
         if let Meaning::Unnamed(note) = meaning
@@ -125,37 +205,43 @@ impl LoadedModel {
         {
             report.notes.push(note);
         }
-        if !had_labels && options.labels.is_none() && !options.new_head && !options.base_only {
+        let asks_for_labels = options.head.as_ref().is_some_and(|head| head.purpose.labels && head.labels.is_none());
+        if !had_labels && asks_for_labels && !options.new_head {
             report.notes.push("config.json names no labels; they are called LABEL_0, LABEL_1, …".to_owned());
         }
-        family.adapt_config(&mut config);
-        config.set("architectures", json!([family.architecture()]));
+        let class = match purpose {
+            Some(purpose) => family.architecture(&config, purpose),
+            None => format!("{}Model", family.class()),
+        };
+        config.set("architectures", json!([class]));
         config.set("dtype", json!("float32"));
         // The older name of the same field, which would contradict it.
         config.remove("torch_dtype");
         let adapter = options.adapter.clone();
-        Ok(Self { model, params, report, config, adapter, purpose: options.purpose, buffers })
+        Ok(Self { network, params, report, config, adapter, purpose, buffers })
     }
 
     /// Loads an adapter folder on top of its base checkpoint.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; an adapter that cannot be used, or that was saved without its head.
     pub fn load_adapter(adapter: &Path, base: &Path, options: &LoadOptions) -> Result<Self, ModelError> {
         let plan = AdapterPlan::load(adapter)?;
         let mut options = LoadOptions { new_head: true, adapter: Some(plan.clone()), ..options.clone() };
         let own_config =
             adapter.join("config.json").is_file().then(|| CheckpointFolder::config(adapter)).transpose()?;
-        if options.labels.is_none() {
+        if let Some(head) = options.head.as_mut().filter(|head| head.purpose.labels && head.labels.is_none()) {
             let config = own_config.map_or_else(|| CheckpointFolder::config(base), Ok)?;
             let rows = plan.head_rows().unwrap_or(config.label_count());
             let names = config.labels().filter(|names| names.len() as i64 == rows);
-            let names = names.unwrap_or_else(|| (0..rows).map(|i| format!("LABEL_{i}")).collect());
-            let problem = if rows == config.label_count() {
+            head.labels = Some(names.unwrap_or_else(|| (0..rows).map(|i| format!("LABEL_{i}")).collect()));
+            head.problem = Some(if rows == config.label_count() {
                 config.problem_type()
             } else if rows == 1 {
                 ProblemType::Regression
             } else {
                 ProblemType::SingleLabelClassification
-            };
-            options.labels = Some((names, problem));
+            });
         }
         let mut loaded = Self::load(base, &options)?;
         let applied = plan.apply_saved_modules(&mut loaded.params)?;

@@ -2,8 +2,7 @@
 
 use crate::adapter::{self, AdapterPlan, BaseModel};
 use crate::checkpoint::{read_tensors, write_json, write_tensors};
-use crate::registry::Purpose;
-use crate::{LoadReport, Model, ModelConfig, ModelError};
+use crate::{LoadReport, ModelConfig, ModelError, Network, Purpose};
 use retune_kernels::Params;
 use retune_kernels::tch::Tensor;
 use std::path::Path;
@@ -11,7 +10,7 @@ use std::path::Path;
 /// A model with its parameters and what happened while it was loaded.
 pub struct LoadedModel {
     /// The network.
-    pub model: Box<dyn Model>,
+    pub network: Network,
     /// Its parameters, all trainable at first.
     pub params: Params,
     /// What was loaded, new and unused.
@@ -20,8 +19,8 @@ pub struct LoadedModel {
     pub config: ModelConfig,
     /// The adapter inside, if any.
     pub adapter: Option<AdapterPlan>,
-    /// What the head is for.
-    pub purpose: Purpose,
+    /// What the head is for; `None` for a base model alone.
+    pub purpose: Option<&'static Purpose>,
     /// Tensors that are stored with the model and never trained.
     pub(crate) buffers: Vec<(String, Tensor)>,
 }
@@ -31,7 +30,7 @@ impl LoadedModel {
     /// `base_model`.
     pub fn save(&self, folder: &Path, base_model: impl Into<BaseModel>) -> Result<(), ModelError> {
         if let Some(plan) = &self.adapter {
-            plan.save(folder, &self.params, &base_model.into(), self.purpose.peft_task_type())?;
+            plan.save(folder, &self.params, &base_model.into(), self.purpose.and_then(|purpose| purpose.peft))?;
             // PEFT ignores it; it carries the label names, which an adapter alone would lose.
             return write_json(&folder.join("config.json"), self.config.as_map());
         }

@@ -5,7 +5,7 @@ mod common;
 use common::{case, difference, fixture, load_options, test_device};
 use retune_kernels::tch::{Kind, Tensor, no_grad};
 use retune_kernels::{AdamW, AdamWOptions, Schedule, loss};
-use retune_models::registry::Purpose;
+use retune_models::heads::SEQUENCE_CLASSIFICATION;
 use retune_models::{LoadedModel, Mode, Tensors};
 
 fn follow(name: &str) {
@@ -13,7 +13,7 @@ fn follow(name: &str) {
     let curve: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("curve.json")).unwrap()).unwrap();
     let settings = &curve["settings"];
     let batches = case(&format!("curves/{name}/batches.safetensors"));
-    let loaded = LoadedModel::load(&folder, &load_options(Purpose::SequenceClassification)).unwrap();
+    let loaded = LoadedModel::load(&folder, &load_options(&SEQUENCE_CLASSIFICATION)).unwrap();
     let options = AdamWOptions { weight_decay: settings["weight_decay"].as_f64().unwrap(), ..AdamWOptions::default() };
     let mut optimizer = AdamW::new(&loaded.params, options);
     let steps = settings["steps"].as_u64().unwrap();
@@ -36,7 +36,7 @@ fn follow(name: &str) {
             let row = (step * accumulation + micro) as i64;
             let inputs: Tensors =
                 batches.iter().map(|(n, t)| (n.clone(), t.get(row).to_device(test_device()))).collect();
-            let outputs = loaded.model.forward(&inputs, &Mode::training(0)).unwrap();
+            let outputs = loaded.network.forward(&inputs, &Mode::training(0)).unwrap();
             let labels = inputs.get("labels").unwrap();
             let summed = loss::cross_entropy(outputs.get("logits").unwrap(), labels, class_weights.as_ref(), smoothing);
             summed.sum.backward();

@@ -5,7 +5,7 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::checkpoint::{read_tensors, write_tensors};
-use retune_models::registry::Purpose;
+use retune_models::heads::SEQUENCE_CLASSIFICATION;
 use retune_models::{LoadedModel, Mode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ fn folder(config: &Value) -> TempDir {
 }
 
 fn load(folder: &Path) -> LoadedModel {
-    LoadedModel::load(folder, &load_options(Purpose::SequenceClassification)).unwrap()
+    LoadedModel::load(folder, &load_options(&SEQUENCE_CLASSIFICATION)).unwrap()
 }
 
 /// Loads the folder, and compares outputs and what is saved again with `expected` in single precision.
@@ -87,7 +87,7 @@ fn shards_with_an_index() {
     std::fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
     equals(folder.path(), &weights());
     std::fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
-    let options = load_options(Purpose::SequenceClassification);
+    let options = load_options(&SEQUENCE_CLASSIFICATION);
     let error = LoadedModel::load(folder.path(), &options).err().unwrap().to_string();
     assert!(error.contains("model-00002-of-00002.safetensors"), "{error}");
 }

@@ -12,27 +12,21 @@ use anyhow::{Context, Result, bail, ensure};
 use retune_data::{Described, EncodedLabel, LabelSchema, Problem};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::tch::{Kind, Tensor};
-use retune_models::registry::Purpose;
-use retune_models::{Explanation, Model, ModelConfig, ProblemType, Tensors};
+use retune_models::{Explanation, ModelConfig, Network, ProblemType, Tensors};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
-
-/// Whether inputs fit a model.
-pub(super) type Check = Box<dyn Fn(&dyn Model) -> Result<()> + Sync>;
 
 /// What a modality adds.
 pub(super) struct Modality {
     /// As in `--task`.
     pub(super) name: &'static str,
     /// Which head it needs.
-    pub(super) purpose: Purpose,
+    pub(super) purpose: &'static Purpose,
     /// Files that belong into the saved model.
     pub(super) files: Vec<PathBuf>,
     /// Where such files lie that were made for this run; it goes with the task.
     pub(super) _folder: Option<TempDir>,
-    /// Whether its inputs fit a model.
-    pub(super) check: Check,
 }
 
 /// The task over any modality.
@@ -244,7 +238,7 @@ impl Task for Classification {
         self.modality.name
     }
 
-    fn purpose(&self) -> Purpose {
+    fn purpose(&self) -> &'static Purpose {
         self.modality.purpose
     }
 
@@ -352,11 +346,14 @@ impl Task for Classification {
         Ok(labels(dataset)?.into_iter().zip(predictions).map(one).collect())
     }
 
-    fn explain(&self, model: &dyn Model, inputs: &Tensors, how: Explanation) -> Result<Option<Tensor>> {
+    fn explain(&self, model: &Network, inputs: &Tensors, how: Explanation) -> Result<Option<Tensor>> {
         // What the model said: its first choice, or all of its numbers.
-        let score = |logits: &Tensor| match self.schema {
-            LabelSchema::Regression { .. } => logits.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float),
-            _ => logits.amax([-1i64], false),
+        let score = |outputs: &Tensors| {
+            let logits = outputs.get("logits")?;
+            Ok(match self.schema {
+                LabelSchema::Regression { .. } => logits.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float),
+                _ => logits.amax([-1i64], false),
+            })
         };
         Ok(Some(model.explain(inputs, how, &score)?))
     }
@@ -371,10 +368,6 @@ impl Task for Classification {
 
     fn files(&self) -> Vec<PathBuf> {
         self.modality.files.clone()
-    }
-
-    fn check_model(&self, model: &dyn Model) -> Result<()> {
-        (self.modality.check)(model)
     }
 }
 

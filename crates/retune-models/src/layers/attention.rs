@@ -1,17 +1,17 @@
-//! Multi-head self-attention with an additive bias on the scores, and projections that may lack their bias.
+//! Multi-head self-attention with separate query, key, value and output projections (Vaswani et al. 2017, §3.2.2), where vision
+//! families add a bias to the scores and leave out the bias of some projections.
 //!
-//! What vision families need beyond [`super::SelfAttention`]. B batch, T tokens, Q tokens that attend, D hidden size, H heads, K
-//! head size.
+//! B batch, T tokens, Q tokens that attend, D hidden size, H heads, K head size.
 
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{Dense, fused};
+use retune_kernels::{AttentionMask, Dense, fused};
 
 /// Tensor names, relative to the layer.
 #[derive(Debug, Clone, Copy)]
-pub struct ImageAttentionNames {
+pub struct AttentionNames {
     /// Query projection.
     pub query: &'static str,
     /// Key projection.
@@ -24,7 +24,7 @@ pub struct ImageAttentionNames {
 
 /// Sizes and settings, from config.json.
 #[derive(Debug, Clone, Copy)]
-pub struct ImageAttentionSizes {
+pub struct AttentionSizes {
     /// D.
     pub hidden: i64,
     /// H.
@@ -39,7 +39,7 @@ pub struct ImageAttentionSizes {
 
 /// Projections and head layout.
 #[derive(Debug)]
-pub struct ImageAttention {
+pub struct Attention {
     query: Dense,
     key: Dense,
     value: Dense,
@@ -48,18 +48,14 @@ pub struct ImageAttention {
     dropout: f64,
 }
 
-impl ImageAttention {
+impl Attention {
     /// `weights` points at the layer.
-    pub fn load(
-        weights: &Weights<'_>,
-        names: &ImageAttentionNames,
-        sizes: &ImageAttentionSizes,
-    ) -> Result<Self, ModelError> {
+    pub fn load(weights: &Weights<'_>, names: &AttentionNames, sizes: &AttentionSizes) -> Result<Self, ModelError> {
         let d = sizes.hidden;
         if d % sizes.heads != 0 {
             return Err(ModelError::Config {
                 field: "num_attention_heads".to_owned(),
-                problem: format!("{} heads do not divide the hidden size {d}", sizes.heads),
+                problem: format!("is {}, which does not divide the hidden size {d}", sizes.heads),
             });
         }
         Ok(Self {
@@ -72,13 +68,21 @@ impl ImageAttention {
         })
     }
 
-    /// `queries` [B, Q, D], the first tokens of `x` [B, T, D], attend to all of it; `bias` [G, 1 or H, T, T] is added to
-    /// the scores: of each G rows the g-th gets the g-th. Returns [B, Q, D].
-    pub fn forward(&self, queries: &Tensor, x: &Tensor, bias: Option<&Tensor>, train: bool) -> Tensor {
-        let query = self.query.forward(queries, train);
+    /// `queries` [B, Q, D] attend to `x` [B, T, D], where `mask` is true. `bias` [G, 1 or H, T, T] is added to the scores: of
+    /// each G rows the g-th gets the g-th; queries are then the first tokens of `x`, and there is no mask. Returns [B, Q, D].
+    pub fn forward(
+        &self,
+        queries: &Tensor,
+        x: &Tensor,
+        mask: Option<&AttentionMask>,
+        bias: Option<&Tensor>,
+        train: bool,
+    ) -> Tensor {
         let attended = match bias {
-            None => fused::attention_of_few(&query, x, [&self.key, &self.value], None, self.heads, self.dropout, train),
+            None => self.attend(queries, x, mask, train),
             Some(bias) => {
+                debug_assert!(mask.is_none(), "images have no padding");
+                let query = self.query.forward(queries, train);
                 let bias = bias.narrow(2, 0, queries.size()[1]).to_kind(query.kind());
                 let [key, value] = [&self.key, &self.value].map(|dense| dense.forward(x, train));
                 let [query, key, value] = [query, key, value].map(|projected| self.split(&projected));
@@ -86,6 +90,20 @@ impl ImageAttention {
             }
         };
         self.output.forward(&attended, train)
+    }
+
+    fn attend(&self, queries: &Tensor, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
+        let (heads, p) = (self.heads, self.dropout);
+        // All tokens attend.
+        let joint =
+            if queries.size() == x.size() { Dense::joint([&self.query, &self.key, &self.value], x) } else { None };
+        match joint {
+            Some([query, key, value]) => fused::attention(&query, &key, &value, mask, heads, p, train),
+            None => {
+                let query = self.query.forward(queries, train);
+                fused::attention_of_few(&query, x, [&self.key, &self.value], mask, heads, p, train)
+            }
+        }
     }
 
     /// How much each token attends to each other, the mean of all heads, [B, T, T]; `bias` as in [`Self::forward`].
@@ -114,7 +132,7 @@ fn scores(query: &Tensor, key: &Tensor, bias: Option<&Tensor>) -> Tensor {
     grouped.view(size.as_slice())
 }
 
-/// `softmax(q kᵀ/√K + bias) v` over [B, H, Q or T, K]; `bias` [.., Q, T], else as in [`ImageAttention::forward`].
+/// `softmax(q kᵀ/√K + bias) v` over [B, H, Q or T, K]; `bias` [.., Q, T], else as in [`Attention::forward`].
 fn biased(query: &Tensor, key: &Tensor, value: &Tensor, bias: &Tensor, p: f64, train: bool) -> Tensor {
     let groups = bias.size()[0];
     if !train || (p == 0.0 && groups == 1) {

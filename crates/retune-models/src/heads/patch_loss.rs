@@ -1,6 +1,6 @@
-//! What masked autoencoders remove, and their loss: squared error of the removed patches (He et al. 2021, §3).
+//! The loss of masked autoencoders: squared error of the removed patches (He et al. 2021, §3).
 //!
-//! B batch, C channels, H and W image size, P and Q patch size, N patches, K kept patches.
+//! B batch, C channels, H and W image size, P and Q patch size, N patches.
 
 use crate::{ModelConfig, ModelError, Tensors};
 use retune_kernels::loss::SummedLoss;
@@ -13,39 +13,6 @@ pub fn patchify(pixels: &Tensor, patch: (i64, i64)) -> Tensor {
     let (h, w) = (height / p, width / q);
     let cut = pixels.narrow(2, 0, h * p).narrow(3, 0, w * q).reshape([batch, channels, h, p, w, q]);
     cut.permute([0, 2, 4, 3, 5, 1]).reshape([batch, h * w, p * q * channels])
-}
-
-/// K of `patches` by `mask_ratio` of config.json, rounded down.
-pub fn kept_patches(config: &ModelConfig, patches: i64) -> Result<i64, ModelError> {
-    let mask_ratio = config.number_or("mask_ratio", 0.75)?;
-    let kept = (patches as f64 * (1.0 - mask_ratio)) as i64;
-    if (0.0..1.0).contains(&mask_ratio) && kept > 0 && kept < patches {
-        return Ok(kept);
-    }
-    let problem =
-        format!("is {mask_ratio}: of {patches} patches {kept} would be kept; some must be kept, some removed");
-    Err(ModelError::Config { field: "mask_ratio".to_owned(), problem })
-}
-
-/// Which patches are kept.
-#[derive(Debug)]
-pub struct Masking {
-    /// Places of the kept patches, [B, K].
-    pub kept: Tensor,
-    /// For each patch its place among kept ones followed by removed ones, [B, N].
-    pub restore: Tensor,
-    /// 1 for removed patches, [B, N].
-    pub mask: Tensor,
-}
-
-impl Masking {
-    /// Keeps the `kept` patches with the lowest `noise` [B, N].
-    pub fn new(noise: &Tensor, kept: i64) -> Self {
-        let order = noise.argsort_stable(true, 1, false);
-        let restore = order.argsort_stable(true, 1, false);
-        let mask = restore.ge(kept).to_kind(Kind::Float);
-        Self { kept: order.narrow(1, 0, kept), restore, mask }
-    }
 }
 
 /// How the loss is computed, from config.json.

@@ -6,7 +6,7 @@
 
 use super::drop_path::drop_path;
 use super::relative_position::relative_position_index;
-use super::{FeedForward, ImageAttention, ImageAttentionNames, ImageAttentionSizes, LayerNames, LayerSizes};
+use super::{Attention, AttentionSizes, FeedForward, LayerNames, LayerSizes, MapLayer};
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
 use retune_kernels::dropout::dropout;
@@ -34,11 +34,11 @@ pub struct WindowOptions {
 #[derive(Debug)]
 pub struct WindowLayer {
     norm_before: LayerNorm,
-    attention: ImageAttention,
+    attention: Attention,
     table: Weight, // [(2M-1)², heads]
     norm_after: LayerNorm,
     feed_forward: FeedForward,
-    dropout: f64,
+    sizes: LayerSizes,
     options: WindowOptions,
     geometry: Mutex<Option<Geometry>>,
 }
@@ -64,38 +64,18 @@ impl WindowLayer {
         options: WindowOptions,
     ) -> Result<Self, ModelError> {
         let c = sizes.hidden;
-        let attention_names = ImageAttentionNames {
-            query: names.query,
-            key: names.key,
-            value: names.value,
-            output: names.attention_output,
-        };
-        let attention_sizes = ImageAttentionSizes {
-            hidden: c,
-            heads: sizes.heads,
-            dropout: sizes.attention_dropout,
-            query_value_bias: options.bias,
-            key_bias: options.bias,
-        };
+        let attention = AttentionSizes { query_value_bias: options.bias, key_bias: options.bias, ..sizes.attention() };
         let offsets = (2 * options.window - 1) * (2 * options.window - 1);
         Ok(Self {
             norm_before: weights.at(names.attention_norm).layer_norm(c, sizes.norm_epsilon)?,
-            attention: ImageAttention::load(weights, &attention_names, &attention_sizes)?,
+            attention: Attention::load(weights, &names.attention, &attention)?,
             table: weights.exact(bias_table, &[offsets, sizes.heads], Init::Constant(0.0))?,
             norm_after: weights.at(names.output_norm).layer_norm(c, sizes.norm_epsilon)?,
             feed_forward: FeedForward::load(weights, names, sizes)?,
-            dropout: sizes.hidden_dropout,
+            sizes: *sizes,
             options,
             geometry: Mutex::default(),
         })
-    }
-
-    /// `x` [B, H, W, C]; same shape out.
-    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let attended = dropout(&self.attend(&self.norm_before.forward(x), train), self.dropout, train);
-        let y = x + drop_path(&attended, self.options.drop_path, train);
-        let transformed = self.feed_forward.forward(&self.norm_after.forward(&y), train);
-        y + dropout(&transformed, self.dropout, train)
     }
 
     fn attend(&self, x: &Tensor, train: bool) -> Tensor {
@@ -112,7 +92,7 @@ impl WindowLayer {
         let shifted = if shift == 0 { padded } else { padded.roll([-shift, -shift], [1, 2]) };
         let windows = partition(&shifted, window).view([-1, window * window, channels]);
         let bias = self.bias((h, w), window, shift);
-        let attended = self.attention.forward(&windows, &windows, Some(&bias), train);
+        let attended = self.attention.forward(&windows, &windows, None, Some(&bias), train);
         let grid = attended.view([batch, h / window, w / window, window, window, channels]);
         let merged = grid.transpose(2, 3).reshape([batch, h, w, channels]);
         let merged = if shift == 0 { merged } else { merged.roll([shift, shift], [1, 2]) };
@@ -137,6 +117,21 @@ impl WindowLayer {
         let index = Tensor::from_slice(&relative_position_index((window, window), table)).to_device(device);
         let apart = (shift > 0).then(|| apart(size.0, size.1, window, shift).unsqueeze(1).to_device(device));
         Geometry { size, index, apart }
+    }
+}
+
+impl MapLayer for WindowLayer {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let p = self.sizes.hidden_dropout;
+        let attended = dropout(&self.attend(&self.norm_before.forward(x), train), p, train);
+        let y = x + drop_path(&attended, self.options.drop_path, train);
+        let transformed = self.feed_forward.forward(&self.norm_after.forward(&y), train);
+        y + dropout(&transformed, p, train)
+    }
+
+    fn work(&self, places: f64) -> f64 {
+        let area = (self.options.window * self.options.window) as f64;
+        places / area * self.sizes.work(area, area)
     }
 }
 
