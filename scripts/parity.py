@@ -308,9 +308,9 @@ def several_classes(draw):
 
 
 def problem(draw):
-    """One label, several, or numbers; what config.json does not say, both sides infer."""
-    kind = draw.choice(["single_label_classification"] * 3 + ["multi_label_classification", "regression"])
-    count = draw.randint(1, 3) if kind == "regression" else draw.randint(2, 9)
+    """One label, several, or numbers; where config.json does not say which, one output is a number and several are classes."""
+    kind = draw.choice(["single_label_classification"] * 3 + ["multi_label_classification", "regression", None])
+    count = draw.randint(1, 3) if kind in ("regression", None) else draw.randint(2, 9)
     return classes(count) | dict(problem_type=kind)
 
 
@@ -322,7 +322,7 @@ def class_targets(draw, config, inputs):
     rows, count, noise = rows_of(inputs), config.num_labels, tensor_generator(draw)
     if config.problem_type == "multi_label_classification":
         return {"labels": torch.randint(0, 2, (rows, count), generator=noise).float()}
-    if config.problem_type == "regression":
+    if config.problem_type == "regression" or (config.problem_type is None and count == 1):
         return {"labels": torch.randn(*((rows,) if count == 1 else (rows, count)), generator=noise)}
     return {"labels": torch.randint(0, count, (rows,), generator=noise)}
 

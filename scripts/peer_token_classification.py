@@ -61,14 +61,16 @@ def scores(gold, predicted):
 def main():
     arguments = peer_common.parser(__doc__, max_length=128, lr=1e-4).parse_args()
     peer_common.set_up(arguments)
-    from transformers import AutoModelForTokenClassification, AutoTokenizer, DataCollatorForTokenClassification, Trainer
+    from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer, DataCollatorForTokenClassification, Trainer
 
     train_rows, eval_rows = read_sentences(arguments.train), read_sentences(arguments.eval)
     labels = sorted({tag for sentence in train_rows for _, tag in sentence})
     index = {label: i for i, label in enumerate(labels)}
 
     tokenizing = time.perf_counter()
-    tokenizer = AutoTokenizer.from_pretrained(arguments.model, add_prefix_space=True)
+    # Byte-level tokenizers tell the beginning of a word by the space before it.
+    byte_level = AutoConfig.from_pretrained(arguments.model).model_type in ("roberta", "gpt2", "bloom", "deberta")
+    tokenizer = AutoTokenizer.from_pretrained(arguments.model, **({"add_prefix_space": True} if byte_level else {}))
 
     def encode(rows):
         encoded = tokenizer([[word for word, _ in row] for row in rows], is_split_into_words=True, truncation=True, max_length=arguments.max_length)
