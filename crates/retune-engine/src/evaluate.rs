@@ -8,7 +8,7 @@ use anyhow::Result;
 use retune_data::{Batch, Dataset, Loader, evaluation_batches};
 use retune_kernels::Lanes;
 use retune_kernels::tch::{Device, no_grad};
-use retune_models::{Inputs, Mode, Model};
+use retune_models::{Mode, Network, Tensors};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,7 +44,7 @@ impl Scored {
 
 /// What the model makes of a batch.
 struct Answer {
-    inputs: Inputs,
+    inputs: Tensors,
     predictions: Vec<Prediction>,
     /// Loss and its weight, where the rows have labels.
     loss: Option<(f64, f64)>,
@@ -57,7 +57,7 @@ const BATCHES: usize = 2;
 #[derive(Clone, Copy)]
 pub struct Predictor<'a> {
     /// The network.
-    pub model: &'a dyn Model,
+    pub model: &'a Network,
     /// What it does.
     pub task: &'a dyn Task,
     /// Examples per batch.

@@ -156,7 +156,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     let mut missing = Vec::new();
     let sources = report_data::Sources {
         session: &session,
-        model: loaded.model.as_ref(),
+        model: &loaded.network,
         state: &state,
         load: &load_report,
         summary: &summary,

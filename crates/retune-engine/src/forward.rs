@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use retune_data::hub::Silent;
 use retune_kernels::tch::{Kind, Tensor, no_grad};
 use retune_models::checkpoint::{read_tensors, write_tensors};
-use retune_models::{Inputs, LoadedModel, Mode};
+use retune_models::{LoadedModel, Mode, Takes, Tensors, registry};
 use std::path::Path;
 
 /// Reads `inputs`, runs the model in evaluation mode, writes `logits`, `last_hidden_state` and whatever else it returns.
@@ -33,28 +33,23 @@ pub fn forward(
     };
     let loaded = loaded.input()?;
     let tensors = read_tensors(inputs).input()?;
-    let named: Inputs = tensors.into_iter().map(|(name, t)| (name, t.to_device(hardware.device))).collect();
+    let named: Tensors = tensors.into_iter().map(|(name, t)| (name, t.to_device(hardware.device))).collect();
     check_tokens(&loaded, &named).input()?;
-    let result = no_grad(|| loaded.model.forward(&named, &Mode::evaluation().with_hidden_states())).input()?;
+    let result = no_grad(|| loaded.network.forward(&named, &Mode::evaluation().with_hidden_states())).input()?;
     let float = |tensor: &Tensor| tensor.to_kind(Kind::Float);
-    let hidden = result.last_hidden_state.as_ref();
-    let mut tensors: Vec<_> = hidden.map(|it| ("last_hidden_state".to_owned(), float(it))).into_iter().collect();
-    if of_task.is_some() {
-        tensors.push(("logits".to_owned(), float(&result.logits)));
-    }
-    tensors.extend(result.named.iter().map(|(name, tensor)| (name.to_owned(), float(tensor))));
+    let tensors: Vec<_> = result.iter().map(|(name, tensor)| (name.to_owned(), float(tensor))).collect();
     write_tensors(outputs, &tensors).map_err(anyhow::Error::from)?;
     Ok(())
 }
 
 /// Token inputs index tables, whose ends nothing below checks.
-fn check_tokens(loaded: &LoadedModel, inputs: &Inputs) -> Result<()> {
-    let Some(vocabulary) = loaded.model.vocabulary_size() else { return Ok(()) };
+fn check_tokens(loaded: &LoadedModel, inputs: &Tensors) -> Result<()> {
+    let Takes::Tokens { longest, vocabulary } = registry::takes(&loaded.config)? else { return Ok(()) };
     let ids = inputs.get("input_ids")?;
     let shape = ids.size();
     ensure!(shape.len() == 2, "input_ids: shape {shape:?}, not [examples, tokens]");
     ensure!(shape.iter().all(|&n| n > 0), "input_ids: shape {shape:?} holds no token");
-    let longest = loaded.model.max_length().unwrap_or(usize::MAX);
+    let longest = longest.unwrap_or(usize::MAX);
     ensure!(
         shape[1] as usize <= longest,
         "input_ids: {} tokens are more than the {longest} positions this model has",

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use retune_data::{Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
 use retune_kernels::memory::free_disk_bytes;
 use retune_kernels::tch::{Device, no_grad};
-use retune_models::{Inputs, Mode, Model};
+use retune_models::{Mode, Network, Tensors};
 use std::sync::Arc;
 
 /// Share of the free space in the folder for temporary files that features may take.
@@ -17,7 +17,7 @@ const MOST_OF_DISK: f64 = 0.5;
 
 /// Computes features.
 pub(crate) struct Frozen<'a> {
-    pub(crate) model: &'a dyn Model,
+    pub(crate) model: &'a Network,
     pub(crate) first_trained_depth: usize,
     pub(crate) batch_size: usize,
     pub(crate) device: Device,
@@ -29,14 +29,14 @@ impl Frozen<'_> {
         self.first_trained_depth > 1
     }
 
-    /// `rows` with features in place of inputs; `None` where the model gives none or the disk has no room for them.
+    /// `rows` with features in place of inputs; `None` where the disk has no room for them.
     pub(crate) fn features(
         &self,
         rows: &Arc<dyn Dataset>,
         what: &str,
         observers: &mut [&mut dyn Observer],
     ) -> Result<Option<Arc<dyn Dataset>>> {
-        let name = Inputs::hidden_states_name(self.first_trained_depth);
+        let name = Tensors::hidden_states_name(self.first_trained_depth);
         let mut builder = FeatureBuilder::new(Arc::clone(rows), &name);
         let batches = evaluation_batches(&|row| rows.length(row), rows.len(), self.batch_size);
         let (threads, ahead) = crate::hardware::loaders(rows.as_ref(), self.device);
@@ -45,7 +45,7 @@ impl Frozen<'_> {
         for batch in Loader::new(Arc::clone(rows), batches.into_iter().map(|rows| (rows, None)), threads, ahead) {
             let batch = batch?;
             let inputs = to_inputs(&batch, self.device)?;
-            let Some(kept) = no_grad(|| self.model.frozen(&inputs, &mode))? else { return Ok(None) };
+            let kept = no_grad(|| self.model.frozen(&inputs, &mode))?;
             let features = to_array(kept.get(&name)?)?;
             // The longest rows come first, so that an estimate by the first batch is on the safe side.
             let bytes_per_row = (features.data.len() * size_of::<f32>()) as f64 / batch.rows.len() as f64;

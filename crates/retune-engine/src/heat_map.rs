@@ -6,8 +6,7 @@ use crate::tensors::to_inputs;
 use anyhow::{Context, Result, anyhow};
 use retune_data::{Dataset, HeatMap};
 use retune_kernels::tch::{Device, Kind};
-use retune_models::explain::demand;
-use retune_models::{Explanation, Model};
+use retune_models::{Explanation, Network};
 
 /// What a recipe may ask for.
 pub(crate) const CHOICES: &[&str] = &["none", "gradient", "rollout"];
@@ -21,9 +20,9 @@ pub(crate) fn wanted(recipe: &Recipe) -> Result<Option<Explanation>> {
 }
 
 /// Whether the model can draw them.
-pub(crate) fn check(recipe: &Recipe, model: &dyn Model) -> Result<()> {
+pub(crate) fn check(recipe: &Recipe, model: &Network) -> Result<()> {
     let Some(how) = wanted(recipe)? else { return Ok(()) };
-    demand(model, how).context("heat-maps")
+    model.demand(how).context("heat-maps")
 }
 
 /// What the colours mean, for the reader of a report.
@@ -42,7 +41,7 @@ pub(crate) fn legend(how: Explanation) -> &'static str {
 
 /// The heat map of a row; `None` where the task has none.
 pub(crate) fn of_row(
-    (task, model, device): (&dyn Task, &dyn Model, Device),
+    (task, model, device): (&dyn Task, &Network, Device),
     data: &dyn Dataset,
     row: usize,
     how: Explanation,

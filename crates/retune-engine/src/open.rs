@@ -107,10 +107,9 @@ impl Saved {
 
     /// Loads the base model alone, whatever head it has or lacks.
     pub fn load_base(&self, hardware: &Hardware) -> Result<LoadedModel> {
-        let mut options = LoadOptions::new(task::purpose(task::possible(&self.config)?)?);
+        let mut options = LoadOptions::base();
         options.precision = hardware.precision;
         options.device = hardware.device;
-        options.base_only = true;
         Ok(LoadedModel::load(&self.folder, &options)?)
     }
 

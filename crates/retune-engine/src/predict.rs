@@ -102,7 +102,7 @@ impl Ready {
 
     fn predictor<'a>(&'a self, task: &'a dyn Task, batch_size: usize) -> Predictor<'a> {
         Predictor {
-            model: self.loaded.model.as_ref(),
+            model: &self.loaded.network,
             task,
             batch_size,
             device: self.hardware.device,

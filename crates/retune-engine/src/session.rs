@@ -15,7 +15,7 @@ use crate::train::{Ended, Loop, train};
 use anyhow::{Context, Result, ensure};
 use retune_data::{Dataset, Described};
 use retune_kernels::{AdamW, AdamWOptions, Schedule};
-use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel};
+use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel, NewHead};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,8 +49,11 @@ impl Session<'_> {
     pub(crate) fn load(&self, from_scratch: bool) -> Result<LoadedModel> {
         let method = self.method(from_scratch)?;
         let config = CheckpointFolder::config(self.model)?;
-        let mut options = LoadOptions::new(self.task.purpose());
-        options.labels = self.task.head();
+        let mut head = NewHead::of(self.task.purpose());
+        if let Some((labels, problem)) = self.task.head() {
+            head = head.labels(labels).problem(problem);
+        }
+        let mut options = LoadOptions::new(head);
         options.from_scratch = from_scratch;
         options.seed = self.recipe.seed;
         options.precision = self.hardware.precision;
@@ -59,12 +62,11 @@ impl Session<'_> {
         options.adapter = method.adapter(self.recipe, &config)?;
         options.new_head = true;
         let mut loaded = LoadedModel::load(self.model, &options)?;
-        self.task.check_model(loaded.model.as_ref())?;
-        heat_map::check(self.recipe, loaded.model.as_ref())?;
-        let blocks = loaded.model.blocks();
+        heat_map::check(self.recipe, &loaded.network)?;
+        let blocks = loaded.network.blocks();
         method.apply(&mut loaded.params, blocks)?;
         ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.method);
-        if let (Some(table), Some(rows)) = (loaded.model.token_table(), self.splits.train.tokens_in_use()?) {
+        if let (Some(table), Some(rows)) = (loaded.network.token_table(), self.splits.train.tokens_in_use()?) {
             loaded.params.compact(table, &rows)?;
         }
         Ok(loaded)
@@ -146,7 +148,7 @@ impl Session<'_> {
         }
         let first_trained_depth = loaded.params.lowest_trainable_depth();
         let frozen = Frozen {
-            model: loaded.model.as_ref(),
+            model: &loaded.network,
             first_trained_depth,
             batch_size: recipe.evaluation_batch_size,
             device: self.hardware.device,
@@ -165,7 +167,7 @@ impl Session<'_> {
         let kept = if repeats { frozen.features(&validation, "frozen blocks, validation", observers)? } else { None };
         let validation = kept.unwrap_or(validation);
         let mut trainer = Trainer {
-            model: loaded.model.as_ref(),
+            model: &loaded.network,
             params: &loaded.params,
             task: self.task,
             dataset: rows.as_ref(),
@@ -176,7 +178,7 @@ impl Session<'_> {
             seed: recipe.seed,
             training_factor: self.method(from_scratch)?.training_factor(
                 first_trained_depth,
-                loaded.model.blocks(),
+                loaded.network.blocks(),
                 features,
             ),
         };
@@ -217,7 +219,7 @@ impl Session<'_> {
         let mut progress = |done: usize, all: usize| observers.iter_mut().for_each(|o| o.on_progress(what, done, all));
         let data: Arc<dyn Dataset> = data.clone();
         let predictor = Predictor {
-            model: loaded.model.as_ref(),
+            model: &loaded.network,
             task: self.task,
             batch_size: self.recipe.evaluation_batch_size,
             device: self.hardware.device,

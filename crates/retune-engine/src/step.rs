@@ -7,7 +7,7 @@ use retune_data::{Batch, Dataset};
 use retune_kernels::device::Arrival;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{AdamW, GradientNorm, Params, dropout, random};
-use retune_models::{Mode, Model};
+use retune_models::{Mode, Network};
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,7 +37,7 @@ pub struct StepReport {
 /// What a step works with.
 pub struct Trainer<'a> {
     /// The network.
-    pub model: &'a dyn Model,
+    pub model: &'a Network,
     /// Its parameters.
     pub params: &'a Params,
     /// What it learns.
@@ -100,7 +100,7 @@ impl Trainer<'_> {
             report.tokens += batch.tokens;
             report.padded += batch.padded;
             let mean_length = batch.tokens / batch.rows.len().max(1);
-            report.flops += batch.rows.len() as f64 * self.model.forward_flops(mean_length) * self.training_factor;
+            report.flops += batch.rows.len() as f64 * self.model.work(mean_length, 0) * self.training_factor;
         }
         let arriving = Arrival::of(&sums)?;
         let scale = sums.f_get(1)?.f_reciprocal()?;

@@ -4,12 +4,12 @@ use anyhow::Result;
 use retune_data::{Array, ArrayData, Batch};
 use retune_kernels::device;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::Inputs;
+use retune_models::Tensors;
 
 /// Copies a batch to the device under the same names, without waiting for it. The `attention_mask` stays on the host, which
 /// decides by it what is computed.
-pub fn to_inputs(batch: &Batch, device: Device) -> Result<Inputs> {
-    let mut inputs = Inputs::default();
+pub fn to_inputs(batch: &Batch, device: Device) -> Result<Tensors> {
+    let mut inputs = Tensors::default();
     for (name, array) in &batch.arrays {
         let shape: Vec<i64> = array.shape.iter().map(|&n| n as i64).collect();
         let tensor = match &array.data {

@@ -146,6 +146,11 @@ impl ModelConfig {
         self.text("model_type")
     }
 
+    /// `architectures[0]`: Hugging Face's class of the checkpoint.
+    pub fn architecture(&self) -> Option<&str> {
+        self.get("architectures")?.get(0)?.as_str()
+    }
+
     /// Names of the outputs, from `id2label` or `label2id`, each its own: several outputs of one name are told apart by their
     /// numbers. `None` where there are no names, or [`Self::label_problem`] says what is wrong with them.
     pub fn labels(&self) -> Option<Vec<String>> {
@@ -171,11 +176,14 @@ impl ModelConfig {
         self.label_notes.iter().cloned().chain(shared.iter().map(told)).collect()
     }
 
-    /// Writes `id2label`, `label2id` and `problem_type`; `num_labels` follows from them, as in Hugging Face.
-    pub fn set_labels(&mut self, names: &[String], problem: ProblemType) {
+    /// Writes `id2label`, `label2id` and `problem_type`, if it has one; `num_labels` follows from them, as in Hugging Face.
+    pub fn set_labels(&mut self, names: &[String], problem: impl Into<Option<ProblemType>>) {
         self.write_labels(names);
         (self.label_notes, self.label_problem) = (Vec::new(), None);
-        self.set("problem_type", json!(problem));
+        match problem.into() {
+            Some(problem) => self.set("problem_type", json!(problem)),
+            None => self.remove("problem_type"),
+        }
         self.map.remove("num_labels");
     }
 

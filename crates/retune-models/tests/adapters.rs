@@ -2,30 +2,33 @@
 
 mod common;
 
-use common::{case, difference, fixture, inputs, load_options, test_device};
+use common::{case, difference, fixture, inputs, load_options, test_device, with_labels};
 use retune_kernels::random;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::checkpoint::{read_tensors, write_tensors};
-use retune_models::registry::Purpose;
-use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode, ModelError, ProblemType};
+use retune_models::heads::{IMAGE_CLASSIFICATION, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION};
+use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode, ModelError, Purpose};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Fixture, purpose, and names of dense layers that its head has too, or none.
-const FAMILIES: &[(&str, Purpose, &[&str])] = &[
-    ("bert-sequence-classification", Purpose::SequenceClassification, &["dense", "query"]),
-    ("bert-base-only", Purpose::SequenceClassification, &["dense"]),
-    ("roberta-sequence-classification", Purpose::SequenceClassification, &["dense"]),
-    ("xlm-roberta-sequence-classification", Purpose::SequenceClassification, &["dense", "value"]),
-    ("distilbert-sequence-classification", Purpose::SequenceClassification, &["q_lin", "lin1"]),
-    ("electra-sequence-classification", Purpose::SequenceClassification, &["dense"]),
-    ("vit-image-classification", Purpose::ImageClassification, &["dense"]),
-    ("deit-with-teacher", Purpose::ImageClassification, &["dense"]),
-    ("beit-relative-position", Purpose::ImageClassification, &["dense"]),
-    ("dinov2-image-classification", Purpose::ImageClassification, &["dense", "fc1"]),
-    ("swin-image-classification", Purpose::ImageClassification, &["dense"]),
-    ("convnext-image-classification", Purpose::ImageClassification, &["pwconv1", "pwconv2"]),
+static FAMILIES: &[(&str, &Purpose, &[&str])] = &[
+    ("bert-sequence-classification", &SEQUENCE_CLASSIFICATION, &["dense", "query"]),
+    ("bert-base-only", &SEQUENCE_CLASSIFICATION, &["dense"]),
+    ("roberta-sequence-classification", &SEQUENCE_CLASSIFICATION, &["dense"]),
+    ("xlm-roberta-sequence-classification", &SEQUENCE_CLASSIFICATION, &["dense", "value"]),
+    ("distilbert-sequence-classification", &SEQUENCE_CLASSIFICATION, &["q_lin", "lin1"]),
+    ("electra-sequence-classification", &SEQUENCE_CLASSIFICATION, &["dense"]),
+    ("bert-token-classification", &TOKEN_CLASSIFICATION, &["dense"]),
+    ("distilbert-token-classification", &TOKEN_CLASSIFICATION, &["lin2"]),
+    ("roberta-question-answering", &QUESTION_ANSWERING, &["dense"]),
+    ("vit-image-classification", &IMAGE_CLASSIFICATION, &["dense"]),
+    ("deit-with-teacher", &IMAGE_CLASSIFICATION, &["dense"]),
+    ("beit-relative-position", &IMAGE_CLASSIFICATION, &["dense"]),
+    ("dinov2-image-classification", &IMAGE_CLASSIFICATION, &["dense", "fc1"]),
+    ("swin-image-classification", &IMAGE_CLASSIFICATION, &["dense"]),
+    ("convnext-image-classification", &IMAGE_CLASSIFICATION, &["pwconv1", "pwconv2"]),
 ];
 
 fn plan(targets: &[&str]) -> LoraPlan {
@@ -33,14 +36,9 @@ fn plan(targets: &[&str]) -> LoraPlan {
 }
 
 /// A model for two other labels, whose head is new, with an adapter that changes what it says.
-fn adapted(name: &str, purpose: Purpose, targets: &[&str]) -> Result<LoadedModel, ModelError> {
-    let labels = ["x", "y"].map(str::to_owned).to_vec();
-    let options = LoadOptions {
-        adapter: Some(plan(targets)),
-        new_head: true,
-        labels: Some((labels, ProblemType::SingleLabelClassification)),
-        ..load_options(purpose)
-    };
+fn adapted(name: &str, purpose: &'static Purpose, targets: &[&str]) -> Result<LoadedModel, ModelError> {
+    let options = if purpose.labels { with_labels(purpose, &["x", "y"]) } else { load_options(purpose) };
+    let options = LoadOptions { adapter: Some(plan(targets)), ..options };
     let mut loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options)?;
     for param in loaded.params.iter_mut().filter(|p| p.name.contains(".lora_") || p.head) {
         let values = random::normal(random::name_key(&param.name), param.count());
@@ -50,8 +48,11 @@ fn adapted(name: &str, purpose: Purpose, targets: &[&str]) -> Result<LoadedModel
     Ok(loaded)
 }
 
+/// All outputs side by side, [B, ..].
 fn logits(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>) -> Tensor {
-    loaded.model.forward(&inputs(case), &Mode::evaluation()).unwrap().logits
+    let outputs = loaded.network.forward(&inputs(case), &Mode::evaluation()).unwrap();
+    let outputs: Vec<Tensor> = outputs.iter().map(|(_, tensor)| tensor.flatten(1, -1)).collect();
+    Tensor::cat(&outputs, 1)
 }
 
 fn config(folder: &Path) -> Value {
@@ -66,11 +67,11 @@ fn is_named(path: &str, name: &str) -> bool {
 fn every_family_reads_back_what_it_saved() {
     for (name, purpose, named) in FAMILIES {
         for targets in [&["all-linear"][..], named] {
-            let loaded = adapted(name, *purpose, targets).unwrap();
+            let loaded = adapted(name, purpose, targets).unwrap();
             let folder = tempfile::tempdir().unwrap();
             loaded.save(folder.path(), "base").unwrap();
             let base = fixture(&format!("parity/{name}"));
-            let again = LoadedModel::load_adapter(folder.path(), &base, &load_options(*purpose)).unwrap();
+            let again = LoadedModel::load_adapter(folder.path(), &base, &load_options(purpose)).unwrap();
             let case = case(&format!("parity/{name}/case.safetensors"));
             let apart = difference(&logits(&again, &case), &logits(&loaded, &case));
             assert_eq!(apart, 0.0, "{name} {targets:?}");
@@ -99,7 +100,7 @@ fn every_family_reads_back_what_it_saved() {
 #[test]
 fn head_layers_are_left_out_with_a_word_or_refused_by_name() {
     for (targets, left_out) in [(&["dense"][..], true), (&["all-linear"], true), (&["query"], false)] {
-        let loaded = adapted("roberta-sequence-classification", Purpose::SequenceClassification, targets).unwrap();
+        let loaded = adapted("roberta-sequence-classification", &SEQUENCE_CLASSIFICATION, targets).unwrap();
         let told = loaded.report.notes.iter().any(|note| note.contains("classifier.dense"));
         assert_eq!(told, left_out, "{targets:?} {:?}", loaded.report);
         assert!(loaded.params.iter().all(|p| !(p.name.starts_with("classifier") && p.name.contains("lora_"))));
@@ -110,11 +111,11 @@ fn head_layers_are_left_out_with_a_word_or_refused_by_name() {
         ("bert-sequence-classification", "word_embeddings", "`word_embeddings` is no dense layer"),
         ("bert-sequence-classification", "attention.*query", "no dense layer is called `attention.*query`"),
     ] {
-        let error = adapted(name, Purpose::SequenceClassification, &[target]).err().unwrap().to_string();
+        let error = adapted(name, &SEQUENCE_CLASSIFICATION, &[target]).err().unwrap().to_string();
         assert!(error.contains(problem), "{error}");
     }
-    let whole = adapted("bert-sequence-classification", Purpose::SequenceClassification, &[".*(query|value)"]).unwrap();
-    let named = adapted("bert-sequence-classification", Purpose::SequenceClassification, &["query", "value"]).unwrap();
+    let whole = adapted("bert-sequence-classification", &SEQUENCE_CLASSIFICATION, &[".*(query|value)"]).unwrap();
+    let named = adapted("bert-sequence-classification", &SEQUENCE_CLASSIFICATION, &["query", "value"]).unwrap();
     assert!(whole.params.iter().map(|p| &p.name).eq(named.params.iter().map(|p| &p.name)));
 }
 
@@ -133,7 +134,7 @@ fn changed(change: Value, tensors: impl FnOnce(&mut BTreeMap<String, Tensor>)) -
 }
 
 fn load(folder: &Path) -> Result<LoadedModel, ModelError> {
-    let options = load_options(Purpose::SequenceClassification);
+    let options = load_options(&SEQUENCE_CLASSIFICATION);
     LoadedModel::load_adapter(folder, &fixture("parity/bert-base-only"), &options)
 }
 

@@ -6,7 +6,7 @@ use common::{case, fixture, inputs, load_options, test_device};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{AdamW, AdamWOptions, Precision};
 use retune_models::checkpoint::read_tensors;
-use retune_models::registry::Purpose;
+use retune_models::heads::SEQUENCE_CLASSIFICATION;
 use retune_models::{LoadOptions, LoadedModel, Mode};
 use std::path::Path;
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ fn frozen(learns: fn(&str) -> bool) -> (TempDir, LoadedModel) {
     for file in ["config.json", "model.safetensors"] {
         std::fs::copy(fixture(MODEL).join(file), folder.path().join(file)).unwrap();
     }
-    let options = LoadOptions { precision: Precision::Bf16, ..load_options(Purpose::SequenceClassification) };
+    let options = LoadOptions { precision: Precision::Bf16, ..load_options(&SEQUENCE_CLASSIFICATION) };
     let mut loaded = LoadedModel::load(folder.path(), &options).unwrap();
     loaded.params.iter_mut().for_each(|param| {
         let learns = learns(&param.name);
@@ -30,8 +30,8 @@ fn frozen(learns: fn(&str) -> bool) -> (TempDir, LoadedModel) {
 
 fn step(loaded: &LoadedModel, optimizer: &mut AdamW) {
     let case = case(&format!("{MODEL}/case.safetensors"));
-    let outputs = loaded.model.forward(&inputs(&case), &Mode::training(0)).unwrap();
-    outputs.logits.square().sum(Kind::Float).backward();
+    let logits = common::logits(loaded, &inputs(&case), &Mode::training(0));
+    logits.square().sum(Kind::Float).backward();
     let scale = Tensor::from(1.0).to_device(test_device());
     optimizer.step(&loaded.params, 0.01, &scale, 1.0).unwrap().wait().unwrap();
 }

@@ -12,27 +12,21 @@ use anyhow::{Context, Result, bail, ensure};
 use retune_data::{Described, EncodedLabel, LabelSchema, Problem};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::tch::{Kind, Tensor};
-use retune_models::registry::Purpose;
-use retune_models::{Explanation, Inputs, Model, ModelConfig, Outputs, ProblemType};
+use retune_models::{Explanation, ModelConfig, Network, ProblemType, Tensors};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
-
-/// Whether inputs fit a model.
-pub(super) type Check = Box<dyn Fn(&dyn Model) -> Result<()> + Sync>;
 
 /// What a modality adds.
 pub(super) struct Modality {
     /// As in `--task`.
     pub(super) name: &'static str,
     /// Which head it needs.
-    pub(super) purpose: Purpose,
+    pub(super) purpose: &'static Purpose,
     /// Files that belong into the saved model.
     pub(super) files: Vec<PathBuf>,
     /// Where such files lie that were made for this run; it goes with the task.
     pub(super) _folder: Option<TempDir>,
-    /// Whether its inputs fit a model.
-    pub(super) check: Check,
 }
 
 /// The task over any modality.
@@ -185,9 +179,9 @@ impl Classification {
         })
     }
 
-    fn summed(&self, outputs: &Outputs, inputs: &Inputs, plain: bool) -> Result<SummedLoss> {
+    fn summed(&self, outputs: &Tensors, inputs: &Tensors, plain: bool) -> Result<SummedLoss> {
         let labels = inputs.get("labels")?;
-        let logits = &outputs.logits;
+        let logits = outputs.get("logits")?;
         Ok(match self.schema {
             LabelSchema::SingleLabel { .. } => {
                 let weights = self.class_weights.as_ref().filter(|_| !plain);
@@ -244,7 +238,7 @@ impl Task for Classification {
         self.modality.name
     }
 
-    fn purpose(&self) -> Purpose {
+    fn purpose(&self) -> &'static Purpose {
         self.modality.purpose
     }
 
@@ -257,11 +251,11 @@ impl Task for Classification {
         Some((self.names.clone(), problem))
     }
 
-    fn loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss> {
+    fn loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss> {
         self.summed(outputs, inputs, false)
     }
 
-    fn plain_loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss> {
+    fn plain_loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss> {
         self.summed(outputs, inputs, true)
     }
 
@@ -273,8 +267,8 @@ impl Task for Classification {
         }
     }
 
-    fn decode(&self, outputs: &Outputs, _inputs: &Inputs) -> Result<Vec<Prediction>> {
-        let logits = outputs.logits.to_kind(Kind::Float);
+    fn decode(&self, outputs: &Tensors, _inputs: &Tensors) -> Result<Vec<Prediction>> {
+        let logits = outputs.get("logits")?.to_kind(Kind::Float);
         let scores = match self.schema {
             LabelSchema::SingleLabel { .. } => logits.f_softmax(-1, Kind::Float)?,
             LabelSchema::MultiLabel { .. } => logits.f_sigmoid()?,
@@ -352,11 +346,14 @@ impl Task for Classification {
         Ok(labels(dataset)?.into_iter().zip(predictions).map(one).collect())
     }
 
-    fn explain(&self, model: &dyn Model, inputs: &Inputs, how: Explanation) -> Result<Option<Tensor>> {
+    fn explain(&self, model: &Network, inputs: &Tensors, how: Explanation) -> Result<Option<Tensor>> {
         // What the model said: its first choice, or all of its numbers.
-        let score = |logits: &Tensor| match self.schema {
-            LabelSchema::Regression { .. } => logits.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float),
-            _ => logits.amax([-1i64], false),
+        let score = |outputs: &Tensors| {
+            let logits = outputs.get("logits")?;
+            Ok(match self.schema {
+                LabelSchema::Regression { .. } => logits.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float),
+                _ => logits.amax([-1i64], false),
+            })
         };
         Ok(Some(model.explain(inputs, how, &score)?))
     }
@@ -371,10 +368,6 @@ impl Task for Classification {
 
     fn files(&self) -> Vec<PathBuf> {
         self.modality.files.clone()
-    }
-
-    fn check_model(&self, model: &dyn Model) -> Result<()> {
-        (self.modality.check)(model)
     }
 }
 

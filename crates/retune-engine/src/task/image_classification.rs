@@ -6,7 +6,7 @@ use super::{Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
 use anyhow::Result;
 use retune_data::{ImageRows, LabelSchema};
-use retune_models::registry::Purpose;
+use retune_models::heads::IMAGE_CLASSIFICATION;
 use retune_models::{CheckpointFolder, ModelConfig};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -45,9 +45,8 @@ fn modality(processor: Option<(TempDir, PathBuf)>) -> Modality {
     let (folder, file) = processor.unzip();
     Modality {
         name: "image-classification",
-        purpose: Purpose::ImageClassification,
+        purpose: &IMAGE_CLASSIFICATION,
         files: file.into_iter().collect(),
         _folder: folder,
-        check: Box::new(|_| Ok(())),
     }
 }

@@ -10,7 +10,8 @@ use retune_data::{
 };
 use retune_kernels::random;
 use retune_models::ModelConfig;
-use retune_models::registry::{self, ImageInput, Positions};
+use retune_models::registry;
+use retune_models::takes::{ImageInput, Positions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -47,7 +48,8 @@ impl RunRows {
 impl Images {
     /// The processor of a model folder, at the recipe's image size if it names one.
     pub(super) fn of(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {
-        let made_for = registry::image_input(config)?
+        let made_for = registry::takes(config)?
+            .images()
             .with_context(|| format!("{}: this model takes no images (no `patch_size`)", model.display()))?;
         let (height, width) = (made_for.size.0 as usize, made_for.size.1 as usize);
         let mut processor = ImageProcessor::load(model, (height, width), made_for.channels as usize)?;

@@ -11,9 +11,9 @@ use anyhow::{Result, ensure};
 use retune_data::{Dataset, Described, ImageColumns, ImageRows};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::heads::{MaskedPatchLoss, Masking, kept_patches, patchify};
-use retune_models::registry::{self, Purpose};
-use retune_models::{CheckpointFolder, Inputs, Model, ModelConfig, Outputs, ProblemType};
+use retune_models::heads::{MASKED_IMAGE_MODELING, MaskedPatchLoss, patchify};
+use retune_models::layers::masking::{Masking, kept_patches};
+use retune_models::{CheckpointFolder, ModelConfig, ProblemType, Purpose, Tensors, registry};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -72,8 +72,8 @@ struct MaskedImageModeling {
 impl MaskedImageModeling {
     /// With the processor's file where a model will be saved.
     fn new(config: &ModelConfig, processor: Option<(TempDir, PathBuf)>) -> Result<Self> {
-        registry::family(config, Purpose::MaskedImageModeling)?;
-        let patches = registry::image_input(config)?.map_or(0, |input| input.patches());
+        registry::family_for(config, Some(&MASKED_IMAGE_MODELING))?;
+        let patches = registry::takes(config)?.images().map_or(0, |input| input.patches());
         let (folder, file) = processor.unzip();
         Ok(Self {
             loss: MaskedPatchLoss::new(config)?,
@@ -105,19 +105,19 @@ impl Task for MaskedImageModeling {
         "masked-image-modeling"
     }
 
-    fn purpose(&self) -> Purpose {
-        Purpose::MaskedImageModeling
+    fn purpose(&self) -> &'static Purpose {
+        &MASKED_IMAGE_MODELING
     }
 
     fn head(&self) -> Option<(Vec<String>, ProblemType)> {
         None
     }
 
-    fn loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss> {
+    fn loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss> {
         Ok(self.loss.summed(outputs, inputs.get("pixel_values")?)?)
     }
 
-    fn plain_loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss> {
+    fn plain_loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss> {
         self.loss(outputs, inputs)
     }
 
@@ -129,9 +129,9 @@ impl Task for MaskedImageModeling {
         Box::new(ReconstructionMetric::new())
     }
 
-    fn decode(&self, outputs: &Outputs, inputs: &Inputs) -> Result<Vec<Prediction>> {
-        let (mask, pixels) = (outputs.named.get("mask")?, inputs.get("pixel_values")?);
-        let errors = Vec::<f32>::try_from(self.loss.per_image(&outputs.logits, mask, pixels))?;
+    fn decode(&self, outputs: &Tensors, inputs: &Tensors) -> Result<Vec<Prediction>> {
+        let (mask, pixels) = (outputs.get("mask")?, inputs.get("pixel_values")?);
+        let errors = Vec::<f32>::try_from(self.loss.per_image(outputs.get("logits")?, mask, pixels))?;
         Ok(errors.into_iter().map(|error| Prediction { scores: vec![error] }).collect())
     }
 
@@ -163,10 +163,6 @@ impl Task for MaskedImageModeling {
 
     fn files(&self) -> Vec<PathBuf> {
         self.files.clone()
-    }
-
-    fn check_model(&self, _model: &dyn Model) -> Result<()> {
-        Ok(())
     }
 }
 

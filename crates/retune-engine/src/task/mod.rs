@@ -26,8 +26,8 @@ use anyhow::{Result, bail};
 use retune_data::{Dataset, Described};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Tensor;
-use retune_models::registry::{self, Purpose};
-use retune_models::{Explanation, Inputs, Model, ModelConfig, Outputs, ProblemType};
+use retune_models::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, SEQUENCE_CLASSIFICATION};
+use retune_models::{Explanation, ModelConfig, Network, ProblemType, Purpose, Tensors, registry};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub struct Prediction {
 /// Collects predictions batch by batch and keeps sufficient statistics.
 pub trait Scorer {
     /// Adds a batch with its labels.
-    fn update(&mut self, predictions: &[Prediction], inputs: &Inputs) -> Result<()>;
+    fn update(&mut self, predictions: &[Prediction], inputs: &Tensors) -> Result<()>;
     /// Metrics of everything so far.
     fn compute(&self) -> Evaluation;
     /// Keys of all metrics that some rows have.
@@ -61,13 +61,13 @@ pub trait Task: Sync {
     /// As in `--task`.
     fn name(&self) -> &'static str;
     /// Which head it needs.
-    fn purpose(&self) -> Purpose;
+    fn purpose(&self) -> &'static Purpose;
     /// Names of the outputs and what they mean; `None` where outputs have no names.
     fn head(&self) -> Option<(Vec<String>, ProblemType)>;
     /// Training loss, smoothing and class weights included.
-    fn loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss>;
+    fn loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss>;
     /// The same loss without them, for evaluation.
-    fn plain_loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss>;
+    fn plain_loss(&self, outputs: &Tensors, inputs: &Tensors) -> Result<SummedLoss>;
     /// Whether loss and metrics of a data set can be computed.
     fn can_score(&self, dataset: &dyn Dataset) -> bool {
         dataset.has_labels()
@@ -75,7 +75,7 @@ pub trait Task: Sync {
     /// A fresh scorer.
     fn scorer(&self) -> Box<dyn Scorer>;
     /// One prediction per row of the batch.
-    fn decode(&self, outputs: &Outputs, inputs: &Inputs) -> Result<Vec<Prediction>>;
+    fn decode(&self, outputs: &Tensors, inputs: &Tensors) -> Result<Vec<Prediction>>;
     /// A prediction as the user reads it: `{"prediction": …, "scores": …}`.
     fn describe(&self, prediction: &Prediction) -> serde_json::Map<String, serde_json::Value>;
     /// The best guess that needs no model, by name, learnt from the training data and scored on `dataset`.
@@ -95,15 +95,13 @@ pub trait Task: Sync {
         keys
     }
     /// Which places of each row its prediction rests on, [B, h, w]; `None` where a task cannot say.
-    fn explain(&self, _model: &dyn Model, _inputs: &Inputs, _how: Explanation) -> Result<Option<Tensor>> {
+    fn explain(&self, _model: &Network, _inputs: &Tensors, _how: Explanation) -> Result<Option<Tensor>> {
         Ok(None)
     }
     /// Metric that picks the best checkpoint when the user names none.
     fn default_metric(&self) -> &'static str;
     /// Files that belong into the saved model: tokenizer, processor.
     fn files(&self) -> Vec<PathBuf>;
-    /// Whether this input can be used with the loaded model; called before any compute.
-    fn check_model(&self, model: &dyn Model) -> Result<()>;
 }
 
 /// Called with what is going on, how much of it is done, and how much there is.
@@ -163,24 +161,24 @@ pub fn open<'a>(
 }
 
 /// What models are loaded for in a task.
-pub fn purpose(name: &str) -> Result<Purpose> {
+pub fn purpose(name: &str) -> Result<&'static Purpose> {
     match name {
-        "text-classification" => Ok(Purpose::SequenceClassification),
-        "image-classification" => Ok(Purpose::ImageClassification),
-        "masked-image-modeling" => Ok(Purpose::MaskedImageModeling),
+        "text-classification" => Ok(&SEQUENCE_CLASSIFICATION),
+        "image-classification" => Ok(&IMAGE_CLASSIFICATION),
+        "masked-image-modeling" => Ok(&MASKED_IMAGE_MODELING),
         other => bail!(unknown(other)),
     }
 }
 
 /// Whether inputs are images, else texts; `None` for a name that is no task.
 pub fn takes_images(name: &str) -> Option<bool> {
-    purpose(name).ok().map(|purpose| purpose != Purpose::SequenceClassification)
+    purpose(name).ok().map(|purpose| *purpose != SEQUENCE_CLASSIFICATION)
 }
 
 /// The task that a saved model was made for, as its config.json says.
 pub fn of_model(config: &ModelConfig) -> Result<&'static str> {
-    let purpose = registry::purpose_of(config);
-    let task = TASKS.iter().find(|task| purpose.is_some() && self::purpose(task).ok() == purpose);
+    let purposes = registry::purposes_of_class(config);
+    let task = TASKS.iter().find(|task| self::purpose(task).is_ok_and(|purpose| purposes.contains(&purpose)));
     let Some(task) = task else {
         let class = config.get("architectures").map_or("nothing".to_owned(), ToString::to_string);
         bail!("config.json names {class} in `architectures`, which says of no task that it was trained for it");
@@ -192,7 +190,7 @@ pub fn of_model(config: &ModelConfig) -> Result<&'static str> {
 pub fn possible(config: &ModelConfig) -> Result<&'static str> {
     let mut refused = Vec::new();
     for &task in TASKS {
-        match registry::family(config, purpose(task)?) {
+        match registry::family_for(config, Some(purpose(task)?)) {
             Ok(_) => return Ok(task),
             Err(error) => refused.push(error.to_string()),
         }
@@ -217,7 +215,7 @@ mod tests {
 
     #[test]
     fn every_task_has_a_purpose_of_its_own() {
-        let purposes: Vec<Purpose> = TASKS.iter().map(|task| purpose(task).unwrap()).collect();
+        let purposes: Vec<&'static Purpose> = TASKS.iter().map(|task| purpose(task).unwrap()).collect();
         for (index, one) in purposes.iter().enumerate() {
             assert!(!purposes[..index].contains(one), "{one:?}");
         }

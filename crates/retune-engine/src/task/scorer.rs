@@ -3,10 +3,10 @@
 use super::{Prediction, Scorer};
 use crate::metric::{ClassificationMetric, Evaluation, MultiLabelMetric, ReconstructionMetric, RegressionMetric};
 use anyhow::Result;
-use retune_models::Inputs;
+use retune_models::Tensors;
 
 impl Scorer for ClassificationMetric {
-    fn update(&mut self, predictions: &[Prediction], inputs: &Inputs) -> Result<()> {
+    fn update(&mut self, predictions: &[Prediction], inputs: &Tensors) -> Result<()> {
         let labels = Vec::<i64>::try_from(inputs.get("labels")?)?;
         Ok(ClassificationMetric::update(self, &flat(predictions), &labels)?)
     }
@@ -19,7 +19,7 @@ impl Scorer for ClassificationMetric {
 }
 
 impl Scorer for MultiLabelMetric {
-    fn update(&mut self, predictions: &[Prediction], inputs: &Inputs) -> Result<()> {
+    fn update(&mut self, predictions: &[Prediction], inputs: &Tensors) -> Result<()> {
         Ok(MultiLabelMetric::update(self, &flat(predictions), &numbers(inputs)?)?)
     }
     fn compute(&self) -> Evaluation {
@@ -31,7 +31,7 @@ impl Scorer for MultiLabelMetric {
 }
 
 impl Scorer for RegressionMetric {
-    fn update(&mut self, predictions: &[Prediction], inputs: &Inputs) -> Result<()> {
+    fn update(&mut self, predictions: &[Prediction], inputs: &Tensors) -> Result<()> {
         Ok(RegressionMetric::update(self, &flat(predictions), &numbers(inputs)?)?)
     }
     fn compute(&self) -> Evaluation {
@@ -43,7 +43,7 @@ impl Scorer for RegressionMetric {
 }
 
 impl Scorer for ReconstructionMetric {
-    fn update(&mut self, predictions: &[Prediction], _inputs: &Inputs) -> Result<()> {
+    fn update(&mut self, predictions: &[Prediction], _inputs: &Tensors) -> Result<()> {
         ReconstructionMetric::update(self, flat(predictions));
         Ok(())
     }
@@ -59,6 +59,6 @@ fn flat(predictions: &[Prediction]) -> Vec<f32> {
     predictions.iter().flat_map(|p| p.scores.iter().copied()).collect()
 }
 
-fn numbers(inputs: &Inputs) -> Result<Vec<f32>> {
+fn numbers(inputs: &Tensors) -> Result<Vec<f32>> {
     Ok(Vec::try_from(inputs.get("labels")?.f_view([-1])?)?)
 }

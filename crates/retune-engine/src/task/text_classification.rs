@@ -4,12 +4,12 @@ use super::classification::{Classification, Modality, ordered, problem, saved_sc
 use super::splits::Encoded;
 use super::{Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use retune_data::{
     Dataset, LabelSchema, OnBadExample, TextColumns, TextDataset, TextLines, TextRows, Tokenizer, user_cache,
 };
-use retune_models::registry::{self, Purpose};
-use retune_models::{CheckpointFolder, Model, ModelConfig};
+use retune_models::heads::SEQUENCE_CLASSIFICATION;
+use retune_models::{CheckpointFolder, ModelConfig, Takes, registry};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
             split.name, split.rows
         )
     }));
-    let task = Classification::trained(modality(&tokenizer, max_length), schema, recipe, splits.train.as_ref())?;
+    let task = Classification::trained(modality(&tokenizer), schema, recipe, splits.train.as_ref())?;
     Ok((Box::new(task), splits))
 }
 
@@ -59,7 +59,7 @@ pub(super) fn open<'a>(
     progress: OnProgress<'_>,
 ) -> Result<Opened<'a>> {
     let (tokenizer, max_length) = tokenizer(recipe, model, config)?;
-    let task = Box::new(Classification::saved(modality(&tokenizer, max_length), recipe, config)?);
+    let task = Box::new(Classification::saved(modality(&tokenizer), recipe, config)?);
     // What is only predicted may have any labels, or none that this model knows.
     let schema = labels.then(|| saved_schema(config).0);
     let columns = columns(recipe);
@@ -84,18 +84,12 @@ pub(super) fn open<'a>(
     }
 }
 
-fn modality(tokenizer: &Tokenizer, max_length: usize) -> Modality {
-    let check = move |model: &dyn Model| {
-        let longest = model.max_length().unwrap_or(usize::MAX);
-        ensure!(max_length <= longest, "max-length: {max_length} is more than the {longest} positions this model has");
-        Ok(())
-    };
+fn modality(tokenizer: &Tokenizer) -> Modality {
     Modality {
         name: "text-classification",
-        purpose: Purpose::SequenceClassification,
+        purpose: &SEQUENCE_CLASSIFICATION,
         files: tokenizer.files().to_vec(),
         _folder: None,
-        check: Box::new(check),
     }
 }
 
@@ -115,14 +109,16 @@ fn tokenizer(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<(Tok
         Some(cache) => tokenizer.with_cache(cache.join("tokens")),
         None => tokenizer,
     };
-    let vocabulary = config.size("vocab_size")? as usize;
+    let Takes::Tokens { longest, vocabulary } = registry::takes(config)? else {
+        bail!("{}: this model takes no texts", model.display())
+    };
     ensure!(
         tokenizer.vocabulary_size() <= vocabulary,
         "{}: the tokenizer has {} pieces, but the model's embedding has {vocabulary} rows; they do not belong together",
         tokenizer.folder().display(),
         tokenizer.vocabulary_size()
     );
-    let positions = registry::max_positions(config)?.unwrap_or(usize::MAX);
+    let positions = longest.unwrap_or(usize::MAX);
     let allowed = tokenizer.model_max_length().unwrap_or(usize::MAX).min(positions);
     let max_length = recipe.max_length.unwrap_or(allowed.min(USUAL_MAX_LENGTH));
     ensure!(max_length <= positions, "max-length: {max_length} is more than the {positions} positions this model has");
