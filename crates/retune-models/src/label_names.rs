@@ -21,7 +21,8 @@ pub(crate) struct LabelNames {
 /// # Errors
 /// Ids that are no numbering, or two fields that contradict each other.
 pub(crate) fn read(config: &Map<String, Value>) -> Result<Option<LabelNames>, String> {
-    let field = |name: &str| config.get(name).filter(|value| !value.is_null());
+    let empty = |value: &Value| value.is_null() || *value == Value::Array(Vec::new()) || *value == Value::Object(Map::new());
+    let field = |name: &str| config.get(name).filter(|value| !empty(value));
     let stated = field("id2label").map(|value| Ok::<_, String>((ids_of(value)?, value.is_object()))).transpose()?;
     let back = field("label2id").map(ids_of_names).transpose()?.filter(|back| !back.is_empty());
     let (names, mut notes, mut usual) = match (stated, &back) {
@@ -170,6 +171,7 @@ mod tests {
             assert_eq!(found.notes.len(), notes, "{config} {:?}", found.notes);
         }
         assert_eq!(labels(json!({"id2label": null})).unwrap(), None);
+        assert_eq!(labels(json!({"id2label": {}, "label2id": {}})).unwrap(), None);
         assert_eq!(labels(json!({"id2label": {"0": 3}})).unwrap().unwrap().names, ["3"]);
     }
 
