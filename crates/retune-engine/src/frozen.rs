@@ -4,7 +4,7 @@
 //! Frozen blocks run without dropout, so that nothing but the row decides what they return, unless the data varies.
 
 use crate::observer::Observer;
-use crate::tensors::{to_array, to_inputs};
+use crate::tensors::{to_array, to_tensors};
 use anyhow::{Context, Result};
 use retune_data::{Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
 use retune_kernels::memory::free_disk_bytes;

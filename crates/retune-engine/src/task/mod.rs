@@ -1,240 +1,158 @@
-//! Tasks: schema → preflight → encode → loss → scorer → decoded prediction. The only place that matches on task names.
+//! Tasks: what a model is used for. A task is one file (or folder) here and one line in [`TASKS`].
 //!
 //! | file | holds |
 //! |---|---|
-//! | `splits` | the data of a run, whatever its modality |
-//! | `classification` | labels, loss, metrics, predictions of everything that classifies or regresses |
-//! | `scorer` | metrics as scorers |
+//! | `entry` | what a task is called, which head and settings it has, and how its data is opened |
+//! | `turn` | one batch at work: the rows, the network, and its outputs, computed at most once |
+//! | `work` | the one place that erases a task's types: all that loop, session, report and CLI know of it |
+//! | `splits` | the data of a run, whatever its medium |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
-//! | `text_classification` | texts in, for `classification` |
-//! | `images` | processor, columns and augmentation of all tasks on images |
-//! | `image_classification` | images in, for `classification` |
-//! | `masked_image_modeling` | images in, their hidden patches out |
+//! | `decision` | what a task chooses on the validation split and keeps with the model |
+//! | everything else | a task, or what several tasks share |
 
-mod classification;
-mod image_classification;
-mod images;
+mod classify;
+mod decision;
+mod entry;
 mod masked_image_modeling;
 mod preflight;
-mod scorer;
 mod splits;
-mod text_classification;
+mod turn;
+mod work;
 
-use crate::Recipe;
-use crate::metric::Evaluation;
-use anyhow::{Result, bail};
-use retune_data::{Dataset, Described};
+use crate::metric::{Block, Evaluation, Metric};
+use anyhow::Result;
+use retune_data::{Examples, Medium, Targets};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Tensor;
-use retune_models::registry::{self, Purpose};
-use retune_models::{Explanation, Inputs, Model, ModelConfig, Outputs, ProblemType};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use retune_models::{NewHead, Tensors};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
 
-pub use splits::Splits;
+pub use decision::Decision;
+pub use entry::{Entry, Input, Opening, Parts, Preparing, find, of_model, possible};
+pub use splits::{About, Splits};
+pub use turn::{BatchTensors, Turn};
+pub use work::{Prepared, Shown, Split, Work};
 
-/// Known task names.
-pub const TASKS: &[&str] = &["text-classification", "image-classification", "masked-image-modeling"];
+/// All tasks, one line each; the first is the task of a recipe that names none.
+pub static TASKS: &[&Entry] =
+    &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY];
 
-/// The task of a recipe that names none.
-pub const USUAL_TASK: &str = TASKS[0];
-
-/// What a model says about one row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prediction {
-    /// Probabilities per class (one or several labels), predicted numbers, or how badly the input was reconstructed.
-    pub scores: Vec<f32>,
-}
-
-/// Collects predictions batch by batch and keeps sufficient statistics.
-pub trait Scorer {
-    /// Adds a batch with its labels.
-    fn update(&mut self, predictions: &[Prediction], inputs: &Inputs) -> Result<()>;
-    /// Metrics of everything so far.
-    fn compute(&self) -> Evaluation;
-    /// Keys of all metrics that some rows have.
-    fn keys(&self) -> Vec<&'static str>;
-}
+/// The examples that a task works on.
+pub type Data<T> = Examples<<T as Task>::Medium, <T as Task>::Targets>;
 
 /// One way to use a model. Training, evaluation and prediction go through the same methods.
-pub trait Task: Sync {
-    /// As in `--task`.
-    fn name(&self) -> &'static str;
-    /// Which head it needs.
-    fn purpose(&self) -> Purpose;
-    /// Names of the outputs and what they mean; `None` where outputs have no names.
-    fn head(&self) -> Option<(Vec<String>, ProblemType)>;
-    /// Training loss, smoothing and class weights included.
-    fn loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss>;
-    /// The same loss without them, for evaluation.
-    fn plain_loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss>;
-    /// Whether loss and metrics of a data set can be computed.
-    fn can_score(&self, dataset: &dyn Dataset) -> bool {
-        dataset.has_labels()
+pub trait Task: Send + Sync + Sized + 'static {
+    /// What its inputs are.
+    type Medium: Medium + 'static;
+    /// What is to be learnt of them.
+    type Targets: Targets<Self::Medium> + 'static;
+    /// What a model says about one example.
+    type Answer: Send;
+
+    /// Rows that are answered before the first of their answers is written: answers of these are in memory together.
+    const ROWS_TOGETHER: usize = 1024;
+
+    /// The head it needs, with the names of its outputs.
+    fn head(&self) -> NewHead;
+    /// The summed loss of a batch; smoothing and weights of classes belong to [`Phase::Training`] alone.
+    fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss>;
+    /// One answer for each row of a batch, from the network's outputs or from the network itself.
+    fn answer(&self, turn: &Turn<'_, Self>) -> Result<Vec<Self::Answer>>;
+    /// The answer of an example whose rows are windows of it, from theirs.
+    fn merge(&self, _data: &Data<Self>, _example: usize, mut windows: Vec<Self::Answer>) -> Result<Self::Answer> {
+        Ok(windows.swap_remove(0))
     }
     /// A fresh scorer.
-    fn scorer(&self) -> Box<dyn Scorer>;
-    /// One prediction per row of the batch.
-    fn decode(&self, outputs: &Outputs, inputs: &Inputs) -> Result<Vec<Prediction>>;
-    /// A prediction as the user reads it: `{"prediction": …, "scores": …}`.
-    fn describe(&self, prediction: &Prediction) -> serde_json::Map<String, serde_json::Value>;
-    /// The best guess that needs no model, by name, learnt from the training data and scored on `dataset`.
-    fn majority(&self, train: &dyn Described, dataset: &dyn Described) -> Result<(&'static str, Evaluation)>;
-    /// What a model reaches that says exactly the labels: a metric that is absent here is undefined on this data for
-    /// every model. `None` where there are no labels to say.
-    fn ideal(&self, _dataset: &dyn Described) -> Result<Option<Evaluation>> {
+    fn scorer(&self) -> Box<dyn Scorer<Self>>;
+    /// The best guess that needs no model, learnt from the training data.
+    fn guess(&self, _train: &Data<Self>) -> Result<Option<Guess<Self>>> {
         Ok(None)
     }
-    /// How wrong each prediction is: 0 = right, larger = worse.
-    fn severities(&self, dataset: &dyn Described, predictions: &[Prediction]) -> Result<Vec<f64>>;
-    /// Names of what can pick the best checkpoint.
-    fn metrics(&self) -> Vec<&'static str> {
-        let mut keys = self.scorer().keys();
-        keys.push("loss");
-        keys.sort_unstable();
-        keys
-    }
-    /// Which places of each row its prediction rests on, [B, h, w]; `None` where a task cannot say.
-    fn explain(&self, _model: &dyn Model, _inputs: &Inputs, _how: Explanation) -> Result<Option<Tensor>> {
+    /// The answer of a model that says exactly what is right: a metric that is undefined then is undefined on this data
+    /// for every model. `None` where no answer is that.
+    fn ideal(&self, _data: &Data<Self>, _example: usize) -> Result<Option<Self::Answer>> {
         Ok(None)
     }
-    /// Metric that picks the best checkpoint when the user names none.
-    fn default_metric(&self) -> &'static str;
+    /// Whether the task's settings leave a decision to the validation split.
+    fn decides(&self) -> bool {
+        false
+    }
+    /// Whether the validation split can decide it, of which a model that is always right reaches `ideal`.
+    fn check_validation(&self, _ideal: &Evaluation) -> Result<()> {
+        Ok(())
+    }
+    /// The score \[B\] that a heat map over the inputs explains; `None` where a task cannot say.
+    fn explained(&self, _outputs: &Tensors) -> Option<Tensor> {
+        None
+    }
+    /// An answer as the user reads it: `{"prediction": …}`.
+    fn describe(&self, data: &Data<Self>, example: usize, answer: &Self::Answer) -> Result<Map<String, Value>>;
+    /// An answer beside what is right, marked in the example itself, for the report.
+    fn marked(&self, _data: &Data<Self>, _example: usize, _answer: &Self::Answer) -> Result<Vec<Block>> {
+        Ok(Vec::new())
+    }
     /// Files that belong into the saved model: tokenizer, processor.
-    fn files(&self) -> Vec<PathBuf>;
-    /// Whether this input can be used with the loaded model; called before any compute.
-    fn check_model(&self, model: &dyn Model) -> Result<()>;
-}
-
-/// Called with what is going on, how much of it is done, and how much there is.
-pub type OnProgress<'a> = &'a dyn Fn(&str, usize, usize);
-
-/// Reads and checks all data of a run.
-pub fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -> Result<(Box<dyn Task>, Splits)> {
-    let (task, splits) = match recipe.task.as_str() {
-        "text-classification" => text_classification::prepare(recipe, model, progress),
-        "image-classification" => image_classification::prepare(recipe, model, progress),
-        "masked-image-modeling" => masked_image_modeling::prepare(recipe, model, progress),
-        other => bail!(unknown(other)),
-    }?;
-    preflight::check(recipe, task.as_ref(), splits.validation.as_ref())?;
-    Ok((task, splits))
-}
-
-/// Where rows come from when a saved model is used.
-pub enum Input<'a> {
-    /// A data file.
-    File(&'a Path),
-    /// Lines, read `part` at a time: JSON objects or plain text.
-    Lines {
-        /// Where they are read from.
-        reader: Box<dyn std::io::BufRead + 'a>,
-        /// Lines per part.
-        part: usize,
-    },
-}
-
-/// A task on data for a saved model.
-pub struct Opened<'a> {
-    /// The task.
-    pub task: Box<dyn Task>,
-    /// The rows; what follows the first part is not read before it is asked for.
-    pub parts: Parts<'a>,
-}
-
-/// Rows, a part at a time.
-pub type Parts<'a> = Box<dyn Iterator<Item = Result<Arc<dyn Dataset>>> + 'a>;
-
-/// Opens data for a saved model; `labels` says whether the rows must have them.
-pub fn open<'a>(
-    recipe: &Recipe,
-    model: &Path,
-    config: &ModelConfig,
-    input: Input<'a>,
-    labels: bool,
-    progress: OnProgress<'_>,
-) -> Result<Opened<'a>> {
-    match recipe.task.as_str() {
-        "text-classification" => text_classification::open(recipe, model, config, input, labels, progress),
-        "image-classification" => image_classification::open(recipe, model, config, input, labels, progress),
-        "masked-image-modeling" => masked_image_modeling::open(recipe, model, config, input, progress),
-        other => bail!(unknown(other)),
+    fn files(&self) -> &[PathBuf];
+    /// What was chosen on a validation split, to be used from now on.
+    ///
+    /// # Errors
+    /// A decision of another task.
+    fn adopt(&self, decision: &Decision) -> Result<()> {
+        anyhow::bail!("`{}` is no decision of this task", decision.key)
     }
 }
 
-/// What models are loaded for in a task.
-pub fn purpose(name: &str) -> Result<Purpose> {
-    match name {
-        "text-classification" => Ok(Purpose::SequenceClassification),
-        "image-classification" => Ok(Purpose::ImageClassification),
-        "masked-image-modeling" => Ok(Purpose::MaskedImageModeling),
-        other => bail!(unknown(other)),
+/// Whether a loss is to be learnt from or to be reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// With smoothing, weights of classes, auxiliary terms.
+    Training,
+    /// Without them.
+    Evaluation,
+}
+
+impl Phase {
+    /// The share of label smoothing that counts.
+    pub fn smoothing(self, share: f64) -> f64 {
+        if self == Self::Training { share } else { 0.0 }
     }
 }
 
-/// Whether inputs are images, else texts; `None` for a name that is no task.
-pub fn takes_images(name: &str) -> Option<bool> {
-    purpose(name).ok().map(|purpose| purpose != Purpose::SequenceClassification)
+/// How an answer was.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Judged {
+    /// Whether it was right, where answers are right or wrong.
+    pub right: Option<bool>,
+    /// How wrong it was: 0 = not at all, larger = worse.
+    pub severity: f32,
 }
 
-/// The task that a saved model was made for, as its config.json says.
-pub fn of_model(config: &ModelConfig) -> Result<&'static str> {
-    let purpose = registry::purpose_of(config);
-    let task = TASKS.iter().find(|task| purpose.is_some() && self::purpose(task).ok() == purpose);
-    let Some(task) = task else {
-        let class = config.get("architectures").map_or("nothing".to_owned(), ToString::to_string);
-        bail!("config.json names {class} in `architectures`, which says of no task that it was trained for it");
-    };
-    Ok(task)
+/// Compares answers with what is right, example by example, and keeps sufficient statistics.
+pub trait Scorer<T: Task> {
+    /// Adds an example.
+    fn add(&mut self, data: &Data<T>, example: usize, answer: &T::Answer) -> Result<Judged>;
+    /// Metrics of everything so far.
+    fn evaluation(&self) -> Evaluation;
+    /// All metrics that some examples have; the first is the usual one.
+    fn metrics(&self) -> Vec<&'static Metric>;
+    /// The metric that is the share of [`Judged::right`], which two models can be compared by, example by example.
+    fn paired(&self) -> Option<&'static Metric> {
+        None
+    }
+    /// Chooses what the task's settings leave to the validation split, and goes on with it.
+    fn decide(&mut self) -> Result<Option<Decision>> {
+        Ok(None)
+    }
 }
 
-/// The first task that a model of this family can be trained for.
-pub fn possible(config: &ModelConfig) -> Result<&'static str> {
-    let mut refused = Vec::new();
-    for &task in TASKS {
-        match registry::family(config, purpose(task)?) {
-            Ok(_) => return Ok(task),
-            Err(error) => refused.push(error.to_string()),
-        }
-    }
-    bail!(refused.join("; "))
-}
+/// Makes the answer for an example without a model.
+pub type Guesser<'a, T> = Box<dyn FnMut(&Data<T>, usize) -> Result<<T as Task>::Answer> + 'a>;
 
-fn unknown(name: &str) -> String {
-    format!("task `{name}` is not one of {}", TASKS.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn config(fields: serde_json::Value) -> ModelConfig {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("config.json"), fields.to_string()).unwrap();
-        retune_models::CheckpointFolder::config(folder.path()).unwrap()
-    }
-
-    #[test]
-    fn every_task_has_a_purpose_of_its_own() {
-        let purposes: Vec<Purpose> = TASKS.iter().map(|task| purpose(task).unwrap()).collect();
-        for (index, one) in purposes.iter().enumerate() {
-            assert!(!purposes[..index].contains(one), "{one:?}");
-        }
-        assert!(purpose("telepathy").unwrap_err().to_string().contains(TASKS[0]));
-    }
-
-    #[test]
-    fn a_saved_model_says_its_task() {
-        let trained = config(json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"]}));
-        assert_eq!(of_model(&trained).unwrap(), "text-classification");
-        let masked = config(json!({"model_type": "vit_mae", "architectures": ["ViTMAEForPreTraining"]}));
-        assert_eq!(of_model(&masked).unwrap(), "masked-image-modeling");
-        let base = config(json!({"model_type": "bert", "architectures": ["BertModel"]}));
-        let text = of_model(&base).unwrap_err().to_string();
-        assert!(text.contains("BertModel"), "{text}");
-        assert_eq!(possible(&base).unwrap(), "text-classification");
-        let unknown = config(json!({"model_type": "telepath", "architectures": ["TelepathModel"]}));
-        assert!(possible(&unknown).unwrap_err().to_string().contains("telepath"));
-    }
+/// A guess that needs no model.
+pub struct Guess<'a, T: Task> {
+    /// What it is called in tables.
+    pub name: &'static str,
+    /// Says it.
+    pub answer: Guesser<'a, T>,
 }
