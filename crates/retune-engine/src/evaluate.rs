@@ -96,7 +96,7 @@ impl Predictor<'_> {
         visit: &mut dyn FnMut(usize, &T::Answer) -> Result<()>,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Option<f64>> {
-        let loss = loss && data.targets().is_some();
+        let loss = loss && task.can_score(data);
         let (mut sum, mut weight) = (0.0, 0.0);
         let (first, all) = (range.start, range.len());
         let mut start = first;
@@ -156,7 +156,7 @@ impl Predictor<'_> {
 }
 
 /// The end of the last example that begins before `wanted`, at most `end`.
-fn whole_examples(rows: &dyn Dataset, wanted: usize, end: usize) -> usize {
+pub(crate) fn whole_examples(rows: &dyn Dataset, wanted: usize, end: usize) -> usize {
     let mut at = wanted.min(end);
     while at < end && rows.example(at) == rows.example(at - 1) {
         at += 1;

@@ -2,7 +2,7 @@
 
 use crate::Recipe;
 use crate::error::{EngineError, InputContext};
-use crate::evaluate::{Judging, Predictor};
+use crate::evaluate::{Judging, Predictor, whole_examples};
 use crate::hardware::Hardware;
 use crate::metric::Evaluation;
 use crate::observer::Observer;
@@ -120,7 +120,7 @@ pub fn predict(
         // Every example has its line, in order, whether it can be used or not.
         let mut start = 0;
         while start < data.len() {
-            let end = data.end_of_examples(start + part);
+            let end = whole_examples(data.as_ref(), start + part, data.len());
             work.predict(Split::Test, start..end, &with, &mut |_, line| {
                 while let Some(bad) = bad.next_if(|bad| bad.row == next) {
                     writeln!(output, "{}", refusal(bad)?).context(broken)?;

@@ -6,6 +6,8 @@
 //! | `turn` | one batch at work: the rows, the network, and its outputs, computed at most once |
 //! | `work` | the one place that erases a task's types: all that loop, session, report and CLI know of it |
 //! | `splits` | the data of a run, whatever its medium |
+//! | `parts` | data for a saved model, a part at a time |
+//! | `texts`, `images` | the media as tasks read them |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
@@ -13,9 +15,12 @@
 mod classify;
 mod decision;
 mod entry;
+mod images;
 mod masked_image_modeling;
+mod parts;
 mod preflight;
 mod splits;
+mod texts;
 mod turn;
 mod work;
 
@@ -29,7 +34,8 @@ use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 pub use decision::Decision;
-pub use entry::{Entry, Input, Opening, Parts, Preparing, find, of_model, possible};
+pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
+pub(crate) use preflight::check;
 pub use splits::{About, Splits};
 pub use turn::{BatchTensors, Turn};
 pub use work::{Prepared, Shown, Split, Work};
@@ -63,10 +69,14 @@ pub trait Task: Send + Sync + Sized + 'static {
     fn merge(&self, _data: &Data<Self>, _example: usize, mut windows: Vec<Self::Answer>) -> Result<Self::Answer> {
         Ok(windows.swap_remove(0))
     }
+    /// Whether answers can be judged on this data: it says what is right, or the inputs themselves do.
+    fn can_score(&self, data: &Data<Self>) -> bool {
+        data.targets().is_some()
+    }
     /// A fresh scorer.
     fn scorer(&self) -> Box<dyn Scorer<Self>>;
     /// The best guess that needs no model, learnt from the training data.
-    fn guess(&self, _train: &Data<Self>) -> Result<Option<Guess<Self>>> {
+    fn guess(&self, _train: &Data<Self>) -> Result<Option<Guess<'_, Self>>> {
         Ok(None)
     }
     /// The answer of a model that says exactly what is right: a metric that is undefined then is undefined on this data

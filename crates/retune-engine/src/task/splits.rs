@@ -111,7 +111,7 @@ impl<M: Medium + 'static, G: Targets<M> + 'static> Encoded<Examples<M, G>> {
         parts.extend(test.as_ref().map(|test| ("test", test)));
         let facts = DataFacts::gather(&parts)?;
         notes.extend(leak_notes(&facts));
-        let about = About { left_out, fingerprint: fingerprint(&train, settings), facts, notes };
+        let about = About { left_out, fingerprint: fingerprint(&train, settings)?, facts, notes };
         Ok(Splits { train: Some(Arc::new(train)), validation: Some(Arc::new(validation)), test: test.map(Arc::new), about })
     }
 }
@@ -168,9 +168,10 @@ fn leak_notes(facts: &DataFacts) -> impl Iterator<Item = String> + '_ {
 }
 
 /// A number that changes with the inputs, what is right, and the order of examples, and with `settings` of their encoding.
-fn fingerprint<M: Medium, G: Targets<M>>(train: &Examples<M, G>, settings: u64) -> u64 {
-    (0..train.examples()).fold(settings, |state, example| {
-        random::mix(&[state, train.content_hash(example), random::name_key(&train.target_text(example))])
+fn fingerprint<M: Medium, G: Targets<M>>(train: &Examples<M, G>, settings: u64) -> Result<u64> {
+    (0..train.examples()).try_fold(settings, |state, example| {
+        let target = random::name_key(&train.fingerprint(example)?);
+        Ok(random::mix(&[state, train.content_hash(example), target]))
     })
 }
 

@@ -24,6 +24,11 @@ pub enum Split {
 }
 
 impl Split {
+    /// As in messages about reading: `training`, not `train`.
+    pub fn whole_name(self) -> &'static str {
+        if self == Self::Train { "training" } else { self.name() }
+    }
+
     /// As in files and messages.
     pub fn name(self) -> &'static str {
         match self {
@@ -157,7 +162,7 @@ impl<T: Task> Work for Prepared<T> {
 
     fn score(&self, split: Split, rows: &Arc<dyn Dataset>, with: &Predictor<'_>, judging: Judging<'_>) -> Result<Scored> {
         let data = self.data(split)?;
-        let mut scorer = data.targets().is_some().then(|| self.task.scorer());
+        let mut scorer = self.task.can_score(data).then(|| self.task.scorer());
         let mut judged = Vec::with_capacity(data.examples());
         let Judging { decide, line, progress } = judging;
         let start = std::time::Instant::now();

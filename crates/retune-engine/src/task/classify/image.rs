@@ -1,53 +1,75 @@
-//! Image classification: class folders, or tables of paths or bytes, for [`Classification`].
+//! Image classification: class folders, or tables of paths or bytes, for [`super::Classification`].
 
-use super::classification::{Classification, Modality, ordered, problem, saved_schema};
-use super::images::{self, Images, RunRows};
-use super::{Input, OnProgress, Opened, Splits, Task};
+use super::{Files, labels};
 use crate::Recipe;
+use crate::recipe::{ClassificationSettings, ImageSettings, Settings};
+use crate::task::images::ImagesInput;
+use crate::task::splits::Encoded;
+use crate::task::{Entry, Opening, Parts, Preparing, Work};
 use anyhow::Result;
-use retune_data::{ImageRows, LabelSchema};
-use retune_models::registry::Purpose;
-use retune_models::{CheckpointFolder, ModelConfig};
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use retune_data::{LabelSchema, Layout, TableRows};
+use retune_models::heads;
+use std::rc::Rc;
+use std::sync::Arc;
 
-pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -> Result<(Box<dyn Task>, Splits)> {
-    let config = CheckpointFolder::config(model)?;
-    let images = Images::of(recipe, model, &config)?;
-    let columns = images::columns(recipe);
-    let rows = RunRows::read(recipe, |path| Ok(ImageRows::read(path, &columns, true)?))?;
-    let (schema, note) = ordered(LabelSchema::infer(&rows.train, problem(recipe)?)?, &config);
-    let mut splits = images.splits(recipe, rows, Some(&schema), progress)?;
-    splits.notes.extend(note);
-    let modality = modality(Some(images.processor_file()?));
-    let task = Classification::trained(modality, schema, recipe, splits.train.as_ref())?;
-    Ok((Box::new(task), splits))
+/// The task.
+pub(in crate::task) static ENTRY: Entry = Entry {
+    name: "image-classification",
+    purpose: &heads::IMAGE_CLASSIFICATION,
+    settings: &[ImageSettings::SECTION, ClassificationSettings::SECTION],
+    decides: Some(super::threshold::KEY),
+    targets: &["labels"],
+    loss: labels::loss,
+    prepare,
+    open,
+};
+
+fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
+    let recipe = from.recipe;
+    let settings = recipe.read::<ClassificationSettings>()?;
+    let input = ImagesInput::of(recipe, from.model, from.config)?;
+    let layout = layout(recipe, &settings)?;
+    let rows = Encoded::read(recipe, |path| input.read(path, &layout, true))?;
+    let inferred = LabelSchema::infer(rows.train.as_ref(), labels::problem(&settings)?)?;
+    let (schema, note) = labels::ordered(inferred, from.config);
+    let data = rows.map(|split, rows| {
+        let images = input.encode(split, &rows, from.progress)?;
+        Ok((rows, images))
+    })?;
+    let mut notes = input.notes(&data.train.1);
+    notes.extend(note);
+    let (folder, file) = input.processor_file()?;
+    let files = Files { paths: vec![file], _folder: Some(folder) };
+    let with = labels::Trained { purpose: ENTRY.purpose, files, settings: &settings, fingerprint: input.settings() };
+    labels::trained(with, recipe, schema, data, notes, &|_| Vec::new())
 }
 
-pub(super) fn open<'a>(
-    recipe: &Recipe,
-    model: &Path,
-    config: &ModelConfig,
-    input: Input<'a>,
-    labels: bool,
-    progress: OnProgress<'_>,
-) -> Result<Opened<'a>> {
-    let images = Images::of(recipe, model, config)?;
-    let task = Box::new(Classification::saved(modality(None), recipe, config)?);
-    // What is only predicted may have any labels, or none that this model knows.
-    let schema = labels.then(|| saved_schema(config).0);
-    let parts = images.parts(recipe, input, &images::columns(recipe), schema, labels, progress)?;
-    Ok(Opened { task, parts })
+fn open(from: Opening<'_>) -> Result<Parts<'_>> {
+    let settings = from.recipe.read::<ClassificationSettings>()?;
+    let input = Rc::new(ImagesInput::of(from.recipe, from.model, from.config)?);
+    let layout = layout(from.recipe, &settings)?;
+    let (targets, progress) = (from.targets, from.progress);
+    let rows = labels::Source {
+        file: Box::new({
+            let (input, layout) = (Rc::clone(&input), layout.clone());
+            move |path| input.read(path, &layout, targets)
+        }),
+        lines: Box::new({
+            let input = Rc::clone(&input);
+            move |reader| input.lines(reader, &layout)
+        }),
+    };
+    let encode = move |rows: &Arc<TableRows>| {
+        let report = |done, all| progress("decoding", done, all);
+        input.decode(rows, false, if rows.streamed() { &|_, _| {} } else { &report })
+    };
+    labels::opened(&ENTRY, from.config, &settings, from.input, targets, rows, encode)
 }
 
-/// With the processor's file where a model will be saved.
-fn modality(processor: Option<(TempDir, PathBuf)>) -> Modality {
-    let (folder, file) = processor.unzip();
-    Modality {
-        name: "image-classification",
-        purpose: Purpose::ImageClassification,
-        files: file.into_iter().collect(),
-        _folder: folder,
-        check: Box::new(|_| Ok(())),
-    }
+fn layout(recipe: &Recipe, settings: &ClassificationSettings) -> Result<Layout> {
+    let images = recipe.read::<ImageSettings>()?;
+    Ok(Layout::image(images.image_column)
+        .labels([settings.label_column.clone()])
+        .label_separator(settings.label_separator)
+        .group(recipe.data.group_column.clone()))
 }

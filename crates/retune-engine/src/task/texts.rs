@@ -1,0 +1,56 @@
+//! Texts as the tasks on them read them: the model's tokenizer, how long rows may be, columns.
+
+use crate::recipe::settings::{DATA, Section, Settings, settings};
+use anyhow::{Context, Result, ensure};
+use retune_data::{TextOptions, Tokenizer, user_cache};
+use retune_models::{ModelConfig, Takes, registry};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Longest input when nobody says otherwise: what BERT-like encoders were pretrained with.
+const USUAL_MAX_LENGTH: usize = 512;
+
+/// How texts become a model's input.
+pub(super) struct TextInput {
+    /// The model's tokenizer.
+    pub(super) tokenizer: Tokenizer,
+    /// Tokens of a row at most, special ones included.
+    pub(super) max_length: usize,
+}
+
+impl TextInput {
+    /// For a model folder, at the recipe's length if it names one.
+    pub(super) fn of(max_length: Option<usize>, model: &Path, config: &ModelConfig) -> Result<Self> {
+        let tokenizer = Tokenizer::load(model)?;
+        let tokenizer = match user_cache() {
+            Some(cache) => tokenizer.with_cache(cache.join("tokens")),
+            None => tokenizer,
+        };
+        let Takes::Tokens { longest, vocabulary } = registry::takes(config)? else {
+            anyhow::bail!("{}: this model takes no texts", model.display());
+        };
+        ensure!(
+            tokenizer.vocabulary_size() <= vocabulary,
+            "{}: the tokenizer has {} pieces, but the model's embedding has {vocabulary} rows; they do not belong together",
+            tokenizer.folder().display(),
+            tokenizer.vocabulary_size()
+        );
+        let positions = longest.unwrap_or(usize::MAX);
+        let allowed = tokenizer.model_max_length().unwrap_or(usize::MAX).min(positions);
+        let max_length = max_length.unwrap_or(allowed.min(USUAL_MAX_LENGTH));
+        ensure!(max_length <= positions, "max-length: {max_length} is more than the {positions} positions this model has");
+        let two_types = config.get("type_vocab_size").and_then(Value::as_u64).is_some_and(|n| n > 1);
+        let wanted = tokenizer.token_types() && two_types;
+        Ok(Self { tokenizer: tokenizer.with_token_types(wanted), max_length })
+    }
+
+    /// Rows of that length.
+    pub(super) fn options(&self) -> TextOptions {
+        TextOptions::new(self.max_length)
+    }
+
+    /// Files that belong into the saved model.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.tokenizer.files().to_vec()
+    }
+}
