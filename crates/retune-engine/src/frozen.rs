@@ -16,9 +16,14 @@ use std::sync::Arc;
 /// Share of the free space in the folder for temporary files that features may take.
 const MOST_OF_DISK: f64 = 0.5;
 
+/// Says which tokens of the features are a row's.
+const MASK: &str = "attention_mask";
+
 /// Computes features.
 pub(crate) struct Frozen<'a> {
     pub(crate) network: &'a Network,
+    /// Inputs that the loss reads beside the network's outputs.
+    pub(crate) loss_reads: &'a [&'static str],
     pub(crate) first_trained_depth: usize,
     pub(crate) batch_size: usize,
     pub(crate) device: Device,
@@ -37,6 +42,7 @@ impl Frozen<'_> {
         what: &str,
         observers: &mut [&mut dyn Observer],
     ) -> Result<Option<Arc<dyn Dataset>>> {
+        let features = Tensors::hidden_states_name(self.first_trained_depth);
         let mut builder = FeatureBuilder::new(Arc::clone(rows));
         let batches = evaluation_batches(&|row| rows.length(row), rows.len(), self.batch_size);
         let (threads, ahead) = crate::hardware::loaders(rows.as_ref(), self.device);
@@ -45,19 +51,21 @@ impl Frozen<'_> {
         for batch in Loader::new(Arc::clone(rows), batches.into_iter().map(|rows| (rows, None)), threads, ahead) {
             let batch = batch?;
             let tensors = to_tensors(&batch, self.device)?;
-            let Some(kept) = no_grad(|| self.network.frozen(&tensors.inputs, &mode))? else { return Ok(None) };
+            let kept = no_grad(|| self.network.frozen(&tensors.inputs, &mode))?;
             let (mut computed, mut masks, mut others) = (BTreeMap::new(), Arrays::new(), Arrays::new());
             for (name, tensor) in kept.iter() {
                 let array = to_array(tensor)?;
-                match Tensors::mask_of(name) {
-                    Some(mask) => {
-                        let mask = kept.optional(mask).map(|_| mask.to_owned());
-                        computed.insert(name.to_owned(), Computed { values: array, mask });
-                    }
-                    None if name.ends_with("attention_mask") => drop(masks.insert(name.to_owned(), array)),
-                    None => drop(others.insert(name.to_owned(), array)),
+                if name == features {
+                    let mask = kept.optional(MASK).map(|_| MASK.to_owned());
+                    computed.insert(name.to_owned(), Computed { values: array, mask });
+                } else if name == MASK {
+                    masks.insert(name.to_owned(), array);
+                } else {
+                    others.insert(name.to_owned(), array);
                 }
             }
+            let read = self.loss_reads.iter().filter_map(|&name| Some((name.to_owned(), batch.inputs.get(name)?.clone())));
+            others.extend(read);
             // The longest rows come first, so that an estimate by the first batch is on the safe side.
             let bytes: usize = computed.values().map(|it| it.values.data.len() * size_of::<f32>()).sum();
             let expected = bytes as f64 / batch.rows.len() as f64 * rows.len() as f64;

@@ -149,6 +149,7 @@ impl Session<'_> {
         let first_trained_depth = loaded.params.lowest_trainable_depth();
         let frozen = Frozen {
             network: &loaded.network,
+            loss_reads: self.work.loss_reads(),
             first_trained_depth,
             batch_size: recipe.evaluation_batch_size,
             device: self.hardware.device,

@@ -160,6 +160,10 @@ impl Task for MaskedImageModeling {
         Ok(self.loss.summed(outputs, batch.inputs.get("pixel_values")?)?)
     }
 
+    fn loss_reads(&self) -> &'static [&'static str] {
+        &["pixel_values"]
+    }
+
     fn answer(&self, turn: &Turn<'_, Self>) -> Result<Vec<f32>> {
         let (outputs, pixels) = (turn.outputs()?, turn.batch.inputs.get("pixel_values")?);
         Ok(Vec::try_from(self.loss.per_image(outputs.get("logits")?, outputs.get("mask")?, pixels))?)

@@ -63,6 +63,10 @@ pub trait Task: Send + Sync + Sized + 'static {
     fn head(&self) -> NewHead;
     /// The summed loss of a batch; smoothing and weights of classes belong to [`Phase::Training`] alone.
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss>;
+    /// Inputs that the loss reads, by Hugging Face's names: they are kept where frozen blocks have been computed once.
+    fn loss_reads(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// One answer for each row of a batch, from the network's outputs or from the network itself.
     fn answer(&self, turn: &Turn<'_, Self>) -> Result<Vec<Self::Answer>>;
     /// The answer of an example whose rows are windows of it, from theirs.

@@ -64,6 +64,8 @@ pub trait Work: Send + Sync {
     fn rows(&self, split: Split) -> Option<Arc<dyn Dataset>>;
     /// The loss of a batch.
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss>;
+    /// Inputs that the loss reads, by Hugging Face's names.
+    fn loss_reads(&self) -> &'static [&'static str];
     /// Answers a split and judges the answers where it says what is right. `rows` are the split's, or what frozen blocks
     /// made of them.
     fn score(&self, split: Split, rows: &Arc<dyn Dataset>, with: &Predictor<'_>, judging: Judging<'_>) -> Result<Scored>;
@@ -158,6 +160,10 @@ impl<T: Task> Work for Prepared<T> {
 
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss> {
         self.task.loss(outputs, batch, phase)
+    }
+
+    fn loss_reads(&self) -> &'static [&'static str] {
+        self.task.loss_reads()
     }
 
     fn score(&self, split: Split, rows: &Arc<dyn Dataset>, with: &Predictor<'_>, judging: Judging<'_>) -> Result<Scored> {
