@@ -91,11 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn a_module_may_declare_its_children_and_tests_are_free() {
+    fn a_module_and_its_children_are_one_concept_and_tests_are_free() {
         let parent = ("task/mod.rs", "mod a;\npub trait Task {}\n");
         let child = ("task/a.rs", "use super::Task;\n#[cfg(test)]\nmod tests {\n    use crate::task::f;\n}\n");
         assert_eq!(found(&[("lib.rs", "mod task;\n"), parent, child]), [""; 0]);
         let user = ("task/mod.rs", "mod a;\npub trait Task {}\nfn f() { a::g() }\n");
-        assert_eq!(found(&[("lib.rs", "mod task;\n"), user, child]).len(), 1);
+        assert_eq!(found(&[("lib.rs", "mod task;\n"), user, child]), [""; 0]);
+        let sibling = ("task/b.rs", "fn f() { super::a::g() }\npub struct B;\n");
+        let a = ("task/a.rs", "use super::b::B;\n");
+        assert_eq!(found(&[("lib.rs", "mod task;\n"), user, a, sibling]).len(), 1);
     }
 }

@@ -110,13 +110,14 @@ impl<'a> Crate<'a> {
         Some(module.to_vec())
     }
 
-    /// Which files each file needs.
+    /// Which files each file needs. A file may need the module that it is a part of: those two are one concept.
     pub(super) fn needs(&self) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
         let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (module, used) in &self.used {
             let file = self.files[module];
-            let others = used.iter().filter_map(|path| self.home(path, 0)).map(|home| self.files[&home]);
-            needs.entry(file).or_default().extend(others.filter(|other| *other != file));
+            let homes = used.iter().filter_map(|path| self.home(path, 0));
+            let others = homes.filter(|home| !module.starts_with(home)).map(|home| self.files[&home]);
+            needs.entry(file).or_default().extend(others);
         }
         needs
     }
