@@ -13,8 +13,8 @@ use retune_data::{
 };
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{AdamW, AdamWOptions, Precision, dropout, loss};
-use retune_models::registry::{self, Purpose};
-use retune_models::{Inputs, Mode, ModelConfig};
+use retune_models::heads::IMAGE_CLASSIFICATION;
+use retune_models::{Mode, ModelConfig, Network, Tensors, registry};
 use serde_json::json;
 
 const PHOTOGRAPH: (u32, u32) = (500, 375);
@@ -108,13 +108,12 @@ fn step(criterion: &mut Criterion, precision: Precision, device: Device) -> Resu
         "num_hidden_layers": 12, "num_attention_heads": 3, "intermediate_size": 768, "hidden_act": "gelu",
         "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "num_labels": CLASSES,
     }))?;
-    let family = registry::family(&config, Purpose::ImageClassification)?;
-    let weights = fresh_weights(&family.base_prefix(), precision, device);
-    let model = family.build(&weights.root(), &config)?;
+    let weights = fresh_weights("vit.", precision, device);
+    let network = Network::build(&weights, registry::family(&config)?, &config, Some(&IMAGE_CLASSIFICATION))?;
     let (params, _) = weights.finish()?;
     let mut optimizer = AdamW::new(&params, AdamWOptions { weight_decay: 0.05, ..AdamWOptions::default() });
     let side = SIDE as i64;
-    let mut inputs = Inputs::default();
+    let mut inputs = Tensors::default();
     inputs.insert("pixel_values", normal(2, &[TRAINING_BATCH, 3, side, side], Kind::Float, device));
     let labels = Tensor::arange(TRAINING_BATCH, (Kind::Int64, device)).remainder(CLASSES);
     let mode = Mode::training(0);
@@ -126,8 +125,8 @@ fn step(criterion: &mut Criterion, precision: Precision, device: Device) -> Resu
         b.iter(|| {
             stream += 1;
             dropout::set_stream(stream);
-            let outputs = model.forward(&inputs, &mode).expect("images of the model's size");
-            let loss = loss::cross_entropy(&outputs.logits, &labels, None, 0.0);
+            let outputs = network.forward(&inputs, &mode).expect("images of the model's size");
+            let loss = loss::cross_entropy(outputs.get("logits").expect("a classifier"), &labels, None, 0.0);
             loss.sum.backward();
             let norm = optimizer.step(&params, 1e-4, &loss.weight.reciprocal(), 1.0).expect("one device");
             norm.wait().expect("finite gradients");

@@ -71,7 +71,7 @@ fn describe(path: &Path, saved: &SavedModel, named: Option<&str>) -> Result<Stri
         )?;
         writeln!(text, "base model   {}", saved.base.display())?;
     }
-    if loaded.purpose.has_labels() {
+    if loaded.purpose.is_some_and(|purpose| purpose.labels) {
         let labels = loaded.labels();
         let shown = if labels.len() > 12 { format!("{}, …", labels[..12].join(", ")) } else { labels.join(", ") };
         writeln!(text, "labels       {} ({shown})", labels.len())?;

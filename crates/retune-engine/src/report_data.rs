@@ -15,7 +15,7 @@ use anyhow::Result;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use retune_data::{Described, Source};
 use retune_kernels::device::LIBTORCH_VERSION;
-use retune_models::{LoadReport, Model};
+use retune_models::{LoadReport, Network};
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,7 +30,7 @@ const FIRST_LEFT_OUT: usize = 10;
 /// Where the facts come from.
 pub(crate) struct Sources<'a> {
     pub(crate) session: &'a Session<'a>,
-    pub(crate) model: &'a dyn Model,
+    pub(crate) model: &'a Network,
     pub(crate) state: &'a RunState,
     pub(crate) load: &'a LoadReport,
     pub(crate) summary: &'a Summary,

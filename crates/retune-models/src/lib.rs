@@ -1,23 +1,42 @@
 #![doc = include_str!("../README.md")]
 
 pub mod adapter;
+pub mod bodies;
+mod body;
 pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod explain;
 pub mod families;
+pub mod family;
+mod head;
 pub mod heads;
-pub mod inputs;
 mod labels;
 pub mod layers;
-mod model;
+mod load;
+mod loaded;
+mod mode;
+mod network;
+mod purpose;
 pub mod registry;
+mod state;
+pub mod takes;
+mod tensors;
 pub mod trace;
 
 pub use adapter::{AdapterPlan, BaseModel};
+pub use body::{Body, Reads};
 pub use checkpoint::{CheckpointFolder, LoadReport};
 pub use config::{ModelConfig, ProblemType};
 pub use error::ModelError;
 pub use explain::Explanation;
-pub use inputs::Inputs;
-pub use model::{LoadOptions, LoadedModel, Mode, Model, Outputs, Source};
+pub use family::Family;
+pub use head::{Head, HeadPlan};
+pub use load::{LoadOptions, NewHead, Source};
+pub use loaded::LoadedModel;
+pub use mode::Mode;
+pub use network::Network;
+pub use purpose::Purpose;
+pub use state::State;
+pub use takes::Takes;
+pub use tensors::Tensors;

@@ -39,6 +39,17 @@ pub struct EmbeddingSizes {
     pub scheme: PositionScheme,
 }
 
+impl EmbeddingSizes {
+    /// Longest input that there are positions for.
+    pub fn longest(&self) -> usize {
+        let reserved = match self.scheme {
+            PositionScheme::Absolute => 0,
+            PositionScheme::AfterPadding(padding) => padding + 1,
+        };
+        (self.positions - reserved).max(0) as usize
+    }
+}
+
 /// The three tables and their norm.
 #[derive(Debug)]
 pub struct TextEmbeddings {

@@ -1,0 +1,46 @@
+//! What makes outputs of a body's hidden states.
+
+use crate::checkpoint::Weights;
+use crate::{Body, ModelConfig, ModelError, Reads, State, Tensors};
+use retune_kernels::tch::Tensor;
+
+/// A head as data: names and settings, before it has weights.
+pub trait HeadPlan {
+    /// Makes the head. `weights` points at the top, at the depth above the body's blocks: what belongs to the head is asked of
+    /// [`Weights::head`], what lies between body and head of [`Weights::neck`].
+    ///
+    /// # Errors
+    /// A configuration or checkpoint that does not fit.
+    fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError>;
+    /// Changes what Hugging Face's class of this head could not read in a configuration, as it will be saved.
+    fn settle(&self, _config: &mut ModelConfig) {}
+}
+
+/// A head.
+pub trait Head: Sync {
+    /// What it reads of the body's result.
+    fn reads(&self) -> Reads;
+    /// Its outputs, by Hugging Face's names, in fp32.
+    ///
+    /// # Errors
+    /// A state without what it needs.
+    fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError>;
+    /// How much of each of T `tokens` it reads, \[T\]; the sum is 1.
+    fn shares(&self, tokens: i64) -> Tensor {
+        even_shares(self.reads(), tokens)
+    }
+    /// As [`Body::work`], where it is worth counting.
+    fn work(&self, _size: f64) -> f64 {
+        0.0
+    }
+}
+
+/// The same share of each token that is read, 0 of the others.
+pub(crate) fn even_shares(reads: Reads, tokens: i64) -> Tensor {
+    let count = match reads {
+        Reads::First(count) => count,
+        Reads::All => tokens,
+    };
+    let of = |token: i64| if token < count { 1.0 / count as f32 } else { 0.0 };
+    Tensor::from_slice(&(0..tokens).map(of).collect::<Vec<f32>>())
+}
