@@ -6,7 +6,6 @@ use crate::tensors::to_tensors;
 use anyhow::{Context, Result, anyhow};
 use retune_data::{Dataset, HeatMap};
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::explain::demand;
 use retune_models::{Explanation, Network, Tensors};
 
 /// The heat maps that a recipe asks for.
@@ -20,7 +19,7 @@ pub(crate) fn wanted(recipe: &Recipe) -> Result<Option<Explanation>> {
 /// Whether the model can draw them.
 pub(crate) fn check(recipe: &Recipe, network: &Network) -> Result<()> {
     let Some(how) = wanted(recipe)? else { return Ok(()) };
-    demand(network, how).context("heat-maps")
+    network.demand(how).context("heat-maps")
 }
 
 /// What the colours mean, for the reader of a report.
@@ -47,7 +46,17 @@ impl Predictor<'_> {
         explained: &dyn Fn(&Tensors) -> Option<Tensor>,
     ) -> Result<Option<HeatMap>> {
         let tensors = to_tensors(&data.batch(&[row], None)?, self.device)?;
-        let Some(map) = self.network.explain(&tensors.inputs, how, explained)? else { return Ok(None) };
+        let explainable = std::cell::Cell::new(true);
+        let score = |outputs: &Tensors| {
+            let score = explained(outputs);
+            explainable.set(score.is_some());
+            // Whoever cannot say what is explained gets no map of it.
+            Ok(score.unwrap_or_else(|| Tensor::zeros([1], (Kind::Float, Device::Cpu))))
+        };
+        let map = self.network.explain(&tensors.inputs, how, &score)?;
+        if !explainable.get() {
+            return Ok(None);
+        }
         let [_, height, width] = map.size()[..] else { panic!("heat maps are [B, h, w]") };
         let values = Vec::<f32>::try_from(map.to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]))?;
         Ok(Some(HeatMap::new(height as usize, width as usize, &values)))

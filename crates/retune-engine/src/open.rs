@@ -110,7 +110,7 @@ impl SavedModel {
 
     /// Loads the body alone, whatever head it has or lacks.
     pub fn load_body(&self, hardware: &Hardware) -> Result<LoadedModel> {
-        let options = LoadOptions { precision: hardware.precision, device: hardware.device, ..LoadOptions::body() };
+        let options = LoadOptions { precision: hardware.precision, device: hardware.device, ..LoadOptions::base() };
         Ok(LoadedModel::load(&self.folder, &options)?)
     }
 

@@ -94,7 +94,7 @@ pub fn find(name: &str) -> Result<&'static Entry> {
 /// Its class belongs to no task, or to several.
 pub fn of_model(config: &ModelConfig) -> Result<&'static Entry> {
     let purposes = registry::purposes_of_class(config);
-    let of_class = |task: &&&Entry| purposes.iter().any(|purpose| purpose.key == task.purpose.key);
+    let of_class = |task: &&&Entry| purposes.iter().any(|purpose| *purpose == task.purpose);
     let candidates: Vec<&'static Entry> = TASKS.iter().filter(of_class).copied().collect();
     let class = || config.get("architectures").map_or("nothing".to_owned(), ToString::to_string);
     match candidates[..] {
@@ -111,8 +111,8 @@ pub fn of_model(config: &ModelConfig) -> Result<&'static Entry> {
 pub fn possible(config: &ModelConfig) -> Result<&'static Entry> {
     let mut refused = Vec::new();
     for &task in TASKS {
-        match registry::supports(config, task.purpose) {
-            Ok(()) => return Ok(task),
+        match registry::family_for(config, Some(task.purpose)) {
+            Ok(_) => return Ok(task),
             Err(error) => refused.push(error.to_string()),
         }
     }

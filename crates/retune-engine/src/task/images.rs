@@ -10,7 +10,8 @@ use retune_data::{
     read_images,
 };
 use retune_kernels::random;
-use retune_models::{ImageInput, ModelConfig, Positions, Takes, registry};
+use retune_models::takes::{ImageInput, Positions};
+use retune_models::{ModelConfig, Takes, registry};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -15,8 +15,9 @@ use anyhow::Result;
 use retune_data::{Batch, DataError, Dataset, Examples, Images, Layout, Medium, TableRows, Targets};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::heads::{self, MaskedPatchLoss, Masking, kept_patches, patchify};
-use retune_models::{ModelConfig, NewHead, Takes, Tensors, registry};
+use retune_models::heads::{self, MaskedPatchLoss, patchify};
+use retune_models::layers::masking::{Masking, kept_patches};
+use retune_models::{ModelConfig, NewHead, Tensors, registry};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -115,11 +116,8 @@ struct MaskedImageModeling {
 impl MaskedImageModeling {
     /// With the processor's file where a model will be saved.
     fn new(config: &ModelConfig, processor: Option<(TempDir, PathBuf)>) -> Result<Self> {
-        registry::supports(config, ENTRY.purpose)?;
-        let patches = match registry::takes(config)? {
-            Takes::Images(input) => input.patches(),
-            _ => 0,
-        };
+        registry::family_for(config, Some(ENTRY.purpose))?;
+        let patches = registry::takes(config)?.images().map_or(0, |input| input.patches());
         let (folder, file) = processor.unzip();
         Ok(Self {
             loss: MaskedPatchLoss::new(config)?,
