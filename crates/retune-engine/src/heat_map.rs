@@ -6,7 +6,7 @@ use crate::tensors::to_tensors;
 use anyhow::{Context, Result, anyhow};
 use retune_data::{Dataset, HeatMap};
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::{Explanation, Network, Tensors};
+use retune_models::{Explanation, ModelError, Network, Tensors};
 
 /// The heat maps that a recipe asks for.
 pub(crate) fn wanted(recipe: &Recipe) -> Result<Option<Explanation>> {
@@ -37,28 +37,18 @@ pub(crate) fn legend(how: Explanation) -> &'static str {
 }
 
 impl Predictor<'_> {
-    /// The heat map of a row for the score that `explained` reads from the outputs; `None` where it reads none.
+    /// The heat map of a row for a score \[B\] of the outputs.
     pub(crate) fn heat_map(
         &self,
         data: &dyn Dataset,
         row: usize,
         how: Explanation,
-        explained: &dyn Fn(&Tensors) -> Option<Tensor>,
-    ) -> Result<Option<HeatMap>> {
+        score: &dyn Fn(&Tensors) -> Result<Tensor, ModelError>,
+    ) -> Result<HeatMap> {
         let tensors = to_tensors(&data.batch(&[row], None)?, self.device)?;
-        let explainable = std::cell::Cell::new(true);
-        let score = |outputs: &Tensors| {
-            let score = explained(outputs);
-            explainable.set(score.is_some());
-            // Whoever cannot say what is explained gets no map of it.
-            Ok(score.unwrap_or_else(|| Tensor::zeros([1], (Kind::Float, Device::Cpu))))
-        };
-        let map = self.network.explain(&tensors.inputs, how, &score)?;
-        if !explainable.get() {
-            return Ok(None);
-        }
+        let map = self.network.explain(&tensors.inputs, how, score)?;
         let [_, height, width] = map.size()[..] else { panic!("heat maps are [B, h, w]") };
         let values = Vec::<f32>::try_from(map.to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]))?;
-        Ok(Some(HeatMap::new(height as usize, width as usize, &values)))
+        Ok(HeatMap::new(height as usize, width as usize, &values))
     }
 }

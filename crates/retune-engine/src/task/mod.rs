@@ -29,7 +29,7 @@ use anyhow::Result;
 use retune_data::{Examples, Medium, Targets};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Tensor;
-use retune_models::{NewHead, Tensors};
+use retune_models::{ModelError, NewHead, Tensors};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -96,8 +96,8 @@ pub trait Task: Send + Sync + Sized + 'static {
     fn check_validation(&self, _ideal: &Evaluation) -> Result<()> {
         Ok(())
     }
-    /// The score \[B\] that a heat map over the inputs explains; `None` where a task cannot say.
-    fn explained(&self, _outputs: &Tensors) -> Option<Tensor> {
+    /// The score \[B\] of the outputs that a heat map over the inputs explains; `None` where a task has none.
+    fn explained(&self) -> Option<Explained<'_>> {
         None
     }
     /// An answer as the user reads it: `{"prediction": …}`.
@@ -116,6 +116,9 @@ pub trait Task: Send + Sync + Sized + 'static {
         anyhow::bail!("`{}` is no decision of this task", decision.key)
     }
 }
+
+/// Reads a score \[B\] from outputs.
+pub type Explained<'a> = Box<dyn Fn(&Tensors) -> Result<Tensor, ModelError> + 'a>;
 
 /// Whether a loss is to be learnt from or to be reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -233,8 +233,8 @@ impl<T: Task> Work for Prepared<T> {
         let data = self.data(split)?;
         let all: Arc<dyn Dataset> = Arc::clone(data) as Arc<dyn Dataset>;
         let rows = data.rows_of(example);
-        let heat = match how {
-            Some(how) => with.heat_map(data.as_ref(), rows.start, how, &|outputs| self.task.explained(outputs))?,
+        let heat = match how.zip(self.task.explained()) {
+            Some((how, score)) => Some(with.heat_map(data.as_ref(), rows.start, how, &score)?),
             None => None,
         };
         let mut shown = None;

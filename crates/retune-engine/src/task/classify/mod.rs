@@ -22,13 +22,13 @@ pub(super) mod text;
 pub(crate) mod threshold;
 mod weights;
 
-use super::{BatchTensors, Data, Decision, Guess, Judged, Phase, Scorer, Task, Turn};
+use super::{BatchTensors, Data, Decision, Explained, Guess, Judged, Phase, Scorer, Task, Turn};
 use crate::metric::{Evaluation, Metric};
 use anyhow::{Context, Result, ensure};
 use kind::{Gold, Kind, Meter};
 use retune_data::{Medium, Targets};
 use retune_kernels::loss::SummedLoss;
-use retune_kernels::tch::{Kind as DType, Tensor};
+use retune_kernels::tch::Kind as DType;
 use retune_models::{NewHead, Purpose, Tensors};
 use serde_json::{Map, Value};
 use std::marker::PhantomData;
@@ -105,8 +105,8 @@ impl<M: Medium + 'static, K: Kind<M>> Task for Classification<M, K> {
         self.kind.check_validation(ideal)
     }
 
-    fn explained(&self, outputs: &Tensors) -> Option<Tensor> {
-        outputs.optional("logits").map(|logits| self.kind.explained(logits))
+    fn explained(&self) -> Option<Explained<'_>> {
+        Some(Box::new(|outputs| Ok(self.kind.explained(outputs.get("logits")?))))
     }
 
     fn describe(&self, _data: &Data<Self>, _example: usize, scores: &Vec<f32>) -> Result<Map<String, Value>> {
