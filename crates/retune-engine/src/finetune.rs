@@ -153,15 +153,13 @@ fn resolve(given: &Recipe, pinned: &Recipe, hardware: &Hardware, work: &dyn Work
     let usual = if given.data.from_scratch {
         method::FROM_SCRATCH_LEARNING_RATE
     } else {
-        method::of(given)?.default_learning_rate()
+        method::parse(&given.optimization.method)?.learning_rate()
     };
-    let optimization = &mut recipe.optimization;
-    optimization.learning_rate.get_or_insert(usual);
-    optimization.baseline_learning_rate = given
-        .trains_baseline()
-        .then(|| given.optimization.baseline_learning_rate.unwrap_or(method::FROM_SCRATCH_LEARNING_RATE));
+    recipe.optimization.learning_rate.get_or_insert(usual);
     let usual_metric = work.metrics().first().context("a task has a metric")?.key;
-    optimization.best_by.get_or_insert_with(|| usual_metric.to_owned());
+    recipe.optimization.best_by.get_or_insert_with(|| usual_metric.to_owned());
+    recipe.run.baseline_learning_rate =
+        given.trains_baseline().then(|| given.run.baseline_learning_rate.unwrap_or(method::FROM_SCRATCH_LEARNING_RATE));
     recipe.run.precision = hardware.precision.name().to_owned();
     recipe.run.device = hardware.device_name();
     Ok(recipe)

@@ -3,7 +3,7 @@
 use crate::error::{EngineError, InputContext};
 use crate::hardware::Hardware;
 use crate::open::SavedModel;
-use crate::words::thousands;
+use crate::number::thousands;
 use crate::task;
 use anyhow::Result;
 use retune_data::hub::Silent;

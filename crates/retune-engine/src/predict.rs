@@ -51,8 +51,9 @@ impl PredictOptions {
         set_encoding_threads(self.threads);
         let saved = SavedModel::find(&self.model, watch).input()?;
         let entry = saved.task(self.task.as_deref()).input()?;
-        let known = saved.recipe.clone().unwrap_or_default();
-        let mut recipe = known.at_use(entry, &self.overrides).input()?;
+        let mut known = saved.recipe.clone().unwrap_or_default();
+        entry.name.clone_into(&mut known.data.task);
+        let mut recipe = known.at_use(&self.overrides).input()?;
         // As in training, so that the run's own figures are met exactly.
         if self.precision != "auto" {
             recipe.run.precision.clone_from(&self.precision);

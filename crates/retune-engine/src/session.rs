@@ -5,8 +5,10 @@ use crate::directory::{RunDirectory, RunState, read_state, restore_optimizer};
 use crate::evaluate::{Judging, Predictor, Scored};
 use crate::frozen::Frozen;
 use crate::hardware::Hardware;
+use crate::number;
 use crate::heat_map;
-use crate::method::Method;
+use crate::method::{self, Full, Method};
+use crate::metric::{self, LOSS, Metric};
 use crate::observer::{FileLog, Observer};
 use crate::plan::Plan;
 use crate::step::Trainer;
@@ -39,9 +41,9 @@ pub(crate) struct Trained {
 }
 
 impl Session<'_> {
-    fn method(&self, from_scratch: bool) -> Result<Method> {
+    fn method(&self, from_scratch: bool) -> Result<Box<dyn Method>> {
         // Nothing pretrained is there to be kept frozen.
-        if from_scratch { Ok(Method::Full) } else { Method::parse(&self.recipe.method) }
+        if from_scratch { Ok(Box::new(Full)) } else { method::parse(&self.recipe.optimization.method) }
     }
 
     /// Loads the model for this task and freezes what the method does not train.
@@ -50,17 +52,17 @@ impl Session<'_> {
         let config = CheckpointFolder::config(self.model)?;
         let mut options = LoadOptions::new(self.work.head());
         options.from_scratch = from_scratch;
-        options.seed = self.recipe.seed;
+        options.seed = self.recipe.run.seed;
         options.precision = self.hardware.precision;
         options.device = self.hardware.device;
-        options.dropout = self.recipe.dropout;
+        options.dropout = self.recipe.optimization.dropout;
         options.adapter = method.adapter(self.recipe, &config)?;
         options.new_head = true; // What may not be new, the head's purpose says.
         let mut loaded = LoadedModel::load(self.model, &options)?;
         heat_map::check(self.recipe, &loaded.network)?;
         let blocks = loaded.network.blocks();
         method.apply(&mut loaded.params, blocks)?;
-        ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.method);
+        ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.optimization.method);
         let rows = self.rows(Split::Train)?.tokens_in_use()?;
         if let (Some(table), Some(rows)) = (loaded.network.token_table(), rows) {
             loaded.params.compact(table, &rows)?;
@@ -71,8 +73,8 @@ impl Session<'_> {
     pub(crate) fn directory(&self, path: &Path) -> Result<RunDirectory> {
         Ok(RunDirectory::new(
             path,
-            self.recipe.keep_checkpoints,
-            self.recipe.disk_budget_bytes()?,
+            self.recipe.run.keep_checkpoints,
+            self.recipe.run.disk_budget_bytes()?,
             self.work.files().to_vec(),
             self.base.clone(),
             self.recipe.to_toml(),
@@ -84,17 +86,17 @@ impl Session<'_> {
     }
 
     fn plan(&self) -> Result<Plan> {
-        let every = self.recipe.evaluate_every.parse().ok();
+        let every = self.recipe.run.steps_between_evaluations();
         Ok(Plan::new(
             self.rows(Split::Train)?.len(),
-            self.recipe.batch_size,
-            self.recipe.gradient_accumulation,
-            self.recipe.epochs,
-            self.recipe.steps,
+            self.recipe.optimization.batch_size,
+            self.recipe.optimization.gradient_accumulation,
+            self.recipe.optimization.epochs,
+            self.recipe.optimization.steps,
             every,
-            self.recipe.seed,
+            self.recipe.run.seed,
         )
-        .with_batching(self.recipe.batching()))
+        .with_batching(self.work.batching()))
     }
 
     pub(crate) fn describe(&self, loaded: &LoadedModel) -> String {
@@ -102,9 +104,9 @@ impl Session<'_> {
         let h = self.hardware;
         format!(
             "{} of {} parameters learn ({}); {} on {}, {} threads",
-            thousands(trainable),
-            thousands(total),
-            self.recipe.method,
+            number::thousands(trainable),
+            number::thousands(total),
+            self.recipe.optimization.method,
             h.precision.name(),
             h.device_name(),
             h.threads
@@ -135,7 +137,7 @@ impl Session<'_> {
                 checkpoint = Some(folder);
             }
         }
-        let recipe = self.recipe;
+        let recipe = &self.recipe.optimization;
         let plan = self.plan()?;
         let options = AdamWOptions {
             weight_decay: recipe.weight_decay,
@@ -175,20 +177,26 @@ impl Session<'_> {
             device: self.hardware.device,
             first_trained_depth,
             clip: recipe.clip,
-            seed: recipe.seed,
+            seed: self.recipe.run.seed,
             training_factor: self.method(from_scratch)?.training_factor(
                 first_trained_depth,
                 loaded.network.blocks(),
                 features,
             ),
         };
+        let best_by = recipe.best_by.as_deref().context("a resolved metric")?;
+        let known: Vec<&'static Metric> = self.work.metrics().into_iter().chain([&LOSS]).collect();
+        let chooses = metric::find(&known, best_by).with_context(|| format!("best-by: `{best_by}` is not a metric"))?;
+        let mut metrics = vec![chooses.key];
+        metrics.extend(self.work.metrics().iter().map(|metric| metric.key).filter(|key| *key != chooses.key));
         let learning_rate = recipe.learning_rate.context("a resolved learning rate")?;
         let it = Loop {
             plan,
             schedule: Schedule::new(&recipe.schedule, learning_rate, recipe.warmup, plan.total_steps)?,
             train: Arc::clone(&rows),
             validation,
-            best_by: recipe.best_by.clone().context("a resolved metric")?,
+            chooses,
+            metrics,
             patience: recipe.patience,
             evaluation_batch_size: recipe.evaluation_batch_size,
             lanes: &self.hardware.lanes,
@@ -222,10 +230,4 @@ impl Session<'_> {
     pub(crate) fn score(&self, loaded: &LoadedModel, split: Split, judging: Judging<'_>) -> Result<Scored> {
         self.work.score(split, &self.rows(split)?, &self.predictor(loaded), judging)
     }
-}
-
-pub(crate) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
-    groups.join(",")
 }

@@ -6,7 +6,7 @@
 use crate::directory::{RunDirectory, RunState};
 use crate::evaluate::{Judging, Predictor, Scored};
 use crate::hardware;
-use crate::metric::Direction;
+use crate::metric::Metric;
 use crate::observer::{Control, Observer, RunFacts};
 use crate::plan::Plan;
 use crate::step::{Trainer, UnderWay, at_step};
@@ -29,9 +29,9 @@ pub struct Loop<'a> {
     /// Validation rows.
     pub validation: Arc<dyn Dataset>,
     /// Metric that picks the best checkpoint.
-    pub best_by: String,
-    /// Whether it should rise or fall.
-    pub direction: Direction,
+    pub chooses: &'static Metric,
+    /// Keys of all metrics, the more telling ones first.
+    pub metrics: Vec<&'static str>,
     /// Evaluations without improvement before stopping; 0 = never.
     pub patience: usize,
     /// Batch size of evaluations.
@@ -68,6 +68,7 @@ pub fn train(
         total_steps: total,
         first_step: state.step,
         steps_per_epoch: it.plan.steps_per_epoch,
+        metrics: it.metrics.clone(),
     };
     observers.iter_mut().try_for_each(|o| o.on_start(&facts))?;
     let micro_batches = it.plan.micro_batches(Arc::clone(&it.train), state.step);
@@ -98,10 +99,10 @@ pub fn train(
 
         if it.plan.evaluates_at(state.step) {
             let scored = at_step(score(it, trainer, observers), state.step - 1, total)?;
-            let value = scored.value(&it.best_by);
-            let improved = state.record(&it.best_by, value, it.direction, &scored);
+            let value = scored.value(it.chooses.key);
+            let improved = state.record(it.chooses.key, value, it.chooses.direction, &scored);
             if value.is_none() {
-                let note = scored.undefined(&it.best_by);
+                let note = scored.undefined(it.chooses.key);
                 observers.iter_mut().for_each(|o| o.on_message(&note));
             }
             // Logged first: a crash before the save repeats both, one after it has both.

@@ -3,7 +3,7 @@
 use super::parts::{NextRows, STREAM};
 use super::{OnProgress, Split};
 use crate::Recipe;
-use crate::recipe::ImageSettings;
+use crate::recipe::settings::{AT_LEAST_ONE, DATA, parsed, settings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
     Augmentation, GreyRange, ImageOptions, ImageProcessor, Images, Layout, OnBadExample, TableLines, TableRows,
@@ -16,6 +16,24 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
+
+settings! {
+    /// Images, and how they become the model's input.
+    pub struct ImageSettings, under DATA, else "{task} has no images" {
+        /// Column with the image, a path relative to the table or bytes; in a folder of class folders there is none
+        image_column: String = "image".to_owned(), value("COLUMN"), at_use();
+        /// Height and width of images
+        image_size: Option<usize>, value("PIXELS"), usual("as the model's preprocessor_config.json says"),
+            range(AT_LEAST_ONE), in_model();
+        /// Samples of 16-bit grey images that become black and white: full (0 to 65535), auto (each image's own) or LOW,HIGH;
+        /// the saved model remembers it
+        grey_range: Option<String>, value("RANGE"), usual("as the model's preprocessor_config.json says, else full"),
+            reads(parsed::<GreyRange>), in_model();
+        /// Random changes of training images: none, light, medium, strong, medical-light, medical or medical-strong; the
+        /// medical ones never flip
+        augmentation: String = "light".to_owned(), value("PRESET"), reads(parsed::<Augmentation>);
+    }
+}
 
 /// How images become the model's input.
 pub(super) struct ImagesInput {

@@ -2,14 +2,15 @@
 //!
 //! transformers' `ViTMAEForPreTraining`. Labels are ignored. B batch, N patches, K kept patches, P·Q·C values of a patch.
 
-use super::images::ImagesInput;
+use super::images::{ImageSettings, ImagesInput};
 use super::splits::Encoded;
 use super::{
     BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work, parts,
 };
 use crate::Recipe;
-use crate::metric::{Evaluation, Metric, ReconstructionMetric};
-use crate::recipe::{ImageSettings, Settings};
+use crate::metric::{Evaluation, Metric, RECONSTRUCTION_LOSS, ReconstructionMetric, Said};
+use crate::number;
+use crate::recipe::Settings;
 use crate::tensors::to_tensors;
 use anyhow::Result;
 use retune_data::{Batch, DataError, Dataset, Examples, Images, Layout, Medium, TableRows, Targets};
@@ -189,6 +190,11 @@ impl Task for MaskedImageModeling {
 
     fn describe(&self, _data: &Data<Self>, _example: usize, error: &f32) -> Result<Map<String, Value>> {
         Ok(Map::from_iter([(ERROR.to_owned(), json!(error))]))
+    }
+
+    fn said(&self, _data: &Data<Self>, _example: usize, error: &f32) -> Result<Said> {
+        let prediction = format!("{} {}", RECONSTRUCTION_LOSS.name, number::value(f64::from(*error)));
+        Ok(Said { prediction, ..Said::default() })
     }
 
     fn files(&self) -> &[PathBuf] {

@@ -22,27 +22,43 @@ mod preflight;
 mod splits;
 mod texts;
 mod turn;
+mod usual;
 mod work;
 
-use crate::metric::{Block, Evaluation, Metric};
+use crate::metric::{Evaluation, Metric, Said};
+use crate::recipe::Section;
 use anyhow::Result;
-use retune_data::{Examples, Medium, Targets};
+use retune_data::{Batching, Examples, Medium, Targets};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Tensor;
 use retune_models::{ModelError, NewHead, Tensors};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
+pub use classify::ClassificationSettings;
 pub use decision::Decision;
+pub use usual::USUAL_TASK;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
 pub(crate) use preflight::check;
+pub use images::ImageSettings;
 pub use splits::{About, Splits};
+pub use texts::TextSettings;
 pub use turn::{BatchTensors, Turn};
 pub use work::{Prepared, Shown, Split, Work};
 
 /// All tasks, one line each; the first is the task of a recipe that names none.
 pub static TASKS: &[&Entry] =
     &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY];
+
+/// The sections of a task; for a name that is no task, those of all tasks.
+pub fn sections(task: &str) -> Vec<&'static Section> {
+    TASKS.iter().find(|entry| entry.name == task).map_or_else(all_sections, |entry| entry.settings.to_vec())
+}
+
+/// The sections of all tasks; several may have the same.
+pub(crate) fn all_sections() -> Vec<&'static Section> {
+    TASKS.iter().flat_map(|entry| entry.settings).copied().collect()
+}
 
 /// The examples that a task works on.
 pub type Data<T> = Examples<<T as Task>::Medium, <T as Task>::Targets>;
@@ -102,9 +118,11 @@ pub trait Task: Send + Sync + Sized + 'static {
     }
     /// An answer as the user reads it: `{"prediction": …}`.
     fn describe(&self, data: &Data<Self>, example: usize, answer: &Self::Answer) -> Result<Map<String, Value>>;
-    /// An answer beside what is right, marked in the example itself, for the report.
-    fn marked(&self, _data: &Data<Self>, _example: usize, _answer: &Self::Answer) -> Result<Vec<Block>> {
-        Ok(Vec::new())
+    /// An answer beside what is right, for the report; where what is right is left empty, the data's own words say it.
+    fn said(&self, data: &Data<Self>, example: usize, answer: &Self::Answer) -> Result<Said>;
+    /// What micro-batches have equally many of.
+    fn batching(&self) -> Batching {
+        Batching::Examples
     }
     /// Files that belong into the saved model: tokenizer, processor.
     fn files(&self) -> &[PathBuf];

@@ -163,7 +163,7 @@ fn leak_notes(facts: &DataFacts) -> impl Iterator<Item = String> + '_ {
                 _ => format!("{number} {what}s of {} are also in {}: its result is too good", leak.b, leak.a),
             })
         };
-        [shared(leak.rows, "row"), shared(leak.groups.unwrap_or(0), "group")].into_iter().flatten()
+        [shared(leak.examples, "row"), shared(leak.groups.unwrap_or(0), "group")].into_iter().flatten()
     })
 }
 
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn common_rows_and_common_groups_are_noted() {
-        let leak = |rows, groups| Leak { a: "train".into(), b: "test".into(), rows, examples: Vec::new(), groups };
+        let leak = |rows, groups| Leak { a: "train".into(), b: "test".into(), examples: rows, shown: Vec::new(), groups };
         let notes = |leak| leak_notes(&DataFacts { splits: Vec::new(), leakage: vec![leak] }).collect::<Vec<_>>();
         assert_eq!(notes(leak(0, Some(3))), ["3 groups of test are also in train: its result is too good"]);
         assert_eq!(notes(leak(2, None)), ["2 rows of test are also in train: its result is too good"]);

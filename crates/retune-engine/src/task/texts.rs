@@ -1,14 +1,36 @@
 //! Texts as the tasks on them read them: the model's tokenizer, how long rows may be, columns.
 
-use crate::recipe::settings::{DATA, Section, Settings, settings};
+use crate::recipe::settings::{AT_LEAST_ONE, DATA, TRAINING, settings};
 use anyhow::{Context, Result, ensure};
-use retune_data::{TextOptions, Tokenizer, user_cache};
+use retune_data::{Batching, TextOptions, Tokenizer, user_cache};
 use retune_models::{ModelConfig, Takes, registry};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Longest input when nobody says otherwise: what BERT-like encoders were pretrained with.
 const USUAL_MAX_LENGTH: usize = 512;
+
+settings! {
+    /// Texts, and how they become tokens and batches.
+    pub struct TextSettings, under DATA, else "{task} has no texts" {
+        /// Column with the text
+        text_column: String = "text".to_owned(), value("COLUMN"), at_use();
+        /// Column with the second text of a pair
+        text_pair_column: Option<String>, value("COLUMN"), at_use();
+        /// Longest input in tokens
+        max_length: Option<usize>, value("TOKENS"), range(AT_LEAST_ONE), at_use();
+        /// examples: equally many in each micro-batch; tokens: as many micro-batches, of about equally many tokens, so that
+        /// steps take equally long
+        batch_by: String = "examples".to_owned(), under(TRAINING), one_of(&["examples", "tokens"]);
+    }
+}
+
+impl TextSettings {
+    /// What micro-batches have equally many of.
+    pub fn batching(&self) -> Batching {
+        if self.batch_by == "tokens" { Batching::Tokens } else { Batching::Examples }
+    }
+}
 
 /// How texts become a model's input.
 pub(super) struct TextInput {

@@ -2,9 +2,9 @@
 
 use super::{About, BatchTensors, Data, Decision, Phase, Scorer, Splits, Task, Turn};
 use crate::evaluate::{Judging, Predictor, Scored};
-use crate::metric::{Block, Evaluation, Metric};
+use crate::metric::{Evaluation, Metric, Said};
 use anyhow::{Context, Result};
-use retune_data::{Dataset, HeatMap};
+use retune_data::{Batching, Dataset, HeatMap};
 use retune_kernels::loss::SummedLoss;
 use retune_models::{Explanation, NewHead, Tensors};
 use serde_json::{Map, Value};
@@ -44,10 +44,8 @@ pub type OnLine<'a> = &'a mut dyn FnMut(usize, Map<String, Value>) -> Result<()>
 
 /// One answer as the report shows it.
 pub struct Shown {
-    /// What was said, as in a prediction.
-    pub described: Map<String, Value>,
-    /// The example with what was said and what is right marked in it.
-    pub marked: Vec<Block>,
+    /// What was said, and what is right.
+    pub said: Said,
     /// A PNG of the example.
     pub picture: Result<Option<Vec<u8>>>,
 }
@@ -58,6 +56,8 @@ pub trait Work: Send + Sync {
     fn head(&self) -> NewHead;
     /// Files that belong into the saved model.
     fn files(&self) -> &[PathBuf];
+    /// What micro-batches have equally many of.
+    fn batching(&self) -> Batching;
     /// What is known of the data.
     fn about(&self) -> &About;
     /// The rows of a split.
@@ -150,6 +150,10 @@ impl<T: Task> Work for Prepared<T> {
         self.task.files()
     }
 
+    fn batching(&self) -> Batching {
+        self.task.batching()
+    }
+
     fn about(&self) -> &About {
         &self.splits.about
     }
@@ -240,8 +244,7 @@ impl<T: Task> Work for Prepared<T> {
         let mut shown = None;
         let mut visit = |_: usize, answer: &T::Answer| {
             shown = Some(Shown {
-                described: self.task.describe(data, example, answer)?,
-                marked: self.task.marked(data, example, answer)?,
+                said: self.task.said(data, example, answer)?,
                 picture: picture(data, example, side, heat.as_ref()),
             });
             Ok(())

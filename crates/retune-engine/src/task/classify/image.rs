@@ -2,12 +2,14 @@
 
 use super::{Files, labels};
 use crate::Recipe;
-use crate::recipe::{ClassificationSettings, ImageSettings, Settings};
+use super::ClassificationSettings;
+use crate::recipe::Settings;
+use crate::task::images::ImageSettings;
 use crate::task::images::ImagesInput;
 use crate::task::splits::Encoded;
 use crate::task::{Entry, Opening, Parts, Preparing, Work};
 use anyhow::Result;
-use retune_data::{LabelSchema, Layout, TableRows};
+use retune_data::{Batching, LabelSchema, Layout, TableRows};
 use retune_models::heads;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,7 +42,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     notes.extend(note);
     let (folder, file) = input.processor_file()?;
     let files = Files { paths: vec![file], _folder: Some(folder) };
-    let with = labels::Trained { purpose: ENTRY.purpose, files, settings: &settings, fingerprint: input.settings() };
+    let with = labels::Trained { purpose: ENTRY.purpose, files, settings: &settings, batching: Batching::Examples, fingerprint: input.settings() };
     labels::trained(with, recipe, schema, data, notes, &|_| Vec::new())
 }
 

@@ -39,6 +39,8 @@ pub(super) trait Kind<M: Medium>: Send + Sync + 'static {
     fn guess_name(&self) -> &'static str;
     /// Scores as a person reads them.
     fn describe(&self, scores: &[f32]) -> Map<String, Value>;
+    /// What scores say in words, and how sure they are.
+    fn said(&self, scores: &[f32]) -> (String, Option<f64>);
     /// Whether the settings leave a decision to the validation split.
     fn decides(&self) -> bool {
         false

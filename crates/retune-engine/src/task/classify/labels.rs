@@ -7,13 +7,13 @@ use super::single::Single;
 use super::threshold::Threshold;
 use super::{Classification, Files, demand_single};
 use crate::Recipe;
-use crate::recipe::ClassificationSettings;
+use super::ClassificationSettings;
 use crate::task::parts::{self, NextRows};
 use crate::task::splits::Encoded;
 use crate::task::{About, Entry, Input, LossOf, Parts, Phase, Prepared, Work};
 use anyhow::Result;
 use retune_data::{
-    ClassSets, Classes, Examples, LabelSchema, Medium, Numbers as NumberTargets, Problem, TableRows, Targets, Text,
+    Batching, ClassSets, Classes, Examples, LabelSchema, Medium, Numbers as NumberTargets, Problem, TableRows, Targets, Text,
 };
 use retune_models::{ModelConfig, ProblemType, Purpose};
 use std::io::BufRead;
@@ -84,6 +84,8 @@ pub(super) struct Trained<'a> {
     pub(super) files: Files,
     /// What the recipe says of labels.
     pub(super) settings: &'a ClassificationSettings,
+    /// What micro-batches have equally many of.
+    pub(super) batching: Batching,
     /// Changes with whatever the encoding of an example depends on.
     pub(super) fingerprint: u64,
 }
@@ -153,7 +155,7 @@ fn finish<M: Medium + 'static, K: Kind<M>>(
     let more = after(&splits.about);
     splits.about.notes.extend(more);
     let kind = kind(splits.train())?;
-    Ok(Box::new(Prepared::new(Classification::new(with.purpose, kind, with.files), splits)))
+    Ok(Box::new(Prepared::new(Classification::new(with.purpose, kind, with.files).with_batching(with.batching), splits)))
 }
 
 /// Where the rows for a saved classifier come from.

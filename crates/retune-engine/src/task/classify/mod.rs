@@ -9,6 +9,7 @@
 //! | `single`, `multi`, `numbers` | these three |
 //! | `threshold` | a decision threshold for one class: chosen on one split, applied to others |
 //! | `weights` | weights of classes |
+//! | `settings` | what a recipe says of labels |
 //! | `labels` | what labels mean, from the data or from a saved model |
 //! | `text`, `image` | the media |
 
@@ -17,16 +18,18 @@ mod kind;
 mod labels;
 mod multi;
 mod numbers;
+mod settings;
 mod single;
 pub(super) mod text;
 pub(crate) mod threshold;
 mod weights;
 
 use super::{BatchTensors, Data, Decision, Explained, Guess, Judged, Phase, Scorer, Task, Turn};
-use crate::metric::{Evaluation, Metric};
+use crate::metric::{Evaluation, Metric, Said};
 use anyhow::{Context, Result, ensure};
 use kind::{Gold, Kind, Meter};
-use retune_data::{Medium, Targets};
+pub use settings::ClassificationSettings;
+use retune_data::{Batching, Medium, Targets};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Kind as DType;
 use retune_models::{NewHead, Purpose, Tensors};
@@ -41,6 +44,7 @@ pub(super) struct Classification<M, K> {
     purpose: &'static Purpose,
     kind: Arc<K>,
     files: Files,
+    batching: Batching,
     medium: PhantomData<fn() -> M>,
 }
 
@@ -55,7 +59,11 @@ pub(super) struct Files {
 
 impl<M: Medium + 'static, K: Kind<M>> Classification<M, K> {
     fn new(purpose: &'static Purpose, kind: K, files: Files) -> Self {
-        Self { purpose, kind: Arc::new(kind), files, medium: PhantomData }
+        Self { purpose, kind: Arc::new(kind), files, batching: Batching::Examples, medium: PhantomData }
+    }
+
+    fn with_batching(self, batching: Batching) -> Self {
+        Self { batching, ..self }
     }
 }
 
@@ -111,6 +119,15 @@ impl<M: Medium + 'static, K: Kind<M>> Task for Classification<M, K> {
 
     fn describe(&self, _data: &Data<Self>, _example: usize, scores: &Vec<f32>) -> Result<Map<String, Value>> {
         Ok(self.kind.describe(scores))
+    }
+
+    fn said(&self, _data: &Data<Self>, _example: usize, scores: &Vec<f32>) -> Result<Said> {
+        let (prediction, confidence) = self.kind.said(scores);
+        Ok(Said { prediction, confidence, ..Said::default() })
+    }
+
+    fn batching(&self) -> Batching {
+        self.batching
     }
 
     fn files(&self) -> &[PathBuf] {

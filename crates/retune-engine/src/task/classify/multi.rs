@@ -72,6 +72,11 @@ where
         "how frequent each label is"
     }
 
+    fn said(&self, scores: &[f32]) -> (String, Option<f64>) {
+        let chosen = self.names.iter().zip(scores).filter(|(_, score)| is_predicted(**score));
+        (chosen.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "), None)
+    }
+
     fn describe(&self, scores: &[f32]) -> Map<String, Value> {
         let all = self.names.iter().zip(scores);
         let chosen: Vec<&String> = all.filter(|(_, score)| is_predicted(**score)).map(|(name, _)| name).collect();

@@ -2,6 +2,7 @@
 
 use super::kind::{Kind, Meter};
 use crate::metric::{Evaluation, Metric, RegressionMetric};
+use crate::number;
 use crate::task::{Judged, Phase};
 use anyhow::Result;
 use retune_data::{Medium, Numbers as NumberTargets, Targets};
@@ -63,6 +64,11 @@ where
 
     fn guess_name(&self) -> &'static str {
         "mean of the training targets"
+    }
+
+    fn said(&self, scores: &[f32]) -> (String, Option<f64>) {
+        let values: Vec<String> = scores.iter().map(|score| number::value(f64::from(*score))).collect();
+        (values.join(", "), None)
     }
 
     fn describe(&self, scores: &[f32]) -> Map<String, Value> {

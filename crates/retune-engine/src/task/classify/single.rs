@@ -108,6 +108,11 @@ where
         map
     }
 
+    fn said(&self, scores: &[f32]) -> (String, Option<f64>) {
+        let best = argmax(scores);
+        (self.names[best].clone(), Some(f64::from(scores[best])))
+    }
+
     fn decides(&self) -> bool {
         self.threshold.decides()
     }

@@ -1,10 +1,13 @@
 //! Text classification: single texts or pairs, tokenized, for [`Classification`].
 
 use super::{Files, labels};
-use crate::recipe::{ClassificationSettings, Settings, TextSettings};
+use super::ClassificationSettings;
+use crate::recipe::Settings;
+use crate::task::texts::TextSettings;
 use crate::task::splits::Encoded;
 use crate::task::texts::TextInput;
-use crate::task::{Entry, Opening, Parts, Preparing, Split, Work, parts};
+use crate::task::usual::USUAL_TASK;
+use crate::task::{Entry, Opening, Parts, Preparing, Work, parts};
 use anyhow::Result;
 use retune_data::{LabelSchema, Layout, OnBadExample, TRUNCATED, TableLines, TableRows, Text};
 use retune_models::heads;
@@ -13,7 +16,7 @@ use std::sync::Arc;
 
 /// The task.
 pub(in crate::task) static ENTRY: Entry = Entry {
-    name: "text-classification",
+    name: USUAL_TASK,
     purpose: &heads::SEQUENCE_CLASSIFICATION,
     settings: &[TextSettings::SECTION, ClassificationSettings::SECTION],
     decides: Some(super::threshold::KEY),
@@ -45,13 +48,13 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         cut.map(|(split, cut)| {
             format!(
                 "{}: {cut} of {} texts are longer than {} tokens and are cut; --max-length changes that",
-                split.name, split.rows, input.max_length
+                split.name, split.examples, input.max_length
             )
         })
         .collect()
     };
     let files = Files { paths: input.files(), _folder: None };
-    let head = labels::Trained { purpose: ENTRY.purpose, files, settings: &settings, fingerprint: input.max_length as u64 };
+    let head = labels::Trained { purpose: ENTRY.purpose, files, settings: &settings, batching: text.batching(), fingerprint: input.max_length as u64 };
     labels::trained(head, recipe, schema, data, note.into_iter().collect(), &notes)
 }
 

@@ -1,7 +1,7 @@
 //! A decision threshold for one class: chosen on the validation split, kept with the model, applied wherever it is used.
 
 use crate::metric::operating_point::{Cut, Curve, Operated, Rule};
-use crate::metric::{Detail, Evaluation};
+use crate::metric::{Detail, Evaluation, threshold_details};
 use crate::task::Decision;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -99,7 +99,7 @@ impl Threshold {
     pub(super) fn details(&self, curve: &Curve) -> Vec<Detail> {
         let Some((_, name)) = &self.positive else { return Vec::new() };
         let operated = self.cut.get().map(|cut| Operated { cut: cut.clone(), found: curve.at(cut.threshold) });
-        crate::metric::operating_point::details(name, curve, operated)
+        threshold_details(curve, name, operated)
     }
 }
 
