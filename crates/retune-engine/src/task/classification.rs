@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use retune_data::{Described, EncodedLabel, LabelSchema, Problem};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::tch::{Kind, Tensor};
-use retune_models::{Explanation, ModelConfig, Network, ProblemType, Tensors};
+use retune_models::{Explanation, ModelConfig, Network, ProblemType, Purpose, Tensors};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
