@@ -1,6 +1,6 @@
 //! `config.json` with typed access; fields that this program does not know survive a save.
 
-use crate::{ModelError, registry};
+use crate::ModelError;
 use serde_json::{Map, Value, json};
 
 /// What a classification head predicts, Hugging Face's `problem_type`.
@@ -20,18 +20,12 @@ pub enum ProblemType {
 pub struct ModelConfig(Map<String, Value>);
 
 impl ModelConfig {
-    /// Wraps a parsed `config.json`; what it leaves out gets the value of Hugging Face's class.
-    pub fn new(value: Value) -> Result<Self, ModelError> {
+    /// Wraps a parsed `config.json` as it is.
+    pub(crate) fn as_written(value: Value) -> Result<Self, ModelError> {
         let Value::Object(map) = value else {
             return Err(ModelError::Config { field: "{}".into(), problem: "is not a JSON object".into() });
         };
-        let mut config = Self(map);
-        for (field, default) in registry::class_defaults(&config) {
-            if config.get(field).is_none() {
-                config.set(field, default);
-            }
-        }
-        Ok(config)
+        Ok(Self(map))
     }
 
     /// The whole object.

@@ -6,6 +6,8 @@ use super::rules::{error, first_test_line, is_test_file};
 use super::tree::{Source, Tree};
 
 const HOME: &str = "crates/retune-engine/src/task/";
+/// A head's purpose may be called as a task is: there is a task for nearly every head.
+const HEADS: &str = "crates/retune-models/src/heads/";
 /// A run of one certain task.
 const QUICKSTART: &str = "crates/retune-cli/src/quickstart.rs";
 
@@ -18,7 +20,9 @@ pub(super) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
     }
     let concerned = |file: &&Source| {
         let ours = file.path.starts_with("crates/") || file.path.starts_with("xtask/");
-        let free = file.path.starts_with(HOME) || file.path == QUICKSTART || is_test_file(&file.path);
+        let free = [HOME, HEADS].iter().any(|home| file.path.starts_with(home))
+            || file.path == QUICKSTART
+            || is_test_file(&file.path);
         file.path.ends_with(".rs") && ours && !free
     };
     for file in tree.files.iter().filter(concerned) {
@@ -81,7 +85,12 @@ mod tests {
         let name = "f(\"text-x\");\n";
         let paths =
             ["src/task/a.rs", "src/report/tests.rs", "tests/runs/a.rs"].map(|it| format!("crates/retune-engine/{it}"));
-        for path in paths.iter().map(String::as_str).chain([QUICKSTART, "benches/a.rs", "crates/a/README.md"]) {
+        for path in paths.iter().map(String::as_str).chain([
+            QUICKSTART,
+            "crates/retune-models/src/heads/a.rs",
+            "benches/a.rs",
+            "crates/a/README.md",
+        ]) {
             assert_eq!(check_with(path, name), [""; 0], "{path}");
         }
         let free =

@@ -4,6 +4,7 @@ use super::super::preflight;
 use super::*;
 use crate::metric::operating_point::Rule;
 use retune_data::{Batch, DataError, Dataset, Pass, Source};
+use retune_models::heads::SEQUENCE_CLASSIFICATION;
 
 /// Labels without inputs.
 struct Labelled(Vec<EncodedLabel>);
