@@ -25,7 +25,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use encoder::EncodedLabel;
+pub(crate) use encoder::EncodedLabel;
 pub(crate) use encoder::LabelEncoder;
 pub(crate) use lists::Lists;
 

@@ -6,7 +6,7 @@
 use crate::observer::Observer;
 use crate::tensors::{to_array, to_inputs};
 use anyhow::{Context, Result};
-use retune_data::{Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
+use retune_data::{Arrays, Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
 use retune_kernels::memory::free_disk_bytes;
 use retune_kernels::tch::{Device, no_grad};
 use retune_models::{Inputs, Mode, Model};
@@ -37,7 +37,7 @@ impl Frozen<'_> {
         observers: &mut [&mut dyn Observer],
     ) -> Result<Option<Arc<dyn Dataset>>> {
         let name = Inputs::hidden_states_name(self.first_trained_depth);
-        let mut builder = FeatureBuilder::new(Arc::clone(rows), &name);
+        let mut builder = FeatureBuilder::new(Arc::clone(rows));
         let batches = evaluation_batches(&|row| rows.length(row), rows.len(), self.batch_size);
         let (threads, ahead) = crate::hardware::loaders(rows.as_ref(), self.device);
         let mode = Mode::training(self.first_trained_depth);
@@ -61,16 +61,13 @@ impl Frozen<'_> {
                 observers.iter_mut().for_each(|o| o.on_message(&note));
                 return Ok(None);
             }
-            let mask = kept.optional("attention_mask").map(to_array).transpose()?;
-            let labels = batch.arrays.get("labels").map(|labels| Ok(("labels".to_owned(), labels.clone())));
-            let others = kept.iter().filter(|(other, _)| *other != name && *other != "attention_mask");
-            let others = others.map(|(name, tensor)| Ok((name.to_owned(), to_array(tensor)?))).chain(labels);
-            builder.push(&Computed {
-                rows: &batch.rows,
-                features: &features,
-                mask: mask.as_ref(),
-                others: others.collect::<Result<_>>()?,
-            })?;
+            let (mut masks, mut others) = (Arrays::new(), Arrays::new());
+            for (other, tensor) in kept.iter().filter(|(other, _)| *other != name) {
+                let into = if other == "attention_mask" { &mut masks } else { &mut others };
+                into.insert(other.to_owned(), to_array(tensor)?);
+            }
+            let computed = Computed { values: features, mask: masks.keys().next().cloned() };
+            builder.push(&batch, &[(name.clone(), computed)].into(), &masks, &others)?;
             done += batch.rows.len();
             observers.iter_mut().for_each(|o| o.on_progress(what, done, rows.len()));
         }

@@ -10,10 +10,11 @@ use crate::report::{
 };
 use crate::session::Session;
 use crate::summary::Summary;
+use crate::task::Described;
 use crate::{hardware, heat_map};
 use anyhow::Result;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use retune_data::{Described, Source};
+use retune_data::{CONFLICTING, DUPLICATES, FactValue, GROUPS, Source, TRUNCATED, UNKNOWN_TOKENS};
 use retune_kernels::device::LIBTORCH_VERSION;
 use retune_models::{LoadReport, Model};
 use serde_json::{Map, Value};
@@ -266,24 +267,27 @@ fn split_facts(from: &Sources<'_>) -> Vec<SplitFacts> {
         .splits
         .iter()
         .map(|split| {
-            let mut edges: Vec<f64> = split.length_histogram.iter().map(|&(edge, _)| edge as f64).collect();
+            let mut edges: Vec<f64> = split.sizes.histogram.iter().map(|&(edge, _)| edge as f64).collect();
             let width = if edges.len() > 1 { edges[1] - edges[0] } else { 1.0 };
             edges.extend(edges.last().copied().map(|last| last + width));
             SplitFacts {
                 name: split.name.clone(),
                 file: file(&split.name),
-                rows: split.rows as u64,
-                classes: split.classes.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
+                rows: split.examples as u64,
+                classes: split.counts.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
                 lengths: Some(Histogram {
-                    unit: split.length_unit.to_owned(),
+                    unit: split.sizes.unit.clone(),
                     edges,
-                    counts: split.length_histogram.iter().map(|&(_, n)| n as u64).collect(),
+                    counts: split.sizes.histogram.iter().map(|&(_, n)| n as u64).collect(),
                 }),
-                truncated: split.truncated.map(|n| n as u64),
-                duplicates: Some(split.duplicates as u64),
-                conflicting: Some(split.conflicting_duplicates as u64),
-                groups: split.groups.map(|n| n as u64),
-                unknown_tokens: split.unknown_token_fraction,
+                truncated: split.count(TRUNCATED),
+                duplicates: split.count(DUPLICATES),
+                conflicting: split.count(CONFLICTING),
+                groups: split.count(GROUPS),
+                unknown_tokens: split.fact(UNKNOWN_TOKENS).and_then(|fact| match fact.value {
+                    FactValue::Share(share) => Some(share),
+                    _ => None,
+                }),
             }
         })
         .collect()
@@ -291,14 +295,14 @@ fn split_facts(from: &Sources<'_>) -> Vec<SplitFacts> {
 
 fn leaks(from: &Sources<'_>) -> Vec<Leak> {
     let facts = &from.session.splits.facts;
-    let rows_of = |name: &str| facts.splits.iter().find(|s| s.name == name).map_or(0, |s| s.rows as u64);
+    let rows_of = |name: &str| facts.splits.iter().find(|s| s.name == name).map_or(0, |s| s.examples as u64);
     facts
         .leakage
         .iter()
         .map(|leak| Leak {
             held_out: leak.b.clone(),
             seen_in: leak.a.clone(),
-            rows: leak.rows as u64,
+            rows: leak.examples as u64,
             of: rows_of(&leak.b),
             groups: leak.groups.map(|n| n as u64),
         })

@@ -97,9 +97,9 @@ impl Trainer<'_> {
             }
             sums += Tensor::f_stack(&[loss.sum.detach().to_kind(Kind::Double), loss.weight], 0)?;
             report.examples += batch.rows.len();
-            report.tokens += batch.tokens;
-            report.padded += batch.padded;
-            let mean_length = batch.tokens / batch.rows.len().max(1);
+            report.tokens += batch.extent.input.real;
+            report.padded += batch.extent.input.padded;
+            let mean_length = batch.extent.input.real / batch.rows.len().max(1);
             report.flops += batch.rows.len() as f64 * self.model.forward_flops(mean_length) * self.training_factor;
         }
         let arriving = Arrival::of(&sums)?;

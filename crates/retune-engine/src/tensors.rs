@@ -10,7 +10,7 @@ use retune_models::Inputs;
 /// decides by it what is computed.
 pub fn to_inputs(batch: &Batch, device: Device) -> Result<Inputs> {
     let mut inputs = Inputs::default();
-    for (name, array) in &batch.arrays {
+    for (name, array) in batch.inputs.iter().chain(&batch.targets) {
         let shape: Vec<i64> = array.shape.iter().map(|&n| n as i64).collect();
         let tensor = match &array.data {
             ArrayData::I64(values) => Tensor::from_slice(values),

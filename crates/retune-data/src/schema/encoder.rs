@@ -10,7 +10,7 @@ use crate::table::Cell;
 
 /// The label of one row.
 #[derive(Debug, Clone, PartialEq)]
-pub enum EncodedLabel {
+pub(crate) enum EncodedLabel {
     /// Index of the class.
     Class(u32),
     /// Indices of the classes, ascending.

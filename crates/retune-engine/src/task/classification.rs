@@ -3,13 +3,13 @@
 //! transformers' `…ForSequenceClassification` and `…ForImageClassification`, whose `problem_type` decides the loss:
 //! cross-entropy, binary cross-entropy or squared error. B batch, C classes.
 
-use super::{Prediction, Scorer, Task};
+use super::{Described, EncodedLabel, Prediction, Scorer, Task};
 use crate::Recipe;
 use crate::baseline::MAJORITY;
 use crate::metric::decision::{argmax, is_predicted};
 use crate::metric::{self, ClassificationMetric, Evaluation, MultiLabelMetric, RegressionMetric};
 use anyhow::{Context, Result, bail, ensure};
-use retune_data::{Described, EncodedLabel, LabelSchema, Problem};
+use retune_data::{LabelSchema, Problem};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::registry::Purpose;
@@ -222,7 +222,7 @@ impl Classification {
 
 /// The labels of every row.
 fn labels(data: &dyn Described) -> Result<Vec<EncodedLabel>> {
-    (0..data.len()).map(|row| data.label(row).context("the data has no labels")).collect()
+    (0..data.len()).map(|row| data.label(row)?.context("the data has no labels")).collect()
 }
 
 /// scikit-learn's `balanced`: rows / (classes · rows of the class).

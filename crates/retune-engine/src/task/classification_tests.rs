@@ -3,7 +3,7 @@
 use super::super::preflight;
 use super::*;
 use crate::metric::operating_point::Rule;
-use retune_data::{Batch, DataError, Dataset, Pass, Source};
+use retune_data::{Batch, DataError, Dataset, HeatMap, Pass, Source};
 
 /// Labels without inputs.
 struct Labelled(Vec<EncodedLabel>);
@@ -21,32 +21,14 @@ impl Dataset for Labelled {
     fn source(&self, _row: usize) -> Result<Source, DataError> {
         unreachable!("no row is shown")
     }
-    fn has_labels(&self) -> bool {
-        true
-    }
 }
 
 impl Described for Labelled {
-    fn schema(&self) -> Option<&LabelSchema> {
-        None
+    fn label(&self, row: usize) -> Result<Option<EncodedLabel>, DataError> {
+        Ok(self.0.get(row).cloned())
     }
-    fn label(&self, row: usize) -> Option<EncodedLabel> {
-        self.0.get(row).cloned()
-    }
-    fn content_hash(&self, row: usize) -> u64 {
-        row as u64
-    }
-    fn group(&self, _row: usize) -> Option<u64> {
-        None
-    }
-    fn subset(&self, rows: &[usize]) -> Result<Self, DataError> {
-        Ok(Self(rows.iter().map(|&row| self.0[row].clone()).collect()))
-    }
-    fn extent(&self, _row: usize) -> usize {
-        1
-    }
-    fn extent_unit(&self) -> &'static str {
-        "tokens"
+    fn thumbnail(&self, _: usize, _: usize, _: Option<&HeatMap>) -> Result<Option<Vec<u8>>, DataError> {
+        unreachable!("no row is shown")
     }
 }
 

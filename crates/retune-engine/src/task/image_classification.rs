@@ -5,7 +5,7 @@ use super::images::{self, Images, RunRows};
 use super::{Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
 use anyhow::Result;
-use retune_data::{ImageRows, LabelSchema};
+use retune_data::{ClassSets, Classes, LabelSchema, Numbers, OnBadExample, read_images};
 use retune_models::registry::Purpose;
 use retune_models::{CheckpointFolder, ModelConfig};
 use std::path::{Path, PathBuf};
@@ -14,10 +14,17 @@ use tempfile::TempDir;
 pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -> Result<(Box<dyn Task>, Splits)> {
     let config = CheckpointFolder::config(model)?;
     let images = Images::of(recipe, model, &config)?;
-    let columns = images::columns(recipe);
-    let rows = RunRows::read(recipe, |path| Ok(ImageRows::read(path, &columns, true)?))?;
-    let (schema, note) = ordered(LabelSchema::infer(&rows.train, problem(recipe)?)?, &config);
-    let mut splits = images.splits(recipe, rows, Some(&schema), progress)?;
+    let layout = images::layout(recipe);
+    let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
+    let rows = RunRows::read(recipe, |path| Ok(read_images(path, &layout, true, on_bad_example)?))?;
+    let (schema, note) = ordered(LabelSchema::infer(rows.train.as_ref(), problem(recipe)?)?, &config);
+    let mut splits = match &schema {
+        LabelSchema::SingleLabel { names } => images.splits(recipe, rows, |rows| Classes::read(rows, names), progress),
+        LabelSchema::MultiLabel { names } => images.splits(recipe, rows, |rows| ClassSets::read(rows, names), progress),
+        LabelSchema::Regression { outputs } => {
+            images.splits(recipe, rows, |rows| Numbers::read(rows, *outputs), progress)
+        }
+    }?;
     splits.notes.extend(note);
     let modality = modality(Some(images.processor_file()?));
     let task = Classification::trained(modality, schema, recipe, splits.train.as_ref())?;
@@ -36,7 +43,7 @@ pub(super) fn open<'a>(
     let task = Box::new(Classification::saved(modality(None), recipe, config)?);
     // What is only predicted may have any labels, or none that this model knows.
     let schema = labels.then(|| saved_schema(config).0);
-    let parts = images.parts(recipe, input, &images::columns(recipe), schema, labels, progress)?;
+    let parts = images.parts(recipe, input, &images::layout(recipe), schema, labels, progress)?;
     Ok(Opened { task, parts })
 }
 

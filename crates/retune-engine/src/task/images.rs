@@ -1,12 +1,13 @@
 //! Images as the tasks on them read them: the model's processor, columns, augmentation, and what to tell about it.
 
+use super::described::joined;
 use super::splits::Encoded;
-use super::{Input, OnProgress, Parts, Splits};
+use super::{EncodedLabel, Input, OnProgress, Parts, Splits};
 use crate::Recipe;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
-    Augmentation, Dataset, GreyRange, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor, ImageRows,
-    LabelSchema, OnBadExample,
+    Augmentation, DataError, Dataset, Examples, GreyRange, ImageOptions, ImageProcessor, Images as Pictures,
+    LabelSchema, Layout, OnBadExample, TableLines, TableRows, Targets, read_images,
 };
 use retune_kernels::random;
 use retune_models::ModelConfig;
@@ -28,14 +29,15 @@ pub(super) struct Images {
 
 /// The rows of a run; all are read before any image is decoded, so that a typo in the last table costs nothing.
 pub(super) struct RunRows {
-    pub(super) train: ImageRows,
-    validation: Option<ImageRows>,
-    test: Option<ImageRows>,
+    pub(super) train: Arc<TableRows>,
+    validation: Option<Arc<TableRows>>,
+    test: Option<Arc<TableRows>>,
 }
 
 impl RunRows {
     /// Reads the data that the recipe names.
-    pub(super) fn read(recipe: &Recipe, read: impl Fn(&Path) -> Result<ImageRows>) -> Result<Self> {
+    pub(super) fn read(recipe: &Recipe, read: impl Fn(&Path) -> Result<TableRows>) -> Result<Self> {
+        let read = |path: &Path| read(path).map(Arc::new);
         Ok(Self {
             train: read(recipe.train.as_deref().context("training data")?)?,
             validation: recipe.validation.as_deref().map(&read).transpose()?,
@@ -83,31 +85,38 @@ impl Images {
     /// Decodes and scales.
     fn encode(
         &self,
-        rows: ImageRows,
-        schema: Option<&LabelSchema>,
+        rows: &Arc<TableRows>,
         options: &ImageOptions,
         what: &str,
         progress: OnProgress<'_>,
-    ) -> Result<ImageDataset> {
+    ) -> Result<Pictures> {
         let report = |done, all| progress(what, done, all);
         let patches = self.patches();
-        let data = ImageDataset::encode(rows, &self.processor, schema, options, &report)?.with_patches(patches);
+        let data = Pictures::encode(rows, &self.processor, options, &report)?.with_patches(patches);
         Ok(if self.masked { data.with_noise(patches) } else { data })
     }
 
-    /// The data of a run; without a schema it has no labels.
-    pub(super) fn splits(
+    /// The data of a run, with the targets that `targets` reads.
+    pub(super) fn splits<T: Targets<Pictures, Gold: Into<EncodedLabel>> + 'static>(
         &self,
         recipe: &Recipe,
         rows: RunRows,
-        schema: Option<&LabelSchema>,
+        targets: impl Fn(&TableRows) -> Result<Option<T>, DataError>,
         progress: OnProgress<'_>,
     ) -> Result<Splits> {
-        let (augmented, plain) = (options(recipe, true)?, options(recipe, false)?);
-        let whole = self.encode(rows.train, schema, &augmented, "decoding training images", progress)?;
-        let encode = |name, rows| self.encode(rows, schema, &plain, name, progress);
+        let (mut augmented, plain) = (options(recipe, true)?, options(recipe, false)?);
+        if self.masked {
+            augmented.augmentation = augmented.augmentation.without_mixing();
+        }
+        let encode = |name: &str, options: &ImageOptions, rows: Arc<TableRows>| -> Result<_> {
+            let read = targets(&rows)?;
+            let pictures = self.encode(&rows, options, name, progress)?;
+            Ok(Examples::new(rows, pictures, read)?)
+        };
+        let whole = encode("decoding training images", &augmented, rows.train)?;
+        let encode = |name, rows| encode(name, &plain, rows);
         let mut notes = self.notes();
-        notes.extend(self.grey_note(&whole));
+        notes.extend(self.grey_note(whole.medium()));
         let data = Encoded {
             train: whole,
             validation: rows.validation.map(|rows| encode("decoding validation images", rows)).transpose()?,
@@ -121,7 +130,7 @@ impl Images {
         self,
         recipe: &Recipe,
         input: Input<'a>,
-        columns: &ImageColumns,
+        layout: &Layout,
         schema: Option<LabelSchema>,
         labels: bool,
         progress: OnProgress<'_>,
@@ -129,16 +138,17 @@ impl Images {
         let options = options(recipe, false)?;
         match input {
             Input::File(path) => {
-                let rows = ImageRows::read(path, columns, labels)?;
-                let dataset = self.encode(rows, schema.as_ref(), &options, "decoding", progress)?;
-                Ok(Box::new(std::iter::once(Ok(Arc::new(dataset) as Arc<dyn Dataset>))))
+                let rows = Arc::new(read_images(path, layout, labels, options.on_bad_example)?);
+                let pictures = self.encode(&rows, &options, "decoding", progress)?;
+                Ok(Box::new(std::iter::once(Ok(joined(rows, pictures, schema.as_ref())?))))
             }
             Input::Lines { reader, part } => {
-                let mut lines = ImageLines::new(reader, Path::new("standard input"), columns)?;
+                let lines = TableLines::new(reader, Path::new("standard input"), layout)?;
+                let mut lines = lines.on_bad_example(options.on_bad_example);
                 let mut next = move || -> Result<Option<Arc<dyn Dataset>>> {
-                    let Some(rows) = lines.next_rows(part)? else { return Ok(None) };
-                    let dataset = self.encode(rows, schema.as_ref(), &options, "decoding", &|_, _, _| {})?;
-                    Ok(Some(Arc::new(dataset)))
+                    let Some(rows) = lines.next_rows(part)?.map(Arc::new) else { return Ok(None) };
+                    let pictures = self.encode(&rows, &options, "decoding", &|_, _, _| {})?;
+                    Ok(Some(joined(rows, pictures, schema.as_ref())?))
                 };
                 Ok(Box::new(std::iter::from_fn(move || next().transpose())))
             }
@@ -165,7 +175,7 @@ impl Images {
     }
 
     /// That 16-bit images are so dark that they lose most of their shades.
-    fn grey_note(&self, train: &ImageDataset) -> Option<String> {
+    fn grey_note(&self, train: &Pictures) -> Option<String> {
         let deepest = train.deepest_grey().filter(|&deepest| deepest < u16::MAX / 4)?;
         let range = self.processor.grey_range();
         (range == GreyRange::default()).then(|| {
@@ -194,13 +204,11 @@ impl Images {
 }
 
 /// Which columns mean what.
-pub(super) fn columns(recipe: &Recipe) -> ImageColumns {
-    ImageColumns {
-        image: recipe.image_column.clone(),
-        label: recipe.label_columns(),
-        label_separator: recipe.label_separator,
-        group: recipe.group_column.clone(),
-    }
+pub(super) fn layout(recipe: &Recipe) -> Layout {
+    Layout::image(&recipe.image_column)
+        .labels(recipe.label_columns())
+        .label_separator(recipe.label_separator)
+        .group(recipe.group_column.clone())
 }
 
 /// How images are read, for training or not.

@@ -3,12 +3,12 @@
 //! transformers' `ViTMAEForPreTraining`. Labels are ignored. B batch, N patches, K kept patches, P·Q·C values of a patch.
 
 use super::images::{self, Images, RunRows};
-use super::{Input, OnProgress, Opened, Prediction, Scorer, Splits, Task};
+use super::{Described, Input, OnProgress, Opened, Prediction, Scorer, Splits, Task};
 use crate::Recipe;
 use crate::metric::{Evaluation, ReconstructionMetric};
 use crate::tensors::to_inputs;
 use anyhow::{Result, ensure};
-use retune_data::{Dataset, Described, ImageColumns, ImageRows};
+use retune_data::{Classes, Dataset, Layout, OnBadExample, read_images};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::heads::{MaskedPatchLoss, Masking, kept_patches, patchify};
@@ -36,10 +36,11 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
     let config = CheckpointFolder::config(model)?;
     let images = Images::of(recipe, model, &config)?.masked()?;
     let task = MaskedImageModeling::new(&config, Some(images.processor_file()?))?;
-    let columns = columns(recipe);
+    let layout = layout(recipe);
+    let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
     // What is required of a table is the group; a folder may hold images directly.
-    let rows = RunRows::read(recipe, |path| Ok(ImageRows::read(path, &columns, !path.is_dir())?))?;
-    let splits = images.splits(recipe, rows, None, progress)?;
+    let rows = RunRows::read(recipe, |path| Ok(read_images(path, &layout, !path.is_dir(), on_bad_example)?))?;
+    let splits = images.splits::<Classes>(recipe, rows, |_| Ok(None), progress)?;
     Ok((Box::new(task), splits))
 }
 
@@ -52,12 +53,12 @@ pub(super) fn open<'a>(
 ) -> Result<Opened<'a>> {
     let images = Images::of(recipe, model, config)?.masked()?;
     let task = Box::new(MaskedImageModeling::new(config, None)?);
-    let parts = images.parts(recipe, input, &columns(recipe), None, false, progress)?;
+    let parts = images.parts(recipe, input, &layout(recipe), None, false, progress)?;
     Ok(Opened { task, parts })
 }
 
-fn columns(recipe: &Recipe) -> ImageColumns {
-    ImageColumns { label: Vec::new(), label_separator: None, ..images::columns(recipe) }
+fn layout(recipe: &Recipe) -> Layout {
+    images::layout(recipe).labels(std::iter::empty::<String>()).label_separator(None)
 }
 
 struct MaskedImageModeling {

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `splits` | the data of a run, whatever its modality |
+//! | `described` | data sets as tasks know them, whatever their medium |
 //! | `classification` | labels, loss, metrics, predictions of everything that classifies or regresses |
 //! | `scorer` | metrics as scorers |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
@@ -12,6 +13,7 @@
 //! | `masked_image_modeling` | images in, their hidden patches out |
 
 mod classification;
+mod described;
 mod image_classification;
 mod images;
 mod masked_image_modeling;
@@ -23,7 +25,7 @@ mod text_classification;
 use crate::Recipe;
 use crate::metric::Evaluation;
 use anyhow::{Result, bail};
-use retune_data::{Dataset, Described};
+use retune_data::Dataset;
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Tensor;
 use retune_models::registry::{self, Purpose};
@@ -31,6 +33,7 @@ use retune_models::{Explanation, Inputs, Model, ModelConfig, Outputs, ProblemTyp
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use described::{Described, EncodedLabel};
 pub use splits::Splits;
 
 /// Known task names.
@@ -70,7 +73,7 @@ pub trait Task: Sync {
     fn plain_loss(&self, outputs: &Outputs, inputs: &Inputs) -> Result<SummedLoss>;
     /// Whether loss and metrics of a data set can be computed.
     fn can_score(&self, dataset: &dyn Dataset) -> bool {
-        dataset.has_labels()
+        !dataset.is_empty() && dataset.batch(&[0], None).is_ok_and(|batch| !batch.targets.is_empty())
     }
     /// A fresh scorer.
     fn scorer(&self) -> Box<dyn Scorer>;

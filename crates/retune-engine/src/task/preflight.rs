@@ -1,11 +1,11 @@
 //! Whether the validation split can decide what the recipe asks of it, before any compute is spent.
 
+use super::Described;
 use super::Task;
 use crate::Recipe;
 use crate::metric::Evaluation;
 use crate::metric::operating_point::Rule;
 use anyhow::{Result, bail, ensure};
-use retune_data::Described;
 
 /// Checks `best-by` and `operating-point`.
 pub(super) fn check(recipe: &Recipe, task: &dyn Task, validation: &dyn Described) -> Result<()> {

@@ -1,8 +1,9 @@
 //! The data of a run, and what all modalities do with it: hold rows out, look for leaks, recognize the data again.
 
+use super::{Described, EncodedLabel};
 use crate::Recipe;
 use anyhow::{Result, ensure};
-use retune_data::{BadExample, DataFacts, Dataset, Described, stratified_group_split};
+use retune_data::{BadExample, DataFacts, Dataset, Examples, Medium, Targets, stratified_group_split};
 use retune_kernels::random;
 use std::sync::Arc;
 
@@ -25,16 +26,16 @@ pub struct Splits {
 }
 
 /// The encoded data of a run, before rows are held out.
-pub(super) struct Encoded<D> {
+pub(super) struct Encoded<M, T> {
     /// The training file.
-    pub(super) train: D,
+    pub(super) train: Examples<M, T>,
     /// The validation file.
-    pub(super) validation: Option<D>,
+    pub(super) validation: Option<Examples<M, T>>,
     /// The test file.
-    pub(super) test: Option<D>,
+    pub(super) test: Option<Examples<M, T>>,
 }
 
-impl<D: Described + 'static> Encoded<D> {
+impl<M: Medium + 'static, T: Targets<M, Gold: Into<EncodedLabel>> + 'static> Encoded<M, T> {
     /// Holds rows out where no file validates, and gathers what is in the data and what a person should know about it, after
     /// `notes`. `settings` changes with whatever the encoding of a row depends on.
     ///
@@ -43,7 +44,7 @@ impl<D: Described + 'static> Encoded<D> {
     pub(super) fn splits(self, recipe: &Recipe, settings: u64, mut notes: Vec<String>) -> Result<Splits> {
         let Self { train: whole, validation, test } = self;
         let mut left_out = Vec::new();
-        let mut look = |data: &D, split, notes: &mut Vec<String>| {
+        let mut look = |data: &Examples<M, T>, split, notes: &mut Vec<String>| {
             notes.extend(data.remarks());
             leave_out(data, split, &mut left_out, notes)
         };
@@ -62,7 +63,7 @@ impl<D: Described + 'static> Encoded<D> {
         notes.extend(leak_notes(&facts));
         Ok(Splits {
             left_out,
-            fingerprint: fingerprint(&train, settings),
+            fingerprint: fingerprint(&train, settings)?,
             train: Arc::new(train),
             validation: Arc::new(validation),
             test: test.map(|test| Arc::new(test) as Arc<dyn Described>),
@@ -74,10 +75,14 @@ impl<D: Described + 'static> Encoded<D> {
 
 /// Rows that train and rows that validate, when no file does. Rows of one group, and equal ones, stay on one side: a copy
 /// in the validation part would make it too easy.
-fn hold_out<D: Described>(recipe: &Recipe, whole: &D, notes: &mut Vec<String>) -> Result<(D, D)> {
+fn hold_out<M: Medium, T: Targets<M>>(
+    recipe: &Recipe,
+    whole: &Examples<M, T>,
+    notes: &mut Vec<String>,
+) -> Result<(Examples<M, T>, Examples<M, T>)> {
     let (fraction, seed) = (recipe.validation_fraction, recipe.seed);
     let (train, validation) = stratified_group_split(&whole.strata(), &whole.split_groups(), fraction, seed)?;
-    let (held, all) = (validation.len(), whole.len());
+    let (held, all) = (validation.len(), whole.examples());
     notes.push(format!("no validation file: {held} of {all} training rows validate (stratified, seed {seed})"));
     Ok((whole.subset(&train)?, whole.subset(&validation)?))
 }
@@ -115,15 +120,15 @@ fn leak_notes(facts: &DataFacts) -> impl Iterator<Item = String> + '_ {
                 _ => format!("{number} {what}s of {} are also in {}: its result is too good", leak.b, leak.a),
             })
         };
-        [shared(leak.rows, "row"), shared(leak.groups.unwrap_or(0), "group")].into_iter().flatten()
+        [shared(leak.examples, "row"), shared(leak.groups.unwrap_or(0), "group")].into_iter().flatten()
     })
 }
 
 /// A number that changes with the inputs, the labels and the order of rows, and with `settings` of their encoding.
-fn fingerprint(train: &dyn Described, settings: u64) -> u64 {
-    (0..train.len()).fold(settings, |state, row| {
-        let label = format!("{:?}", train.label(row));
-        random::mix(&[state, train.content_hash(row), random::name_key(&label)])
+fn fingerprint<M: Medium, T: Targets<M>>(train: &Examples<M, T>, settings: u64) -> Result<u64> {
+    (0..train.examples()).try_fold(settings, |state, example| {
+        let label = train.fingerprint(example)?;
+        Ok(random::mix(&[state, train.content_hash(example), random::name_key(&label)]))
     })
 }
 
@@ -134,7 +139,8 @@ mod tests {
 
     #[test]
     fn common_rows_and_common_groups_are_noted() {
-        let leak = |rows, groups| Leak { a: "train".into(), b: "test".into(), rows, examples: Vec::new(), groups };
+        let leak =
+            |rows, groups| Leak { a: "train".into(), b: "test".into(), examples: rows, shown: Vec::new(), groups };
         let notes = |leak| leak_notes(&DataFacts { splits: Vec::new(), leakage: vec![leak] }).collect::<Vec<_>>();
         assert_eq!(notes(leak(0, Some(3))), ["3 groups of test are also in train: its result is too good"]);
         assert_eq!(notes(leak(2, None)), ["2 rows of test are also in train: its result is too good"]);

@@ -1,12 +1,14 @@
 //! Text classification: single texts or pairs, tokenized, for [`Classification`].
 
 use super::classification::{Classification, Modality, ordered, problem, saved_schema};
+use super::described::joined;
 use super::splits::Encoded;
-use super::{Input, OnProgress, Opened, Splits, Task};
+use super::{EncodedLabel, Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
 use anyhow::{Context, Result, ensure};
 use retune_data::{
-    Dataset, LabelSchema, OnBadExample, TextColumns, TextDataset, TextLines, TextRows, Tokenizer, user_cache,
+    ClassSets, Classes, DataError, Dataset, Examples, LabelSchema, Layout, Numbers, OnBadExample, TRUNCATED,
+    TableLines, TableRows, Targets, Text, TextOptions, Tokenizer, user_cache,
 };
 use retune_models::registry::{self, Purpose};
 use retune_models::{CheckpointFolder, Model, ModelConfig};
@@ -20,34 +22,77 @@ const USUAL_MAX_LENGTH: usize = 512;
 pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -> Result<(Box<dyn Task>, Splits)> {
     let config = CheckpointFolder::config(model)?;
     let (tokenizer, max_length) = tokenizer(recipe, model, &config)?;
-    let columns = columns(recipe);
+    let layout = layout(recipe);
     let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
-    let read = |path: &Path| TextRows::read_usable(path, &columns, true, on_bad_example);
+    let read = |path: &Path| TableRows::read(path, &layout, true, on_bad_example).map(Arc::new);
     let train_path = recipe.train.as_deref().context("a training file")?;
     let train_rows = read(train_path)?;
     let names = config.labels().unwrap_or_default();
-    let (schema, note) = ordered(LabelSchema::infer_with_names(&train_rows, problem(recipe)?, &names)?, &config);
-    let encode = |name: &str, rows: TextRows| {
-        TextDataset::encode(rows, &tokenizer, Some(&schema), max_length, &|done, all| progress(name, done, all))
-    };
+    let (schema, note) =
+        ordered(LabelSchema::infer_with_names(train_rows.as_ref(), problem(recipe)?, &names)?, &config);
     // All files are read before any is tokenized, so that a typo in the last one costs nothing.
-    let validation_rows = recipe.validation.as_deref().map(read).transpose()?;
-    let test_rows = recipe.test.as_deref().map(read).transpose()?;
-    let data = Encoded {
-        train: encode("tokenizing training data", train_rows)?,
-        validation: validation_rows.map(|rows| encode("tokenizing validation data", rows)).transpose()?,
-        test: test_rows.map(|rows| encode("tokenizing test data", rows)).transpose()?,
+    let rows = RunRows {
+        train: train_rows,
+        validation: recipe.validation.as_deref().map(read).transpose()?,
+        test: recipe.test.as_deref().map(read).transpose()?,
     };
-    let mut splits = data.splits(recipe, max_length as u64, note.into_iter().collect())?;
-    let cut = splits.facts.splits.iter().filter_map(|split| Some((split, split.truncated.filter(|&n| n > 0)?)));
+    let texts =
+        Texts { recipe, tokenizer: &tokenizer, options: TextOptions::new(max_length).on_bad_example(on_bad_example) };
+    let notes = note.into_iter().collect();
+    let mut splits = match &schema {
+        LabelSchema::SingleLabel { names } => texts.splits(rows, |rows| Classes::read(rows, names), notes, progress),
+        LabelSchema::MultiLabel { names } => texts.splits(rows, |rows| ClassSets::read(rows, names), notes, progress),
+        LabelSchema::Regression { outputs } => {
+            texts.splits(rows, |rows| Numbers::read(rows, *outputs), notes, progress)
+        }
+    }?;
+    let cut = splits.facts.splits.iter().filter_map(|split| Some((split, split.count(TRUNCATED).filter(|&n| n > 0)?)));
     splits.notes.extend(cut.map(|(split, cut)| {
         format!(
             "{}: {cut} of {} texts are longer than {max_length} tokens and are cut; --max-length changes that",
-            split.name, split.rows
+            split.name, split.examples
         )
     }));
     let task = Classification::trained(modality(&tokenizer, max_length), schema, recipe, splits.train.as_ref())?;
     Ok((Box::new(task), splits))
+}
+
+/// The rows of a run.
+struct RunRows {
+    train: Arc<TableRows>,
+    validation: Option<Arc<TableRows>>,
+    test: Option<Arc<TableRows>>,
+}
+
+/// How the texts of a run become data.
+struct Texts<'a> {
+    recipe: &'a Recipe,
+    tokenizer: &'a Tokenizer,
+    options: TextOptions,
+}
+
+impl Texts<'_> {
+    /// The data of a run, with the targets that `targets` reads.
+    fn splits<T: Targets<Text, Gold: Into<EncodedLabel>> + 'static>(
+        &self,
+        rows: RunRows,
+        targets: impl Fn(&TableRows) -> Result<Option<T>, DataError>,
+        notes: Vec<String>,
+        progress: OnProgress<'_>,
+    ) -> Result<Splits> {
+        let encode = |name: &str, rows: Arc<TableRows>| -> Result<_> {
+            let read = targets(&rows)?;
+            let report = |done, all| progress(name, done, all);
+            let text = Text::encode(rows.as_ref(), self.tokenizer, &self.options, &report)?;
+            Ok(Examples::new(rows, text, read)?)
+        };
+        let data = Encoded {
+            train: encode("tokenizing training data", rows.train)?,
+            validation: rows.validation.map(|rows| encode("tokenizing validation data", rows)).transpose()?,
+            test: rows.test.map(|rows| encode("tokenizing test data", rows)).transpose()?,
+        };
+        data.splits(self.recipe, self.options.max_length as u64, notes)
+    }
 }
 
 pub(super) fn open<'a>(
@@ -62,22 +107,23 @@ pub(super) fn open<'a>(
     let task = Box::new(Classification::saved(modality(&tokenizer, max_length), recipe, config)?);
     // What is only predicted may have any labels, or none that this model knows.
     let schema = labels.then(|| saved_schema(config).0);
-    let columns = columns(recipe);
+    let layout = layout(recipe);
     let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
+    let options = TextOptions::new(max_length).on_bad_example(on_bad_example);
     match input {
         Input::File(path) => {
-            let rows = TextRows::read_usable(path, &columns, labels, on_bad_example)?;
+            let rows = Arc::new(TableRows::read(path, &layout, labels, on_bad_example)?);
             let report = |done, all| progress("tokenizing", done, all);
-            let dataset = TextDataset::encode(rows, &tokenizer, schema.as_ref(), max_length, &report)?;
-            Ok(Opened { task, parts: Box::new(std::iter::once(Ok(Arc::new(dataset) as Arc<dyn Dataset>))) })
+            let text = Text::encode(rows.as_ref(), &tokenizer, &options, &report)?;
+            Ok(Opened { task, parts: Box::new(std::iter::once(Ok(joined(rows, text, schema.as_ref())?))) })
         }
         Input::Lines { reader, part } => {
             let name = Path::new("standard input");
-            let mut lines = TextLines::new(reader, name, &columns)?.on_bad_example(on_bad_example);
+            let mut lines = TableLines::new(reader, name, &layout)?.on_bad_example(on_bad_example);
             let mut next = move || -> Result<Option<Arc<dyn Dataset>>> {
-                let Some(rows) = lines.next_rows(part)? else { return Ok(None) };
-                let dataset = TextDataset::encode(rows, &tokenizer, schema.as_ref(), max_length, &|_, _| {})?;
-                Ok(Some(Arc::new(dataset)))
+                let Some(rows) = lines.next_rows(part)?.map(Arc::new) else { return Ok(None) };
+                let text = Text::encode(rows.as_ref(), &tokenizer, &options, &|_, _| {})?;
+                Ok(Some(joined(rows, text, schema.as_ref())?))
             };
             Ok(Opened { task, parts: Box::new(std::iter::from_fn(move || next().transpose())) })
         }
@@ -99,14 +145,12 @@ fn modality(tokenizer: &Tokenizer, max_length: usize) -> Modality {
     }
 }
 
-fn columns(recipe: &Recipe) -> TextColumns {
-    TextColumns {
-        text: recipe.text_column.clone(),
-        text_pair: recipe.text_pair_column.clone(),
-        label: recipe.label_columns(),
-        label_separator: recipe.label_separator,
-        group: recipe.group_column.clone(),
-    }
+fn layout(recipe: &Recipe) -> Layout {
+    Layout::text(&recipe.text_column)
+        .pair(recipe.text_pair_column.clone())
+        .labels(recipe.label_columns())
+        .label_separator(recipe.label_separator)
+        .group(recipe.group_column.clone())
 }
 
 fn tokenizer(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<(Tokenizer, usize)> {

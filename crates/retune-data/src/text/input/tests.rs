@@ -1,32 +1,47 @@
 //! Tests of text rows: which rows are usable, and what is said about the others.
 
-use super::*;
+use serde_json::Value;
 
-fn read(name: &str, content: &str, columns: &TextColumns, labels_required: bool) -> Result<TextRows, DataError> {
+use super::*;
+use crate::{LabelRows, OnBadExample};
+
+fn read(name: &str, content: &str, layout: &Layout, labels_required: bool) -> Result<TableRows, DataError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
-    TextRows::read(&path, columns, labels_required)
+    TableRows::read(&path, layout, labels_required, OnBadExample::Fail)
 }
 
-fn said(result: Result<TextRows, DataError>) -> String {
+fn said(result: Result<TableRows, DataError>) -> String {
     result.err().unwrap().to_string()
 }
 
-fn pairs() -> TextColumns {
-    TextColumns { text_pair: Some("second".into()), ..TextColumns::new("first", "label") }
+fn texts(label: &str) -> Layout {
+    Layout::text("text").labels([label])
+}
+
+fn pairs() -> Layout {
+    Layout::text("first").pair(Some("second".into())).labels(["label"])
+}
+
+fn text(text: &str) -> TextInput {
+    TextInput::Text(text.to_owned())
+}
+
+fn pair(first: &str, second: &str) -> TextInput {
+    TextInput::Pair(first.to_owned(), second.to_owned())
 }
 
 #[test]
 fn rows_give_back_texts_labels_and_lines() {
     let rows = read("a.csv", "label,first,second\n1,\"a\nb\",c\n0,d,e\n", &pairs(), true).unwrap();
     assert_eq!((rows.len(), rows.line(0), rows.line(1)), (2, 2, 4));
-    assert_eq!((rows.text(0).unwrap(), rows.pair(1).unwrap()), ("a\nb".to_owned(), Some("e".to_owned())));
+    assert_eq!([rows.input(0).unwrap(), rows.input(1).unwrap()], [pair("a\nb", "c"), pair("d", "e")]);
     assert_eq!(rows.label(0).unwrap(), Some(vec![Cell::Text("1".into())]));
-    let (fields, label) = rows.fields(1).unwrap();
-    assert_eq!(Value::Object(fields), serde_json::json!({"first": "d", "second": "e"}));
-    assert_eq!(label, Some(Value::from("0")));
-    assert!(matches!(rows.text(2), Err(DataError::NoSuchRow { row: 2, rows: 2 })));
+    let source = rows.source(1).unwrap();
+    assert_eq!(Value::Object(source.fields), serde_json::json!({"first": "d", "second": "e"}));
+    assert_eq!(source.label, Some(Value::from("0")));
+    assert!(matches!(rows.input(2), Err(DataError::NoSuchRow { row: 2, rows: 2 })));
 }
 
 #[test]
@@ -42,14 +57,14 @@ fn every_bad_row_is_reported_together() {
         assert!(message.contains(part), "{part} in {message}");
     }
     let many = format!("text,label\n{}", "a,\n".repeat(50));
-    assert!(said(read("a.csv", &many, &TextColumns::new("text", "label"), true)).contains("10 problems so far"));
+    assert!(said(read("a.csv", &many, &texts("label"), true)).contains("10 problems so far"));
 }
 
 #[test]
 fn non_text_cells_are_refused_but_numbers_are_texts() {
-    let columns = TextColumns::new("text", "label");
+    let columns = texts("label");
     let rows = read("a.jsonl", "{\"text\": 12, \"label\": true}", &columns, true).unwrap();
-    assert_eq!(rows.text(0).unwrap(), "12");
+    assert_eq!(rows.input(0).unwrap(), text("12"));
     assert!(said(read("a.jsonl", "{\"text\": [1], \"label\": 1}", &columns, true)).contains("is a list, not a text"));
     assert!(said(read("a.jsonl", "{\"text\": \"a\", \"label\": {}}", &columns, true)).contains("is an object"));
     assert!(
@@ -60,8 +75,7 @@ fn non_text_cells_are_refused_but_numbers_are_texts() {
 #[test]
 fn a_text_may_be_empty_but_not_absent() {
     let rows = read("a.csv", "first,second,label\n,b,1\na,\"\",1\n , ,1\n", &pairs(), true).unwrap();
-    let texts: Vec<_> = (0..3).map(|row| (rows.text(row).unwrap(), rows.pair(row).unwrap().unwrap())).collect();
-    let pair = |first: &str, second: &str| (first.to_owned(), second.to_owned());
+    let texts: Vec<_> = (0..3).map(|row| rows.input(row).unwrap()).collect();
     assert_eq!(texts, [pair("", "b"), pair("a", ""), pair(" ", " ")]);
     let lines =
         "{\"first\": \"\", \"second\": \"b\", \"label\": 1}\n{\"first\": \"a\", \"second\": null, \"label\": 1}\n";
@@ -69,11 +83,11 @@ fn a_text_may_be_empty_but_not_absent() {
     assert!(absent.contains("a.jsonl:2: column `second`: has no text"), "{absent}");
 }
 
-fn read_usable(content: &str) -> Result<TextRows, DataError> {
+fn read_usable(content: &str) -> Result<TableRows, DataError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jsonl");
     std::fs::write(&path, content).unwrap();
-    TextRows::read_usable(&path, &TextColumns::new("text", "label"), true, OnBadExample::Skip)
+    TableRows::read(&path, &texts("label"), true, OnBadExample::Skip)
 }
 
 #[test]
@@ -92,7 +106,7 @@ fn rows_that_cannot_be_used_may_be_left_out() {
 
 #[test]
 fn label_columns_are_one_name_or_several() {
-    let columns = |label: &str| TextColumns::new("text", label);
+    let columns = |label: &str| texts(label);
     let names = |header: &str, label: &str| {
         let rows = read("a.csv", &format!("{header}\nt,1,0\n"), &columns(label), true);
         rows.map(|rows| LabelRows::label_columns(&rows).to_vec())
@@ -107,7 +121,7 @@ fn label_columns_are_one_name_or_several() {
 
 #[test]
 fn labels_are_optional_for_prediction() {
-    let columns = TextColumns::new("text", "label");
+    let columns = texts("label");
     let without = read("a.csv", "text\na\n", &columns, false).unwrap();
     assert!(!without.has_labels() && without.label(0).unwrap().is_none());
     let some = read("a.csv", "text,label\na,1\nb,\n", &columns, false).unwrap();
@@ -118,7 +132,7 @@ fn labels_are_optional_for_prediction() {
 
 #[test]
 fn an_empty_cell_is_no_label_where_a_separator_is_given() {
-    let columns = TextColumns { label_separator: Some(';'), ..TextColumns::new("text", "label") };
+    let columns = texts("label").label_separator(Some(';'));
     let rows = read("a.csv", "text,label\na,x;y\nb,\n", &columns, true).unwrap();
     assert_eq!(rows.label(1).unwrap(), Some(vec![Cell::Text(String::new())]));
     assert!(!read("a.csv", "text\na\n", &columns, false).unwrap().has_labels());
@@ -126,17 +140,29 @@ fn an_empty_cell_is_no_label_where_a_separator_is_given() {
 
 #[test]
 fn contradicting_columns_are_refused() {
-    let same = TextColumns { text_pair: Some("text".into()), ..TextColumns::new("text", "label") };
+    let same = texts("label").pair(Some("text".into()));
     assert!(said(read("a.csv", "text,label\na,1\n", &same, true)).contains("--text-pair-column"));
-    assert!(
-        said(read("a.csv", "text,label\na,1\n", &TextColumns::new("text", "text"), true)).contains("--label-column")
-    );
-    let twice = TextColumns { label: vec!["y".into(), "y".into()], ..TextColumns::new("text", "y") };
+    assert!(said(read("a.csv", "text,label\na,1\n", &texts("text"), true)).contains("--label-column"));
+    let twice = Layout::text("text").labels(["y", "y"]);
     assert!(said(read("a.csv", "text,y\na,1\n", &twice, true)).contains("named twice"));
 }
 
 #[test]
 fn a_header_alone_is_empty() {
-    let message = said(read("a.csv", "text,label\n\n", &TextColumns::new("text", "label"), true));
+    let message = said(read("a.csv", "text,label\n\n", &texts("label"), true));
     assert!(message.contains("has no rows below its header"), "{message}");
+}
+
+#[test]
+fn words_are_lists_or_bare_lines() {
+    let layout = Layout::words("tokens").labels(["label"]);
+    let rows = read("a.jsonl", "{\"tokens\": [\"New\", \"York\", 7], \"label\": 1}\n", &layout, true).unwrap();
+    assert!(rows.words() && !rows.pairs());
+    let words = |words: &[&str]| TextInput::Words(words.iter().map(|&word| word.to_owned()).collect());
+    assert_eq!(rows.input(0).unwrap(), words(&["New", "York", "7"]));
+    let inner = said(read("a.jsonl", "{\"tokens\": [[\"a\"]], \"label\": 1}\n", &layout, true));
+    assert!(inner.contains("column `tokens`: has an entry that is a list, not a text"), "{inner}");
+    assert!(said(read("a.jsonl", "{\"tokens\": 1, \"label\": 1}\n", &layout, true)).contains("is not a list of words"));
+    let line = crate::TableLines::new("New  York\n".as_bytes(), "<stdin>".as_ref(), &layout).unwrap().next_rows(1);
+    assert_eq!(line.unwrap().unwrap().input(0).unwrap(), words(&["New", "York"]));
 }

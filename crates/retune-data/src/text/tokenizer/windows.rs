@@ -1,0 +1,177 @@
+//! One example to several rows that overlap, as `tokenizer(…, stride=…, return_overflowing_tokens=True)` of transformers
+//! makes them, with offsets in characters (`return_offsets_mapping=True`).
+
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::tokenizer::{Encoding, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::utils::truncation::truncate_encodings;
+
+use super::{Side, Tokenizer, failed};
+use crate::DataError;
+use crate::text::{Place, TextInput, TextOptions};
+
+/// The tokens of one row, special ones included.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Window {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// 0 for tokens of the first text, 1 for the second where the tokenizer tells them apart.
+    pub type_ids: Vec<u32>,
+    /// Where the tokens stand; nothing unless offsets were asked for.
+    pub places: Vec<Place>,
+}
+
+/// The rows of one example.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Windows {
+    /// At least one; in the tokenizer's order, which is from the end where it truncates on the left.
+    pub rows: Vec<Window>,
+    /// Whether tokens were cut off to fit.
+    pub truncated: bool,
+    /// Tokens that stand for unknown pieces of text.
+    pub unknown: usize,
+    /// Tokens that are not special ones, each counted once.
+    pub words: usize,
+}
+
+impl Tokenizer {
+    /// The same tokenizer, with a space before each text and word where it is one that tells words apart by the space
+    /// before them (byte-level BPE; transformers' `add_prefix_space`).
+    ///
+    /// # Errors
+    /// The tokenizer cannot be changed so.
+    pub fn with_prefix_space(&self) -> Result<Self, DataError> {
+        let failed = |message: String| failed(&self.folder, message);
+        let Some(known) = self.backend.get_pre_tokenizer() else { return Ok(self.clone()) };
+        let mut changed = serde_json::to_value(known).map_err(|error| failed(error.to_string()))?;
+        if !add_prefix_space(&mut changed) {
+            return Ok(self.clone());
+        }
+        let changed: PreTokenizerWrapper =
+            serde_json::from_value(changed).map_err(|error| failed(error.to_string()))?;
+        let mut backend = (*self.backend).clone();
+        backend.with_pre_tokenizer(Some(changed));
+        Ok(Self { backend: backend.into(), prefix_space: true, ..self.clone() })
+    }
+
+    /// Whether [`Tokenizer::with_prefix_space`] changed it.
+    pub(in crate::text) fn prefix_space(&self) -> bool {
+        self.prefix_space
+    }
+
+    /// The rows of an example, or why it has none.
+    ///
+    /// # Errors
+    /// The tokenizer fails on the text, or the longest row leaves no room for any.
+    pub fn windows(&self, input: &TextInput, options: &TextOptions) -> Result<Result<Windows, String>, DataError> {
+        self.check_max_length(options.max_length, matches!(input, TextInput::Pair(..)))?;
+        self.windows_unchecked(input, options).map_err(|error| failed(&self.folder, error.to_string()))
+    }
+
+    fn windows_unchecked(
+        &self,
+        input: &TextInput,
+        options: &TextOptions,
+    ) -> tokenizers::Result<Result<Windows, String>> {
+        let encode = |text: tokenizers::InputSequence<'_>| match options.keep_offsets {
+            true => self.backend.encode_char_offsets(text, false),
+            false => self.backend.encode_fast(text, false),
+        };
+        let (mut first, mut second) = match input {
+            TextInput::Text(text) => (encode(text.as_str().into())?, None),
+            TextInput::Words(words) => (encode(words.as_slice().into())?, None),
+            TextInput::Pair(text, pair) => {
+                let mut second = encode(pair.as_str().into())?;
+                second.set_type_ids(vec![1; second.len()]);
+                (encode(text.as_str().into())?, Some(second))
+            }
+        };
+        let mut windows = Windows::default();
+        let room = options.max_length - self.special_tokens(second.is_some());
+        if first.len() + second.as_ref().map_or(0, Encoding::len) > room {
+            if let Some(stride) = options.stride {
+                self.count(&first, second.as_ref(), &mut windows);
+                let left = if second.is_some() { room.saturating_sub(first.len()) } else { room };
+                if stride >= left {
+                    return Ok(Err(no_room(first.len(), second.is_some(), left, stride)));
+                }
+            }
+            let strategy = match (options.stride, &second) {
+                (Some(_), Some(_)) => TruncationStrategy::OnlySecond,
+                _ => TruncationStrategy::LongestFirst,
+            };
+            let direction = match self.truncation_side {
+                Side::Left => TruncationDirection::Left,
+                Side::Right => TruncationDirection::Right,
+            };
+            let stride = options.stride.unwrap_or(0);
+            let params = TruncationParams { direction, max_length: room, strategy, stride };
+            (first, second) = truncate_encodings(first, second, &params)?;
+            if options.stride.is_none() {
+                windows.truncated = true;
+                // The pieces cut off would all go through the post-processor, for nothing.
+                first.take_overflowing();
+                if let Some(second) = &mut second {
+                    second.take_overflowing();
+                }
+            }
+        }
+        if windows.words == 0 {
+            self.count(&first, second.as_ref(), &mut windows);
+        }
+        let mut whole = self.backend.post_process(first, second, true)?;
+        let others = whole.take_overflowing();
+        windows.rows = std::iter::once(whole).chain(others).map(|it| window(&it, options.keep_offsets)).collect();
+        Ok(Ok(windows))
+    }
+
+    fn count(&self, first: &Encoding, second: Option<&Encoding>, into: &mut Windows) {
+        for encoding in std::iter::once(first).chain(second) {
+            into.words += encoding.len();
+            into.unknown += encoding.get_ids().iter().filter(|&&id| Some(id) == self.unknown_id).count();
+        }
+    }
+}
+
+fn no_room(first: usize, pair: bool, left: usize, stride: usize) -> String {
+    if pair {
+        format!(
+            "has {first} tokens in its first text, which leaves {left} of a window for the second, no more than the {stride} \
+             that windows have in common; shorten it, or change --max-length or --doc-stride"
+        )
+    } else {
+        format!(
+            "is cut into windows of {left} tokens, no more than the {stride} that they have in common; change --max-length \
+             or --doc-stride"
+        )
+    }
+}
+
+fn window(encoding: &Encoding, keep_offsets: bool) -> Window {
+    let places = if keep_offsets { places(encoding) } else { Vec::new() };
+    Window { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec(), places }
+}
+
+fn places(encoding: &Encoding) -> Vec<Place> {
+    let sequences = encoding.get_sequence_ids();
+    let special = encoding.get_special_tokens_mask();
+    let tokens = encoding.get_offsets().iter().zip(encoding.get_word_ids()).zip(sequences).zip(special);
+    let place = |(((offsets, word), sequence), special): (((&(usize, usize), &Option<u32>), Option<usize>), &u32)| {
+        // What a post-processor adds is of no text. A special token that the text spells is.
+        let Some(sequence) = sequence.filter(|_| *special == 0) else { return Place::default() };
+        Place { start: offsets.0 as u32, end: offsets.1 as u32, sequence: Some(sequence as u8), word: *word }
+    };
+    tokens.map(place).collect()
+}
+
+/// Sets `add_prefix_space` of byte-level steps; whether that changed anything.
+fn add_prefix_space(step: &mut serde_json::Value) -> bool {
+    if step["type"] == "ByteLevel" && step["add_prefix_space"] == false {
+        step["add_prefix_space"] = true.into();
+        return true;
+    }
+    let Some(steps) = step.get_mut("pretokenizers").and_then(|steps| steps.as_array_mut()) else { return false };
+    steps.iter_mut().fold(false, |changed, step| add_prefix_space(step) || changed)
+}
+
+#[cfg(test)]
+mod tests;
