@@ -2,7 +2,10 @@
 //! makes them, with offsets in characters (`return_offsets_mapping=True`).
 
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::tokenizer::{Encoding, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::processors::PostProcessorWrapper;
+use tokenizers::tokenizer::{
+    Encoding, Model as _, OffsetType, PreTokenizer as _, TruncationDirection, TruncationParams, TruncationStrategy,
+};
 use tokenizers::utils::truncation::truncate_encodings;
 
 use super::{Side, Tokenizer, failed};
@@ -40,16 +43,20 @@ impl Tokenizer {
     /// # Errors
     /// The tokenizer cannot be changed so.
     pub fn with_prefix_space(&self) -> Result<Self, DataError> {
-        let failed = |message: String| failed(&self.folder, message);
-        let Some(known) = self.backend.get_pre_tokenizer() else { return Ok(self.clone()) };
-        let mut changed = serde_json::to_value(known).map_err(|error| failed(error.to_string()))?;
+        let failed = |error: serde_json::Error| failed(&self.folder, error.to_string());
+        let Some(step) = self.backend.get_pre_tokenizer() else { return Ok(self.clone()) };
+        let mut changed = serde_json::to_value(step).map_err(failed)?;
         if !add_prefix_space(&mut changed) {
             return Ok(self.clone());
         }
-        let changed: PreTokenizerWrapper =
-            serde_json::from_value(changed).map_err(|error| failed(error.to_string()))?;
         let mut backend = (*self.backend).clone();
-        backend.with_pre_tokenizer(Some(changed));
+        backend.with_pre_tokenizer(Some(serde_json::from_value::<PreTokenizerWrapper>(changed).map_err(failed)?));
+        if let Some(processor) = self.backend.get_post_processor() {
+            // It trims spaces off offsets, and must know that the first one stands in no text.
+            let mut changed = serde_json::to_value(processor).map_err(failed)?;
+            add_prefix_space(&mut changed);
+            backend.with_post_processor(Some(serde_json::from_value::<PostProcessorWrapper>(changed).map_err(failed)?));
+        }
         Ok(Self { backend: backend.into(), prefix_space: true, ..self.clone() })
     }
 
@@ -72,17 +79,17 @@ impl Tokenizer {
         input: &TextInput,
         options: &TextOptions,
     ) -> tokenizers::Result<Result<Windows, String>> {
-        let encode = |text: tokenizers::InputSequence<'_>| match options.keep_offsets {
-            true => self.backend.encode_char_offsets(text, false),
-            false => self.backend.encode_fast(text, false),
-        };
+        let kind = if options.keep_offsets { OffsetType::Char } else { OffsetType::None };
         let (mut first, mut second) = match input {
-            TextInput::Text(text) => (encode(text.as_str().into())?, None),
-            TextInput::Words(words) => (encode(words.as_slice().into())?, None),
+            TextInput::Text(text) => (self.pieces(text, None, kind)?, None),
+            TextInput::Words(words) => {
+                let words = words.iter().zip(0..).map(|(word, place)| self.pieces(word, Some(place), kind));
+                (words.collect::<tokenizers::Result<Encoding>>()?, None)
+            }
             TextInput::Pair(text, pair) => {
-                let mut second = encode(pair.as_str().into())?;
+                let mut second = self.pieces(pair, None, kind)?;
                 second.set_type_ids(vec![1; second.len()]);
-                (encode(text.as_str().into())?, Some(second))
+                (self.pieces(text, None, kind)?, Some(second))
             }
         };
         let mut windows = Windows::default();
@@ -122,6 +129,17 @@ impl Tokenizer {
         let others = whole.take_overflowing();
         windows.rows = std::iter::once(whole).chain(others).map(|it| window(&it, options.keep_offsets)).collect();
         Ok(Ok(windows))
+    }
+
+    /// The tokens of a text or word before any is added or cut off. A post-processor looks at the whole only: it trims
+    /// offsets, and a second time would trim them again.
+    fn pieces(&self, text: &str, word: Option<u32>, offsets: OffsetType) -> tokenizers::Result<Encoding> {
+        let mut pieces = self.backend.get_added_vocabulary().extract_and_normalize(self.backend.get_normalizer(), text);
+        if let Some(step) = self.backend.get_pre_tokenizer() {
+            step.pre_tokenize(&mut pieces)?;
+        }
+        pieces.tokenize(|piece| self.backend.get_model().tokenize(piece.get()))?;
+        pieces.into_encoding(word, 0, offsets)
     }
 
     fn count(&self, first: &Encoding, second: Option<&Encoding>, into: &mut Windows) {
@@ -165,11 +183,12 @@ fn places(encoding: &Encoding) -> Vec<Place> {
 
 /// Sets `add_prefix_space` of byte-level steps; whether that changed anything.
 fn add_prefix_space(step: &mut serde_json::Value) -> bool {
-    if step["type"] == "ByteLevel" && step["add_prefix_space"] == false {
+    if matches!(step["type"].as_str(), Some("ByteLevel" | "RobertaProcessing")) && step["add_prefix_space"] == false {
         step["add_prefix_space"] = true.into();
         return true;
     }
-    let Some(steps) = step.get_mut("pretokenizers").and_then(|steps| steps.as_array_mut()) else { return false };
+    let steps = ["pretokenizers", "processors"].into_iter().find(|name| step[*name].is_array());
+    let Some(steps) = steps.and_then(|name| step[name].as_array_mut()) else { return false };
     steps.iter_mut().fold(false, |changed, step| add_prefix_space(step) || changed)
 }
 
