@@ -33,6 +33,8 @@ pub mod regression;
 
 #[cfg(test)]
 mod fixture_tests;
+#[cfg(test)]
+mod golden_tests;
 
 pub use classification::ClassificationMetric;
 pub use direction::{Direction, Problem, default_metric, direction};
