@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use indicatif::MultiProgress;
 use retune_engine::directory::RunDirectory;
 use retune_engine::metric::Evaluation;
+use retune_engine::metric::operating_point::Operated;
 use retune_engine::predict::{self, PredictOptions};
 use retune_engine::{EngineError, Observer, doctor, forward, inspect, open};
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -91,7 +92,7 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<
         let none = Default::default();
         let table = conclusion::metrics_table("metric", &evaluation.metrics, &evaluation.intervals, &none);
         let notes = evaluation.notes.iter().map(|note| format!("· {note}\n")).collect::<String>();
-        let point = evaluation.operating_point.as_ref();
+        let point: Option<Operated> = evaluation.read("operating_point");
         let point = point.map_or_else(String::new, |it| conclusion::operating(&it.cut, "scored", &it.found));
         let _ = write!(io::stderr(), "{} examples of {}\n{table}{point}{notes}", evaluation.examples, data.display());
     }
@@ -107,14 +108,10 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<
     write().map_err(|error| Failure::failed(&error))
 }
 
-/// The evaluation without what it does not have.
+/// The evaluation, which says only what it has.
 fn json(evaluation: &Evaluation, pretty: bool) -> Result<String> {
-    let mut value = serde_json::to_value(evaluation).context("an evaluation is plain data")?;
-    if let Some(object) = value.as_object_mut() {
-        object.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty()));
-    }
-    let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-    Ok(text? + "\n")
+    let text = if pretty { serde_json::to_string_pretty(evaluation) } else { serde_json::to_string(evaluation) };
+    Ok(text.context("an evaluation is plain data")? + "\n")
 }
 
 /// `retune predict`.

@@ -1,7 +1,7 @@
 //! Using a model on rows: the same forward pass and decoding that training, evaluation and prediction share.
 
 use crate::hardware;
-use crate::metric::Evaluation;
+use crate::metric::{Evaluation, LOSS};
 use crate::task::{Prediction, Task};
 use crate::tensors::to_inputs;
 use anyhow::Result;
@@ -30,7 +30,7 @@ impl Scored {
     /// A metric, or the loss.
     pub fn value(&self, metric: &str) -> Option<f64> {
         match metric {
-            "loss" => self.loss,
+            key if key == LOSS.key => self.loss,
             name => self.evaluation.metrics.get(name).copied(),
         }
     }

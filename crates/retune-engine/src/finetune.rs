@@ -88,7 +88,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
             .then(|| recipe.baseline_learning_rate.unwrap_or(from_scratch_rate)),
         precision: hardware.precision.name().to_owned(),
         device: hardware.device_name(),
-        best_by: Some(recipe.best_by.clone().unwrap_or_else(|| task.default_metric().to_owned())),
+        best_by: Some(recipe.best_by.clone().unwrap_or_else(|| task.metrics()[0].key.to_owned())),
         ..open::pinned(recipe, &base)
     };
     let session = Session {

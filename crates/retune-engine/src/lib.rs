@@ -16,6 +16,7 @@ pub mod method;
 pub mod metric;
 mod misplaced;
 mod not_finite;
+pub mod number;
 pub mod observer;
 pub mod open;
 mod operating;

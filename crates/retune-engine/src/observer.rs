@@ -31,6 +31,8 @@ pub struct RunFacts {
     pub first_step: u64,
     /// Steps per epoch.
     pub steps_per_epoch: u64,
+    /// Keys of the metrics of the task, the one that chooses the model and then the more telling ones first.
+    pub metrics: Vec<&'static str>,
 }
 
 /// Watches a run.

@@ -4,8 +4,8 @@ use crate::Recipe;
 use crate::error::{EngineError, InputContext};
 use crate::evaluate::Predictor;
 use crate::hardware::Hardware;
-use crate::metric::Evaluation;
 use crate::metric::operating_point::Cut;
+use crate::metric::{Evaluation, LOSS};
 use crate::observer::Observer;
 use crate::open::Saved;
 use crate::operating::Operating;
@@ -209,12 +209,13 @@ pub fn evaluate_file(
     let predictor = ready.predictor(task.as_ref(), options.batch_size);
     let scored = predictor.score(&dataset, &mut |done, all| watch.progress("evaluating", done, all))?;
     let mut evaluation = scored.evaluation;
-    evaluation.operating_point = ready.operating(task.as_ref()).and_then(|operating| operating.on(&evaluation));
+    let operated = ready.operating(task.as_ref()).and_then(|operating| operating.on(&evaluation));
+    evaluation.details.extend(operated.map(|it| it.detail()));
     evaluation.notes.extend(dataset.remarks());
     if !bad.is_empty() {
         let (count, all) = (bad.len(), bad.len() + dataset.len());
         evaluation.notes.push(format!("{count} of {all} examples cannot be used and are left out:{listed}"));
     }
-    evaluation.metrics.extend(scored.loss.map(|loss| ("loss".to_owned(), loss)));
+    evaluation.metrics.extend(scored.loss.map(|loss| (LOSS.key.to_owned(), loss)));
     Ok(evaluation)
 }

@@ -323,9 +323,6 @@ impl Recipe {
         if let Err(error) = self.disk_budget_bytes() {
             demand(false, format!("{error:#}"));
         }
-        if let Some(metric) = &self.best_by {
-            demand(crate::metric::direction(metric).is_some(), format!("best-by: `{metric}` is not a metric"));
-        }
         problems.extend(crate::misplaced::misplaced(self));
         match problems.as_slice() {
             [] => Ok(()),

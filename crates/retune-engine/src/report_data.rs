@@ -3,27 +3,23 @@
 use crate::baseline::{Baselines, SCRATCH};
 use crate::directory::RunState;
 use crate::evaluate::Scored;
-use crate::metric::OperatingPoint;
+use crate::metric::{ACCURACY, Detail, Evaluation, LOSS, thresholds};
 use crate::report::{
-    Baseline, Best, Comparison, Environment, Headline, Histogram, Leak, LeftOut, LoadFacts, NewTensor, Operating,
-    ReportData, Roc, Speed, SplitFacts, StepPoint, WorstError,
+    Baseline, Comparison, Environment, Fact, Headline, Histogram, LeftOut, ReportData, SplitCard, StepPoint, WorstError,
 };
 use crate::session::Session;
 use crate::summary::Summary;
-use crate::{hardware, heat_map};
+use crate::{hardware, heat_map, number};
 use anyhow::Result;
-use base64::prelude::{BASE64_STANDARD, Engine};
-use retune_data::{Described, Source};
+use retune_data::{Described, Source, SplitFacts};
 use retune_kernels::device::LIBTORCH_VERSION;
 use retune_models::{LoadReport, Model};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Longer side of a picture in the report, in pixels.
 const THUMBNAIL_SIDE: usize = 96;
-/// Points of a curve in the report.
-const ROC_POINTS: usize = 400;
 /// Examples that were left out, listed in the report for each split.
 const FIRST_LEFT_OUT: usize = 10;
 
@@ -47,32 +43,29 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
         (Some(scored), Some(data)) => (scored, "test", data),
         _ => (from.validation, "validation", &splits.validation),
     };
-    let metric = match recipe.best_by.as_deref() {
-        Some("loss") | None => from.session.task.default_metric().to_owned(),
-        Some(metric) => metric.to_owned(),
+    let metrics = from.session.task.metrics();
+    let wanted = recipe.best_by.as_deref().filter(|key| *key != LOSS.key);
+    let metric = wanted.and_then(|key| from.session.task.metric(key)).unwrap_or(metrics[0]);
+    let of_baseline = |(name, evaluation): &(String, Evaluation)| {
+        let (value, interval) = evaluation.value(metric.key)?;
+        Some(Baseline { name: name.clone(), value, interval })
     };
-    let headline = scored.evaluation.metrics.get(&metric).map(|&value| Headline {
-        metric: metric.clone(),
+    let difference = from.baselines.difference.filter(|_| metric.key == ACCURACY.key);
+    let headline = scored.evaluation.value(metric.key).map(|(value, interval)| Headline {
+        metric,
         split: split.to_owned(),
         value,
-        interval: scored.evaluation.intervals.get(&metric).copied(),
+        interval,
         examples: scored.evaluation.examples,
-        baselines: from
-            .baselines
-            .all
-            .iter()
-            .filter_map(|(name, evaluation)| {
-                let value = *evaluation.metrics.get(&metric)?;
-                let interval = evaluation.intervals.get(&metric).copied();
-                Some(Baseline { name: name.clone(), value, interval })
-            })
-            .collect(),
-        comparison: from
-            .baselines
-            .difference
-            .filter(|_| metric == "accuracy")
-            .map(|difference| Comparison { against: SCRATCH.to_owned(), difference }),
+        baselines: from.baselines.all.iter().filter_map(of_baseline).collect(),
+        comparison: difference.map(|difference| Comparison { against: SCRATCH.to_owned(), difference }),
     });
+    // The threshold belongs to the run and not to one evaluation: it is shown with the split of the other details.
+    let detailed = |scored: &Scored| {
+        let mut evaluation = scored.evaluation.clone();
+        evaluation.details.extend(threshold(from, &evaluation));
+        evaluation
+    };
     let train = &from.summary.train;
     Ok(ReportData {
         title: format!("{} with {}", recipe.task, recipe.model),
@@ -83,72 +76,33 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
         headline,
         steps: steps(&recipe.output.join("log.jsonl")),
         evaluations: from.state.evaluations.clone(),
-        best: from
-            .state
-            .best
-            .as_ref()
-            .and_then(|b| Some(Best { step: b.step, metric: b.metric.clone(), value: b.value? })),
-        validation: Some(from.validation.evaluation.clone()),
-        test: from.test.map(|scored| scored.evaluation.clone()),
-        roc: roc(from, scored, split),
-        operating_point: from.summary.operating_point.as_ref().map(operating),
+        best: from.state.best.clone(),
+        metrics,
+        validation: Some(detailed(from.validation)),
+        test: from.test.map(detailed),
         errors: worst_errors(from, scored, data.as_ref(), notes)?,
-        heat_maps: heat_map::wanted(recipe)?.map(|how| heat_map::legend(how).to_owned()),
-        splits: split_facts(from),
+        about_errors: heat_map::wanted(recipe)?.map(|how| heat_map::legend(how).to_owned()),
+        splits: splits.facts.splits.iter().map(|facts| card(from, facts)).collect(),
         left_out: left_out(from),
-        leaks: leaks(from),
-        load: Some(LoadFacts {
-            source: recipe.model.clone(),
-            loaded: from.load.loaded as u64,
-            new: from
-                .load
-                .new
-                .iter()
-                .map(|new| NewTensor { name: new.name.clone(), reason: new.reason.clone() })
-                .collect(),
-            unexpected: from.load.unexpected.clone(),
-        }),
+        leaks: splits.facts.leakage.clone(),
+        load: Some(from.load.clone()),
         recipe: recipe.to_toml(),
-        speed: Some(Speed {
-            seconds: Some(train.seconds),
-            examples_per_second: Some(train.samples_per_second),
-            tokens_per_second: Some(train.tokens_per_second),
-            padding_fraction: Some(train.padding_fraction),
-            // A head on kept features has no blocks to compute.
-            model_flops_per_second: Some(train.model_flops_per_second).filter(|&rate| rate > 0.0),
-            peak_flops_per_second: Some(train.peak_flops_per_second),
-            peak_memory_bytes: Some(train.peak_memory_bytes),
-            peak_device_memory_bytes: train.peak_device_memory_bytes,
-            trainable_parameters: Some(train.trainable_parameters as u64),
-            total_parameters: Some(train.total_parameters as u64),
-        }),
+        speed: Some(train.clone()),
         environment: Some(Environment {
             retune: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: LIBTORCH_VERSION.to_owned(),
             device: format!("{} ({})", from.session.hardware.described_device(), train.precision),
             cpu: hardware::processor(),
-            threads: Some(train.threads as u64),
+            threads: train.threads as u64,
         }),
     })
 }
 
-fn roc(from: &Sources<'_>, scored: &Scored, split: &str) -> Option<Roc> {
-    let curve = scored.evaluation.curve.as_ref()?;
+/// What thresholds do on the rows of an evaluation, where one class is looked for.
+fn threshold(from: &Sources<'_>, evaluation: &Evaluation) -> Option<Detail> {
+    let curve = evaluation.curve.as_ref()?;
     let (names, _) = from.session.task.head()?;
-    let positive_class = names.get(curve.positive)?.clone();
-    Some(Roc { split: split.to_owned(), positive_class, points: curve.roc(ROC_POINTS) })
-}
-
-fn operating(point: &OperatingPoint) -> Operating {
-    let mut splits = vec![("validation".to_owned(), point.validation.clone())];
-    splits.extend(point.test.clone().map(|test| ("test".to_owned(), test)));
-    Operating {
-        positive_class: point.cut.positive_class.clone(),
-        rule: point.cut.rule.to_string(),
-        chosen: point.cut.rule.chooses(),
-        threshold: point.cut.threshold.into(),
-        splits,
-    }
+    thresholds(curve, names.get(curve.positive)?, from.summary.operating_point.as_ref())
 }
 
 /// Training curve from the log, thinned to what a figure can show.
@@ -186,7 +140,6 @@ fn worst_errors(
     let mut missing = Vec::new();
     for row in wrong.into_iter().take(20) {
         let source = data.source(row)?;
-        let described = task.describe(&scored.predictions[row]);
         let heat = match how {
             Some(how) => heat_map::of_row(works, data, row, how)?,
             None => None,
@@ -196,14 +149,16 @@ fn worst_errors(
             missing.push(error.to_string().lines().next().unwrap_or_default().to_owned());
             None
         });
-        let texts: Vec<String> = source.fields.values().map(plain).collect();
+        let mut said = task.said(&scored.predictions[row]);
+        if said.right.is_empty() {
+            said.right = source.label.as_ref().map(plain).unwrap_or_default();
+        }
         errors.push(WorstError {
-            text: texts.join("  ·  "),
-            gold: source.label.as_ref().map(plain).unwrap_or_default(),
-            predicted: described.get("prediction").map_or_else(|| worded(&described), plain),
-            confidence: described.get("probability").and_then(Value::as_f64),
+            said,
+            severity: severities[row],
             place: place(&source),
-            thumbnail: picture.map(|png| format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))),
+            fields: source.fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+            picture,
         });
     }
     if let Some(first) = missing.first() {
@@ -234,15 +189,6 @@ fn left_out(from: &Sources<'_>) -> Vec<LeftOut> {
     all
 }
 
-/// A prediction without an answer of its own, in words.
-fn worded(described: &Map<String, Value>) -> String {
-    described
-        .iter()
-        .map(|(key, value)| format!("{} {}", key.replace('_', " "), plain(value)))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -251,58 +197,51 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn split_facts(from: &Sources<'_>) -> Vec<SplitFacts> {
+/// What is known about a split, as the report shows it.
+fn card(from: &Sources<'_>, split: &SplitFacts) -> SplitCard {
     let recipe = from.session.recipe;
-    let file = |name: &str| {
-        let path = match name {
-            "validation" => recipe.validation.as_ref().or(recipe.train.as_ref()),
-            "test" => recipe.test.as_ref(),
-            _ => recipe.train.as_ref(),
-        };
-        path.map(|p| p.display().to_string()).unwrap_or_default()
+    let path = match split.name.as_str() {
+        "validation" => recipe.validation.as_ref().or(recipe.train.as_ref()),
+        "test" => recipe.test.as_ref(),
+        _ => recipe.train.as_ref(),
     };
-    let facts = &from.session.splits.facts;
-    facts
-        .splits
-        .iter()
-        .map(|split| {
-            let mut edges: Vec<f64> = split.length_histogram.iter().map(|&(edge, _)| edge as f64).collect();
-            let width = if edges.len() > 1 { edges[1] - edges[0] } else { 1.0 };
-            edges.extend(edges.last().copied().map(|last| last + width));
-            SplitFacts {
-                name: split.name.clone(),
-                file: file(&split.name),
-                rows: split.rows as u64,
-                classes: split.classes.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
-                lengths: Some(Histogram {
-                    unit: split.length_unit.to_owned(),
-                    edges,
-                    counts: split.length_histogram.iter().map(|&(_, n)| n as u64).collect(),
-                }),
-                truncated: split.truncated.map(|n| n as u64),
-                duplicates: Some(split.duplicates as u64),
-                conflicting: Some(split.conflicting_duplicates as u64),
-                groups: split.groups.map(|n| n as u64),
-                unknown_tokens: split.unknown_token_fraction,
-            }
-        })
-        .collect()
+    let mut edges: Vec<f64> = split.length_histogram.iter().map(|&(edge, _)| edge as f64).collect();
+    let width = if edges.len() > 1 { edges[1] - edges[0] } else { 1.0 };
+    edges.extend(edges.last().copied().map(|last| last + width));
+    SplitCard {
+        name: split.name.clone(),
+        file: path.map(|path| path.display().to_string()).unwrap_or_default(),
+        rows: split.rows as u64,
+        classes: split.classes.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
+        lengths: Some(Histogram {
+            unit: split.length_unit.to_owned(),
+            edges,
+            counts: split.length_histogram.iter().map(|&(_, n)| n as u64).collect(),
+        }),
+        facts: facts(split),
+    }
 }
 
-fn leaks(from: &Sources<'_>) -> Vec<Leak> {
-    let facts = &from.session.splits.facts;
-    let rows_of = |name: &str| facts.splits.iter().find(|s| s.name == name).map_or(0, |s| s.rows as u64);
+fn facts(split: &SplitFacts) -> Vec<Fact> {
+    let fact = |name: &str, value: String, flagged: bool| Fact { name: name.to_owned(), value, flagged };
+    let of_rows = |n: usize| match (n as u64, split.rows as u64) {
+        (n, rows) if n == 0 || rows == 0 => number::count(n),
+        (n, rows) => format!("{} ({})", number::count(n), number::percent_of(n, rows)),
+    };
+    let mut facts = Vec::new();
+    facts.extend(split.truncated.map(|n| fact("truncated", of_rows(n), false)));
+    facts.extend(split.groups.map(|n| fact("groups", number::count(n as u64), false)));
+    let conflicting = split.conflicting_duplicates;
+    facts.push(fact("duplicates", of_rows(split.duplicates), false));
+    facts.push(fact("conflicting labels", of_rows(conflicting), conflicting > 0));
+    facts.extend(split.unknown_token_fraction.map(|share| fact("unknown tokens", number::percent(share), false)));
+    if let Some(target) = &split.target {
+        let range = format!("{} – {}", number::value(target.min), number::value(target.max));
+        facts.push(fact("targets", range, false));
+        let spread = format!("{} ± {}", number::value(target.mean), number::value(target.std));
+        facts.push(fact("mean ± deviation", spread, false));
+    }
     facts
-        .leakage
-        .iter()
-        .map(|leak| Leak {
-            held_out: leak.b.clone(),
-            seen_in: leak.a.clone(),
-            rows: leak.rows as u64,
-            of: rows_of(&leak.b),
-            groups: leak.groups.map(|n| n as u64),
-        })
-        .collect()
 }
 
 /// Today's date in UTC (Howard Hinnant's days-to-civil algorithm).

@@ -6,7 +6,6 @@
 use crate::directory::{RunDirectory, RunState};
 use crate::evaluate::{Predictor, Scored};
 use crate::hardware;
-use crate::metric::direction;
 use crate::observer::{Control, Observer, RunFacts};
 use crate::plan::Plan;
 use crate::step::{Trainer, UnderWay, at_step};
@@ -59,13 +58,17 @@ pub fn train(
     state: &mut RunState,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Ended> {
-    let direction = direction(&it.best_by).context("a metric with a direction")?;
+    let chooses = trainer.task.metric(&it.best_by).context("a metric of the task")?;
+    let direction = chooses.direction;
+    let mut metrics = vec![chooses.key];
+    metrics.extend(trainer.task.metrics().iter().map(|metric| metric.key).filter(|key| *key != chooses.key));
     let total = it.plan.total_steps;
     let facts = RunFacts {
         title: it.title.to_owned(),
         total_steps: total,
         first_step: state.step,
         steps_per_epoch: it.plan.steps_per_epoch,
+        metrics,
     };
     observers.iter_mut().try_for_each(|o| o.on_start(&facts))?;
     let micro_batches = it.plan.micro_batches(Arc::clone(&it.train), state.step);

@@ -26,7 +26,7 @@ use retune_models::{BaseModel, LoadedModel};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use state::{Best, RunState, Totals, read_state, restore_optimizer};
+pub use state::{Best, EvaluationPoint, RunState, Totals, read_state, restore_optimizer};
 
 /// A run's folder.
 #[derive(Debug, Clone)]

@@ -1,8 +1,7 @@
 //! Where a run stands: what a checkpoint knows beside weights and moments.
 
 use crate::evaluate::Scored;
-use crate::metric::Direction;
-use crate::report::EvaluationPoint;
+use crate::metric::{Direction, Metrics};
 use crate::step::StepReport;
 use anyhow::{Context, Result};
 use retune_kernels::AdamW;
@@ -20,6 +19,20 @@ pub struct Best {
     pub metric: String,
     /// Its value; nothing where it was not defined on the validation split.
     pub value: Option<f64>,
+}
+
+/// One evaluation during training.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EvaluationPoint {
+    /// Steps done.
+    pub step: u64,
+    /// Validation loss per target.
+    pub loss: Option<f64>,
+    /// Validation metrics.
+    pub metrics: Metrics,
+    /// The 95 % interval of the main metric, drawn as a band.
+    pub interval: Option<(f64, f64)>,
 }
 
 /// Sums over all steps.

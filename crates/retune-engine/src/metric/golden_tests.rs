@@ -16,12 +16,8 @@ fn score(place: usize) -> f32 {
     (place * 37 % 101) as f32 / 101.0
 }
 
-/// What `retune evaluate` leaves out: what an evaluation does not have.
 fn shown(evaluation: &Evaluation) -> Value {
-    let mut value = serde_json::to_value(evaluation).unwrap();
-    let object = value.as_object_mut().unwrap();
-    object.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty()));
-    value
+    serde_json::to_value(evaluation).unwrap()
 }
 
 fn single_label() -> Value {
@@ -33,7 +29,7 @@ fn single_label() -> Value {
     let mut evaluation = metric.compute();
     let cut = Cut { positive_class: "ill".into(), rule: Rule::Specificity(0.9), threshold: 0.625 };
     let found = evaluation.curve.as_ref().unwrap().at(cut.threshold);
-    evaluation.operating_point = Some(Operated { cut, found });
+    evaluation.details.push(Operated { cut, found }.detail());
     evaluation.metrics.insert("loss".into(), 0.5);
     evaluation.notes.push("a note".into());
     shown(&evaluation)

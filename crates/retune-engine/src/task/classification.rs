@@ -7,7 +7,9 @@ use super::{Prediction, Scorer, Task};
 use crate::Recipe;
 use crate::baseline::MAJORITY;
 use crate::metric::decision::{argmax, is_predicted};
-use crate::metric::{self, ClassificationMetric, Evaluation, MultiLabelMetric, RegressionMetric};
+use crate::metric::{ClassificationMetric, Evaluation, MultiLabelMetric, RegressionMetric};
+use crate::number;
+use crate::report::Said;
 use anyhow::{Context, Result, bail, ensure};
 use retune_data::{Described, EncodedLabel, LabelSchema, Problem};
 use retune_kernels::loss::{self, SummedLoss};
@@ -311,6 +313,25 @@ impl Task for Classification {
         map
     }
 
+    fn said(&self, prediction: &Prediction) -> Said {
+        let scores = &prediction.scores;
+        let (prediction, confidence) = match self.schema {
+            LabelSchema::SingleLabel { .. } => {
+                let best = argmax(scores);
+                (self.names[best].clone(), Some(f64::from(scores[best])))
+            }
+            LabelSchema::MultiLabel { .. } => {
+                let chosen = self.names.iter().zip(scores).filter(|(_, score)| is_predicted(**score));
+                (chosen.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "), None)
+            }
+            LabelSchema::Regression { .. } => {
+                let values: Vec<String> = scores.iter().map(|score| number::value(f64::from(*score))).collect();
+                (values.join(", "), None)
+            }
+        };
+        Said { prediction, confidence, ..Said::default() }
+    }
+
     fn majority(&self, train: &dyn Described, dataset: &dyn Described) -> Result<(&'static str, Evaluation)> {
         let learnt = labels(train)?;
         let mut total = vec![0f64; self.names.len()];
@@ -359,14 +380,6 @@ impl Task for Classification {
             _ => logits.amax([-1i64], false),
         };
         Ok(Some(model.explain(inputs, how, &score)?))
-    }
-
-    fn default_metric(&self) -> &'static str {
-        metric::default_metric(match self.schema {
-            LabelSchema::SingleLabel { .. } => metric::Problem::SingleLabel,
-            LabelSchema::MultiLabel { .. } => metric::Problem::MultiLabel,
-            LabelSchema::Regression { .. } => metric::Problem::Regression,
-        })
     }
 
     fn files(&self) -> Vec<PathBuf> {

@@ -5,7 +5,9 @@
 use super::images::{self, Images, RunRows};
 use super::{Input, OnProgress, Opened, Prediction, Scorer, Splits, Task};
 use crate::Recipe;
-use crate::metric::{Evaluation, ReconstructionMetric};
+use crate::metric::{Evaluation, RECONSTRUCTION_LOSS, ReconstructionMetric};
+use crate::number;
+use crate::report::Said;
 use crate::tensors::to_inputs;
 use anyhow::{Result, ensure};
 use retune_data::{Dataset, Described, ImageColumns, ImageRows};
@@ -18,8 +20,6 @@ use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// The metric, and the key of a prediction.
-const ERROR: &str = "reconstruction_loss";
 /// Images scored together for the guess.
 const BATCH: usize = 64;
 
@@ -136,7 +136,12 @@ impl Task for MaskedImageModeling {
     }
 
     fn describe(&self, prediction: &Prediction) -> Map<String, Value> {
-        Map::from_iter([(ERROR.to_owned(), json!(prediction.scores[0]))])
+        Map::from_iter([(RECONSTRUCTION_LOSS.key.to_owned(), json!(prediction.scores[0]))])
+    }
+
+    fn said(&self, prediction: &Prediction) -> Said {
+        let error = number::value(f64::from(prediction.scores[0]));
+        Said { prediction: format!("reconstruction loss {error}"), ..Said::default() }
     }
 
     fn majority(&self, _train: &dyn Described, dataset: &dyn Described) -> Result<(&'static str, Evaluation)> {
@@ -155,10 +160,6 @@ impl Task for MaskedImageModeling {
 
     fn severities(&self, _dataset: &dyn Described, predictions: &[Prediction]) -> Result<Vec<f64>> {
         Ok(predictions.iter().map(|prediction| f64::from(prediction.scores[0])).collect())
-    }
-
-    fn default_metric(&self) -> &'static str {
-        ERROR
     }
 
     fn files(&self) -> Vec<PathBuf> {

@@ -21,7 +21,8 @@ mod splits;
 mod text_classification;
 
 use crate::Recipe;
-use crate::metric::Evaluation;
+use crate::metric::{self, Evaluation, LOSS, Metric};
+use crate::report::Said;
 use anyhow::{Result, bail};
 use retune_data::{Dataset, Described};
 use retune_kernels::loss::SummedLoss;
@@ -52,8 +53,8 @@ pub trait Scorer {
     fn update(&mut self, predictions: &[Prediction], inputs: &Inputs) -> Result<()>;
     /// Metrics of everything so far.
     fn compute(&self) -> Evaluation;
-    /// Keys of all metrics that some rows have.
-    fn keys(&self) -> Vec<&'static str>;
+    /// All metrics that some rows have, the usual one first.
+    fn metrics(&self) -> Vec<&'static Metric>;
 }
 
 /// One way to use a model. Training, evaluation and prediction go through the same methods.
@@ -78,6 +79,8 @@ pub trait Task: Sync {
     fn decode(&self, outputs: &Outputs, inputs: &Inputs) -> Result<Vec<Prediction>>;
     /// A prediction as the user reads it: `{"prediction": …, "scores": …}`.
     fn describe(&self, prediction: &Prediction) -> serde_json::Map<String, serde_json::Value>;
+    /// A prediction for the report's list of errors; what is right is filled in from the row where it stays empty.
+    fn said(&self, prediction: &Prediction) -> Said;
     /// The best guess that needs no model, by name, learnt from the training data and scored on `dataset`.
     fn majority(&self, train: &dyn Described, dataset: &dyn Described) -> Result<(&'static str, Evaluation)>;
     /// What a model reaches that says exactly the labels: a metric that is absent here is undefined on this data for
@@ -87,19 +90,20 @@ pub trait Task: Sync {
     }
     /// How wrong each prediction is: 0 = right, larger = worse.
     fn severities(&self, dataset: &dyn Described, predictions: &[Prediction]) -> Result<Vec<f64>>;
-    /// Names of what can pick the best checkpoint.
-    fn metrics(&self) -> Vec<&'static str> {
-        let mut keys = self.scorer().keys();
-        keys.push("loss");
-        keys.sort_unstable();
-        keys
+    /// What can pick the best checkpoint: the metrics, the first one where the user names none, and the loss.
+    fn metrics(&self) -> Vec<&'static Metric> {
+        let mut metrics = self.scorer().metrics();
+        metrics.push(&LOSS);
+        metrics
+    }
+    /// The metric of a key.
+    fn metric(&self, key: &str) -> Option<&'static Metric> {
+        metric::find(&self.metrics(), key)
     }
     /// Which places of each row its prediction rests on, [B, h, w]; `None` where a task cannot say.
     fn explain(&self, _model: &dyn Model, _inputs: &Inputs, _how: Explanation) -> Result<Option<Tensor>> {
         Ok(None)
     }
-    /// Metric that picks the best checkpoint when the user names none.
-    fn default_metric(&self) -> &'static str;
     /// Files that belong into the saved model: tokenizer, processor.
     fn files(&self) -> Vec<PathBuf>;
     /// Whether this input can be used with the loaded model; called before any compute.

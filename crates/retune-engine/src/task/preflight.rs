@@ -2,8 +2,8 @@
 
 use super::Task;
 use crate::Recipe;
-use crate::metric::Evaluation;
 use crate::metric::operating_point::Rule;
+use crate::metric::{Evaluation, LOSS};
 use anyhow::{Result, bail, ensure};
 use retune_data::Described;
 
@@ -13,7 +13,7 @@ pub(super) fn check(recipe: &Recipe, task: &dyn Task, validation: &dyn Described
         return Ok(());
     }
     if let Some(metric) = &recipe.best_by {
-        let known = task.metrics();
+        let known = keys(task);
         ensure!(
             known.contains(&metric.as_str()),
             "best-by: `{metric}` is not a metric of this task; choose one of {}",
@@ -21,10 +21,17 @@ pub(super) fn check(recipe: &Recipe, task: &dyn Task, validation: &dyn Described
         );
     }
     let Some(ideal) = task.ideal(validation)? else { return Ok(()) };
-    if let Some(metric) = recipe.best_by.as_deref().filter(|metric| *metric != "loss") {
+    if let Some(metric) = recipe.best_by.as_deref().filter(|metric| *metric != LOSS.key) {
         check_metric(metric, task, &ideal)?;
     }
     recipe.operating_point.map_or(Ok(()), |rule| check_rule(rule, &ideal))
+}
+
+/// What can decide, by name.
+fn keys(task: &dyn Task) -> Vec<&'static str> {
+    let mut keys: Vec<&str> = task.metrics().iter().map(|metric| metric.key).collect();
+    keys.sort_unstable();
+    keys
 }
 
 fn check_metric(metric: &str, task: &dyn Task, ideal: &Evaluation) -> Result<()> {
@@ -33,7 +40,7 @@ fn check_metric(metric: &str, task: &dyn Task, ideal: &Evaluation) -> Result<()>
     }
     let why = ideal.notes.iter().find(|note| note.starts_with(metric));
     let why = why.map_or_else(|| ideal.notes.join("; "), Clone::clone);
-    let defined = task.metrics().into_iter().filter(|key| *key == "loss" || ideal.metrics.contains_key(*key));
+    let defined = keys(task).into_iter().filter(|key| *key == LOSS.key || ideal.metrics.contains_key(*key));
     bail!(
         "best-by: the validation split cannot decide by {metric}: {why}; give validation data that can, or choose one of {}",
         defined.collect::<Vec<_>>().join(", ")

@@ -1,7 +1,9 @@
 //! The metrics as scorers of batches.
 
 use super::{Prediction, Scorer};
-use crate::metric::{ClassificationMetric, Evaluation, MultiLabelMetric, ReconstructionMetric, RegressionMetric};
+use crate::metric::{
+    ClassificationMetric, Evaluation, Metric, MultiLabelMetric, ReconstructionMetric, RegressionMetric,
+};
 use anyhow::Result;
 use retune_models::Inputs;
 
@@ -13,8 +15,8 @@ impl Scorer for ClassificationMetric {
     fn compute(&self) -> Evaluation {
         ClassificationMetric::compute(self)
     }
-    fn keys(&self) -> Vec<&'static str> {
-        ClassificationMetric::keys(self)
+    fn metrics(&self) -> Vec<&'static Metric> {
+        ClassificationMetric::metrics(self)
     }
 }
 
@@ -25,8 +27,8 @@ impl Scorer for MultiLabelMetric {
     fn compute(&self) -> Evaluation {
         MultiLabelMetric::compute(self)
     }
-    fn keys(&self) -> Vec<&'static str> {
-        MultiLabelMetric::keys(self)
+    fn metrics(&self) -> Vec<&'static Metric> {
+        MultiLabelMetric::metrics(self)
     }
 }
 
@@ -37,8 +39,8 @@ impl Scorer for RegressionMetric {
     fn compute(&self) -> Evaluation {
         RegressionMetric::compute(self)
     }
-    fn keys(&self) -> Vec<&'static str> {
-        RegressionMetric::keys(self)
+    fn metrics(&self) -> Vec<&'static Metric> {
+        RegressionMetric::metrics(self)
     }
 }
 
@@ -50,8 +52,8 @@ impl Scorer for ReconstructionMetric {
     fn compute(&self) -> Evaluation {
         ReconstructionMetric::compute(self)
     }
-    fn keys(&self) -> Vec<&'static str> {
-        ReconstructionMetric::keys(self)
+    fn metrics(&self) -> Vec<&'static Metric> {
+        ReconstructionMetric::metrics(self)
     }
 }
 

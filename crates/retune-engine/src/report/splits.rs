@@ -1,15 +1,16 @@
 //! The data that went in: sizes, balance, lengths, and what is wrong with it.
 
-use super::data::{Histogram, Leak, LeftOut, ReportData, SplitFacts};
+use super::data::{Fact, Histogram, LeftOut, ReportData, SplitCard};
 use super::html::{Cell, details, escape, excerpt, facts, note, table};
-use super::number;
 use super::svg::{Labels, Plot, SMALL};
+use crate::number;
+use retune_data::Leak;
 
 const MAX_CLASSES: usize = 12;
 
 /// A warning at the top of the page when splits share rows or groups.
 pub(super) fn banner(data: &ReportData) -> String {
-    let items: String = data.leaks.iter().map(|leak| shared_rows(leak) + &shared_groups(leak)).collect();
+    let items: String = data.leaks.iter().map(|leak| shared_rows(leak, &data.splits) + &shared_groups(leak)).collect();
     if items.is_empty() {
         return items;
     }
@@ -19,20 +20,22 @@ pub(super) fn banner(data: &ReportData) -> String {
     )
 }
 
-fn shared_rows(leak: &Leak) -> String {
+fn shared_rows(leak: &Leak, splits: &[SplitCard]) -> String {
     if leak.rows == 0 {
         return String::new();
     }
-    let share = if leak.of > 0 {
-        format!(" of {} ({})", number::count(leak.of), number::percent_of(leak.rows, leak.of))
-    } else {
-        String::new()
+    let rows = leak.rows as u64;
+    let share = match splits.iter().find(|split| split.name == leak.b) {
+        Some(split) if split.rows > 0 => {
+            format!(" of {} ({})", number::count(split.rows), number::percent_of(rows, split.rows))
+        }
+        _ => String::new(),
     };
     format!(
         "<li><b>{}</b>{share} {} rows also occur in {}</li>\n",
-        number::count(leak.rows),
-        escape(&leak.held_out),
-        escape(&leak.seen_in)
+        number::count(rows),
+        escape(&leak.b),
+        escape(&leak.a)
     )
 }
 
@@ -41,7 +44,7 @@ fn shared_groups(leak: &Leak) -> String {
         return String::new();
     };
     let are = if groups == 1 { "group also occurs" } else { "groups also occur" };
-    format!("<li><b>{}</b> {} {are} in {}</li>\n", number::count(groups), escape(&leak.held_out), escape(&leak.seen_in))
+    format!("<li><b>{}</b> {} {are} in {}</li>\n", number::count(groups as u64), escape(&leak.b), escape(&leak.a))
 }
 
 /// One card per split.
@@ -66,30 +69,18 @@ fn left_out(left: &LeftOut) -> String {
     details(&summary, &format!("<ul>\n{items}</ul>\n{rest}"))
 }
 
-fn card(index: usize, split: &SplitFacts) -> String {
-    let share_of_rows = |n: Option<u64>| {
-        n.map_or_else(String::new, |n| match (n, split.rows) {
-            (0, _) | (_, 0) => number::count(n),
-            _ => format!("{} ({})", number::count(n), number::percent_of(n, split.rows)),
-        })
-    };
-    let flagged = |n: Option<u64>| match n {
-        Some(1..) => format!("<span class=\"flag\">{}</span>", share_of_rows(n)),
-        _ => share_of_rows(n),
-    };
+fn card(index: usize, split: &SplitCard) -> String {
     let file = if split.file.is_empty() {
         String::new()
     } else {
         format!("<p class=\"file\">{}</p>\n", excerpt(&split.file, 200))
     };
-    let pairs = [
-        ("rows", number::count(split.rows)),
-        ("truncated", share_of_rows(split.truncated)),
-        ("groups", split.groups.map_or_else(String::new, number::count)),
-        ("duplicates", share_of_rows(split.duplicates)),
-        ("conflicting labels", flagged(split.conflicting)),
-        ("unknown tokens", split.unknown_tokens.map_or_else(String::new, number::percent)),
-    ];
+    let value = |fact: &Fact| match (fact.flagged, excerpt(&fact.value, 200)) {
+        (true, text) => format!("<span class=\"flag\">{text}</span>"),
+        (false, text) => text,
+    };
+    let mut pairs = vec![("rows", number::count(split.rows))];
+    pairs.extend(split.facts.iter().map(|fact| (fact.name.as_str(), value(fact))));
     format!(
         "<article class=\"card\">\n<h3>{}</h3>\n{file}{}{}{}</article>\n",
         escape(&split.name),
@@ -99,7 +90,7 @@ fn card(index: usize, split: &SplitFacts) -> String {
     )
 }
 
-fn balance(split: &SplitFacts) -> String {
+fn balance(split: &SplitCard) -> String {
     let largest = split.classes.iter().map(|c| c.1).max().unwrap_or(0).max(1);
     let total: u64 = split.classes.iter().map(|c| c.1).sum::<u64>().max(1);
     let bar = |(name, count): &(String, u64)| {
