@@ -33,6 +33,8 @@ mod verdict;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
+mod sample_blocks;
+#[cfg(test)]
 mod tests;
 
 pub use data::{Environment, Fact, Histogram, LeftOut, ReportData, Said, SplitCard, StepPoint, WorstError};
