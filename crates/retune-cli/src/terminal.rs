@@ -3,7 +3,6 @@
 use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use retune_engine::evaluate::Scored;
-use retune_engine::metric::Evaluation;
 use retune_engine::observer::RunFacts;
 use retune_engine::step::StepReport;
 use retune_engine::{Control, Observer, number};
@@ -224,6 +223,7 @@ impl<W: Write + Send> Observer for Terminal<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use retune_engine::metric::Evaluation;
 
     fn run(style: Style, steps: u64) -> String {
         let bars = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());

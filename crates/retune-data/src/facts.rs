@@ -66,7 +66,7 @@ pub struct Leak {
 }
 
 /// Facts about all splits of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataFacts {
     /// Each split.
     pub splits: Vec<SplitFacts>,

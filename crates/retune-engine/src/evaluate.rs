@@ -103,8 +103,9 @@ impl Predictor<'_> {
         while start < range.end {
             let end = whole_examples(rows.as_ref(), start + T::ROWS_TOGETHER, range.end);
             let mut answers: Vec<Option<T::Answer>> = (start..end).map(|_| None).collect();
-            let batches = evaluation_batches(&|row| rows.length(start + row), end - start, self.batch_size);
-            let batches = batches.into_iter().map(|batch| (batch.into_iter().map(|row| start + row).collect(), None));
+            let from = start;
+            let batches = evaluation_batches(&|row| rows.length(from + row), end - from, self.batch_size);
+            let batches = batches.into_iter().map(move |rows| (rows.into_iter().map(|row| from + row).collect(), None));
             let (threads, ahead) = hardware::loaders(rows.as_ref(), self.device);
             let mut loader = Loader::new(Arc::clone(rows), batches, threads, ahead);
             let mut done = start - first;

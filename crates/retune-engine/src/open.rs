@@ -53,6 +53,9 @@ pub fn fetch(model: &str, revision: Option<&str>, observers: &mut [&mut dyn Obse
     resolve(model, revision, &Watch::new(observers))
 }
 
+/// Files of which one tells that a folder has the tokenizer or processor of its model.
+const FILES_OF_MEDIA: [&str; 4] = ["tokenizer.json", "vocab.txt", "vocab.json", "preprocessor_config.json"];
+
 /// A saved model, found but not loaded.
 #[derive(Debug, Clone)]
 pub struct SavedModel {
@@ -128,7 +131,7 @@ impl SavedModel {
 
     /// The folder with the tokenizer or processor: an adapter that was saved by others may have none; its base has one.
     pub(crate) fn folder_with_files(&self) -> &Path {
-        let has = retune_data::MEDIUM_FILES.iter().any(|file| self.folder.join(file).is_file());
+        let has = FILES_OF_MEDIA.iter().any(|file| self.folder.join(file).is_file());
         if has { &self.folder } else { &self.base }
     }
 }

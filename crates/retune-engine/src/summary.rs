@@ -35,7 +35,7 @@ pub struct Summary {
 }
 
 /// How training went.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainSummary {
     /// Optimizer steps.
     pub steps: u64,

@@ -14,6 +14,7 @@ use super::error::{MetricError, expect_length};
 use super::evaluation::{Evaluation, Metrics, share};
 use super::interval::{Z, wilson};
 use super::metric::Metric;
+use super::operating_point::Curve;
 use super::ranking::{AUPRC, AUROC, Ranking, affordable_rows, resampled};
 
 /// The share of examples whose prediction is right; of several labels, all of them.
@@ -257,7 +258,6 @@ impl ClassificationMetric {
             });
             evaluation.intervals.extend(found);
         }
-        let column = |class| if self.names.len() == 2 { 0 } else { class };
     }
 
     /// What areas are about, in words.

@@ -157,7 +157,12 @@ impl OverlapMetric {
             let columns = [Column::words("questions")].into_iter().chain(numbers).collect();
             let table = Block::Table(Table { columns, rows, note: String::new() });
             evaluation.details.push(Detail::shown("answerable", "Questions with and without an answer", vec![table]));
-            if self.doubted.len() == examples {
+            let doubted = self.doubted.len();
+            if doubted > 0 && doubted < examples {
+                evaluation.notes.push(format!(
+                    "the best threshold for no answer is not looked for: only {doubted} of {examples} questions have a doubt that is a number"
+                ));
+            } else if doubted > 0 {
                 evaluation.details.push(unanswerable::best_thresholds(&self.doubted));
             }
         }

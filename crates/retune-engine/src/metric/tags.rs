@@ -67,12 +67,19 @@ impl Found {
 pub struct TagsMetric {
     /// Types in the order in which they were first named.
     types: Vec<String>,
-    /// Of each sequence: what was found of each type that occurs in it, and its right and all words.
-    sequences: Vec<(Vec<(u32, Found)>, u64, u64)>,
+    sequences: Vec<Counted>,
     /// `(gold, predicted)` type of entities; the number of types stands for none.
     pairs: BTreeMap<(Option<u32>, Option<u32>), u64>,
     mistakes: [u64; 5],
     unseen: u64,
+}
+
+/// What of a sequence is kept.
+struct Counted {
+    /// What was found of each type that occurs in it.
+    found: Vec<(u32, Found)>,
+    right: u64,
+    words: u64,
 }
 
 /// The numbers of an evaluation, from what was found of each type.
@@ -135,7 +142,8 @@ impl TagsMetric {
         self.unseen += sequence.unseen;
         let mut all = Found::default();
         by_type.values().for_each(|found| all.add(*found, 1));
-        self.sequences.push((by_type.into_iter().collect(), sequence.right, sequence.words));
+        let found = by_type.into_iter().collect();
+        self.sequences.push(Counted { found, right: sequence.right, words: sequence.words });
         all
     }
 
@@ -170,7 +178,7 @@ impl TagsMetric {
     fn sums(&self, sequences: &mut dyn Iterator<Item = (usize, u64)>) -> Sums {
         let mut sums = Sums { found: vec![Found::default(); self.types.len()], right: 0, words: 0 };
         for (sequence, times) in sequences.filter(|(_, times)| *times > 0) {
-            let (found, right, words) = &self.sequences[sequence];
+            let Counted { found, right, words } = &self.sequences[sequence];
             found.iter().for_each(|(kind, found)| sums.found[*kind as usize].add(*found, times));
             sums.right += right * times;
             sums.words += words * times;

@@ -5,6 +5,7 @@ use super::settings::{
     TRAINING, settings,
 };
 use crate::{method, task};
+use crate::task::USUAL_TASK;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 //! it is.
 
 use crate::directory::{Best, EvaluationPoint};
-use crate::metric::detail::Said;
+use crate::metric::Said;
 use crate::metric::{Evaluation, Metric};
 use crate::summary::TrainSummary;
 use retune_data::Leak;

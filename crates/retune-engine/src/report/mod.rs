@@ -33,8 +33,10 @@ mod verdict;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
+mod sample_blocks;
+#[cfg(test)]
 mod tests;
 
-pub use data::{Environment, Fact, Histogram, LeftOut, ReportData, Said, SplitCard, StepPoint, WorstError};
+pub use data::{Environment, Fact, Histogram, LeftOut, ReportData, SplitCard, StepPoint, WorstError};
 pub use page::render;
 pub use verdict::{Baseline, Comparison, Headline, Verdict};

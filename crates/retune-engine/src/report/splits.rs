@@ -21,10 +21,10 @@ pub(super) fn banner(data: &ReportData) -> String {
 }
 
 fn shared_rows(leak: &Leak, splits: &[SplitCard]) -> String {
-    if leak.rows == 0 {
+    if leak.examples == 0 {
         return String::new();
     }
-    let rows = leak.rows as u64;
+    let rows = leak.examples as u64;
     let share = match splits.iter().find(|split| split.name == leak.b) {
         Some(split) if split.rows > 0 => {
             format!(" of {} ({})", number::count(split.rows), number::percent_of(rows, split.rows))

@@ -182,7 +182,7 @@ fn a_chosen_threshold_is_told_and_marked_on_the_curve() {
 
 #[test]
 fn entities_and_answers_are_drawn_from_blocks_alone() {
-    let page = render(&sample::entities(&plainly));
+    let page = render(&sample_blocks::entities(&plainly));
     for text in [
         "<mark class=\"hit\">Ada Lovelace<small>person</small></mark>",
         "<mark class=\"invented missed\">Charles<small>person invented</small></mark>",
@@ -195,8 +195,8 @@ fn entities_and_answers_are_drawn_from_blocks_alone() {
     ] {
         assert!(page.contains(text), "{text}");
     }
-    let page = render(&sample::answers(&plainly));
-    for text in ["F1, answerable", "with an answer", "When to give no answer", "line ink"] {
+    let page = render(&sample_blocks::answers(&plainly));
+    for text in ["F1, answerable", "with an answer", "When to give no answer", "line line-2"] {
         assert!(page.contains(text), "{text}");
     }
 }
@@ -279,7 +279,7 @@ fn broken_numbers_do_not_break_the_page() {
     let matrix = Matrix { names: vec!["a".into()], ..Matrix::default() };
     let mut test =
         Evaluation { details: vec![Detail::shown("m", "M", vec![Block::Matrix(matrix)])], ..Evaluation::default() };
-    let mut broken = sample::blocks(&plainly).test.unwrap().details;
+    let mut broken = sample_blocks::blocks(&plainly).test.unwrap().details;
     for block in &mut broken[0].shown {
         if let Block::Plot(plot) = block {
             plot.series =

@@ -174,7 +174,7 @@ impl<T: Task> Work for Prepared<T> {
         let data = self.data(split)?;
         let mut scorer = self.task.can_score(data).then(|| self.task.scorer());
         let mut judged = Vec::with_capacity(data.examples());
-        let Judging { decide, line, progress } = judging;
+        let Judging { decide, mut line, progress } = judging;
         let start = std::time::Instant::now();
         let mut visit = |example: usize, answer: &T::Answer| {
             if let Some(scorer) = &mut scorer {

@@ -6,7 +6,7 @@ use crate::report::html::{figure, legend};
 use crate::report::svg::{self, Labels, TALL, round_range};
 
 /// How lines look, told apart by dashes as well as by colour; more lines begin again.
-const LINES: [&str; 6] = ["accent", "ink", "line-3", "line-4", "line-5", "line-6"];
+const LINES: [&str; 6] = ["accent", "line-2", "line-3", "line-4", "line-5", "line-6"];
 const MAX_POINTS: usize = 4000;
 
 /// The figure; nothing where nothing finite is to be drawn. `id` is unique on the page.

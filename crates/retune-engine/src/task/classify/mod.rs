@@ -29,7 +29,7 @@ use crate::metric::{Evaluation, Metric, Said};
 use anyhow::{Context, Result, ensure};
 use kind::{Gold, Kind, Meter};
 pub use settings::ClassificationSettings;
-use retune_data::{Batching, Medium, Targets};
+use retune_data::{Batching, Dataset, Medium, Targets};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Kind as DType;
 use retune_models::{NewHead, Purpose, Tensors};

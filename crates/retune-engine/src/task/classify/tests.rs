@@ -118,7 +118,8 @@ fn several_outputs_are_named_as_their_columns() {
     let task = made(LabelSchema::Regression { outputs: 2 }, &recipe).unwrap();
     assert_eq!(task.head().unwrap().0, ["width", "height"]);
     let found = task.ideal(&values(&[&[1.0, 5.0], &[2.0, 9.0]])).unwrap().unwrap();
-    assert_eq!(found.per_output[1].name, "height");
+    let outputs: Vec<crate::metric::OutputRow> = found.read("per_output").unwrap();
+    assert_eq!(outputs[1].name, "height");
 }
 
 #[test]
