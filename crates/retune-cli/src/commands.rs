@@ -10,9 +10,8 @@ use anyhow::{Context, Result};
 use indicatif::MultiProgress;
 use retune_engine::directory::RunDirectory;
 use retune_engine::metric::Evaluation;
-use retune_engine::metric::operating_point::Operated;
 use retune_engine::predict::{self, PredictOptions};
-use retune_engine::{EngineError, Observer, doctor, forward, inspect, open};
+use retune_engine::{EngineError, Observer, doctor, forward, inspect, number, open};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -92,9 +91,8 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<
         let none = Default::default();
         let table = conclusion::metrics_table("metric", &evaluation.metrics, &evaluation.intervals, &none);
         let notes = evaluation.notes.iter().map(|note| format!("· {note}\n")).collect::<String>();
-        let point: Option<Operated> = evaluation.read("operating_point");
-        let point = point.map_or_else(String::new, |it| conclusion::operating(&it.cut, "scored", &it.found));
-        let _ = write!(io::stderr(), "{} examples of {}\n{table}{point}{notes}", evaluation.examples, data.display());
+        let decided: String = evaluation.decided().map(|words| format!("{}\n", number::plain(&words))).collect();
+        let _ = write!(io::stderr(), "{} examples of {}\n{table}{decided}{notes}", evaluation.examples, data.display());
     }
     let write = || -> Result<()> {
         match draft {

@@ -1,6 +1,5 @@
 //! The end of a run for a person: metrics beside baselines, one sentence, speed, and where things lie.
 
-use retune_engine::metric::operating_point::{AtThreshold, Cut};
 use retune_engine::metric::{Intervals, Metrics};
 use retune_engine::summary::Summary;
 use retune_engine::{Finished, number};
@@ -13,9 +12,8 @@ pub(crate) fn describe(finished: &Finished) -> String {
     if let Some(headline) = &finished.headline {
         text += &format!("\n{}\n", headline.sentence());
     }
-    if let Some(point) = &finished.summary.operating_point {
-        let (split, found) = point.test.as_ref().map_or(("validation", &point.validation), |test| ("test", test));
-        text += &operating(&point.cut, split, found);
+    for line in &finished.decided {
+        text += &format!("{line}\n");
     }
     text += &format!("\n{}, {} in all\n", speed(&finished.summary), number::duration(finished.seconds));
     let output = &finished.output;
@@ -66,26 +64,6 @@ pub(crate) fn metrics_table(
     number::plain(&text)
 }
 
-/// What a chosen threshold does, as a line.
-pub(crate) fn operating(cut: &Cut, split: &str, found: &AtThreshold) -> String {
-    let values: Vec<String> = found
-        .rows()
-        .map(|(name, value, interval)| format!("{name} {} ({})", number::value(value), number::interval(interval)))
-        .collect();
-    let origin = if cut.rule.chooses() {
-        format!("{}, chosen on the validation split", cut.rule)
-    } else {
-        "as asked for".into()
-    };
-    let text = format!(
-        "Threshold on the {split} examples: `{}` from a probability of {} on ({origin}): {}.\n",
-        cut.positive_class,
-        cut.threshold,
-        values.join(", ")
-    );
-    number::plain(&text)
-}
-
 fn speed(summary: &Summary) -> String {
     let t = &summary.train;
     let mut parts = vec![
@@ -119,17 +97,5 @@ accuracy  0.925  0.900 – 0.950           0.500
 macro_f1  0.920
 ";
         assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn a_threshold_is_one_line() {
-        let cut = Cut { positive_class: "ill".into(), rule: "specificity:0.9".parse().unwrap(), threshold: 0.625 };
-        let intervals = BTreeMap::from([("sensitivity".to_owned(), (0.5, 0.75))]);
-        let found = AtThreshold { sensitivity: Some(0.6), intervals, ..AtThreshold::default() };
-        let expected = "Threshold on the test examples: `ill` from a probability of 0.625 on (specificity:0.9, chosen on the \
-                        validation split): sensitivity 0.600 (0.500 – 0.750).\n";
-        assert_eq!(operating(&cut, "test", &found), expected);
-        let asked = Cut { rule: "threshold:0.625".parse().unwrap(), ..cut };
-        assert!(operating(&asked, "test", &found).contains("on (as asked for): sensitivity"));
     }
 }

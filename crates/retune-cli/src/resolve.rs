@@ -3,9 +3,7 @@
 use crate::arguments::FinetuneArguments;
 use crate::quickstart;
 use anyhow::{Context, Result, anyhow, bail};
-use retune_engine::Recipe;
-use retune_engine::finetune::Start;
-use retune_engine::recipe;
+use retune_engine::{Recipe, Start, recipe};
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};

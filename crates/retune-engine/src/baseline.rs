@@ -1,7 +1,6 @@
 //! What a fine-tuned model must beat: the best guess that needs no model, and the same architecture from random weights
 //! with the same budget. The gap to the second is what pretraining was worth.
 
-use crate::Recipe;
 use crate::evaluate::{Judging, Scored};
 use crate::files::write_text;
 use crate::metric::{Difference, Evaluation, paired_accuracy_difference};

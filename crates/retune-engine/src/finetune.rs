@@ -34,6 +34,8 @@ pub struct Finished {
     pub output: PathBuf,
     /// The result beside its baselines.
     pub headline: Option<Headline>,
+    /// What the task chose on the validation split, and what it does on the split of the headline, in words.
+    pub decided: Vec<String>,
     /// Things a person should know.
     pub notes: Vec<String>,
     /// Wall-clock seconds of everything.
@@ -144,7 +146,9 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     let data = report_data::collect(&sources, &mut missing)?;
     missing.into_iter().for_each(|note| tell(note, observers));
     write_text(&output.join("report.html"), &report::render(&data))?;
-    Ok(Finished { summary, output, headline: data.headline, notes, seconds: clock.elapsed().as_secs_f64() })
+    let on = |words: String| format!("On the {} examples: {words}", split.name());
+    let decided = scored.evaluation.decided().map(on).collect();
+    Ok(Finished { summary, output, headline: data.headline, decided, notes, seconds: clock.elapsed().as_secs_f64() })
 }
 
 /// The recipe with everything that was left to the program.

@@ -10,7 +10,7 @@ use crate::open::SavedModel;
 use crate::task::{Entry, Input, Opening, Parts, Split, Work};
 use crate::watch::Watch;
 use anyhow::{Context, Result, anyhow};
-use retune_data::{BadExample, Dataset, set_encoding_threads};
+use retune_data::{BadExample, set_encoding_threads};
 use retune_models::LoadedModel;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};

@@ -69,6 +69,7 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
             title: title(detail),
             value: Value::Null,
             shown: detail.shown.clone(),
+            decided: true,
         }));
         evaluation
     };

@@ -16,18 +16,29 @@ pub struct Detail {
     pub value: Value,
     /// What the report draws, in this order; nothing for a detail that was read from JSON.
     pub shown: Vec<Block>,
+    /// Whether it is a decision of the validation split: its words belong beside the metrics.
+    pub decided: bool,
 }
 
 impl Detail {
     /// A detail that programs read under `key`.
     pub fn new(key: &str, title: &str, value: &impl Serialize, shown: Vec<Block>) -> Self {
         let value = serde_json::to_value(value).unwrap_or(Value::Null);
-        Self { key: key.to_owned(), title: title.to_owned(), value, shown }
+        Self { key: key.to_owned(), title: title.to_owned(), value, shown, decided: false }
+    }
+
+    /// What it says in words.
+    pub fn words(&self) -> Vec<String> {
+        let words = |block: &Block| match block {
+            Block::Words(words) => Some(words.clone()),
+            _ => None,
+        };
+        self.shown.iter().filter_map(words).collect()
     }
 
     /// A detail that is only to be seen.
     pub fn shown(key: &str, title: &str, shown: Vec<Block>) -> Self {
-        Self { key: key.to_owned(), title: title.to_owned(), value: Value::Null, shown }
+        Self { key: key.to_owned(), title: title.to_owned(), value: Value::Null, shown, decided: false }
     }
 }
 

@@ -98,7 +98,7 @@ impl<'a> Tag<'a> {
 
 /// One entity of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct Compared {
     /// Where it is, and its gold type, or the predicted one where nothing is gold.
     pub entity: Entity,
     /// Whether it was found.
@@ -108,9 +108,9 @@ pub struct Judged {
 }
 
 /// Gold and predicted entities of one sequence side by side, in the order of their words.
-pub fn compare(gold: &[Entity], predicted: &[Entity]) -> Vec<Judged> {
+pub fn compare(gold: &[Entity], predicted: &[Entity]) -> Vec<Compared> {
     let same_place = |a: &&Entity, b: &Entity| a.start == b.start && a.end == b.end;
-    let mut all: Vec<Judged> = Vec::new();
+    let mut all: Vec<Compared> = Vec::new();
     for entity in gold {
         let here: Vec<&Entity> = predicted.iter().filter(|it| same_place(it, entity)).collect();
         let other = here.iter().find(|it| !gold.contains(it)).map(|it| it.label.clone());
@@ -119,16 +119,16 @@ pub fn compare(gold: &[Entity], predicted: &[Entity]) -> Vec<Judged> {
             (false, Some(other)) => (Mark::Mistaken, Some(other)),
             (false, None) => (Mark::Missed, None),
         };
-        all.push(Judged { entity: entity.clone(), mark, said });
+        all.push(Compared { entity: entity.clone(), mark, said });
     }
     let told = |entity: &Entity| {
         gold.contains(entity)
             || all.iter().any(|it| same_place(&&it.entity, entity) && it.said.as_deref() == Some(&entity.label))
     };
-    let invented: Vec<Judged> = predicted
+    let invented: Vec<Compared> = predicted
         .iter()
         .filter(|entity| !told(entity))
-        .map(|entity| Judged { entity: entity.clone(), mark: Mark::Invented, said: None })
+        .map(|entity| Compared { entity: entity.clone(), mark: Mark::Invented, said: None })
         .collect();
     all.extend(invented);
     all.sort_by(|a, b| a.entity.cmp(&b.entity).then(Ordering::Equal));
@@ -136,7 +136,7 @@ pub fn compare(gold: &[Entity], predicted: &[Entity]) -> Vec<Judged> {
 }
 
 /// What kind of mistake a gold or an invented entity is, or none for one that was found.
-pub(super) fn mistake(judged: &Judged, gold: &[Entity], predicted: &[Entity]) -> Option<Mistake> {
+pub(super) fn mistake(judged: &Compared, gold: &[Entity], predicted: &[Entity]) -> Option<Mistake> {
     let entity = &judged.entity;
     let touches = |others: &[Entity], label: bool| {
         others.iter().any(|it| it.overlaps(entity) && (!label || it.label == entity.label))

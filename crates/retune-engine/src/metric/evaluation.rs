@@ -42,6 +42,11 @@ impl Evaluation {
         T::deserialize(&self.detail(key)?.value).ok()
     }
 
+    /// What was decided on another split and is applied here, in words.
+    pub fn decided(&self) -> impl Iterator<Item = String> + '_ {
+        self.details.iter().filter(|detail| detail.decided).flat_map(Detail::words)
+    }
+
     /// The value of a metric, and its interval.
     pub fn value(&self, key: &str) -> Option<(f64, Option<(f64, f64)>)> {
         Some((*self.metrics.get(key)?, self.intervals.get(key).copied()))

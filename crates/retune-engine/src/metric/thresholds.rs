@@ -1,5 +1,7 @@
 //! What thresholds on the probability of one class do, to be seen: the ROC curve, and a chosen threshold on it.
 
+use crate::number;
+
 use super::detail::{Axis, Block, Cell, Column, Detail, Plot, Series, Table};
 use super::operating_point::{AtThreshold, Curve, Cut, Operated};
 
@@ -9,11 +11,20 @@ const MAX_CORNERS: usize = 400;
 const MAX_ROWS: usize = 20;
 
 impl Operated {
+    /// The threshold, where it comes from and what it does.
+    fn sentence(&self) -> String {
+        let values = self.found.rows().map(|(name, value, interval)| {
+            format!("{name} {} ({})", number::value(value), number::interval(interval))
+        });
+        format!("{} Here: {}.", origin(&self.cut), values.collect::<Vec<_>>().join(", "))
+    }
+
+
     /// As a detail of an evaluation.
     pub fn detail(&self) -> Detail {
         let splits = [("here", &self.found)];
-        let shown = vec![Block::Words(origin(&self.cut)), Block::Table(values(&splits))];
-        Detail::new("operating_point", "Threshold", self, shown)
+        let shown = vec![Block::Words(self.sentence()), Block::Table(values(&splits))];
+        Detail { decided: true, ..Detail::new("operating_point", "Threshold", self, shown) }
     }
 }
 
@@ -77,4 +88,24 @@ fn origin(cut: &Cut) -> String {
         ", as asked for".to_owned()
     };
     format!("An example counts as {} from a probability of {} on{chosen}.", cut.positive_class, cut.threshold)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_is_one_sentence() {
+        let cut = Cut { positive_class: "ill".into(), rule: "specificity:0.9".parse().unwrap(), threshold: 0.625 };
+        let intervals = [("sensitivity".to_owned(), (0.5, 0.75))].into();
+        let found = AtThreshold { sensitivity: Some(0.6), intervals, ..AtThreshold::default() };
+        let chosen = Operated { cut, found };
+        let text = number::plain(&chosen.sentence());
+        for part in ["ill from a probability of 0.625 on", "specificity:0.9, chosen", "sensitivity 0.600 (0.500 – 0.750)"] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+        let asked = Cut { rule: "threshold:0.625".parse().unwrap(), ..chosen.cut.clone() };
+        let asked = Operated { cut: asked, ..chosen };
+        assert!(asked.sentence().contains(", as asked for"));
+    }
 }

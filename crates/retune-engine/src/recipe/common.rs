@@ -4,7 +4,6 @@ use super::settings::{
     ABOVE_ZERO, AT_LEAST_ONE, DATA, FACTOR, HARDWARE, METHOD, NOT_NEGATIVE, PART, RUN, SHARE, Section, Settings,
     TRAINING, settings,
 };
-use crate::{method, task};
 use crate::task::USUAL_TASK;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;

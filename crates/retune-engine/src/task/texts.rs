@@ -1,7 +1,7 @@
 //! Texts as the tasks on them read them: the model's tokenizer, how long rows may be, columns.
 
 use crate::recipe::settings::{AT_LEAST_ONE, DATA, TRAINING, settings};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use retune_data::{Batching, TextOptions, Tokenizer, user_cache};
 use retune_models::{ModelConfig, Takes, registry};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! The one place that erases a task's types: all that loop, session, report and CLI know of a task.
 
-use super::{About, BatchTensors, Data, Decision, Phase, Scorer, Splits, Task, Turn};
+use super::{About, BatchTensors, Data, Decision, Phase, Splits, Task};
 use crate::evaluate::{Judging, Predictor, Scored};
 use crate::metric::{Evaluation, Metric, Said};
 use anyhow::{Context, Result};
