@@ -258,17 +258,18 @@ mod tests {
     #[test]
     fn another_image_size_or_family_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let refused = |fields: Value, recipe: Recipe| {
+        let refused = |fields: Value, recipe: &str| {
             std::fs::write(folder.path().join("config.json"), fields.to_string()).unwrap();
-            prepare(&recipe, folder.path(), &|_, _, _| {}).err().expect("refused").to_string()
+            let config = retune_models::CheckpointFolder::config(folder.path()).unwrap();
+            let recipe: Recipe = recipe.parse().unwrap();
+            let from = Preparing { recipe: &recipe, model: folder.path(), config: &config, progress: &|_, _, _| {} };
+            prepare(&from).err().expect("refused").to_string()
         };
         let fields = json!({"model_type": "vit_mae", "patch_size": 8, "image_size": 32});
-        let text = refused(fields.clone(), Recipe { image_size: Some(64), ..Recipe::default() });
+        let text = refused(fields, "image-size = 64");
         assert!(text.contains("image-size: 64×64") && text.contains("32×32"), "{text}");
-        let text = refused(fields, Recipe { class_weights: "balanced".into(), ..Recipe::default() });
-        assert!(text.contains("class-weights"), "{text}");
         let other = json!({"model_type": "swin", "patch_size": 8, "image_size": 32});
-        let text = refused(other, Recipe::default());
+        let text = refused(other, "");
         assert!(text.contains("swin") && text.contains("vit_mae"), "{text}");
     }
 }

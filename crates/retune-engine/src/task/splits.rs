@@ -45,6 +45,13 @@ impl<T: Task> Splits<T> {
         Self { train: None, validation: None, test: Some(Arc::new(data)), about: About::default() }
     }
 
+    /// Training and validation data as they are.
+    #[cfg(test)]
+    pub(super) fn of(train: Data<T>, validation: Data<T>) -> Self {
+        let (train, validation) = (Some(Arc::new(train)), Some(Arc::new(validation)));
+        Self { train, validation, test: None, about: About::default() }
+    }
+
     /// What is learnt from.
     pub(super) fn train(&self) -> &Data<T> {
         self.train.as_ref().expect("a run has training data")

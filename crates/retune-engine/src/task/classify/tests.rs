@@ -1,176 +1,190 @@
 //! What is predicted is what is scored; positive classes, baselines and what a validation split can decide.
 
-use super::super::preflight;
+use super::kind::Kind;
+use super::multi::Multi;
+use super::numbers::Numbers;
+use super::single::Single;
+use super::threshold::Threshold;
 use super::*;
+use crate::Recipe;
 use crate::metric::operating_point::Rule;
-use retune_data::{Batch, DataError, Dataset, Pass, Source};
+use crate::task::{Prepared, Split, Splits, Work, check};
+use retune_data::{
+    Batch, Classes, DataError, Examples, Numbers as NumberTargets, Pass, Records, Seen, Source, Targets,
+};
 use retune_models::heads::SEQUENCE_CLASSIFICATION;
+use serde_json::json;
+use std::path::Path;
 
-/// Labels without inputs.
-struct Labelled(Vec<EncodedLabel>);
+/// Examples without inputs.
+struct Nothing(usize);
 
-impl Dataset for Labelled {
-    fn len(&self) -> usize {
-        self.0.len()
+struct Unseen;
+
+impl Seen for Unseen {}
+
+impl Medium for Nothing {
+    type Seen = Unseen;
+
+    fn examples(&self) -> usize {
+        self.0
     }
     fn length(&self, _row: usize) -> usize {
         1
     }
-    fn batch(&self, _rows: &[usize], _pass: Option<Pass>) -> Result<Batch, DataError> {
+    fn fill(&self, _rows: &[usize], _pass: Option<Pass>, _into: &mut Batch) -> Result<Vec<Unseen>, DataError> {
         unreachable!("no model is run")
     }
-    fn source(&self, _row: usize) -> Result<Source, DataError> {
-        unreachable!("no row is shown")
+    fn seen(&self, _row: usize) -> Result<Unseen, DataError> {
+        Ok(Unseen)
     }
-    fn has_labels(&self) -> bool {
-        true
+    fn hash(&self, example: usize) -> u64 {
+        example as u64
     }
-}
-
-impl Described for Labelled {
-    fn schema(&self) -> Option<&LabelSchema> {
-        None
-    }
-    fn label(&self, row: usize) -> Option<EncodedLabel> {
-        self.0.get(row).cloned()
-    }
-    fn content_hash(&self, row: usize) -> u64 {
-        row as u64
-    }
-    fn group(&self, _row: usize) -> Option<u64> {
-        None
-    }
-    fn subset(&self, rows: &[usize]) -> Result<Self, DataError> {
-        Ok(Self(rows.iter().map(|&row| self.0[row].clone()).collect()))
-    }
-    fn extent(&self, _row: usize) -> usize {
+    fn size(&self, _example: usize) -> usize {
         1
     }
-    fn extent_unit(&self) -> &'static str {
+    fn unit(&self) -> &'static str {
         "tokens"
     }
 }
 
-fn classes(labels: &[u32]) -> Labelled {
-    Labelled(labels.iter().map(|&class| EncodedLabel::Class(class)).collect())
+impl Records for Nothing {
+    fn file(&self) -> &Path {
+        Path::new("nothing.csv")
+    }
+    fn len(&self) -> usize {
+        self.0
+    }
+    fn line(&self, _example: usize) -> u64 {
+        1
+    }
+    fn source(&self, _example: usize) -> Result<Source, DataError> {
+        unreachable!("no example is shown")
+    }
 }
 
-fn values(rows: &[&[f32]]) -> Labelled {
-    Labelled(rows.iter().map(|row| EncodedLabel::Values(row.to_vec())).collect())
+fn data<T: Targets<Nothing>>(targets: T) -> Examples<Nothing, T> {
+    let count = targets.len();
+    Examples::new(Arc::new(Nothing(count)), Nothing(count), Some(targets)).unwrap()
 }
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|class| format!("c{class}")).collect()
 }
 
-fn single(count: usize) -> LabelSchema {
-    LabelSchema::SingleLabel { names: names(count) }
+fn work<K: Kind<Nothing>>(kind: K, train: K::Targets, validation: K::Targets) -> impl Work {
+    let task = Classification::<Nothing, K>::new(&SEQUENCE_CLASSIFICATION, kind, Files::default());
+    Prepared::new(task, Splits::of(data(train), data(validation)))
 }
 
-fn made(schema: LabelSchema, recipe: &Recipe) -> Result<Classification> {
-    let purpose = &SEQUENCE_CLASSIFICATION;
-    let modality = Modality { name: "text-classification", purpose, files: Vec::new(), _folder: None };
-    Classification::trained(modality, schema, recipe, &classes(&[]))
+fn single(count: usize, rule: Option<Rule>) -> Single {
+    Single::saved(names(count), Threshold::new(&names(count), None, rule).unwrap())
 }
 
-fn task(schema: LabelSchema) -> Classification {
-    made(schema, &Recipe::default()).unwrap()
+fn classes(count: usize, labels: &[u32]) -> Classes {
+    Classes::new(names(count), labels.to_vec())
 }
 
-fn said(scores: &[f32]) -> Prediction {
-    Prediction { scores: scores.to_vec() }
+fn two(rule: Option<Rule>, labels: &[u32]) -> impl Work {
+    work(single(2, rule), classes(2, labels), classes(2, labels))
+}
+
+fn numbers(values: &[f32]) -> impl Work {
+    let targets = || NumberTargets::new(1, values.to_vec());
+    work(Numbers::new(names(1)), targets(), targets())
+}
+
+fn accuracy<K: Kind<Nothing>>(kind: &K, scores: &[f32], gold: &kind::Gold<Nothing, K>) -> f64 {
+    let mut meter = kind.meter();
+    meter.add(scores, gold).unwrap();
+    meter.evaluation().metrics["accuracy"]
 }
 
 #[test]
 fn ties_are_predicted_as_they_are_scored() {
-    let task = task(single(3));
+    let kind = single(3, None);
     let scores = [0.2, 0.4, 0.4];
-    assert_eq!(task.describe(&said(&scores))["prediction"], "c1");
-    let severity = |class| task.severities(&classes(&[class]), &[said(&scores)]).unwrap()[0];
-    assert_eq!((severity(1), severity(2)), (0.0, f64::from(0.4f32)));
-    assert_eq!(task.judge(&scores, &[EncodedLabel::Class(1)]).unwrap().metrics["accuracy"], 1.0);
+    assert_eq!(Kind::<Nothing>::describe(&kind, &scores)["prediction"], "c1");
+    let judged = |gold| Kind::<Nothing>::judge(&kind, &scores, &gold);
+    assert_eq!((judged(1).severity, judged(2).severity), (0.0, 0.4));
+    assert_eq!((judged(1).right, judged(2).right), (Some(true), Some(false)));
+    assert_eq!(accuracy(&kind, &scores, &1), 1.0);
 }
 
 #[test]
 fn a_label_of_exactly_one_half_is_predicted_as_it_is_scored() {
-    let task = task(LabelSchema::MultiLabel { names: names(2) });
-    let (scores, gold) = ([0.5, 0.25], EncodedLabel::Classes(vec![0]));
-    assert_eq!(task.describe(&said(&scores))["prediction"], json!(["c0"]));
-    assert_eq!(task.judge(&scores, std::slice::from_ref(&gold)).unwrap().metrics["accuracy"], 1.0);
-    assert_eq!(task.severities(&Labelled(vec![gold]), &[said(&scores)]).unwrap(), [0.0]);
-    let wrong = Labelled(vec![EncodedLabel::Classes(vec![])]);
-    assert_eq!(task.severities(&wrong, &[said(&scores)]).unwrap(), [0.5]);
+    let kind = Multi::new(names(2));
+    let scores = [0.5, 0.25];
+    assert_eq!(Kind::<Nothing>::describe(&kind, &scores)["prediction"], json!(["c0"]));
+    assert_eq!(accuracy(&kind, &scores, &vec![0]), 1.0);
+    let severity = |gold: Vec<u32>| Kind::<Nothing>::judge(&kind, &scores, &gold).severity;
+    assert_eq!((severity(vec![0]), severity(vec![])), (0.0, 0.5));
 }
 
 #[test]
 fn baselines_are_called_what_they_are() {
-    let numbers = values(&[&[1.0], &[3.0]]);
-    let regression = task(LabelSchema::Regression { outputs: 1 });
-    let (name, found) = regression.majority(&numbers, &numbers).unwrap();
+    let (name, found) = numbers(&[1.0, 3.0]).guess(Split::Validation).unwrap().unwrap();
     assert_eq!((name, found.metrics["mae"]), ("mean of the training targets", 1.0));
-    let (name, found) = task(single(2)).majority(&classes(&[1, 1, 0]), &classes(&[1, 0])).unwrap();
+    let work = work(single(2, None), classes(2, &[1, 1, 0]), classes(2, &[1, 0]));
+    let (name, found) = work.guess(Split::Validation).unwrap().unwrap();
     assert_eq!((name, found.metrics["accuracy"]), ("majority class", 0.5));
 }
 
 #[test]
-fn several_outputs_are_named_as_their_columns() {
-    let recipe = Recipe { label_column: "width, height".into(), ..Recipe::default() };
-    let task = made(LabelSchema::Regression { outputs: 2 }, &recipe).unwrap();
-    assert_eq!(task.head().unwrap().0, ["width", "height"]);
-    let found = task.ideal(&values(&[&[1.0, 5.0], &[2.0, 9.0]])).unwrap().unwrap();
+fn several_outputs_keep_their_names() {
+    let targets = || NumberTargets::new(2, vec![1.0, 5.0, 2.0, 9.0]);
+    let work = work(Numbers::new(vec!["width".into(), "height".into()]), targets(), targets());
+    assert_eq!(work.head().labels.unwrap(), ["width", "height"]);
+    let found = work.ideal(Split::Validation).unwrap().unwrap();
     let outputs: Vec<crate::metric::OutputRow> = found.read("per_output").unwrap();
     assert_eq!(outputs[1].name, "height");
 }
 
 #[test]
 fn the_positive_class_is_the_second_of_two_or_the_named_one() {
-    let named = |name: &str| Recipe { positive_class: Some(name.into()), ..Recipe::default() };
-    assert_eq!(task(single(2)).positive, Some(1));
-    assert_eq!(task(single(3)).positive, None);
-    assert_eq!(made(single(3), &named("c0")).unwrap().positive, Some(0));
-    let refused = |schema, recipe: &Recipe| made(schema, recipe).err().expect("refused").to_string();
-    let text = refused(single(3), &named("c7"));
+    let of = |count, positive: Option<&str>, rule| Threshold::new(&names(count), positive, rule);
+    assert_eq!(of(2, None, None).unwrap().positive(), Some(1));
+    assert_eq!(of(3, None, None).unwrap().positive(), None);
+    assert_eq!(of(3, Some("c0"), None).unwrap().positive(), Some(0));
+    let refused = |threshold: Result<Threshold>| threshold.err().expect("refused").to_string();
+    let text = refused(of(3, Some("c7"), None));
     assert!(text.contains("`c7`") && text.contains("`c0`, `c1`, `c2`"), "{text}");
-    let point = Recipe { operating_point: Some(Rule::Specificity(0.9)), ..Recipe::default() };
-    assert!(refused(single(3), &point).contains("--positive-class"));
-    assert!(refused(LabelSchema::Regression { outputs: 1 }, &point).contains("operating-point"));
-    assert!(refused(LabelSchema::MultiLabel { names: names(2) }, &named("c0")).contains("positive-class"));
+    assert!(refused(of(3, None, Some(Rule::Specificity(0.9)))).contains("--positive-class"));
+    let text = demand_single(&[("operating-point", false), ("positive-class", true)]).unwrap_err().to_string();
+    assert_eq!(text, "positive-class needs one label per example");
 }
 
 fn by(metric: &str) -> Recipe {
-    Recipe { best_by: Some(metric.into()), ..Recipe::default() }
+    format!("best-by = '{metric}'").parse().unwrap()
 }
 
 #[test]
 fn a_metric_that_the_task_never_has_is_refused() {
-    let regression = task(LabelSchema::Regression { outputs: 1 });
-    let data = values(&[&[1.0], &[3.0]]);
-    let text = preflight::check(&by("f1"), &regression, &data).unwrap_err().to_string();
+    let regression = numbers(&[1.0, 3.0]);
+    let text = check(&by("f1"), &regression).unwrap_err().to_string();
     assert!(text.contains("`f1`") && text.contains("loss, mae, mse, pearson, r2, rmse, spearman"), "{text}");
     for metric in ["r2", "pearson", "loss"] {
-        preflight::check(&by(metric), &regression, &data).unwrap();
+        check(&by(metric), &regression).unwrap();
     }
 }
 
 #[test]
 fn a_metric_that_the_validation_split_cannot_have_is_refused() {
-    let two = task(single(2));
-    let text = preflight::check(&by("auroc"), &two, &classes(&[1, 1])).unwrap_err().to_string();
+    let text = check(&by("auroc"), &two(None, &[1, 1])).unwrap_err().to_string();
     assert!(text.contains("auroc is undefined") && text.contains("accuracy"), "{text}");
     assert!(!text.split("choose one of").nth(1).unwrap().contains("auroc"), "{text}");
-    preflight::check(&by("auroc"), &two, &classes(&[1, 0])).unwrap();
-    preflight::check(&by("loss"), &two, &classes(&[1, 1])).unwrap();
-    let regression = task(LabelSchema::Regression { outputs: 1 });
-    let text = preflight::check(&by("pearson"), &regression, &values(&[&[2.0], &[2.0]])).unwrap_err().to_string();
+    check(&by("auroc"), &two(None, &[1, 0])).unwrap();
+    check(&by("loss"), &two(None, &[1, 1])).unwrap();
+    let text = check(&by("pearson"), &numbers(&[2.0, 2.0])).unwrap_err().to_string();
     assert!(text.contains("all the same"), "{text}");
 }
 
 #[test]
 fn an_operating_point_needs_both_sides_in_the_validation_split() {
-    let recipe = |rule| Recipe { operating_point: Some(rule), ..Recipe::default() };
-    let task = made(single(2), &recipe(Rule::Specificity(0.9))).unwrap();
-    let text = preflight::check(&recipe(Rule::Specificity(0.9)), &task, &classes(&[0, 0])).unwrap_err().to_string();
+    let usual = Recipe::default();
+    let text = check(&usual, &two(Some(Rule::Specificity(0.9)), &[0, 0])).unwrap_err().to_string();
     assert!(text.contains("specificity:0.9") && text.contains("positive class"), "{text}");
-    preflight::check(&recipe(Rule::Threshold(0.9)), &task, &classes(&[0, 0])).unwrap();
-    preflight::check(&recipe(Rule::Sensitivity(0.9)), &task, &classes(&[0, 1])).unwrap();
+    check(&usual, &two(Some(Rule::Threshold(0.9)), &[0, 0])).unwrap();
+    check(&usual, &two(Some(Rule::Sensitivity(0.9)), &[0, 1])).unwrap();
 }
