@@ -94,7 +94,9 @@ fn read(path: &Path) -> Result<Table> {
 fn locate(path: &Path, table: &Table) -> Option<anyhow::Error> {
     let text = fs::read_to_string(path).ok()?;
     let wrong = |(key, value): (&String, &Value)| match recipe::setting(key) {
-        Some((_, setting)) => setting.kind.normal(value.clone()).err().map(|why| (key.clone(), format!("`{key}`: {why}"))),
+        Some((_, setting)) => {
+            setting.kind.normal(value.clone()).err().map(|why| (key.clone(), format!("`{key}`: {why}")))
+        }
         None => Some((key.clone(), format!("unknown key `{key}`; {}", remedy(key)))),
     };
     let (key, problem) = table.iter().find_map(wrong)?;

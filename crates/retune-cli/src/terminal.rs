@@ -247,7 +247,7 @@ mod tests {
         }
         let mut evaluation = Evaluation::default();
         evaluation.metrics.extend([("accuracy".to_owned(), 0.9), ("zeta".to_owned(), 0.1)]);
-        let scored = Scored { evaluation, loss: Some(0.31), predictions: Vec::new(), seconds: 0.0 };
+        let scored = Scored { evaluation, loss: Some(0.31), judged: Vec::new(), decision: None, seconds: 0.0 };
         terminal.on_evaluation(steps, &scored, true).unwrap();
         terminal.on_end().unwrap();
         String::from_utf8(text).unwrap()

@@ -77,14 +77,8 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     };
     note.into_iter().chain(work.about().notes.iter().cloned()).for_each(|note| tell(note, observers));
     let resolved = resolve(recipe, &open::pinned(recipe, &base), &hardware, work.as_ref()).input()?;
-    let session = Session {
-        recipe: &resolved,
-        model: &model,
-        base: &base,
-        identity,
-        work: work.as_ref(),
-        hardware: &hardware,
-    };
+    let session =
+        Session { recipe: &resolved, model: &model, base: &base, identity, work: work.as_ref(), hardware: &hardware };
 
     // The last checks that need the model; after them, compute begins.
     let loaded = session.load(resolved.data.from_scratch).input()?;

@@ -64,7 +64,8 @@ impl Frozen<'_> {
                     others.insert(name.to_owned(), array);
                 }
             }
-            let read = self.loss_reads.iter().filter_map(|&name| Some((name.to_owned(), batch.inputs.get(name)?.clone())));
+            let read =
+                self.loss_reads.iter().filter_map(|&name| Some((name.to_owned(), batch.inputs.get(name)?.clone())));
             others.extend(read);
             // The longest rows come first, so that an estimate by the first batch is on the safe side.
             let bytes: usize = computed.values().map(|it| it.values.data.len() * size_of::<f32>()).sum();

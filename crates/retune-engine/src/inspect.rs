@@ -2,8 +2,8 @@
 
 use crate::error::{EngineError, InputContext};
 use crate::hardware::Hardware;
-use crate::open::SavedModel;
 use crate::number::thousands;
+use crate::open::SavedModel;
 use crate::task;
 use anyhow::Result;
 use retune_data::hub::Silent;

@@ -33,8 +33,8 @@ pub mod tfevents;
 pub mod train;
 mod watch;
 
-pub use error::{EngineError, InputContext};
 pub use directory::Start;
+pub use error::{EngineError, InputContext};
 pub use finetune::{Finished, finetune};
 pub use observer::{Control, Observer};
 pub use recipe::Recipe;

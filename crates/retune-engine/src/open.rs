@@ -3,8 +3,8 @@
 use crate::Recipe;
 use crate::hardware::Hardware;
 use crate::observer::Observer;
-use crate::watch::Watch;
 use crate::task::{self, Decision, Entry};
+use crate::watch::Watch;
 use anyhow::{Context, Result, bail};
 use retune_data::hub::{Hub, Located, Progress};
 use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel, ModelConfig, NewHead, Source};

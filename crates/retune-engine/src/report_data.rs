@@ -44,7 +44,8 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
     let (scored, split) = from.test.map_or((from.validation, Split::Validation), |test| (test, Split::Test));
     let metrics = work.metrics();
     let wanted = recipe.optimization.best_by.as_deref().filter(|key| *key != LOSS.key);
-    let metric = wanted.and_then(|key| find(&metrics, key)).or(metrics.first().copied()).context("a task has a metric")?;
+    let metric =
+        wanted.and_then(|key| find(&metrics, key)).or(metrics.first().copied()).context("a task has a metric")?;
     let of_baseline = |(name, evaluation): &(String, Evaluation)| {
         let (value, interval) = evaluation.value(metric.key)?;
         Some(Baseline { name: name.clone(), value, interval })

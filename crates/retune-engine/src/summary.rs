@@ -1,8 +1,8 @@
 //! `metrics.json`: what a run reached, for programs.
 
 use crate::directory::{Best, RunState};
-use crate::hardware::Hardware;
 use crate::evaluate::Scored;
+use crate::hardware::Hardware;
 use crate::metric::{Evaluation, Metrics};
 use crate::task::Split;
 use retune_kernels::{device, memory};

@@ -17,7 +17,8 @@ pub(super) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
     for folder in folders {
         let needs = Crate::read(tree, &folder).needs();
         for circle in circles(&needs) {
-            let short: Vec<&str> = circle.iter().map(|file| file.strip_prefix(folder.as_str()).unwrap_or(file)).collect();
+            let short: Vec<&str> =
+                circle.iter().map(|file| file.strip_prefix(folder.as_str()).unwrap_or(file)).collect();
             problems.push(Problem {
                 path: circle[0].to_owned(),
                 line: 0,

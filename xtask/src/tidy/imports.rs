@@ -148,7 +148,8 @@ fn leaves(tree: &str) -> Vec<(Vec<String>, String)> {
         return all;
     }
     let (path, name) = tree.split_once(" as ").map_or((tree, None), |(path, name)| (path, Some(name.trim())));
-    let path: Vec<String> = path.split("::").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect();
+    let path: Vec<String> =
+        path.split("::").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect();
     let name = name.map(str::to_owned).or_else(|| path.last().cloned()).unwrap_or_default();
     if path.is_empty() { Vec::new() } else { vec![(path, name)] }
 }

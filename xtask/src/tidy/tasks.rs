@@ -57,7 +57,9 @@ mod tests {
     fn check_with(path: &str, text: &str) -> Vec<String> {
         let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
         let entry = |name: &str| {
-            format!("//! T.\nconst Z: &str = \"z\";\npub static ENTRY: Entry = Entry {{\n    name: \"{name}\",\n    key: \"z\",\n}};\n")
+            format!(
+                "//! T.\nconst Z: &str = \"z\";\npub static ENTRY: Entry = Entry {{\n    name: \"{name}\",\n    key: \"z\",\n}};\n"
+            )
         };
         let (one, two) = (entry("text-x"), entry("image-y"));
         let home = |name: &str, text: &str| source(&format!("{HOME}{name}.rs"), text);

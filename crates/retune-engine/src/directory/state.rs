@@ -130,7 +130,13 @@ mod tests {
 
     #[test]
     fn patience_counts_evaluations_without_improvement() {
-        let scored = Scored { evaluation: Default::default(), loss: Some(1.0), predictions: Vec::new(), seconds: 0.0 };
+        let scored = Scored {
+            evaluation: Default::default(),
+            loss: Some(1.0),
+            judged: Vec::new(),
+            decision: None,
+            seconds: 0.0,
+        };
         let mut state = RunState::default();
         let mut record = |value| state.record("accuracy", value, Direction::Higher, &scored);
         let improved = [0.5, 0.4, 0.5, 0.6, 0.6].map(|value| record(Some(value)));
@@ -140,7 +146,13 @@ mod tests {
 
     #[test]
     fn an_undefined_value_beats_nothing_and_loses_to_any() {
-        let scored = Scored { evaluation: Default::default(), loss: Some(1.0), predictions: Vec::new(), seconds: 0.0 };
+        let scored = Scored {
+            evaluation: Default::default(),
+            loss: Some(1.0),
+            judged: Vec::new(),
+            decision: None,
+            seconds: 0.0,
+        };
         let mut state = RunState::default();
         let values = [None, None, Some(0.1), None, Some(0.2)];
         let improved = values.map(|value| state.record("pearson", value, Direction::Higher, &scored));

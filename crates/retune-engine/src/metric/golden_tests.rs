@@ -28,7 +28,7 @@ fn single_label() -> Value {
     }
     let mut evaluation = metric.compute();
     let cut = Cut { positive_class: "ill".into(), rule: Rule::Specificity(0.9), threshold: 0.625 };
-    let found = evaluation.curve.as_ref().unwrap().at(cut.threshold);
+    let found = metric.curve().unwrap().at(cut.threshold);
     evaluation.details.push(Operated { cut, found }.detail());
     evaluation.metrics.insert("loss".into(), 0.5);
     evaluation.notes.push("a note".into());

@@ -13,12 +13,12 @@ const MAX_ROWS: usize = 20;
 impl Operated {
     /// The threshold, where it comes from and what it does.
     fn sentence(&self) -> String {
-        let values = self.found.rows().map(|(name, value, interval)| {
-            format!("{name} {} ({})", number::value(value), number::interval(interval))
-        });
+        let values = self
+            .found
+            .rows()
+            .map(|(name, value, interval)| format!("{name} {} ({})", number::value(value), number::interval(interval)));
         format!("{} Here: {}.", origin(&self.cut), values.collect::<Vec<_>>().join(", "))
     }
-
 
     /// As a detail of an evaluation.
     pub fn detail(&self) -> Detail {
@@ -101,7 +101,9 @@ mod tests {
         let found = AtThreshold { sensitivity: Some(0.6), intervals, ..AtThreshold::default() };
         let chosen = Operated { cut, found };
         let text = number::plain(&chosen.sentence());
-        for part in ["ill from a probability of 0.625 on", "specificity:0.9, chosen", "sensitivity 0.600 (0.500 – 0.750)"] {
+        for part in
+            ["ill from a probability of 0.625 on", "specificity:0.9, chosen", "sensitivity 0.600 (0.500 – 0.750)"]
+        {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
         let asked = Cut { rule: "threshold:0.625".parse().unwrap(), ..chosen.cut.clone() };

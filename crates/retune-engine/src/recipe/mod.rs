@@ -16,8 +16,8 @@ mod kind;
 mod known;
 pub mod settings;
 
-pub use known::{sections, setting};
 pub use common::{DataSettings, OptimizationSettings, RunSettings};
+pub use known::{sections, setting};
 pub use settings::{Section, Setting, Settings};
 
 use anyhow::{Context, Result, bail};

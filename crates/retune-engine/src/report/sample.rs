@@ -4,9 +4,11 @@ use super::data::*;
 use super::sample_blocks::{answers, blocks, entities};
 use super::verdict::{Baseline, Comparison, Headline};
 use crate::directory::{Best, EvaluationPoint};
-use crate::metric::operating_point::{Cut, OperatingPoint, Rule};
+use crate::metric::operating_point::{Cut, Operated, Rule};
 use crate::metric::regression::RMSE;
-use crate::metric::{ACCURACY, ClassificationMetric, Difference, Evaluation, RegressionMetric, thresholds};
+use crate::metric::{
+    ACCURACY, ClassificationMetric, Difference, Evaluation, RegressionMetric, Said, threshold_details,
+};
 use crate::summary::TrainSummary;
 use retune_data::Leak;
 use retune_models::LoadReport;
@@ -36,6 +38,10 @@ pub(super) fn noise(seed: u64) -> f64 {
 
 /// A classifier over `names` that is right with probability `skill`.
 pub(super) fn classifier(names: &[String], rows: u64, skill: f64) -> Evaluation {
+    classified(names, rows, skill).compute()
+}
+
+fn classified(names: &[String], rows: u64, skill: f64) -> ClassificationMetric {
     let classes = names.len();
     let mut metric = ClassificationMetric::new(names.to_vec());
     for row in 0..rows {
@@ -49,7 +55,7 @@ pub(super) fn classifier(names: &[String], rows: u64, skill: f64) -> Evaluation 
         probabilities[predicted] = sure as f32;
         metric.update(&probabilities, &[gold as i64]).expect("shapes agree");
     }
-    metric.compute()
+    metric
 }
 
 /// A regressor on a scale from 0 to 5.
@@ -204,7 +210,7 @@ pub(super) fn classification(say: Say<'_>) -> ReportData {
             .map(|(name, rows)| split(say, name, rows, &names))
             .into(),
         left_out: vec![LeftOut { split: say("train"), count: 2, first: vec![say("reviews/train.csv:9: no text")] }],
-        leaks: vec![Leak { a: say("train"), b: say("test"), rows: 23, examples: Vec::new(), groups: None }],
+        leaks: vec![Leak { a: say("train"), b: say("test"), examples: 23, shown: Vec::new(), groups: None }],
         load: Some(LoadReport {
             loaded: 100,
             new: ["pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias"]
@@ -241,12 +247,14 @@ pub(super) fn classification(say: Say<'_>) -> ReportData {
 /// A screening: two classes, and a threshold that was chosen.
 pub(super) fn screening(say: Say<'_>, rule: Rule) -> ReportData {
     let names = ["healthy", "ill"].map(say);
-    let (validation, mut test) = (classifier(&names, 300, 0.8), classifier(&names, 700, 0.8));
-    let curves = [&validation, &test].map(|evaluation| evaluation.curve.clone().expect("two classes have one"));
+    let metrics = [300, 700].map(|rows| classified(&names, rows, 0.8));
+    let curves = metrics.each_ref().map(|metric| metric.curve().expect("two classes have one"));
     let cut = Cut { positive_class: names[1].clone(), rule, threshold: curves[0].choose(rule) };
-    let at = |index: usize| curves[index].at(cut.threshold);
-    let point = OperatingPoint { validation: at(0), test: Some(at(1)), cut: cut.clone() };
-    test.details.extend(thresholds(&curves[1], &names[1], Some(&point)));
+    let [mut validation, mut test] = metrics.map(|metric| metric.compute());
+    for (evaluation, curve) in [(&mut validation, &curves[0]), (&mut test, &curves[1])] {
+        let operated = Operated { cut: cut.clone(), found: curve.at(cut.threshold) };
+        evaluation.details.extend(threshold_details(curve, &names[1], Some(operated)));
+    }
     ReportData {
         title: say("Finding the ill"),
         validation: Some(validation),

@@ -139,7 +139,7 @@ fn the_numbers_are_on_the_page() {
 fn overlapping_groups_are_a_warning_even_without_common_rows() {
     let leak = |rows, groups| ReportData {
         splits: vec![SplitCard { name: "test".into(), rows: 40, ..SplitCard::default() }],
-        leaks: vec![Leak { a: "train".into(), b: "test".into(), rows, examples: Vec::new(), groups }],
+        leaks: vec![Leak { a: "train".into(), b: "test".into(), examples: rows, shown: Vec::new(), groups }],
         ..ReportData::default()
     };
     let groups = render(&leak(0, Some(3)));
@@ -172,7 +172,8 @@ fn a_chosen_threshold_is_told_and_marked_on_the_curve() {
     }
     let details = &data.test.as_ref().unwrap().details;
     let Block::Table(table) = &details.last().unwrap().shown[1] else { panic!("a table") };
-    assert_eq!(table.columns.len(), 3);
+    assert_eq!(table.columns.len(), 2);
+    assert_eq!(table.rows.len(), 3, "sensitivity, specificity, precision");
     let asked = render(&sample::screening(&plainly, Rule::Threshold(0.25)));
     assert!(
         asked.contains("from a probability of 0.25 on, as asked for") && !asked.contains("chosen on the validation")

@@ -99,7 +99,9 @@ pub fn of_model(config: &ModelConfig) -> Result<&'static Entry> {
     let class = || config.get("architectures").map_or("nothing".to_owned(), ToString::to_string);
     match candidates[..] {
         [task] => Ok(task),
-        [] => bail!("config.json names {} in `architectures`, which says of no task that it was trained for it", class()),
+        [] => {
+            bail!("config.json names {} in `architectures`, which says of no task that it was trained for it", class())
+        }
         _ => {
             let names: Vec<&str> = candidates.iter().map(|task| task.name).collect();
             bail!("config.json names {} in `architectures`, which serves {}", class(), names.join(" and "))

@@ -5,7 +5,8 @@
 use super::images::{ImageSettings, ImagesInput};
 use super::splits::Encoded;
 use super::{
-    BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work, parts,
+    BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work,
+    parts,
 };
 use crate::Recipe;
 use crate::metric::{Evaluation, Metric, RECONSTRUCTION_LOSS, ReconstructionMetric, Said};

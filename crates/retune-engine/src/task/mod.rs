@@ -37,18 +37,17 @@ use std::path::PathBuf;
 
 pub use classify::ClassificationSettings;
 pub use decision::Decision;
-pub use usual::USUAL_TASK;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
-pub(crate) use preflight::check;
 pub use images::ImageSettings;
+pub(crate) use preflight::check;
 pub use splits::{About, Splits};
 pub use texts::TextSettings;
 pub use turn::{BatchTensors, Turn};
+pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Split, Work};
 
 /// All tasks, one line each; the first is the task of a recipe that names none.
-pub static TASKS: &[&Entry] =
-    &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY];
+pub static TASKS: &[&Entry] = &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY];
 
 /// The sections of a task; for a name that is no task, those of all tasks.
 pub fn sections(task: &str) -> Vec<&'static Section> {

@@ -21,9 +21,8 @@ pub(super) fn parts<'a, T: Task, R: 'a>(
     encode: impl Fn(R) -> Result<Data<T>> + 'a,
 ) -> Result<Parts<'a>> {
     let task = Arc::new(task);
-    let part = move |rows: R| -> Result<Box<dyn Work>> {
-        Ok(Box::new(Prepared::part(Arc::clone(&task), encode(rows)?)))
-    };
+    let part =
+        move |rows: R| -> Result<Box<dyn Work>> { Ok(Box::new(Prepared::part(Arc::clone(&task), encode(rows)?))) };
     Ok(match input {
         Input::File(path) => {
             let rows = file(path)?;

@@ -119,7 +119,12 @@ impl<M: Medium + 'static, G: Targets<M> + 'static> Encoded<Examples<M, G>> {
         let facts = DataFacts::gather(&parts)?;
         notes.extend(leak_notes(&facts));
         let about = About { left_out, fingerprint: fingerprint(&train, settings)?, facts, notes };
-        Ok(Splits { train: Some(Arc::new(train)), validation: Some(Arc::new(validation)), test: test.map(Arc::new), about })
+        Ok(Splits {
+            train: Some(Arc::new(train)),
+            validation: Some(Arc::new(validation)),
+            test: test.map(Arc::new),
+            about,
+        })
     }
 }
 
@@ -189,7 +194,8 @@ mod tests {
 
     #[test]
     fn common_rows_and_common_groups_are_noted() {
-        let leak = |rows, groups| Leak { a: "train".into(), b: "test".into(), examples: rows, shown: Vec::new(), groups };
+        let leak =
+            |rows, groups| Leak { a: "train".into(), b: "test".into(), examples: rows, shown: Vec::new(), groups };
         let notes = |leak| leak_notes(&DataFacts { splits: Vec::new(), leakage: vec![leak] }).collect::<Vec<_>>();
         assert_eq!(notes(leak(0, Some(3))), ["3 groups of test are also in train: its result is too good"]);
         assert_eq!(notes(leak(2, None)), ["2 rows of test are also in train: its result is too good"]);

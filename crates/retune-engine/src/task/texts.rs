@@ -60,7 +60,10 @@ impl TextInput {
         let positions = longest.unwrap_or(usize::MAX);
         let allowed = tokenizer.model_max_length().unwrap_or(usize::MAX).min(positions);
         let max_length = max_length.unwrap_or(allowed.min(USUAL_MAX_LENGTH));
-        ensure!(max_length <= positions, "max-length: {max_length} is more than the {positions} positions this model has");
+        ensure!(
+            max_length <= positions,
+            "max-length: {max_length} is more than the {positions} positions this model has"
+        );
         let two_types = config.get("type_vocab_size").and_then(Value::as_u64).is_some_and(|n| n > 1);
         let wanted = tokenizer.token_types() && two_types;
         Ok(Self { tokenizer: tokenizer.with_token_types(wanted), max_length })

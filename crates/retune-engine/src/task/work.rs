@@ -68,7 +68,13 @@ pub trait Work: Send + Sync {
     fn loss_reads(&self) -> &'static [&'static str];
     /// Answers a split and judges the answers where it says what is right. `rows` are the split's, or what frozen blocks
     /// made of them.
-    fn score(&self, split: Split, rows: &Arc<dyn Dataset>, with: &Predictor<'_>, judging: Judging<'_>) -> Result<Scored>;
+    fn score(
+        &self,
+        split: Split,
+        rows: &Arc<dyn Dataset>,
+        with: &Predictor<'_>,
+        judging: Judging<'_>,
+    ) -> Result<Scored>;
     /// Answers some rows of a split, whole examples.
     fn predict(&self, split: Split, rows: Range<usize>, with: &Predictor<'_>, line: OnLine<'_>) -> Result<()>;
     /// What is reached without a model, by name.
@@ -170,7 +176,13 @@ impl<T: Task> Work for Prepared<T> {
         self.task.loss_reads()
     }
 
-    fn score(&self, split: Split, rows: &Arc<dyn Dataset>, with: &Predictor<'_>, judging: Judging<'_>) -> Result<Scored> {
+    fn score(
+        &self,
+        split: Split,
+        rows: &Arc<dyn Dataset>,
+        with: &Predictor<'_>,
+        judging: Judging<'_>,
+    ) -> Result<Scored> {
         let data = self.data(split)?;
         let mut scorer = self.task.can_score(data).then(|| self.task.scorer());
         let mut judged = Vec::with_capacity(data.examples());

@@ -1,8 +1,8 @@
 //! Image classification: class folders, or tables of paths or bytes, for [`super::Classification`].
 
+use super::ClassificationSettings;
 use super::{Files, labels};
 use crate::Recipe;
-use super::ClassificationSettings;
 use crate::recipe::Settings;
 use crate::task::images::ImageSettings;
 use crate::task::images::ImagesInput;
@@ -42,7 +42,13 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     notes.extend(note);
     let (folder, file) = input.processor_file()?;
     let files = Files { paths: vec![file], _folder: Some(folder) };
-    let with = labels::Trained { purpose: ENTRY.purpose, files, settings: &settings, batching: Batching::Examples, fingerprint: input.settings() };
+    let with = labels::Trained {
+        purpose: ENTRY.purpose,
+        files,
+        settings: &settings,
+        batching: Batching::Examples,
+        fingerprint: input.settings(),
+    };
     labels::trained(with, recipe, schema, data, notes, &|_| Vec::new())
 }
 

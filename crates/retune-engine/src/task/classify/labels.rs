@@ -1,5 +1,6 @@
 //! What labels mean: as the data and the recipe say for a new model, as config.json says for a saved one.
 
+use super::ClassificationSettings;
 use super::kind::Kind;
 use super::multi::Multi;
 use super::numbers::Numbers;
@@ -7,13 +8,13 @@ use super::single::Single;
 use super::threshold::Threshold;
 use super::{Classification, Files, demand_single};
 use crate::Recipe;
-use super::ClassificationSettings;
 use crate::task::parts::{self, NextRows};
 use crate::task::splits::Encoded;
 use crate::task::{About, Entry, Input, LossOf, Parts, Phase, Prepared, Work};
 use anyhow::Result;
 use retune_data::{
-    Batching, ClassSets, Classes, Dataset, Examples, LabelSchema, Medium, Numbers as NumberTargets, Problem, TableRows, Targets, Text,
+    Batching, ClassSets, Classes, Dataset, Examples, LabelSchema, Medium, Numbers as NumberTargets, Problem, TableRows,
+    Targets, Text,
 };
 use retune_models::{ModelConfig, ProblemType, Purpose};
 use std::io::BufRead;
@@ -122,7 +123,10 @@ where
             let threshold = Threshold::new(&names, settings.positive_class.as_deref(), settings.operating_point)?;
             let kind = Single::saved(names.clone(), threshold).with_smoothing(settings.label_smoothing);
             finish(with, recipe, data, notes, after, &|rows| Ok(Classes::read(rows, &names)?), |train| {
-                kind.with_weights(&settings.class_weights, (0..train.examples()).map(|it| super::gold::<M, Single>(train, it)))
+                kind.with_weights(
+                    &settings.class_weights,
+                    (0..train.examples()).map(|it| super::gold::<M, Single>(train, it)),
+                )
             })
         }
         LabelSchema::MultiLabel { names } => {
@@ -155,7 +159,10 @@ fn finish<M: Medium + 'static, K: Kind<M>>(
     let more = after(&splits.about);
     splits.about.notes.extend(more);
     let kind = kind(splits.train())?;
-    Ok(Box::new(Prepared::new(Classification::new(with.purpose, kind, with.files).with_batching(with.batching), splits)))
+    Ok(Box::new(Prepared::new(
+        Classification::new(with.purpose, kind, with.files).with_batching(with.batching),
+        splits,
+    )))
 }
 
 /// Where the rows for a saved classifier come from.

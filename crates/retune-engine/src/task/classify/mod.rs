@@ -28,12 +28,12 @@ use super::{BatchTensors, Data, Decision, Explained, Guess, Judged, Phase, Score
 use crate::metric::{Evaluation, Metric, Said};
 use anyhow::{Context, Result, ensure};
 use kind::{Gold, Kind, Meter};
-pub use settings::ClassificationSettings;
 use retune_data::{Batching, Dataset, Medium, Targets};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Kind as DType;
 use retune_models::{NewHead, Purpose, Tensors};
 use serde_json::{Map, Value};
+pub use settings::ClassificationSettings;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -80,10 +80,7 @@ where
     fn describe(&self, scores: &[f32]) -> Map<String, Value> {
         let all = self.names.iter().zip(scores);
         let chosen: Vec<&String> = all.filter(|(_, score)| is_predicted(**score)).map(|(name, _)| name).collect();
-        Map::from_iter([
-            ("prediction".to_owned(), json!(chosen)),
-            ("scores".to_owned(), by_name(&self.names, scores)),
-        ])
+        Map::from_iter([("prediction".to_owned(), json!(chosen)), ("scores".to_owned(), by_name(&self.names, scores))])
     }
 }
 

@@ -1,11 +1,11 @@
 //! Text classification: single texts or pairs, tokenized, for [`Classification`].
 
-use super::{Files, labels};
 use super::ClassificationSettings;
+use super::{Files, labels};
 use crate::recipe::Settings;
-use crate::task::texts::TextSettings;
 use crate::task::splits::Encoded;
 use crate::task::texts::TextInput;
+use crate::task::texts::TextSettings;
 use crate::task::usual::USUAL_TASK;
 use crate::task::{Entry, Opening, Parts, Preparing, Work, parts};
 use anyhow::Result;
@@ -44,7 +44,8 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         Ok((rows, medium))
     })?;
     let notes = |about: &crate::task::About| {
-        let cut = about.facts.splits.iter().filter_map(|split| Some((split, split.count(TRUNCATED).filter(|&n| n > 0)?)));
+        let cut =
+            about.facts.splits.iter().filter_map(|split| Some((split, split.count(TRUNCATED).filter(|&n| n > 0)?)));
         cut.map(|(split, cut)| {
             format!(
                 "{}: {cut} of {} texts are longer than {} tokens and are cut; --max-length changes that",
@@ -54,7 +55,13 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         .collect()
     };
     let files = Files { paths: input.files(), _folder: None };
-    let head = labels::Trained { purpose: ENTRY.purpose, files, settings: &settings, batching: text.batching(), fingerprint: input.max_length as u64 };
+    let head = labels::Trained {
+        purpose: ENTRY.purpose,
+        files,
+        settings: &settings,
+        batching: text.batching(),
+        fingerprint: input.max_length as u64,
+    };
     labels::trained(head, recipe, schema, data, note.into_iter().collect(), &notes)
 }
 

@@ -1,6 +1,6 @@
 //! A decision threshold for one class: chosen on the validation split, kept with the model, applied wherever it is used.
 
-use crate::metric::operating_point::{Cut, Curve, Operated, Rule};
+use crate::metric::operating_point::{Curve, Cut, Operated, Rule};
 use crate::metric::{Detail, Evaluation, threshold_details};
 use crate::task::Decision;
 use anyhow::{Context, Result, bail, ensure};
