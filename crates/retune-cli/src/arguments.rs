@@ -179,7 +179,7 @@ mod tests {
         let refused = |line: &str| parse(line).unwrap_err().to_string();
         for (line, part) in [
             ("retune finetune --batch-size many", "`many` is not a whole number"),
-            ("retune finetune --batch-size -1", "`-1`"),
+            ("retune finetune --batch-size -1", "-1 is negative"),
             ("retune finetune --label-separator ab", "a single character"),
             ("retune finetune --from-scratch=perhaps", "true, false"),
             ("retune finetune --seed 1 --seed 2", "--seed"),

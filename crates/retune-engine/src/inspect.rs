@@ -49,6 +49,7 @@ fn describe(path: &Path, saved: &SavedModel, named: Option<&str>) -> Result<Stri
     };
     let task = match saved.task(named) {
         Ok(task) => task,
+        Err(error) if named.is_some() => return Err(error),
         Err(_) => task::possible(config)?,
     };
     let loaded = match saved.load(task, &hardware) {

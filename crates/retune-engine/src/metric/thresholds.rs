@@ -87,7 +87,7 @@ fn origin(cut: &Cut) -> String {
     } else {
         ", as asked for".to_owned()
     };
-    format!("An example counts as {} from a probability of {} on{chosen}.", cut.positive_class, cut.threshold)
+    format!("An example counts as `{}` from a probability of {} on{chosen}.", cut.positive_class, cut.threshold)
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
         let chosen = Operated { cut, found };
         let text = number::plain(&chosen.sentence());
         for part in
-            ["ill from a probability of 0.625 on", "specificity:0.9, chosen", "sensitivity 0.600 (0.500 – 0.750)"]
+            ["`ill` from a probability of 0.625 on", "specificity:0.9, chosen", "sensitivity 0.600 (0.500 – 0.750)"]
         {
             assert!(text.contains(part), "{part} is missing in {text}");
         }

@@ -226,7 +226,7 @@ macro_rules! settings {
     (@default $default:expr) => { $default };
     (
         $(#[doc = $about:literal])+
-        pub struct $name:ident, under $heading:ident $(, else $absent:literal)? {
+        $vis:vis struct $name:ident, under $heading:ident $(, else $absent:literal)? {
             $(
                 $(#[doc = $help:literal])+
                 $field:ident: $type:ty $(= $default:expr)? $(, $option:ident($($argument:expr),*))*;
@@ -236,7 +236,7 @@ macro_rules! settings {
         $(#[doc = $about])+
         #[derive(Debug, Clone, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(rename_all = "kebab-case", default)]
-        pub struct $name { $($(#[doc = $help])+ pub $field: $type,)+ }
+        $vis struct $name { $($(#[doc = $help])+ $vis $field: $type,)+ }
 
         impl Default for $name {
             fn default() -> Self {
@@ -271,7 +271,7 @@ mod tests {
 
     settings! {
         /// Of a test.
-        pub struct Example, under RUN, else "{task} has none" {
+        struct Example, under RUN, else "{task} has none" {
             /// How many,
             /// at most
             upper_limit: usize = 3, value("N"), range(AT_LEAST_ONE), neutral();
