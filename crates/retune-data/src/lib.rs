@@ -77,6 +77,7 @@ mod batch;
 mod dataset;
 mod error;
 mod loader;
+mod on_bad_example;
 mod random;
 mod sampler;
 mod split;
@@ -120,11 +121,12 @@ mod view;
 #[cfg(feature = "hub")]
 pub mod hub;
 
-pub use bad_example::{BadExample, OnBadExample};
+pub use bad_example::BadExample;
 pub use batch::{Along, Array, ArrayData, Arrays, Batch, Extent, Units};
 pub use dataset::{Dataset, Pass, Source};
 pub use error::{DataError, RowProblem};
 pub use loader::Loader;
+pub use on_bad_example::OnBadExample;
 pub use random::Random;
 pub use sampler::{Batching, SamplerOptions, epoch_batches, evaluation_batches};
 pub use split::{stratified_group_split, stratified_split};

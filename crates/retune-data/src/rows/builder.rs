@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::lines::is_object;
 use super::{Layout, Origin, TableRows};
 use crate::arena::ArenaBuilder;
 use crate::error::quoted;
@@ -220,4 +219,9 @@ impl Builder {
             origin,
         })
     }
+}
+
+/// Whether a line is meant as a JSON object.
+pub(super) fn is_object(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"{")
 }

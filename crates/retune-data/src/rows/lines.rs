@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
+use super::builder::is_object;
 use super::{Builder, Layout, Origin, TableRows};
 use crate::problems::Problems;
 use crate::table;
@@ -96,11 +97,6 @@ impl<R: BufRead> TableLines<R> {
         self.any = true;
         builder.finish(&self.name, PathBuf::new(), Origin::Stream, left_out).map(Some)
     }
-}
-
-/// Whether a line is meant as a JSON object.
-pub(super) fn is_object(line: &[u8]) -> bool {
-    line.trim_ascii_start().starts_with(b"{")
 }
 
 #[cfg(all(test, feature = "text"))]

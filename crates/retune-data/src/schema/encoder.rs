@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::LabelSchema;
-use super::infer::{finite, flag, items, shown, truth};
+use super::cells::shown;
+use super::infer::{finite, flag, items, truth};
 use super::lists::Lists;
 use crate::error::{nearest, quoted};
 use crate::table::Cell;

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::place::{self, Place};
+use super::place::Place;
 use super::remarks::Look;
+use super::row_facts::{RowFacts, TOKEN, width};
 use super::token_cache::Entry;
 use super::tokenizer::{Tokenizer, Window, Windows};
 use super::{TextInput, TextOptions, Texts};
@@ -19,23 +20,6 @@ const CHUNK_OF_WINDOWS: usize = 256;
 
 const ID_BITS: u32 = 28;
 const ID_MASK: u32 = (1 << ID_BITS) - 1;
-/// Bytes of a token's id and type.
-const TOKEN: usize = 4;
-
-/// What is known of one row beside its tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct RowFacts {
-    /// Tokens, special ones included.
-    pub(super) length: u32,
-    /// Whether the text was cut to the maximum length.
-    pub(super) truncated: bool,
-    /// Whether it is another window of the example of the row before.
-    pub(super) continues: bool,
-    /// Tokens for unknown text in all of the example; 0 where the row continues it.
-    pub(super) unknown: u32,
-    /// Tokens that are not special in all of the example, each once; 0 where the row continues it.
-    pub(super) words: u32,
-}
 
 /// Tokens with what is known of their rows.
 pub(super) struct Encoded {
@@ -48,11 +32,6 @@ pub(super) struct Encoded {
     facts: Vec<RowFacts>,
     /// First row of each example, and one past the last, where that is not its number.
     first: Option<Vec<u32>>,
-}
-
-/// Bytes of a stored token.
-pub(super) fn width(options: &TextOptions) -> usize {
-    if options.keep_offsets { TOKEN + place::BYTES } else { TOKEN }
 }
 
 /// Examples of which no row can be made, and why.

@@ -76,7 +76,7 @@ impl Text {
     }
 
     /// The facts of an example's first row, which count for all of it.
-    fn example(&self, example: usize) -> super::encoded::RowFacts {
+    fn example(&self, example: usize) -> super::row_facts::RowFacts {
         self.encoded.rows(example).next().map(|row| self.encoded.facts(row)).unwrap_or_default()
     }
 }

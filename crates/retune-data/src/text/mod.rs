@@ -6,6 +6,7 @@ mod medium;
 mod options;
 mod place;
 mod remarks;
+mod row_facts;
 mod token_cache;
 mod tokenizer;
 mod tokenizer_files;

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::TextOptions;
-use super::encoded::{RowFacts, width};
+use super::row_facts::{RowFacts, width};
 use super::tokenizer::Tokenizer;
 use crate::arena::Arena;
 

@@ -43,6 +43,7 @@ pub mod overlap;
 mod ranking;
 mod reconstruction;
 pub mod regression;
+pub mod score;
 pub mod tags;
 mod thresholds;
 mod unanswerable;

@@ -12,6 +12,7 @@ use super::detail::{Block, Cell, Column, Detail, Table};
 use super::evaluation::{Evaluation, share};
 use super::interval::wilson;
 use super::metric::Metric;
+use super::score::Score;
 use super::unanswerable::{self, Doubted};
 
 /// The share of answers that equal a gold answer but for case, punctuation, articles and white space.
@@ -32,15 +33,6 @@ pub enum Squad {
     Answerable,
     /// Some have none; the empty answer is right for them (2.0).
     Unanswerable,
-}
-
-/// How good one answer is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Score {
-    /// Whether it equals a gold answer.
-    pub exact: bool,
-    /// How many words it has in common with the nearest gold answer.
-    pub f1: f64,
 }
 
 struct Question {

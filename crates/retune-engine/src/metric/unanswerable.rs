@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::detail::{Axis, Block, Detail, Plot, Series};
-use super::overlap::Score;
+use super::score::Score;
 
 /// Points of the curves that are drawn, at most.
 const MAX_POINTS: usize = 400;

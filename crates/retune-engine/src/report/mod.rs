@@ -35,6 +35,8 @@ mod sample;
 #[cfg(test)]
 mod sample_blocks;
 #[cfg(test)]
+mod sample_values;
+#[cfg(test)]
 mod tests;
 
 pub use data::{Environment, Fact, Histogram, LeftOut, ReportData, SplitCard, StepPoint, WorstError};

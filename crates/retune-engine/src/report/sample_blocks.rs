@@ -1,7 +1,7 @@
 //! Reports of tasks that no section knows by name, and one with every way to draw.
 
 use super::data::{ReportData, WorstError};
-use super::sample::{PIXEL, Say, noise};
+use super::sample_values::{PIXEL, Say, noise};
 use super::verdict::{Baseline, Headline};
 use crate::metric::Said;
 use crate::metric::detail::{Axis, Block, Cell, Column, Detail, Mark, Marked, Picture, Plot, Series, Span, Table};

@@ -1,6 +1,6 @@
 //! The page as a whole: well-formed, safe, complete, and without what it has no data for.
 
-use super::sample::plainly;
+use super::sample_values::{PIXEL, plainly};
 use super::*;
 use crate::metric::detail::{Cell, Matrix, Series};
 use crate::metric::operating_point::Rule;
@@ -256,7 +256,7 @@ fn no_string_from_outside_can_act() {
     assert!(render(&data).contains("<h1>a &lt;b&gt; &amp; &#39;c&#39;</h1>"));
     data.about_errors = Some("warm <places>".into());
     let error = |picture: &[u8]| WorstError { picture: Some(picture.to_vec()), ..WorstError::default() };
-    data.errors = vec![error(sample::PIXEL)];
+    data.errors = vec![error(PIXEL)];
     let page = render(&data);
     assert!(page.contains("<img src=\"data:image/png;base64,iVBORw0KGgo") && page.contains("warm &lt;places&gt;"));
     data.errors = vec![error(b"<svg onload=alert(1)>")];

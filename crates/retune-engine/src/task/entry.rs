@@ -94,7 +94,7 @@ pub fn find(name: &str) -> Result<&'static Entry> {
 /// Its class belongs to no task, or to several.
 pub fn of_model(config: &ModelConfig) -> Result<&'static Entry> {
     let purposes = registry::purposes_of_class(config);
-    let of_class = |task: &&&Entry| purposes.iter().any(|purpose| *purpose == task.purpose);
+    let of_class = |task: &&&Entry| purposes.contains(&task.purpose);
     let candidates: Vec<&'static Entry> = TASKS.iter().filter(of_class).copied().collect();
     let class = || config.get("architectures").map_or("nothing".to_owned(), ToString::to_string);
     match candidates[..] {

@@ -164,7 +164,7 @@ impl Task for MaskedImageModeling {
         &["pixel_values"]
     }
 
-    fn answer(&self, turn: &Turn<'_, Self>) -> Result<Vec<f32>> {
+    fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<f32>> {
         let (outputs, pixels) = (turn.outputs()?, turn.batch.inputs.get("pixel_values")?);
         Ok(Vec::try_from(self.loss.per_image(outputs.get("logits")?, outputs.get("mask")?, pixels))?)
     }

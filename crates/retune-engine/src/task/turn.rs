@@ -1,6 +1,5 @@
 //! One batch at work: its rows, its tensors, the network, and what the network says of it.
 
-use super::{Data, Task};
 use anyhow::Result;
 use retune_models::{Mode, Network, Tensors};
 use std::cell::OnceCell;
@@ -15,9 +14,9 @@ pub struct BatchTensors {
 }
 
 /// A batch that a task answers.
-pub struct Turn<'a, T: Task> {
+pub struct Turn<'a, D> {
     /// The data set behind it.
-    pub data: &'a Data<T>,
+    pub data: &'a D,
     /// Its rows there, in the order of the tensors.
     pub rows: &'a [usize],
     /// Its tensors.
@@ -27,9 +26,9 @@ pub struct Turn<'a, T: Task> {
     outputs: OnceCell<Tensors>,
 }
 
-impl<'a, T: Task> Turn<'a, T> {
+impl<'a, D> Turn<'a, D> {
     /// Nothing is computed yet.
-    pub fn new(data: &'a Data<T>, rows: &'a [usize], batch: &'a BatchTensors, network: &'a Network) -> Self {
+    pub fn new(data: &'a D, rows: &'a [usize], batch: &'a BatchTensors, network: &'a Network) -> Self {
         Self { data, rows, batch, network, outputs: OnceCell::new() }
     }
 

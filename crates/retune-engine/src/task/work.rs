@@ -40,7 +40,7 @@ impl Split {
 }
 
 /// Takes the line of an example as it is answered; lines come in the order of the examples.
-pub type OnLine<'a> = &'a mut dyn FnMut(usize, Map<String, Value>) -> Result<()>;
+pub(crate) type OnLine<'a> = &'a mut dyn FnMut(usize, Map<String, Value>) -> Result<()>;
 
 /// One answer as the report shows it.
 pub struct Shown {

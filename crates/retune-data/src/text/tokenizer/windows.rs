@@ -172,13 +172,14 @@ fn window(encoding: &Encoding, keep_offsets: bool) -> Window {
 fn places(encoding: &Encoding) -> Vec<Place> {
     let sequences = encoding.get_sequence_ids();
     let special = encoding.get_special_tokens_mask();
-    let tokens = encoding.get_offsets().iter().zip(encoding.get_word_ids()).zip(sequences).zip(special);
-    let place = |(((offsets, word), sequence), special): (((&(usize, usize), &Option<u32>), Option<usize>), &u32)| {
+    let (offsets, words) = (encoding.get_offsets(), encoding.get_word_ids());
+    let place = |(token, sequence): (usize, Option<usize>)| {
         // What a post-processor adds is of no text. A special token that the text spells is.
-        let Some(sequence) = sequence.filter(|_| *special == 0) else { return Place::default() };
-        Place { start: offsets.0 as u32, end: offsets.1 as u32, sequence: Some(sequence as u8), word: *word }
+        let Some(sequence) = sequence.filter(|_| special[token] == 0) else { return Place::default() };
+        let (start, end) = offsets[token];
+        Place { start: start as u32, end: end as u32, sequence: Some(sequence as u8), word: words[token] }
     };
-    tokens.map(place).collect()
+    sequences.into_iter().enumerate().map(place).collect()
 }
 
 /// Sets `add_prefix_space` of byte-level steps; whether that changed anything.
@@ -189,7 +190,11 @@ fn add_prefix_space(step: &mut serde_json::Value) -> bool {
     }
     let steps = ["pretokenizers", "processors"].into_iter().find(|name| step[*name].is_array());
     let Some(steps) = steps.and_then(|name| step[name].as_array_mut()) else { return false };
-    steps.iter_mut().fold(false, |changed, step| add_prefix_space(step) || changed)
+    let mut changed = false;
+    for step in steps {
+        changed |= add_prefix_space(step);
+    }
+    changed
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use retune_models::ProblemType;
 use serde_json::{Map, Value};
 
 /// What is right of an example.
-pub type Gold<M, K> = <<K as Kind<M>>::Targets as Targets<M>>::Gold;
+pub(in crate::task) type Gold<M, K> = <<K as Kind<M>>::Targets as Targets<M>>::Gold;
 
 /// A kind of problem. Scores are those of one example, \[C\].
-pub trait Kind<M: Medium>: Send + Sync + 'static {
+pub(in crate::task) trait Kind<M: Medium>: Send + Sync + 'static {
     /// Its labels.
     type Targets: Targets<M> + 'static;
 
@@ -56,7 +56,7 @@ pub trait Kind<M: Medium>: Send + Sync + 'static {
 }
 
 /// Metrics over scores and labels of type `G`.
-pub trait Meter<G> {
+pub(in crate::task) trait Meter<G> {
     /// Adds an example.
     fn add(&mut self, scores: &[f32], gold: &G) -> Result<()>;
     /// All of them so far.

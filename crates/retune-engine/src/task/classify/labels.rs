@@ -165,13 +165,18 @@ fn finish<M: Medium + 'static, K: Kind<M>>(
     )))
 }
 
+/// Reads the rows of a file.
+type OnFile<'a> = Box<dyn FnOnce(&Path) -> Result<Arc<TableRows>> + 'a>;
+
+/// Makes a reader of rows of a reader of lines.
+type OnLines<'a> = Box<dyn FnOnce(Box<dyn BufRead + 'a>) -> Result<NextRows<'a, Arc<TableRows>>> + 'a>;
+
 /// Where the rows for a saved classifier come from.
 pub(super) struct Source<'a> {
     /// Reads a file.
-    pub(super) file: Box<dyn FnOnce(&Path) -> Result<Arc<TableRows>> + 'a>,
+    pub(super) file: OnFile<'a>,
     /// Reads lines.
-    #[expect(clippy::type_complexity, reason = "a reader of lines becomes a reader of rows")]
-    pub(super) lines: Box<dyn FnOnce(Box<dyn BufRead + 'a>) -> Result<NextRows<'a, Arc<TableRows>>> + 'a>,
+    pub(super) lines: OnLines<'a>,
 }
 
 /// The task on data for a saved model. What is only predicted may have any labels, or none that this model knows.

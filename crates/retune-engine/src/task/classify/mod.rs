@@ -81,7 +81,7 @@ impl<M: Medium + 'static, K: Kind<M>> Task for Classification<M, K> {
         self.kind.loss(outputs.get("logits")?, batch.targets.get("labels")?, phase)
     }
 
-    fn answer(&self, turn: &Turn<'_, Self>) -> Result<Vec<Vec<f32>>> {
+    fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Vec<f32>>> {
         let scores = self.kind.scores(&turn.outputs()?.get("logits")?.to_kind(DType::Float))?;
         let flat = Vec::<f32>::try_from(scores.f_view([-1])?)?;
         Ok(flat.chunks(self.kind.names().len()).map(<[f32]>::to_vec).collect())
