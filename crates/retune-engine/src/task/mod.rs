@@ -35,11 +35,11 @@ pub use decision::Decision;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
-pub use splits::{About, Splits};
+pub use splits::{About, Split, Splits};
 pub use texts::TextSettings;
 pub use turn::{BatchTensors, Turn};
 pub use usual::USUAL_TASK;
-pub use work::{Prepared, Shown, Split, Work};
+pub use work::{Prepared, Shown, Work};
 
 /// All tasks, one line each; the first is the task of a recipe that names none.
 pub static TASKS: &[&Entry] = &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY];

@@ -1,12 +1,39 @@
 //! The data of a run, and what all tasks do with it: hold rows out, look for leaks, recognize the data again.
 
-use super::{Data, Split, Task};
+use super::{Data, Task};
 use crate::Recipe;
 use anyhow::{Context, Result, ensure};
 use retune_data::{BadExample, DataFacts, Dataset, Examples, Medium, Targets, stratified_group_split};
 use retune_kernels::random;
 use std::path::Path;
 use std::sync::Arc;
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Learnt from.
+    Train,
+    /// Chooses the checkpoint.
+    Validation,
+    /// Measured once; all that is there of data for a saved model.
+    Test,
+}
+
+impl Split {
+    /// As in messages about reading: `training`, not `train`.
+    pub fn whole_name(self) -> &'static str {
+        if self == Self::Train { "training" } else { self.name() }
+    }
+
+    /// As in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
 
 /// The data of a run.
 pub struct Splits<T: Task> {

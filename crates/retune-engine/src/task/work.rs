@@ -1,6 +1,6 @@
 //! The one place that erases a task's types: all that loop, session, report and CLI know of a task.
 
-use super::{About, BatchTensors, Data, Decision, Phase, Splits, Task};
+use super::{About, BatchTensors, Data, Decision, Phase, Split, Splits, Task};
 use crate::evaluate::{Judging, Predictor, Scored};
 use crate::metric::{Evaluation, Metric, Said};
 use anyhow::{Context, Result};
@@ -11,33 +11,6 @@ use serde_json::{Map, Value};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// A part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// Learnt from.
-    Train,
-    /// Chooses the checkpoint.
-    Validation,
-    /// Measured once; all that is there of data for a saved model.
-    Test,
-}
-
-impl Split {
-    /// As in messages about reading: `training`, not `train`.
-    pub fn whole_name(self) -> &'static str {
-        if self == Self::Train { "training" } else { self.name() }
-    }
-
-    /// As in files and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
-    }
-}
 
 /// Takes the line of an example as it is answered; lines come in the order of the examples.
 pub(crate) type OnLine<'a> = &'a mut dyn FnMut(usize, Map<String, Value>) -> Result<()>;
