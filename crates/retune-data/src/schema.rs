@@ -16,6 +16,7 @@
 //! the string itself (`1.0` counts as `1` where all labels are whole numbers, `True` as `true`). Lists of one length of
 //! whole numbers may mean either and need a [`Problem`].
 
+mod cells;
 mod encoder;
 mod infer;
 mod lists;
@@ -25,7 +26,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use encoder::EncodedLabel;
+pub(crate) use encoder::EncodedLabel;
 pub(crate) use encoder::LabelEncoder;
 pub(crate) use lists::Lists;
 

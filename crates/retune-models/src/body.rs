@@ -1,18 +1,9 @@
 //! What lies below a head.
 
 use crate::explain::Explains;
-use crate::{Mode, ModelError, State, Tensors};
+use crate::{Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::Tensor;
 use std::ops::Range;
-
-/// Which of the tokens that the last block could return are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reads {
-    /// So many from the first on.
-    First(i64),
-    /// All of them.
-    All,
-}
 
 /// Embeddings and blocks. Block 0 is the embeddings; blocks of several stacks are numbered on from one to the next.
 pub trait Body: Sync {

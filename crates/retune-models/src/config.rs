@@ -1,6 +1,6 @@
 //! `config.json` with typed access; fields that this program does not know survive a save.
 
-use crate::{ModelError, label_names, registry};
+use crate::{ModelError, label_names};
 use serde_json::{Map, Value, json};
 
 /// What a classification head predicts, Hugging Face's `problem_type`.
@@ -26,8 +26,8 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// Wraps a parsed `config.json`; what it leaves out gets the value of Hugging Face's class.
-    pub fn new(value: Value) -> Result<Self, ModelError> {
+    /// Wraps a parsed `config.json` as it is.
+    pub(crate) fn as_written(value: Value) -> Result<Self, ModelError> {
         let Value::Object(map) = value else {
             return Err(ModelError::Config { field: "{}".into(), problem: "is not a JSON object".into() });
         };
@@ -41,11 +41,6 @@ impl ModelConfig {
                 config.label_notes = labels.notes;
             }
             Err(problem) => config.label_problem = Some(problem),
-        }
-        for (field, default) in registry::class_defaults(&config) {
-            if config.get(field).is_none() {
-                config.set(field, default);
-            }
         }
         Ok(config)
     }

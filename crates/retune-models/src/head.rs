@@ -1,20 +1,7 @@
 //! What makes outputs of a body's hidden states.
 
-use crate::checkpoint::Weights;
-use crate::{Body, ModelConfig, ModelError, Reads, State, Tensors};
+use crate::{ModelError, Reads, State, Tensors};
 use retune_kernels::tch::Tensor;
-
-/// A head as data: names and settings, before it has weights.
-pub trait HeadPlan {
-    /// Makes the head. `weights` points at the top, at the depth above the body's blocks: what belongs to the head is asked of
-    /// [`Weights::head`], what lies between body and head of [`Weights::neck`].
-    ///
-    /// # Errors
-    /// A configuration or checkpoint that does not fit.
-    fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError>;
-    /// Changes what Hugging Face's class of this head could not read in a configuration, as it will be saved.
-    fn settle(&self, _config: &mut ModelConfig) {}
-}
 
 /// A head.
 pub trait Head: Sync {
@@ -29,7 +16,7 @@ pub trait Head: Sync {
     fn shares(&self, tokens: i64) -> Tensor {
         even_shares(self.reads(), tokens)
     }
-    /// As [`Body::work`], where it is worth counting.
+    /// Floating-point operations of one example, as [`crate::Body::work`] counts them, where it is worth counting.
     fn work(&self, _size: f64) -> f64 {
         0.0
     }

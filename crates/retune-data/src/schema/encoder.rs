@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use super::LabelSchema;
-use super::infer::{finite, flag, items, shown, truth};
+use super::cells::shown;
+use super::infer::{finite, flag, items, truth};
 use super::lists::Lists;
 use crate::error::{nearest, quoted};
 use crate::table::Cell;
 
 /// The label of one row.
 #[derive(Debug, Clone, PartialEq)]
-pub enum EncodedLabel {
+pub(crate) enum EncodedLabel {
     /// Index of the class.
     Class(u32),
     /// Indices of the classes, ascending.

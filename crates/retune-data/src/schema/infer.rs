@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::cells::shown;
 use super::lists::{self, Lists};
 use super::{LabelSchema, Problem};
 use crate::error::shortened;
@@ -145,11 +146,6 @@ fn several_columns(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<Lab
 /// A 0/1 cell of a multi-label column.
 pub(super) fn flag(cell: &Cell) -> Result<bool, String> {
     cell.flag().ok_or_else(|| format!("is {}, not 0 or 1", shown(cell)))
-}
-
-/// A cell as it is shown in a message.
-pub(super) fn shown(cell: &Cell) -> String {
-    cell.name().map_or_else(|| "a list".to_owned(), |name| format!("`{}`", shortened(&name)))
 }
 
 /// A finite number of a regression column.

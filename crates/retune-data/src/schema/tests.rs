@@ -2,23 +2,27 @@
 
 use super::*;
 use crate::table::Cell;
-use crate::{TextColumns, TextRows};
+use crate::{Layout, OnBadExample, TableRows};
 
-fn rows(name: &str, content: &str, columns: &TextColumns) -> TextRows {
+fn texts() -> Layout {
+    Layout::text("text").labels(["label"])
+}
+
+fn rows(name: &str, content: &str, columns: &Layout) -> TableRows {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
-    TextRows::read(&path, columns, true).unwrap()
+    TableRows::read(&path, columns, true, OnBadExample::Fail).unwrap()
 }
 
 fn infer(labels: &[&str], problem: Option<Problem>) -> Result<LabelSchema, DataError> {
     let content = format!("text,label\n{}", labels.iter().map(|label| format!("t,{label}\n")).collect::<String>());
-    LabelSchema::infer(&rows("a.csv", &content, &TextColumns::new("text", "label")), problem)
+    LabelSchema::infer(&rows("a.csv", &content, &texts()), problem)
 }
 
 fn infer_json(labels: &[&str], problem: Option<Problem>) -> Result<LabelSchema, DataError> {
     let lines: String = labels.iter().map(|label| format!("{{\"text\":\"t\",\"label\":{label}}}\n")).collect();
-    LabelSchema::infer(&rows("a.jsonl", &lines, &TextColumns::new("text", "label")), problem)
+    LabelSchema::infer(&rows("a.jsonl", &lines, &texts()), problem)
 }
 
 fn single(names: &[&str]) -> LabelSchema {
@@ -44,9 +48,10 @@ fn one_column() {
 /// The schema of JSON lists and each row's label by it.
 fn encoded(labels: &[&str], schema: &LabelSchema) -> Result<Vec<EncodedLabel>, DataError> {
     let lines: String = labels.iter().map(|label| format!("{{\"text\":\"t\",\"label\":{label}}}\n")).collect();
-    let rows = rows("b.jsonl", &lines, &TextColumns::new("text", "label"));
-    let labels = crate::labels::Labels::encode(&rows, schema)?.unwrap();
-    Ok((0..rows.len()).map(|row| labels.get(row)).collect())
+    let rows = rows("b.jsonl", &lines, &texts());
+    let mut labels = Vec::new();
+    assert!(crate::target::encode_labels(&rows, schema, |label| labels.push(label))?);
+    Ok(labels)
 }
 
 #[test]
@@ -69,7 +74,7 @@ fn lists_of_flags_say_which_labels_apply() {
 #[test]
 fn lists_of_flags_take_the_names_of_a_model() {
     let lines = "{\"text\":\"t\",\"label\":[1,0,1]}\n";
-    let rows = rows("a.jsonl", lines, &TextColumns::new("text", "label"));
+    let rows = rows("a.jsonl", lines, &texts());
     let of = |names: &[&str]| {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         LabelSchema::infer_with_names(&rows, None, &names).unwrap()
@@ -144,7 +149,7 @@ fn an_explicit_problem_wins() {
 
 #[test]
 fn several_columns_and_separators() {
-    let columns = TextColumns { label: vec!["a".into(), "b".into()], ..TextColumns::new("text", "") };
+    let columns = Layout::text("text").labels(["a", "b"]);
     let of = |content: &str, problem| LabelSchema::infer(&rows("a.csv", content, &columns), problem);
     assert_eq!(of("text,a,b\nt,0,1\nt,True,0.0\n", None).unwrap(), multi(&["a", "b"]));
     assert_eq!(of("text,a,b\nt,0,2\n", None).unwrap(), LabelSchema::Regression { outputs: 2 });
@@ -154,7 +159,7 @@ fn several_columns_and_separators() {
     assert!(words.contains("column `b`: is `x`, not a number"), "{words}");
     assert!(of("text,a,b\nt,0,1\n", Some(Problem::SingleLabel)).is_err());
 
-    let columns = TextColumns { label_separator: Some('|'), ..TextColumns::new("text", "label") };
+    let columns = texts().label_separator(Some('|'));
     let rows = rows("a.csv", "text,label\nt,b | a\nt,\nt,c\n", &columns);
     assert_eq!(LabelSchema::infer(&rows, None).unwrap(), multi(&["a", "b", "c"]));
 }

@@ -2,10 +2,10 @@
 //!
 //! What the checkpoint lacks is an error, unless it belongs to a declared new head or the model starts from random weights.
 
-use super::weights::Part;
-use super::{CheckpointFolder, LoadReport, NewTensor, Weights};
+use super::part::Part;
+use super::{CheckpointFolder, LoadReport, NewTensor, TensorNames};
+use crate::ModelError;
 use crate::adapter::{DenseLayer, LoraPlan};
-use crate::{ModelError, family::TensorNames};
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{Params, Precision, Source, random};
 use std::cell::RefCell;
@@ -120,11 +120,6 @@ impl WeightsRoot {
     pub fn with_names(mut self, names: &TensorNames) -> Self {
         (self.spellings, self.buffers) = (names.spellings, names.buffers);
         self
-    }
-
-    /// The cursor at the top.
-    pub fn root(&self) -> Weights<'_> {
-        Weights::at_root(self)
     }
 
     /// The name of a tensor in the file: the reversible table between checkpoint layouts.

@@ -2,22 +2,12 @@
 //!
 //! Every tensor a layer asks for becomes a parameter under its full Hugging Face name.
 
+use super::part::Part;
 use super::{Init, WeightsRoot};
 use crate::ModelError;
 use crate::adapter::DenseLayer;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{Dense, LayerNorm, Lora, Param, Table, Weight};
-
-/// What of a model a tensor belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// It must be in the checkpoint.
-    Body,
-    /// It learns as the body does, but a checkpoint that was made for something else may lack it.
-    Neck,
-    /// It is the task's own.
-    Head,
-}
 
 /// A position in the tree of tensor names.
 #[derive(Clone)]
@@ -28,11 +18,14 @@ pub struct Weights<'a> {
     part: Part,
 }
 
-impl<'a> Weights<'a> {
-    pub(super) fn at_root(root: &'a WeightsRoot) -> Self {
-        Self { root, path: String::new(), depth: 0, part: Part::Body }
+impl WeightsRoot {
+    /// The cursor at the top.
+    pub fn root(&self) -> Weights<'_> {
+        Weights { root: self, path: String::new(), depth: 0, part: Part::Body }
     }
+}
 
+impl<'a> Weights<'a> {
     /// The same tree, further down.
     pub fn at(&self, name: &str) -> Weights<'a> {
         let path = match (self.path.is_empty(), name.is_empty()) {

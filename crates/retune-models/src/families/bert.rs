@@ -85,6 +85,7 @@ pub(super) fn sizes(
     Ok(TextEncoderSizes {
         embeddings: EmbeddingSizes {
             vocabulary: config.size("vocab_size")?,
+            padding: padding(config, &scheme)?,
             positions: config.size("max_position_embeddings")?,
             types: config.number("type_vocab_size")? as i64,
             size: embedding_size,
@@ -103,6 +104,29 @@ pub(super) fn sizes(
         },
         layers: config.size("num_hidden_layers")?,
     })
+}
+
+/// The token of padding: `pad_token_id`, where absent what the classes assume; null is none.
+///
+/// # Errors
+/// A number that is no token.
+pub(super) fn padding(config: &ModelConfig, scheme: &PositionScheme) -> Result<Option<i64>, ModelError> {
+    let assumed = match scheme {
+        PositionScheme::Absolute => 0,
+        PositionScheme::AfterPadding(padding) => *padding,
+    };
+    let field = "pad_token_id";
+    let Some(value) = config.as_map().get(field) else { return Ok(Some(assumed)) };
+    if value.is_null() {
+        return Ok(None);
+    }
+    let (stated, rows) = (config.number(field)? as i64, config.size("vocab_size")?);
+    // PyTorch counts negative ones from the end.
+    let row = if stated < 0 { stated + rows } else { stated };
+    if (0..rows).contains(&row) {
+        return Ok(Some(row));
+    }
+    Err(ModelError::Config { field: field.to_owned(), problem: format!("is {stated}, but there are {rows} tokens") })
 }
 
 /// What `BertConfig` and its siblings assume; they differ in the vocabulary.

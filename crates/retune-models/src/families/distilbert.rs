@@ -69,6 +69,7 @@ fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
     Ok(TextEncoderSizes {
         embeddings: EmbeddingSizes {
             vocabulary: config.size("vocab_size")?,
+            padding: bert::padding(config, &PositionScheme::Absolute)?,
             positions: config.size("max_position_embeddings")?,
             types: 0,
             size: config.size("dim")?,

@@ -6,22 +6,11 @@ mod text;
 pub use image::ImageFamily;
 pub use text::TextFamily;
 
+pub use crate::checkpoint::TensorNames;
+
 use crate::checkpoint::Weights;
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use serde_json::Value;
-
-/// How the tensors of a family are called.
-#[derive(Debug, Clone, Copy)]
-pub struct TensorNames {
-    /// Attribute of the base model in Hugging Face's class, such as `bert`: base checkpoints are stored without it.
-    pub base: &'static str,
-    /// Parts of names that some files spell in another way: ours, theirs.
-    pub spellings: &'static [(&'static str, &'static str)],
-    /// How the names of tensors end that follow from the configuration and are not read.
-    pub buffers: &'static [&'static str],
-    /// Dense layers that LoRA adapts when nothing is said; else why that must be said.
-    pub lora: Result<&'static [&'static str], &'static str>,
-}
 
 /// What a configuration and its class become when a checkpoint is used for another purpose than that of its own class.
 pub struct Becomes {

@@ -1,5 +1,6 @@
 //! Heads: what they are for, their names as data, and what they compute. A new head is one file here.
 
+mod dropout;
 mod image;
 mod patch_loss;
 mod pixels;
@@ -16,7 +17,7 @@ pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};
 pub use token::{TOKEN_CLASSIFICATION, TokenPlan};
 
-use crate::{ModelConfig, ModelError, Purpose};
+use crate::Purpose;
 
 /// All purposes.
 pub static PURPOSES: &[&Purpose] = &[
@@ -26,8 +27,3 @@ pub static PURPOSES: &[&Purpose] = &[
     &IMAGE_CLASSIFICATION,
     &MASKED_IMAGE_MODELING,
 ];
-
-/// The probability that the first of these fields states which the configuration has; 0 if it has none.
-fn dropout_of(config: &ModelConfig, fields: &[&str]) -> Result<f64, ModelError> {
-    fields.iter().find(|field| config.get(field).is_some()).map_or(Ok(0.0), |field| config.probability(field))
-}

@@ -3,7 +3,7 @@
 //! Hugging Face's `…ForSequenceClassification`. BERT calls the transform its pooler; RoBERTa, ELECTRA and DistilBERT have it
 //! in the head. B batch, D hidden size.
 
-use super::dropout_of;
+use super::dropout::dropout_of;
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::dropout::dropout;

@@ -2,7 +2,7 @@
 //!
 //! Hugging Face's `…ForQuestionAnswering`. B batch, T tokens, D hidden size.
 
-use super::dropout_of;
+use super::dropout::dropout_of;
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::Dense;

@@ -2,7 +2,7 @@
 //!
 //! Hugging Face's `…ForTokenClassification`. B batch, T tokens, D hidden size, L labels.
 
-use super::dropout_of;
+use super::dropout::dropout_of;
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::Dense;

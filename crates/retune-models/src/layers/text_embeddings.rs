@@ -25,6 +25,8 @@ pub enum PositionScheme {
 pub struct EmbeddingSizes {
     /// Rows of the token table.
     pub vocabulary: i64,
+    /// The token of padding: it learns nothing, nor does a position of its own.
+    pub padding: Option<i64>,
     /// Rows of the position table.
     pub positions: i64,
     /// Rows of the segment table; 0 = none.
@@ -67,7 +69,7 @@ impl TextEmbeddings {
         let init = Init::Normal(weights.initializer_range());
         let table = |name: &str, rows: i64| weights.at(name).exact("weight", &[rows, sizes.size], init);
         Ok(Self {
-            word: weights.at(WORD).table("weight", [sizes.vocabulary, sizes.size], init)?,
+            word: weights.at(WORD).table("weight", [sizes.vocabulary, sizes.size], init)?.with_padding(sizes.padding),
             position: table("position_embeddings", sizes.positions)?,
             token_type: (sizes.types > 0).then(|| table("token_type_embeddings", sizes.types)).transpose()?,
             norm: weights.at("LayerNorm").layer_norm(sizes.size, sizes.norm_epsilon)?,

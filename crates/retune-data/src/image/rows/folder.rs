@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ImageColumns, ImageRows};
 use crate::DataError;
 use crate::error::quoted;
-use crate::rows::Builder;
+use crate::rows::{Builder, Layout, Origin, TableRows};
 
 /// Endings of files that are images.
 const ENDINGS: [&str; 11] = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"];
@@ -19,12 +18,11 @@ const MOST_DEPTH: usize = 16;
 struct Found {
     /// Images, relative to the folder.
     images: Vec<PathBuf>,
-    ignored: Vec<PathBuf>,
 }
 
-pub(super) fn read(folder: &Path, columns: &ImageColumns, labels_required: bool) -> Result<ImageRows, DataError> {
+pub(super) fn read(folder: &Path, layout: &Layout, labels_required: bool) -> Result<TableRows, DataError> {
     let fail = |message: String| Err(DataError::Columns { message: format!("{}: {message}", folder.display()) });
-    if let Some(group) = &columns.group {
+    if let Some(group) = &layout.group {
         return fail(format!("a folder has no column `{group}`; write a table with the paths, and name it instead"));
     }
     let mut found = Found::default();
@@ -47,7 +45,7 @@ pub(super) fn read(folder: &Path, columns: &ImageColumns, labels_required: bool)
         }
     }
     let labelled = direct.is_none();
-    let layout = ImageColumns { label: columns.label.iter().take(1).cloned().collect(), ..columns.clone() }.layout();
+    let layout = layout.clone().labels(layout.labels.iter().take(1));
     let mut builder = Builder::new(layout, labels_required)?;
     for path in &found.images {
         let Some(text) = path.to_str() else {
@@ -55,13 +53,7 @@ pub(super) fn read(folder: &Path, columns: &ImageColumns, labels_required: bool)
         };
         builder.push_file(text.to_owned(), class(path).filter(|_| labelled).map(str::to_owned))?;
     }
-    Ok(ImageRows {
-        rows: builder.finish(folder, Default::default())?,
-        columns: columns.clone(),
-        base: folder.to_owned(),
-        is_folder: true,
-        ignored: found.ignored,
-    })
+    builder.finish(folder, folder.to_owned(), Origin::Folder, Vec::new())
 }
 
 /// The first folder of a relative path, if the image lies in one.
@@ -96,8 +88,9 @@ fn walk(root: &Path, inside: &Path, depth: usize, found: &mut Found) -> Result<(
             continue;
         }
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-        let list = if ENDINGS.contains(&ending.as_str()) { &mut found.images } else { &mut found.ignored };
-        list.push(path);
+        if ENDINGS.contains(&ending.as_str()) {
+            found.images.push(path);
+        }
     }
     Ok(())
 }
