@@ -84,6 +84,8 @@ mod split;
 mod user_cache;
 
 #[cfg(feature = "table")]
+pub mod annotations;
+#[cfg(feature = "table")]
 mod arena;
 #[cfg(feature = "table")]
 mod examples;
