@@ -28,13 +28,16 @@ impl TextLines<BufReader<File>> {
     }
 }
 
+/// A line's number, and its text, or why it has none.
+type Numbered<'a> = (u64, Result<&'a str, RowProblem>);
+
 impl<R: BufRead> TextLines<R> {
     pub(crate) fn new(input: R, file: &Path) -> Self {
         Self { input, file: file.to_owned(), line: 0, after_return: false, bytes: Vec::new() }
     }
 
     /// The next line and its number, from 1; `Ok(Err(_))` if it is not UTF-8, `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<(u64, Result<&str, RowProblem>)>, DataError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Numbered<'_>>, DataError> {
         if !self.read()? {
             return Ok(None);
         }

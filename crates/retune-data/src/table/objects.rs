@@ -20,7 +20,7 @@ pub(crate) struct Objects {
 }
 
 enum Source {
-    Json { reader: JsonReader<BufReader<File>>, read: VecDeque<Result<Numbered, RowProblem>> },
+    Json { reader: Box<JsonReader<BufReader<File>>>, read: VecDeque<Result<Numbered, RowProblem>> },
     Parquet(Box<parquet::ParquetReader>),
     Delimited(Box<dyn RowReader>),
 }
@@ -51,7 +51,7 @@ impl Objects {
                 if read.is_empty() {
                     return Err(DataError::Empty { file: path.to_owned(), header: false });
                 }
-                Ok(Self { wanted, columns, source: Source::Json { reader, read } })
+                Ok(Self { wanted, columns, source: Source::Json { reader: Box::new(reader), read } })
             }
             "parquet" => {
                 let reader = parquet::ParquetReader::new(path, open_file(path)?, &columns)?;

@@ -4,20 +4,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::QuestionOptions;
-use super::file::{Contexts, RawQuestion, RawQuestions};
+use super::raw::{Contexts, QuestionOptions, RawAnswer, RawQuestion, RawQuestions};
 use crate::annotations::literal;
 use crate::annotations::repair::enough;
 use crate::error::shortened;
 use crate::table::Objects;
 use crate::{DataError, RowProblem};
-
-/// An answer as a file has it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct RawAnswer {
-    pub(super) text: String,
-    pub(super) start: Option<i64>,
-}
 
 /// The columns that are read beside those the options name.
 pub(super) const OTHERS: [&str; 5] = ["id", "answer", "answer_text", "answer_start", "is_impossible"];

@@ -14,14 +14,15 @@ mod n_best;
 mod offset;
 mod positions;
 mod question;
+mod raw;
 mod squad;
 mod threshold;
 
 pub use baseline::{best_sentence, sentences};
-pub use file::{QuestionFile, QuestionOptions};
 pub use n_best::{
     AnswerOptions, Candidate, RankedAnswer, RankedAnswers, WindowAnswers, WindowLogits, join_windows, window_answers,
 };
 pub use positions::answer_positions;
 pub use question::{Answer, Question};
+pub use raw::{QuestionFile, QuestionOptions};
 pub use threshold::{BestThreshold, NoAnswerCase, best_threshold};

@@ -1,7 +1,7 @@
 //! Whether an answer stands where it says, and where else it does.
 
 use super::Answer;
-use super::flat::RawAnswer;
+use super::raw::RawAnswer;
 use crate::annotations::span::Unit;
 use crate::annotations::{Characters, Repair, Span};
 use crate::error::shortened;

@@ -13,9 +13,8 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::QuestionOptions;
-use super::file::{Contexts, RawQuestion, RawQuestions, first_byte};
 use super::flat;
+use super::raw::{Contexts, QuestionOptions, RawQuestion, RawQuestions, first_byte};
 use crate::table::{open_file, reduced};
 use crate::{DataError, RowProblem};
 
@@ -48,7 +47,10 @@ pub(super) fn is_nested(file: &Path) -> Result<bool, DataError> {
     Ok(HasData.deserialize(&mut keys).unwrap_or(true))
 }
 
-fn opened(file: &Path) -> Result<(Counted<BufReader<std::fs::File>>, Rc<Cell<u64>>), DataError> {
+/// A file that is read, and how many lines of it were.
+type Opened = (Counted<BufReader<std::fs::File>>, Rc<Cell<u64>>);
+
+fn opened(file: &Path) -> Result<Opened, DataError> {
     let mut input = BufReader::new(open_file(file)?);
     let start = input.fill_buf().map_err(|source| DataError::Read { file: file.to_owned(), source })?;
     if start.starts_with(b"\xef\xbb\xbf") {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::file::{RawGold, RawTagged};
+use super::parts::{RawGold, RawTagged};
 use super::{Entity, Gold, Tagged, TaggedFile};
 use crate::annotations::repair::Mends;
 use crate::annotations::span::Unit;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::file::{RawGold, RawTagged, Spellings, TagOptions, TagParts};
+use super::parts::{RawGold, RawTagged, Spellings, TagOptions, TagParts};
 use super::{Tag, TagScheme, Tagged};
 use crate::annotations::lines::TextLines;
 use crate::annotations::repair::enough;
@@ -133,7 +133,7 @@ impl Sentence {
                 Some(format!("has {has} separated by {separator}, where line {first} has {}", shape.width))
             }
             (None, _) => Some(format!("has {}, so no column {} of words", counted(fields.len()), columns.token + 1)),
-            (Some(token), _) if token.is_empty() => Some("has no word; write one or remove the row".to_owned()),
+            (Some(&""), _) => Some("has no word; write one or remove the row".to_owned()),
             (_, tag) if required && shape.width == 1 && columns.tag.is_none() => {
                 let what = shortened_tag(tag);
                 Some(format!("has one column only ({what}); a word and its tag are needed in each line"))

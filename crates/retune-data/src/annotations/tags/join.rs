@@ -7,10 +7,13 @@ pub fn token_context(token: usize, length: usize) -> (usize, usize) {
     (token.min(behind), length)
 }
 
+/// How much context a word has in a window, and what the window says about it.
+type Heard = ((usize, usize), Vec<f32>);
+
 /// The distributions over labels of an example's words, gathered window by window.
 #[derive(Debug, Clone)]
 pub struct WordJoin {
-    best: Vec<Option<((usize, usize), Vec<f32>)>>,
+    best: Vec<Option<Heard>>,
 }
 
 impl WordJoin {

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::Tagged;
-use super::file::{RawGold, RawTagged, TagOptions};
 use super::marked::{Item, gathered};
+use super::parts::{RawGold, RawTagged, TagOptions};
 use crate::RowProblem;
 use crate::annotations::repair::Mends;
 use crate::error::{quoted, shortened};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::file::{RawGold, RawTagged, TagOptions};
+use super::parts::{RawGold, RawTagged, TagOptions};
 use super::{Entity, Tagged};
 use crate::RowProblem;
 use crate::annotations::repair::Mends;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::file::{RawGold, RawTagged, Spellings, TagOptions, TagParts, TaggedFile};
+use super::parts::{RawGold, RawTagged, Spellings, TagOptions, TagParts, TaggedFile};
 use super::scheme::Evidence;
 use super::{Gold, Mark, Tag, TagScheme, Tagged, check, to_iob2};
 use crate::annotations::Repair;

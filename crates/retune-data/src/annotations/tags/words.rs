@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Tagged;
-use super::file::{RawGold, RawTagged, Spellings, TagOptions};
+use super::parts::{RawGold, RawTagged, Spellings, TagOptions};
 use crate::RowProblem;
 use crate::annotations::literal;
 use crate::error::shortened;

@@ -1,6 +1,10 @@
 //! Tests of reading questions: each format, and what is said of each mistake.
 
 use super::*;
+use std::sync::Arc;
+
+use crate::OnBadExample;
+use crate::annotations::Repair;
 use crate::annotations::parquet_fixture::{Column, write};
 
 fn read(name: &str, content: impl AsRef<[u8]>, options: &QuestionOptions) -> Result<QuestionFile, DataError> {

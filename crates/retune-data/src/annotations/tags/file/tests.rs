@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
+use super::super::TagScheme;
 use super::*;
+use crate::OnBadExample;
+use crate::annotations::Repair;
 use crate::annotations::parquet_fixture::{Column, write};
 use crate::annotations::tags::{Gold, unknown_labels};
 
@@ -277,7 +280,7 @@ fn marks_are_optional_for_prediction() {
     assert_eq!(unmarked("a.csv", "text\nRome\n"), ["2: Rome"]);
     assert_eq!(TaggedFile::line(3, "Zoë {".as_bytes(), &plain()).unwrap(), Tagged::of_text(3, "Zoë {".into()));
     let words = TaggedFile::line(3, b" {\"tokens\": [\"a\", \"b\"], \"id\": 1}", &plain()).unwrap();
-    assert_eq!((words.word_texts().unwrap(), words.id), (vec!["a", "b"], Some(json!(1))));
+    assert_eq!((words.word_texts().unwrap(), words.id.clone()), (vec!["a", "b"], Some(json!(1))));
     assert_eq!(TaggedFile::line(1, b"{\"text\": \"a\"}", &plain()).unwrap().text, "a");
     assert!(TaggedFile::line(4, b"{\"txt\": \"a\"}", &plain()).unwrap_err().message.contains("has no text"));
 }
