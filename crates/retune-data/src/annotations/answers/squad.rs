@@ -72,8 +72,13 @@ pub(super) fn read(file: &Path, options: &QuestionOptions) -> Result<RawQuestion
     result.map_err(|error| {
         let text = error.to_string();
         let reason = text.split(" at line ").next().unwrap_or(&text);
-        let message = format!("broken JSON at column {}: {reason}", error.column());
-        DataError::Malformed { file: file.to_owned(), line: error.line().max(1) as u64, message }
+        // Behind a line end stands what is wrong with the end of the line before.
+        let (line, place) = match (error.line(), error.column()) {
+            (line @ 2.., 0) => (line - 1, "its end".to_owned()),
+            (line, column) => (line.max(1), format!("column {column}")),
+        };
+        let message = format!("broken JSON at {place}: {reason}");
+        DataError::Malformed { file: file.to_owned(), line: line as u64, message }
     })?;
     Ok(reader.all)
 }

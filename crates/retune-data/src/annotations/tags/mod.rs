@@ -18,6 +18,8 @@ mod label_studio;
 mod marked;
 mod names;
 mod parts;
+#[cfg(feature = "text")]
+mod records;
 mod scheme;
 mod split;
 mod tag;
@@ -31,6 +33,8 @@ pub use entities::{entities_lenient, entities_strict, in_characters};
 pub use join::{WordJoin, token_context};
 pub use names::tag_names_of_file;
 pub use parts::{TagOptions, TaggedFile};
+#[cfg(feature = "text")]
+pub use records::TaggedLines;
 pub use scheme::{Broken, TagScheme, to_iob2};
 pub use split::split_words;
 pub use tag::{Entity, Mark, Tag, tag_names};

@@ -1,7 +1,7 @@
 //! What tagged files hold: how they are read, their examples before tags are understood, and after.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Entity, TagScheme, Tagged};
 use crate::annotations::Repair;
@@ -61,6 +61,19 @@ pub struct TaggedFile {
     pub left_out: Vec<BadExample>,
     /// What was recognised or mended, a sentence each.
     pub notes: Vec<String>,
+    /// The column of words, and that of raw texts.
+    pub(super) columns: (String, String),
+    /// Whether the examples are lines of a stream.
+    pub(super) streamed: bool,
+}
+
+impl TaggedFile {
+    /// Examples of a file, of which nothing else is known.
+    pub(super) fn of(file: &Path, examples: Vec<Tagged>, left_out: Vec<BadExample>, options: &TagOptions) -> Self {
+        let columns = (options.tokens.clone(), options.text.clone());
+        let file = file.to_owned();
+        Self { file, examples, scheme: None, left_out, notes: Vec::new(), columns, streamed: false }
+    }
 }
 
 /// A file as it was read, before its tags are understood.

@@ -48,7 +48,7 @@ pub(super) fn understood(file: &Path, parts: TagParts, options: &TagOptions) -> 
     }
     let (examples, left_out) = usable(file, understood, options.on_bad_example)?;
     notes.extend(mends.notes(file));
-    Ok(TaggedFile { file: file.to_owned(), examples, scheme, left_out, notes })
+    Ok(TaggedFile { scheme, notes, ..TaggedFile::of(file, examples, left_out, options) })
 }
 
 /// The name of a tag that a CoNLL file gives by number.
