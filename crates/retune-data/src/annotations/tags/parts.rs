@@ -68,6 +68,11 @@ pub struct TaggedFile {
 }
 
 impl TaggedFile {
+    /// Whether the examples are lines of a stream.
+    pub fn is_streamed(&self) -> bool {
+        self.streamed
+    }
+
     /// Examples of a file, of which nothing else is known.
     pub(super) fn of(file: &Path, examples: Vec<Tagged>, left_out: Vec<BadExample>, options: &TagOptions) -> Self {
         let columns = (options.tokens.clone(), options.text.clone());
