@@ -23,7 +23,7 @@ use retune_data::annotations::tags::{
     unknown_labels,
 };
 use retune_data::annotations::{Characters, Repair, Span};
-use retune_data::{Dataset, Examples, OnBadExample, Tags, Worded, Words, entities_of_classes};
+use retune_data::{Dataset, Examples, OnBadExample, Tags, TextOptions, Tokenizer, Worded, Words, entities_of_classes};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
 use retune_kernels::tch::Kind;
@@ -141,7 +141,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         let what = format!("tokenizing {} data", split.whole_name());
         let report = |done, all| (from.progress)(&what, done, all);
         let words = Words::of(file);
-        let medium = Worded::encode(&words, &input.tokenizer, &options, &report)?;
+        let medium = encode(&words, &input.tokenizer, &options, &report)?;
         let tags = Tags::place(&words, &names, settings.label_all_tokens, settings.repair())?;
         Ok(Examples::new(words, medium, tags)?)
     })?;
@@ -178,11 +178,23 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
         let report = |done, all| progress("tokenizing", done, all);
         let silent = file.is_streamed();
         let words = Words::of(file);
-        let medium = Worded::encode(&words, &input.tokenizer, &options, if silent { &|_, _| {} } else { &report })?;
+        let medium = encode(&words, &input.tokenizer, &options, if silent { &|_, _| {} } else { &report })?;
         let place = || Tags::place(&words, &names, settings.label_all_tokens, settings.repair());
         let tags = if targets { place()? } else { None };
         Ok(Examples::new(words, medium, tags)?)
     })
+}
+
+/// Tokenizes words as they stand in a text: where a space tells words apart, each has one before it.
+fn encode(
+    words: &Arc<Words>,
+    tokenizer: &Tokenizer,
+    options: &TextOptions,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Worded> {
+    let lists = words.tagged().examples.iter().any(|example| example.words.is_some());
+    let tokenizer = if lists { tokenizer.with_prefix_space()? } else { tokenizer.clone() };
+    Ok(Worded::encode(words, &tokenizer, options, progress)?)
 }
 
 /// The types of entities that tags of these names are of.
