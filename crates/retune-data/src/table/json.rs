@@ -12,7 +12,7 @@ use crate::error::{nearest, quoted};
 use crate::{DataError, RowProblem};
 
 /// An object and the line where it starts.
-type Numbered = (u64, Map<String, Value>);
+pub(super) type Numbered = (u64, Map<String, Value>);
 
 /// Streams the objects of a JSON file.
 pub(super) struct JsonReader<R> {
@@ -33,6 +33,23 @@ pub(super) struct JsonReader<R> {
 
 impl<R: BufRead> JsonReader<R> {
     pub(super) fn new(path: &Path, input: R, wanted: &[Wanted]) -> Result<Self, DataError> {
+        let mut reader = Self::begin(path, input, wanted)?;
+        let Some(first) = reader.read_object()? else {
+            return Err(DataError::Empty { file: path.to_owned(), header: false });
+        };
+        reader.first = Some(match first {
+            Err(problem) => Err(problem),
+            Ok((line, object)) => {
+                reader.columns = object.keys().cloned().collect();
+                reader.present = locate(path, wanted, &reader.columns)?.iter().map(Option::is_some).collect();
+                reader.record(line, &object)
+            }
+        });
+        Ok(reader)
+    }
+
+    /// Stands before the first object.
+    pub(super) fn begin(path: &Path, input: R, wanted: &[Wanted]) -> Result<Self, DataError> {
         let mut reader = Self {
             path: path.to_owned(),
             input,
@@ -57,17 +74,6 @@ impl<R: BufRead> JsonReader<R> {
             reader.array = true;
             reader.byte()?;
         }
-        let Some(first) = reader.read_object()? else {
-            return Err(DataError::Empty { file: path.to_owned(), header: false });
-        };
-        reader.first = Some(match first {
-            Err(problem) => Err(problem),
-            Ok((line, object)) => {
-                reader.columns = object.keys().cloned().collect();
-                reader.present = locate(path, wanted, &reader.columns)?.iter().map(Option::is_some).collect();
-                reader.record(line, &object)
-            }
-        });
         Ok(reader)
     }
 
@@ -104,7 +110,7 @@ impl<R: BufRead> JsonReader<R> {
     }
 
     /// The next object and its line; `None` at the end.
-    fn read_object(&mut self) -> Result<Option<Result<Numbered, RowProblem>>, DataError> {
+    pub(super) fn read_object(&mut self) -> Result<Option<Result<Numbered, RowProblem>>, DataError> {
         if self.ended {
             return Ok(None);
         }
