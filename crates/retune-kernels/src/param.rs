@@ -132,7 +132,7 @@ impl Param {
                 let master = value.f_to_device(self.leaf.device())?.f_to_kind(Kind::Float)?;
                 match self.master.get_mut() {
                     Some(old) => old.f_copy_(&master)?,
-                    None => self.master = OnceCell::from(master.f_copy()?),
+                    None => self.master = OnceCell::from(master.copy()),
                 }
                 self.source = None;
             }

@@ -90,7 +90,7 @@ fn equals_the_formula() {
             for (heads, groups) in [(4, 4), (4, 2), (3, 1)] {
                 compare(kind, [heads, groups, 7, 7], rule, None, None);
                 for bias in [[1, 1], [1, heads], [2, heads], [4, heads]] {
-                    compare(kind, [heads, groups, 7, 7], rule, Some(bias), Some(1.0));
+                    compare(kind, [heads, groups, 7, 7], rule, Some(bias), Some(0.4));
                 }
             }
         }
@@ -100,7 +100,9 @@ fn equals_the_formula() {
 #[test]
 fn keys_may_be_more_or_fewer_than_queries() {
     for (queries, keys) in [(2, 7), (9, 7), (1, 7)] {
-        for rule in [Rule::All, Rule::Padded, Rule::Causal(0), Rule::PaddedCausal(3), Rule::Causal(keys - 1)] {
+        // A lone query that sees one key has no gradient but that of rounding.
+        let least = if queries == 1 { 2 } else { 0 };
+        for rule in [Rule::All, Rule::Padded, Rule::Causal(least), Rule::PaddedCausal(3), Rule::Causal(keys - 1)] {
             compare(Kind::Float, [4, 2, queries, keys], rule, None, None);
             compare(Kind::Float, [4, 4, queries, keys], rule, Some([1, 4]), None);
         }
