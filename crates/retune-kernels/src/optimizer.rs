@@ -223,10 +223,8 @@ impl AdamW {
         clip: f64,
     ) -> Result<Tensor, KernelError> {
         self.step += 1;
-        let tensors: Vec<_> = active
-            .iter()
-            .map(|a| self.slots[&a.param.name].tensor(a.param, &a.gradient))
-            .collect::<Result<_, _>>()?;
+        let tensors: Vec<_> =
+            active.iter().map(|a| self.slots[&a.param.name].tensor(a.param, &a.gradient)).collect::<Result<_, _>>()?;
         let steps: Vec<AdamWStep> = active
             .iter()
             .map(|a| {
@@ -358,7 +356,8 @@ mod tests {
                 }
             }
             for (param, expected) in params.iter().zip(&expected) {
-                let worst = read(param.value().unwrap()).iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                let worst =
+                    read(param.value().unwrap()).iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
                 assert!(worst < 2e-6, "{kind:?} {}: {worst}", param.name);
                 assert_eq!(param.leaf().kind(), kind);
                 assert_eq!(param.leaf().detach(), param.value().unwrap().to_kind(kind));

@@ -96,9 +96,13 @@ mod tests {
         let mut numbers = config(&["score"]);
         numbers.set_labels(&strings(&["score"]), ProblemType::Regression);
         assert_eq!(meaning(&numbers, &strings(&["LABEL_0"]), ProblemType::Regression), Meaning::Same);
-        let torn = json!({"model_type": "bert", "id2label": {"0": "neg", "1": "pos"}, "label2id": {"neg": 1, "pos": 0}});
+        let torn =
+            json!({"model_type": "bert", "id2label": {"0": "neg", "1": "pos"}, "label2id": {"neg": 1, "pos": 0}});
         let torn = ModelConfig::new(torn).unwrap();
         assert!(matches!(meaning(&torn, &strings(&["neg", "pos"]), single), Meaning::Other(_)));
-        assert_eq!((torn.labels(), torn.in_label_order(&strings(&["neg", "pos"])), torn.label_count()), (None, None, 2));
+        assert_eq!(
+            (torn.labels(), torn.in_label_order(&strings(&["neg", "pos"])), torn.label_count()),
+            (None, None, 2)
+        );
     }
 }

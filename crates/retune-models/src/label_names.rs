@@ -21,7 +21,8 @@ pub(crate) struct LabelNames {
 /// # Errors
 /// Ids that are no numbering, or two fields that contradict each other.
 pub(crate) fn read(config: &Map<String, Value>) -> Result<Option<LabelNames>, String> {
-    let empty = |value: &Value| value.is_null() || *value == Value::Array(Vec::new()) || *value == Value::Object(Map::new());
+    let empty =
+        |value: &Value| value.is_null() || *value == Value::Array(Vec::new()) || *value == Value::Object(Map::new());
     let field = |name: &str| config.get(name).filter(|value| !empty(value));
     let stated = field("id2label").map(|value| Ok::<_, String>((ids_of(value)?, value.is_object()))).transpose()?;
     let back = field("label2id").map(ids_of_names).transpose()?.filter(|back| !back.is_empty());

@@ -250,7 +250,9 @@ impl LoadedModel {
             note = match (&names, own) {
                 (_, true) => None,
                 (Some(_), false) => Some("the adapter names no labels; they are called as those of its base model"),
-                (None, false) => Some("neither the adapter nor its base model names its labels; they are called LABEL_0, LABEL_1, …"),
+                (None, false) => {
+                    Some("neither the adapter nor its base model names its labels; they are called LABEL_0, LABEL_1, …")
+                }
             };
             head.labels = Some(names.unwrap_or_else(|| (0..rows).map(|i| format!("LABEL_{i}")).collect()));
             head.problem = Some(if rows == config.label_count() {
@@ -263,7 +265,7 @@ impl LoadedModel {
         }
         let mut loaded = Self::load(base, &options)?;
         loaded.report.notes.extend(note.map(str::to_owned));
-        let applied = plan.apply_saved_modules(&mut loaded.params)?;
+        let applied = plan.apply_saved_modules(&mut loaded.params, registry::family(&loaded.config)?.names())?;
         loaded.report.loaded += applied.len();
         loaded.report.new.retain(|new| !applied.contains(&new.name) && !new.name.contains(".lora_"));
         if let Some(new) = loaded.report.new.first() {

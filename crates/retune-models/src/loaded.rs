@@ -2,7 +2,7 @@
 
 use crate::adapter::{self, BaseModel, LoraPlan};
 use crate::checkpoint::{read_tensors, write_json, write_params};
-use crate::{LoadReport, ModelConfig, ModelError, Network, Purpose};
+use crate::{LoadReport, ModelConfig, ModelError, Network, Purpose, registry};
 use retune_kernels::Params;
 use retune_kernels::tch::Tensor;
 use std::path::Path;
@@ -30,7 +30,9 @@ impl LoadedModel {
     /// `base_model`.
     pub fn save(&self, folder: &Path, base_model: impl Into<BaseModel>) -> Result<(), ModelError> {
         if let Some(plan) = &self.adapter {
-            plan.save(folder, &self.params, &base_model.into(), self.purpose.and_then(|purpose| purpose.peft))?;
+            let names = registry::family(&self.config)?.names();
+            let task_type = self.purpose.and_then(|purpose| purpose.peft);
+            plan.save(folder, &self.params, &base_model.into(), task_type, names)?;
             // PEFT ignores it; it carries the label names, which an adapter alone would lose.
             return write_json(&folder.join("config.json"), self.config.as_map());
         }
@@ -42,13 +44,14 @@ impl LoadedModel {
     pub fn restore(&mut self, folder: &Path) -> Result<(), ModelError> {
         let adapter = folder.join("adapter_model.safetensors");
         let path = if adapter.exists() { adapter } else { folder.join("model.safetensors") };
+        let names = registry::family(&self.config)?.names();
         for (stored, tensor) in read_tensors(&path)? {
             let name = stored.strip_prefix(adapter::PREFIX).unwrap_or(&stored);
             if self.buffers.iter().any(|(buffer, _)| buffer == name) {
                 continue;
             }
             let unknown = || ModelError::file(&path, format!("holds the unknown tensor `{name}`"));
-            let param = self.params.get_mut(name).ok_or_else(unknown)?;
+            let param = names.find(&mut self.params, name).ok_or_else(unknown)?;
             if param.size() != tensor.size() {
                 let (name, found, expected) = (name.to_owned(), tensor.size(), param.size());
                 return Err(ModelError::Shape { name, found, expected });

@@ -7,7 +7,7 @@ use retune_kernels::random;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::checkpoint::{read_tensors, write_tensors};
 use retune_models::heads::{IMAGE_CLASSIFICATION, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION};
-use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode, ModelError, Purpose};
+use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode, ModelError, Purpose, registry};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,6 +27,7 @@ static FAMILIES: &[(&str, &Purpose, &[&str])] = &[
     ("deit-with-teacher", &IMAGE_CLASSIFICATION, &["dense"]),
     ("beit-relative-position", &IMAGE_CLASSIFICATION, &["dense"]),
     ("dinov2-image-classification", &IMAGE_CLASSIFICATION, &["dense", "fc1"]),
+    ("dinov2-swiglu", &IMAGE_CLASSIFICATION, &["weights_out"]),
     ("swin-image-classification", &IMAGE_CLASSIFICATION, &["dense"]),
     ("convnext-image-classification", &IMAGE_CLASSIFICATION, &["pwconv1", "pwconv2"]),
 ];
@@ -83,18 +84,39 @@ fn every_family_reads_back_what_it_saved() {
                 tensors.keys().filter_map(path).collect()
             };
             let written: Vec<String> = serde_json::from_value(config(folder.path())["target_modules"].clone()).unwrap();
+            let names = registry::family(&loaded.config).unwrap().names();
             let paths = loaded.params.iter().filter_map(|p| p.name.strip_suffix(".weight"));
-            let mut found: Vec<&str> = paths
-                .filter(|path| !path.contains(".lora_") && written.iter().any(|name| is_named(path, name)))
-                .collect();
+            let paths = paths.filter(|path| !path.contains(".lora_")).filter_map(|path| names.module(path));
+            let mut found: Vec<String> = paths.filter(|path| written.iter().any(|name| is_named(path, name))).collect();
             found.sort_unstable();
             assert_eq!(found, ends(".lora_A.weight"), "{name} {targets:?}");
             assert!(found.len() > 1);
             // Nothing stands beside what is saved whole.
             let whole = ends(".weight").into_iter().filter(|path| !path.contains(".lora_")).collect::<Vec<_>>();
-            assert!(!whole.is_empty() && !whole.iter().any(|path| found.contains(&path.as_str())), "{whole:?}");
+            assert!(!whole.is_empty() && !whole.iter().any(|path| found.contains(path)), "{whole:?}");
         }
     }
+}
+
+/// As PEFT wrote them beside transformers 4.
+#[test]
+fn older_names_of_image_modules_are_read_too() {
+    let name = "vit-image-classification";
+    let loaded = adapted(name, &IMAGE_CLASSIFICATION, &["query", "value"]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    loaded.save(folder.path(), "base").unwrap();
+    let mut config = config(folder.path());
+    assert!(config["target_modules"].to_string().contains("vit.layers.0.attention.q_proj"), "{config}");
+    config["target_modules"] = json!(["query", "value"]);
+    std::fs::write(folder.path().join("adapter_config.json"), config.to_string()).unwrap();
+    let ours = loaded.params.iter().filter(|p| p.head || p.name.contains(".lora_"));
+    let ours = ours.map(|p| (format!("base_model.model.{}", p.name), p.value().unwrap()));
+    write_tensors(&folder.path().join("adapter_model.safetensors"), &ours.collect::<Vec<_>>()).unwrap();
+    let base = fixture(&format!("parity/{name}"));
+    let again = LoadedModel::load_adapter(folder.path(), &base, &load_options(&IMAGE_CLASSIFICATION)).unwrap();
+    let case = case(&format!("parity/{name}/case.safetensors"));
+    assert_eq!(difference(&logits(&again, &case), &logits(&loaded, &case)), 0.0);
+    assert!(again.params.iter().any(|p| p.name.contains(".lora_")));
 }
 
 #[test]
@@ -107,11 +129,13 @@ fn head_layers_are_left_out_with_a_word_or_refused_by_name() {
     }
     for (name, target, problem) in [
         ("distilbert-sequence-classification", "pre_classifier", "`pre_classifier` learns as a whole"),
+        ("dinov2-swiglu", "weights_in", "is several layers in transformers"),
         ("roberta-sequence-classification", "out_proj", "`classifier.out_proj` learns as a whole"),
         ("bert-sequence-classification", "word_embeddings", "`word_embeddings` is no dense layer"),
         ("bert-sequence-classification", "attention.*query", "no dense layer is called `attention.*query`"),
     ] {
-        let error = adapted(name, &SEQUENCE_CLASSIFICATION, &[target]).err().unwrap().to_string();
+        let purpose = if name.starts_with("dino") { &IMAGE_CLASSIFICATION } else { &SEQUENCE_CLASSIFICATION };
+        let error = adapted(name, purpose, &[target]).err().unwrap().to_string();
         assert!(error.contains(problem), "{error}");
     }
     let whole = adapted("bert-sequence-classification", &SEQUENCE_CLASSIFICATION, &[".*(query|value)"]).unwrap();
@@ -148,11 +172,7 @@ fn settings_of_single_layers_are_honoured() {
         for (name, tensor) in tensors.iter_mut().filter(|(name, _)| query(name)) {
             let dim = if name.contains("lora_A") { 0 } else { 1 };
             let kept = tensor.narrow(dim, 0, 2);
-            *tensor = if keep == 2 {
-                kept.copy()
-            } else {
-                Tensor::cat(&[&kept, &kept.zeros_like()], dim)
-            };
+            *tensor = if keep == 2 { kept.copy() } else { Tensor::cat(&[&kept, &kept.zeros_like()], dim) };
         }
     };
     let expected = logits(&load(changed(json!({}), |t| cut(t, 4)).path()).unwrap(), &case);
@@ -172,7 +192,9 @@ fn settings_of_single_layers_are_honoured() {
 
     // Which layers: told by numbers, exclusion, an expression; the file holds no others.
     let only = |keep: &'static str| {
-        move |tensors: &mut BTreeMap<String, Tensor>| tensors.retain(|name, _| !name.contains("lora_") || name.contains(keep))
+        move |tensors: &mut BTreeMap<String, Tensor>| {
+            tensors.retain(|name, _| !name.contains("lora_") || name.contains(keep))
+        }
     };
     let first = logits(&load(changed(json!({"layers_to_transform": [0]}), only("layer.0.")).path()).unwrap(), &case);
     assert!(difference(&first, &plain) > 1e-3);

@@ -37,7 +37,8 @@ fn step(loaded: &LoadedModel, optimizer: &mut AdamW) {
 }
 
 fn compare(saved: &Path, learns: fn(&str) -> bool) {
-    let (saved, original) = (read_tensors(&saved.join("model.safetensors")).unwrap(), case(&format!("{MODEL}/model.safetensors")));
+    let (saved, original) =
+        (read_tensors(&saved.join("model.safetensors")).unwrap(), case(&format!("{MODEL}/model.safetensors")));
     assert!(saved.keys().eq(original.keys()));
     for (name, tensor) in &saved {
         assert_eq!(tensor.kind(), Kind::Float);

@@ -144,7 +144,9 @@ fn norms_of_both_spellings_in_one_file() {
         None => name,
     };
     let mixed: Stored = weights().into_iter().map(|(n, t)| (rename(n), t)).collect();
-    assert!(mixed.keys().any(|name| name.ends_with("gamma")) && mixed.keys().any(|name| name.ends_with("LayerNorm.weight")));
+    assert!(
+        mixed.keys().any(|name| name.ends_with("gamma")) && mixed.keys().any(|name| name.ends_with("LayerNorm.weight"))
+    );
     write(folder.path(), "model.safetensors", mixed);
     assert!(equals(folder.path(), &weights()).report.unexpected.is_empty());
 }
@@ -157,7 +159,10 @@ fn quantized_weights_are_refused_with_a_remedy() {
     let told = folder(&quantized);
     write(told.path(), "model.safetensors", weights());
     let error = LoadedModel::load(told.path(), &options).err().unwrap().to_string();
-    assert!(error.contains("bitsandbytes") && error.contains("BertForSequenceClassification.from_pretrained"), "{error}");
+    assert!(
+        error.contains("bitsandbytes") && error.contains("BertForSequenceClassification.from_pretrained"),
+        "{error}"
+    );
     // Without a word in config.json, the numbers show it.
     let untold = folder(&config());
     let mut tensors = weights();

@@ -210,6 +210,7 @@ fn a_head_is_kept_only_where_its_labels_are_the_task_s() {
     let mut config: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
     config["id2label"] = serde_json::json!({"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"});
+    config["label2id"] = serde_json::json!({"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2});
     std::fs::write(unnamed.path().join("config.json"), config.to_string()).unwrap();
     let unnamed = load(unnamed.path(), ["a", "b", "c"]);
     assert_eq!((kept(&unnamed), unnamed.report.new.len()), ([true; 2], 0));

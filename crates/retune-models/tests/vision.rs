@@ -406,7 +406,10 @@ fn random_weights_start_near_an_even_guess() {
         let logits = logits(&loaded, &images(&[4, 3, 64, 64]));
         assert!(logits.abs().max().double_value(&[]) < 1.0, "{name}: {logits}");
         let again = load(name, &LoadOptions { from_scratch: true, seed: 1, ..classifier() }).unwrap();
-        assert!(loaded.params.iter().zip(again.params.iter()).all(|(a, b)| a.value().unwrap() == b.value().unwrap()), "{name}");
+        assert!(
+            loaded.params.iter().zip(again.params.iter()).all(|(a, b)| a.value().unwrap() == b.value().unwrap()),
+            "{name}"
+        );
     }
     let value = |name: &str, param: &str| {
         let mut loaded = load(name, &LoadOptions { from_scratch: true, ..classifier() }).unwrap();

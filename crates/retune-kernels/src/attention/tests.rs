@@ -55,9 +55,8 @@ fn plain(t: &[Tensor], rule: Rule, scale: f64) -> Tensor {
                 let bias = bias.get(row % bias.size()[0]);
                 scores = scores + bias.get(if bias.size()[0] == 1 { 0 } else { head });
             }
-            let open: Vec<bool> = (0..queries)
-                .flat_map(|i| (0..keys).map(move |j| allows(rule, row as usize, i, j)))
-                .collect();
+            let open: Vec<bool> =
+                (0..queries).flat_map(|i| (0..keys).map(move |j| allows(rule, row as usize, i, j))).collect();
             let open = Tensor::from_slice(&open).view([queries, keys]).to_device(query.device());
             let scores = scores.masked_fill(&open.logical_not(), f64::NEG_INFINITY);
             out.push(scores.softmax(-1, None::<Kind>).matmul(&of(value)));
@@ -66,7 +65,13 @@ fn plain(t: &[Tensor], rule: Rule, scale: f64) -> Tensor {
     Tensor::stack(&out, 0).view(size.as_slice())
 }
 
-fn compare(kind: Kind, [heads, groups, queries, keys]: [i64; 4], rule: Rule, bias: Option<[i64; 2]>, scale: Option<f64>) {
+fn compare(
+    kind: Kind,
+    [heads, groups, queries, keys]: [i64; 4],
+    rule: Rule,
+    bias: Option<[i64; 2]>,
+    scale: Option<f64>,
+) {
     let leaf = |seed, shape: &[i64]| leaf_on(test_device(), seed, shape, kind);
     let mut inputs =
         vec![leaf(1, &[4, heads, queries, 8]), leaf(2, &[4, groups, keys, 8]), leaf(3, &[4, groups, keys, 8])];

@@ -37,8 +37,7 @@ mod tests {
         let random = |seed, shape: &[i64]| leaf_on(test_device(), seed, shape, Kind::Float);
         let (x, weight, bias) = (random(1, &[3, 5, 16]), random(2, &[8, 16]), random(3, &[8]));
         let (a, b) = (random(4, &[4, 16]), random(5, &[8, 4]));
-        let lora =
-            Lora { a: a.shallow_clone().into(), b: b.shallow_clone().into(), scale: 0.5, dropout: 0.0 };
+        let lora = Lora { a: a.shallow_clone().into(), b: b.shallow_clone().into(), scale: 0.5, dropout: 0.0 };
         let dense = Dense::new(weight.shallow_clone(), Some(bias.shallow_clone().into())).with_beside(Box::new(lora));
         let double = |t: &Tensor| t.to_kind(Kind::Double);
         let merged = double(&weight) + double(&b).matmul(&double(&a)) * 0.5;

@@ -4,9 +4,9 @@
 //! backward pass computes them again from each row's maximum and sum.
 
 use super::{next_drop, packed, takes};
+use crate::AttentionMask;
 use crate::attention::AttentionOptions;
 use crate::shim::{self, Drop};
-use crate::AttentionMask;
 use tch::Tensor;
 
 /// The plain composition.
@@ -162,7 +162,9 @@ mod tests {
     fn a_nan_is_not_hidden() {
         let t = inputs(1, 5, 8, Kind::Float);
         let bad = &t[0] * f64::NAN;
-        assert!(attention(&bad, &t[1], &t[2], 1, &AttentionOptions::default(), false).isnan().all().int64_value(&[]) == 1);
+        assert!(
+            attention(&bad, &t[1], &t[2], 1, &AttentionOptions::default(), false).isnan().all().int64_value(&[]) == 1
+        );
     }
 
     #[test]

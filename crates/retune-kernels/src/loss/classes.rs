@@ -107,7 +107,8 @@ mod tests {
             let weights = leaf_on(test_device(), 2, &[7], Kind::Float).detach().abs() + 0.1;
             for (weights, smoothing) in [(None, 0.0), (Some(&weights), 0.1)] {
                 // As PyTorch: one row for each target, in fp64.
-                let rows: Vec<Tensor> = (0..10).filter(|&i| values[i] >= 0).map(|i| logits.view([10, 7]).get(i as i64)).collect();
+                let rows: Vec<Tensor> =
+                    (0..10).filter(|&i| values[i] >= 0).map(|i| logits.view([10, 7]).get(i as i64)).collect();
                 let targets: Vec<i64> = values.into_iter().filter(|&label| label >= 0).collect();
                 let targets = Tensor::from_slice(&targets).to_device(test_device());
                 let exact = weights.map(|weights: &Tensor| weights.to_kind(Kind::Double));

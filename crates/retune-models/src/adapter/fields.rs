@@ -34,7 +34,8 @@ const ANY: &[&str] = &[
 /// Ways of starting that leave the base model as it is.
 const STARTS: &[&str] = &["gaussian", "eva", "orthogonal"];
 
-const REMEDY: &str = "merge it once with PEFT: PeftModel.from_pretrained(BASE, ADAPTER).merge_and_unload().save_pretrained(DIR)";
+const REMEDY: &str =
+    "merge it once with PEFT: PeftModel.from_pretrained(BASE, ADAPTER).merge_and_unload().save_pretrained(DIR)";
 
 /// All that stands in the way of using the adapter.
 pub(super) fn check(config: &Map<String, Value>) -> Result<(), String> {
@@ -114,7 +115,10 @@ mod tests {
             ("peft_type", json!("LOHA")),
         ] {
             let problem = problem(field, value.clone()).unwrap_or_else(|| panic!("{field} {value} passes"));
-            assert!(problem.contains(field) && (field == "peft_type" || problem.contains("merge_and_unload")), "{problem}");
+            assert!(
+                problem.contains(field) && (field == "peft_type" || problem.contains("merge_and_unload")),
+                "{problem}"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::targets::{Targets, ending};
 use super::{BaseModel, DenseLayer, PREFIX, fields, saved_modules};
 use crate::ModelError;
-use crate::checkpoint::{read_json, read_tensors, write_json, write_tensors};
+use crate::checkpoint::{TensorNames, read_json, read_tensors, write_json, write_tensors};
 use regex::Regex;
 use retune_kernels::Params;
 use retune_kernels::tch::Tensor;
@@ -145,23 +145,27 @@ impl LoraPlan {
         weight.map(|w| w.size()[0])
     }
 
-    /// The update of the dense layer at `path`, if it gets one. What learns as a `whole` does not.
-    pub(crate) fn layer(&self, path: &str, whole: bool) -> Option<LoraLayer> {
-        if (whole && !self.is_saved()) || !self.targets.matches(path) {
+    /// The update of a dense layer, if it gets one.
+    pub(crate) fn layer(&self, layer: &DenseLayer) -> Option<LoraLayer> {
+        if !self.is_saved() && layer.obstacle().is_some() {
             return None;
         }
-        let own = |patterns: &[(Regex, f64)]| patterns.iter().find(|(p, _)| p.is_match(path)).map(|(_, number)| *number);
+        let path = layer.paths().find(|path| self.targets.matches(path))?;
+        let own =
+            |patterns: &[(Regex, f64)]| patterns.iter().find(|(p, _)| p.is_match(path)).map(|(_, number)| *number);
         let rank = own(&self.ranks).map_or(self.rank, |rank| rank as i64);
         Some(LoraLayer { rank, scale: self.scale_of(own(&self.alphas).unwrap_or(self.alpha), rank) })
     }
 
-    pub(crate) fn saved(&self, name: &str, shape: &[i64]) -> Result<Option<Tensor>, ModelError> {
+    /// The value of `part` of a layer's update, where it was read from a folder.
+    pub(crate) fn saved(&self, layer: &DenseLayer, part: &str, shape: &[i64]) -> Result<Option<Tensor>, ModelError> {
         let Some(tensors) = &self.tensors else { return Ok(None) };
-        let tensor = tensors
-            .get(name)
-            .ok_or_else(|| ModelError::Adapter(format!("adapter_model.safetensors lacks `{PREFIX}{name}`")))?;
+        let found = layer.paths().find_map(|path| tensors.get(&format!("{path}.{part}")));
+        let name = format!("{}.{part}", layer.path);
+        let tensor =
+            found.ok_or_else(|| ModelError::Adapter(format!("adapter_model.safetensors lacks `{PREFIX}{name}`")))?;
         if tensor.size() != shape {
-            return Err(ModelError::Shape { name: name.to_owned(), found: tensor.size(), expected: shape.to_vec() });
+            return Err(ModelError::Shape { name, found: tensor.size(), expected: shape.to_vec() });
         }
         Ok(Some(tensor.shallow_clone()))
     }
@@ -169,11 +173,14 @@ impl LoraPlan {
     /// Checks the plan against all dense layers of a model, once they are made. Returns what to tell.
     pub(crate) fn check_used(&self, params: &Params, layers: &[DenseLayer]) -> Result<Vec<String>, ModelError> {
         let Some(tensors) = &self.tensors else {
-            return self.targets.check(layers, &modules(params)).map_err(ModelError::Adapter);
+            let modules = modules(params, |path| path.to_owned());
+            return self.targets.check(layers, &modules).map_err(ModelError::Adapter);
         };
         // Whatever lies in the file is used, or the adapter is not the one that was trained.
-        let here: BTreeSet<&str> = params.iter().map(|param| param.name.as_str()).collect();
-        let unused = tensors.keys().find(|name| name.contains(".lora_") && !here.contains(name.as_str()));
+        let adapted = layers.iter().filter(|layer| self.layer(layer).is_some());
+        let here: BTreeSet<&str> = adapted.flat_map(DenseLayer::paths).collect();
+        let is_here = |name: &str| name.split_once(".lora_").is_none_or(|(path, _)| here.contains(path));
+        let unused = tensors.keys().find(|name| !is_here(name));
         unused.map_or(Ok(Vec::new()), |name| {
             Err(ModelError::Adapter(format!(
                 "adapter_model.safetensors holds `{PREFIX}{name}`, a layer that `target_modules` of adapter_config.json or this \
@@ -186,23 +193,24 @@ impl LoraPlan {
     ///
     /// # Errors
     /// Tensors that the model does not have, or has in another shape.
-    pub fn apply_saved_modules(&self, params: &mut Params) -> Result<Vec<String>, ModelError> {
+    pub fn apply_saved_modules(&self, params: &mut Params, names: &TensorNames) -> Result<Vec<String>, ModelError> {
         let mut applied = Vec::new();
         for (name, tensor) in self.tensors.iter().flatten().filter(|(name, _)| !name.contains(".lora_")) {
             let plain = name.replace(".modules_to_save.default.", ".").replace(".base_layer.", ".");
-            let param = params
-                .get_mut(&plain)
+            let param = names
+                .find(params, &plain)
                 .ok_or_else(|| ModelError::Adapter(format!("holds `{name}`, which this model does not have")))?;
             if param.size() != tensor.size() {
                 return Err(ModelError::Shape { name: plain, found: tensor.size(), expected: param.size() });
             }
             param.set(&tensor.to_device(param.leaf().device()))?;
-            applied.push(plain);
+            applied.push(param.name.clone());
         }
         Ok(applied)
     }
 
-    /// Writes `adapter_config.json` and `adapter_model.safetensors` as PEFT does; it has a `task_type` for texts only.
+    /// Writes `adapter_config.json` and `adapter_model.safetensors` as PEFT does, with the names of transformers 5 for modules;
+    /// there is a `task_type` for texts only.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -212,12 +220,15 @@ impl LoraPlan {
         params: &Params,
         base_model: &BaseModel,
         task_type: Option<&str>,
+        names: &TensorNames,
     ) -> Result<(), ModelError> {
+        let module = |path: &str| names.module(path).unwrap_or_else(|| path.to_owned());
         let saved = params.iter().filter(|p| p.name.contains(".lora_") || p.head);
-        let tensors: Vec<(String, Tensor)> =
-            saved.map(|p| Ok((format!("{PREFIX}{}", p.name), p.value()?))).collect::<Result<_, ModelError>>()?;
+        let tensors: Vec<(String, Tensor)> = saved
+            .map(|p| Ok((format!("{PREFIX}{}", module(&p.name)), p.value()?)))
+            .collect::<Result<_, ModelError>>()?;
         write_tensors(&folder.join("adapter_model.safetensors"), &tensors)?;
-        let adapted = params.iter().filter_map(|param| param.name.strip_suffix(A)).collect();
+        let adapted = params.iter().filter_map(|param| param.name.strip_suffix(A)).map(module).collect();
         let mut config = json!({
             "alpha_pattern": {}, "auto_mapping": null, "bias": "none", "corda_config": null, "eva_config": null,
             "exclude_modules": null, "fan_in_fan_out": false, "inference_mode": true, "init_lora_weights": true,
@@ -225,7 +236,7 @@ impl LoraPlan {
             "lora_alpha": self.alpha, "lora_bias": false, "lora_dropout": self.dropout, "megatron_config": null,
             "megatron_core": "megatron.core", "modules_to_save": saved_modules::modules_to_save(params, task_type),
             "peft_type": "LORA", "r": self.rank, "rank_pattern": {},
-            "target_modules": self.targets.written(&adapted, &modules(params)), "task_type": task_type,
+            "target_modules": self.targets.written(&adapted, &modules(params, module)), "task_type": task_type,
             "use_dora": false, "use_rslora": self.rank_stabilized,
         });
         if self.alpha.fract() == 0.0 {
@@ -241,10 +252,10 @@ impl LoraPlan {
     }
 }
 
-/// Paths of all modules with a weight.
-fn modules(params: &Params) -> BTreeSet<&str> {
+/// Paths of all modules with a weight, each under the name that `named` gives it.
+fn modules(params: &Params, named: impl Fn(&str) -> String) -> BTreeSet<String> {
     let weights = params.iter().filter_map(|param| param.name.strip_suffix(".weight"));
-    weights.filter(|path| !path.contains(".lora_")).collect()
+    weights.filter(|path| !path.contains(".lora_")).map(named).collect()
 }
 
 fn weights_file(folder: &Path) -> Result<std::path::PathBuf, ModelError> {

@@ -61,6 +61,24 @@ impl fmt::Display for BaseModel {
 pub(crate) struct DenseLayer {
     /// Its path.
     pub(crate) path: String,
+    /// Its path as PEFT meets it in transformers 5; `None` where several layers stand there in its place.
+    pub(crate) module: Option<String>,
     /// Whether it learns as a whole, because it is the head's or has no pretrained values: nothing may stand beside it.
     pub(crate) whole: bool,
+}
+
+impl DenseLayer {
+    /// All names of the layer.
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.path), self.module.as_ref()].into_iter().flatten().map(String::as_str)
+    }
+
+    /// Why nothing new may stand beside it, if so.
+    fn obstacle(&self) -> Option<&'static str> {
+        match (self.whole, &self.module) {
+            (true, _) => Some("learns as a whole, being new or the head's"),
+            (false, None) => Some("is several layers in transformers, where PEFT would not find it"),
+            (false, Some(_)) => None,
+        }
+    }
 }

@@ -48,7 +48,13 @@ mod tests {
     fn modules(names: &[(&str, bool)], task_type: Option<&str>) -> Vec<String> {
         let mut params = Params::default();
         for &(name, head) in names {
-            params.push(Param::new(name.to_owned(), 0, head, Tensor::zeros([1], (Kind::Float, Device::Cpu)), Kind::Float));
+            params.push(Param::new(
+                name.to_owned(),
+                0,
+                head,
+                Tensor::zeros([1], (Kind::Float, Device::Cpu)),
+                Kind::Float,
+            ));
         }
         modules_to_save(&params, task_type)
     }
@@ -63,7 +69,8 @@ mod tests {
         assert_eq!(modules(&[body, ("qa_outputs.weight", true)], Some("QUESTION_ANS")), ["qa_outputs"]);
         let distilbert = [body, ("pre_classifier.weight", true), ("classifier.weight", true)];
         assert_eq!(modules(&distilbert, Some("SEQ_CLS")), ["classifier", "score", "pre_classifier"]);
-        let norms = [("vit.layer.0.layernorm.weight", false), ("vit.layernorm.weight", true), ("classifier.weight", true)];
+        let norms =
+            [("vit.layer.0.layernorm.weight", false), ("vit.layernorm.weight", true), ("classifier.weight", true)];
         assert_eq!(modules(&norms, None), ["vit.layernorm", "classifier"]);
         let decoder = [body, ("decoder.decoder_embed.weight", true), ("decoder.layers.0.dense.weight", true)];
         assert_eq!(modules(&decoder, None), ["decoder"]);

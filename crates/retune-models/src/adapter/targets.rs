@@ -53,7 +53,9 @@ impl Targets {
         if let Rule::Names(names) = &rule
             && let Some(odd) = names.iter().find(|name| is_expression(name) || name.eq_ignore_ascii_case(ALL_LINEAR))
         {
-            return Err(format!("`{odd}` stands among other target layers; a regular expression or `all-linear` stands alone"));
+            return Err(format!(
+                "`{odd}` stands among other target layers; a regular expression or `all-linear` stands alone"
+            ));
         }
         Ok(Self { rule, exclude: None, whole: Vec::new(), blocks: Vec::new(), block_patterns: Vec::new() })
     }
@@ -101,7 +103,8 @@ impl Targets {
 
     /// Whether a layer gets an adapter, as far as its path says.
     pub(super) fn matches(&self, path: &str) -> bool {
-        if self.exclude.as_ref().is_some_and(|rule| rule.matches(path)) || self.whole.iter().any(|m| is_below(path, m)) {
+        if self.exclude.as_ref().is_some_and(|rule| rule.matches(path)) || self.whole.iter().any(|m| is_below(path, m))
+        {
             return false;
         }
         let by_name = match &self.rule {
@@ -118,24 +121,26 @@ impl Targets {
     }
 
     /// Checks a new adapter against the dense layers of a model and the paths of all its modules. Returns what to tell.
-    pub(super) fn check(&self, layers: &[DenseLayer], modules: &BTreeSet<&str>) -> Result<Vec<String>, String> {
-        let named = |rule: &dyn Fn(&str) -> bool| -> (bool, Vec<&str>) {
-            let (whole, beside): (Vec<_>, Vec<_>) = layers.iter().filter(|l| rule(&l.path)).partition(|l| l.whole);
-            (!beside.is_empty(), whole.into_iter().map(|l| l.path.as_str()).collect())
-        };
+    pub(super) fn check(&self, layers: &[DenseLayer], modules: &BTreeSet<String>) -> Result<Vec<String>, String> {
         let mut left_out = BTreeSet::new();
         let mut look = |what: &str, rule: &dyn Fn(&str) -> bool| {
-            let (some, whole) = named(rule);
-            match (some, whole.first()) {
-                (true, _) => left_out.extend(whole.into_iter().map(str::to_owned)),
-                (false, Some(whole)) => {
+            let found = layers.iter().filter(|layer| layer.paths().any(rule));
+            let (whole, beside): (Vec<_>, Vec<_>) = found.partition(|layer| layer.obstacle().is_some());
+            match (!beside.is_empty(), whole.first()) {
+                (true, _) => left_out.extend(whole.into_iter().map(|layer| layer.path.clone())),
+                (false, Some(layer)) => {
                     return Err(format!(
-                        "target `{what}`: `{whole}` learns as a whole, being new or the head's; name layers below it: {}",
+                        "target `{what}`: `{}` {}; name other layers: {}",
+                        layer.path,
+                        layer.obstacle().unwrap_or_default(),
                         known(layers)
                     ));
                 }
                 (false, None) if modules.iter().any(|path| rule(path)) => {
-                    return Err(format!("`{what}` is no dense layer, and only those get adapters; this model has: {}", known(layers)));
+                    return Err(format!(
+                        "`{what}` is no dense layer, and only those get adapters; this model has: {}",
+                        known(layers)
+                    ));
                 }
                 (false, None) => {
                     return Err(format!("no dense layer is called `{what}`; this model has: {}", known(layers)));
@@ -152,17 +157,20 @@ impl Targets {
             return Ok(Vec::new());
         }
         let left_out: Vec<String> = left_out.into_iter().collect();
-        Ok(vec![format!("no adapter beside what learns as a whole: {}", left_out.join(", "))])
+        Ok(vec![format!(
+            "no adapter beside layers that learn as a whole or are several in transformers: {}",
+            left_out.join(", ")
+        )])
     }
 
     /// How these targets are written for a model whose adapters are at the paths `adapted`: as they were given, where that
     /// means the same to everyone who reads it, and otherwise path by path.
-    pub(super) fn written(&self, adapted: &BTreeSet<&str>, modules: &BTreeSet<&str>) -> Value {
+    pub(super) fn written(&self, adapted: &BTreeSet<String>, modules: &BTreeSet<String>) -> Value {
         match &self.rule {
             Rule::Names(names) if modules.iter().all(|path| self.rule.matches(path) == adapted.contains(path)) => {
                 Value::from(names.clone())
             }
-            _ => adapted.iter().copied().map(Value::from).collect(),
+            _ => adapted.iter().cloned().map(Value::from).collect(),
         }
     }
 }
@@ -170,7 +178,7 @@ impl Targets {
 /// Last parts of the paths of layers that may get an adapter.
 fn known(layers: &[DenseLayer]) -> String {
     let last = |layer: &DenseLayer| layer.path.rsplit('.').find(|part| part.parse::<u32>().is_err()).map(str::to_owned);
-    let known: BTreeSet<String> = layers.iter().filter(|layer| !layer.whole).filter_map(last).collect();
+    let known: BTreeSet<String> = layers.iter().filter(|layer| layer.obstacle().is_none()).filter_map(last).collect();
     known.into_iter().collect::<Vec<_>>().join(", ")
 }
 
@@ -190,7 +198,8 @@ fn expression(pattern: &Regex) -> &str {
 }
 
 fn compiled(text: &str, pattern: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|_| format!("`{pattern}` is no regular expression that this program understands; name the layers"))
+    Regex::new(text)
+        .map_err(|_| format!("`{pattern}` is no regular expression that this program understands; name the layers"))
 }
 
 fn is_expression(name: &str) -> bool {
@@ -244,7 +253,11 @@ mod tests {
             (json!({"target_modules": ["dense"], "modules_to_save": ["pooler"]}), vec![dense], vec![pooler]),
             (json!({"target_modules": ["dense"], "task_type": "SEQ_CLS"}), vec![pooler], vec!["classifier.dense"]),
             (json!({"target_modules": ["dense"], "task_type": "TOKEN_CLS"}), vec!["classifier.dense"], vec![query]),
-            (json!({"target_modules": ["dense", "query"], "layers_to_transform": [3, 4]}), vec![query], vec![dense, pooler]),
+            (
+                json!({"target_modules": ["dense", "query"], "layers_to_transform": [3, 4]}),
+                vec![query],
+                vec![dense, pooler],
+            ),
             (json!({"target_modules": ["dense"], "layers_to_transform": 10}), vec![dense], vec![pooler]),
             (
                 json!({"target_modules": ["dense"], "layers_to_transform": 10, "layers_pattern": "layer"}),
@@ -258,17 +271,28 @@ mod tests {
             assert!(matching.iter().all(|path| targets.matches(path)), "{config}");
             assert!(!others.iter().any(|path| targets.matches(path)), "{config}");
         }
-        for bad in [json!({}), json!({"target_modules": 3}), json!({"target_modules": "(?=x)y"}), json!({"target_modules": [1]})] {
+        for bad in [
+            json!({}),
+            json!({"target_modules": 3}),
+            json!({"target_modules": "(?=x)y"}),
+            json!({"target_modules": [1]}),
+        ] {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn what_cannot_be_a_target_is_explained() {
-        let layer = |path: &str, whole| DenseLayer { path: path.to_owned(), whole };
-        let layers = [layer("r.layer.0.query", false), layer("r.layer.0.dense", false), layer("classifier.dense", true), layer("classifier.out_proj", true)];
-        let modules = ["r.layer.0.query", "r.layer.0.dense", "classifier.dense", "classifier.out_proj", "r.word_embeddings"];
-        let modules: BTreeSet<&str> = modules.into();
+        let layer = |path: &str, whole| DenseLayer { path: path.to_owned(), module: Some(path.to_owned()), whole };
+        let layers = [
+            layer("r.layer.0.query", false),
+            layer("r.layer.0.dense", false),
+            layer("classifier.dense", true),
+            layer("classifier.out_proj", true),
+        ];
+        let modules =
+            ["r.layer.0.query", "r.layer.0.dense", "classifier.dense", "classifier.out_proj", "r.word_embeddings"];
+        let modules: BTreeSet<String> = modules.map(str::to_owned).into();
         let check = |names: &[&str]| {
             Targets::new(names.iter().map(|&name| name.to_owned()).collect()).and_then(|t| t.check(&layers, &modules))
         };
@@ -293,10 +317,10 @@ mod tests {
 
     #[test]
     fn names_are_written_only_where_they_are_enough() {
-        let modules: BTreeSet<&str> = ["r.0.query", "r.0.dense", "classifier.dense"].into();
+        let modules: BTreeSet<String> = ["r.0.query", "r.0.dense", "classifier.dense"].map(str::to_owned).into();
         let written = |names: &[&str], adapted: &[&str]| {
             let targets = Targets::new(names.iter().map(|&name| name.to_owned()).collect()).unwrap();
-            targets.written(&adapted.iter().copied().collect(), &modules)
+            targets.written(&adapted.iter().map(|&path| path.to_owned()).collect(), &modules)
         };
         assert_eq!(written(&["query"], &["r.0.query"]), json!(["query"]));
         assert_eq!(written(&["dense"], &["r.0.dense"]), json!(["r.0.dense"]));

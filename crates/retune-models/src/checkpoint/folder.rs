@@ -57,7 +57,8 @@ impl CheckpointFolder {
         for name in names {
             let path = folder.join(name);
             if !path.is_file() {
-                let problem = "the index names this shard, which is not here; the folder is incomplete, download it again";
+                let problem =
+                    "the index names this shard, which is not here; the folder is incomplete, download it again";
                 return Err(ModelError::file(path, problem));
             }
             let file = SafetensorsFile::open(&path)?;
@@ -93,7 +94,9 @@ impl CheckpointFolder {
         let dtype = file.dtype(name);
         Err(ModelError::file(
             &self.path,
-            format!("tensor `{name}` holds {dtype}, as quantized weights do, which mean nothing by themselves; use the original model"),
+            format!(
+                "tensor `{name}` holds {dtype}, as quantized weights do, which mean nothing by themselves; use the original model"
+            ),
         ))
     }
 

@@ -63,8 +63,7 @@ pub struct WeightsRoot {
     /// What stands in front of every name of the file.
     wrapper: String,
     without_prefix: bool,
-    spellings: &'static [(&'static str, &'static str)],
-    buffers: &'static [&'static str],
+    names: Option<TensorNames>,
     other_labels: Option<String>,
     pub(super) state: RefCell<State>,
 }
@@ -92,8 +91,7 @@ impl WeightsRoot {
             options,
             wrapper,
             without_prefix,
-            spellings: &[],
-            buffers: &[],
+            names: None,
             state: RefCell::new(State {
                 params: Params::default(),
                 buffers: Vec::new(),
@@ -118,7 +116,7 @@ impl WeightsRoot {
     /// Other spellings of the family's names, and tensors that nothing reads.
     #[must_use]
     pub fn with_names(mut self, names: &TensorNames) -> Self {
-        (self.spellings, self.buffers) = (names.spellings, names.buffers);
+        self.names = Some(*names);
         self
     }
 
@@ -133,7 +131,8 @@ impl WeightsRoot {
         if holds(&wrapped) {
             return wrapped;
         }
-        let spelled = self.spellings.iter().map(|(ours, theirs)| wrapped.replace(ours, theirs));
+        let spelled =
+            self.names.iter().flat_map(|names| names.spellings).map(|(ours, theirs)| wrapped.replace(ours, theirs));
         // As norms were called in TensorFlow; some files mix both.
         let old = [(".weight", ".gamma"), (".bias", ".beta")];
         let renamed = |name: &str| {
@@ -201,6 +200,11 @@ impl WeightsRoot {
         self.checkpoint.as_ref()?.source(&self.file_name(name))
     }
 
+    /// What transformers calls the module at a path.
+    pub(super) fn module(&self, path: &str) -> Option<String> {
+        self.names.map_or_else(|| Some(path.to_owned()), |names| names.module(path))
+    }
+
     /// Whether a tensor has no pretrained value.
     pub(super) fn is_new(&self, name: &str) -> bool {
         !self.options.from_scratch && self.state.borrow().fresh.contains(name)
@@ -247,7 +251,8 @@ impl WeightsRoot {
             param.head |= new;
         }
         if let Some(checkpoint) = self.checkpoint.as_ref().filter(|_| !self.options.from_scratch) {
-            let buffer = |name: &str| self.buffers.iter().any(|end| name.ends_with(end));
+            let ends = self.names.map_or(&[][..], |names| names.buffers);
+            let buffer = |name: &str| ends.iter().any(|end| name.ends_with(end));
             report.unexpected =
                 checkpoint.names().filter(|n| !used.contains(*n) && !buffer(n)).map(str::to_owned).collect();
         }

@@ -144,13 +144,13 @@ impl<'a> Weights<'a> {
         let options = &self.root.options;
         // What has no pretrained value learns as a whole, as the head does.
         let whole = self.part == Part::Head || self.root.is_new(&self.at("weight").path);
-        let layer = DenseLayer { path: self.path.clone(), whole };
-        let update = options.adapter.as_ref().and_then(|plan| Some((plan, plan.layer(&layer.path, layer.whole)?)));
-        self.root.state.borrow_mut().dense.push(layer);
+        let layer = DenseLayer { path: self.path.clone(), module: self.root.module(&self.path), whole };
+        self.root.state.borrow_mut().dense.push(layer.clone());
+        let update = options.adapter.as_ref().and_then(|plan| Some((plan, plan.layer(&layer)?)));
         let Some((plan, update)) = update else { return Ok(dense) };
         let tensor = |part: &str, shape: [i64; 2], init: Init| {
             let name = self.at(part).path;
-            let value = match plan.saved(&name, &shape)? {
+            let value = match plan.saved(&layer, part, &shape)? {
                 Some(saved) => {
                     self.root.state.borrow_mut().report.loaded += 1;
                     saved.to_kind(Kind::Float).to_device(options.device)

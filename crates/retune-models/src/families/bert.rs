@@ -33,7 +33,7 @@ const POOLER: &str = "bert.pooler.dense";
 
 /// The usual names below `base`.
 pub(super) const fn names(base: &'static str) -> TensorNames {
-    TensorNames { base, spellings: &[], buffers: BUFFERS, lora: Ok(&["query", "value"]) }
+    TensorNames { base, spellings: &[], buffers: BUFFERS, modules: &[], lora: Ok(&["query", "value"]) }
 }
 
 /// What older checkpoints of text encoders store and nothing reads.

@@ -15,6 +15,7 @@ pub static CONVNEXT: ConvNext = ConvNext(TensorNames {
     base: "convnext",
     spellings: &[],
     buffers: &[],
+    modules: &[],
     lora: Err("convnext has no attention and so no usual targets; name its projections: pwconv1, pwconv2"),
 });
 

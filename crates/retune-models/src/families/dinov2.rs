@@ -2,7 +2,7 @@
 
 use super::vit;
 use crate::bodies::{ImageEncoderSizes, layer_sizes};
-use crate::checkpoint::Init;
+use crate::checkpoint::{Init, TensorNames};
 use crate::family::ImageFamily;
 use crate::heads::{ImagePlan, ImageReading, Pooling};
 use crate::layers::{ImageEmbeddingSizes, LayerNames, LayerSizes, PositionTable, PreNormOptions};
@@ -14,7 +14,7 @@ pub static DINOV2: ImageFamily = ImageFamily {
     model_type: "dinov2",
     class: "Dinov2",
     class_suffix: |_| "",
-    names: vit::names("dinov2"),
+    names: TensorNames { modules: MODULES, ..vit::names("dinov2") },
     layer: LayerNames {
         attention_norm: "norm1",
         output_norm: "norm2",
@@ -26,6 +26,17 @@ pub static DINOV2: ImageFamily = ImageFamily {
     positions: Positions::Interpolated,
     sizes,
 };
+
+/// Modules in transformers 5.
+const MODULES: &[(&str, &str)] = &[
+    ("attention.attention.query", "attention.q_proj"),
+    ("attention.attention.key", "attention.k_proj"),
+    ("attention.attention.value", "attention.v_proj"),
+    ("attention.output.dense", "attention.o_proj"),
+    // `gate_proj` and `up_proj`.
+    ("mlp.weights_in", ""),
+    ("mlp.weights_out", "mlp.down_proj"),
+];
 
 fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
     let hidden = config.size("hidden_size")?;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub static DISTILBERT: TextFamily = TextFamily {
     model_type: "distilbert",
     class: "DistilBert",
-    names: TensorNames { base: "distilbert", spellings: &[], buffers: bert::BUFFERS, lora: Ok(&["q_lin", "v_lin"]) },
+    names: TensorNames { lora: Ok(&["q_lin", "v_lin"]), ..bert::names("distilbert") },
     body: TextEncoderNames {
         layers: "transformer.layer",
         layer: LayerNames {

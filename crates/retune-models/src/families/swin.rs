@@ -16,7 +16,18 @@ use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use retune_kernels::Activation;
 
 /// Windows that are shifted; the mean of all patches of the last stage → classifier.
-pub static SWIN: Swin = Swin(TensorNames { buffers: &["relative_position_index"], ..vit::names("swin") });
+pub static SWIN: Swin =
+    Swin(TensorNames { buffers: &["relative_position_index"], modules: MODULES, ..vit::names("swin") });
+
+/// Modules in transformers 5.
+const MODULES: &[(&str, &str)] = &[
+    ("attention.self.query", "attention.q_proj"),
+    ("attention.self.key", "attention.k_proj"),
+    ("attention.self.value", "attention.v_proj"),
+    ("attention.output.dense", "attention.o_proj"),
+    ("intermediate.dense", "mlp.fc1"),
+    (".output.dense", ".mlp.fc2"),
+];
 
 /// Its type: how its tensors are called.
 pub struct Swin(TensorNames);

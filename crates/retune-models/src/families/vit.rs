@@ -22,8 +22,19 @@ pub static VIT: ImageFamily = ImageFamily {
 
 /// The usual names below `base`.
 pub(super) const fn names(base: &'static str) -> TensorNames {
-    TensorNames { base, spellings: &[], buffers: &[], lora: Ok(&["query", "value"]) }
+    TensorNames { base, spellings: &[], buffers: &[], modules: MODULES, lora: Ok(&["query", "value"]) }
 }
+
+/// Modules in transformers 5.
+const MODULES: &[(&str, &str)] = &[
+    ("encoder.layer.", "layers."),
+    ("attention.attention.query", "attention.q_proj"),
+    ("attention.attention.key", "attention.k_proj"),
+    ("attention.attention.value", "attention.v_proj"),
+    ("attention.output.dense", "attention.o_proj"),
+    ("intermediate.dense", "mlp.fc1"),
+    (".output.dense", ".mlp.fc2"),
+];
 
 /// Names inside a layer.
 pub(super) const LAYER: LayerNames = LayerNames {
