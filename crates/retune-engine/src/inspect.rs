@@ -68,7 +68,7 @@ fn describe(path: &Path, saved: &SavedModel, named: Option<&str>) -> Result<Stri
             "adapter      LoRA rank {}, alpha {}, on {}",
             adapter.rank,
             adapter.alpha,
-            adapter.targets.join(", ")
+            adapter.targets()
         )?;
         writeln!(text, "base model   {}", saved.base.display())?;
     }

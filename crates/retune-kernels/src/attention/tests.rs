@@ -53,7 +53,7 @@ fn plain(t: &[Tensor], rule: Rule, scale: f64) -> Tensor {
             let mut scores = query.get(row).get(head).matmul(&of(key).tr()) * scale;
             if let Some(bias) = t.get(3) {
                 let bias = bias.get(row % bias.size()[0]);
-                scores = scores + bias.get(if bias.size()[0] == 1 { 0 } else { head });
+                scores += bias.get(if bias.size()[0] == 1 { 0 } else { head });
             }
             let open: Vec<bool> =
                 (0..queries).flat_map(|i| (0..keys).map(move |j| allows(rule, row as usize, i, j))).collect();

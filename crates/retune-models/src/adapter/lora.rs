@@ -131,6 +131,11 @@ impl LoraPlan {
         alpha / if self.rank_stabilized { (rank as f64).sqrt() } else { rank as f64 }
     }
 
+    /// Which layers it is for, in words.
+    pub fn targets(&self) -> String {
+        self.targets.shown()
+    }
+
     /// Whether it was read from a folder, with its values.
     pub fn is_saved(&self) -> bool {
         self.tensors.is_some()

@@ -101,6 +101,15 @@ impl Targets {
         Ok(Self { rule, exclude, whole, blocks, block_patterns })
     }
 
+    /// In words, for people.
+    pub(super) fn shown(&self) -> String {
+        match &self.rule {
+            Rule::All => ALL_LINEAR.to_owned(),
+            Rule::Names(names) => names.join(", "),
+            Rule::Pattern(pattern) => expression(pattern).to_owned(),
+        }
+    }
+
     /// Whether a layer gets an adapter, as far as its path says.
     pub(super) fn matches(&self, path: &str) -> bool {
         if self.exclude.as_ref().is_some_and(|rule| rule.matches(path)) || self.whole.iter().any(|m| is_below(path, m))
