@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::problems::Problems;
-use crate::schema::{EncodedLabel, LabelEncoder, LabelSchema, Lists};
+use crate::schema::{EncodedLabel, LabelEncoder, LabelSchema};
 use crate::{Array, DataError, LabelRows, RowProblem};
 
 /// Labels by row, in one of the three shapes of [`LabelSchema`].
@@ -22,19 +22,20 @@ pub(crate) enum Labels {
 }
 
 impl Labels {
-    /// Encodes the labels of all rows; `None` when not every row has one.
+    /// Encodes the labels of all rows, and says what a person should know about how they were understood; `None` when not
+    /// every row has one.
     ///
     /// # Errors
     /// Labels that the schema does not know, up to ten rows together.
-    pub(crate) fn encode(rows: &dyn LabelRows, schema: &LabelSchema) -> Result<Option<Self>, DataError> {
+    pub(crate) fn encode(
+        rows: &dyn LabelRows,
+        schema: &LabelSchema,
+    ) -> Result<Option<(Self, Option<String>)>, DataError> {
         if !rows.has_labels() {
             return Ok(None);
         }
         let columns = rows.label_columns();
-        let encoder = LabelEncoder::new(schema, columns, rows.label_separator())
-            .map_err(|message| DataError::Schema { file: rows.file().to_owned(), message })?;
-        let several = columns.len() == 1 && matches!(schema, LabelSchema::MultiLabel { .. });
-        let encoder = if several { encoder.with_lists(Lists::of(rows)?) } else { encoder };
+        let encoder = LabelEncoder::of(rows, schema)?;
         let mut labels = Self::new(schema);
         let mut problems = Problems::new(rows.file());
         let mut last = String::new();
@@ -54,7 +55,7 @@ impl Labels {
             }
         }
         problems.finish()?;
-        Ok(Some(labels))
+        Ok(Some((labels, encoder.note())))
     }
 
     fn new(schema: &LabelSchema) -> Self {

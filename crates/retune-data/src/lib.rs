@@ -122,7 +122,7 @@ pub use image::{
 #[cfg(feature = "table")]
 pub use rows::LabelRows;
 #[cfg(feature = "table")]
-pub use schema::{EncodedLabel, LabelSchema, Problem};
+pub use schema::{EncodedLabel, LabelNumbers, LabelSchema, Problem};
 #[cfg(feature = "table")]
 pub use table::Cell;
 #[cfg(feature = "text")]

@@ -176,10 +176,15 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     })
 }
 
-/// Examples that cannot be used, if there are any: one JSON object a line.
+/// Examples that cannot be used, if there are any: one JSON object a line. A list of an earlier run goes.
 fn write_left_out(path: &Path, splits: &Splits) -> Result<()> {
     if splits.left_out.is_empty() {
-        return Ok(());
+        return match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        };
     }
     let line = |(split, bad): &(&str, BadExample)| {
         let line = (bad.line > 0).then_some(bad.line);

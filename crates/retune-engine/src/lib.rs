@@ -34,7 +34,7 @@ pub mod tfevents;
 pub mod train;
 mod watch;
 
-pub use error::{EngineError, InputContext};
+pub use error::{EngineError, InputContext, said};
 pub use finetune::{Finished, Start, finetune};
 pub use observer::{Control, Observer};
 pub use recipe::Recipe;

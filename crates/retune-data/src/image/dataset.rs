@@ -32,6 +32,8 @@ struct Shared {
     rows: ImageRows,
     schema: Option<LabelSchema>,
     labels: Option<Labels>,
+    /// What a person should know about how labels were understood.
+    note: Option<String>,
     processor: ImageProcessor,
     augmentation: Augmentation,
     /// What sample values become, by channel.
@@ -58,11 +60,16 @@ impl ImageDataset {
     ) -> Result<Self, DataError> {
         options.augmentation.check(schema)?;
         let labels = schema.map(|schema| Labels::encode(&rows, schema)).transpose()?.flatten();
+        let (labels, note) = labels.unzip();
         let encoded = encode(&rows, processor, options, progress)?;
+        if labels.is_some() {
+            rows.check_classes(&encoded.usable)?;
+        }
         let view = encoded.usable.clone().into();
         let shared = Shared {
             schema: schema.cloned(),
             labels,
+            note: note.flatten(),
             processor: processor.clone(),
             augmentation: options.augmentation.clone(),
             values: processor.values(),
@@ -288,7 +295,8 @@ impl Dataset for ImageDataset {
         let why = self.cache_failure().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let file = self.shared.rows.file().display();
         let note = |count| format!("{file}: {count} images do not fit the cache and are decoded at each use{why}");
-        Some(self.uncached()).filter(|&count| count > 0).map(note).into_iter().collect()
+        let uncached = Some(self.uncached()).filter(|&count| count > 0).map(note);
+        self.shared.rows.remarks().into_iter().chain(self.shared.note.clone()).chain(uncached).collect()
     }
 
     fn varies(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Which columns of a table mean what, whatever the modality.
 
-use crate::DataError;
+use crate::{DataError, LabelNumbers};
 use crate::table::{Cell, Wanted};
 
 /// An input column.
@@ -18,6 +18,8 @@ pub(crate) struct Layout {
     pub(crate) inputs: Vec<Input>,
     pub(crate) labels: Vec<String>,
     pub(crate) separator: Option<char>,
+    /// Whether labels may be numbers where a model's labels have names.
+    pub(crate) label_numbers: LabelNumbers,
     pub(crate) group: Option<String>,
     /// What an input is called in messages: `text`, `image`.
     pub(crate) noun: &'static str,

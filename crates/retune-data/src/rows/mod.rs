@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::arena::Arena;
 use crate::table::Cell;
-use crate::{BadExample, DataError};
+use crate::{BadExample, DataError, LabelNumbers};
 
 pub(crate) use builder::Builder;
 pub(crate) use layout::{Input, Layout};
@@ -40,6 +40,17 @@ pub trait LabelRows {
     /// What separates the labels inside one cell.
     fn label_separator(&self) -> Option<char>;
 
+    /// Whether labels may be numbers where a model's labels have names.
+    fn label_numbers(&self) -> LabelNumbers {
+        LabelNumbers::ByOrder
+    }
+
+    /// The names of the labels in the order of their numbers, where the file knows them (a ClassLabel of `datasets`). Cells
+    /// then hold names.
+    fn label_names(&self) -> Option<&[String]> {
+        None
+    }
+
     /// True when every row has a value in every label column.
     fn has_labels(&self) -> bool;
 
@@ -63,6 +74,10 @@ pub(crate) struct TableRows {
     /// Hash of each row's group, when all rows have one.
     groups: Option<Vec<u64>>,
     left_out: Vec<BadExample>,
+    /// Names of the labels, where the file knows them.
+    label_names: Option<Vec<String>>,
+    /// What a person should know about how the file was read.
+    remarks: Vec<String>,
 }
 
 impl TableRows {
@@ -73,6 +88,11 @@ impl TableRows {
     /// An unreadable file, missing columns, or rows that cannot be used, up to ten together.
     pub(crate) fn read(path: &Path, layout: Layout, required: bool) -> Result<Self, DataError> {
         Builder::new(layout, required)?.read_table(path)
+    }
+
+    /// What a person should know about how the file was read.
+    pub(crate) fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// Rows that are not among these because they cannot be used.
@@ -144,6 +164,14 @@ impl<T: AsRef<TableRows>> LabelRows for T {
 
     fn label_separator(&self) -> Option<char> {
         self.as_ref().layout.separator
+    }
+
+    fn label_numbers(&self) -> LabelNumbers {
+        self.as_ref().layout.label_numbers
+    }
+
+    fn label_names(&self) -> Option<&[String]> {
+        self.as_ref().label_names.as_deref()
     }
 
     fn has_labels(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Tests of the readers: what each format accepts, and what is said about what it does not.
 
+mod shapes;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -51,6 +51,7 @@ impl TextDataset {
     ) -> Result<Self, DataError> {
         tokenizer.check_max_length(max_length, rows.columns().text_pair.is_some())?;
         let labels = schema.map(|schema| Labels::encode(&rows, schema)).transpose()?.flatten();
+        let (labels, note) = labels.unzip();
         let (encoded, looks) = Encoded::make(&rows, tokenizer, max_length, progress)?;
         let mut odd = Oddities::default();
         let mut problems = Problems::new(rows.file());
@@ -63,7 +64,7 @@ impl TextDataset {
         }
         problems.finish()?;
         let shared = Shared {
-            remarks: remarks(&rows, &odd),
+            remarks: note.flatten().into_iter().chain(remarks(&rows, &odd)).collect(),
             schema: schema.cloned(),
             encoded,
             hashes: looks.into_iter().map(|look| look.hash).collect(),

@@ -63,7 +63,7 @@ impl Oddities {
 pub(super) fn remarks(rows: &TextRows, odd: &Oddities) -> Vec<String> {
     let file = rows.file();
     let name = file.display();
-    let mut remarks = Vec::new();
+    let mut remarks = rows.table_remarks().to_vec();
     // Blank lines of a stream are answered like others, without ado.
     if odd.empty > 0 && !rows.streamed() {
         let texts = if odd.empty == 1 {

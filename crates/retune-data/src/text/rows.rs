@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::rows::{Builder, Input, LabelRows, Layout, TableRows};
 use crate::table::Cell;
-use crate::{BadExample, DataError, OnBadExample};
+use crate::{BadExample, DataError, LabelNumbers, OnBadExample};
 
 pub use lines::TextLines;
 
@@ -24,6 +24,8 @@ pub struct TextColumns {
     pub label: Vec<String>,
     /// Separates the labels inside one cell; then an empty cell means `no label`.
     pub label_separator: Option<char>,
+    /// Whether labels may be numbers where a model's labels have names.
+    pub label_numbers: LabelNumbers,
     /// Rows with the same value here (an author, a patient) belong together in a split.
     pub group: Option<String>,
 }
@@ -31,7 +33,7 @@ pub struct TextColumns {
 impl TextColumns {
     /// Single texts with one label column.
     pub fn new(text: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { text: text.into(), text_pair: None, label: vec![label.into()], label_separator: None, group: None }
+        Self { text: text.into(), text_pair: None, label: vec![label.into()], label_separator: None, label_numbers: LabelNumbers::ByOrder, group: None }
     }
 
     fn layout(&self) -> Layout {
@@ -41,6 +43,7 @@ impl TextColumns {
             inputs: std::iter::once(text).chain(pair).collect(),
             labels: self.label.clone(),
             separator: self.label_separator,
+            label_numbers: self.label_numbers,
             group: self.group.clone(),
             noun: "text",
             bytes: false,
@@ -99,6 +102,11 @@ impl TextRows {
     /// Rows that are not among these because they cannot be used.
     pub(super) fn left_out(&self) -> &[BadExample] {
         self.rows.left_out()
+    }
+
+    /// What a person should know about how the file was read.
+    pub(super) fn table_remarks(&self) -> &[String] {
+        self.rows.remarks()
     }
 
     /// Whether the rows are lines of a stream.

@@ -48,15 +48,24 @@ impl CheckpointFolder {
                 return Err(ModelError::file(&index, format!("names a shard outside its folder: `{bad}`")));
             }
         } else if let Some(pickle) = pickle_file(folder) {
-            return Err(ModelError::file(
-                folder.join(pickle),
+            let class = class(folder);
+            let problem = format!(
                 "pickle weights can run any code when they are opened, so they are refused; convert them once with \
-                 transformers: AutoModel.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)",
-            ));
+                 transformers: {class}.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)"
+            );
+            return Err(ModelError::file(folder.join(pickle), problem));
         } else {
             return Err(ModelError::file(folder, "no model.safetensors and no model.safetensors.index.json here"));
         }
         let mut checkpoint = Self { path: folder.to_owned(), files: Vec::new(), tensors: BTreeMap::new() };
+        let missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| !folder.join(name).is_file()).collect();
+        if !missing.is_empty() {
+            let problem = format!(
+                "names files that are not there: {}; fetch them, or download the model again",
+                missing.join(", ")
+            );
+            return Err(ModelError::file(&index, problem));
+        }
         for name in names {
             let file = SafetensorsFile::open(&folder.join(name))?;
             let index = checkpoint.files.len();
@@ -87,6 +96,12 @@ impl CheckpointFolder {
             self.tensors.get(name).ok_or_else(|| ModelError::file(&self.path, format!("holds no tensor `{name}`")))?;
         self.files[*file].read(name)
     }
+}
+
+/// The class that reads all of a checkpoint: another one would drop its head.
+fn class(folder: &Path) -> String {
+    let config = read_json(&folder.join("config.json")).unwrap_or_default();
+    config["architectures"][0].as_str().unwrap_or("AutoModel").to_owned()
 }
 
 fn pickle_file(folder: &Path) -> Option<String> {

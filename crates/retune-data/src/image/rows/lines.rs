@@ -31,7 +31,14 @@ impl<R: BufRead> ImageLines<R> {
     pub fn next_rows(&mut self, most: usize) -> Result<Option<ImageRows>, DataError> {
         let rows = self.lines.next_rows(most)?;
         let columns = self.columns.clone();
-        let of = |rows| ImageRows { rows, columns, base: PathBuf::new(), is_folder: false, ignored: Vec::new() };
+        let of = |rows| ImageRows {
+            rows,
+            columns,
+            base: PathBuf::new(),
+            is_folder: false,
+            ignored: Vec::new(),
+            remarks: Vec::new(),
+        };
         Ok(rows.map(of))
     }
 }

@@ -2,6 +2,7 @@
 
 mod folder;
 mod lines;
+mod metadata;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::rows::{Input, LabelRows, Layout, TableRows};
 use crate::table::Cell;
-use crate::{BadExample, DataError, Source};
+use crate::{BadExample, DataError, LabelNumbers, Source};
 
 pub use lines::ImageLines;
 
@@ -29,6 +30,8 @@ pub struct ImageColumns {
     pub label: Vec<String>,
     /// Separates the labels inside one cell; then an empty cell means `no label`.
     pub label_separator: Option<char>,
+    /// Whether labels may be numbers where a model's labels have names.
+    pub label_numbers: LabelNumbers,
     /// Rows with the same value here (a patient) belong together in a split.
     pub group: Option<String>,
 }
@@ -36,7 +39,7 @@ pub struct ImageColumns {
 impl ImageColumns {
     /// Images with one label column.
     pub fn new(image: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { image: image.into(), label: vec![label.into()], label_separator: None, group: None }
+        Self { image: image.into(), label: vec![label.into()], label_separator: None, label_numbers: LabelNumbers::ByOrder, group: None }
     }
 
     fn layout(&self) -> Layout {
@@ -44,6 +47,7 @@ impl ImageColumns {
             inputs: vec![Input { name: self.image.clone(), flag: "--image-column" }],
             labels: self.label.clone(),
             separator: self.label_separator,
+            label_numbers: self.label_numbers,
             group: self.group.clone(),
             noun: "image",
             bytes: true,
@@ -78,12 +82,13 @@ pub struct ImageRows {
     /// Rows are files of a folder, not records of a table.
     is_folder: bool,
     ignored: Vec<PathBuf>,
+    remarks: Vec<String>,
 }
 
 impl ImageRows {
     /// Reads a table (csv, tsv, jsonl, ndjson, json or parquet by its extension), or a folder:
     /// `FOLDER/class/…/image` gives labelled rows in the order of their paths, images directly in
-    /// the folder give rows without labels.
+    /// the folder give rows without labels, `FOLDER/metadata.csv` (jsonl, parquet) gives rows and labels itself.
     ///
     /// With `labels_required` false, labels and groups may be absent; rows then have none, and
     /// [`ImageRows::has_labels`] is true only if all have one.
@@ -98,7 +103,7 @@ impl ImageRows {
         }
         let rows = TableRows::read(path, columns.layout(), labels_required)?;
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self { rows, columns: columns.clone(), base, is_folder: false, ignored: Vec::new() })
+        Ok(Self { rows, columns: columns.clone(), base, is_folder: false, ignored: Vec::new(), remarks: Vec::new() })
     }
 
     /// Number of rows.
@@ -121,7 +126,12 @@ impl ImageRows {
         &self.columns
     }
 
-    /// Files in the folder that are not images by their names.
+    /// What a person should know about how the folder was read.
+    pub(in crate::image) fn remarks(&self) -> Vec<String> {
+        self.rows.remarks().iter().chain(&self.remarks).cloned().collect()
+    }
+
+    /// Files in the folder that are no images.
     pub fn ignored(&self) -> &[PathBuf] {
         &self.ignored
     }
@@ -157,10 +167,15 @@ impl ImageRows {
     /// The bytes of a row's image file, or why they cannot be read.
     pub(super) fn bytes(&self, row: usize) -> Result<Result<Vec<u8>, String>, DataError> {
         Ok(match self.rows.inputs(row)?.pop() {
-            Some(Cell::Text(path)) => read_file(&self.base.join(path)),
+            Some(Cell::Text(path)) => read_file(&with_ending(self.base.join(path))),
             Some(Cell::File { bytes, .. }) => Ok(bytes),
             _ => Err("is empty; fill it in or remove the row".to_owned()),
         })
+    }
+
+    /// Refuses a class whose images all cannot be used; see `folder`.
+    pub(super) fn check_classes(&self, usable: &[u32]) -> Result<(), DataError> {
+        folder::check_classes(self, usable)
     }
 
     /// The row as one that cannot be used.
@@ -181,6 +196,27 @@ impl ImageRows {
         let file = if self.is_folder { PathBuf::from(place) } else { self.file().to_owned() };
         Ok(Source { file, line: self.line(row), fields, label: self.rows.label_json(row)? })
     }
+}
+
+/// The path, or the one file of that name with an ending of images where tables name images without it.
+fn with_ending(path: PathBuf) -> PathBuf {
+    if path.exists() {
+        return path;
+    }
+    let Some(name) = path.file_name() else { return path };
+    let endings = folder::ENDINGS.iter().flat_map(|ending| [(*ending).to_owned(), ending.to_uppercase()]);
+    let mut found: Vec<PathBuf> = Vec::new();
+    for ending in endings {
+        let mut whole = name.to_owned();
+        whole.push(format!(".{ending}"));
+        let whole = path.with_file_name(whole);
+        if whole.is_file() {
+            found.push(whole);
+        }
+    }
+    // Of several nobody knows which; a file system that ignores case finds one twice.
+    let same = |other: &PathBuf| other.as_os_str().to_ascii_lowercase() == found[0].as_os_str().to_ascii_lowercase();
+    if !found.is_empty() && found.iter().all(same) { found.swap_remove(0) } else { path }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
