@@ -96,6 +96,9 @@ pub(crate) struct ModelArguments {
     /// Character between labels within one cell [default: as in training]
     #[arg(long, value_name = "CHARACTER")]
     label_separator: Option<char>,
+    /// Labels that are numbers count the model's named labels from 0 or from 1 [default: as in training]
+    #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u32).range(0..=1))]
+    label_numbers: Option<u32>,
     /// Examples per batch; 1 answers each line as it comes
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
@@ -124,6 +127,7 @@ impl From<ModelArguments> for PredictOptions {
             on_bad_example: it.on_bad_example,
             label_column: it.label_column,
             label_separator: it.label_separator,
+            label_numbers: it.label_numbers,
             batch_size: it.batch_size as usize,
             max_length: it.max_length,
             precision: it.precision,

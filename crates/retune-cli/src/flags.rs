@@ -60,6 +60,11 @@ pub(crate) struct RecipeFlags {
     #[arg(long, value_name = "CHARACTER", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) label_separator: Option<char>,
+    /// Labels that are numbers count the model's named labels from 0 or from 1; without it they are understood only where the
+    /// order of the names was not chosen here
+    #[arg(long, value_name = "0|1", help_heading = "Data and model", value_parser = clap::value_parser!(u32).range(0..=1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) label_numbers: Option<u32>,
     /// Column whose equal values (a patient, an author) stay on one side of a split
     #[arg(long, value_name = "COLUMN", help_heading = "Data and model")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,8 @@ pub struct PredictOptions {
     pub label_column: Option<String>,
     /// Separates labels within one cell.
     pub label_separator: Option<char>,
+    /// Labels that are numbers count the model's named labels from this number, 0 or 1.
+    pub label_numbers: Option<u32>,
     /// Examples per batch.
     pub batch_size: usize,
     /// Longest input in tokens.
@@ -76,6 +78,7 @@ impl PredictOptions {
             on_bad_example: self.on_bad_example.clone().unwrap_or(known.on_bad_example),
             label_column: self.label_column.clone().unwrap_or(known.label_column),
             label_separator: self.label_separator.or(known.label_separator),
+            label_numbers: self.label_numbers.or(known.label_numbers),
             max_length: self.max_length.or(known.max_length),
             positive_class: cut.as_ref().map(|cut| cut.positive_class.clone()).or(known.positive_class),
             // As in training, so that the run's own figures are met exactly.

@@ -42,6 +42,9 @@ pub struct Recipe {
     /// Separates labels within one cell (several labels per example).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<char>,
+    /// Labels that are numbers count a model's named labels from this number, 0 or 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_numbers: Option<u32>,
     /// Column whose equal values (a patient, an author) stay on one side of a split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_column: Option<String>,
@@ -157,6 +160,7 @@ impl Default for Recipe {
             image_column: "image".to_owned(),
             label_column: "label".to_owned(),
             label_separator: None,
+            label_numbers: None,
             group_column: None,
             problem: "auto".to_owned(),
             output: PathBuf::new(),

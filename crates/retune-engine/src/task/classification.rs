@@ -9,13 +9,13 @@ use crate::baseline::MAJORITY;
 use crate::metric::decision::{argmax, is_predicted};
 use crate::metric::{self, ClassificationMetric, Evaluation, MultiLabelMetric, RegressionMetric};
 use anyhow::{Context, Result, bail, ensure};
-use retune_data::{Described, EncodedLabel, LabelSchema, Problem};
+use retune_data::{Described, EncodedLabel, LabelNumbers, LabelSchema, Problem};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::registry::Purpose;
 use retune_models::{Explanation, Inputs, Model, ModelConfig, Outputs, ProblemType};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Whether inputs fit a model.
@@ -49,6 +49,16 @@ pub(super) struct Classification {
 /// What the recipe says labels mean; `None` = to be inferred.
 pub(super) fn problem(recipe: &Recipe) -> Result<Option<Problem>> {
     Ok((recipe.problem != "auto").then(|| recipe.problem.parse()).transpose()?)
+}
+
+/// Whether labels may be numbers where a saved model's labels have names: nobody but inference may have chosen the order of
+/// a model that was made here; its recipe lies beside it.
+pub(super) fn label_numbers(recipe: &Recipe, model: Option<&Path>) -> LabelNumbers {
+    match (recipe.label_numbers, model) {
+        (Some(first), _) => LabelNumbers::From(first),
+        (None, Some(model)) if !model.join("recipe.toml").is_file() => LabelNumbers::Given,
+        _ => LabelNumbers::ByOrder,
+    }
 }
 
 /// Names and meaning of a saved model's outputs.

@@ -14,10 +14,11 @@ use tempfile::TempDir;
 pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -> Result<(Box<dyn Task>, Splits)> {
     let config = CheckpointFolder::config(model)?;
     let images = Images::of(recipe, model, &config)?;
-    let columns = images::columns(recipe);
+    let columns = images::columns(recipe, None);
     let rows = RunRows::read(recipe, |path| Ok(ImageRows::read(path, &columns, true)?))?;
     let (schema, note) = ordered(LabelSchema::infer(&rows.train, problem(recipe)?)?, &config);
     let mut splits = images.splits(recipe, rows, Some(&schema), progress)?;
+    splits.notes.push(schema.describe());
     splits.notes.extend(note);
     let modality = modality(Some(images.processor_file()?));
     let task = Classification::trained(modality, schema, recipe, splits.train.as_ref())?;
@@ -36,7 +37,7 @@ pub(super) fn open<'a>(
     let task = Box::new(Classification::saved(modality(None), recipe, config)?);
     // What is only predicted may have any labels, or none that this model knows.
     let schema = labels.then(|| saved_schema(config).0);
-    let parts = images.parts(recipe, input, &images::columns(recipe), schema, labels, progress)?;
+    let parts = images.parts(recipe, input, &images::columns(recipe, Some(model)), schema, labels, progress)?;
     Ok(Opened { task, parts })
 }
 

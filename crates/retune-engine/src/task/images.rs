@@ -1,5 +1,6 @@
 //! Images as the tasks on them read them: the model's processor, columns, augmentation, and what to tell about it.
 
+use super::classification::label_numbers;
 use super::splits::Encoded;
 use super::{Input, OnProgress, Parts, Splits};
 use crate::Recipe;
@@ -193,12 +194,13 @@ impl Images {
     }
 }
 
-/// Which columns mean what.
-pub(super) fn columns(recipe: &Recipe) -> ImageColumns {
+/// Which columns mean what; `model` is a saved one that is used.
+pub(super) fn columns(recipe: &Recipe, model: Option<&Path>) -> ImageColumns {
     ImageColumns {
         image: recipe.image_column.clone(),
         label: recipe.label_columns(),
         label_separator: recipe.label_separator,
+        label_numbers: label_numbers(recipe, model),
         group: recipe.group_column.clone(),
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn open<'a>(
 }
 
 fn columns(recipe: &Recipe) -> ImageColumns {
-    ImageColumns { label: Vec::new(), label_separator: None, ..images::columns(recipe) }
+    ImageColumns { label: Vec::new(), label_separator: None, ..images::columns(recipe, None) }
 }
 
 struct MaskedImageModeling {

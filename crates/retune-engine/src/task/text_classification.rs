@@ -1,6 +1,6 @@
 //! Text classification: single texts or pairs, tokenized, for [`Classification`].
 
-use super::classification::{Classification, Modality, ordered, problem, saved_schema};
+use super::classification::{Classification, Modality, label_numbers, ordered, problem, saved_schema};
 use super::splits::Encoded;
 use super::{Input, OnProgress, Opened, Splits, Task};
 use crate::Recipe;
@@ -20,7 +20,7 @@ const USUAL_MAX_LENGTH: usize = 512;
 pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -> Result<(Box<dyn Task>, Splits)> {
     let config = CheckpointFolder::config(model)?;
     let (tokenizer, max_length) = tokenizer(recipe, model, &config)?;
-    let columns = columns(recipe);
+    let columns = columns(recipe, None);
     let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
     let read = |path: &Path| TextRows::read_usable(path, &columns, true, on_bad_example);
     let train_path = recipe.train.as_deref().context("a training file")?;
@@ -38,7 +38,7 @@ pub(super) fn prepare(recipe: &Recipe, model: &Path, progress: OnProgress<'_>) -
         validation: validation_rows.map(|rows| encode("tokenizing validation data", rows)).transpose()?,
         test: test_rows.map(|rows| encode("tokenizing test data", rows)).transpose()?,
     };
-    let mut splits = data.splits(recipe, max_length as u64, note.into_iter().collect())?;
+    let mut splits = data.splits(recipe, max_length as u64, std::iter::once(schema.describe()).chain(note).collect())?;
     let cut = splits.facts.splits.iter().filter_map(|split| Some((split, split.truncated.filter(|&n| n > 0)?)));
     splits.notes.extend(cut.map(|(split, cut)| {
         format!(
@@ -62,7 +62,7 @@ pub(super) fn open<'a>(
     let task = Box::new(Classification::saved(modality(&tokenizer, max_length), recipe, config)?);
     // What is only predicted may have any labels, or none that this model knows.
     let schema = labels.then(|| saved_schema(config).0);
-    let columns = columns(recipe);
+    let columns = columns(recipe, Some(model));
     let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
     match input {
         Input::File(path) => {
@@ -99,12 +99,13 @@ fn modality(tokenizer: &Tokenizer, max_length: usize) -> Modality {
     }
 }
 
-fn columns(recipe: &Recipe) -> TextColumns {
+fn columns(recipe: &Recipe, model: Option<&Path>) -> TextColumns {
     TextColumns {
         text: recipe.text_column.clone(),
         text_pair: recipe.text_pair_column.clone(),
         label: recipe.label_columns(),
         label_separator: recipe.label_separator,
+        label_numbers: label_numbers(recipe, model),
         group: recipe.group_column.clone(),
     }
 }

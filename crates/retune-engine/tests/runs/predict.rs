@@ -59,6 +59,7 @@ fn options(recipe: &Recipe, batch_size: usize) -> PredictOptions {
         on_bad_example: None,
         label_column: None,
         label_separator: None,
+        label_numbers: None,
         batch_size,
         max_length: None,
         precision: "fp32".into(),
