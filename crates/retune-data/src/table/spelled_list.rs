@@ -29,7 +29,7 @@ fn spelled(text: &str) -> Option<Vec<Cell>> {
     if text == "set()" {
         return Some(Vec::new());
     }
-    let inside = |open, close| text.strip_prefix(open).and_then(|text: &str| text.strip_suffix(close));
+    let inside = |open: char, close: char| text.strip_prefix(open).and_then(|text: &str| text.strip_suffix(close));
     if let Some(inside) = inside('[', ']') {
         return entries(inside);
     }

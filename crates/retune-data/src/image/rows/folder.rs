@@ -94,8 +94,8 @@ pub(super) fn read(folder: &Path, columns: &ImageColumns, labels_required: bool)
 /// What is wrong with folders that hold files but no image.
 fn without_images(found: &Found, classes: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
-    for name in found.folders.iter().filter(|name| !classes.contains(name)) {
-        let files = found.ignored.iter().filter(|path| class(path) == Some(name));
+    for name in found.folders.iter().filter(|name| !classes.contains(*name)) {
+        let files = found.ignored.iter().filter(|path| class(path) == Some(name.as_str()));
         let kinds = endings(files);
         if !kinds.is_empty() {
             problems.push(format!(
@@ -118,7 +118,7 @@ fn remarks(folder: &Path, found: &Found, classes: &[String]) -> Vec<String> {
         ));
     }
     let is_empty = |name: &&String| {
-        !classes.contains(name) && !found.ignored.iter().any(|path| class(path) == Some(name.as_str()))
+        !classes.contains(*name) && !found.ignored.iter().any(|path| class(path) == Some(name.as_str()))
     };
     let empty: Vec<String> = found.folders.iter().filter(is_empty).cloned().collect();
     if !empty.is_empty() {

@@ -86,16 +86,13 @@ impl<R: BufRead> JsonReader<R> {
             reader.kind = Kind::Array;
             reader.byte()?;
         }
+        let start = reader.line;
         let Some(mut first) = reader.read_object()? else {
             return Err(DataError::Empty { file: path.to_owned(), header: false });
         };
-        if let Err(problem) = &first
-            && reader.kind == Kind::Lines
-            && reader.is_begun()
-        {
+        if first.is_err() && reader.kind == Kind::Lines && reader.is_begun() {
             // The first line of an object that goes on below.
-            reader.line = problem.line;
-            reader.text.push(b'\n');
+            reader.line = start;
             reader.pending = std::mem::take(&mut reader.text).into_iter().rev().collect();
             reader.kind = Kind::Objects;
             first = reader.read_object()?.unwrap_or(first);

@@ -105,7 +105,7 @@ impl TokenizerFiles {
         let path = folder.join(file);
         for (content, id) in object(&path)?.unwrap_or_default() {
             let id = id.as_u64().ok_or_else(|| failed(&path, format!("the token `{content}` has no number")))?;
-            match all.iter_mut().find(|said| self::content(&said.token) == Some(&content)) {
+            match all.iter_mut().find(|said| self::content(&said.token) == Some(content.as_str())) {
                 Some(said) => said.id = said.id.or(Some(id)),
                 None => all.push(Said { id: Some(id), token: json!(content), special: false, file }),
             }
