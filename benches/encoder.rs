@@ -8,16 +8,18 @@ use benches::{Failure, PRECISIONS, fresh_weights, normal, wait};
 use criterion::{Criterion, Throughput};
 use retune_kernels::tch::{Device, Kind, no_grad};
 use retune_kernels::{Activation, AdamW, AdamWOptions, Param, Precision, dropout};
-use retune_models::layers::{EncoderLayer, LayerNames, LayerSizes};
+use retune_models::layers::{AttentionNames, LayerNames, LayerSizes, PostNormLayer};
 
 const BATCH: i64 = 32;
 const TOKENS: i64 = 32;
 
 const NAMES: LayerNames = LayerNames {
-    query: "attention.self.query",
-    key: "attention.self.key",
-    value: "attention.self.value",
-    attention_output: "attention.output.dense",
+    attention: AttentionNames {
+        query: "attention.self.query",
+        key: "attention.self.key",
+        value: "attention.self.value",
+        output: "attention.output.dense",
+    },
     attention_norm: "attention.output.LayerNorm",
     intermediate: "intermediate.dense",
     output: "output.dense",
@@ -55,7 +57,7 @@ fn layer(
     device: Device,
 ) -> Result<(), Failure> {
     let weights = fresh_weights("", precision, device);
-    let layer = EncoderLayer::load(&weights.root().at("layer.0"), &NAMES, sizes)?;
+    let layer = PostNormLayer::load(&weights.root().at("layer.0"), &NAMES, sizes)?;
     let (mut params, _) = weights.finish()?;
     // The input learns too: in a stack of layers the gradient goes on below.
     let shape = [BATCH, TOKENS, sizes.hidden];
@@ -66,7 +68,7 @@ fn layer(
     let direction = normal(3, &shape, precision.kind(), device);
     let mut gradients = AdamW::new(&params, AdamWOptions::default());
 
-    let flops = BATCH as f64 * sizes.forward_flops(TOKENS as f64, TOKENS as f64);
+    let flops = BATCH as f64 * sizes.work(TOKENS as f64, TOKENS as f64);
     let mut group = criterion.benchmark_group(format!("encoder/{name}/{}", precision.name()));
     group.throughput(Throughput::Elements(flops as u64));
     group.bench_function("forward", |b| {

@@ -5,16 +5,18 @@
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 
 use benches::{Failure, PRECISIONS, fresh_weights, normal, wait};
-use criterion::{BatchSize, Criterion, Throughput};
+use criterion::{Criterion, Throughput};
 use retune_data::{
-    Dataset, ImageColumns, ImageDataset, ImageOptions, ImageProcessor, ImageRows, LabelSchema, Pass, Random,
+    Classes, Dataset, Examples, ImageOptions, ImageProcessor, Images, LabelSchema, Layout, OnBadExample, Pass, Random,
+    read_images,
 };
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{AdamW, AdamWOptions, Precision, dropout, loss};
-use retune_models::registry::{self, Purpose};
-use retune_models::{Inputs, Mode, ModelConfig};
+use retune_models::heads::IMAGE_CLASSIFICATION;
+use retune_models::{Mode, ModelConfig, Network, Tensors, registry};
 use serde_json::json;
 
 const PHOTOGRAPH: (u32, u32) = (500, 375);
@@ -56,19 +58,14 @@ fn decode(criterion: &mut Criterion) -> Result<(), Failure> {
     photograph(&folder.path().join("0.jpg"), 1)?;
     let processor = processor(folder.path())?;
     let options = ImageOptions::default();
-    let rows = || ImageRows::read(folder.path(), &ImageColumns::new("image", "label"), false);
-    rows()?;
+    let rows = Arc::new(read_images(folder.path(), &Layout::image("image"), false, OnBadExample::Fail)?);
     let mut group = criterion.benchmark_group("images/decode-resize");
     group.throughput(Throughput::Elements(1));
     group.bench_function("jpeg-500x375-to-224", |b| {
-        b.iter_batched(
-            || rows().expect("was readable a moment ago"),
-            |rows| {
-                let dataset = ImageDataset::encode(rows, &processor, None, &options, &|_, _| ());
-                black_box(dataset.expect("an image of this program's own"))
-            },
-            BatchSize::SmallInput,
-        );
+        b.iter(|| {
+            let images = Images::encode(&rows, &processor, &options, &|_, _| ());
+            black_box(images.expect("an image of this program's own"))
+        });
     });
     group.finish();
     Ok(())
@@ -81,14 +78,16 @@ fn augment(criterion: &mut Criterion) -> Result<(), Failure> {
         std::fs::create_dir_all(&class)?;
         photograph(&class.join(format!("{index}.jpg")), index as u64)?;
     }
-    let rows = || ImageRows::read(folder.path(), &ImageColumns::new("image", "label"), true);
-    let schema = LabelSchema::infer(&rows()?, None)?;
+    let layout = Layout::image("image").labels(["label"]);
+    let rows = Arc::new(read_images(folder.path(), &layout, true, OnBadExample::Fail)?);
+    let schema = LabelSchema::infer(rows.as_ref(), None)?;
     let processor = processor(folder.path())?;
     let mut group = criterion.benchmark_group("images/batch-of-32");
     group.throughput(Throughput::Elements(BATCH as u64));
     for preset in ["none", "light", "strong"] {
         let options = ImageOptions { augmentation: preset.parse()?, ..ImageOptions::default() };
-        let dataset = ImageDataset::encode(rows()?, &processor, Some(&schema), &options, &|_, _| ())?;
+        let images = Images::encode(&rows, &processor, &options, &|_, _| ())?;
+        let dataset = Examples::new(rows.clone(), images, Classes::read(rows.as_ref(), schema.names())?)?;
         let all: Vec<usize> = (0..BATCH).collect();
         let mut epoch = 0;
         group.bench_function(preset, |b| {
@@ -108,13 +107,12 @@ fn step(criterion: &mut Criterion, precision: Precision, device: Device) -> Resu
         "num_hidden_layers": 12, "num_attention_heads": 3, "intermediate_size": 768, "hidden_act": "gelu",
         "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "num_labels": CLASSES,
     }))?;
-    let family = registry::family(&config, Purpose::ImageClassification)?;
-    let weights = fresh_weights(&family.base_prefix(), precision, device);
-    let model = family.build(&weights.root(), &config)?;
+    let weights = fresh_weights("vit.", precision, device);
+    let network = Network::build(&weights, registry::family(&config)?, &config, Some(&IMAGE_CLASSIFICATION))?;
     let (params, _) = weights.finish()?;
     let mut optimizer = AdamW::new(&params, AdamWOptions { weight_decay: 0.05, ..AdamWOptions::default() });
     let side = SIDE as i64;
-    let mut inputs = Inputs::default();
+    let mut inputs = Tensors::default();
     inputs.insert("pixel_values", normal(2, &[TRAINING_BATCH, 3, side, side], Kind::Float, device));
     let labels = Tensor::arange(TRAINING_BATCH, (Kind::Int64, device)).remainder(CLASSES);
     let mode = Mode::training(0);
@@ -126,8 +124,8 @@ fn step(criterion: &mut Criterion, precision: Precision, device: Device) -> Resu
         b.iter(|| {
             stream += 1;
             dropout::set_stream(stream);
-            let outputs = model.forward(&inputs, &mode).expect("images of the model's size");
-            let loss = loss::cross_entropy(&outputs.logits, &labels, None, 0.0);
+            let outputs = network.forward(&inputs, &mode).expect("images of the model's size");
+            let loss = loss::cross_entropy(outputs.get("logits").expect("a classifier"), &labels, None, 0.0);
             loss.sum.backward();
             let norm = optimizer.step(&params, 1e-4, &loss.weight.reciprocal(), 1.0).expect("one device");
             norm.wait().expect("finite gradients");

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use criterion::Criterion;
-use retune_data::{LabelSchema, TextColumns, TextDataset, TextRows, Tokenizer};
+use retune_data::{Classes, Examples, LabelSchema, Layout, OnBadExample, TableRows, Text, TextOptions, Tokenizer};
 use retune_kernels::tch::{Cuda, Device, Kind, Tensor};
 use retune_kernels::{Precision, device, memory, precision, random};
 use retune_models::checkpoint::{WeightsOptions, WeightsRoot};
+use std::sync::Arc;
 
 /// Whatever a suite cannot start without.
 pub type Failure = Box<dyn std::error::Error>;
@@ -64,7 +65,7 @@ pub fn fresh_weights(base_prefix: &str, precision: Precision, device: Device) ->
         None,
         WeightsOptions {
             base_prefix: base_prefix.to_owned(),
-            new_prefixes: Vec::new(),
+            new_head: true,
             from_scratch: true,
             seed: 1,
             precision,
@@ -83,9 +84,9 @@ fn fixture(path: &str) -> PathBuf {
 ///
 /// # Errors
 /// A checkout without fixtures.
-pub fn quickstart_rows() -> Result<TextRows, Failure> {
-    let columns = TextColumns::new("text", "label");
-    Ok(TextRows::read(fixture("sentiment/train.csv"), &columns, true)?)
+pub fn quickstart_rows() -> Result<TableRows, Failure> {
+    let layout = Layout::text("text").labels(["label"]);
+    Ok(TableRows::read(fixture("sentiment/train.csv"), &layout, true, OnBadExample::Fail)?)
 }
 
 /// The small WordPiece tokenizer of the fixtures.
@@ -100,9 +101,11 @@ pub fn quickstart_tokenizer() -> Result<Tokenizer, Failure> {
 ///
 /// # Errors
 /// A checkout without fixtures.
-pub fn quickstart_dataset() -> Result<TextDataset, Failure> {
+pub fn quickstart_dataset() -> Result<Examples<Text, Classes>, Failure> {
     let rows = quickstart_rows()?;
     let schema = LabelSchema::infer(&rows, None)?;
     let tokenizer = quickstart_tokenizer()?;
-    Ok(TextDataset::encode(rows, &tokenizer, Some(&schema), MAX_LENGTH, &|_, _| ())?)
+    let text = Text::encode(&rows, &tokenizer, &TextOptions::new(MAX_LENGTH), &|_, _| ())?;
+    let classes = Classes::read(&rows, schema.names())?;
+    Ok(Examples::new(Arc::new(rows), text, classes)?)
 }

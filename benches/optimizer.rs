@@ -8,8 +8,8 @@ use benches::{Failure, PRECISIONS, fresh_weights, wait};
 use criterion::{Criterion, Throughput};
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{AdamW, AdamWOptions, Params, Precision};
-use retune_models::ModelConfig;
-use retune_models::registry::{self, Purpose};
+use retune_models::heads::SEQUENCE_CLASSIFICATION;
+use retune_models::{ModelConfig, Network, registry};
 use serde_json::json;
 
 fn main() -> Result<(), Failure> {
@@ -30,9 +30,8 @@ fn minilm(precision: Precision, device: Device) -> Result<Params, Failure> {
         "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536,
         "hidden_act": "gelu",
     }))?;
-    let family = registry::family(&config, Purpose::SequenceClassification)?;
-    let weights = fresh_weights(&family.base_prefix(), precision, device);
-    family.build(&weights.root(), &config)?;
+    let weights = fresh_weights("bert.", precision, device);
+    Network::build(&weights, registry::family(&config)?, &config, Some(&SEQUENCE_CLASSIFICATION))?;
     Ok(weights.finish()?.0)
 }
 

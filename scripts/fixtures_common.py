@@ -130,6 +130,11 @@ def save_model(model, folder):
     return saved_names(model.named_parameters(), folder / "model.safetensors")
 
 
+# What a model is told about the right answer, and what it returns besides its loss, by Hugging Face's names.
+TARGETS = ("labels", "start_positions", "end_positions")
+OUTPUTS = ("logits", "start_logits", "end_logits", "cls_logits", "distillation_logits", "mask")
+
+
 def forward_and_gradients(model, inputs, names, loss_of=None):
     """One case: eval-mode outputs, then the loss again in train mode with its gradients.
 
@@ -137,16 +142,15 @@ def forward_and_gradients(model, inputs, names, loss_of=None):
     `loss_of(outputs, inputs)` replaces the model's own loss.
     """
     compute = loss_of or (lambda outputs, _: outputs.loss)
-    call = {k: v for k, v in inputs.items() if not (loss_of and k == "labels")}
-    base_call = {k: v for k, v in inputs.items() if k != "labels"}
+    base_call = {k: v for k, v in inputs.items() if k not in TARGETS}
+    call = base_call if loss_of else inputs
     case = {f"input.{k}": v for k, v in inputs.items() if torch.is_tensor(v)}
     model.eval()
     with torch.no_grad():
         outputs = model(**call)
-        case["output.logits"] = outputs.logits
-        for extra in ("cls_logits", "distillation_logits", "mask"):
-            if getattr(outputs, extra, None) is not None:
-                case[f"output.{extra}"] = getattr(outputs, extra)
+        for name in OUTPUTS:
+            if getattr(outputs, name, None) is not None:
+                case[f"output.{name}"] = getattr(outputs, name)
         case["output.last_hidden_state"] = model.base_model(**base_call).last_hidden_state
         case["loss"] = compute(outputs, inputs)
     model.train()

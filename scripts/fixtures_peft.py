@@ -1,30 +1,41 @@
-"""fixtures/peft: adapters as PEFT saves them, on fixtures/parity/bert-base-only, with outputs and gradients."""
+"""fixtures/peft: adapters as PEFT saves them, on fixtures/parity/{bert,roberta}-base-only, with outputs and gradients."""
 
 import json
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import BertForSequenceClassification
+import transformers
 
-from fixtures_common import fresh_folder, generator, named_gradients, save_tensors, saved_names, write_json, write_versions
-from fixtures_text import LABELS, text_inputs, text_labels
+from fixtures_common import OUTPUTS, fresh_folder, generator, named_gradients, save_tensors, saved_names, write_json, write_versions
+from fixtures_text import LABELS, TAGS, names_of, targets_of, text_inputs
 
-BASE = "parity/bert-base-only"
-RELATIVE_BASE = "../../parity/bert-base-only"  # from the adapter's folder
 COMMON = dict(task_type="SEQ_CLS", r=4, lora_alpha=8, lora_dropout=0.0, target_modules=["query", "value"])
+# PEFT's task type: the head of the class that it goes with, and fields of its configuration.
+HEADS = {
+    "SEQ_CLS": ("SequenceClassification", names_of(LABELS) | dict(classifier_dropout=0.0)),
+    "TOKEN_CLS": ("TokenClassification", names_of(TAGS) | dict(classifier_dropout=0.0)),
+    "QUESTION_ANS": ("QuestionAnswering", {}),
+}
+# folder: (class prefix, base below fixtures/parity, configuration of the adapter)
 ADAPTERS = {
-    "bert-lora": COMMON,
+    "bert-lora": ("Bert", "bert-base-only", COMMON),
     # Scaled by alpha / sqrt(r) where plain LoRA has alpha / r.
-    "bert-rslora": COMMON | dict(use_rslora=True),
-    "bert-dora": COMMON | dict(use_dora=True),
+    "bert-rslora": ("Bert", "bert-base-only", COMMON | dict(use_rslora=True)),
+    "bert-dora": ("Bert", "bert-base-only", COMMON | dict(use_dora=True)),
+    "bert-lora-token-classification": ("Bert", "bert-base-only", COMMON | dict(task_type="TOKEN_CLS")),
+    "bert-lora-question-answering": ("Bert", "bert-base-only", COMMON | dict(task_type="QUESTION_ANS")),
+    # Targets that the head's layers match too. PEFT trains the head as a whole and puts no adapter into it, but lists
+    # the head's layers where `all-linear` was asked for.
+    "roberta-lora-all-linear": ("Roberta", "roberta-base-only", COMMON | dict(target_modules="all-linear")),
+    "roberta-lora-dense": ("Roberta", "roberta-base-only", COMMON | dict(target_modules=["dense"])),
 }
 
 
-def load_base(root):
+def load_base(root, prefix, base, task_type):
     """The bare encoder below a new head; the head's values are overwritten by `randomise_trainable` or the adapter's."""
-    return BertForSequenceClassification.from_pretrained(
-        root / BASE, attn_implementation="eager", id2label=dict(LABELS), label2id={v: k for k, v in LABELS.items()}, classifier_dropout=0.0)
+    head, fields = HEADS[task_type]
+    return getattr(transformers, f"{prefix}For{head}").from_pretrained(root / "parity" / base, attn_implementation="eager", **fields)
 
 
 @torch.no_grad()
@@ -38,55 +49,62 @@ def randomise_trainable(model, random):
             parameter.copy_(parameter * (1.0 + 0.2 * torch.randn(parameter.shape, generator=random)))
 
 
-def tidy_config(path):
+def tidy_config(path, base):
     """PEFT writes its sets in the order of Python's hashes; sorted, the file is the same on every run."""
     config = json.loads(path.read_text())
     config["target_modules"] = sorted(config["target_modules"])
-    config["base_model_name_or_path"] = RELATIVE_BASE
+    config["base_model_name_or_path"] = f"../../parity/{base}"  # from the adapter's folder
     write_json(path, config)
 
 
-def make_adapter(root, name, settings):
+def make_adapter(root, name, prefix, base_name, settings):
     folder = fresh_folder(root / "peft" / name)
     random = generator(name)
-    base = load_base(root)
+    base = load_base(root, prefix, base_name, settings["task_type"])
     model = get_peft_model(base, LoraConfig(**settings))
     randomise_trainable(model, random)
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
     (folder / "adapter_model.safetensors").chmod(0o644)
-    tidy_config(folder / "adapter_config.json")
+    tidy_config(folder / "adapter_config.json", base_name)
     trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     names = saved_names(trainable, folder / "adapter_model.safetensors")
-    inputs = text_inputs(random, base.config, token_types=True)
-    inputs["labels"] = text_labels(random, base.config)
+    inputs = text_inputs(random, base.config, token_types=prefix == "Bert")
+    inputs |= targets_of(HEADS[settings["task_type"]][0], random, base.config, inputs)
     case = {f"input.{k}": v for k, v in inputs.items()}
+    # The adapted model itself: PEFT's class for QUESTION_ANS does not hand token_type_ids on to it (0.21.2).
+    adapted = model.base_model
     model.eval()
     with torch.no_grad():
-        outputs = model(**inputs)
-        case["output.logits"], case["loss"] = outputs.logits, outputs.loss
+        outputs = adapted(**inputs)
+        expected = {name: getattr(outputs, name) for name in OUTPUTS if getattr(outputs, name, None) is not None}
+        case |= {f"output.{name}": value for name, value in expected.items()} | {"loss": outputs.loss}
         with model.disable_adapter():
-            plain = model(**inputs).logits
-    if torch.allclose(plain, outputs.logits, atol=1e-2):
+            plain = adapted(**inputs)
+
+    def differs(other, tolerance):
+        return not all(torch.allclose(getattr(other, name), value, atol=tolerance) for name, value in expected.items())
+
+    if not differs(plain, 1e-2):
         raise ValueError(f"{name}: the adapter changes nothing")
     model.train()
     model.zero_grad(set_to_none=True)
-    loss = model(**inputs).loss
+    loss = adapted(**inputs).loss
     loss.backward()
     case["train.loss"] = loss.detach()
     case.update(named_gradients(trainable, names))
     save_tensors(folder / "case.safetensors", case)
-    reloaded = PeftModel.from_pretrained(load_base(root), folder).eval()
+    reloaded = PeftModel.from_pretrained(load_base(root, prefix, base_name, settings["task_type"]), folder).eval()
     with torch.no_grad():
-        if not torch.allclose(reloaded(**inputs).logits, outputs.logits, atol=1e-6):
-            raise ValueError(f"{name}: what was saved does not give the same logits")
-        merged = reloaded.merge_and_unload()(**inputs).logits
-    if not torch.allclose(merged, outputs.logits, atol=1e-4):
-        raise ValueError(f"{name}: merging changes the logits")
+        if differs(reloaded.base_model(**inputs), 1e-6):
+            raise ValueError(f"{name}: what was saved does not give the same outputs")
+        merged = reloaded.merge_and_unload()(**inputs)
+    if differs(merged, 1e-4):
+        raise ValueError(f"{name}: merging changes the outputs")
 
 
 def make(root):
     root = Path(root)
-    for name, settings in ADAPTERS.items():
-        make_adapter(root, name, settings)
+    for name, adapter in ADAPTERS.items():
+        make_adapter(root, name, *adapter)
     write_versions(root / "peft")

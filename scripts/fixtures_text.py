@@ -11,7 +11,9 @@ from fixtures_common import fresh_folder, forward_and_gradients, generator, rand
 
 TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json", "merges.txt"]
 LABELS = {0: "negative", 1: "neutral", 2: "positive"}
+TAGS = {0: "O", 1: "B-PER", 2: "I-PER", 3: "B-LOC", 4: "I-LOC"}
 LENGTHS = [12, 9, 5, 3]  # of the rows; what is left of 12 is padding
+IGNORED = -100  # as a label: this token is in no loss
 
 
 def bert_like(**changes):
@@ -34,7 +36,7 @@ def bert_like(**changes):
 
 
 def distilbert(**changes):
-    return dict(
+    config = dict(
         vocab_size=120,
         dim=32,
         n_layers=2,
@@ -44,10 +46,12 @@ def distilbert(**changes):
         dropout=0.0,
         attention_dropout=0.0,
         seq_classif_dropout=0.0,
+        qa_dropout=0.0,
         id2label=dict(LABELS),
         label2id={v: k for k, v in LABELS.items()},
-        **changes,
     )
+    config.update(changes)
+    return config
 
 
 ROBERTA_IDS = dict(type_vocab_size=1, pad_token_id=1, bos_token_id=0, eos_token_id=2, layer_norm_eps=1e-5)
@@ -67,6 +71,25 @@ CASES = {
     # Small embeddings, so that an epsilon of 1e-5 changes the first norm by some percent.
     "bert-relu": ("Bert", bert_like(num_hidden_layers=1, hidden_act="relu", layer_norm_eps=1e-5), dict(embedding_std=0.01)),
 }
+
+
+def names_of(labels):
+    return dict(id2label=dict(labels), label2id={v: k for k, v in labels.items()})
+
+
+# The heads that read every token: smaller, because only the head is new in them.
+SMALL = dict(vocab_size=48, hidden_size=24, num_attention_heads=3, intermediate_size=40, max_position_embeddings=20)
+SMALL_DISTILBERT = dict(vocab_size=48, dim=24, n_heads=3, hidden_dim=40, max_position_embeddings=20)
+SMALL_FAMILIES = {
+    "bert": ("Bert", bert_like(**SMALL)),
+    "roberta": ("Roberta", bert_like(**SMALL, **ROBERTA_IDS)),
+    "xlm-roberta": ("XLMRoberta", bert_like(**SMALL, **ROBERTA_IDS)),
+    "distilbert": ("DistilBert", distilbert(**SMALL_DISTILBERT)),
+    "electra": ("Electra", bert_like(**SMALL, embedding_size=16)),
+}
+for family, (prefix, values) in SMALL_FAMILIES.items():
+    CASES[f"{family}-token-classification"] = (prefix, values | names_of(TAGS), dict(head="TokenClassification"))
+    CASES[f"{family}-question-answering"] = (prefix, values | names_of({0: "LABEL_0", 1: "LABEL_1"}), dict(head="QuestionAnswering"))
 
 
 def text_inputs(random, config, token_types):
@@ -96,9 +119,36 @@ def text_labels(random, config):
     return torch.arange(rows) % config.num_labels
 
 
-def build(class_name, config_values, embedding_std, random):
-    prefix = class_name.removesuffix("ForSequenceClassification").removesuffix("Model")
-    config = getattr(transformers, f"{prefix}Config")(**config_values)
+def token_labels(random, config, mask):
+    """A tag for most tokens; none for padding, for the first and last token, and for every third, as if it continued a word."""
+    rows, width = mask.shape
+    labels = torch.randint(0, config.num_labels, (rows, width), generator=random)
+    labels[mask == 0] = IGNORED
+    labels[:, 0] = IGNORED
+    labels[:, 3::3] = IGNORED
+    labels[torch.arange(rows), mask.sum(1) - 1] = IGNORED
+    return labels
+
+
+def answer_positions(random, mask):
+    """An answer in each row; the second row's lies outside the window, and so counts in no loss."""
+    rows, width = mask.shape
+    start = torch.tensor([int(torch.randint(0, n, (1,), generator=random)) for n in mask.sum(1).tolist()])
+    end = torch.minimum(start + torch.randint(0, 3, (rows,), generator=random), mask.sum(1) - 1)
+    start[1], end[1] = width, width + 4
+    return {"start_positions": start, "end_positions": end}
+
+
+def targets_of(head, random, config, inputs):
+    if head == "TokenClassification":
+        return {"labels": token_labels(random, config, inputs["attention_mask"])}
+    if head == "QuestionAnswering":
+        return answer_positions(random, inputs["attention_mask"])
+    return {"labels": text_labels(random, config)}
+
+
+def build(config_class, class_name, config_values, embedding_std, random):
+    config = getattr(transformers, config_class)(**config_values)
     config._attn_implementation = "eager"
     model = getattr(transformers, class_name)(config)
     randomise(model, random, embedding_std=embedding_std)
@@ -114,10 +164,11 @@ def copy_tokenizer(root, name, folder):
 def make_case(root, name, prefix, config_values, extra):
     folder = fresh_folder(root / "parity" / name)
     random = generator(name)
-    model = build(f"{prefix}ForSequenceClassification", config_values, extra.get("embedding_std", 0.5), random)
+    head = extra.get("head", "SequenceClassification")
+    model = build(f"{prefix}Config", f"{prefix}For{head}", config_values, extra.get("embedding_std", 0.5), random)
     names = save_model(model, folder)
     inputs = text_inputs(random, model.config, token_types=prefix in ("Bert", "Electra"))
-    inputs["labels"] = text_labels(random, model.config)
+    inputs |= targets_of(head, random, model.config, inputs)
     save_tensors(folder / "case.safetensors", forward_and_gradients(model, inputs, names))
     if "tokenizer" in extra:
         copy_tokenizer(root, extra["tokenizer"], folder)
@@ -129,7 +180,7 @@ def make_base_only(root, name, class_name, values, tokenizer):
     random = generator(name)
     values = dict(values)
     del values["id2label"], values["label2id"]
-    model = build(class_name, values, 0.5, random)
+    model = build(class_name.replace("Model", "Config"), class_name, values, 0.5, random)
     save_model(model, folder)
     if tokenizer:
         copy_tokenizer(root, tokenizer, folder)

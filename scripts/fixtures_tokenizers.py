@@ -42,6 +42,19 @@ CASES = [
     ("truncated at 3", "Nothing but one piece remains of this.", None, 3),
     ("truncated emoji", "😀😀😀😀😀😀😀😀😀😀😀😀", None, 16),
 ]
+# name, text, pair, words, max_length, stride, side that is truncated
+LONG = "I bought this phone for my mother in München; she is 84, and she loves it 😀 more than any other. Would buy again!"
+WINDOWS = [
+    ("text", LONG, None, None, 16, 4, "right"),
+    ("text, no overlap", LONG, None, None, 12, 0, "right"),
+    ("text, left", LONG, None, None, 16, 5, "left"),
+    ("text that fits", "Great!", None, None, 16, 4, "right"),
+    ("question and context", "Who loves it?", LONG, None, 24, 6, "right"),
+    ("question and context, left", "Who loves it?", LONG, None, 24, 6, "left"),
+    ("accents and odd spaces", "Crème  brûlée\u00a0à la\tfaçon d'Élise: naïve, 这部电影 señor Müller 👍🏽 Ångström.", None, None, 14, 3, "right"),
+    ("words", None, None, ["Angela", "Merkel", "visited", "Saint-Denis", "in", "2012", ",", "naïve", "👍🏽", "U.S.", "!"], 16, 4, "right"),
+    ("words that fit", None, None, ["New", "York", "City"], 30, 4, "right"),
+]
 BATCH = ["Great phone.", "The worst film that I have ever seen, and I have seen many.", "", "Überraschend gut"]
 
 
@@ -89,6 +102,48 @@ def describe_cases(tokenizer, raw):
     return {"cases": described, "batch": batch, "model_input_names": list(tokenizer.model_input_names)}
 
 
+def describe_windows(tokenizer, with_prefix_space):
+    """Overlapping rows with offsets in characters; words go through the tokenizer that puts a space before each."""
+    described = []
+    for name, text, pair, words, max_length, stride, side in WINDOWS:
+        chosen = with_prefix_space if words else tokenizer
+        chosen.truncation_side = side
+        encoded = chosen(
+            [words or text],
+            None if pair is None else [pair],
+            is_split_into_words=words is not None,
+            truncation="only_second" if pair else "only_first",
+            max_length=max_length,
+            stride=stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+            return_token_type_ids=True,
+        )
+        rows = [
+            {
+                "input_ids": encoded["input_ids"][row],
+                "token_type_ids": encoded["token_type_ids"][row],
+                "offsets": encoded["offset_mapping"][row],
+                "sequence_ids": encoded.sequence_ids(row),
+                "word_ids": encoded.word_ids(row),
+            }
+            for row in range(len(encoded["input_ids"]))
+        ]
+        case = {"name": name, "text": text, "pair": pair, "words": words, "max_length": max_length, "stride": stride}
+        described.append({**case, "side": side, "rows": rows})
+    return described
+
+
+def write_windows(folder):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with_prefix_space = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
+    windows = describe_windows(tokenizer, with_prefix_space)
+    lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in windows)
+    (folder / "windows.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
 def finish(folder, tokenizer_config, special_tokens):
     from transformers import AutoTokenizer
 
@@ -97,6 +152,7 @@ def finish(folder, tokenizer_config, special_tokens):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
     write_json(folder / "cases.json", describe_cases(tokenizer, raw))
+    write_windows(folder)
     write_versions(folder)
 
 

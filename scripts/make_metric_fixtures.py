@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes fixtures/metrics/sklearn.json: small cases and what scikit-learn and SciPy say about them.
+"""Writes fixtures/metrics/PART.json: small cases and what the reference implementations say about them.
 
-Needs numpy, scipy and scikit-learn; versions and seed are recorded in the file.
+Parts: sklearn (needs numpy, scipy and scikit-learn), seqeval (needs seqeval), squad (needs transformers, and in SQUAD_V1
+the path of SQuAD's evaluate-v1.1.py). Versions and seed are recorded in the files.
 
-    python scripts/make_metric_fixtures.py [OUTPUT]
+    python scripts/make_metric_fixtures.py [PART ...]
 """
 
 import json
@@ -17,6 +18,9 @@ import scipy
 import scipy.stats
 import sklearn
 from sklearn import metrics as sk
+
+import fixtures_seqeval
+import fixtures_squad
 
 SEED = 20250101
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -156,7 +160,7 @@ def case(name, columns, outputs, labels, expected):
     }
 
 
-def main():
+def sklearn_fixture():
     warnings.simplefilter("ignore")  # constant inputs: their metrics are dropped below
     random = np.random.default_rng(SEED)
 
@@ -252,9 +256,18 @@ def main():
         p = scipy.stats.binomtest(only_a, only_a + only_b, 0.5).pvalue if only_a + only_b else 1.0
         result["mcnemar"].append([only_a, only_b, p])
 
-    output = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "fixtures/metrics/sklearn.json"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=None, separators=(",", ":"), allow_nan=False) + "\n")
+    return result
+
+
+PARTS = {"sklearn": sklearn_fixture, "seqeval": fixtures_seqeval.fixture, "squad": fixtures_squad.fixture}
+
+
+def main():
+    folder = ROOT / "fixtures/metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in sys.argv[1:] or PARTS:
+        text = json.dumps(PARTS[part](), indent=None, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+        (folder / f"{part}.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":

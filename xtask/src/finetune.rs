@@ -7,8 +7,9 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result};
 
 use crate::child;
+use crate::project::Libtorch;
 use crate::project::Project;
-use crate::setup::{self, Device, Libtorch};
+use crate::setup::{self, Device};
 
 /// Sets up, builds, and becomes `retune finetune ARGUMENTS` in the caller's folder.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<ExitCode> {

@@ -7,7 +7,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::setup::Libtorch;
+/// A libtorch that can be built against.
+#[derive(Debug)]
+pub(crate) struct Libtorch {
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+    /// What `LIBTORCH` must be for the children; nothing when the caller's value is right.
+    pub(crate) variable: Option<OsString>,
+}
 
 /// The checkout.
 pub(crate) struct Project {

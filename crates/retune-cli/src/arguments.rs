@@ -1,6 +1,6 @@
 //! What can be typed: the commands and their flags.
 
-use crate::flags::RecipeFlags;
+use crate::flags::{RecipeFlags, UseFlags};
 use clap::{Args, Parser, Subcommand};
 use retune_engine::predict::PredictOptions;
 use std::path::PathBuf;
@@ -78,33 +78,11 @@ pub(crate) struct ModelArguments {
     /// What the model does [default: as it was trained]
     #[arg(long)]
     task: Option<String>,
-    /// Column with the text [default: as in training]
-    #[arg(long, value_name = "COLUMN")]
-    text_column: Option<String>,
-    /// Column with the second text of a pair [default: as in training]
-    #[arg(long, value_name = "COLUMN")]
-    text_pair_column: Option<String>,
-    /// Column with the image [default: as in training]
-    #[arg(long, value_name = "COLUMN")]
-    image_column: Option<String>,
-    /// Rows and images that cannot be used: `fail` or `skip` [default: as in training]
-    #[arg(long, value_name = "fail|skip")]
-    on_bad_example: Option<String>,
-    /// Column with the label [default: as in training]
-    #[arg(long, value_name = "COLUMN")]
-    label_column: Option<String>,
-    /// Character between labels within one cell [default: as in training]
-    #[arg(long, value_name = "CHARACTER")]
-    label_separator: Option<char>,
-    /// Labels that are numbers count the model's named labels from 0 or from 1 [default: as in training]
-    #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u32).range(0..=1))]
-    label_numbers: Option<u32>,
+    #[command(flatten)]
+    overrides: UseFlags,
     /// Examples per batch; 1 answers each line as it comes
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
-    /// Longest input in tokens [default: as in training]
-    #[arg(long, value_name = "TOKENS")]
-    max_length: Option<usize>,
     /// auto, fp32 or bf16
     #[arg(long, default_value = "auto")]
     precision: String,
@@ -121,15 +99,8 @@ impl From<ModelArguments> for PredictOptions {
         Self {
             model: it.model,
             task: it.task,
-            text_column: it.text_column,
-            text_pair_column: it.text_pair_column,
-            image_column: it.image_column,
-            on_bad_example: it.on_bad_example,
-            label_column: it.label_column,
-            label_separator: it.label_separator,
-            label_numbers: it.label_numbers,
+            overrides: it.overrides.0,
             batch_size: it.batch_size as usize,
-            max_length: it.max_length,
             precision: it.precision,
             device: it.device,
             threads: it.threads,
@@ -201,10 +172,31 @@ mod tests {
         let parse = |line: &str| Cli::try_parse_from(line.split_whitespace());
         let cli = parse("retune finetune r.toml --learning-rate -1 --lora-targets query,value --from-scratch").unwrap();
         let Command::Finetune(it) = cli.command else { panic!("not finetune") };
-        assert_eq!(it.flags.learning_rate, Some(-1.0));
-        assert_eq!(it.flags.lora_targets.as_deref(), Some(&["query".to_owned(), "value".to_owned()][..]));
-        assert_eq!(it.flags.from_scratch, Some(true));
+        let expected = "learning-rate = -1.0\nlora-targets = ['query', 'value']\nfrom-scratch = true";
+        assert_eq!(it.flags.0, expected.parse().unwrap());
         assert!(parse("retune finetune --resume --overwrite").is_err());
         assert!(parse("retune evaluate --model m").is_err());
+        let refused = |line: &str| parse(line).unwrap_err().to_string();
+        for (line, part) in [
+            ("retune finetune --batch-size many", "`many` is not a whole number"),
+            ("retune finetune --batch-size -1", "-1 is negative"),
+            ("retune finetune --label-separator ab", "a single character"),
+            ("retune finetune --from-scratch=perhaps", "true, false"),
+            ("retune finetune --seed 1 --seed 2", "--seed"),
+        ] {
+            let said = refused(line);
+            assert!(said.contains(part), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_used_with_the_settings_that_allow_it() {
+        let parse = |line: &str| Cli::try_parse_from(line.split_whitespace());
+        let cli = parse("retune predict --model m --text-column review --max-length 9 --label-separator | --threads 2");
+        let Command::Predict(it) = cli.unwrap().command else { panic!("not predict") };
+        let options = PredictOptions::from(it.model);
+        let expected = "text-column = 'review'\nmax-length = 9\nlabel-separator = '|'";
+        assert_eq!((options.overrides, options.threads), (expected.parse().unwrap(), 2));
+        assert!(parse("retune predict --model m --epochs 3").is_err());
     }
 }

@@ -11,7 +11,7 @@ use indicatif::MultiProgress;
 use retune_engine::directory::RunDirectory;
 use retune_engine::metric::Evaluation;
 use retune_engine::predict::{self, PredictOptions};
-use retune_engine::{EngineError, Observer, doctor, forward, inspect, open};
+use retune_engine::{EngineError, Observer, doctor, forward, inspect, number, open};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -50,10 +50,10 @@ pub(crate) fn finetune(arguments: &FinetuneArguments, screen: &Screen) -> Result
     let mut terminal = Terminal::new(screen.style, screen.bars.clone(), io::stderr());
     if resolved.quickstart {
         // Whatever can go wrong without the data, before the first file of it is written.
-        let checked = recipe.validate().and_then(|()| RunDirectory::check(&recipe.output, resolved.start));
+        let checked = recipe.validate().and_then(|()| RunDirectory::check(&recipe.run.output, resolved.start));
         checked
-            .and_then(|()| open::fetch(&recipe.model, recipe.revision.as_deref(), &mut [&mut terminal]))
-            .and_then(|_| quickstart::write_data(&recipe.output))
+            .and_then(|()| open::fetch(&recipe.data.model, recipe.data.revision.as_deref(), &mut [&mut terminal]))
+            .and_then(|_| quickstart::write_data(&recipe.run.output))
             .map_err(|error| Failure::input(&error))?;
     }
     resolved.notes.iter().for_each(|note| terminal.on_message(note));
@@ -66,7 +66,7 @@ pub(crate) fn finetune(arguments: &FinetuneArguments, screen: &Screen) -> Result
         Ok(result) => result.map_err(Failure::from),
         Err(payload) => Err(Failure::panicked(payload.as_ref())),
     };
-    let finished = finished.map_err(|failure| failure.with_resume_hint(&recipe.output))?;
+    let finished = finished.map_err(|failure| failure.with_resume_hint(&recipe.run.output))?;
     let text = conclusion::describe(&finished);
     let written = if io::stdout().is_terminal() {
         print(&format!("\n{text}"))
@@ -91,9 +91,8 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<
         let none = Default::default();
         let table = conclusion::metrics_table("metric", &evaluation.metrics, &evaluation.intervals, &none);
         let notes = evaluation.notes.iter().map(|note| format!("· {note}\n")).collect::<String>();
-        let point = evaluation.operating_point.as_ref();
-        let point = point.map_or_else(String::new, |it| conclusion::operating(&it.cut, "scored", &it.found));
-        let _ = write!(io::stderr(), "{} examples of {}\n{table}{point}{notes}", evaluation.examples, data.display());
+        let decided: String = evaluation.decided().map(|words| format!("{}\n", number::plain(&words))).collect();
+        let _ = write!(io::stderr(), "{} examples of {}\n{table}{decided}{notes}", evaluation.examples, data.display());
     }
     let write = || -> Result<()> {
         match draft {
@@ -107,14 +106,10 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, screen: &Screen) -> Result<
     write().map_err(|error| Failure::failed(&error))
 }
 
-/// The evaluation without what it does not have.
+/// The evaluation, which says only what it has.
 fn json(evaluation: &Evaluation, pretty: bool) -> Result<String> {
-    let mut value = serde_json::to_value(evaluation).context("an evaluation is plain data")?;
-    if let Some(object) = value.as_object_mut() {
-        object.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty()));
-    }
-    let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-    Ok(text? + "\n")
+    let text = if pretty { serde_json::to_string_pretty(evaluation) } else { serde_json::to_string(evaluation) };
+    Ok(text.context("an evaluation is plain data")? + "\n")
 }
 
 /// `retune predict`.

@@ -7,7 +7,6 @@ mod failure;
 mod flags;
 mod interrupt;
 mod log;
-mod number;
 mod output;
 mod quickstart;
 mod resolve;

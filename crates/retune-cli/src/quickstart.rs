@@ -29,10 +29,10 @@ pub(crate) fn recipe(model: &str) -> Table {
 
 /// Points the recipe at the files [`write_data`] makes in its output folder.
 pub(crate) fn set_data(recipe: &mut Recipe) {
-    let folder = recipe.output.join("data");
-    recipe.train = Some(folder.join("train.csv"));
-    recipe.validation = Some(folder.join("validation.csv"));
-    recipe.test = Some(folder.join("test.csv"));
+    let folder = recipe.run.output.join("data");
+    recipe.data.train = Some(folder.join("train.csv"));
+    recipe.data.validation = Some(folder.join("validation.csv"));
+    recipe.data.test = Some(folder.join("test.csv"));
 }
 
 /// Writes the data, with its attribution, into the output folder.
@@ -53,10 +53,11 @@ mod tests {
     #[test]
     fn the_data_lies_where_the_recipe_says() {
         let folder = tempfile::tempdir().unwrap();
-        let mut recipe = Recipe { output: folder.path().join("run"), ..Recipe::default() };
+        let mut recipe = Recipe::default();
+        recipe.run.output = folder.path().join("run");
         set_data(&mut recipe);
-        write_data(&recipe.output).unwrap();
-        for path in [recipe.train, recipe.validation, recipe.test] {
+        write_data(&recipe.run.output).unwrap();
+        for path in [recipe.data.train, recipe.data.validation, recipe.data.test] {
             let text = fs::read_to_string(path.unwrap()).unwrap();
             assert!(text.starts_with("text,label"), "{text:.40}");
         }

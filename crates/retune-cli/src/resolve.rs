@@ -1,11 +1,9 @@
 //! Defaults, recipe file and flags become one recipe: a flag wins over the file, the file over the defaults.
 
-use crate::arguments::{Cli, FinetuneArguments};
+use crate::arguments::FinetuneArguments;
 use crate::quickstart;
 use anyhow::{Context, Result, anyhow, bail};
-use clap::CommandFactory;
-use retune_engine::Recipe;
-use retune_engine::finetune::Start;
+use retune_engine::{Recipe, Start, recipe};
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -25,7 +23,7 @@ pub(crate) struct Resolved {
 
 /// Resolves the arguments; runs that name no folder get one in `runs`.
 pub(crate) fn resolve(arguments: &FinetuneArguments, runs: &Path) -> Result<Resolved> {
-    let flags = Table::try_from(&arguments.flags).context("the flags cannot be written as a recipe")?;
+    let flags = arguments.flags.0.clone();
     let file = recipe_file(arguments, runs).map(|path| read(&path)).transpose()?;
     let nothing_named = ["train", "model", "validation", "test"].iter().all(|key| !flags.contains_key(*key));
     let quickstart = file.is_none() && nothing_named;
@@ -43,7 +41,7 @@ pub(crate) fn resolve(arguments: &FinetuneArguments, runs: &Path) -> Result<Reso
     if quickstart {
         notes.push(format!("quickstart: {DEFAULT_MODEL} learns to tell positive from negative reviews"));
         if !has_output {
-            recipe.output = runs.join("quickstart");
+            recipe.run.output = runs.join("quickstart");
             overwrite = true;
         }
         quickstart::set_data(&mut recipe);
@@ -53,13 +51,13 @@ pub(crate) fn resolve(arguments: &FinetuneArguments, runs: &Path) -> Result<Reso
                 "--resume: name the folder of the run with --output, or its recipe: retune finetune OUTPUT/recipe.toml --resume"
             );
         }
-        recipe.output = default_output(runs, &recipe, overwrite);
-        notes.push(format!("no --output given: the run goes to {}", recipe.output.display()));
+        recipe.run.output = default_output(runs, &recipe, overwrite);
+        notes.push(format!("no --output given: the run goes to {}", recipe.run.output.display()));
     }
     let start = match (arguments.resume, overwrite) {
         // A quickstart that left a recipe would have been taken up from there.
         (true, _) if quickstart => {
-            notes.push(format!("{} holds no run yet: starting one", recipe.output.display()));
+            notes.push(format!("{} holds no run yet: starting one", recipe.run.output.display()));
             Start::New
         }
         (true, _) => Start::Resume,
@@ -74,10 +72,10 @@ fn recipe_file(arguments: &FinetuneArguments, runs: &Path) -> Option<PathBuf> {
     if arguments.recipe.is_some() || !arguments.resume {
         return arguments.recipe.clone();
     }
-    let flags = &arguments.flags;
-    let output = match &flags.output {
-        Some(output) => output.clone(),
-        None if flags.train.is_none() && flags.model.is_none() => runs.join("quickstart"),
+    let flags = &arguments.flags.0;
+    let output = match flags.get("output").and_then(Value::as_str) {
+        Some(output) => PathBuf::from(output),
+        None if !flags.contains_key("train") && !flags.contains_key("model") => runs.join("quickstart"),
         None => return None,
     };
     Some(output.join("recipe.toml")).filter(|path| path.is_file())
@@ -85,12 +83,7 @@ fn recipe_file(arguments: &FinetuneArguments, runs: &Path) -> Option<PathBuf> {
 
 /// Reads a recipe file and checks its keys; problems name line and column.
 fn read(path: &Path) -> Result<Table> {
-    let mut table = Recipe::read(path)?;
-    // `evaluate-every = 100` is what one writes; the key holds `epoch` or a number.
-    if let Some(Value::Integer(steps)) = table.get("evaluate-every") {
-        let text = steps.to_string();
-        table.insert("evaluate-every".to_owned(), Value::String(text));
-    }
+    let table = recipe::read(path)?;
     match Recipe::from_table(table.clone()) {
         Ok(_) => Ok(table),
         Err(error) => Err(locate(path, &table).unwrap_or(error)).with_context(|| format!("recipe {}", path.display())),
@@ -100,12 +93,13 @@ fn read(path: &Path) -> Result<Table> {
 /// Finds the place of the first key that does not fit, and what may have been meant.
 fn locate(path: &Path, table: &Table) -> Option<anyhow::Error> {
     let text = fs::read_to_string(path).ok()?;
-    let known = keys();
-    let one = |(key, value): (&String, &Value)| {
-        let alone = Table::from_iter([(key.clone(), value.clone())]);
-        Recipe::from_table(alone).err().map(|error| (key.clone(), error))
+    let wrong = |(key, value): (&String, &Value)| match recipe::setting(key) {
+        Some((_, setting)) => {
+            setting.kind.normal(value.clone()).err().map(|why| (key.clone(), format!("`{key}`: {why}")))
+        }
+        None => Some((key.clone(), format!("unknown key `{key}`; {}", remedy(key)))),
     };
-    let (key, error) = table.iter().find_map(one)?;
+    let (key, problem) = table.iter().find_map(wrong)?;
     let line = text.lines().position(|line| {
         let name = line.split('=').next().unwrap_or_default().trim();
         name.trim_matches(['"', '\'', '[', ']']) == key
@@ -114,33 +108,23 @@ fn locate(path: &Path, table: &Table) -> Option<anyhow::Error> {
         let indent = text.lines().nth(line).map_or(0, |l| l.chars().take_while(|c| c.is_whitespace()).count());
         format!("line {}, column {}: ", line + 1, indent + 1)
     });
-    if known.contains(&key) {
-        let cause = error.root_cause().to_string();
-        let cause = cause.lines().next().unwrap_or_default().to_owned();
-        return Some(anyhow!("{place}`{key}`: {cause}"));
-    }
-    let nearest = known.iter().map(|name| (strsim::jaro_winkler(name, &key), name)).max_by(|a, b| a.0.total_cmp(&b.0));
-    let remedy = match nearest {
-        Some((likeness, name)) if likeness > 0.75 => format!("did you mean `{name}`?"),
-        _ => "`retune finetune --help` lists all keys".to_owned(),
-    };
-    Some(anyhow!("{place}unknown key `{key}`; {remedy}"))
+    Some(anyhow!("{place}{problem}"))
 }
 
-/// Every key of a recipe, as the flags spell them.
-fn keys() -> Vec<String> {
-    let command = Cli::command();
-    let finetune = command.find_subcommand("finetune");
-    let long = |argument: &clap::Arg| argument.get_long().map(str::to_owned);
-    let modes = ["resume", "overwrite", "help", "verbose", "quiet"];
-    let all = finetune.into_iter().flat_map(|it| it.get_arguments().filter_map(long).collect::<Vec<_>>());
-    all.filter(|name| !modes.contains(&name.as_str())).collect()
+/// What may have been meant by a key that there is not.
+fn remedy(key: &str) -> String {
+    let known = recipe::sections().into_iter().flat_map(|section| section.settings).map(|setting| setting.key);
+    let nearest = known.map(|name| (strsim::jaro_winkler(name, key), name)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, name)) if likeness > 0.75 => format!("did you mean `{name}`?"),
+        _ => "`retune finetune --help` lists all keys".to_owned(),
+    }
 }
 
 /// `runs/TASK-METHOD`, or the first free number after it.
 fn default_output(runs: &Path, recipe: &Recipe, reuse: bool) -> PathBuf {
-    let name =
-        format!("{}-{}", recipe.task, recipe.method).replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-");
+    let name = format!("{}-{}", recipe.data.task, recipe.optimization.method)
+        .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-");
     let first = runs.join(&name);
     if reuse || !first.exists() {
         return first;
@@ -152,8 +136,10 @@ fn default_output(runs: &Path, recipe: &Recipe, reuse: bool) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::Command;
-    use clap::Parser;
+    use crate::arguments::{Cli, Command};
+    use clap::{CommandFactory, Parser};
+    use retune_engine::method::LoraSettings;
+    use std::collections::BTreeSet;
 
     fn arguments(line: &str) -> FinetuneArguments {
         let words = ["retune", "finetune"].into_iter().chain(line.split_whitespace());
@@ -179,23 +165,21 @@ mod tests {
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
         let file = "model = 'm'\ntrain = 'a.csv'\noutput = 'o'\nepochs = 5\nbatch-size = 7\nlora-targets = ['key']\n";
         let it = with_recipe(file, "--batch-size 9 --lora-targets query,value --seed 3 --steps 11").unwrap();
-        assert_eq!((it.recipe.batch_size, it.recipe.epochs, it.recipe.seed), (9, 5.0, 3));
-        assert_eq!(it.recipe.lora_targets, ["query", "value"]);
-        assert_eq!((it.recipe.steps, it.recipe.weight_decay), (Some(11), 0.01));
-        assert_eq!((it.recipe.output.as_path(), it.recipe.model.as_str()), (Path::new("o"), "m"));
+        assert_eq!((it.recipe.optimization.batch_size, it.recipe.optimization.epochs, it.recipe.run.seed), (9, 5.0, 3));
+        assert_eq!(it.recipe.read::<LoraSettings>().unwrap().lora_targets, ["query", "value"]);
+        assert_eq!((it.recipe.optimization.steps, it.recipe.optimization.weight_decay), (Some(11), 0.01));
+        assert_eq!((it.recipe.run.output.as_path(), it.recipe.data.model.as_str()), (Path::new("o"), "m"));
         assert!(matches!(it.start, Start::New) && it.notes.is_empty() && !it.quickstart);
     }
 
     #[test]
     fn every_key_of_a_recipe_is_a_flag() {
-        let unknown = Recipe::from_table("no-such-key = 1".parse().unwrap()).unwrap_err();
-        let text = format!("{unknown:#}");
-        let list = text.split_once("expected one of").expect("serde lists the keys").1;
-        let mut fields: Vec<String> = list.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        let mut flags = keys();
-        fields.sort();
-        flags.sort();
-        assert_eq!(fields, flags);
+        let command = Cli::command();
+        let finetune = command.find_subcommand("finetune").unwrap();
+        let modes = ["resume", "overwrite", "help", "verbose", "quiet"];
+        let flags = finetune.get_arguments().filter_map(|it| it.get_long()).filter(|it| !modes.contains(it));
+        let keys = recipe::sections().into_iter().flat_map(|section| section.settings).map(|it| it.key);
+        assert_eq!(keys.collect::<BTreeSet<_>>(), flags.collect());
     }
 
     #[test]
@@ -215,7 +199,7 @@ mod tests {
     #[test]
     fn a_number_of_steps_between_evaluations_may_stand_as_a_number() {
         let it = with_recipe("model = 'm'\ntrain = 't'\nevaluate-every = 50", "").unwrap();
-        assert_eq!(it.recipe.evaluate_every, "50");
+        assert_eq!(it.recipe.run.evaluate_every, "50");
     }
 
     #[test]
@@ -223,17 +207,17 @@ mod tests {
         let it = resolve(&arguments(""), Path::new("runs")).unwrap();
         assert!(it.quickstart && matches!(it.start, Start::Overwrite));
         let recipe = &it.recipe;
-        assert_eq!(recipe.model, DEFAULT_MODEL);
-        assert_eq!((recipe.epochs, recipe.batch_size, recipe.seed), (3.0, 32, 42));
-        assert_eq!((recipe.learning_rate, recipe.baselines.as_str()), (Some(5e-5), "all"));
-        assert_eq!(recipe.output, Path::new("runs/quickstart"));
-        assert_eq!(recipe.train.as_deref(), Some(Path::new("runs/quickstart/data/train.csv")));
+        assert_eq!(recipe.data.model, DEFAULT_MODEL);
+        assert_eq!((recipe.optimization.epochs, recipe.optimization.batch_size, recipe.run.seed), (3.0, 32, 42));
+        assert_eq!((recipe.optimization.learning_rate, recipe.run.baselines.as_str()), (Some(5e-5), "all"));
+        assert_eq!(recipe.run.output, Path::new("runs/quickstart"));
+        assert_eq!(recipe.data.train.as_deref(), Some(Path::new("runs/quickstart/data/train.csv")));
         recipe.validate().unwrap();
 
         let it = resolve(&arguments("--output there --epochs 1 --baselines majority"), Path::new("runs")).unwrap();
         assert!(it.quickstart && matches!(it.start, Start::New), "a named folder is never replaced unasked");
-        assert_eq!((it.recipe.epochs, it.recipe.baselines.as_str()), (1.0, "majority"));
-        assert_eq!(it.recipe.test.as_deref(), Some(Path::new("there/data/test.csv")));
+        assert_eq!((it.recipe.optimization.epochs, it.recipe.run.baselines.as_str()), (1.0, "majority"));
+        assert_eq!(it.recipe.data.test.as_deref(), Some(Path::new("there/data/test.csv")));
 
         let it = resolve(&arguments("--resume"), Path::new("no-such-runs")).unwrap();
         assert!(it.quickstart && matches!(it.start, Start::New), "nothing is there to be continued");
@@ -245,9 +229,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let name = |line: &str| {
             let it = resolve(&arguments(line), folder.path()).unwrap();
-            assert_eq!(it.recipe.model, DEFAULT_MODEL);
-            assert!(it.notes[0].contains(DEFAULT_MODEL) && it.notes[1].contains(&*it.recipe.output.to_string_lossy()));
-            it.recipe.output.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned()
+            assert_eq!(it.recipe.data.model, DEFAULT_MODEL);
+            assert!(
+                it.notes[0].contains(DEFAULT_MODEL) && it.notes[1].contains(&*it.recipe.run.output.to_string_lossy())
+            );
+            it.recipe.run.output.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned()
         };
         assert_eq!(name("--train a.csv --method last:2"), "text-classification-last-2");
         fs::create_dir(folder.path().join("text-classification-last-2")).unwrap();
@@ -265,7 +251,7 @@ mod tests {
         let line = format!("--resume --output {}", folder.path().display());
         let it = resolve(&arguments(&line), Path::new("runs")).unwrap();
         assert!(matches!(it.start, Start::Resume) && !it.quickstart);
-        assert_eq!((it.recipe.output.as_path(), it.recipe.epochs), (folder.path(), 9.0));
+        assert_eq!((it.recipe.run.output.as_path(), it.recipe.optimization.epochs), (folder.path(), 9.0));
         assert!(resolve(&arguments("--resume --train a.csv"), Path::new("runs")).is_err());
     }
 }

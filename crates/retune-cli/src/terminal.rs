@@ -1,13 +1,11 @@
 //! Progress on standard error: bars on a terminal, a few plain lines elsewhere.
 
-use crate::number;
 use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use retune_engine::evaluate::Scored;
-use retune_engine::metric::Evaluation;
 use retune_engine::observer::RunFacts;
 use retune_engine::step::StepReport;
-use retune_engine::{Control, Observer};
+use retune_engine::{Control, Observer, number};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -15,6 +13,8 @@ use std::time::{Duration, Instant};
 const SMOOTHING: f64 = 0.9;
 /// Progress lines per training without a terminal.
 const LINES: u64 = 5;
+/// Metrics that have a place in the line of an evaluation.
+const MAIN_METRICS: usize = 3;
 /// Other long work without a terminal says where it is this often.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -44,6 +44,7 @@ pub(crate) struct Terminal<W> {
     out: W,
     training: Option<ProgressBar>,
     other: Option<Other>,
+    metrics: Vec<&'static str>,
     total: u64,
     last_line: u64,
     epoch: f64,
@@ -77,7 +78,7 @@ impl Smooth {
 
     fn describe(&self, learning_rate: f64) -> String {
         let loss = number::value(self.loss / self.weight);
-        let speed = number::count(self.examples / self.seconds);
+        let speed = number::whole(self.examples / self.seconds);
         format!("loss {loss}  lr {learning_rate:.1e}  {speed} examples/s")
     }
 }
@@ -91,6 +92,7 @@ impl<W: Write> Terminal<W> {
             out,
             training: None,
             other: None,
+            metrics: Vec::new(),
             total: 0,
             last_line: 0,
             epoch: 0.0,
@@ -101,7 +103,7 @@ impl<W: Write> Terminal<W> {
     /// One line above the bars. A standard error that nobody reads is no reason to stop training.
     pub(crate) fn line(&mut self, text: &str) {
         if self.style != Style::Silent {
-            let out = &mut self.out;
+            let (out, text) = (&mut self.out, number::plain(text));
             self.bars.suspend(|| {
                 let _ = writeln!(out, "{text}").and_then(|()| out.flush());
             });
@@ -158,8 +160,8 @@ impl<W: Write + Send> Observer for Terminal<W> {
             bar.set_position(done as u64);
         } else if other.told.elapsed() >= PATIENCE {
             other.told = Instant::now();
-            let of = if total == 0 { String::new() } else { format!(" of {}", number::count(total as f64)) };
-            let text = format!("  {what}: {}{of}", number::count(done as f64));
+            let of = if total == 0 { String::new() } else { format!(" of {}", number::count(total as u64)) };
+            let text = format!("  {what}: {}{of}", number::count(done as u64));
             self.line(&text);
         }
         // A total of 0 is one that is not known yet.
@@ -171,10 +173,11 @@ impl<W: Write + Send> Observer for Terminal<W> {
     fn on_start(&mut self, facts: &RunFacts) -> Result<()> {
         self.clear();
         (self.total, self.last_line) = (facts.total_steps, facts.first_step);
+        self.metrics = facts.metrics.clone();
         self.smooth = Smooth::default();
         let epochs = facts.total_steps as f64 / facts.steps_per_epoch.max(1) as f64;
         let resumed = if facts.first_step > 0 { format!(", from step {}", facts.first_step) } else { String::new() };
-        let steps = number::count(facts.total_steps as f64);
+        let steps = number::count(facts.total_steps);
         self.line(&format!("{}: {steps} steps, {epochs:.1} epochs{resumed}", facts.title));
         self.training = self.bar(facts.total_steps, "  {bar:30} {human_pos}/{human_len}  {msg}  {eta} left");
         if let Some(bar) = &self.training {
@@ -203,9 +206,9 @@ impl<W: Write + Send> Observer for Terminal<W> {
     fn on_evaluation(&mut self, step: u64, scored: &Scored, improved: bool) -> Result<Control> {
         self.end_other();
         let loss = scored.loss.map_or_else(String::new, |loss| format!("  loss {}", number::value(loss)));
-        let metrics: String = main_metrics(&scored.evaluation)
-            .map(|(name, value)| format!("  {name} {}", number::value(value)))
-            .collect();
+        let known = self.metrics.iter().filter_map(|name| Some((name, *scored.evaluation.metrics.get(*name)?)));
+        let metrics: String =
+            known.take(MAIN_METRICS).map(|(name, value)| format!("  {name} {}", number::value(value))).collect();
         let star = if improved { "  ★ best" } else { "" };
         self.line(&format!("  epoch {:.1}  step {step}  validation{loss}{metrics}{star}", self.epoch));
         Ok(Control::Continue)
@@ -217,28 +220,10 @@ impl<W: Write + Send> Observer for Terminal<W> {
     }
 }
 
-/// The metrics worth a place in one line.
-fn main_metrics(evaluation: &Evaluation) -> impl Iterator<Item = (&'static str, f64)> + '_ {
-    const ORDER: [&str; 12] = [
-        "accuracy",
-        "f1",
-        "macro_f1",
-        "micro_f1",
-        "rmse",
-        "pearson",
-        "spearman",
-        "exact_match",
-        "perplexity",
-        "bleu",
-        "wer",
-        "auroc",
-    ];
-    ORDER.into_iter().filter_map(|name| Some((name, *evaluation.metrics.get(name)?))).take(3)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use retune_engine::metric::Evaluation;
 
     fn run(style: Style, steps: u64) -> String {
         let bars = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
@@ -247,7 +232,13 @@ mod tests {
         terminal.on_message("no GPU\nusing the CPU\n");
         terminal.on_progress("downloading model.safetensors", 0, 90_900_000);
         (0..=1000).for_each(|done| terminal.on_progress("tokenization", done, 1000));
-        let facts = RunFacts { title: "fine-tuning".into(), total_steps: steps, first_step: 0, steps_per_epoch: 50 };
+        let facts = RunFacts {
+            title: "fine-tuning".into(),
+            total_steps: steps,
+            first_step: 0,
+            steps_per_epoch: 50,
+            metrics: vec!["f1", "accuracy"],
+        };
         terminal.on_start(&facts).unwrap();
         for step in 1..=steps {
             let report =
@@ -256,7 +247,7 @@ mod tests {
         }
         let mut evaluation = Evaluation::default();
         evaluation.metrics.extend([("accuracy".to_owned(), 0.9), ("zeta".to_owned(), 0.1)]);
-        let scored = Scored { evaluation, loss: Some(0.31), predictions: Vec::new(), seconds: 0.0 };
+        let scored = Scored { evaluation, loss: Some(0.31), judged: Vec::new(), decision: None, seconds: 0.0 };
         terminal.on_evaluation(steps, &scored, true).unwrap();
         terminal.on_end().unwrap();
         String::from_utf8(text).unwrap()

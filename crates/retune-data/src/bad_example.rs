@@ -1,11 +1,8 @@
-//! What to do with examples that cannot be used.
+//! Examples that cannot be used.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde_json::{Map, Value};
-
-use crate::DataError;
 
 /// An example that cannot be used, such as an image that cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,28 +22,5 @@ pub struct BadExample {
 impl fmt::Display for BadExample {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.place, self.reason)
-    }
-}
-
-/// Whether examples that cannot be used end the run or are left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnBadExample {
-    /// All are listed and nothing is computed.
-    #[default]
-    Fail,
-    /// They are left out and reported.
-    Skip,
-}
-
-impl FromStr for OnBadExample {
-    type Err = DataError;
-
-    /// `fail` or `skip`.
-    fn from_str(text: &str) -> Result<Self, DataError> {
-        match text {
-            "fail" => Ok(Self::Fail),
-            "skip" => Ok(Self::Skip),
-            _ => Err(DataError::Columns { message: format!("unknown --on-bad-example `{text}`; use fail or skip") }),
-        }
     }
 }

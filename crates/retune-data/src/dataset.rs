@@ -1,4 +1,4 @@
-//! The trait every modality implements: random access over encoded examples.
+//! What loop and loader know of data: random access over encoded rows.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub struct Pass {
     pub epoch: u64,
 }
 
-/// Random access over encoded examples. Everything random is a pure function of (seed, epoch, row).
+/// Random access over encoded rows. A row is an example, or one of several windows of it. Everything random is a pure function of (seed, epoch, row).
 pub trait Dataset: Send + Sync {
     /// Number of rows.
     fn len(&self) -> usize;
@@ -37,11 +37,21 @@ pub trait Dataset: Send + Sync {
         false
     }
 
-    /// The row as the user knows it, for predictions and the table of worst errors.
-    fn source(&self, row: usize) -> Result<Source, DataError>;
+    /// The example that a row is of: rows that are windows of one example share it, and are adjacent.
+    fn example(&self, row: usize) -> usize {
+        row
+    }
 
-    /// True when every row has a label.
-    fn has_labels(&self) -> bool;
+    /// Number of examples.
+    fn examples(&self) -> usize {
+        self.len()
+    }
+
+    /// The example as the user knows it, for predictions and the table of worst errors.
+    ///
+    /// # Errors
+    /// No such example, or what it is made from cannot be read again.
+    fn source(&self, example: usize) -> Result<Source, DataError>;
 
     /// What a person should know about how the data was read, such as rows left out; of a subset, what is known of the whole.
     fn remarks(&self) -> Vec<String> {
@@ -67,12 +77,12 @@ pub trait Dataset: Send + Sync {
     }
 }
 
-/// Where a row came from and what it said there.
+/// Where an example came from and what it said there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     /// The file.
     pub file: PathBuf,
-    /// Line where the record starts, from 1; for Parquet and JSON arrays see [`crate::TextRows::line`].
+    /// Line where the record starts, from 1; for Parquet and JSON arrays see [`crate::Records::line`].
     pub line: u64,
     /// Input columns by the user's column names.
     pub fields: Map<String, Value>,

@@ -4,28 +4,37 @@
 //! named plain arrays. Everything random is a pure function of `(seed, epoch, row)`, so resuming
 //! a run is recomputing it.
 //!
+//! A [`Medium`] encodes inputs ([`Text`], [`Images`]), [`Targets`] hold what they should give ([`Classes`], [`ClassSets`],
+//! [`Numbers`]), and [`Examples`] make a [`Dataset`] of both:
+//!
 //! ```
 //! # #[cfg(feature = "text")] fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
 //! use retune_data::{
-//!     Batching, Dataset, LabelSchema, SamplerOptions, TextColumns, TextDataset, TextRows, Tokenizer, epoch_batches,
+//!     Batching, Classes, Dataset, Examples, LabelSchema, Layout, OnBadExample, SamplerOptions, TableRows, Text,
+//!     TextOptions, Tokenizer, Units, epoch_batches,
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
 //! std::fs::write(folder.path().join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\ngood\nbad\nfilm\n")?;
 //! std::fs::write(folder.path().join("train.csv"), "text,label\nGood film,yes\nBad,no\n")?;
 //!
-//! let columns = TextColumns::new("text", "label");
-//! let rows = TextRows::read(folder.path().join("train.csv"), &columns, true)?;
-//! let schema = LabelSchema::infer(&rows, None)?;
+//! let layout = Layout::text("text").labels(["label"]);
+//! let rows = Arc::new(TableRows::read(folder.path().join("train.csv"), &layout, true, OnBadExample::Fail)?);
+//! let schema = LabelSchema::infer(&*rows, None)?;
 //! assert_eq!(schema, LabelSchema::SingleLabel { names: vec!["no".into(), "yes".into()] });
 //!
 //! let tokenizer = Tokenizer::load(folder.path())?;
-//! let dataset = TextDataset::encode(rows, &tokenizer, Some(&schema), 128, &|_done, _total| ())?;
+//! let texts = Text::encode(&*rows, &tokenizer, &TextOptions::new(128), &|_done, _total| ())?;
+//! let classes = Classes::read(&*rows, schema.names())?;
+//! let dataset = Examples::new(rows, texts, classes)?;
 //! let options = SamplerOptions { batch_size: 2, seed: 1, batching: Batching::Examples };
 //! let batches = epoch_batches(&|row| dataset.length(row), dataset.len(), 0, &options);
 //! let batch = dataset.batch(&batches[0], None)?;
-//! assert_eq!(batch.arrays["input_ids"].shape, [2, 4]); // [CLS] good film [SEP]
-//! assert_eq!((batch.tokens, batch.padded), (7, 8));
+//! assert_eq!(batch.inputs["input_ids"].shape, [2, 4]); // [CLS] good film [SEP]
+//! assert_eq!(batch.targets["labels"].shape, [2]);
+//! assert_eq!(batch.extent.input, Units { real: 7, padded: 8 });
 //! # Ok(()) }
 //! # #[cfg(not(feature = "text"))] fn main() {}
 //! ```
@@ -34,8 +43,10 @@
 //!
 //! ```
 //! # #[cfg(feature = "image")] fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
 //! use retune_data::{
-//!     Dataset, ImageColumns, ImageDataset, ImageOptions, ImageProcessor, ImageRows, LabelSchema, Pass,
+//!     Classes, Dataset, Examples, ImageOptions, ImageProcessor, Images, LabelSchema, Layout, OnBadExample, Pass, read_images,
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
@@ -46,14 +57,17 @@
 //!     std::fs::write(folder.path().join(class).join("1.gif"), gif)?;
 //! }
 //!
-//! let rows = ImageRows::read(folder.path(), &ImageColumns::new("image", "label"), true)?;
-//! let schema = LabelSchema::infer(&rows, None)?;
+//! let layout = Layout::image("image").labels(["label"]);
+//! let rows = Arc::new(read_images(folder.path(), &layout, true, OnBadExample::Fail)?);
+//! let schema = LabelSchema::infer(&*rows, None)?;
 //! // The model's folder has no preprocessor_config.json: 32 × 32, values from -1 to 1.
 //! let processor = ImageProcessor::load(folder.path(), (32, 32), 3)?;
 //! let options = ImageOptions { augmentation: "light".parse()?, ..ImageOptions::default() };
-//! let dataset = ImageDataset::encode(rows, &processor, Some(&schema), &options, &|_done, _total| ())?;
+//! let images = Images::encode(&rows, &processor, &options, &|_done, _total| ())?;
+//! let classes = Classes::read(&*rows, schema.names())?;
+//! let dataset = Examples::new(rows, images, classes)?;
 //! let training = dataset.batch(&[0, 1], Some(Pass { seed: 1, epoch: 0 }))?;
-//! assert_eq!(training.arrays["pixel_values"].shape, [2, 3, 32, 32]);
+//! assert_eq!(training.inputs["pixel_values"].shape, [2, 3, 32, 32]);
 //! # Ok(()) }
 //! # #[cfg(not(feature = "image"))] fn main() {}
 //! ```
@@ -63,6 +77,7 @@ mod batch;
 mod dataset;
 mod error;
 mod loader;
+mod on_bad_example;
 mod random;
 mod sampler;
 mod split;
@@ -70,6 +85,10 @@ mod user_cache;
 
 #[cfg(feature = "table")]
 mod arena;
+#[cfg(feature = "table")]
+mod examples;
+#[cfg(feature = "table")]
+mod fact;
 #[cfg(feature = "table")]
 mod facts;
 #[cfg(feature = "table")]
@@ -81,7 +100,7 @@ mod heat_map;
 #[cfg(feature = "image")]
 mod image;
 #[cfg(feature = "table")]
-mod labels;
+mod medium;
 #[cfg(feature = "table")]
 mod problems;
 #[cfg(feature = "table")]
@@ -90,42 +109,60 @@ mod rows;
 mod schema;
 #[cfg(feature = "table")]
 pub mod table;
+#[cfg(feature = "table")]
+mod target;
 #[cfg(feature = "text")]
 mod text;
 #[cfg(feature = "table")]
 mod threads;
+#[cfg(feature = "table")]
+mod view;
 
 #[cfg(feature = "hub")]
 pub mod hub;
 
-pub use bad_example::{BadExample, OnBadExample};
-pub use batch::{Array, ArrayData, Batch};
+pub use bad_example::BadExample;
+pub use batch::{Along, Array, ArrayData, Arrays, Batch, Extent, Units};
 pub use dataset::{Dataset, Pass, Source};
 pub use error::{DataError, RowProblem};
 pub use loader::Loader;
+pub use on_bad_example::OnBadExample;
 pub use random::Random;
 pub use sampler::{Batching, SamplerOptions, epoch_batches, evaluation_batches};
 pub use split::{stratified_group_split, stratified_split};
 pub use user_cache::user_cache;
 
 #[cfg(feature = "table")]
-pub use facts::{DataFacts, Described, Leak, SplitFacts, TargetFacts};
+pub use examples::Examples;
+#[cfg(feature = "table")]
+pub use fact::{Fact, FactValue};
+#[cfg(feature = "table")]
+pub use facts::{CONFLICTING, DUPLICATES, DataFacts, GROUPS, Leak, Sizes, SplitFacts};
 #[cfg(feature = "table")]
 pub use features::{Computed, FeatureBuilder, Features};
 #[cfg(feature = "table")]
 pub use heat_map::HeatMap;
 #[cfg(feature = "image")]
 pub use image::{
-    Augmentation, ColorJitter, GreyRange, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor,
-    ImageRows, Pixels, RandAugment, RandomErasing, RandomResizedCrop, Resample, resize,
+    Augmentation, ColorJitter, GreyRange, ImageOptions, ImageProcessor, ImageSeen, Images, Pixels, RandAugment,
+    RandomErasing, RandomResizedCrop, Resample, read_images, resize,
 };
 #[cfg(feature = "table")]
-pub use rows::LabelRows;
+pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
-pub use schema::{EncodedLabel, LabelNumbers, LabelSchema, Problem};
+pub use rows::{LabelRows, Layout, Records, TableLines, TableRows};
+#[cfg(feature = "table")]
+pub use schema::{LabelNumbers, LabelSchema, Problem};
 #[cfg(feature = "table")]
 pub use table::Cell;
 #[cfg(feature = "text")]
-pub use text::{Side, TextColumns, TextDataset, TextLines, TextRows, Tokenizer, Tokens};
+pub use target::on_tokens;
+#[cfg(feature = "table")]
+pub use target::{ClassSets, Classes, IGNORED, Numbers, Targets, on_rows};
+#[cfg(feature = "text")]
+pub use text::{
+    Place, Side, TRUNCATED, Text, TextInput, TextOptions, TextSeen, Texts, Tokenizer, Tokens, UNKNOWN_TOKENS, WINDOWS,
+    Window, Windows,
+};
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

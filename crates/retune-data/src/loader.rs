@@ -187,9 +187,6 @@ mod tests {
         fn source(&self, _row: usize) -> Result<Source, DataError> {
             Err(DataError::Split { message: "not used".into() })
         }
-        fn has_labels(&self) -> bool {
-            false
-        }
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! whole numbers may mean either and need a [`Problem`]. A number is the label of a class with another name only where the
 //! order of the names means something ([`LabelNumbers`]).
 
+mod cells;
 mod encoder;
 mod infer;
 mod lists;
@@ -28,7 +29,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use encoder::EncodedLabel;
+pub(crate) use encoder::EncodedLabel;
 pub(crate) use encoder::LabelEncoder;
 pub use numbers::LabelNumbers;
 

@@ -1,27 +1,29 @@
-//! Using a model on rows: the same forward pass and decoding that training, evaluation and prediction share.
+//! Using a model on rows: the same forward pass and answers that training, evaluation and prediction share.
 
 use crate::hardware;
 use crate::metric::Evaluation;
-use crate::task::{Prediction, Task};
-use crate::tensors::to_inputs;
-use anyhow::Result;
+use crate::task::{Data, Decision, Judged, Phase, Task, Turn};
+use crate::tensors::to_tensors;
+use anyhow::{Context, Result};
 use retune_data::{Batch, Dataset, Loader, evaluation_batches};
 use retune_kernels::Lanes;
 use retune_kernels::tch::{Device, no_grad};
-use retune_models::{Inputs, Mode, Model};
+use retune_models::Network;
+use serde_json::{Map, Value};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The result of scoring a split.
 #[derive(Debug, Clone)]
 pub struct Scored {
     /// Metrics with intervals.
     pub evaluation: Evaluation,
-    /// Loss per target, without smoothing or class weights; absent where the split cannot be scored.
+    /// Loss per target, without smoothing or class weights; absent where the split does not say what is right.
     pub loss: Option<f64>,
-    /// One per row, in the order of the file.
-    pub predictions: Vec<Prediction>,
+    /// How each answer was, in the order of the examples.
+    pub judged: Vec<Judged>,
+    /// What the task chose on these rows, where it was asked to.
+    pub decision: Option<Decision>,
     /// Wall-clock seconds, metrics and their intervals included.
     pub seconds: f64,
 }
@@ -42,12 +44,24 @@ impl Scored {
     }
 }
 
-/// What the model makes of a batch.
-struct Answer {
-    inputs: Inputs,
-    predictions: Vec<Prediction>,
-    /// Loss and its weight, where the rows have labels.
-    loss: Option<(f64, f64)>,
+/// Takes the line of each example, in their order.
+pub type Line<'a> = Option<&'a mut dyn FnMut(usize, Map<String, Value>) -> Result<()>>;
+
+/// How a split is scored, beside its metrics.
+pub struct Judging<'a> {
+    /// Whether the task chooses on this split what its settings leave to it.
+    pub decide: bool,
+    /// Takes predictions as they are made.
+    pub line: Line<'a>,
+    /// Told how many of how many rows are done.
+    pub progress: &'a mut dyn FnMut(usize, usize),
+}
+
+impl<'a> Judging<'a> {
+    /// Metrics alone.
+    pub fn only(progress: &'a mut dyn FnMut(usize, usize)) -> Self {
+        Self { decide: false, line: None, progress }
+    }
 }
 
 /// Batches for each lane from one meeting of lanes to the next: enough that they seldom wait, few enough that progress shows.
@@ -57,10 +71,8 @@ const BATCHES: usize = 2;
 #[derive(Clone, Copy)]
 pub struct Predictor<'a> {
     /// The network.
-    pub model: &'a dyn Model,
-    /// What it does.
-    pub task: &'a dyn Task,
-    /// Examples per batch.
+    pub network: &'a Network,
+    /// Rows per batch.
     pub batch_size: usize,
     /// Compute device.
     pub device: Device,
@@ -68,80 +80,87 @@ pub struct Predictor<'a> {
     pub lanes: &'a Lanes,
 }
 
+/// What the model makes of a batch: an answer for each row, and the summed loss with its weight where it is asked for.
+type Answered<A> = (Vec<A>, Option<(f64, f64)>);
+
 impl Predictor<'_> {
-    /// Predictions of some rows, in their order.
-    pub fn predict(&self, dataset: &Arc<dyn Dataset>, rows: Range<usize>) -> Result<Vec<Prediction>> {
-        self.run(dataset, rows, false, &mut |_| Ok(()), &mut |_| {})
-    }
-
-    /// Predictions and, where they can be judged, loss and metrics of all rows. `progress` gets rows done and rows in all.
-    pub fn score(&self, dataset: &Arc<dyn Dataset>, progress: &mut dyn FnMut(usize, usize)) -> Result<Scored> {
-        let start = Instant::now();
-        let scored = self.task.can_score(dataset.as_ref());
-        let mut scorer = self.task.scorer();
+    /// Answers the examples whose rows are in `range`, and visits them in their order. `rows` stand for those of `data`:
+    /// they are its own, or what frozen blocks made of them. Returns the loss per target where it is wanted and the data
+    /// says what is right. The rows of an example must not be cut by `range`.
+    pub(crate) fn answer<T: Task>(
+        &self,
+        task: &T,
+        (data, rows): (&Data<T>, &Arc<dyn Dataset>),
+        range: Range<usize>,
+        loss: bool,
+        visit: &mut dyn FnMut(usize, &T::Answer) -> Result<()>,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Option<f64>> {
+        let loss = loss && task.can_score(data);
         let (mut sum, mut weight) = (0.0, 0.0);
-        let mut score = |answer: &Answer| match answer.loss {
-            None => Ok(()),
-            Some((loss, of)) => {
-                sum += loss;
-                weight += of;
-                scorer.update(&answer.predictions, &answer.inputs)
+        let (first, all) = (range.start, range.len());
+        let mut start = first;
+        while start < range.end {
+            let end = whole_examples(rows.as_ref(), start + T::ROWS_TOGETHER, range.end);
+            let mut answers: Vec<Option<T::Answer>> = (start..end).map(|_| None).collect();
+            let from = start;
+            let batches = evaluation_batches(&|row| rows.length(from + row), end - from, self.batch_size);
+            let batches = batches.into_iter().map(move |rows| (rows.into_iter().map(|row| from + row).collect(), None));
+            let (threads, ahead) = hardware::loaders(rows.as_ref(), self.device);
+            let mut loader = Loader::new(Arc::clone(rows), batches, threads, ahead);
+            let mut done = start - first;
+            loop {
+                let some = loader.by_ref().take(BATCHES * self.lanes.count()).collect::<Result<Vec<_>, _>>()?;
+                if some.is_empty() {
+                    break;
+                }
+                let computed = self.lanes.map(some, |batch| (self.batch(task, data, &batch, loss), batch.rows));
+                for (result, rows) in computed {
+                    let (some, losses) = result?;
+                    if let Some((more, of)) = losses {
+                        sum += more;
+                        weight += of;
+                    }
+                    done += rows.len();
+                    for (row, answer) in rows.into_iter().zip(some) {
+                        answers[row - start] = Some(answer);
+                    }
+                }
+                progress(done, all);
             }
-        };
-        let rows = dataset.len();
-        let predictions = self.run(dataset, 0..rows, scored, &mut score, &mut |done| progress(done, rows))?;
-        let loss = (weight > 0.0).then_some(sum / weight);
-        let evaluation = scorer.compute();
-        Ok(Scored { evaluation, loss, predictions, seconds: start.elapsed().as_secs_f64() })
+            let mut answers = answers.into_iter().zip(start..end).peekable();
+            while let Some((answer, row)) = answers.next() {
+                let example = rows.example(row);
+                let mut windows = vec![answer.context("every row is answered")?];
+                while let Some((window, _)) = answers.next_if(|(_, row)| rows.example(*row) == example) {
+                    windows.push(window.context("every row is answered")?);
+                }
+                visit(example, &task.merge(data, example, windows)?)?;
+            }
+            start = end;
+        }
+        Ok((weight > 0.0).then_some(sum / weight))
     }
 
-    fn answer(&self, batch: &Batch, scored: bool) -> Result<Answer> {
-        let inputs = to_inputs(batch, self.device)?;
+    fn batch<T: Task>(&self, task: &T, data: &Data<T>, batch: &Batch, loss: bool) -> Result<Answered<T::Answer>> {
+        let tensors = to_tensors(batch, self.device)?;
         no_grad(|| {
-            let outputs = self.model.forward(&inputs, &Mode::evaluation())?;
-            let predictions = self.task.decode(&outputs, &inputs)?;
-            let loss = if scored {
-                let loss = self.task.plain_loss(&outputs, &inputs)?;
-                Some((loss.sum.f_double_value(&[])?, loss.weight.f_double_value(&[])?))
-            } else {
-                None
-            };
-            Ok(Answer { inputs, predictions, loss })
+            let turn = Turn::new(data, &batch.rows, &tensors, self.network);
+            let answers = task.answer(&turn)?;
+            if !loss {
+                return Ok((answers, None));
+            }
+            let loss = task.loss(turn.outputs()?, &tensors, Phase::Evaluation)?;
+            Ok((answers, Some((loss.sum.f_double_value(&[])?, loss.weight.f_double_value(&[])?))))
         })
     }
+}
 
-    /// Runs the model over rows, longest first, and restores their order.
-    fn run(
-        &self,
-        dataset: &Arc<dyn Dataset>,
-        rows: Range<usize>,
-        scored: bool,
-        visit: &mut dyn FnMut(&Answer) -> Result<()>,
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Prediction>> {
-        let (start, count) = (rows.start, rows.len());
-        let batches = evaluation_batches(&|row| dataset.length(start + row), count, self.batch_size);
-        let batches = batches.into_iter().map(move |rows| (rows.into_iter().map(|row| start + row).collect(), None));
-        let mut predictions: Vec<Option<Prediction>> = vec![None; count];
-        let mut done = 0;
-        let (threads, ahead) = hardware::loaders(dataset.as_ref(), self.device);
-        let mut loader = Loader::new(Arc::clone(dataset), batches, threads, ahead);
-        loop {
-            let some = loader.by_ref().take(BATCHES * self.lanes.count()).collect::<Result<Vec<_>, _>>()?;
-            if some.is_empty() {
-                break;
-            }
-            let answers = self.lanes.map(some, |batch| (self.answer(&batch, scored), batch.rows));
-            for (answer, rows) in answers {
-                let answer = answer?;
-                visit(&answer)?;
-                done += rows.len();
-                for (row, prediction) in rows.into_iter().zip(answer.predictions) {
-                    predictions[row - start] = Some(prediction);
-                }
-            }
-            progress(done);
-        }
-        Ok(predictions.into_iter().flatten().collect())
+/// The end of the last example that begins before `wanted`, at most `end`.
+pub(crate) fn whole_examples(rows: &dyn Dataset, wanted: usize, end: usize) -> usize {
+    let mut at = wanted.min(end);
+    while at < end && rows.example(at) == rows.example(at - 1) {
+        at += 1;
     }
+    at
 }

@@ -1,24 +1,58 @@
 //! Files that are whole or absent.
 
 use anyhow::{Context, Result};
-use std::path::Path;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// How files begin that were not finished.
 pub(crate) const WRITING: &str = ".writing-";
 
-/// Writes a file so that it is either whole or absent.
-pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
-    let write = || -> std::io::Result<()> {
+/// A file that is written piece by piece, and is there once it is published.
+pub(crate) struct Draft {
+    file: BufWriter<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// Begins it, beside where it will be.
+    pub(crate) fn new(path: &Path) -> Result<Self> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         // Temporary files are private; this one becomes a result that others may read, as the umask allows.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.prefix(WRITING).tempfile_in(folder)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+        let file = builder.prefix(WRITING).tempfile_in(folder);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { file: BufWriter::new(file), path: path.to_owned() })
+    }
+
+    /// Puts it in its place.
+    pub(crate) fn publish(self) -> Result<()> {
+        let Self { file, path } = self;
+        let persist = || -> std::io::Result<()> {
+            let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        persist().with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes a file so that it is either whole or absent.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
+    let mut draft = Draft::new(path)?;
+    draft.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    draft.publish()
 }

@@ -2,17 +2,18 @@
 
 use crate::error::{EngineError, InputContext};
 use crate::hardware::Hardware;
-use crate::open::Saved;
+use crate::open::SavedModel;
+use crate::task::{BatchTensors, Entry};
 use anyhow::{Result, ensure};
 use retune_data::hub::Silent;
 use retune_kernels::tch::{Kind, Tensor, no_grad};
 use retune_models::checkpoint::{read_tensors, write_tensors};
-use retune_models::{Inputs, LoadedModel, Mode};
+use retune_models::{LoadedModel, Mode, Takes, Tensors, registry};
 use std::path::Path;
 
-/// Reads `inputs`, runs the model in evaluation mode, writes `logits`, `last_hidden_state` and whatever else it returns.
-/// `task` is what the model does, where it does not say so itself. A model that was trained for no task known here is
-/// taken as a base model: no `logits`, but the `pooler_output` where it has a pooler.
+/// Reads `inputs`, runs the model in evaluation mode, writes `logits`, `last_hidden_state` and whatever else it returns, and
+/// the `loss` where the inputs say what is right. `task` is what the model does, where it does not say so itself. A model that
+/// was trained for no task known here is taken as a base model: it has no head, but a `pooler_output` where it has a pooler.
 pub fn forward(
     model: &Path,
     task: Option<&str>,
@@ -20,41 +21,49 @@ pub fn forward(
     precision: &str,
     device: &str,
 ) -> Result<(), EngineError> {
-    let saved = Saved::find(model, &Silent).input()?;
+    let saved = SavedModel::find(model, &Silent).input()?;
     let (hardware, _) = Hardware::resolve(device, precision, 0).input()?;
-    let of_task = match saved.task(task) {
-        Ok(task) => Some(task),
+    let entry = match saved.task(task) {
+        Ok(entry) => Some(entry),
         Err(_) if task.is_none() && !saved.is_adapter() => None,
         Err(error) => return Err(EngineError::Input(error)),
     };
-    let loaded = match &of_task {
-        Some(task) => saved.load(task, &hardware),
-        None => saved.load_base(&hardware),
+    let loaded = match entry {
+        Some(entry) => saved.load(entry, &hardware),
+        None => saved.load_body(&hardware),
     };
     let loaded = loaded.input()?;
     let tensors = read_tensors(inputs).input()?;
-    let named: Inputs = tensors.into_iter().map(|(name, t)| (name, t.to_device(hardware.device))).collect();
+    let named: Tensors = tensors.into_iter().map(|(name, t)| (name, t.to_device(hardware.device))).collect();
     check_tokens(&loaded, &named).input()?;
-    let result = no_grad(|| loaded.model.forward(&named, &Mode::evaluation().with_hidden_states())).input()?;
-    let float = |tensor: &Tensor| tensor.to_kind(Kind::Float);
-    let hidden = result.last_hidden_state.as_ref();
-    let mut tensors: Vec<_> = hidden.map(|it| ("last_hidden_state".to_owned(), float(it))).into_iter().collect();
-    if of_task.is_some() {
-        tensors.push(("logits".to_owned(), float(&result.logits)));
-    }
-    tensors.extend(result.named.iter().map(|(name, tensor)| (name.to_owned(), float(tensor))));
-    write_tensors(outputs, &tensors).map_err(anyhow::Error::from)?;
+    let result = no_grad(|| loaded.network.forward(&named, &Mode::evaluation().with_hidden_states())).input()?;
+    let loss = entry.map(|entry| loss(entry, &loaded, &result, named)).transpose().input()?.flatten();
+    let all = result.iter().map(|(name, tensor)| (name.to_owned(), tensor.to_kind(Kind::Float)));
+    let all: Vec<_> = all.chain(loss.map(|loss| ("loss".to_owned(), loss))).collect();
+    write_tensors(outputs, &all).map_err(anyhow::Error::from)?;
     Ok(())
 }
 
+/// The loss per target, as Hugging Face's classes return it, where everything is there that it needs.
+fn loss(entry: &Entry, loaded: &LoadedModel, outputs: &Tensors, inputs: Tensors) -> Result<Option<Tensor>> {
+    let targets: Option<Tensors> = entry
+        .targets
+        .iter()
+        .map(|name| inputs.optional(name).map(|tensor| ((*name).to_owned(), tensor.shallow_clone())))
+        .collect();
+    let Some(targets) = targets else { return Ok(None) };
+    let loss = no_grad(|| (entry.loss)(&loaded.config)?(outputs, &BatchTensors { inputs, targets }))?;
+    Ok(Some((loss.sum / loss.weight).to_kind(Kind::Float)))
+}
+
 /// Token inputs index tables, whose ends nothing below checks.
-fn check_tokens(loaded: &LoadedModel, inputs: &Inputs) -> Result<()> {
-    let Some(vocabulary) = loaded.model.vocabulary_size() else { return Ok(()) };
+fn check_tokens(loaded: &LoadedModel, inputs: &Tensors) -> Result<()> {
+    let Takes::Tokens { longest, vocabulary } = registry::takes(&loaded.config)? else { return Ok(()) };
     let ids = inputs.get("input_ids")?;
     let shape = ids.size();
     ensure!(shape.len() == 2, "input_ids: shape {shape:?}, not [examples, tokens]");
     ensure!(shape.iter().all(|&n| n > 0), "input_ids: shape {shape:?} holds no token");
-    let longest = loaded.model.max_length().unwrap_or(usize::MAX);
+    let longest = longest.unwrap_or(usize::MAX);
     ensure!(
         shape[1] as usize <= longest,
         "input_ids: {} tokens are more than the {longest} positions this model has",

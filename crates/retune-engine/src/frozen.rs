@@ -4,20 +4,26 @@
 //! Frozen blocks run without dropout, so that nothing but the row decides what they return, unless the data varies.
 
 use crate::observer::Observer;
-use crate::tensors::{to_array, to_inputs};
+use crate::tensors::{to_array, to_tensors};
 use anyhow::{Context, Result};
-use retune_data::{Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
+use retune_data::{Arrays, Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
 use retune_kernels::memory::free_disk_bytes;
 use retune_kernels::tch::{Device, no_grad};
-use retune_models::{Inputs, Mode, Model};
+use retune_models::{Mode, Network, Tensors};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Share of the free space in the folder for temporary files that features may take.
 const MOST_OF_DISK: f64 = 0.5;
 
+/// Says which tokens of the features are a row's.
+const MASK: &str = "attention_mask";
+
 /// Computes features.
 pub(crate) struct Frozen<'a> {
-    pub(crate) model: &'a dyn Model,
+    pub(crate) network: &'a Network,
+    /// Inputs that the loss reads beside the network's outputs.
+    pub(crate) loss_reads: &'a [&'static str],
     pub(crate) first_trained_depth: usize,
     pub(crate) batch_size: usize,
     pub(crate) device: Device,
@@ -36,20 +42,34 @@ impl Frozen<'_> {
         what: &str,
         observers: &mut [&mut dyn Observer],
     ) -> Result<Option<Arc<dyn Dataset>>> {
-        let name = Inputs::hidden_states_name(self.first_trained_depth);
-        let mut builder = FeatureBuilder::new(Arc::clone(rows), &name);
+        let features = Tensors::hidden_states_name(self.first_trained_depth);
+        let mut builder = FeatureBuilder::new(Arc::clone(rows));
         let batches = evaluation_batches(&|row| rows.length(row), rows.len(), self.batch_size);
         let (threads, ahead) = crate::hardware::loaders(rows.as_ref(), self.device);
         let mode = Mode::training(self.first_trained_depth);
         let mut done = 0;
         for batch in Loader::new(Arc::clone(rows), batches.into_iter().map(|rows| (rows, None)), threads, ahead) {
             let batch = batch?;
-            let inputs = to_inputs(&batch, self.device)?;
-            let Some(kept) = no_grad(|| self.model.frozen(&inputs, &mode))? else { return Ok(None) };
-            let features = to_array(kept.get(&name)?)?;
+            let tensors = to_tensors(&batch, self.device)?;
+            let kept = no_grad(|| self.network.frozen(&tensors.inputs, &mode))?;
+            let (mut computed, mut masks, mut others) = (BTreeMap::new(), Arrays::new(), Arrays::new());
+            for (name, tensor) in kept.iter() {
+                let array = to_array(tensor)?;
+                if name == features {
+                    let mask = kept.optional(MASK).map(|_| MASK.to_owned());
+                    computed.insert(name.to_owned(), Computed { values: array, mask });
+                } else if name == MASK {
+                    masks.insert(name.to_owned(), array);
+                } else {
+                    others.insert(name.to_owned(), array);
+                }
+            }
+            let read =
+                self.loss_reads.iter().filter_map(|&name| Some((name.to_owned(), batch.inputs.get(name)?.clone())));
+            others.extend(read);
             // The longest rows come first, so that an estimate by the first batch is on the safe side.
-            let bytes_per_row = (features.data.len() * size_of::<f32>()) as f64 / batch.rows.len() as f64;
-            let expected = bytes_per_row * rows.len() as f64;
+            let bytes: usize = computed.values().map(|it| it.values.data.len() * size_of::<f32>()).sum();
+            let expected = bytes as f64 / batch.rows.len() as f64 * rows.len() as f64;
             if done == 0
                 && free_disk_bytes(&std::env::temp_dir()).is_some_and(|free| expected > MOST_OF_DISK * free as f64)
             {
@@ -61,16 +81,7 @@ impl Frozen<'_> {
                 observers.iter_mut().for_each(|o| o.on_message(&note));
                 return Ok(None);
             }
-            let mask = kept.optional("attention_mask").map(to_array).transpose()?;
-            let labels = batch.arrays.get("labels").map(|labels| Ok(("labels".to_owned(), labels.clone())));
-            let others = kept.iter().filter(|(other, _)| *other != name && *other != "attention_mask");
-            let others = others.map(|(name, tensor)| Ok((name.to_owned(), to_array(tensor)?))).chain(labels);
-            builder.push(&Computed {
-                rows: &batch.rows,
-                features: &features,
-                mask: mask.as_ref(),
-                others: others.collect::<Result<_>>()?,
-            })?;
+            builder.push(&batch, &computed, &masks, &others)?;
             done += batch.rows.len();
             observers.iter_mut().for_each(|o| o.on_progress(what, done, rows.len()));
         }

@@ -2,26 +2,26 @@
 
 use crate::error::{EngineError, InputContext};
 use crate::hardware::Hardware;
-use crate::open::Saved;
-use crate::session::thousands;
+use crate::number::thousands;
+use crate::open::SavedModel;
 use crate::task;
 use anyhow::Result;
 use retune_data::hub::Silent;
 use retune_kernels::precision::Ceilings;
 use retune_kernels::tch::Device;
 use retune_kernels::{Lanes, Precision};
-use retune_models::{LoadOptions, LoadedModel};
+use retune_models::{LoadOptions, LoadedModel, NewHead};
 use std::fmt::Write;
 use std::path::Path;
 
 /// Family, sizes, task, labels, adapter, parameters and the report of a load, as text. `task` is what to see in a
 /// model that does not say what it does.
 pub fn inspect(path: &Path, task: Option<&str>) -> Result<String, EngineError> {
-    let saved = Saved::find(path, &Silent).input()?;
+    let saved = SavedModel::find(path, &Silent).input()?;
     describe(path, &saved, task).input()
 }
 
-fn describe(path: &Path, saved: &Saved, named: Option<&str>) -> Result<String> {
+fn describe(path: &Path, saved: &SavedModel, named: Option<&str>) -> Result<String> {
     let mut text = String::new();
     let config = &saved.config;
     writeln!(text, "folder       {}", saved.folder.display())?;
@@ -49,18 +49,19 @@ fn describe(path: &Path, saved: &Saved, named: Option<&str>) -> Result<String> {
     };
     let task = match saved.task(named) {
         Ok(task) => task,
-        Err(_) => task::possible(config)?.to_owned(),
+        Err(error) if named.is_some() => return Err(error),
+        Err(_) => task::possible(config)?,
     };
-    let loaded = match saved.load(&task, &hardware) {
+    let loaded = match saved.load(task, &hardware) {
         Ok(loaded) => loaded,
         // A base checkpoint has no head yet: show what fine-tuning would add.
         Err(_) if !saved.is_adapter() => {
-            let options = LoadOptions { new_head: true, ..LoadOptions::new(task::purpose(&task)?) };
+            let options = LoadOptions { new_head: true, ..LoadOptions::new(NewHead::of(task.purpose)) };
             LoadedModel::load(&saved.folder, &options)?
         }
         Err(error) => return Err(error),
     };
-    writeln!(text, "task         {task}")?;
+    writeln!(text, "task         {}", task.name)?;
     if let Some(adapter) = &loaded.adapter {
         writeln!(
             text,
@@ -71,7 +72,7 @@ fn describe(path: &Path, saved: &Saved, named: Option<&str>) -> Result<String> {
         )?;
         writeln!(text, "base model   {}", saved.base.display())?;
     }
-    if loaded.purpose.has_labels() {
+    if loaded.purpose.is_some_and(|purpose| purpose.labels) {
         let labels = loaded.labels();
         let shown = if labels.len() > 12 { format!("{}, …", labels[..12].join(", ")) } else { labels.join(", ") };
         writeln!(text, "labels       {} ({shown})", labels.len())?;

@@ -1,7 +1,8 @@
 //! What went wrong first when a step is not finite: a weight, an activation, or a gradient, and in which examples.
 
 use crate::step::Trainer;
-use crate::tensors::to_inputs;
+use crate::task::Phase;
+use crate::tensors::to_tensors;
 use anyhow::{Error, Result, anyhow};
 use retune_data::Batch;
 use retune_kernels::tch::{Tensor, no_grad};
@@ -41,7 +42,7 @@ impl Trainer<'_> {
             let culprit = match bad {
                 Some(depth) => format!(
                     "all weights are finite; the first output that is not comes from {}",
-                    place(self.params, depth, self.model.blocks())
+                    place(self.params, depth, self.network.blocks())
                 ),
                 None if loss.is_finite() => continue,
                 None => "all weights and all outputs of blocks are finite, the loss of these labels is not".to_owned(),
@@ -52,9 +53,9 @@ impl Trainer<'_> {
     }
 
     fn loss_of(&self, batch: &Batch, mode: &Mode) -> Result<f64> {
-        let inputs = to_inputs(batch, self.device)?;
-        let outputs = self.model.forward(&inputs, mode)?;
-        Ok(self.task.loss(&outputs, &inputs)?.sum.f_double_value(&[])?)
+        let tensors = to_tensors(batch, self.device)?;
+        let outputs = self.network.forward(&tensors.inputs, mode)?;
+        Ok(self.work.loss(&outputs, &tensors, Phase::Training)?.sum.f_double_value(&[])?)
     }
 
     /// For a gradient that is not finite, after a finite loss: the parameter nearest the loss that has one.
@@ -74,7 +75,7 @@ impl Trainer<'_> {
     /// Which examples, what went wrong, and what may help.
     fn blame(&self, window: &[Batch], culprit: &str) -> String {
         let place = |&row: &usize| {
-            let source = self.dataset.source(row).ok()?;
+            let source = self.dataset.source(self.dataset.example(row)).ok()?;
             Some(format!("{}:{}", source.file.display(), source.line))
         };
         let rows = || window.iter().flat_map(|batch| &batch.rows);

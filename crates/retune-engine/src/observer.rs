@@ -31,6 +31,8 @@ pub struct RunFacts {
     pub first_step: u64,
     /// Steps per epoch.
     pub steps_per_epoch: u64,
+    /// Keys of the metrics of the task, the one that chooses the model and then the more telling ones first.
+    pub metrics: Vec<&'static str>,
 }
 
 /// Watches a run.
@@ -132,7 +134,7 @@ impl Observer for FileLog {
     fn on_evaluation(&mut self, step: u64, scored: &Scored, improved: bool) -> Result<Control> {
         let line = json!({
             "step": step, "evaluation": "validation", "loss": scored.loss, "improved": improved,
-            "metrics": scored.evaluation.metrics, "examples": scored.predictions.len(), "seconds": scored.seconds,
+            "metrics": scored.evaluation.metrics, "examples": scored.judged.len(), "seconds": scored.seconds,
         });
         self.log(|log| writeln!(log, "{line}").and_then(|()| log.sync_data()))?;
         self.events(|events| {

@@ -2,13 +2,12 @@
 
 use crate::Recipe;
 use crate::hardware::Hardware;
-use crate::metric::operating_point::Cut;
 use crate::observer::Observer;
+use crate::task::{self, Decision, Entry};
 use crate::watch::Watch;
-use crate::{operating, task};
 use anyhow::{Context, Result, bail};
 use retune_data::hub::{Hub, Located, Progress};
-use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel, ModelConfig, Source};
+use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel, ModelConfig, NewHead, Source};
 use std::path::{Path, PathBuf};
 
 /// A model to start from.
@@ -41,8 +40,12 @@ pub fn resolve(model: &str, revision: Option<&str>, progress: &dyn Progress) -> 
 
 /// The recipe with the commit that a hub id stood at, so that running it again takes the same files.
 pub(crate) fn pinned(recipe: &Recipe, base: &BaseModel) -> Recipe {
-    let model = if base.revision.is_some() { &base.name } else { &recipe.model };
-    Recipe { model: model.clone(), revision: base.revision.clone(), ..recipe.clone() }
+    let mut pinned = recipe.clone();
+    if base.revision.is_some() {
+        pinned.data.model.clone_from(&base.name);
+    }
+    pinned.data.revision.clone_from(&base.revision);
+    pinned
 }
 
 /// [`resolve`], seen by observers.
@@ -50,9 +53,12 @@ pub fn fetch(model: &str, revision: Option<&str>, observers: &mut [&mut dyn Obse
     resolve(model, revision, &Watch::new(observers))
 }
 
+/// Files of which one tells that a folder has the tokenizer or processor of its model.
+const FILES_OF_MEDIA: [&str; 4] = ["tokenizer.json", "vocab.txt", "vocab.json", "preprocessor_config.json"];
+
 /// A saved model, found but not loaded.
 #[derive(Debug, Clone)]
-pub struct Saved {
+pub struct SavedModel {
     /// Its folder.
     pub folder: PathBuf,
     /// The folder with its base weights: the same unless it is an adapter.
@@ -63,7 +69,7 @@ pub struct Saved {
     pub recipe: Option<Recipe>,
 }
 
-impl Saved {
+impl SavedModel {
     /// Looks at what a user points at: a model folder, a run directory, or a hub id.
     pub fn find(path: &Path, progress: &dyn Progress) -> Result<Self> {
         let folder = match path.to_str() {
@@ -84,39 +90,36 @@ impl Saved {
         self.base != self.folder
     }
 
-    /// The threshold of the run that made it, where its `metrics.json` has one.
-    pub(crate) fn operating_cut(&self) -> Result<Option<Cut>> {
+    /// What the run decided that made it, where its `metrics.json` says so.
+    pub(crate) fn decision(&self, entry: &Entry) -> Result<Option<Decision>> {
+        let Some(key) = entry.decides else { return Ok(None) };
         // `RUN/model`, or `RUN/checkpoints/step-…`.
         let is_run = |folder: &&Path| folder.join("checkpoints").is_dir();
         let run = self.folder.ancestors().skip(1).take(2).find(is_run);
-        run.map_or(Ok(None), operating::saved)
+        run.map_or(Ok(None), |run| Decision::of_run(run, key))
     }
 
     /// What it does: as named, else as the recipe says that made it, else as its configuration says.
-    pub fn task(&self, named: Option<&str>) -> Result<String> {
-        let known = named.map(str::to_owned).or_else(|| self.recipe.as_ref().map(|recipe| recipe.task.clone()));
+    pub fn task(&self, named: Option<&str>) -> Result<&'static Entry> {
+        let known = named.or_else(|| self.recipe.as_ref().map(|recipe| recipe.data.task.as_str()));
         if let Some(task) = known {
-            return Ok(task);
+            return task::find(task);
         }
         // An adapter has a head of its own, whatever its base was made for.
         let own = task::of_model(&self.config)
             .or_else(|e| if self.is_adapter() { task::possible(&self.config) } else { Err(e) });
         own.with_context(|| format!("{}: what the model does is not known; name it with --task", self.folder.display()))
-            .map(str::to_owned)
     }
 
-    /// Loads the base model alone, whatever head it has or lacks.
-    pub fn load_base(&self, hardware: &Hardware) -> Result<LoadedModel> {
-        let mut options = LoadOptions::new(task::purpose(task::possible(&self.config)?)?);
-        options.precision = hardware.precision;
-        options.device = hardware.device;
-        options.base_only = true;
+    /// Loads the body alone, whatever head it has or lacks.
+    pub fn load_body(&self, hardware: &Hardware) -> Result<LoadedModel> {
+        let options = LoadOptions { precision: hardware.precision, device: hardware.device, ..LoadOptions::base() };
         Ok(LoadedModel::load(&self.folder, &options)?)
     }
 
     /// Loads it as it is.
-    pub fn load(&self, task: &str, hardware: &Hardware) -> Result<LoadedModel> {
-        let mut options = LoadOptions::new(task::purpose(task)?);
+    pub fn load(&self, entry: &Entry, hardware: &Hardware) -> Result<LoadedModel> {
+        let mut options = LoadOptions::new(NewHead::of(entry.purpose));
         options.precision = hardware.precision;
         options.device = hardware.device;
         Ok(if self.is_adapter() {
@@ -124,6 +127,12 @@ impl Saved {
         } else {
             LoadedModel::load(&self.folder, &options)?
         })
+    }
+
+    /// The folder with the tokenizer or processor: an adapter that was saved by others may have none; its base has one.
+    pub(crate) fn folder_with_files(&self) -> &Path {
+        let has = FILES_OF_MEDIA.iter().any(|file| self.folder.join(file).is_file());
+        if has { &self.folder } else { &self.base }
     }
 }
 

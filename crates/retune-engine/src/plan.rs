@@ -109,9 +109,6 @@ mod tests {
         fn source(&self, _: usize) -> Result<Source, DataError> {
             unreachable!("not asked for")
         }
-        fn has_labels(&self) -> bool {
-            false
-        }
     }
 
     proptest::proptest! {

@@ -2,17 +2,15 @@
 
 use crate::Recipe;
 use crate::error::{EngineError, InputContext};
-use crate::evaluate::Predictor;
+use crate::evaluate::{Judging, Predictor, whole_examples};
 use crate::hardware::Hardware;
 use crate::metric::Evaluation;
-use crate::metric::operating_point::Cut;
 use crate::observer::Observer;
-use crate::open::Saved;
-use crate::operating::Operating;
-use crate::task::{self, Input, Opened, Prediction, Task};
+use crate::open::SavedModel;
+use crate::task::{Entry, Input, Opening, Parts, Split, Work};
 use crate::watch::Watch;
 use anyhow::{Context, Result, anyhow};
-use retune_data::{BadExample, Dataset, set_encoding_threads};
+use retune_data::{BadExample, set_encoding_threads};
 use retune_models::LoadedModel;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -24,24 +22,10 @@ pub struct PredictOptions {
     pub model: PathBuf,
     /// Task name.
     pub task: Option<String>,
-    /// Column with the text.
-    pub text_column: Option<String>,
-    /// Column with the second text.
-    pub text_pair_column: Option<String>,
-    /// Column with the image.
-    pub image_column: Option<String>,
-    /// `fail` or `skip`.
-    pub on_bad_example: Option<String>,
-    /// Column with the label.
-    pub label_column: Option<String>,
-    /// Separates labels within one cell.
-    pub label_separator: Option<char>,
-    /// Labels that are numbers count the model's named labels from this number, 0 or 1.
-    pub label_numbers: Option<u32>,
+    /// Keys of a recipe that may be another at use, such as columns.
+    pub overrides: toml::Table,
     /// Examples per batch.
     pub batch_size: usize,
-    /// Longest input in tokens.
-    pub max_length: Option<usize>,
     /// `auto`, `fp32` or `bf16`.
     pub precision: String,
     /// `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -55,65 +39,56 @@ const BATCHES: usize = 16;
 
 /// A model that is ready to be used, and how.
 struct Ready {
-    saved: Saved,
+    saved: SavedModel,
+    entry: &'static Entry,
     recipe: Recipe,
     hardware: Hardware,
     loaded: LoadedModel,
-    /// The threshold of the run that made the model.
-    cut: Option<Cut>,
 }
 
 impl PredictOptions {
     fn ready(&self, watch: &Watch<'_, '_>) -> Result<Ready, EngineError> {
         set_encoding_threads(self.threads);
-        let saved = Saved::find(&self.model, watch).input()?;
-        let task = saved.task(self.task.as_deref()).input()?;
-        let known = saved.recipe.clone().unwrap_or_default();
-        let cut = saved.operating_cut().input()?;
-        let recipe = Recipe {
-            task,
-            text_column: self.text_column.clone().unwrap_or(known.text_column),
-            text_pair_column: self.text_pair_column.clone().or(known.text_pair_column),
-            image_column: self.image_column.clone().unwrap_or(known.image_column),
-            on_bad_example: self.on_bad_example.clone().unwrap_or(known.on_bad_example),
-            label_column: self.label_column.clone().unwrap_or(known.label_column),
-            label_separator: self.label_separator.or(known.label_separator),
-            label_numbers: self.label_numbers.or(known.label_numbers),
-            max_length: self.max_length.or(known.max_length),
-            positive_class: cut.as_ref().map(|cut| cut.positive_class.clone()).or(known.positive_class),
-            // As in training, so that the run's own figures are met exactly.
-            precision: if self.precision == "auto" { known.precision } else { self.precision.clone() },
-            ..Recipe::default()
-        };
-        let (hardware, _) = Hardware::resolve(&self.device, &recipe.precision, self.threads).input()?;
-        let loaded = saved.load(&recipe.task, &hardware).input()?;
-        Ok(Ready { saved, recipe, hardware, loaded, cut })
+        let saved = SavedModel::find(&self.model, watch).input()?;
+        let entry = saved.task(self.task.as_deref()).input()?;
+        let mut known = saved.recipe.clone().unwrap_or_default();
+        entry.name.clone_into(&mut known.data.task);
+        let mut recipe = known.at_use(&self.overrides).input()?;
+        // As in training, so that the run's own figures are met exactly.
+        if self.precision != "auto" {
+            recipe.run.precision.clone_from(&self.precision);
+        }
+        let (hardware, _) = Hardware::resolve(&self.device, &recipe.run.precision, self.threads).input()?;
+        let loaded = saved.load(entry, &hardware).input()?;
+        Ok(Ready { saved, entry, recipe, hardware, loaded })
     }
 }
 
 impl Ready {
-    fn open<'a>(&self, input: Input<'a>, labels: bool, watch: &Watch<'_, '_>) -> Result<Opened<'a>, EngineError> {
-        let progress = |what: &str, done, all| watch.progress(what, done, all);
-        // An adapter folder saved by others may have no tokenizer or processor; its base has one.
-        let has = ["tokenizer.json", "vocab.txt", "vocab.json", "preprocessor_config.json"]
-            .iter()
-            .any(|file| self.saved.folder.join(file).is_file());
-        let folder = if has { &self.saved.folder } else { &self.saved.base };
-        task::open(&self.recipe, folder, &self.loaded.config, input, labels, &progress).input()
+    fn open<'a>(
+        &'a self,
+        input: Input<'a>,
+        targets: bool,
+        progress: &'a dyn Fn(&str, usize, usize),
+    ) -> Result<Parts<'a>, EngineError> {
+        let (recipe, config) = (&self.recipe, &self.loaded.config);
+        let model = self.saved.folder_with_files();
+        (self.entry.open)(Opening { recipe, model, config, input, targets, progress }).input()
     }
 
-    fn predictor<'a>(&'a self, task: &'a dyn Task, batch_size: usize) -> Predictor<'a> {
+    /// Goes on with what the run decided that made the model.
+    fn adopt(&self, work: &dyn Work) -> Result<(), EngineError> {
+        let decision = self.saved.decision(self.entry).input()?;
+        decision.map_or(Ok(()), |decision| work.adopt(&decision)).input()
+    }
+
+    fn predictor(&self, batch_size: usize) -> Predictor<'_> {
         Predictor {
-            model: self.loaded.model.as_ref(),
-            task,
+            network: &self.loaded.network,
             batch_size,
             device: self.hardware.device,
             lanes: &self.hardware.lanes,
         }
-    }
-
-    fn operating(&self, task: &dyn Task) -> Option<Operating> {
-        self.cut.as_ref().and_then(|cut| Operating::of(cut, task))
     }
 }
 
@@ -131,39 +106,42 @@ pub fn predict(
     let part = if options.batch_size == 1 { 1 } else { options.batch_size * BATCHES };
     let input = input.map_or(Input::Lines { reader: lines, part }, Input::File);
     let whole = matches!(input, Input::File(_));
-    let Opened { task, parts } = ready.open(input, false, &watch)?;
-    let predictor = ready.predictor(task.as_ref(), options.batch_size);
-    let operating = ready.operating(task.as_ref());
+    let progress = |what: &str, done, all| watch.progress(what, done, all);
+    let with = ready.predictor(options.batch_size);
     let mut count = 0;
     let broken = "cannot write predictions";
-    for data in parts {
-        let data = data.input()?;
+    for work in ready.open(input, false, &progress)? {
+        let work = work.input()?;
+        ready.adopt(work.as_ref())?;
+        let data = work.rows(Split::Test).context("a part has rows")?;
         data.remarks().iter().for_each(|remark| watch.message(remark));
         let mut bad = data.bad_examples().iter().peekable();
-        let rows = data.len() + bad.len();
+        let examples = data.examples() + bad.len();
         let mut next = 0;
-        // Every row has its line, in order, whether it can be used or not.
-        for start in (0..data.len()).step_by(part) {
-            let some = start..data.len().min(start + part);
-            for (row, prediction) in some.clone().zip(predictor.predict(&data, some)?) {
+        // Every example has its line, in order, whether it can be used or not.
+        let mut start = 0;
+        while start < data.len() {
+            let end = whole_examples(data.as_ref(), start + part, data.len());
+            work.predict(Split::Test, start..end, &with, &mut |_, line| {
                 while let Some(bad) = bad.next_if(|bad| bad.row == next) {
                     writeln!(output, "{}", refusal(bad)?).context(broken)?;
                     next += 1;
                 }
-                let line = answer(task.as_ref(), operating.as_ref(), data.as_ref(), row, &prediction)?;
-                writeln!(output, "{line}").context(broken)?;
+                writeln!(output, "{}", serde_json::to_string(&line)?).context(broken)?;
                 next += 1;
-            }
+                Ok(())
+            })?;
             output.flush().context(broken)?;
             if whole {
-                watch.progress("predicting", next, rows);
+                watch.progress("predicting", next, examples);
             }
+            start = end;
         }
         for bad in bad {
             writeln!(output, "{}", refusal(bad)?).context(broken)?;
         }
         output.flush().context(broken)?;
-        count += rows;
+        count += examples;
     }
     Ok(count)
 }
@@ -178,22 +156,6 @@ fn refusal(bad: &BadExample) -> Result<String> {
     Ok(serde_json::to_string(&line)?)
 }
 
-/// A row with its prediction, as one JSON object; with a threshold, also whether the row reaches it.
-pub(crate) fn answer(
-    task: &dyn Task,
-    operating: Option<&Operating>,
-    data: &dyn Dataset,
-    row: usize,
-    prediction: &Prediction,
-) -> Result<String> {
-    let source = data.source(row)?;
-    let mut line = source.fields;
-    line.extend(source.label.map(|label| ("label".to_owned(), label)));
-    line.extend(task.describe(prediction));
-    line.extend(operating.map(|operating| ("positive".to_owned(), operating.is_positive(prediction).into())));
-    Ok(serde_json::to_string(&line)?)
-}
-
 /// Metrics with intervals of a labelled file.
 pub fn evaluate_file(
     options: &PredictOptions,
@@ -202,20 +164,22 @@ pub fn evaluate_file(
 ) -> Result<Evaluation, EngineError> {
     let watch = Watch::new(observers);
     let ready = options.ready(&watch)?;
-    let Opened { task, mut parts } = ready.open(Input::File(data), true, &watch)?;
-    let dataset = parts.next().context("a file is one part")?.input()?;
+    let progress = |what: &str, done, all| watch.progress(what, done, all);
+    let work = ready.open(Input::File(data), true, &progress)?.next().context("a file is one part")?.input()?;
+    ready.adopt(work.as_ref())?;
+    let dataset = work.rows(Split::Test).context("a part has rows")?;
     let bad = dataset.bad_examples();
     let listed: String = bad.iter().map(|bad| format!("\n  {bad}")).collect();
     if dataset.is_empty() {
         return Err(EngineError::Input(anyhow!("{}: no example can be used:{listed}", data.display())));
     }
-    let predictor = ready.predictor(task.as_ref(), options.batch_size);
-    let scored = predictor.score(&dataset, &mut |done, all| watch.progress("evaluating", done, all))?;
+    let mut advance = |done, all| watch.progress("evaluating", done, all);
+    let judging = Judging::only(&mut advance);
+    let scored = work.score(Split::Test, &dataset, &ready.predictor(options.batch_size), judging)?;
     let mut evaluation = scored.evaluation;
-    evaluation.operating_point = ready.operating(task.as_ref()).and_then(|operating| operating.on(&evaluation));
     evaluation.notes.extend(dataset.remarks());
     if !bad.is_empty() {
-        let (count, all) = (bad.len(), bad.len() + dataset.len());
+        let (count, all) = (bad.len(), bad.len() + dataset.examples());
         evaluation.notes.push(format!("{count} of {all} examples cannot be used and are left out:{listed}"));
     }
     evaluation.metrics.extend(scored.loss.map(|loss| ("loss".to_owned(), loss)));

@@ -3,34 +3,33 @@
 use crate::baseline::{Baselines, SCRATCH};
 use crate::directory::RunState;
 use crate::evaluate::Scored;
-use crate::metric::OperatingPoint;
+use crate::metric::{Detail, Evaluation, LOSS, find};
 use crate::report::{
-    Baseline, Best, Comparison, Environment, Headline, Histogram, Leak, LeftOut, LoadFacts, NewTensor, Operating,
-    ReportData, Roc, Speed, SplitFacts, StepPoint, WorstError,
+    Baseline, Comparison, Environment, Fact, Headline, Histogram, LeftOut, ReportData, SplitCard, StepPoint, WorstError,
 };
 use crate::session::Session;
 use crate::summary::Summary;
-use crate::{hardware, heat_map};
-use anyhow::Result;
-use base64::prelude::{BASE64_STANDARD, Engine};
-use retune_data::{Described, Source};
+use crate::task::Split;
+use crate::{hardware, heat_map, number};
+use anyhow::{Context, Result};
+use retune_data::{Fact as DataFact, FactValue, Source, SplitFacts};
 use retune_kernels::device::LIBTORCH_VERSION;
-use retune_models::{LoadReport, Model};
-use serde_json::{Map, Value};
+use retune_models::{LoadReport, LoadedModel};
+use serde_json::Value;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Longer side of a picture in the report, in pixels.
 const THUMBNAIL_SIDE: usize = 96;
-/// Points of a curve in the report.
-const ROC_POINTS: usize = 400;
+/// Worst errors in the report.
+const MOST_ERRORS: usize = 20;
 /// Examples that were left out, listed in the report for each split.
 const FIRST_LEFT_OUT: usize = 10;
 
 /// Where the facts come from.
 pub(crate) struct Sources<'a> {
     pub(crate) session: &'a Session<'a>,
-    pub(crate) model: &'a dyn Model,
+    pub(crate) loaded: &'a LoadedModel,
     pub(crate) state: &'a RunState,
     pub(crate) load: &'a LoadReport,
     pub(crate) summary: &'a Summary,
@@ -41,114 +40,70 @@ pub(crate) struct Sources<'a> {
 
 /// What could not be shown is said in `notes`.
 pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<ReportData> {
-    let recipe = from.session.recipe;
-    let splits = from.session.splits;
-    let (scored, split, data) = match (from.test, &splits.test) {
-        (Some(scored), Some(data)) => (scored, "test", data),
-        _ => (from.validation, "validation", &splits.validation),
+    let (recipe, work) = (from.session.recipe, from.session.work);
+    let (scored, split) = from.test.map_or((from.validation, Split::Validation), |test| (test, Split::Test));
+    let metrics = work.metrics();
+    let wanted = recipe.optimization.best_by.as_deref().filter(|key| *key != LOSS.key);
+    let metric =
+        wanted.and_then(|key| find(&metrics, key)).or(metrics.first().copied()).context("a task has a metric")?;
+    let of_baseline = |(name, evaluation): &(String, Evaluation)| {
+        let (value, interval) = evaluation.value(metric.key)?;
+        Some(Baseline { name: name.clone(), value, interval })
     };
-    let metric = match recipe.best_by.as_deref() {
-        Some("loss") | None => from.session.task.default_metric().to_owned(),
-        Some(metric) => metric.to_owned(),
-    };
-    let headline = scored.evaluation.metrics.get(&metric).map(|&value| Headline {
-        metric: metric.clone(),
-        split: split.to_owned(),
+    let difference = from.baselines.difference.filter(|_| work.paired().is_some_and(|paired| paired.key == metric.key));
+    let headline = scored.evaluation.value(metric.key).map(|(value, interval)| Headline {
+        metric,
+        split: split.name().to_owned(),
         value,
-        interval: scored.evaluation.intervals.get(&metric).copied(),
+        interval,
         examples: scored.evaluation.examples,
-        baselines: from
-            .baselines
-            .all
-            .iter()
-            .filter_map(|(name, evaluation)| {
-                let value = *evaluation.metrics.get(&metric)?;
-                let interval = evaluation.intervals.get(&metric).copied();
-                Some(Baseline { name: name.clone(), value, interval })
-            })
-            .collect(),
-        comparison: from
-            .baselines
-            .difference
-            .filter(|_| metric == "accuracy")
-            .map(|difference| Comparison { against: SCRATCH.to_owned(), difference }),
+        baselines: from.baselines.all.iter().filter_map(of_baseline).collect(),
+        comparison: difference.map(|difference| Comparison { against: SCRATCH.to_owned(), difference }),
     });
+    // What was decided on the validation split is shown beside what it does on the test split.
+    let decided = from.validation.decision.as_ref().and_then(|it| from.validation.evaluation.detail(it.key));
+    let detailed = |scored: &Scored| {
+        let mut evaluation = scored.evaluation.clone();
+        let title = |detail: &Detail| format!("{}, validation split", detail.title);
+        evaluation.details.extend(decided.map(|detail| Detail {
+            key: format!("{}-validation", detail.key),
+            title: title(detail),
+            value: Value::Null,
+            shown: detail.shown.clone(),
+            decided: true,
+        }));
+        evaluation
+    };
     let train = &from.summary.train;
     Ok(ReportData {
-        title: format!("{} with {}", recipe.task, recipe.model),
+        title: format!("{} with {}", recipe.data.task, recipe.data.model),
         date: today(),
-        task: recipe.task.clone(),
-        model: recipe.model.clone(),
-        method: recipe.method.clone(),
+        task: recipe.data.task.clone(),
+        model: recipe.data.model.clone(),
+        method: recipe.optimization.method.clone(),
         headline,
-        steps: steps(&recipe.output.join("log.jsonl")),
+        steps: steps(&recipe.run.output.join("log.jsonl")),
         evaluations: from.state.evaluations.clone(),
-        best: from
-            .state
-            .best
-            .as_ref()
-            .and_then(|b| Some(Best { step: b.step, metric: b.metric.clone(), value: b.value? })),
+        best: from.state.best.clone(),
+        metrics,
         validation: Some(from.validation.evaluation.clone()),
-        test: from.test.map(|scored| scored.evaluation.clone()),
-        roc: roc(from, scored, split),
-        operating_point: from.summary.operating_point.as_ref().map(operating),
-        errors: worst_errors(from, scored, data.as_ref(), notes)?,
-        heat_maps: heat_map::wanted(recipe)?.map(|how| heat_map::legend(how).to_owned()),
-        splits: split_facts(from),
+        test: from.test.map(detailed),
+        errors: worst_errors(from, scored, split, notes)?,
+        about_errors: heat_map::wanted(recipe)?.map(|how| heat_map::legend(how).to_owned()),
+        splits: work.about().facts.splits.iter().map(|facts| card(from, facts)).collect(),
         left_out: left_out(from),
-        leaks: leaks(from),
-        load: Some(LoadFacts {
-            source: recipe.model.clone(),
-            loaded: from.load.loaded as u64,
-            new: from
-                .load
-                .new
-                .iter()
-                .map(|new| NewTensor { name: new.name.clone(), reason: new.reason.clone() })
-                .collect(),
-            unexpected: from.load.unexpected.clone(),
-        }),
+        leaks: work.about().facts.leakage.clone(),
+        load: Some(from.load.clone()),
         recipe: recipe.to_toml(),
-        speed: Some(Speed {
-            seconds: Some(train.seconds),
-            examples_per_second: Some(train.samples_per_second),
-            tokens_per_second: Some(train.tokens_per_second),
-            padding_fraction: Some(train.padding_fraction),
-            // A head on kept features has no blocks to compute.
-            model_flops_per_second: Some(train.model_flops_per_second).filter(|&rate| rate > 0.0),
-            peak_flops_per_second: Some(train.peak_flops_per_second),
-            peak_memory_bytes: Some(train.peak_memory_bytes),
-            peak_device_memory_bytes: train.peak_device_memory_bytes,
-            trainable_parameters: Some(train.trainable_parameters as u64),
-            total_parameters: Some(train.total_parameters as u64),
-        }),
+        speed: Some(train.clone()),
         environment: Some(Environment {
             retune: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: LIBTORCH_VERSION.to_owned(),
             device: format!("{} ({})", from.session.hardware.described_device(), train.precision),
             cpu: hardware::processor(),
-            threads: Some(train.threads as u64),
+            threads: train.threads as u64,
         }),
     })
-}
-
-fn roc(from: &Sources<'_>, scored: &Scored, split: &str) -> Option<Roc> {
-    let curve = scored.evaluation.curve.as_ref()?;
-    let (names, _) = from.session.task.head()?;
-    let positive_class = names.get(curve.positive)?.clone();
-    Some(Roc { split: split.to_owned(), positive_class, points: curve.roc(ROC_POINTS) })
-}
-
-fn operating(point: &OperatingPoint) -> Operating {
-    let mut splits = vec![("validation".to_owned(), point.validation.clone())];
-    splits.extend(point.test.clone().map(|test| ("test".to_owned(), test)));
-    Operating {
-        positive_class: point.cut.positive_class.clone(),
-        rule: point.cut.rule.to_string(),
-        chosen: point.cut.rule.chooses(),
-        threshold: point.cut.threshold.into(),
-        splits,
-    }
 }
 
 /// Training curve from the log, thinned to what a figure can show.
@@ -170,40 +125,34 @@ fn steps(log: &Path) -> Vec<StepPoint> {
     points.into_iter().step_by(stride).collect()
 }
 
-fn worst_errors(
-    from: &Sources<'_>,
-    scored: &Scored,
-    data: &dyn Described,
-    notes: &mut Vec<String>,
-) -> Result<Vec<WorstError>> {
-    let task = from.session.task;
-    let severities = task.severities(data, &scored.predictions)?;
-    let mut wrong: Vec<usize> = (0..severities.len()).filter(|&row| severities[row] > 0.0).collect();
-    wrong.sort_by(|&a, &b| severities[b].total_cmp(&severities[a]));
+fn worst_errors(from: &Sources<'_>, scored: &Scored, split: Split, notes: &mut Vec<String>) -> Result<Vec<WorstError>> {
+    let work = from.session.work;
+    let data = work.rows(split).with_context(|| format!("a {} split", split.name()))?;
+    let severity = |example: usize| scored.judged[example].severity;
+    let mut wrong: Vec<usize> = (0..scored.judged.len()).filter(|&example| severity(example) > 0.0).collect();
+    wrong.sort_by(|&a, &b| severity(b).total_cmp(&severity(a)));
     let how = heat_map::wanted(from.session.recipe)?;
-    let works = (task, from.model, from.session.hardware.device);
+    let with = from.session.predictor(from.loaded);
     let mut errors = Vec::new();
     let mut missing = Vec::new();
-    for row in wrong.into_iter().take(20) {
-        let source = data.source(row)?;
-        let described = task.describe(&scored.predictions[row]);
-        let heat = match how {
-            Some(how) => heat_map::of_row(works, data, row, how)?,
-            None => None,
-        };
+    for example in wrong.into_iter().take(MOST_ERRORS) {
+        let source = data.source(example)?;
+        let shown = work.show(split, example, &with, how, THUMBNAIL_SIDE)?;
         // The original is read once more; that it is gone must not cost a finished run its report.
-        let picture = data.thumbnail(row, THUMBNAIL_SIDE, heat.as_ref()).unwrap_or_else(|error| {
+        let picture = shown.picture.unwrap_or_else(|error| {
             missing.push(error.to_string().lines().next().unwrap_or_default().to_owned());
             None
         });
-        let texts: Vec<String> = source.fields.values().map(plain).collect();
+        let mut said = shown.said;
+        if said.right.is_empty() {
+            said.right = source.label.as_ref().map(plain).unwrap_or_default();
+        }
         errors.push(WorstError {
-            text: texts.join("  ·  "),
-            gold: source.label.as_ref().map(plain).unwrap_or_default(),
-            predicted: described.get("prediction").map_or_else(|| worded(&described), plain),
-            confidence: described.get("probability").and_then(Value::as_f64),
+            said,
+            severity: severity(example).into(),
             place: place(&source),
-            thumbnail: picture.map(|png| format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))),
+            fields: source.fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+            picture,
         });
     }
     if let Some(first) = missing.first() {
@@ -220,7 +169,7 @@ fn place(source: &Source) -> String {
 
 fn left_out(from: &Sources<'_>) -> Vec<LeftOut> {
     let mut all: Vec<LeftOut> = Vec::new();
-    for (split, bad) in &from.session.splits.left_out {
+    for (split, bad) in &from.session.work.about().left_out {
         if all.last().is_none_or(|last| last.split != *split) {
             all.push(LeftOut { split: (*split).to_owned(), ..LeftOut::default() });
         }
@@ -234,15 +183,6 @@ fn left_out(from: &Sources<'_>) -> Vec<LeftOut> {
     all
 }
 
-/// A prediction without an answer of its own, in words.
-fn worded(described: &Map<String, Value>) -> String {
-    described
-        .iter()
-        .map(|(key, value)| format!("{} {}", key.replace('_', " "), plain(value)))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -251,58 +191,41 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn split_facts(from: &Sources<'_>) -> Vec<SplitFacts> {
-    let recipe = from.session.recipe;
-    let file = |name: &str| {
-        let path = match name {
-            "validation" => recipe.validation.as_ref().or(recipe.train.as_ref()),
-            "test" => recipe.test.as_ref(),
-            _ => recipe.train.as_ref(),
-        };
-        path.map(|p| p.display().to_string()).unwrap_or_default()
+/// What is known about a split, as the report shows it.
+fn card(from: &Sources<'_>, split: &SplitFacts) -> SplitCard {
+    let data = &from.session.recipe.data;
+    let path = match split.name.as_str() {
+        "validation" => data.validation.as_ref().or(data.train.as_ref()),
+        "test" => data.test.as_ref(),
+        _ => data.train.as_ref(),
     };
-    let facts = &from.session.splits.facts;
-    facts
-        .splits
-        .iter()
-        .map(|split| {
-            let mut edges: Vec<f64> = split.length_histogram.iter().map(|&(edge, _)| edge as f64).collect();
-            let width = if edges.len() > 1 { edges[1] - edges[0] } else { 1.0 };
-            edges.extend(edges.last().copied().map(|last| last + width));
-            SplitFacts {
-                name: split.name.clone(),
-                file: file(&split.name),
-                rows: split.rows as u64,
-                classes: split.classes.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
-                lengths: Some(Histogram {
-                    unit: split.length_unit.to_owned(),
-                    edges,
-                    counts: split.length_histogram.iter().map(|&(_, n)| n as u64).collect(),
-                }),
-                truncated: split.truncated.map(|n| n as u64),
-                duplicates: Some(split.duplicates as u64),
-                conflicting: Some(split.conflicting_duplicates as u64),
-                groups: split.groups.map(|n| n as u64),
-                unknown_tokens: split.unknown_token_fraction,
-            }
-        })
-        .collect()
+    let histogram = &split.sizes.histogram;
+    let mut edges: Vec<f64> = histogram.iter().map(|&(edge, _)| edge as f64).collect();
+    let width = if edges.len() > 1 { edges[1] - edges[0] } else { 1.0 };
+    edges.extend(edges.last().copied().map(|last| last + width));
+    SplitCard {
+        name: split.name.clone(),
+        file: path.map(|path| path.display().to_string()).unwrap_or_default(),
+        rows: split.examples as u64,
+        classes: split.counts.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
+        lengths: Some(Histogram {
+            unit: split.sizes.unit.to_owned(),
+            edges,
+            counts: histogram.iter().map(|&(_, n)| n as u64).collect(),
+        }),
+        facts: split.facts.iter().map(fact).collect(),
+    }
 }
 
-fn leaks(from: &Sources<'_>) -> Vec<Leak> {
-    let facts = &from.session.splits.facts;
-    let rows_of = |name: &str| facts.splits.iter().find(|s| s.name == name).map_or(0, |s| s.rows as u64);
-    facts
-        .leakage
-        .iter()
-        .map(|leak| Leak {
-            held_out: leak.b.clone(),
-            seen_in: leak.a.clone(),
-            rows: leak.rows as u64,
-            of: rows_of(&leak.b),
-            groups: leak.groups.map(|n| n as u64),
-        })
-        .collect()
+fn fact(fact: &DataFact) -> Fact {
+    let value = match fact.value {
+        FactValue::Count(n) => number::count(n),
+        FactValue::Part { count, of } if count == 0 || of == 0 => number::count(count),
+        FactValue::Part { count, of } => format!("{} ({})", number::count(count), number::percent_of(count, of)),
+        FactValue::Share(share) => number::percent(share),
+        FactValue::Number(value) => number::value(value),
+    };
+    Fact { name: fact.name.clone(), value, flagged: fact.flagged }
 }
 
 /// Today's date in UTC (Howard Hinnant's days-to-civil algorithm).

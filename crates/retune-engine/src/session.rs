@@ -2,18 +2,20 @@
 
 use crate::Recipe;
 use crate::directory::{RunDirectory, RunState, read_state, restore_optimizer};
-use crate::evaluate::{Predictor, Scored};
+use crate::evaluate::{Judging, Predictor, Scored};
 use crate::frozen::Frozen;
 use crate::hardware::Hardware;
 use crate::heat_map;
-use crate::method::Method;
+use crate::method::{self, Full, Method};
+use crate::metric::{self, LOSS, Metric};
+use crate::number;
 use crate::observer::{FileLog, Observer};
 use crate::plan::Plan;
 use crate::step::Trainer;
-use crate::task::{Splits, Task};
+use crate::task::{Split, Work};
 use crate::train::{Ended, Loop, train};
 use anyhow::{Context, Result, ensure};
-use retune_data::{Dataset, Described};
+use retune_data::Dataset;
 use retune_kernels::{AdamW, AdamWOptions, Schedule};
 use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel};
 use std::path::Path;
@@ -27,8 +29,7 @@ pub(crate) struct Session<'a> {
     pub(crate) base: &'a BaseModel,
     /// Tells its files from others.
     pub(crate) identity: u64,
-    pub(crate) task: &'a dyn Task,
-    pub(crate) splits: &'a Splits,
+    pub(crate) work: &'a dyn Work,
     pub(crate) hardware: &'a Hardware,
 }
 
@@ -40,31 +41,30 @@ pub(crate) struct Trained {
 }
 
 impl Session<'_> {
-    fn method(&self, from_scratch: bool) -> Result<Method> {
+    fn method(&self, from_scratch: bool) -> Result<Box<dyn Method>> {
         // Nothing pretrained is there to be kept frozen.
-        if from_scratch { Ok(Method::Full) } else { Method::parse(&self.recipe.method) }
+        if from_scratch { Ok(Box::new(Full)) } else { method::parse(&self.recipe.optimization.method) }
     }
 
     /// Loads the model for this task and freezes what the method does not train.
     pub(crate) fn load(&self, from_scratch: bool) -> Result<LoadedModel> {
         let method = self.method(from_scratch)?;
         let config = CheckpointFolder::config(self.model)?;
-        let mut options = LoadOptions::new(self.task.purpose());
-        options.labels = self.task.head();
+        let mut options = LoadOptions::new(self.work.head());
         options.from_scratch = from_scratch;
-        options.seed = self.recipe.seed;
+        options.seed = self.recipe.run.seed;
         options.precision = self.hardware.precision;
         options.device = self.hardware.device;
-        options.dropout = self.recipe.dropout;
+        options.dropout = self.recipe.optimization.dropout;
         options.adapter = method.adapter(self.recipe, &config)?;
-        options.new_head = true;
+        options.new_head = true; // What may not be new, the head's purpose says.
         let mut loaded = LoadedModel::load(self.model, &options)?;
-        self.task.check_model(loaded.model.as_ref())?;
-        heat_map::check(self.recipe, loaded.model.as_ref())?;
-        let blocks = loaded.model.blocks();
+        heat_map::check(self.recipe, &loaded.network)?;
+        let blocks = loaded.network.blocks();
         method.apply(&mut loaded.params, blocks)?;
-        ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.method);
-        if let (Some(table), Some(rows)) = (loaded.model.token_table(), self.splits.train.tokens_in_use()?) {
+        ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.optimization.method);
+        let rows = self.rows(Split::Train)?.tokens_in_use()?;
+        if let (Some(table), Some(rows)) = (loaded.network.token_table(), rows) {
             loaded.params.compact(table, &rows)?;
         }
         Ok(loaded)
@@ -73,26 +73,30 @@ impl Session<'_> {
     pub(crate) fn directory(&self, path: &Path) -> Result<RunDirectory> {
         Ok(RunDirectory::new(
             path,
-            self.recipe.keep_checkpoints,
-            self.recipe.disk_budget_bytes()?,
-            self.task.files(),
+            self.recipe.run.keep_checkpoints,
+            self.recipe.run.disk_budget_bytes()?,
+            self.work.files().to_vec(),
             self.base.clone(),
             self.recipe.to_toml(),
         ))
     }
 
-    fn plan(&self) -> Plan {
-        let every = self.recipe.evaluate_every.parse().ok();
-        Plan::new(
-            self.splits.train.len(),
-            self.recipe.batch_size,
-            self.recipe.gradient_accumulation,
-            self.recipe.epochs,
-            self.recipe.steps,
+    fn rows(&self, split: Split) -> Result<Arc<dyn Dataset>> {
+        self.work.rows(split).with_context(|| format!("a {} split", split.name()))
+    }
+
+    fn plan(&self) -> Result<Plan> {
+        let every = self.recipe.run.steps_between_evaluations();
+        Ok(Plan::new(
+            self.rows(Split::Train)?.len(),
+            self.recipe.optimization.batch_size,
+            self.recipe.optimization.gradient_accumulation,
+            self.recipe.optimization.epochs,
+            self.recipe.optimization.steps,
             every,
-            self.recipe.seed,
+            self.recipe.run.seed,
         )
-        .with_batching(self.recipe.batching())
+        .with_batching(self.work.batching()))
     }
 
     pub(crate) fn describe(&self, loaded: &LoadedModel) -> String {
@@ -100,9 +104,9 @@ impl Session<'_> {
         let h = self.hardware;
         format!(
             "{} of {} parameters learn ({}); {} on {}, {} threads",
-            thousands(trainable),
-            thousands(total),
-            self.recipe.method,
+            number::thousands(trainable),
+            number::thousands(total),
+            self.recipe.optimization.method,
             h.precision.name(),
             h.device_name(),
             h.threads
@@ -121,7 +125,7 @@ impl Session<'_> {
     ) -> Result<Trained> {
         let from_scratch = loaded.report.loaded == 0;
         let mut state =
-            RunState { fingerprint: self.splits.fingerprint, base_model: self.identity, ..RunState::default() };
+            RunState { fingerprint: self.work.about().fingerprint, base_model: self.identity, ..RunState::default() };
         let mut checkpoint = None;
         if resume {
             let (newest, notes) = directory.newest()?;
@@ -133,8 +137,8 @@ impl Session<'_> {
                 checkpoint = Some(folder);
             }
         }
-        let recipe = self.recipe;
-        let plan = self.plan();
+        let recipe = &self.recipe.optimization;
+        let plan = self.plan()?;
         let options = AdamWOptions {
             weight_decay: recipe.weight_decay,
             layer_decay: recipe.layer_decay,
@@ -146,13 +150,13 @@ impl Session<'_> {
         }
         let first_trained_depth = loaded.params.lowest_trainable_depth();
         let frozen = Frozen {
-            model: loaded.model.as_ref(),
+            network: &loaded.network,
+            loss_reads: self.work.loss_reads(),
             first_trained_depth,
             batch_size: recipe.evaluation_batch_size,
             device: self.hardware.device,
         };
-        let rows: Arc<dyn Dataset> = self.splits.train.clone();
-        let validation: Arc<dyn Dataset> = self.splits.validation.clone();
+        let (rows, validation) = (self.rows(Split::Train)?, self.rows(Split::Validation)?);
         // A single pass computes each row once anyway. Of the whole run, so that a resumed one does the same.
         let repeats = plan.total_steps > plan.steps_per_epoch && frozen.is_worth_it();
         let kept = if repeats && !rows.varies() { frozen.features(&rows, "frozen blocks", observers)? } else { None };
@@ -165,28 +169,34 @@ impl Session<'_> {
         let kept = if repeats { frozen.features(&validation, "frozen blocks, validation", observers)? } else { None };
         let validation = kept.unwrap_or(validation);
         let mut trainer = Trainer {
-            model: loaded.model.as_ref(),
+            network: &loaded.network,
             params: &loaded.params,
-            task: self.task,
+            work: self.work,
             dataset: rows.as_ref(),
             optimizer,
             device: self.hardware.device,
             first_trained_depth,
             clip: recipe.clip,
-            seed: recipe.seed,
+            seed: self.recipe.run.seed,
             training_factor: self.method(from_scratch)?.training_factor(
                 first_trained_depth,
-                loaded.model.blocks(),
+                loaded.network.blocks(),
                 features,
             ),
         };
+        let best_by = recipe.best_by.as_deref().context("a resolved metric")?;
+        let known: Vec<&'static Metric> = self.work.metrics().into_iter().chain([&LOSS]).collect();
+        let chooses = metric::find(&known, best_by).with_context(|| format!("best-by: `{best_by}` is not a metric"))?;
+        let mut metrics = vec![chooses.key];
+        metrics.extend(self.work.metrics().iter().map(|metric| metric.key).filter(|key| *key != chooses.key));
         let learning_rate = recipe.learning_rate.context("a resolved learning rate")?;
         let it = Loop {
             plan,
             schedule: Schedule::new(&recipe.schedule, learning_rate, recipe.warmup, plan.total_steps)?,
             train: Arc::clone(&rows),
             validation,
-            best_by: recipe.best_by.clone().context("a resolved metric")?,
+            chooses,
+            metrics,
             patience: recipe.patience,
             evaluation_batch_size: recipe.evaluation_batch_size,
             lanes: &self.hardware.lanes,
@@ -207,28 +217,17 @@ impl Session<'_> {
         Ok(Trained { loaded, state, ended })
     }
 
-    pub(crate) fn score(
-        &self,
-        loaded: &LoadedModel,
-        data: &Arc<dyn Described>,
-        what: &str,
-        observers: &mut [&mut dyn Observer],
-    ) -> Result<Scored> {
-        let mut progress = |done: usize, all: usize| observers.iter_mut().for_each(|o| o.on_progress(what, done, all));
-        let data: Arc<dyn Dataset> = data.clone();
-        let predictor = Predictor {
-            model: loaded.model.as_ref(),
-            task: self.task,
-            batch_size: self.recipe.evaluation_batch_size,
+    /// The model at work on rows.
+    pub(crate) fn predictor<'b>(&'b self, loaded: &'b LoadedModel) -> Predictor<'b> {
+        Predictor {
+            network: &loaded.network,
+            batch_size: self.recipe.optimization.evaluation_batch_size,
             device: self.hardware.device,
             lanes: &self.hardware.lanes,
-        };
-        predictor.score(&data, &mut progress)
+        }
     }
-}
 
-pub(crate) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
-    groups.join(",")
+    pub(crate) fn score(&self, loaded: &LoadedModel, split: Split, judging: Judging<'_>) -> Result<Scored> {
+        self.work.score(split, &self.rows(split)?, &self.predictor(loaded), judging)
+    }
 }

@@ -1,13 +1,13 @@
 //! One optimizer step: forward and backward over a window of micro-batches, then clip and update.
 
-use crate::task::Task;
-use crate::tensors::to_inputs;
+use crate::task::{Phase, Work};
+use crate::tensors::to_tensors;
 use anyhow::{Context, Result, anyhow};
 use retune_data::{Batch, Dataset};
 use retune_kernels::device::Arrival;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{AdamW, GradientNorm, Params, dropout, random};
-use retune_models::{Mode, Model};
+use retune_models::{Mode, Network};
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,11 +37,11 @@ pub struct StepReport {
 /// What a step works with.
 pub struct Trainer<'a> {
     /// The network.
-    pub model: &'a dyn Model,
+    pub network: &'a Network,
     /// Its parameters.
     pub params: &'a Params,
     /// What it learns.
-    pub task: &'a dyn Task,
+    pub work: &'a dyn Work,
     /// Where the rows come from, for messages.
     pub dataset: &'a dyn Dataset,
     /// Updates the parameters.
@@ -68,7 +68,7 @@ pub struct UnderWay {
 }
 
 impl UnderWay {
-    /// Of the step, from 0.
+    /// The number of the step, counted from 0.
     pub fn number(&self) -> u64 {
         self.report.step - 1
     }
@@ -88,19 +88,21 @@ impl Trainer<'_> {
         let mut sums = Tensor::zeros([2], (Kind::Double, self.device));
         for (micro, batch) in window.iter().enumerate() {
             dropout::set_stream(self.stream(step, micro));
-            let inputs = to_inputs(batch, self.device)?;
-            let outputs = self.model.forward(&inputs, &mode)?;
-            let loss = self.task.loss(&outputs, &inputs)?;
+            let tensors = to_tensors(batch, self.device)?;
+            let outputs = self.network.forward(&tensors.inputs, &mode)?;
+            let loss = self.work.loss(&outputs, &tensors, Phase::Training)?;
             loss.sum.f_backward()?;
             if window.len() > 1 {
                 self.optimizer.collect(self.params)?;
             }
             sums += Tensor::f_stack(&[loss.sum.detach().to_kind(Kind::Double), loss.weight], 0)?;
             report.examples += batch.rows.len();
-            report.tokens += batch.tokens;
-            report.padded += batch.padded;
-            let mean_length = batch.tokens / batch.rows.len().max(1);
-            report.flops += batch.rows.len() as f64 * self.model.forward_flops(mean_length) * self.training_factor;
+            let (input, target) = (batch.extent.input, batch.extent.target);
+            report.tokens += input.real + target.real;
+            report.padded += input.padded + target.padded;
+            let rows = batch.rows.len().max(1);
+            let work = self.network.work(input.real / rows, target.real / rows);
+            report.flops += batch.rows.len() as f64 * work * self.training_factor;
         }
         let arriving = Arrival::of(&sums)?;
         let scale = sums.f_get(1)?.f_reciprocal()?;

@@ -1,10 +1,13 @@
 //! `metrics.json`: what a run reached, for programs.
 
 use crate::directory::{Best, RunState};
+use crate::evaluate::Scored;
 use crate::hardware::Hardware;
-use crate::metric::{Evaluation, Metrics, OperatingPoint};
+use crate::metric::{Evaluation, Metrics};
+use crate::task::Split;
 use retune_kernels::{device, memory};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The file's content; keys are part of the public contract.
@@ -22,9 +25,9 @@ pub struct Summary {
     pub test: Option<Metrics>,
     /// 95 % intervals of both.
     pub intervals: BTreeMap<String, BTreeMap<String, (f64, f64)>>,
-    /// The threshold chosen on the validation split, and what it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operating_point: Option<OperatingPoint>,
+    /// What the task chose on the validation split, by the name of the decision, and what it does on each split.
+    #[serde(flatten)]
+    pub decided: BTreeMap<String, Value>,
     /// Other ways to do the task, by name.
     pub baselines: BTreeMap<String, Metrics>,
     /// How training went.
@@ -32,7 +35,7 @@ pub struct Summary {
 }
 
 /// How training went.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainSummary {
     /// Optimizer steps.
     pub steps: u64,
@@ -69,6 +72,19 @@ pub struct TrainSummary {
     pub device: String,
     /// Compute threads.
     pub threads: usize,
+}
+
+impl Summary {
+    /// The decision of a run, with what it does on its splits.
+    pub(crate) fn decided(validation: &Scored, test: Option<&Scored>) -> BTreeMap<String, Value> {
+        let Some(decision) = &validation.decision else { return BTreeMap::new() };
+        let scored = [(Split::Validation, Some(validation)), (Split::Test, test)];
+        let shown = scored.into_iter().filter_map(|(split, scored)| {
+            let detail = scored?.evaluation.details.iter().find(|detail| detail.key == decision.key)?;
+            Some((split.name(), &detail.value))
+        });
+        BTreeMap::from([(decision.key.to_owned(), decision.with_splits(shown))])
+    }
 }
 
 impl TrainSummary {

@@ -1,26 +1,31 @@
 //! Batches of plain arrays become named tensors here, and the other way round.
 
+use crate::task::BatchTensors;
 use anyhow::Result;
-use retune_data::{Array, ArrayData, Batch};
+use retune_data::{Array, ArrayData, Arrays, Batch};
 use retune_kernels::device;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::Inputs;
+use retune_models::Tensors;
 
-/// Copies a batch to the device under the same names, without waiting for it. The `attention_mask` stays on the host, which
-/// decides by it what is computed.
-pub fn to_inputs(batch: &Batch, device: Device) -> Result<Inputs> {
-    let mut inputs = Inputs::default();
-    for (name, array) in &batch.arrays {
+/// Copies a batch to the device under the same names, without waiting for it. Masks stay on the host, which decides by them
+/// what is computed.
+pub fn to_tensors(batch: &Batch, device: Device) -> Result<BatchTensors> {
+    Ok(BatchTensors { inputs: send(&batch.inputs, device)?, targets: send(&batch.targets, device)? })
+}
+
+fn send(arrays: &Arrays, device: Device) -> Result<Tensors> {
+    let mut tensors = Tensors::default();
+    for (name, array) in arrays {
         let shape: Vec<i64> = array.shape.iter().map(|&n| n as i64).collect();
         let tensor = match &array.data {
             ArrayData::I64(values) => Tensor::from_slice(values),
             ArrayData::F32(values) => Tensor::from_slice(values),
             ArrayData::U8(values) => Tensor::from_slice(values),
         };
-        let device = if name == "attention_mask" { Device::Cpu } else { device };
-        inputs.insert(name, device::send(&tensor.f_reshape(&shape)?, device)?);
+        let device = if name.ends_with("attention_mask") { Device::Cpu } else { device };
+        tensors.insert(name, device::send(&tensor.f_reshape(&shape)?, device)?);
     }
-    Ok(inputs)
+    Ok(tensors)
 }
 
 /// A plain array of a tensor: integers as they are, everything else as fp32.

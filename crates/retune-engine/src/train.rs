@@ -4,13 +4,14 @@
 //! pure functions of the step, so a resumed run computes exactly what the uninterrupted one would have.
 
 use crate::directory::{RunDirectory, RunState};
-use crate::evaluate::{Predictor, Scored};
+use crate::evaluate::{Judging, Predictor, Scored};
 use crate::hardware;
-use crate::metric::direction;
+use crate::metric::Metric;
 use crate::observer::{Control, Observer, RunFacts};
 use crate::plan::Plan;
 use crate::step::{Trainer, UnderWay, at_step};
-use anyhow::{Context, Result, bail};
+use crate::task::Split;
+use anyhow::{Result, bail};
 use retune_data::{Dataset, Loader};
 use retune_kernels::{Lanes, Schedule};
 use retune_models::LoadedModel;
@@ -28,7 +29,9 @@ pub struct Loop<'a> {
     /// Validation rows.
     pub validation: Arc<dyn Dataset>,
     /// Metric that picks the best checkpoint.
-    pub best_by: String,
+    pub chooses: &'static Metric,
+    /// Keys of all metrics, the more telling ones first.
+    pub metrics: Vec<&'static str>,
     /// Evaluations without improvement before stopping; 0 = never.
     pub patience: usize,
     /// Batch size of evaluations.
@@ -59,13 +62,13 @@ pub fn train(
     state: &mut RunState,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Ended> {
-    let direction = direction(&it.best_by).context("a metric with a direction")?;
     let total = it.plan.total_steps;
     let facts = RunFacts {
         title: it.title.to_owned(),
         total_steps: total,
         first_step: state.step,
         steps_per_epoch: it.plan.steps_per_epoch,
+        metrics: it.metrics.clone(),
     };
     observers.iter_mut().try_for_each(|o| o.on_start(&facts))?;
     let micro_batches = it.plan.micro_batches(Arc::clone(&it.train), state.step);
@@ -96,10 +99,10 @@ pub fn train(
 
         if it.plan.evaluates_at(state.step) {
             let scored = at_step(score(it, trainer, observers), state.step - 1, total)?;
-            let value = scored.value(&it.best_by);
-            let improved = state.record(&it.best_by, value, direction, &scored);
+            let value = scored.value(it.chooses.key);
+            let improved = state.record(it.chooses.key, value, it.chooses.direction, &scored);
             if value.is_none() {
-                let note = scored.undefined(&it.best_by);
+                let note = scored.undefined(it.chooses.key);
                 observers.iter_mut().for_each(|o| o.on_message(&note));
             }
             // Logged first: a crash before the save repeats both, one after it has both.
@@ -146,9 +149,9 @@ fn score(it: &Loop<'_>, trainer: &Trainer<'_>, observers: &mut [&mut dyn Observe
     let mut progress = |done: usize, of: usize| {
         observers.iter_mut().for_each(|o| o.on_progress("validation", done, of));
     };
-    let Trainer { model, task, device, .. } = *trainer;
-    let predictor = Predictor { model, task, batch_size: it.evaluation_batch_size, device, lanes: it.lanes };
-    let scored = predictor.score(&it.validation, &mut progress)?;
+    let Trainer { network, work, device, .. } = *trainer;
+    let with = Predictor { network, batch_size: it.evaluation_batch_size, device, lanes: it.lanes };
+    let scored = work.score(Split::Validation, &it.validation, &with, Judging::only(&mut progress))?;
     if let Some(bad) = scored.loss.filter(|loss| !loss.is_finite()) {
         bail!("the validation loss is not finite ({bad}): the weights have diverged; try a lower learning rate");
     }

@@ -8,6 +8,7 @@ namespace {
 // What is no edge of the graph: indices int64 [B, T], and the rows that the word table lacks.
 struct Lookup {
   at::Tensor ids, types, positions, row_map, rest;
+  int64_t padding;  // this token id, and this position where positions are given, learn nothing; -1 for none
 };
 
 void check_range(const at::Tensor& indices, int64_t limit, const char* what) {
@@ -78,6 +79,7 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
       context->save_for_backward({normalised, rstd, weight, ids, lookup.types, lookup.positions, lookup.row_map});
       context->saved_data["p"] = p;
       context->saved_data["seed"] = seed;
+      context->saved_data["padding"] = lookup.padding;
       context->saved_data["rows"] = std::vector<int64_t>{word.size(0), position.size(0), type ? type->size(0) : 0};
     }
     return y;
@@ -113,11 +115,15 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
     });
     const int64_t *ids = pointer<int64_t>(saved[3]), *types = pointer<int64_t>(saved[4]),
                   *positions = pointer<int64_t>(saved[5]), *row_map = pointer<int64_t>(saved[6]);
+    const int64_t padding = context->saved_data["padding"].toInt();
+    const auto learns = [=](int64_t row) { return row == padding ? -1 : row; };
     if (context->needs_input_grad(0))
-      dword = row_map ? scatter_sparse(dsum, table_rows[0], [=](int64_t r) { return row_map[ids[r]]; })
-                      : scatter(dsum, table_rows[0], [=](int64_t r) { return ids[r]; });
+      dword = row_map ? scatter_sparse(dsum, table_rows[0],
+                                       [=](int64_t r) { return ids[r] == padding ? -1 : row_map[ids[r]]; })
+                      : scatter(dsum, table_rows[0], [=](int64_t r) { return learns(ids[r]); });
     if (context->needs_input_grad(1))
-      dposition = scatter(dsum, table_rows[1], [=](int64_t r) { return positions ? positions[r] : r % tokens; });
+      dposition =
+          scatter(dsum, table_rows[1], [=](int64_t r) { return positions ? learns(positions[r]) : r % tokens; });
     if (for_type) dtype = scatter(dsum, table_rows[2], [=](int64_t r) { return types ? types[r] : 0; });
     return {dword, dposition, dweight, dbias, dtype, {}, {}, {}, {}, {}, {}};
   }
@@ -128,15 +134,16 @@ struct Embeddings : torch::autograd::Function<Embeddings> {
 
 // tables: word [U or V, E], position, norm weight, norm bias, token type or null, rest [V, E] or null, all fp32.
 // indices: ids [B, T], types or null (all 0), positions or null (0, 1, … in each row), row map [V] or null.
+// padding: the row of words, and of positions that are given, which gets no gradient; -1 for none.
 extern "C" int retune_embeddings(at::Tensor** out, const at::Tensor* const* tables, const at::Tensor* const* indices,
-                                 double epsilon, double p, int64_t seed, int bf16) {
+                                 int64_t padding, double epsilon, double p, int64_t seed, int bf16) {
   using namespace retune;
   RETUNE_TRY({
     for (int i = 0; i < 6; i++)
       TORCH_CHECK(!tables[i] || (tables[i]->is_contiguous() && tables[i]->scalar_type() == at::kFloat),
                   "embedding tables are contiguous fp32");
     const auto index = [&](int i) { return indices[i] ? indices[i]->to(at::kLong).contiguous() : at::Tensor(); };
-    const Lookup lookup{index(0), index(1), index(2), index(3), tables[5] ? *tables[5] : at::Tensor()};
+    const Lookup lookup{index(0), index(1), index(2), index(3), tables[5] ? *tables[5] : at::Tensor(), padding};
     TORCH_CHECK(lookup.ids.dim() == 2, "input ids are [B, T]");
     TORCH_CHECK(lookup.row_map.defined() == lookup.rest.defined(), "a row map comes with the rows it leaves out");
     TORCH_CHECK(!lookup.types.defined() || lookup.types.sizes() == lookup.ids.sizes(), "token types are [B, T]");

@@ -50,6 +50,7 @@ unsafe extern "C" {
         out: *mut *mut RawTensor,
         tables: *const *const RawTensor,
         indices: *const *const RawTensor,
+        padding: i64,
         epsilon: c_double,
         p: c_double,
         seed: i64,
@@ -214,6 +215,8 @@ pub(crate) struct Embeddings<'a> {
     pub(crate) positions: Option<&'a Tensor>,
     /// Row map, and the rows that `word` lacks.
     pub(crate) rest: Option<(&'a Tensor, &'a Tensor)>,
+    /// The row of words, and of positions that are given, which gets no gradient.
+    pub(crate) padding: Option<i64>,
     pub(crate) bf16: bool,
 }
 
@@ -226,7 +229,8 @@ pub(crate) fn embeddings(e: &Embeddings<'_>, drop: Drop) -> Result<Tensor, Kerne
     // SAFETY: arrays of the lengths the shim reads, of live tensors, or null where it allows that.
     returned(|out| unsafe {
         let bf16 = c_int::from(e.bf16);
-        retune_embeddings(out, tables.as_ptr(), indices.as_ptr(), epsilon, drop.p, drop.seed as i64, bf16)
+        let padding = e.padding.unwrap_or(-1);
+        retune_embeddings(out, tables.as_ptr(), indices.as_ptr(), padding, epsilon, drop.p, drop.seed as i64, bf16)
     })
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Compact {
     pub(crate) row_map: Tensor,
     /// Ids of the rows of `leaf`, ascending; int64 [U].
     pub(crate) rows: Tensor,
+    /// The same on the host.
+    ids: Vec<i64>,
     /// What weight decay has yet to do to the rows of the whole table that `leaf` lacks, step by step. One after the other
     /// as the steps did it: their product would round otherwise, and a resumed run differ from a straight one.
     rest_factors: Vec<f32>,
@@ -62,19 +64,33 @@ impl Compact {
 #[derive(Debug)]
 pub struct Table {
     whole: Weight, // [V, E]
+    /// The row that gets no gradient.
+    padding: Option<i64>,
     compact: Arc<Mutex<Option<Compact>>>,
 }
 
 impl Clone for Table {
     fn clone(&self) -> Self {
-        Self { whole: self.whole.shallow_clone().into(), compact: Arc::clone(&self.compact) }
+        let compact = Arc::clone(&self.compact);
+        Self { whole: self.whole.shallow_clone().into(), padding: self.padding, compact }
     }
 }
 
 impl Table {
     /// A table [V, E] with all its rows.
     pub fn new(whole: Tensor) -> Self {
-        Self { whole: whole.into(), compact: Arc::default() }
+        Self { whole: whole.into(), padding: None, compact: Arc::default() }
+    }
+
+    /// The same table with a row for padding, which gets no gradient, as PyTorch's `padding_idx`.
+    #[must_use]
+    pub fn with_padding(self, row: Option<i64>) -> Self {
+        Self { padding: row, ..self }
+    }
+
+    /// The row that gets no gradient.
+    pub fn padding(&self) -> Option<i64> {
+        self.padding
     }
 
     /// The whole table; stale in the rows of a compact leaf.
@@ -100,7 +116,8 @@ impl Table {
         if let Some(bad) = rows.iter().find(|&&row| row < 0 || row >= vocabulary) {
             return Err(KernelError::Row { row: *bad, rows: vocabulary });
         }
-        let rows = Tensor::from_slice(&rows).to_device(self.whole.device());
+        let ids = rows;
+        let rows = Tensor::from_slice(&ids).to_device(self.whole.device());
         let count = rows.size()[0];
         let numbers = Tensor::arange(count, (Kind::Int64, rows.device()));
         let row_map = Tensor::full([vocabulary], -1, (Kind::Int64, rows.device())).index_put(
@@ -111,7 +128,7 @@ impl Table {
         let leaf = no_grad(|| self.whole.index_select(0, &rows)).set_requires_grad(trainable);
         self.whole = self.whole.set_requires_grad(false).into();
         let shared = leaf.shallow_clone();
-        *self.compact() = Some(Compact { leaf, row_map, rows, rest_factors: Vec::new(), deferred: None });
+        *self.compact() = Some(Compact { leaf, row_map, rows, ids, rest_factors: Vec::new(), deferred: None });
         Ok(shared)
     }
 
@@ -146,11 +163,13 @@ impl Table {
     /// are among those that are trained, which otherwise is waited for.
     pub fn lookup(&self, ids: &Tensor, train: bool) -> Tensor {
         match self.compact().as_mut() {
-            None => Tensor::embedding(&self.whole, ids, -1, false, false),
+            None => Tensor::embedding(&self.whole, ids, self.padding.unwrap_or(-1), false, false),
             Some(compact) => {
                 let rows = compact.row_map.index_select(0, &ids.reshape([-1])).reshape(ids.size());
+                let padding = self.padding.and_then(|row| compact.ids.binary_search(&row).ok());
+                let padding = padding.map_or(-1, |row| row as i64);
                 if train && ids.device() != Device::Cpu {
-                    return Tensor::embedding(&compact.leaf, &rows, -1, false, false);
+                    return Tensor::embedding(&compact.leaf, &rows, padding, false, false);
                 }
                 compact.catch_up(&self.whole, Some(ids)).expect("ids inside the table");
                 let leaf = &compact.leaf;
@@ -158,7 +177,7 @@ impl Table {
                 if leaf.size()[0] == 0 {
                     return rest;
                 }
-                let known = Tensor::embedding(leaf, &rows.clamp_min(0), -1, false, false);
+                let known = Tensor::embedding(leaf, &rows.clamp_min(0), padding, false, false);
                 known.where_self(&rows.ge(0).unsqueeze(-1), &rest)
             }
         }

@@ -1,6 +1,6 @@
 //! `config.json` with typed access; fields that this program does not know survive a save.
 
-use crate::{ModelError, registry};
+use crate::ModelError;
 use serde_json::{Map, Value, json};
 
 /// What a classification head predicts, Hugging Face's `problem_type`.
@@ -20,18 +20,12 @@ pub enum ProblemType {
 pub struct ModelConfig(Map<String, Value>);
 
 impl ModelConfig {
-    /// Wraps a parsed `config.json`; what it leaves out gets the value of Hugging Face's class.
-    pub fn new(value: Value) -> Result<Self, ModelError> {
+    /// Wraps a parsed `config.json` as it is.
+    pub(crate) fn as_written(value: Value) -> Result<Self, ModelError> {
         let Value::Object(map) = value else {
             return Err(ModelError::Config { field: "{}".into(), problem: "is not a JSON object".into() });
         };
-        let mut config = Self(map);
-        for (field, default) in registry::class_defaults(&config) {
-            if config.get(field).is_none() {
-                config.set(field, default);
-            }
-        }
-        Ok(config)
+        Ok(Self(map))
     }
 
     /// The whole object.
@@ -130,19 +124,27 @@ impl ModelConfig {
         self.text("model_type")
     }
 
+    /// `architectures[0]`: Hugging Face's class of the checkpoint.
+    pub fn architecture(&self) -> Option<&str> {
+        self.get("architectures")?.get(0)?.as_str()
+    }
+
     /// Class names by index, from `id2label`.
     pub fn labels(&self) -> Option<Vec<String>> {
         let map = self.get("id2label")?.as_object()?;
         (0..map.len()).map(|i| map.get(&i.to_string())?.as_str().map(str::to_owned)).collect()
     }
 
-    /// Writes `id2label`, `label2id` and `problem_type`; `num_labels` follows from them, as in Hugging Face.
-    pub fn set_labels(&mut self, names: &[String], problem: ProblemType) {
+    /// Writes `id2label`, `label2id` and `problem_type`, if it has one; `num_labels` follows from them, as in Hugging Face.
+    pub fn set_labels(&mut self, names: &[String], problem: impl Into<Option<ProblemType>>) {
         let by_id: Map<String, Value> = names.iter().enumerate().map(|(i, n)| (i.to_string(), json!(n))).collect();
         let by_name: Map<String, Value> = names.iter().enumerate().map(|(i, n)| (n.clone(), json!(i))).collect();
         self.set("id2label", Value::Object(by_id));
         self.set("label2id", Value::Object(by_name));
-        self.set("problem_type", json!(problem));
+        match problem.into() {
+            Some(problem) => self.set("problem_type", json!(problem)),
+            None => self.remove("problem_type"),
+        }
         self.0.remove("num_labels");
     }
 

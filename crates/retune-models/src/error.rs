@@ -37,12 +37,12 @@ pub enum ModelError {
         instead: String,
     },
     /// A model type that this build does not know.
-    #[error("model type `{model_type}` is not supported for {task}; supported: {known}")]
+    #[error("model type `{model_type}` is not supported{purpose}; supported: {known}")]
     UnknownFamily {
         /// `model_type` of config.json.
         model_type: String,
-        /// What was to be done with it.
-        task: String,
+        /// What was to be done with it, as ` for token classification`; empty where anything was.
+        purpose: String,
         /// What would have worked.
         known: String,
     },

@@ -6,13 +6,12 @@
 //!
 //! B batch, T tokens, h and w grid of places, D channels.
 
-use crate::heads::ImageClassificationHead;
-use crate::{Model, ModelError};
+use crate::{Head, ModelError, State, Tensors};
 use retune_kernels::tch::{Kind, Tensor, with_grad};
 use std::str::FromStr;
 
-/// What is explained: makes one number per example \[B\] of the logits [B, ..].
-pub type Score<'a> = &'a dyn Fn(&Tensor) -> Tensor;
+/// What is explained: makes one number per example \[B\] of a model's outputs.
+pub type Score<'a> = &'a dyn Fn(&Tensors) -> Result<Tensor, ModelError>;
 
 /// How a heat map is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +41,22 @@ impl FromStr for Explanation {
     }
 }
 
-/// Whether a model can draw this heat map.
-///
-/// # Errors
-/// It cannot; the message says what it can.
-pub fn demand(model: &dyn Model, how: Explanation) -> Result<(), ModelError> {
-    let known = model.explanations();
-    if known.contains(&how) { Ok(()) } else { Err(refused(known, how)) }
+/// A body that can draw heat maps.
+pub trait Explains {
+    /// Those that it can draw.
+    fn explanations(&self) -> &'static [Explanation];
+    /// Which places of the inputs `score` of the outputs of `head` rests on, [B, h, w]; larger is more. Parameters may be
+    /// frozen, and keep their gradients.
+    ///
+    /// # Errors
+    /// Inputs that do not fit.
+    fn explain(
+        &self,
+        inputs: &Tensors,
+        how: Explanation,
+        head: &dyn Head,
+        score: Score<'_>,
+    ) -> Result<Tensor, ModelError>;
 }
 
 pub(crate) fn refused(known: &[Explanation], how: Explanation) -> ModelError {
@@ -79,14 +87,13 @@ pub(crate) fn contributions(score: &Tensor, watched: &[Tensor], (h, w): (i64, i6
 }
 
 /// The heat map of a head over a feature map `x` [B, h, w, D].
-pub(crate) fn of_feature_map(
-    x: &Tensor,
-    head: &ImageClassificationHead,
-    score: Score<'_>,
-) -> Result<Tensor, ModelError> {
+pub(crate) fn of_feature_map(x: &Tensor, head: &dyn Head, score: Score<'_>) -> Result<Tensor, ModelError> {
     let [_, h, w, _] = x.size()[..] else { panic!("feature maps have four dimensions") };
-    let x = watched(&x.flatten(1, 2));
-    with_grad(|| contributions(&score(&head.forward(&x, false)), &[x], (h, w)))
+    let tokens = watched(&x.flatten(1, 2));
+    with_grad(|| {
+        let outputs = head.forward(&State::new(tokens.view_as(x)), false)?;
+        contributions(&score(&outputs)?, &[tokens.shallow_clone()], (h, w))
+    })
 }
 
 /// How much of each token all layers together carry into each, [B, T, T]; rows sum to 1. `attentions` are those of each

@@ -4,7 +4,7 @@ use retune_kernels::tch::Tensor;
 use std::cell::Cell;
 
 #[derive(Clone, Copy, PartialEq)]
-enum State {
+enum Search {
     Off,
     /// All blocks so far returned finite values.
     Finite,
@@ -13,41 +13,54 @@ enum State {
 }
 
 thread_local! {
-    static STATE: Cell<State> = const { Cell::new(State::Off) };
+    static SEARCH: Cell<Search> = const { Cell::new(Search::Off) };
 }
 
-/// What a block returns: activations, and perhaps something beside them.
+/// What a block returns.
 pub trait BlockOutput {
-    /// The activations.
-    fn activations(&self) -> &Tensor;
+    /// Whether its activations are all finite.
+    fn is_finite(&self) -> bool;
 }
 
 impl BlockOutput for Tensor {
-    fn activations(&self) -> &Tensor {
-        self
+    fn is_finite(&self) -> bool {
+        self.isfinite().all().int64_value(&[]) == 1
     }
 }
 
-impl<A, B> BlockOutput for (Tensor, A, B) {
-    fn activations(&self) -> &Tensor {
-        &self.0
+impl BlockOutput for crate::State {
+    fn is_finite(&self) -> bool {
+        self.hidden.is_finite()
+    }
+}
+
+impl BlockOutput for crate::Tensors {
+    fn is_finite(&self) -> bool {
+        self.iter().all(|(_, tensor)| tensor.is_finite())
+    }
+}
+
+/// A block that refuses its inputs has computed nothing.
+impl<T: BlockOutput> BlockOutput for Result<T, crate::ModelError> {
+    fn is_finite(&self) -> bool {
+        self.as_ref().map_or(true, BlockOutput::is_finite)
     }
 }
 
 /// The depth of the first block that returns a value that is not finite while `forward` runs on this thread.
 pub fn first_not_finite(forward: impl FnOnce()) -> Option<usize> {
-    STATE.set(State::Finite);
+    SEARCH.set(Search::Finite);
     forward();
-    match STATE.replace(State::Off) {
-        State::Found(depth) => Some(depth),
+    match SEARCH.replace(Search::Off) {
+        Search::Found(depth) => Some(depth),
         _ => None,
     }
 }
 
 /// Looks at the output of block `depth`; free unless someone is looking.
 pub(crate) fn look(depth: usize, output: &impl BlockOutput) {
-    if STATE.get() == State::Finite && output.activations().isfinite().all().int64_value(&[]) == 0 {
-        STATE.set(State::Found(depth));
+    if SEARCH.get() == Search::Finite && !output.is_finite() {
+        SEARCH.set(Search::Found(depth));
     }
 }
 
@@ -63,7 +76,7 @@ mod tests {
             for (depth, value) in values.into_iter().enumerate() {
                 let _output = mode.block(depth, |_| Tensor::from_slice(&[1.0, value]));
             }
-            let _output = mode.block(4, |_| (Tensor::from_slice(&[f32::NAN]), 1, 2));
+            let _output = mode.block(4, |_| crate::State::new(Tensor::from_slice(&[f32::NAN])));
         };
         assert_eq!(first_not_finite(|| run([0.0, 1.0, f32::INFINITY, f32::NAN])), Some(2));
         assert_eq!(first_not_finite(|| run([0.0; 4])), Some(4));

@@ -5,15 +5,15 @@ mod common;
 use common::{case, difference, fixture, load_options, test_device};
 use retune_kernels::tch::{Kind, Tensor, no_grad};
 use retune_kernels::{AdamW, AdamWOptions, Schedule, loss};
-use retune_models::registry::Purpose;
-use retune_models::{Inputs, LoadedModel, Mode};
+use retune_models::heads::SEQUENCE_CLASSIFICATION;
+use retune_models::{LoadedModel, Mode, Tensors};
 
 fn follow(name: &str) {
     let folder = fixture(&format!("curves/{name}"));
     let curve: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("curve.json")).unwrap()).unwrap();
     let settings = &curve["settings"];
     let batches = case(&format!("curves/{name}/batches.safetensors"));
-    let loaded = LoadedModel::load(&folder, &load_options(Purpose::SequenceClassification)).unwrap();
+    let loaded = LoadedModel::load(&folder, &load_options(&SEQUENCE_CLASSIFICATION)).unwrap();
     let options = AdamWOptions { weight_decay: settings["weight_decay"].as_f64().unwrap(), ..AdamWOptions::default() };
     let mut optimizer = AdamW::new(&loaded.params, options);
     let steps = settings["steps"].as_u64().unwrap();
@@ -34,11 +34,11 @@ fn follow(name: &str) {
         let (mut sum, mut weight) = (0.0, 0.0);
         for micro in 0..accumulation {
             let row = (step * accumulation + micro) as i64;
-            let inputs: Inputs =
+            let inputs: Tensors =
                 batches.iter().map(|(n, t)| (n.clone(), t.get(row).to_device(test_device()))).collect();
-            let outputs = loaded.model.forward(&inputs, &Mode::training(0)).unwrap();
+            let outputs = loaded.network.forward(&inputs, &Mode::training(0)).unwrap();
             let labels = inputs.get("labels").unwrap();
-            let summed = loss::cross_entropy(&outputs.logits, labels, class_weights.as_ref(), smoothing);
+            let summed = loss::cross_entropy(outputs.get("logits").unwrap(), labels, class_weights.as_ref(), smoothing);
             summed.sum.backward();
             sum += summed.sum.double_value(&[]);
             weight += summed.weight.double_value(&[]);

@@ -3,28 +3,59 @@
 mod common;
 
 use common::{case, difference, fixture, inputs, load_options};
-use retune_models::registry::Purpose;
-use retune_models::{Inputs, LoadOptions, LoadedModel, Mode};
+use retune_kernels::tch::Tensor;
+use retune_models::heads::{
+    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
+};
+use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
+
+/// Every family with every head: folder and purpose.
+fn models() -> Vec<(String, &'static Purpose)> {
+    let mut models = Vec::new();
+    for family in ["bert", "roberta", "distilbert", "electra"] {
+        for purpose in [&SEQUENCE_CLASSIFICATION, &TOKEN_CLASSIFICATION, &QUESTION_ANSWERING] {
+            models.push((format!("{family}-{}", purpose.key), purpose));
+        }
+    }
+    for name in [
+        "vit-image-classification",
+        "deit-with-teacher",
+        "beit-relative-position",
+        "beit-shared-relative-position",
+        "dinov2-swiglu",
+        "swin-image-classification",
+        "convnext-image-classification",
+    ] {
+        models.push((name.to_owned(), &IMAGE_CLASSIFICATION));
+    }
+    models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
+    models
+}
 
 #[test]
 fn continuing_from_any_frozen_block_is_the_same_computation() {
-    let texts = ["bert", "roberta", "distilbert", "electra"].map(|name| format!("{name}-sequence-classification"));
-    let images = ["vit-image-classification", "deit-with-teacher", "beit-shared-relative-position", "dinov2-swiglu"];
-    let texts = texts.iter().map(|name| (name.as_str(), Purpose::SequenceClassification));
-    for (name, purpose) in texts.chain(images.map(|name| (name, Purpose::ImageClassification))) {
-        let options = LoadOptions { dropout: Some(0.0), ..load_options(purpose) };
+    for (name, purpose) in models() {
+        // ConvNeXt has no dropout to switch off.
+        let dropout = (!name.starts_with("convnext")).then_some(0.0);
+        let options = LoadOptions { dropout, ..load_options(purpose) };
         let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
         let inputs = inputs(&case(&format!("parity/{name}/case.safetensors")));
-        for depth in 2..=loaded.model.blocks() + 1 {
+        for depth in 2..=loaded.network.blocks() + 1 {
             let train = Mode::training(depth);
-            let kept = loaded.model.frozen(&inputs, &train).unwrap().expect("these families can");
+            let kept = loaded.network.frozen(&inputs, &train).unwrap();
             let (at, hidden) = kept.hidden_states().unwrap();
             assert_eq!(at, depth);
             assert!(!hidden.requires_grad());
+            let rows = |tensor: &Tensor| tensor.size()[0];
+            assert!(kept.iter().all(|(_, tensor)| rows(tensor) == rows(hidden)), "{name}: not one row for each input");
             for mode in [train, Mode::evaluation()] {
-                let whole = loaded.model.forward(&inputs, &mode).unwrap().logits;
-                let rest = loaded.model.forward(&kept, &mode).unwrap().logits;
-                assert!(difference(&rest, &whole) < 1e-6, "{name} from block {depth}");
+                let whole = loaded.network.forward(&inputs, &mode).unwrap();
+                let rest = loaded.network.forward(&kept, &mode).unwrap();
+                assert_eq!(whole.iter().count(), rest.iter().count());
+                for (output, whole) in whole.iter() {
+                    let worst = difference(rest.get(output).unwrap(), whole);
+                    assert!(worst < 1e-6, "{name} from block {depth}, {output}: {worst}");
+                }
             }
         }
     }
@@ -32,8 +63,8 @@ fn continuing_from_any_frozen_block_is_the_same_computation() {
 
 #[test]
 fn hidden_states_are_found_by_their_name() {
-    let mut inputs = Inputs::default();
+    let mut inputs = Tensors::default();
     assert!(inputs.hidden_states().is_none());
-    inputs.insert(&Inputs::hidden_states_name(7), retune_kernels::tch::Tensor::from(1.0f32));
+    inputs.insert(&Tensors::hidden_states_name(7), retune_kernels::tch::Tensor::from(1.0f32));
     assert_eq!(inputs.hidden_states().unwrap().0, 7);
 }

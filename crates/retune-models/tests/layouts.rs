@@ -5,7 +5,7 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::checkpoint::{read_tensors, write_tensors};
-use retune_models::registry::Purpose;
+use retune_models::heads::SEQUENCE_CLASSIFICATION;
 use retune_models::{LoadedModel, Mode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,17 +14,17 @@ use tempfile::TempDir;
 
 const MODEL: &str = "parity/bert-sequence-classification";
 
-type Tensors = BTreeMap<String, Tensor>;
+type Stored = BTreeMap<String, Tensor>;
 
 fn config() -> Value {
     serde_json::from_slice(&std::fs::read(fixture(MODEL).join("config.json")).unwrap()).unwrap()
 }
 
-fn weights() -> Tensors {
+fn weights() -> Stored {
     case(&format!("{MODEL}/model.safetensors"))
 }
 
-fn write(folder: &Path, file: &str, tensors: Tensors) {
+fn write(folder: &Path, file: &str, tensors: Stored) {
     write_tensors(&folder.join(file), &tensors.into_iter().collect::<Vec<_>>()).unwrap();
 }
 
@@ -35,17 +35,17 @@ fn folder(config: &Value) -> TempDir {
 }
 
 fn load(folder: &Path) -> LoadedModel {
-    LoadedModel::load(folder, &load_options(Purpose::SequenceClassification)).unwrap()
+    LoadedModel::load(folder, &load_options(&SEQUENCE_CLASSIFICATION)).unwrap()
 }
 
 /// Loads the folder, and compares outputs and what is saved again with `expected` in single precision.
 #[track_caller]
-fn equals(folder: &Path, expected: &Tensors) -> LoadedModel {
+fn equals(folder: &Path, expected: &Stored) -> LoadedModel {
     let plain = self::folder(&config());
     write(plain.path(), "model.safetensors", expected.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
     let (ours, reference) = (load(folder), load(plain.path()));
     let inputs = inputs(&case(&format!("{MODEL}/case.safetensors")));
-    let logits = |model: &LoadedModel| model.model.forward(&inputs, &Mode::evaluation()).unwrap().logits;
+    let logits = |model: &LoadedModel| common::logits(model, &inputs, &Mode::evaluation());
     assert_eq!(difference(&logits(&ours), &logits(&reference)), 0.0);
     let saved = tempfile::tempdir().unwrap();
     ours.save(saved.path(), "").unwrap();
@@ -87,7 +87,7 @@ fn shards_with_an_index() {
     std::fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
     equals(folder.path(), &weights());
     std::fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
-    let options = load_options(Purpose::SequenceClassification);
+    let options = load_options(&SEQUENCE_CLASSIFICATION);
     let error = LoadedModel::load(folder.path(), &options).err().unwrap().to_string();
     assert!(error.contains("model-00002-of-00002.safetensors"), "{error}");
 }
@@ -100,7 +100,7 @@ fn half_precision_in_the_file_is_single_precision_here() {
         fields.remove("dtype");
         fields.insert("torch_dtype".to_owned(), json!(name));
         let folder = folder(&config);
-        let rounded: Tensors = weights().into_iter().map(|(n, t)| (n, t.to_kind(kind))).collect();
+        let rounded: Stored = weights().into_iter().map(|(n, t)| (n, t.to_kind(kind))).collect();
         let expected = rounded.iter().map(|(n, t)| (n.clone(), t.to_kind(Kind::Float))).collect();
         write(folder.path(), "model.safetensors", rounded);
         let loaded = equals(folder.path(), &expected);

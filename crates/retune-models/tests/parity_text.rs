@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{case, check, difference, fixture, hidden_states, inputs, load_options};
+use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
 use retune_kernels::tch::Device;
-use retune_models::registry::Purpose;
-use retune_models::{AdapterPlan, LoadedModel, Mode, ProblemType};
+use retune_models::heads::{QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION};
+use retune_models::registry::purposes_of_class;
+use retune_models::{AdapterPlan, LoadOptions, LoadedModel, Mode};
 
 #[test]
 fn every_text_family_equals_hugging_face() {
@@ -23,16 +24,61 @@ fn every_text_family_equals_hugging_face() {
     ] {
         println!("{name}");
         let folder = fixture(&format!("parity/{name}"));
-        let loaded = LoadedModel::load(&folder, &load_options(Purpose::SequenceClassification)).unwrap();
+        let loaded = LoadedModel::load(&folder, &load_options(&SEQUENCE_CLASSIFICATION)).unwrap();
         assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
         check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
     }
 }
 
 #[test]
+fn every_head_for_texts_equals_hugging_face_on_every_family() {
+    for family in ["bert", "roberta", "xlm-roberta", "distilbert", "electra"] {
+        for purpose in [&TOKEN_CLASSIFICATION, &QUESTION_ANSWERING] {
+            let name = format!("{family}-{}", purpose.key);
+            println!("{name}");
+            let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &load_options(purpose)).unwrap();
+            assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+            assert_eq!(purposes_of_class(&loaded.config), [purpose]);
+            check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
+        }
+    }
+}
+
+/// Tensors of the same name and size do not mean the same in another class.
+#[test]
+fn the_head_of_another_purpose_is_not_kept() {
+    let folder = fixture("parity/bert-token-classification");
+    let names = LoadedModel::load(&folder, &load_options(&TOKEN_CLASSIFICATION)).unwrap().labels();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let same = LoadedModel::load(&folder, &with_labels(&TOKEN_CLASSIFICATION, &names)).unwrap();
+    assert!(same.report.new.is_empty(), "{:?}", same.report);
+    let other = LoadedModel::load(&folder, &with_labels(&SEQUENCE_CLASSIFICATION, &names)).unwrap();
+    let reason = |name: &str| &other.report.new.iter().find(|new| new.name == name).unwrap().reason;
+    assert!(reason("classifier.weight").contains("BertForTokenClassification"), "{:?}", other.report);
+    assert!(reason("bert.pooler.dense.weight").contains("not in the checkpoint"), "{:?}", other.report);
+    assert_eq!(other.config.architecture(), Some("BertForSequenceClassification"));
+}
+
+/// Hugging Face makes as many outputs as there are labels.
+#[test]
+fn labels_of_an_earlier_head_do_not_outlive_it_in_a_model_that_answers_questions() {
+    let folder = fixture("parity/bert-sequence-classification");
+    let options = LoadOptions { new_head: true, ..load_options(&QUESTION_ANSWERING) };
+    let loaded = LoadedModel::load(&folder, &options).unwrap();
+    let new: Vec<&str> = loaded.report.new.iter().map(|new| new.name.as_str()).collect();
+    assert_eq!(new, ["qa_outputs.weight", "qa_outputs.bias"]);
+    assert!(loaded.params.iter().filter(|param| param.head).all(|param| param.name.starts_with("qa_outputs.")));
+    let saved = tempfile::tempdir().unwrap();
+    loaded.save(saved.path(), "").unwrap();
+    let again = LoadedModel::load(saved.path(), &load_options(&QUESTION_ANSWERING)).unwrap();
+    assert_eq!((again.config.label_count(), again.config.labels()), (2, None));
+    assert_eq!(again.config.architecture(), Some("BertForQuestionAnswering"));
+}
+
+#[test]
 fn adapters_equal_peft() {
     for name in ["bert-lora", "bert-rslora"] {
-        let options = load_options(Purpose::SequenceClassification);
+        let options = load_options(&SEQUENCE_CLASSIFICATION);
         let adapter = fixture(&format!("peft/{name}"));
         let mut loaded = LoadedModel::load_adapter(&adapter, &fixture("parity/bert-base-only"), &options).unwrap();
         for param in loaded.params.iter_mut() {
@@ -61,12 +107,11 @@ fn adapters_equal_peft() {
 #[test]
 fn a_base_checkpoint_gets_a_new_head_and_says_so() {
     let folder = fixture("parity/bert-base-only");
-    let mut options = load_options(Purpose::SequenceClassification);
+    let mut options = load_options(&SEQUENCE_CLASSIFICATION);
     let error = LoadedModel::load(&folder, &options).err().unwrap().to_string();
     assert!(error.contains("classifier.weight"), "{error}");
-    options.new_head = true;
-    let names = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
-    options.labels = Some((names.clone(), ProblemType::SingleLabelClassification));
+    let names = ["a", "b", "c", "d"];
+    options = with_labels(&SEQUENCE_CLASSIFICATION, &names);
     let loaded = LoadedModel::load(&folder, &options).unwrap();
     let new: Vec<&str> = loaded.report.new.iter().map(|n| n.name.as_str()).collect();
     assert_eq!(new, ["classifier.weight", "classifier.bias"]);
@@ -79,8 +124,7 @@ fn a_base_checkpoint_gets_a_new_head_and_says_so() {
 #[test]
 fn a_head_of_another_size_is_made_anew_and_saving_round_trips() {
     let folder = fixture("parity/bert-sequence-classification");
-    let mut options = load_options(Purpose::SequenceClassification);
-    options.labels = Some((vec!["x".into(), "y".into()], ProblemType::SingleLabelClassification));
+    let mut options = LoadOptions { new_head: false, ..with_labels(&SEQUENCE_CLASSIFICATION, &["x", "y"]) };
     assert!(LoadedModel::load(&folder, &options).is_err());
     options.new_head = true;
     let loaded = LoadedModel::load(&folder, &options).unwrap();
@@ -89,7 +133,7 @@ fn a_head_of_another_size_is_made_anew_and_saving_round_trips() {
 
     let saved = tempfile::tempdir().unwrap();
     loaded.save(saved.path(), "").unwrap();
-    let again = LoadedModel::load(saved.path(), &load_options(Purpose::SequenceClassification)).unwrap();
+    let again = LoadedModel::load(saved.path(), &load_options(&SEQUENCE_CLASSIFICATION)).unwrap();
     assert_eq!(again.labels(), ["x", "y"]);
     let resaved = tempfile::tempdir().unwrap();
     again.save(resaved.path(), "").unwrap();
@@ -115,7 +159,7 @@ fn a_missing_tensor_names_its_nearest_neighbour() {
     tensors.insert("bert.encoder.layer.1.output.dens.weight".into(), moved);
     let list: Vec<_> = tensors.into_iter().collect();
     retune_models::checkpoint::write_tensors(&folder.path().join("model.safetensors"), &list).unwrap();
-    let mut options = load_options(Purpose::SequenceClassification);
+    let mut options = load_options(&SEQUENCE_CLASSIFICATION);
     options.new_head = true;
     let error = LoadedModel::load(folder.path(), &options).err().unwrap().to_string();
     assert!(error.contains("layer.1.output.dense.weight (nearest: bert.encoder.layer.1.output.dens"), "{error}");
@@ -124,14 +168,13 @@ fn a_missing_tensor_names_its_nearest_neighbour() {
 #[test]
 fn a_base_model_alone_equals_hugging_face() {
     for name in ["bert-base-only", "roberta-base-only"] {
-        let mut options = load_options(Purpose::SequenceClassification);
-        options.base_only = true;
+        let options = LoadOptions { head: None, ..load_options(&SEQUENCE_CLASSIFICATION) };
         let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
         assert!(loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
         let case = case(&format!("parity/{name}/case.safetensors"));
-        let outputs = loaded.model.forward(&inputs(&case), &Mode::evaluation()).unwrap();
+        let outputs = loaded.network.forward(&inputs(&case), &Mode::evaluation()).unwrap();
         assert!(difference(&hidden_states(&loaded, &case), &case["output.last_hidden_state"]) < 1e-5, "{name}");
-        let pooled = outputs.named.get("pooler_output").unwrap();
+        let pooled = outputs.get("pooler_output").unwrap();
         assert!(difference(pooled, &case["output.pooler_output"]) < 1e-5, "{name}");
     }
 }
@@ -141,10 +184,7 @@ fn a_head_is_kept_only_where_its_labels_are_the_task_s() {
     let folder = fixture("parity/bert-sequence-classification");
     let original = case("parity/bert-sequence-classification/model.safetensors");
     let load = |folder: &std::path::Path, names: [&str; 3]| {
-        let mut options = load_options(Purpose::SequenceClassification);
-        options.new_head = true;
-        options.labels = Some((names.map(str::to_owned).to_vec(), ProblemType::SingleLabelClassification));
-        LoadedModel::load(folder, &options).unwrap()
+        LoadedModel::load(folder, &with_labels(&SEQUENCE_CLASSIFICATION, &names)).unwrap()
     };
     let kept = |loaded: &LoadedModel| {
         ["classifier.weight", "classifier.bias"].map(|name| {

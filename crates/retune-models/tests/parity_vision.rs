@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{case, check, difference, fixture, hidden_states, inputs, load_options};
+use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
 use retune_kernels::tch::{Device, Tensor};
-use retune_models::heads::MaskedPatchLoss;
-use retune_models::registry::{Purpose, purpose_of};
-use retune_models::{Inputs, LoadedModel, Mode, ProblemType};
+use retune_models::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss};
+use retune_models::registry::purposes_of_class;
+use retune_models::{LoadedModel, Mode, Tensors};
 
 #[test]
 fn every_vision_family_equals_hugging_face() {
@@ -27,7 +27,7 @@ fn every_vision_family_equals_hugging_face() {
         for file in cases {
             println!("{name}/{file}");
             let folder = fixture(&format!("parity/{name}"));
-            let loaded = LoadedModel::load(&folder, &load_options(Purpose::ImageClassification)).unwrap();
+            let loaded = LoadedModel::load(&folder, &load_options(&IMAGE_CLASSIFICATION)).unwrap();
             assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
             check(&loaded, &case(&format!("parity/{name}/{file}.safetensors")), |name| format!("grad.{name}"));
         }
@@ -38,15 +38,15 @@ fn every_vision_family_equals_hugging_face() {
 fn masked_autoencoders_equal_hugging_face() {
     for name in ["vit-mae", "vit-mae-normalised-pixels"] {
         let folder = fixture(&format!("parity/{name}"));
-        let loaded = LoadedModel::load(&folder, &load_options(Purpose::MaskedImageModeling)).unwrap();
+        let loaded = LoadedModel::load(&folder, &load_options(&MASKED_IMAGE_MODELING)).unwrap();
         assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
         let case = case(&format!("parity/{name}/case.safetensors"));
         let inputs = inputs(&case);
         let compute = MaskedPatchLoss::new(&loaded.config).unwrap();
         for (mode, key) in [(Mode::evaluation(), "loss"), (Mode::training(0), "train.loss")] {
-            let outputs = loaded.model.forward(&inputs, &mode).unwrap();
-            assert!(difference(&outputs.logits, &case["output.logits"]) < 1e-5);
-            assert_eq!(outputs.named.get("mask").unwrap().to_device(Device::Cpu), case["output.mask"]);
+            let outputs = loaded.network.forward(&inputs, &mode).unwrap();
+            assert!(difference(outputs.get("logits").unwrap(), &case["output.logits"]) < 1e-5);
+            assert_eq!(outputs.get("mask").unwrap().to_device(Device::Cpu), case["output.mask"]);
             let summed = compute.summed(&outputs, inputs.get("pixel_values").unwrap()).unwrap();
             let mean = summed.sum / summed.weight;
             assert!(difference(&mean.view([1]), &case[key].view([1])) < 1e-5);
@@ -64,23 +64,21 @@ fn masked_autoencoders_equal_hugging_face() {
         // Saved under the published names, with the positions that never train, it loads again.
         let saved = tempfile::tempdir().unwrap();
         loaded.save(saved.path(), "").unwrap();
-        let again = LoadedModel::load(saved.path(), &load_options(Purpose::MaskedImageModeling)).unwrap();
+        let again = LoadedModel::load(saved.path(), &load_options(&MASKED_IMAGE_MODELING)).unwrap();
         assert!(again.report.unexpected.is_empty());
-        assert_eq!(again.model.forward(&inputs, &Mode::evaluation()).unwrap().logits, loaded_logits(&loaded, &inputs));
-        assert_eq!(purpose_of(&again.config), Some(Purpose::MaskedImageModeling));
+        assert_eq!(loaded_logits(&again, &inputs), loaded_logits(&loaded, &inputs));
+        assert_eq!(purposes_of_class(&again.config), [&MASKED_IMAGE_MODELING]);
     }
 }
 
-fn loaded_logits(loaded: &LoadedModel, inputs: &Inputs) -> Tensor {
-    loaded.model.forward(inputs, &Mode::evaluation()).unwrap().logits
+fn loaded_logits(loaded: &LoadedModel, inputs: &Tensors) -> Tensor {
+    common::logits(loaded, inputs, &Mode::evaluation())
 }
 
 #[test]
 fn a_classifier_starts_from_a_masked_autoencoder() {
     let folder = fixture("parity/vit-mae");
-    let mut options = load_options(Purpose::ImageClassification);
-    options.new_head = true;
-    options.labels = Some((vec!["x".into(), "y".into()], ProblemType::SingleLabelClassification));
+    let options = with_labels(&IMAGE_CLASSIFICATION, &["x", "y"]);
     let loaded = LoadedModel::load(&folder, &options).unwrap();
     let new: Vec<&str> = loaded.report.new.iter().map(|n| n.name.as_str()).collect();
     assert_eq!(new, ["classifier.weight", "classifier.bias"]);
@@ -92,12 +90,12 @@ fn a_classifier_starts_from_a_masked_autoencoder() {
 
     let saved = tempfile::tempdir().unwrap();
     loaded.save(saved.path(), "").unwrap();
-    let again = LoadedModel::load(saved.path(), &load_options(Purpose::ImageClassification)).unwrap();
+    let again = LoadedModel::load(saved.path(), &load_options(&IMAGE_CLASSIFICATION)).unwrap();
     assert!(again.report.unexpected.is_empty());
     let config = again.config.as_map();
     assert_eq!(config["model_type"], "vit");
     assert_eq!(config["architectures"][0], "ViTForImageClassification");
     assert!(!config.contains_key("mask_ratio") && !config.contains_key("decoder_hidden_size"));
-    assert_eq!(purpose_of(&again.config), Some(Purpose::ImageClassification));
+    assert_eq!(purposes_of_class(&again.config), [&IMAGE_CLASSIFICATION]);
     assert_eq!(loaded_logits(&again, &inputs(&case)), loaded_logits(&loaded, &inputs(&case)));
 }

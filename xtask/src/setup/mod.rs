@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::project::{self, Project};
+use crate::project::{self, Libtorch, Project};
 use folder::examine;
 
 /// The version that `tch` is made for.
@@ -41,15 +41,6 @@ impl Device {
             Self::Cuda => "cuda",
         }
     }
-}
-
-/// A libtorch that can be built against.
-#[derive(Debug)]
-pub(crate) struct Libtorch {
-    /// Its folder.
-    pub(crate) folder: PathBuf,
-    /// What `LIBTORCH` must be for the children; nothing when the caller's value is right.
-    pub(crate) variable: Option<OsString>,
 }
 
 /// Everything set-up depends on, so that tests can stand in for it.

@@ -1,7 +1,9 @@
 //! `tidy`: the house rules that no compiler checks. Reads files only; reports everything at once.
 
+mod circles;
 mod code;
 mod dependencies;
+mod imports;
 mod rules;
 mod tasks;
 mod tree;
@@ -56,6 +58,7 @@ fn problems(tree: &Tree) -> Vec<Problem> {
     rules::check_readmes(tree, &mut problems);
     tasks::check(tree, &mut problems);
     dependencies::check(tree, &mut problems);
+    circles::check(tree, &mut problems);
     problems.sort();
     problems
 }

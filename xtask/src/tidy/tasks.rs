@@ -6,21 +6,23 @@ use super::rules::{error, first_test_line, is_test_file};
 use super::tree::{Source, Tree};
 
 const HOME: &str = "crates/retune-engine/src/task/";
-/// Its `TASKS` lists the names.
-const LIST: &str = "crates/retune-engine/src/task/mod.rs";
+/// A head's purpose may be called as a task is: there is a task for nearly every head.
+const HEADS: &str = "crates/retune-models/src/heads/";
 /// A run of one certain task.
 const QUICKSTART: &str = "crates/retune-cli/src/quickstart.rs";
 
 /// Finds task names as string literals where none belongs. Help texts are comments, and free.
 pub(super) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
-    let Some(list) = tree.get(LIST) else { return };
-    let names = names(list);
-    if names.is_empty() {
-        problems.push(error(list, 0, "`const TASKS` with the names of all tasks is not here; tidy reads it"));
+    let home: Vec<&Source> = tree.files.iter().filter(|file| file.path.starts_with(HOME)).collect();
+    let names: Vec<&str> = home.iter().flat_map(|file| names(file)).collect();
+    if let (Some(first), true) = (home.first(), names.is_empty()) {
+        problems.push(error(first, 0, "no `ENTRY: Entry` with the name of a task is here or beside; tidy reads them"));
     }
     let concerned = |file: &&Source| {
         let ours = file.path.starts_with("crates/") || file.path.starts_with("xtask/");
-        let free = file.path.starts_with(HOME) || file.path == QUICKSTART || is_test_file(&file.path);
+        let free = [HOME, HEADS].iter().any(|home| file.path.starts_with(home))
+            || file.path == QUICKSTART
+            || is_test_file(&file.path);
         file.path.ends_with(".rs") && ours && !free
     };
     for file in tree.files.iter().filter(concerned) {
@@ -33,14 +35,19 @@ pub(super) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
     }
 }
 
-/// The literals of the statement that declares `TASKS`.
-fn names(list: &Source) -> Vec<&str> {
-    let code = code_only(&list.text);
-    let lines = || (1..).zip(code.lines());
-    let Some((first, _)) = lines().find(|(_, line)| line.contains("const TASKS")) else { return Vec::new() };
-    let last =
-        lines().find(|(number, line)| *number >= first && line.contains(';')).map_or(first, |(number, _)| number);
-    strings(&list.text).into_iter().filter(|(line, _)| (first..=last).contains(line)).map(|(_, name)| name).collect()
+/// The names in the entries of tasks that a file declares.
+fn names(file: &Source) -> Vec<&str> {
+    let code = code_only(&file.text);
+    let mut inside = false;
+    let mut lines = Vec::new();
+    for (number, line) in (1..).zip(code.lines()) {
+        inside |= line.contains("ENTRY: Entry");
+        if inside && line.trim_start().starts_with("name:") {
+            lines.push(number);
+            inside = false;
+        }
+    }
+    strings(&file.text).into_iter().filter(|(line, _)| lines.contains(line)).map(|(_, name)| name).collect()
 }
 
 #[cfg(test)]
@@ -49,9 +56,14 @@ mod tests {
 
     fn check_with(path: &str, text: &str) -> Vec<String> {
         let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
-        let list =
-            "//! T.\npub const TASKS: &[&str] = &[\n    \"text-x\",\n    \"image-y\",\n];\nconst Z: &str = \"z\";\n";
-        let tree = Tree { files: vec![source(LIST, list), source(path, text)] };
+        let entry = |name: &str| {
+            format!(
+                "//! T.\nconst Z: &str = \"z\";\npub static ENTRY: Entry = Entry {{\n    name: \"{name}\",\n    key: \"z\",\n}};\n"
+            )
+        };
+        let (one, two) = (entry("text-x"), entry("image-y"));
+        let home = |name: &str, text: &str| source(&format!("{HOME}{name}.rs"), text);
+        let tree = Tree { files: vec![home("x", &one), home("y", &two), source(path, text)] };
         let mut problems = Vec::new();
         check(&tree, &mut problems);
         problems.iter().map(ToString::to_string).collect()
@@ -75,7 +87,12 @@ mod tests {
         let name = "f(\"text-x\");\n";
         let paths =
             ["src/task/a.rs", "src/report/tests.rs", "tests/runs/a.rs"].map(|it| format!("crates/retune-engine/{it}"));
-        for path in paths.iter().map(String::as_str).chain([QUICKSTART, "benches/a.rs", "crates/a/README.md"]) {
+        for path in paths.iter().map(String::as_str).chain([
+            QUICKSTART,
+            "crates/retune-models/src/heads/a.rs",
+            "benches/a.rs",
+            "crates/a/README.md",
+        ]) {
             assert_eq!(check_with(path, name), [""; 0], "{path}");
         }
         let free =
@@ -85,9 +102,9 @@ mod tests {
 
     #[test]
     fn a_list_that_cannot_be_read_is_said() {
-        let list = Source { path: LIST.to_owned(), text: "//! T.\nconst NAMES: u8 = 1;\n".to_owned() };
+        let home = Source { path: format!("{HOME}mod.rs"), text: "//! T.\nconst NAMES: u8 = 1;\n".to_owned() };
         let mut problems = Vec::new();
-        check(&Tree { files: vec![list] }, &mut problems);
+        check(&Tree { files: vec![home] }, &mut problems);
         assert_eq!(problems.len(), 1);
     }
 }

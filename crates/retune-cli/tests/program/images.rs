@@ -418,7 +418,7 @@ fn an_autoencoder_is_pretrained_and_becomes_a_classifier() {
     assert_eq!(config["architectures"][0], "ViTMAEForPreTraining");
     assert!(config.get("id2label").is_none(), "{config}");
     let report = crate::support::text(&read(desk.path("mae/report.html")));
-    assert!(report.contains("Reconstruction loss on test") && !report.contains("id=\"classes\""));
+    assert!(report.contains("Reconstruction loss on test") && !report.contains("id=\"per-class"));
 
     let evaluation = evaluated(&desk, "mae/model", "test");
     assert_eq!(evaluation["metrics"]["reconstruction_loss"], metrics["test"]["reconstruction_loss"]);

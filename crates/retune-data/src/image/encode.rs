@@ -6,9 +6,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::augment::Augmentation;
 use super::cache::{PixelCache, PixelCacheBuilder};
 use super::decode::{Decoded, decode};
-use super::{ImageProcessor, ImageRows, Pixels, resize};
+use super::rows::{bytes, check_classes};
+use super::{ImageProcessor, Pixels, resize};
 use crate::arena::ArenaBuilder;
-use crate::{BadExample, DataError, OnBadExample};
+use crate::{BadExample, DataError, OnBadExample, Records, TableRows};
 
 /// Images decoded in parallel before they are stored.
 const CHUNK: usize = 64;
@@ -41,8 +42,8 @@ pub(super) struct Encoded {
     /// Width and height of the decoded image.
     pub(super) sizes: Vec<(u32, u32)>,
     pub(super) hashes: Vec<u64>,
-    /// Rows that can be used.
-    pub(super) usable: Vec<u32>,
+    /// Whether each row can be used.
+    pub(super) usable: Vec<bool>,
     pub(super) bad: Vec<BadExample>,
     /// The greatest sample of all 16-bit grey files.
     pub(super) deepest: Option<u16>,
@@ -60,7 +61,7 @@ struct Prepared {
 }
 
 pub(super) fn encode(
-    rows: &ImageRows,
+    rows: &TableRows,
     processor: &ImageProcessor,
     options: &ImageOptions,
     progress: &dyn Fn(usize, usize),
@@ -70,7 +71,7 @@ pub(super) fn encode(
     let mut fitted = PixelCacheBuilder::new(channels, ArenaBuilder::new());
     let mut copies = PixelCacheBuilder::new(channels, ArenaBuilder::new());
     let (mut sizes, mut hashes) = (Vec::with_capacity(total), Vec::with_capacity(total));
-    let (mut usable, mut bad) = (Vec::new(), Vec::new());
+    let (mut usable, mut bad) = (Vec::with_capacity(total), Vec::new());
     let mut deepest = None;
     let mut output = processor.output_size();
     progress(0, total);
@@ -101,9 +102,10 @@ pub(super) fn encode(
                     deepest = deepest.max(image.deepest);
                     sizes.push(image.size);
                     hashes.push(image.hash);
-                    usable.push(row as u32);
+                    usable.push(true);
                 }
                 Err(reason) => {
+                    usable.push(false);
                     fitted.push(None, 0);
                     copies.push(None, 0);
                     sizes.push((0, 0));
@@ -119,21 +121,22 @@ pub(super) fn encode(
         bad.truncate(MOST_BAD);
         return Err(DataError::BadExamples { bad, count, of: total });
     }
+    check_classes(rows, &usable)?;
     let output = output.unwrap_or_default();
     Ok(Encoded { fitted: fitted.finish(), copies: copies.finish(), sizes, hashes, usable, bad, deepest, output })
 }
 
 /// A decoded image, or why there is none.
 pub(super) fn original(
-    rows: &ImageRows,
+    rows: &TableRows,
     row: usize,
     processor: &ImageProcessor,
 ) -> Result<Result<Decoded, String>, DataError> {
-    Ok(rows.bytes(row)?.and_then(|bytes| decode(&bytes, processor.channels(), processor.grey_range())))
+    Ok(bytes(rows, row)?.and_then(|bytes| decode(&bytes, processor.channels(), processor.grey_range())))
 }
 
 fn prepare(
-    rows: &ImageRows,
+    rows: &TableRows,
     row: usize,
     processor: &ImageProcessor,
     augmentation: &Augmentation,

@@ -1,11 +1,10 @@
 //! Checks the records of a table one by one and gathers them into [`TableRows`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::lines::is_object;
-use super::{Layout, TableRows};
+use super::{Layout, Origin, TableRows};
 use crate::arena::ArenaBuilder;
 use crate::error::quoted;
 use crate::problems::Problems;
@@ -81,7 +80,8 @@ impl Builder {
             return Err(DataError::Empty { file: path.to_owned(), header: true });
         }
         let left_out = problems.leave_out(!self.lines.is_empty())?;
-        self.finish(path, left_out)
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        self.finish(path, base, Origin::Table, left_out)
     }
 
     /// Rows so far.
@@ -114,7 +114,7 @@ impl Builder {
         let layout = &self.layout;
         let inputs = layout.inputs.len();
         for (input, cell) in layout.inputs.iter().zip(&mut cells) {
-            let accepted = (layout.accept)(std::mem::replace(cell, Cell::Null));
+            let accepted = (layout.kind.accept)(std::mem::replace(cell, Cell::Null));
             *cell = accepted.map_err(|message| RowProblem::new(line, Some(&input.name), message))?;
         }
         let mut labelled = !layout.labels.is_empty();
@@ -167,7 +167,7 @@ impl Builder {
                     "a bare {noun}, but the model takes pairs; send {{\"{}\": …, \"{}\": …}}",
                     first.name,
                     second.name,
-                    noun = self.layout.noun
+                    noun = self.layout.kind.noun
                 );
                 return Err(RowProblem::new(line, None, message));
             }
@@ -205,8 +205,14 @@ impl Builder {
         Ok(())
     }
 
-    /// Ends gathering.
-    pub(crate) fn finish(self, file: &Path, left_out: Vec<BadExample>) -> Result<TableRows, DataError> {
+    /// Ends gathering; paths in cells start from `base`.
+    pub(crate) fn finish(
+        self,
+        file: &Path,
+        base: PathBuf,
+        origin: Origin,
+        left_out: Vec<BadExample>,
+    ) -> Result<TableRows, DataError> {
         Ok(TableRows {
             file: file.to_owned(),
             layout: self.layout,
@@ -218,6 +224,13 @@ impl Builder {
             left_out,
             label_names: self.label_names,
             remarks: self.remarks,
+            base,
+            origin,
         })
     }
+}
+
+/// Whether a line is meant as a JSON object.
+pub(super) fn is_object(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"{")
 }

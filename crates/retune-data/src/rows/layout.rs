@@ -1,10 +1,10 @@
-//! Which columns of a table mean what, whatever the modality.
+//! Which columns of a table mean what, whatever the medium.
 
-use crate::{DataError, LabelNumbers};
 use crate::table::{Cell, Wanted};
+use crate::{DataError, LabelNumbers};
 
 /// An input column.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Input {
     /// Its name in the file.
     pub(crate) name: String,
@@ -12,26 +12,66 @@ pub(crate) struct Input {
     pub(crate) flag: &'static str,
 }
 
-/// The columns of a modality: inputs first, then labels, then the group.
-#[derive(Clone)]
-pub(crate) struct Layout {
+/// What a medium makes of input cells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    /// What an input is called in messages: `text`, `image`.
+    pub(crate) noun: &'static str,
+    /// Whether input cells are files, by path or as bytes, or are texts.
+    pub(crate) files: bool,
+    /// Whether an empty input is one: a text can be empty, a path cannot.
+    pub(crate) blank: bool,
+    /// Makes an input cell what the medium needs, or says why it cannot.
+    pub(crate) accept: fn(Cell) -> Result<Cell, String>,
+}
+
+/// The columns of a table: inputs first, then labels, then the group. [`Layout::text`], [`Layout::words`] and
+/// [`Layout::image`] make one.
+#[derive(Debug, Clone)]
+pub struct Layout {
     pub(crate) inputs: Vec<Input>,
     pub(crate) labels: Vec<String>,
     pub(crate) separator: Option<char>,
     /// Whether labels may be numbers where a model's labels have names.
     pub(crate) label_numbers: LabelNumbers,
     pub(crate) group: Option<String>,
-    /// What an input is called in messages: `text`, `image`.
-    pub(crate) noun: &'static str,
-    /// Whether input cells keep their bytes (images) or are texts.
-    pub(crate) bytes: bool,
-    /// Whether an empty input is one: a text can be empty, a path cannot.
-    pub(crate) blank_inputs: bool,
-    /// Makes an input cell what the modality needs, or says why it cannot.
-    pub(crate) accept: fn(Cell) -> Result<Cell, String>,
+    pub(crate) kind: Kind,
 }
 
 impl Layout {
+    pub(crate) fn new(inputs: Vec<Input>, kind: Kind) -> Self {
+        let label_numbers = LabelNumbers::ByOrder;
+        Self { inputs, labels: Vec::new(), separator: None, label_numbers, group: None, kind }
+    }
+
+    /// With label columns: one; or several, of 0/1 (several labels) or of numbers (several outputs). One with commas in
+    /// its name is several, unless a file has a column of the whole name. Names match exactly, else apart from
+    /// surrounding space. In a folder the label is the class folder's name.
+    pub fn labels(self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { labels: columns.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// With what separates the labels inside one cell, if anything; then an empty cell means `no label`.
+    pub fn label_separator(self, separator: Option<char>) -> Self {
+        Self { separator, ..self }
+    }
+
+    /// With what numbers in label cells are where a model's labels have names.
+    pub fn label_numbers(self, label_numbers: LabelNumbers) -> Self {
+        Self { label_numbers, ..self }
+    }
+
+    /// With a group column, if there is one: rows with the same value there (an author, a patient) belong together in a
+    /// split.
+    pub fn group(self, column: Option<String>) -> Self {
+        Self { group: column, ..self }
+    }
+
+    /// Names of the input columns.
+    pub fn input_columns(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().map(|input| input.name.as_str())
+    }
+
     /// Refuses columns that contradict each other.
     pub(crate) fn check(&self) -> Result<(), DataError> {
         let fail = |message: String| Err(DataError::Columns { message });
@@ -43,12 +83,12 @@ impl Layout {
                 "{noun} and {noun} pair are both the column `{}`; name another with {}",
                 first.name,
                 second.flag,
-                noun = self.noun
+                noun = self.kind.noun
             ));
         }
         for (index, label) in self.labels.iter().enumerate() {
             if is_input(label) {
-                let noun = self.noun;
+                let noun = self.kind.noun;
                 let article = if noun.starts_with('i') { "an" } else { "a" };
                 return fail(format!(
                     "the column `{label}` is both {article} {noun} and the label; change --label-column"
@@ -64,7 +104,7 @@ impl Layout {
         if let Some(group) = self.group.as_ref().filter(|group| is_input(group) || self.labels.contains(group)) {
             return fail(format!(
                 "the group column `{group}` is also a {} or label column; change --group-column",
-                self.noun
+                self.kind.noun
             ));
         }
         Ok(())
@@ -91,7 +131,7 @@ impl Layout {
     /// What to ask a table for; labels and group may be absent unless `required`.
     pub(crate) fn wanted(&self, required: bool) -> Vec<Wanted> {
         let wanted = |name: &String, flag, required, bytes| Wanted { name: name.clone(), flag, required, bytes };
-        let inputs = self.inputs.iter().map(|input| wanted(&input.name, input.flag, true, self.bytes));
+        let inputs = self.inputs.iter().map(|input| wanted(&input.name, input.flag, true, self.kind.files));
         let labels = self.labels.iter().map(|name| wanted(name, "--label-column", required, false));
         let group = self.group.iter().map(|name| wanted(name, "--group-column", required, false));
         inputs.chain(labels).chain(group).collect()

@@ -3,7 +3,8 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use super::{Builder, Layout, TableRows};
+use super::builder::is_object;
+use super::{Builder, Layout, Origin, TableRows};
 use crate::problems::Problems;
 use crate::table;
 use crate::{DataError, OnBadExample};
@@ -13,7 +14,7 @@ use crate::{DataError, OnBadExample};
 ///
 /// The first line that is not blank says what blank lines are: among bare inputs an empty input if
 /// the modality has such a thing, so that every line has its answer; else nothing.
-pub(crate) struct TableLines<R> {
+pub struct TableLines<R> {
     input: R,
     name: PathBuf,
     layout: Layout,
@@ -37,15 +38,16 @@ impl<R: BufRead> TableLines<R> {
     ///
     /// # Errors
     /// Columns that contradict each other.
-    pub(crate) fn new(input: R, name: &Path, mut layout: Layout) -> Result<Self, DataError> {
+    pub fn new(input: R, name: &Path, layout: &Layout) -> Result<Self, DataError> {
+        let mut layout = layout.clone();
         // Each line has names of its own; those of the first are not known yet.
         layout.split_labels(|| Ok(Vec::new()))?;
         let (name, blanks) = (name.to_owned(), Blanks::Unknown(0));
         Ok(Self { input, name, layout, line: 0, blanks, any: false, on_bad_example: OnBadExample::Fail })
     }
 
-    /// Whether rows that cannot be used are left out.
-    pub(crate) fn on_bad_example(self, on_bad_example: OnBadExample) -> Self {
+    /// Whether lines that cannot be used are left out; [`crate::Records::left_out`] lists them.
+    pub fn on_bad_example(self, on_bad_example: OnBadExample) -> Self {
         Self { on_bad_example, ..self }
     }
 
@@ -54,7 +56,7 @@ impl<R: BufRead> TableLines<R> {
     ///
     /// # Errors
     /// Rows that cannot be used, up to ten together; plain lines where pairs are needed; an input without any row.
-    pub(crate) fn next_rows(&mut self, most: usize) -> Result<Option<TableRows>, DataError> {
+    pub fn next_rows(&mut self, most: usize) -> Result<Option<TableRows>, DataError> {
         let mut builder = Builder::new(self.layout.clone(), false)?;
         let mut problems = Problems::that(self.on_bad_example, &self.name);
         let mut text = Vec::new();
@@ -75,7 +77,7 @@ impl<R: BufRead> TableLines<R> {
                 continue;
             }
             if let Blanks::Unknown(count) = self.blanks {
-                let inputs = !is_object(&text) && self.layout.inputs.len() == 1 && self.layout.blank_inputs;
+                let inputs = !is_object(&text) && self.layout.inputs.len() == 1 && self.layout.kind.blank;
                 let blanks = if inputs { count } else { 0 };
                 (1..=blanks).try_for_each(|line| builder.push_blank(line))?;
                 self.blanks = if inputs { Blanks::Inputs } else { Blanks::Nothing };
@@ -93,11 +95,9 @@ impl<R: BufRead> TableLines<R> {
             return if self.any { Ok(None) } else { Err(empty) };
         }
         self.any = true;
-        builder.finish(&self.name, left_out).map(Some)
+        builder.finish(&self.name, PathBuf::new(), Origin::Stream, left_out).map(Some)
     }
 }
 
-/// Whether a line is meant as a JSON object.
-pub(super) fn is_object(line: &[u8]) -> bool {
-    line.trim_ascii_start().starts_with(b"{")
-}
+#[cfg(all(test, feature = "text"))]
+mod tests;

@@ -1,9 +1,10 @@
-//! The usable rows of a table, whatever the modality: input, label and group cells in a store
+//! The usable rows of a table, whatever the medium: input, label and group cells in a store
 //! that spills to disk.
 
 mod builder;
 mod layout;
 mod lines;
+mod records;
 
 use std::path::{Path, PathBuf};
 
@@ -11,36 +12,24 @@ use serde_json::{Map, Value};
 
 use crate::arena::Arena;
 use crate::table::Cell;
-use crate::{BadExample, DataError, LabelNumbers};
+use crate::{BadExample, DataError, LabelNumbers, OnBadExample, Source};
 
 pub(crate) use builder::Builder;
-pub(crate) use layout::{Input, Layout};
-pub(crate) use lines::TableLines;
+pub use layout::Layout;
+#[cfg(any(feature = "text", feature = "image"))]
+pub(crate) use layout::{Input, Kind};
+pub use lines::TableLines;
+pub use records::Records;
 
 /// Rows with labels: what a [`crate::LabelSchema`] is inferred from and encodes.
-pub trait LabelRows {
-    /// The file (or folder) the rows came from.
-    fn file(&self) -> &Path;
-
-    /// Number of rows.
-    fn len(&self) -> usize;
-
-    /// True when there are no rows.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The line where row `row` starts, from 1; the row number for Parquet, 0 where a row is a
-    /// file of its own. Panics beyond the end.
-    fn line(&self, row: usize) -> u64;
-
+pub trait LabelRows: Records {
     /// The label columns.
     fn label_columns(&self) -> &[String];
 
     /// What separates the labels inside one cell.
     fn label_separator(&self) -> Option<char>;
 
-    /// Whether labels may be numbers where a model's labels have names.
+    /// What numbers in label cells are where a model's labels have names.
     fn label_numbers(&self) -> LabelNumbers {
         LabelNumbers::ByOrder
     }
@@ -61,9 +50,9 @@ pub trait LabelRows {
     fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError>;
 }
 
-/// The usable rows of one file. Memory holds 16 bytes a row (24 with groups); cells beyond 64 MiB
-/// are on disk.
-pub(crate) struct TableRows {
+/// The usable rows of one file, or the files of one folder. Memory holds 16 bytes a row (24 with groups); cells beyond
+/// 64 MiB are on disk.
+pub struct TableRows {
     file: PathBuf,
     layout: Layout,
     lines: Vec<u64>,
@@ -76,54 +65,103 @@ pub(crate) struct TableRows {
     left_out: Vec<BadExample>,
     /// Names of the labels, where the file knows them.
     label_names: Option<Vec<String>>,
-    /// What a person should know about how the file was read.
     remarks: Vec<String>,
+    /// Folder that paths in cells start from.
+    base: PathBuf,
+    origin: Origin,
+}
+
+/// What the rows are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Records of a table.
+    Table,
+    /// Lines of a stream.
+    Stream,
+    /// Files of a folder; whether its folders are classes that must be there.
+    Folder {
+        /// Labels are needed.
+        classes: bool,
+    },
 }
 
 impl TableRows {
-    /// Reads a table (csv, tsv, jsonl, ndjson, json or parquet by its extension). Labels and
-    /// groups may be absent or empty unless `required`.
+    /// Reads a table (csv, tsv, jsonl, ndjson, json or parquet by its extension).
+    ///
+    /// With `labels_required` false the label and group columns may be absent or empty; rows then have no label, and
+    /// [`LabelRows::has_labels`] is true only if all have one. Rows that cannot be used may be left out;
+    /// [`Records::left_out`] lists them.
     ///
     /// # Errors
-    /// An unreadable file, missing columns, or rows that cannot be used, up to ten together.
-    pub(crate) fn read(path: &Path, layout: Layout, required: bool) -> Result<Self, DataError> {
-        Builder::new(layout, required)?.read_table(path)
+    /// An unreadable file, missing columns, rows that cannot be used, up to ten together, or none that can.
+    pub fn read(
+        path: impl AsRef<Path>,
+        layout: &Layout,
+        labels_required: bool,
+        on_bad_example: OnBadExample,
+    ) -> Result<Self, DataError> {
+        Builder::new(layout.clone(), labels_required)?.on_bad_example(on_bad_example).read_table(path.as_ref())
     }
 
-    /// What a person should know about how the file was read.
-    pub(crate) fn remarks(&self) -> &[String] {
-        &self.remarks
+    /// The columns the rows were read by.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
-    /// Rows that are not among these because they cannot be used.
-    pub(crate) fn left_out(&self) -> &[BadExample] {
-        &self.left_out
-    }
-
-    /// Hash of the row's group, when every row has one. Panics beyond the end.
-    pub(crate) fn group(&self, row: usize) -> Option<u64> {
-        self.groups.as_ref().map(|groups| groups[row])
-    }
-
-    /// The label as the file has it; an array when several label columns are used.
-    pub(crate) fn label_json(&self, row: usize) -> Result<Option<Value>, DataError> {
-        Ok(self.label(row)?.map(|cells| match cells.as_slice() {
-            [cell] => cell.to_json(),
-            cells => Value::Array(cells.iter().map(Cell::to_json).collect()),
-        }))
+    /// Whether the rows are lines of a stream.
+    pub fn streamed(&self) -> bool {
+        self.origin == Origin::Stream
     }
 
     /// The input cells of a row.
-    pub(crate) fn inputs(&self, row: usize) -> Result<Vec<Cell>, DataError> {
+    ///
+    /// # Errors
+    /// No such row, or the temporary store cannot be read.
+    pub fn inputs(&self, row: usize) -> Result<Vec<Cell>, DataError> {
         let mut cells = self.cells(row)?;
         cells.truncate(self.layout.inputs.len());
         Ok(cells)
     }
 
-    /// The input columns of a row by the user's names.
-    pub(crate) fn fields(&self, row: usize) -> Result<Map<String, Value>, DataError> {
-        let names = self.layout.inputs.iter().map(|input| input.name.clone());
-        Ok(names.zip(self.inputs(row)?.iter().map(Cell::to_json)).collect())
+    /// Where a row is, for people: its path where it names a file, else the table and the line.
+    ///
+    /// # Errors
+    /// As [`TableRows::inputs`].
+    pub fn place(&self, row: usize) -> Result<String, DataError> {
+        Ok(match self.inputs(row)?.pop() {
+            Some(Cell::Text(path)) if self.layout.kind.files => self.path_of(&path).display().to_string(),
+            _ => format!("{}:{}", self.file.display(), self.line(row)),
+        })
+    }
+
+    /// The file that a cell names.
+    pub(crate) fn path_of(&self, cell: &str) -> PathBuf {
+        self.base.join(cell)
+    }
+
+    /// With further remarks about how they were read.
+    pub(crate) fn with_remarks(mut self, remarks: impl IntoIterator<Item = String>) -> Self {
+        self.remarks.extend(remarks);
+        self
+    }
+
+    /// Whether the rows are files of class folders, each of which must have one.
+    pub(crate) fn in_class_folders(&self) -> bool {
+        self.origin == Origin::Folder { classes: true }
+    }
+
+    /// The row as one that cannot be used.
+    pub(crate) fn bad(&self, row: usize, reason: String) -> Result<BadExample, DataError> {
+        let Source { line, fields, .. } = self.source(row)?;
+        Ok(BadExample { place: self.place(row)?, reason, row, line, fields })
+    }
+
+    /// The label as the file has it; an array when several label columns are used.
+    fn label_json(&self, row: usize) -> Result<Option<Value>, DataError> {
+        Ok(self.label(row)?.map(|cells| match cells.as_slice() {
+            [cell] => cell.to_json(),
+            cells => Value::Array(cells.iter().map(Cell::to_json).collect()),
+        }))
     }
 
     fn cells(&self, row: usize) -> Result<Vec<Cell>, DataError> {
@@ -138,50 +176,71 @@ impl TableRows {
     }
 }
 
-impl AsRef<TableRows> for TableRows {
-    fn as_ref(&self) -> &TableRows {
-        self
-    }
-}
-
-/// A table's rows, of whatever modality.
-impl<T: AsRef<TableRows>> LabelRows for T {
+impl Records for TableRows {
     fn file(&self) -> &Path {
-        &self.as_ref().file
+        &self.file
     }
 
     fn len(&self) -> usize {
-        self.as_ref().lines.len()
+        self.lines.len()
     }
 
     fn line(&self, row: usize) -> u64 {
-        self.as_ref().lines[row]
+        self.lines[row]
     }
 
+    fn source(&self, row: usize) -> Result<Source, DataError> {
+        let place = self.place(row)?;
+        let names = self.layout.inputs.iter().map(|input| input.name.clone());
+        let mut fields: Map<String, Value> = names.zip(self.inputs(row)?.iter().map(Cell::to_json)).collect();
+        let is_folder = matches!(self.origin, Origin::Folder { .. });
+        if self.layout.kind.files {
+            // Bytes have no name of their own, and paths of a folder are relative to it.
+            for field in fields.values_mut().filter(|field| is_folder || field.is_null()) {
+                *field = Value::from(place.as_str());
+            }
+        }
+        let file = if is_folder { PathBuf::from(place) } else { self.file.clone() };
+        Ok(Source { file, line: self.line(row), fields, label: self.label_json(row)? })
+    }
+
+    fn group(&self, row: usize) -> Option<u64> {
+        self.groups.as_ref().map(|groups| groups[row])
+    }
+
+    fn left_out(&self) -> &[BadExample] {
+        &self.left_out
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.remarks.clone()
+    }
+}
+
+impl LabelRows for TableRows {
     fn label_columns(&self) -> &[String] {
-        &self.as_ref().layout.labels
+        &self.layout.labels
     }
 
     fn label_separator(&self) -> Option<char> {
-        self.as_ref().layout.separator
+        self.layout.separator
     }
 
     fn label_numbers(&self) -> LabelNumbers {
-        self.as_ref().layout.label_numbers
+        self.layout.label_numbers
     }
 
     fn label_names(&self) -> Option<&[String]> {
-        self.as_ref().label_names.as_deref()
+        self.label_names.as_deref()
     }
 
     fn has_labels(&self) -> bool {
-        self.as_ref().labelled
+        self.labelled
     }
 
     fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
-        let rows = self.as_ref();
-        let start = rows.layout.inputs.len();
-        let labels = rows.cells(row)?[start..start + rows.layout.labels.len()].to_vec();
+        let start = self.layout.inputs.len();
+        let labels = self.cells(row)?[start..start + self.layout.labels.len()].to_vec();
         Ok((!labels.is_empty() && !labels.contains(&Cell::Null)).then_some(labels))
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::infer::{finite, flag, items, shown, truth};
+use super::cells::{shown, whole};
+use super::infer::{finite, flag, items, truth};
 use super::lists::Lists;
-use super::numbers::{Numbering, are_made_up, by_place, numbering, whole};
+use super::numbers::{Numbering, are_made_up, by_place, numbering};
 use super::{LabelSchema, Problem};
 use crate::error::{nearest, quoted};
 use crate::table::Cell;
@@ -12,7 +13,7 @@ use crate::{DataError, LabelRows};
 
 /// The label of one row.
 #[derive(Debug, Clone, PartialEq)]
-pub enum EncodedLabel {
+pub(crate) enum EncodedLabel {
     /// Index of the class.
     Class(u32),
     /// Indices of the classes, ascending.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::cells::{shown, whole};
 use super::lists::{self, Lists};
 use super::{LabelSchema, Problem};
 use crate::error::shortened;
@@ -163,11 +164,6 @@ fn several_columns(rows: &dyn LabelRows, problem: Option<Problem>) -> Result<Lab
 /// A 0/1 cell of a multi-label column.
 pub(super) fn flag(cell: &Cell) -> Result<bool, String> {
     cell.flag().ok_or_else(|| format!("is {}, not 0 or 1", shown(cell)))
-}
-
-/// A cell as it is shown in a message.
-pub(super) fn shown(cell: &Cell) -> String {
-    cell.name().map_or_else(|| "a list".to_owned(), |name| format!("`{}`", shortened(&name)))
 }
 
 /// A finite number of a regression column.
@@ -340,10 +336,10 @@ pub(super) fn truth(name: &str) -> Option<&'static str> {
 }
 
 /// The name of a class: the string itself, but `1.0` is `1` where all labels are `whole` numbers.
-fn class_name(cell: &Cell, whole: bool) -> Option<String> {
+fn class_name(cell: &Cell, all_whole: bool) -> Option<String> {
     match cell {
-        Cell::Text(text) if whole && text.contains('.') => {
-            super::numbers::whole(cell).map(|number| number.to_string()).or_else(|| cell.name())
+        Cell::Text(text) if all_whole && text.contains('.') => {
+            whole(cell).map(|number| number.to_string()).or_else(|| cell.name())
         }
         cell => cell.name(),
     }

@@ -3,7 +3,7 @@
 //! `[0, 1, 0]` names the second of three labels; `[3, 7]` names two labels by number, or gives two numbers to predict.
 
 use super::Problem;
-use super::infer::shown;
+use super::cells::shown;
 use crate::table::Cell;
 use crate::{DataError, LabelRows};
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::cells::whole;
 use super::infer::{items, truth};
 use super::{LabelSchema, Problem};
 use crate::error::shortened;
@@ -28,18 +29,6 @@ pub(super) struct Numbering {
     pub(super) first: Option<i64>,
     /// What a person should know about it.
     pub(super) note: Option<String>,
-}
-
-/// The whole number that a cell is, as people write class ids: `3`, `3.0`, but not `3E0`.
-pub(super) fn whole(cell: &Cell) -> Option<i64> {
-    match cell {
-        Cell::Text(text) => {
-            let text = text.trim();
-            let digits = text.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|b| b == b'0'));
-            digits.map_or(text, |(digits, _)| digits).parse().ok()
-        }
-        cell => cell.integer(),
-    }
 }
 
 /// Whether no name could be taken for a number.

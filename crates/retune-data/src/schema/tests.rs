@@ -2,23 +2,37 @@
 
 use super::*;
 use crate::table::Cell;
-use crate::{TextColumns, TextRows};
+use crate::{Layout, OnBadExample, Records, Source, TableRows};
 
-fn rows(name: &str, content: &str, columns: &TextColumns) -> TextRows {
+fn texts() -> Layout {
+    Layout::text("text").labels(["label"])
+}
+
+fn rows(name: &str, content: &str, columns: &Layout) -> TableRows {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
-    TextRows::read(&path, columns, true).unwrap()
+    TableRows::read(&path, columns, true, OnBadExample::Fail).unwrap()
 }
 
 fn infer(labels: &[&str], problem: Option<Problem>) -> Result<LabelSchema, DataError> {
     let content = format!("text,label\n{}", labels.iter().map(|label| format!("t,{label}\n")).collect::<String>());
-    LabelSchema::infer(&rows("a.csv", &content, &TextColumns::new("text", "label")), problem)
+    LabelSchema::infer(&rows("a.csv", &content, &texts()), problem)
 }
 
 fn infer_json(labels: &[&str], problem: Option<Problem>) -> Result<LabelSchema, DataError> {
     let lines: String = labels.iter().map(|label| format!("{{\"text\":\"t\",\"label\":{label}}}\n")).collect();
-    LabelSchema::infer(&rows("a.jsonl", &lines, &TextColumns::new("text", "label")), problem)
+    LabelSchema::infer(&rows("a.jsonl", &lines, &texts()), problem)
+}
+
+/// The labels of all rows by a schema, and the notes about them.
+fn read_labels(
+    rows: &dyn LabelRows,
+    schema: &LabelSchema,
+) -> Result<(Vec<EncodedLabel>, Vec<String>), DataError> {
+    let mut labels = Vec::new();
+    let notes = crate::target::encode_labels(rows, schema, |label| labels.push(label))?;
+    Ok((labels, notes.unwrap()))
 }
 
 fn single(names: &[&str]) -> LabelSchema {
@@ -44,9 +58,7 @@ fn one_column() {
 /// The schema of JSON lists and each row's label by it.
 fn encoded(labels: &[&str], schema: &LabelSchema) -> Result<Vec<EncodedLabel>, DataError> {
     let lines: String = labels.iter().map(|label| format!("{{\"text\":\"t\",\"label\":{label}}}\n")).collect();
-    let rows = rows("b.jsonl", &lines, &TextColumns::new("text", "label"));
-    let (labels, _) = crate::labels::Labels::encode(&rows, schema)?.unwrap();
-    Ok((0..rows.len()).map(|row| labels.get(row)).collect())
+    Ok(read_labels(&rows("b.jsonl", &lines, &texts()), schema)?.0)
 }
 
 #[test]
@@ -69,7 +81,7 @@ fn lists_of_flags_say_which_labels_apply() {
 #[test]
 fn lists_of_flags_take_the_names_of_a_model() {
     let lines = "{\"text\":\"t\",\"label\":[1,0,1]}\n";
-    let rows = rows("a.jsonl", lines, &TextColumns::new("text", "label"));
+    let rows = rows("a.jsonl", lines, &texts());
     let of = |names: &[&str]| {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         LabelSchema::infer_with_names(&rows, None, &names).unwrap()
@@ -144,7 +156,7 @@ fn an_explicit_problem_wins() {
 
 #[test]
 fn several_columns_and_separators() {
-    let columns = TextColumns { label: vec!["a".into(), "b".into()], ..TextColumns::new("text", "") };
+    let columns = Layout::text("text").labels(["a", "b"]);
     let of = |content: &str, problem| LabelSchema::infer(&rows("a.csv", content, &columns), problem);
     assert_eq!(of("text,a,b\nt,0,1\nt,True,0.0\n", None).unwrap(), multi(&["a", "b"]));
     assert_eq!(of("text,a,b\nt,0,2\n", None).unwrap(), LabelSchema::Regression { outputs: 2 });
@@ -154,7 +166,7 @@ fn several_columns_and_separators() {
     assert!(words.contains("column `b`: is `x`, not a number"), "{words}");
     assert!(of("text,a,b\nt,0,1\n", Some(Problem::SingleLabel)).is_err());
 
-    let columns = TextColumns { label_separator: Some('|'), ..TextColumns::new("text", "label") };
+    let columns = texts().label_separator(Some('|'));
     let rows = rows("a.csv", "text,label\nt,b | a\nt,\nt,c\n", &columns);
     assert_eq!(LabelSchema::infer(&rows, None).unwrap(), multi(&["a", "b", "c"]));
 }
@@ -188,17 +200,15 @@ fn encode(schema: &LabelSchema, cell: Cell) -> Result<EncodedLabel, String> {
 }
 
 /// The labels of a CSV file by a schema, and the note about them.
-fn noted(labels: &[&str], schema: &LabelSchema, numbers: LabelNumbers) -> Result<(Vec<u32>, Option<String>), String> {
+fn noted(labels: &[&str], schema: &LabelSchema, numbers: LabelNumbers) -> Result<(Vec<u32>, Vec<String>), String> {
     let content = format!("text,label\n{}", labels.iter().map(|label| format!("t,{label}\n")).collect::<String>());
-    let columns = TextColumns { label_numbers: numbers, ..TextColumns::new("text", "label") };
-    let rows = rows("b.csv", &content, &columns);
-    let encoded = crate::labels::Labels::encode(&rows, schema).map_err(|error| error.to_string())?;
-    let (encoded, note) = encoded.unwrap();
-    let class = |row| match encoded.get(row) {
+    let rows = rows("b.csv", &content, &texts().label_numbers(numbers));
+    let (encoded, notes) = read_labels(&rows, schema).map_err(|error| error.to_string())?;
+    let class = |label| match label {
         EncodedLabel::Class(class) => class,
         other => panic!("{other:?}"),
     };
-    Ok((labels.iter().enumerate().map(|(row, _)| class(row)).collect(), note))
+    Ok((encoded.into_iter().map(class).collect(), notes))
 }
 
 #[test]
@@ -210,7 +220,7 @@ fn numbers_are_places_only_in_an_order_that_means_something() {
     for numbers in [ByOrder, Given] {
         let (classes, note) = noted(&["3", "0", "Sports"], &news, numbers).unwrap();
         assert_eq!(classes, [3, 0, 1]);
-        let note = note.unwrap();
+        let note = &note[0];
         assert!(note.contains("b.csv: labels are numbers") && note.contains("0 = World, 1 = Sports"), "{note}");
     }
     // That of inference means nothing.
@@ -218,25 +228,24 @@ fn numbers_are_places_only_in_an_order_that_means_something() {
     assert!(refused.contains("order is only the alphabet's") && refused.contains("0 = Business"), "{refused}");
     assert!(refused.contains("--label-numbers"), "{refused}");
     assert_eq!(noted(&["0", "3"], &sorted, Given).unwrap().0, [0, 3]);
-    assert_eq!(noted(&["World", "Business"], &sorted, ByOrder), Ok((vec![3, 0], None)));
+    assert_eq!(noted(&["World", "Business"], &sorted, ByOrder), Ok((vec![3, 0], Vec::new())));
     // Counted from 1.
     for (labels, schema) in [(["1", "2", "3"], &news), (["1", "4", "2"], &news)] {
         let refused = noted(&labels, schema, Given).unwrap_err();
         assert!(refused.contains("and never 0"), "{refused}");
     }
     let (classes, note) = noted(&["1", "4"], &news, From(1)).unwrap();
-    assert!(classes == [0, 3] && note.unwrap().contains("1 = World"));
+    assert!(classes == [0, 3] && note[0].contains("1 = World"));
     assert_eq!(noted(&["1", "3"], &sorted, From(0)).unwrap().0, [1, 3]);
     assert!(noted(&["4"], &sorted, From(0)).unwrap_err().contains("`4` is not among the known labels"));
     // Made-up names number the outputs.
     let unnamed = single(&["LABEL_0", "LABEL_1", "LABEL_2"]);
     assert_eq!(noted(&["2", "0"], &unnamed, ByOrder).unwrap().0, [2, 0]);
     // 0 and 1 are false and true, whatever the order.
-    assert_eq!(noted(&["1", "0"], &single(&["True", "False"]), ByOrder), Ok((vec![0, 1], None)));
+    assert_eq!(noted(&["1", "0"], &single(&["True", "False"]), ByOrder), Ok((vec![0, 1], Vec::new())));
     // Several labels.
-    let columns = TextColumns { label_separator: Some(' '), ..TextColumns::new("text", "label") };
-    let rows = rows("b.csv", "text,label\nt,0 1\nt,\n", &columns);
-    let said = crate::labels::Labels::encode(&rows, &multi(&["a", "b", "c"])).err().unwrap().to_string();
+    let rows = rows("b.csv", "text,label\nt,0 1\nt,\n", &texts().label_separator(Some(' ')));
+    let said = read_labels(&rows, &multi(&["a", "b", "c"])).err().unwrap().to_string();
     assert!(said.contains("only the alphabet's"), "{said}");
 }
 
@@ -250,9 +259,7 @@ fn lists_in_cells_are_lists() {
     let schema = infer(&flags, None).unwrap();
     assert_eq!(schema, multi(&["0", "1", "2"]));
     let content = format!("text,label\n{}", flags.map(|flags| format!("t,{flags}\n")).concat());
-    let rows = rows("a.csv", &content, &TextColumns::new("text", "label"));
-    let (labels, _) = crate::labels::Labels::encode(&rows, &schema).unwrap().unwrap();
-    let classes = [0, 1, 2].map(|row| labels.get(row));
+    let (classes, _) = read_labels(&rows("a.csv", &content, &texts()), &schema).unwrap();
     let expected = [vec![1], vec![0, 1], vec![]].map(EncodedLabel::Classes);
     assert_eq!(classes, expected);
     assert_eq!(infer(&["\"[0.5, 1]\"", "\"[2, 3]\""], None).unwrap(), LabelSchema::Regression { outputs: 2 });
@@ -296,9 +303,9 @@ fn labels_are_described_in_a_line() {
 }
 
 /// Rows whose file knows the names of its labels.
-struct Named(TextRows, Vec<String>);
+struct Named(TableRows, Vec<String>);
 
-impl LabelRows for Named {
+impl Records for Named {
     fn file(&self) -> &std::path::Path {
         self.0.file()
     }
@@ -311,8 +318,14 @@ impl LabelRows for Named {
         self.0.line(row)
     }
 
+    fn source(&self, row: usize) -> Result<Source, DataError> {
+        self.0.source(row)
+    }
+}
+
+impl LabelRows for Named {
     fn label_columns(&self) -> &[String] {
-        LabelRows::label_columns(&self.0)
+        self.0.label_columns()
     }
 
     fn label_separator(&self) -> Option<char> {
@@ -335,7 +348,7 @@ impl LabelRows for Named {
 #[test]
 fn names_that_the_file_knows_keep_their_order() {
     let named = |labels: &str, names: &[&str]| {
-        let rows = rows("a.csv", &format!("text,label\n{labels}"), &TextColumns::new("text", "label"));
+        let rows = rows("a.csv", &format!("text,label\n{labels}"), &texts());
         Named(rows, names.iter().map(|&name| name.to_owned()).collect())
     };
     let news = named("t,Sports\nt,World\n", &["World", "Sports", "Business"]);
@@ -344,9 +357,9 @@ fn names_that_the_file_knows_keep_their_order() {
     assert_eq!(LabelSchema::infer(&named("t,1.5\nt,0.5\n", &["1.5", "0.5"]), None).unwrap(), single(&["1.5", "0.5"]));
     // A model whose labels are only numbers counts as the file does.
     for names in [["LABEL_0", "LABEL_1", "LABEL_2"], ["0", "1", "2"]] {
-        let (labels, note) = crate::labels::Labels::encode(&news, &single(&names)).unwrap().unwrap();
-        assert_eq!((labels.get(0), labels.get(1)), (EncodedLabel::Class(1), EncodedLabel::Class(0)));
-        assert!(note.unwrap().contains("0 = World, 1 = Sports"));
+        let (labels, notes) = read_labels(&news, &single(&names)).unwrap();
+        assert_eq!(labels, [EncodedLabel::Class(1), EncodedLabel::Class(0)]);
+        assert!(notes[0].contains("0 = World, 1 = Sports"));
     }
 }
 

@@ -7,6 +7,7 @@
 mod cell;
 mod class_label;
 mod csv;
+mod fields;
 mod input;
 mod json;
 mod parquet;
@@ -27,7 +28,7 @@ pub(crate) use json::parse_object;
 use crate::error::quoted;
 use crate::{DataError, RowProblem};
 use csv::CsvReader;
-use quoting::Quoting;
+use fields::Quoting;
 
 /// A column that is wanted from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

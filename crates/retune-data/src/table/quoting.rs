@@ -6,19 +6,8 @@
 
 use std::io::BufRead;
 
-use super::csv::{Fields, Read};
+use super::fields::{Fields, Quoting, Read};
 use super::read_line;
-
-/// What double quotes mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quoting {
-    /// They are text.
-    None,
-    /// They enclose a field that begins with one; `""` inside is one.
-    Doubled,
-    /// They enclose a field that begins with one; `\"` inside is one.
-    Escaped,
-}
 
 /// What the fields of a file show.
 #[derive(Default)]

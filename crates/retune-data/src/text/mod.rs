@@ -1,13 +1,18 @@
-//! Text: rows of a table, their tokens, and the data set made of them.
+//! Text: rows of a table, their tokens, and the medium made of them.
 
-mod dataset;
 mod encoded;
+mod input;
+mod medium;
+mod options;
+mod place;
 mod remarks;
-mod rows;
+mod row_facts;
 mod token_cache;
 mod tokenizer;
 mod tokenizer_files;
 
-pub use dataset::TextDataset;
-pub use rows::{TextColumns, TextLines, TextRows};
-pub use tokenizer::{Side, Tokenizer, Tokens};
+pub use input::{TextInput, Texts};
+pub use medium::{TRUNCATED, Text, UNKNOWN_TOKENS, WINDOWS};
+pub use options::TextOptions;
+pub use place::{Place, TextSeen};
+pub use tokenizer::{Side, Tokenizer, Tokens, Window, Windows};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::TextRows;
+use super::{TextInput, Texts};
 
 /// What a look at the texts of a row tells.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,17 @@ pub(super) struct Look {
 }
 
 impl Look {
-    pub(super) fn at(text: &str, pair: Option<&str>) -> Self {
+    pub(super) fn at(input: &TextInput) -> Self {
+        let joined;
+        let (text, pair) = match input {
+            TextInput::Text(text) => (text.as_str(), None),
+            TextInput::Pair(text, pair) => (text.as_str(), Some(pair.as_str())),
+            TextInput::Words(words) => {
+                // A separator that no word holds by accident.
+                joined = words.join("\u{1f}");
+                (joined.as_str(), None)
+            }
+        };
         let hash = |text: &str, pair: Option<&str>| {
             let first = xxh3_64(text.as_bytes());
             pair.map_or(first, |pair| xxh3_64_with_seed(pair.as_bytes(), first))
@@ -60,10 +70,10 @@ impl Oddities {
 }
 
 /// The remarks about a file, each a sentence that begins with its name.
-pub(super) fn remarks(rows: &TextRows, odd: &Oddities) -> Vec<String> {
+pub(super) fn remarks(rows: &dyn Texts, odd: &Oddities) -> Vec<String> {
     let file = rows.file();
     let name = file.display();
-    let mut remarks = rows.table_remarks().to_vec();
+    let mut remarks = Vec::new();
     // Blank lines of a stream are answered like others, without ado.
     if odd.empty > 0 && !rows.streamed() {
         let texts = if odd.empty == 1 {

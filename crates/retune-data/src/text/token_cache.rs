@@ -1,7 +1,7 @@
 //! Tokens kept between runs: the same texts through the same tokenizer need not be cut again.
 //!
 //! One file a data set, named by a hash of all that decides its tokens: this program's version, the tokenizer's files, the
-//! longest input, the texts. Files are written whole or not at all, and one whose checksum does not fit is made anew.
+//! longest input, how windows overlap, whether offsets are kept, the texts. Files are written whole or not at all, and one whose checksum does not fit is made anew.
 //! The oldest ones go when all of them together take more than [`LIMIT`].
 
 use std::fs::{self, File, FileTimes};
@@ -11,7 +11,8 @@ use std::time::SystemTime;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::encoded::RowFacts;
+use super::TextOptions;
+use super::row_facts::{RowFacts, width};
 use super::tokenizer::Tokenizer;
 use crate::arena::Arena;
 
@@ -19,11 +20,11 @@ use crate::arena::Arena;
 const FEWEST_ROWS: usize = 1000;
 /// Bytes of all files together.
 const LIMIT: u64 = 4 << 30;
-const MAGIC: &[u8; 8] = b"RTNTOK01";
+const MAGIC: &[u8; 8] = b"RTNTOK02";
 const ENDING: &str = "tokens";
 /// Magic, rows, checksum of all that follows.
 const HEADER: usize = 24;
-/// Length, unknown, words (4 bytes each) and truncated (1 byte).
+/// Length, unknown, words (4 bytes each) and flags (1 byte): truncated, continues.
 const FACTS: usize = 13;
 
 /// The place of one data set's tokens.
@@ -35,7 +36,8 @@ impl Entry {
     /// `texts`: a hash of each row's texts. `None` where the tokenizer keeps nothing, or the rows are few.
     pub(super) fn of(
         tokenizer: &Tokenizer,
-        max_length: usize,
+        options: &TextOptions,
+        words: bool,
         texts: impl ExactSizeIterator<Item = u64>,
     ) -> Option<Self> {
         let folder = tokenizer.cache().filter(|_| texts.len() >= FEWEST_ROWS)?;
@@ -44,18 +46,25 @@ impl Entry {
         for file in tokenizer.files() {
             key.update(&fs::read(file).ok()?);
         }
-        key.update(&(max_length as u64).to_le_bytes());
+        let stride = options.stride.map_or(u64::MAX, |stride| stride as u64);
+        let flags = u64::from(words) << 1 | u64::from(tokenizer.prefix_space());
+        for number in [options.max_length as u64, stride, width(options) as u64, flags] {
+            key.update(&number.to_le_bytes());
+        }
         texts.for_each(|text| key.update(&text.to_le_bytes()));
         Some(Self { path: folder.join(format!("{:032x}.{ENDING}", key.digest128())) })
     }
 
-    /// What was kept, if it is whole.
-    pub(super) fn read(&self, rows: usize) -> Option<(Arena, Vec<RowFacts>)> {
+    /// What was kept of so many examples, at `width` bytes a token, if it is whole.
+    pub(super) fn read(&self, examples: usize, width: usize) -> Option<(Arena, Vec<RowFacts>)> {
         let mut file = File::open(&self.path).ok()?;
         let mut header = [0; HEADER];
         file.read_exact(&mut header).ok()?;
         let number = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap_or_default());
-        if header[..8] != *MAGIC || number(8) != rows as u64 {
+        let length = file.metadata().ok()?.len();
+        let rows = usize::try_from(number(8)).ok()?;
+        // A row has a token at least, so that a damaged count asks for no more memory than the file has bytes.
+        if header[..8] != *MAGIC || number(8) > length / (FACTS + width) as u64 {
             return None;
         }
         let mut bytes = vec![0; rows * FACTS];
@@ -63,8 +72,9 @@ impl Entry {
         let mut check = Xxh3::new();
         check.update(&bytes);
         let facts: Vec<RowFacts> = bytes.as_chunks::<FACTS>().0.iter().map(unpack).collect();
-        let mut left: u64 = facts.iter().map(|row| u64::from(row.length) * 4).sum();
-        if file.metadata().ok()?.len() != (HEADER + rows * FACTS) as u64 + left {
+        let mut left: u64 = facts.iter().map(|row| u64::from(row.length) * width as u64).sum();
+        let found = facts.iter().filter(|row| !row.continues).count();
+        if length != (HEADER + rows * FACTS) as u64 + left || found != examples {
             return None;
         }
         let mut block = vec![0; 1 << 20];
@@ -81,7 +91,7 @@ impl Entry {
     }
 
     /// Keeps tokens for the next run.
-    pub(super) fn write(&self, tokens: &Arena, facts: &[RowFacts]) -> io::Result<()> {
+    pub(super) fn write(&self, tokens: &Arena, facts: &[RowFacts], width: usize) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
         let mut check = Xxh3::new();
@@ -91,7 +101,7 @@ impl Entry {
         let mut file = BufWriter::with_capacity(1 << 20, temporary);
         file.write_all(&[0; HEADER])?;
         file.write_all(&packed)?;
-        let all: u64 = facts.iter().map(|row| u64::from(row.length) * 4).sum();
+        let all: u64 = facts.iter().map(|row| u64::from(row.length) * width as u64).sum();
         let (mut at, mut block) = (0, Vec::new());
         while at < all {
             let length = (all - at).min(1 << 20);
@@ -114,13 +124,14 @@ fn pack(row: &RowFacts) -> [u8; FACTS] {
     for (at, number) in [(0, row.length), (4, row.unknown), (8, row.words)] {
         bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
     }
-    bytes[12] = u8::from(row.truncated);
+    bytes[12] = u8::from(row.truncated) | u8::from(row.continues) << 1;
     bytes
 }
 
 fn unpack(bytes: &[u8; FACTS]) -> RowFacts {
     let number = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    RowFacts { length: number(0), unknown: number(4), words: number(8), truncated: bytes[12] != 0 }
+    let (truncated, continues) = (bytes[12] & 1 != 0, bytes[12] & 2 != 0);
+    RowFacts { length: number(0), unknown: number(4), words: number(8), truncated, continues }
 }
 
 /// Removes the files that were used longest ago until the rest takes at most `limit` bytes.
@@ -152,7 +163,13 @@ mod tests {
     fn sample() -> (Arena, Vec<RowFacts>) {
         let mut store = ArenaBuilder::new();
         let facts: Vec<RowFacts> = (0..50u32)
-            .map(|row| RowFacts { length: row % 7, truncated: row % 3 == 0, unknown: row, words: row + 1 })
+            .map(|row| RowFacts {
+                length: 1 + row % 7,
+                truncated: row % 3 == 0,
+                continues: row >= 40,
+                unknown: row,
+                words: row + 1,
+            })
             .collect();
         for (row, it) in facts.iter().enumerate() {
             store.append(&vec![row as u8; it.length as usize * 4]).unwrap();
@@ -164,10 +181,10 @@ mod tests {
     fn what_was_kept_is_found_and_what_is_damaged_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let entry = Entry { path: folder.path().join("deep/x.tokens") };
-        assert!(entry.read(50).is_none());
+        assert!(entry.read(40, 4).is_none());
         let (tokens, facts) = sample();
-        entry.write(&tokens, &facts).unwrap();
-        let (again, known) = entry.read(50).unwrap();
+        entry.write(&tokens, &facts, 4).unwrap();
+        let (again, known) = entry.read(40, 4).unwrap();
         assert_eq!(known, facts);
         let all = facts.iter().map(|row| row.length as usize * 4).sum();
         let read = |arena: &Arena| {
@@ -176,16 +193,16 @@ mod tests {
             bytes
         };
         assert_eq!(read(&again), read(&tokens));
-        assert!(entry.read(49).is_none());
+        assert!(entry.read(50, 4).is_none());
         let good = fs::read(&entry.path).unwrap();
         for at in [0, 9, 17, 30, good.len() - 1] {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&entry.path, &bad).unwrap();
-            assert!(entry.read(50).is_none(), "byte {at}");
+            assert!(entry.read(40, 4).is_none(), "byte {at}");
         }
         fs::write(&entry.path, &good[..good.len() - 1]).unwrap();
-        assert!(entry.read(50).is_none());
+        assert!(entry.read(40, 4).is_none());
     }
 
     #[test]

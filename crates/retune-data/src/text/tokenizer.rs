@@ -1,5 +1,7 @@
 //! Text to token ids, exactly as Hugging Face's fast tokenizers do it (the `tokenizers` crate).
 
+mod windows;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use tokenizers::utils::truncation::truncate_encodings;
 
 use super::tokenizer_files::{TokenizerFiles, failed};
 use crate::DataError;
+
+pub use windows::{Window, Windows};
 
 /// Which side of a text or batch something happens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,7 @@ pub struct Tokenizer {
     model_max_length: Option<usize>,
     token_types: bool,
     cache: Option<PathBuf>,
+    prefix_space: bool,
 }
 
 /// The tokens of one text or pair.
@@ -89,6 +94,7 @@ impl Tokenizer {
             files: files.files,
             backend: Arc::new(backend),
             cache: None,
+            prefix_space: false,
         })
     }
 

@@ -13,9 +13,9 @@
 mod manifest;
 mod publish;
 mod retention;
+mod start;
 mod state;
 
-use crate::finetune::Start;
 use anyhow::{Context, Result, ensure};
 use manifest::{verify, write_manifest};
 use publish::sync_folder;
@@ -26,7 +26,8 @@ use retune_models::{BaseModel, LoadedModel};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use state::{Best, RunState, Totals, read_state, restore_optimizer};
+pub use start::Start;
+pub use state::{Best, EvaluationPoint, RunState, Totals, read_state, restore_optimizer};
 
 /// A run's folder.
 #[derive(Debug, Clone)]

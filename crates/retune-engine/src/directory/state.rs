@@ -1,8 +1,7 @@
 //! Where a run stands: what a checkpoint knows beside weights and moments.
 
 use crate::evaluate::Scored;
-use crate::metric::Direction;
-use crate::report::EvaluationPoint;
+use crate::metric::{Direction, Metrics};
 use crate::step::StepReport;
 use anyhow::{Context, Result};
 use retune_kernels::AdamW;
@@ -20,6 +19,20 @@ pub struct Best {
     pub metric: String,
     /// Its value; nothing where it was not defined on the validation split.
     pub value: Option<f64>,
+}
+
+/// One evaluation during training.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EvaluationPoint {
+    /// Steps done.
+    pub step: u64,
+    /// Validation loss per target.
+    pub loss: Option<f64>,
+    /// Validation metrics.
+    pub metrics: Metrics,
+    /// The 95 % interval of the main metric, drawn as a band.
+    pub interval: Option<(f64, f64)>,
 }
 
 /// Sums over all steps.
@@ -117,7 +130,13 @@ mod tests {
 
     #[test]
     fn patience_counts_evaluations_without_improvement() {
-        let scored = Scored { evaluation: Default::default(), loss: Some(1.0), predictions: Vec::new(), seconds: 0.0 };
+        let scored = Scored {
+            evaluation: Default::default(),
+            loss: Some(1.0),
+            judged: Vec::new(),
+            decision: None,
+            seconds: 0.0,
+        };
         let mut state = RunState::default();
         let mut record = |value| state.record("accuracy", value, Direction::Higher, &scored);
         let improved = [0.5, 0.4, 0.5, 0.6, 0.6].map(|value| record(Some(value)));
@@ -127,7 +146,13 @@ mod tests {
 
     #[test]
     fn an_undefined_value_beats_nothing_and_loses_to_any() {
-        let scored = Scored { evaluation: Default::default(), loss: Some(1.0), predictions: Vec::new(), seconds: 0.0 };
+        let scored = Scored {
+            evaluation: Default::default(),
+            loss: Some(1.0),
+            judged: Vec::new(),
+            decision: None,
+            seconds: 0.0,
+        };
         let mut state = RunState::default();
         let values = [None, None, Some(0.1), None, Some(0.2)];
         let improved = values.map(|value| state.record("pearson", value, Direction::Higher, &scored));

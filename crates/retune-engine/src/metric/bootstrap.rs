@@ -4,7 +4,8 @@
 //! the square root of the ratio (Bickel et al. 1997, "m out of n"), so the cost is bounded and the
 //! width still belongs to the whole split.
 
-use std::collections::BTreeMap;
+use super::evaluation::Intervals;
+use super::metric::Metric;
 
 /// Resamples per interval.
 pub(super) const RESAMPLES: usize = 200;
@@ -53,15 +54,33 @@ pub(super) fn draw_counts(random: &mut Random, counts: &mut [u32]) {
 
 /// 95 % intervals of several statistics.
 ///
-/// `points` are their names and values on the whole split; `resample` answers with the values on one
+/// `points` are the metrics and their values on the whole split; `resample` answers with the values on one
 /// resample of `drawn` out of `examples`, in the same order, `None` where undefined. A statistic that
 /// never varies gets no interval (a resample cannot contain an error that never happened, so zero
 /// width would be a false promise), nor does one undefined in more than a tenth of the resamples.
 pub(super) fn percentile_intervals(
-    points: &[(&str, Option<f64>)],
+    points: &[(&Metric, Option<f64>)],
+    sizes: (usize, usize),
+    resample: impl FnMut(&mut Random) -> Vec<Option<f64>>,
+) -> Intervals {
+    intervals(points, sizes, false, resample)
+}
+
+/// The same for a statistic that a resample distorts, because it repeats rows: each interval is moved to its point.
+pub(super) fn centred_intervals(
+    points: &[(&Metric, Option<f64>)],
+    sizes: (usize, usize),
+    resample: impl FnMut(&mut Random) -> Vec<Option<f64>>,
+) -> Intervals {
+    intervals(points, sizes, true, resample)
+}
+
+fn intervals(
+    points: &[(&Metric, Option<f64>)],
     (drawn, examples): (usize, usize),
+    centred: bool,
     mut resample: impl FnMut(&mut Random) -> Vec<Option<f64>>,
-) -> BTreeMap<String, (f64, f64)> {
+) -> Intervals {
     let mut values: Vec<Vec<f64>> = vec![Vec::with_capacity(RESAMPLES); points.len()];
     if drawn >= 2 {
         let mut random = Random::new(SEED);
@@ -72,8 +91,8 @@ pub(super) fn percentile_intervals(
         }
     }
     let shrink = (drawn as f64 / examples.max(1) as f64).sqrt();
-    let mut intervals = BTreeMap::new();
-    for ((name, point), column) in points.iter().zip(&mut values) {
+    let mut intervals = Intervals::new();
+    for ((metric, point), column) in points.iter().zip(&mut values) {
         let Some(point) = *point else { continue };
         if column.len() * 10 < RESAMPLES * 9 {
             continue;
@@ -83,15 +102,13 @@ pub(super) fn percentile_intervals(
         if high - low <= 1e-12 * point.abs().max(1.0) {
             continue;
         }
-        // A resample repeats rows, which alone makes bins disagree more: its calibration error is larger on average, and
-        // is moved back by that much.
-        if drawn < examples || *name == "calibration_error" {
+        if drawn < examples || centred {
             let middle = quantile(column, 0.5);
-            let (least, most) = bounds(name);
+            let (least, most) = metric.range;
             low = (point + (low - middle) * shrink).max(least);
             high = (point + (high - middle) * shrink).min(most);
         }
-        intervals.insert((*name).to_owned(), (low, high));
+        intervals.insert(metric.key.to_owned(), (low, high));
     }
     intervals
 }
@@ -104,31 +121,23 @@ fn quantile(sorted: &[f64], probability: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
 }
 
-/// The range a metric cannot leave.
-fn bounds(metric: &str) -> (f64, f64) {
-    match metric {
-        "mcc" | "pearson" | "spearman" => (-1.0, 1.0),
-        "r2" => (f64::NEG_INFINITY, 1.0),
-        "rmse" | "mae" | "mse" | "log_loss" | "reconstruction_loss" => (0.0, f64::INFINITY),
-        _ => (0.0, 1.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SIZE: Metric = Metric::error("size", "Size");
 
     /// The mean of 0..n has a known standard error; the bootstrap must find it.
     fn mean_interval(examples: usize) -> (f64, f64) {
         let drawn = draws_for(examples, 1);
         let mean = (examples - 1) as f64 / 2.0;
         let mut counts = vec![0; drawn];
-        let intervals = percentile_intervals(&[("rmse", Some(mean))], (drawn, examples), |random| {
+        let intervals = percentile_intervals(&[(&SIZE, Some(mean))], (drawn, examples), |random| {
             draw_counts(random, &mut counts);
             let sum: f64 = (0..drawn).map(|i| f64::from(counts[i]) * (i * examples / drawn) as f64).sum();
             vec![Some(sum / drawn as f64)]
         });
-        intervals["rmse"]
+        intervals["size"]
     }
 
     #[test]
@@ -145,7 +154,7 @@ mod tests {
     #[test]
     fn constant_or_mostly_undefined_statistics_have_no_interval() {
         let mut turn = 0;
-        let points = [("f1", Some(1.0)), ("auroc", Some(0.5)), ("mcc", None)];
+        let points = [(&SIZE, Some(1.0)), (&SIZE, Some(0.5)), (&SIZE, None)];
         let intervals = percentile_intervals(&points, (50, 50), |random| {
             turn += 1;
             let noise = random.below(100) as f64;

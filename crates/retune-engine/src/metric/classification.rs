@@ -5,18 +5,31 @@
 
 use std::collections::BTreeMap;
 
-use super::confusion::{self, Cells, Margins};
+use super::bootstrap;
+use super::calibration::{CALIBRATION_ERROR, Calibration};
+use super::classes::{self, ClassRow, Confusion};
+use super::confusion::{self, Cells, F1, MACRO_F1, MCC, Margins, PRECISION, RECALL, WEIGHTED_F1};
 use super::decision::argmax;
 use super::error::{MetricError, expect_length};
-use super::evaluation::{CalibrationBin, ClassRow, Confusion, Evaluation, share};
+use super::evaluation::{Evaluation, Metrics, share};
 use super::interval::{Z, wilson};
-use super::ranking::{Ranking, affordable_rows, resampled};
-use super::{bootstrap, evaluation::Metrics};
+use super::metric::Metric;
+use super::operating_point::Curve;
+use super::ranking::{AUPRC, AUROC, Ranking, affordable_rows, resampled};
 
-/// Bins of the calibration error (Guo et al. 2017).
-const CALIBRATION_BINS: usize = 15;
-/// Confidences kept for the interval of the calibration error: 32 MiB.
-const MAX_CONFIDENCES: usize = 1 << 22;
+/// The share of examples whose prediction is right; of several labels, all of them.
+pub const ACCURACY: Metric = Metric::share("accuracy", "Accuracy");
+/// F1 of all decisions together.
+pub const MICRO_F1: Metric = Metric::share("micro_f1", "Micro-F1");
+/// The share of examples whose label is among the five most probable ones.
+pub const TOP_5_ACCURACY: Metric = Metric::share("top_5_accuracy", "Top-5 accuracy");
+/// The share of rows of the positive class that are predicted so.
+pub const SENSITIVITY: Metric = Metric::share("sensitivity", "Sensitivity");
+/// The share of other rows that are not.
+pub const SPECIFICITY: Metric = Metric::share("specificity", "Specificity");
+/// The mean of −ln of the probability of the gold class.
+pub const LOG_LOSS: Metric = Metric::error("log_loss", "Log loss");
+
 /// With more classes than this, being among the first so many says something.
 const TOP: usize = 5;
 /// Above this many classes the dense matrix is left out.
@@ -37,30 +50,13 @@ pub struct ClassificationMetric {
     names: Vec<String>,
     positive: Option<usize>,
     counts: BTreeMap<(u32, u32), u64>,
-    calibration: [BinSums; CALIBRATION_BINS],
-    /// Confidence of each row and whether it was right, for the bootstrap; none past [`MAX_CONFIDENCES`].
-    confidences: Option<Vec<(f32, bool)>>,
+    calibration: Calibration,
     log_loss: f64,
     squared_log_loss: f64,
     ranking: Ranking,
     in_top: u64,
     examples: u64,
     not_finite: u64,
-}
-
-#[derive(Clone, Copy, Default)]
-struct BinSums {
-    count: u64,
-    right: u64,
-    confidence: f64,
-}
-
-impl BinSums {
-    fn add(&mut self, confidence: f64, right: bool, times: u64) {
-        self.count += times;
-        self.right += u64::from(right) * times;
-        self.confidence += confidence * times as f64;
-    }
 }
 
 impl ClassificationMetric {
@@ -72,8 +68,7 @@ impl ClassificationMetric {
             positive: (names.len() == 2).then_some(1),
             names,
             counts: BTreeMap::new(),
-            calibration: [BinSums::default(); CALIBRATION_BINS],
-            confidences: Some(Vec::new()),
+            calibration: Calibration::default(),
             log_loss: 0.0,
             squared_log_loss: 0.0,
             ranking: Ranking::new(columns),
@@ -89,13 +84,14 @@ impl ClassificationMetric {
         Self { positive: Some(class), ..self }
     }
 
-    /// The keys of what [`compute`](Self::compute) gives where the rows allow it.
-    pub fn keys(&self) -> Vec<&'static str> {
-        let mut keys = vec!["accuracy", "micro_f1", "calibration_error", "log_loss", "auroc", "auprc"];
-        keys.extend(confusion::KEYS);
-        keys.extend((self.names.len() > TOP).then_some("top_5_accuracy"));
-        keys.extend(self.positive.iter().flat_map(|_| ["sensitivity", "specificity"]));
-        keys
+    /// What [`compute`](Self::compute) gives where the rows allow it, the usual one first.
+    pub fn metrics(&self) -> Vec<&'static Metric> {
+        let mut metrics = vec![&ACCURACY, &F1, &MACRO_F1];
+        metrics.extend((self.names.len() > TOP).then_some(&TOP_5_ACCURACY));
+        metrics.extend([&PRECISION, &RECALL, &WEIGHTED_F1, &MICRO_F1, &MCC]);
+        metrics.extend(self.positive.iter().flat_map(|_| [&SENSITIVITY, &SPECIFICITY]));
+        metrics.extend([&AUROC, &AUPRC, &CALIBRATION_ERROR, &LOG_LOSS]);
+        metrics
     }
 
     /// Adds a batch: `probabilities` `[N, C]` row-major, `labels` `[N]`; rows with a negative label are ignored.
@@ -129,14 +125,7 @@ impl ClassificationMetric {
 
         self.in_top += u64::from(rank(row, gold) < TOP);
 
-        let confidence = f64::from(row[predicted]);
-        self.calibration[bin_of(confidence)].add(confidence, predicted == gold, 1);
-        if let Some(rows) = &mut self.confidences {
-            rows.push((row[predicted], predicted == gold));
-            if rows.len() > MAX_CONFIDENCES {
-                self.confidences = None;
-            }
-        }
+        self.calibration.add(row[predicted], predicted == gold);
 
         // scikit-learn clips to the precision of the probabilities, which are float32.
         let epsilon = f64::from(f32::EPSILON);
@@ -149,6 +138,14 @@ impl ClassificationMetric {
         } else {
             self.ranking.push(row.iter().enumerate().map(|(c, p)| (*p, Some(c == gold))));
         }
+    }
+
+    /// What thresholds on the probability of the positive class do on the rows seen so far, where there is one.
+    pub fn curve(&self) -> Option<Curve> {
+        let class = self.positive?;
+        // With two classes the ranking holds the positive one alone.
+        let column = if self.names.len() == 2 { 0 } else { class };
+        Some(self.ranking.curve(column, class))
     }
 
     /// Everything that can be said about the rows seen so far.
@@ -167,7 +164,7 @@ impl ClassificationMetric {
         }
         let cells: Cells = self.counts.iter().map(|((g, p), n)| (*g, *p, *n)).collect();
         self.count_scores(&cells, &mut evaluation);
-        self.calibrate(&mut evaluation);
+        self.calibration.tell(&mut evaluation);
         self.score_loss(&mut evaluation);
         self.rank(&mut evaluation);
         evaluation
@@ -176,20 +173,20 @@ impl ClassificationMetric {
     fn count_scores(&self, cells: &Cells, evaluation: &mut Evaluation) {
         let classes = self.names.len();
         let margins = Margins::of(cells, classes);
-        for key in ["accuracy", "micro_f1"] {
-            proportion(key, margins.right(), self.examples, "a labelled row", evaluation);
+        for metric in [&ACCURACY, &MICRO_F1] {
+            proportion(metric, margins.right(), self.examples, "a labelled row", evaluation);
         }
         if classes > TOP {
-            proportion("top_5_accuracy", self.in_top, self.examples, "a labelled row", evaluation);
+            proportion(&TOP_5_ACCURACY, self.in_top, self.examples, "a labelled row", evaluation);
         }
         if let Some(class) = self.positive {
             let (name, support, hits) = (&self.names[class], margins.support[class], margins.hits[class]);
             let others = self.examples - support;
             let alarms = margins.predicted[class] - hits;
-            proportion("sensitivity", hits, support, &format!("a row of `{name}`"), evaluation);
-            proportion("specificity", others - alarms, others, &format!("a row that is not `{name}`"), evaluation);
+            proportion(&SENSITIVITY, hits, support, &format!("a row of `{name}`"), evaluation);
+            proportion(&SPECIFICITY, others - alarms, others, &format!("a row that is not `{name}`"), evaluation);
         }
-        let scores = margins.scores(self.positive).map(|(name, value)| (name.to_owned(), value));
+        let scores = margins.scores(self.positive).map(|(metric, value)| (metric.key.to_owned(), value));
         evaluation.metrics.extend(Metrics::from(scores));
         evaluation.intervals.extend(confusion::intervals(cells, classes, self.positive));
 
@@ -199,76 +196,42 @@ impl ClassificationMetric {
                 "{unseen} of {classes} classes occur neither as a label nor as a prediction; averages leave them out"
             ));
         }
-        evaluation.per_class = (0..classes)
-            .map(|c| {
-                let (hits, support) = (margins.hits[c], margins.support[c]);
-                ClassRow::new(&self.names[c], hits, support, margins.predicted[c])
-            })
-            .collect();
+        let row = |c: usize| ClassRow::new(&self.names[c], margins.hits[c], margins.support[c], margins.predicted[c]);
         if classes <= MAX_DENSE_CLASSES {
             let mut counts = vec![vec![0; classes]; classes];
             for (gold, predicted, count) in cells {
                 counts[*gold as usize][*predicted as usize] = *count;
             }
-            evaluation.confusion = Some(Confusion { names: self.names.clone(), counts });
+            let confusion = Confusion { names: self.names.clone(), counts };
+            evaluation.details.push(classes::confusion(&confusion, None));
         }
-    }
-
-    fn calibrate(&self, evaluation: &mut Evaluation) {
-        let bins = CALIBRATION_BINS as f64;
-        evaluation.calibration = (self.calibration.iter().enumerate())
-            .map(|(index, bin)| {
-                let count = bin.count.max(1) as f64;
-                CalibrationBin {
-                    low: index as f64 / bins,
-                    high: (index + 1) as f64 / bins,
-                    count: bin.count,
-                    confidence: bin.confidence / count,
-                    accuracy: bin.right as f64 / count,
-                }
-            })
-            .collect();
-        let error = calibration_error(&self.calibration);
-        evaluation.metrics.insert("calibration_error".into(), error);
-        let Some(rows) = &self.confidences else { return };
-        let examples = rows.len();
-        let drawn = bootstrap::draws_for(examples, 1);
-        let mut counts = vec![0; drawn];
-        let found =
-            bootstrap::percentile_intervals(&[("calibration_error", Some(error))], (drawn, examples), |random| {
-                bootstrap::draw_counts(random, &mut counts);
-                let mut bins = [BinSums::default(); CALIBRATION_BINS];
-                for (index, times) in counts.iter().enumerate().filter(|(_, times)| **times > 0) {
-                    let (confidence, right) = rows[index * examples / drawn];
-                    bins[bin_of(f64::from(confidence))].add(f64::from(confidence), right, u64::from(*times));
-                }
-                vec![Some(calibration_error(&bins))]
-            });
-        evaluation.intervals.extend(found);
+        evaluation.details.push(classes::per_class("Classes", "examples", &(0..classes).map(row).collect::<Vec<_>>()));
     }
 
     fn score_loss(&self, evaluation: &mut Evaluation) {
         let n = self.examples as f64;
         let mean = self.log_loss / n;
-        evaluation.metrics.insert("log_loss".into(), mean);
+        evaluation.metrics.insert(LOG_LOSS.key.into(), mean);
         if self.examples > 1 {
             let variance = (self.squared_log_loss - n * mean * mean).max(0.0) / (n - 1.0);
             let half = Z * (variance / n).sqrt();
-            evaluation.intervals.insert("log_loss".into(), ((mean - half).max(0.0), mean + half));
+            evaluation.intervals.insert(LOG_LOSS.key.into(), ((mean - half).max(0.0), mean + half));
         }
     }
 
     fn rank(&self, evaluation: &mut Evaluation) {
         let areas = self.ranking.areas();
-        let points = [("auroc", areas.auroc), ("auprc", areas.auprc)];
-        for (name, value) in &points {
+        let points = [(&AUROC, areas.auroc), (&AUPRC, areas.auprc)];
+        for (metric, value) in &points {
             match value {
                 Some(value) => {
-                    evaluation.metrics.insert((*name).into(), *value);
+                    evaluation.metrics.insert(metric.key.into(), *value);
                 }
-                None => evaluation
-                    .notes
-                    .push(format!("{name} is undefined: it needs rows both inside and outside {}", self.ranked())),
+                None => evaluation.notes.push(format!(
+                    "{} is undefined: it needs rows both inside and outside {}",
+                    metric.key,
+                    self.ranked()
+                )),
             }
         }
         if self.names.len() > 2 && areas.both_classes < self.names.len() && areas.both_classes > 0 {
@@ -295,8 +258,6 @@ impl ClassificationMetric {
             });
             evaluation.intervals.extend(found);
         }
-        let column = |class| if self.names.len() == 2 { 0 } else { class };
-        evaluation.curve = self.positive.map(|class| self.ranking.curve(column(class), class));
     }
 
     /// What areas are about, in words.
@@ -308,25 +269,14 @@ impl ClassificationMetric {
     }
 }
 
-/// The bin `(low, high]` of a confidence.
-fn bin_of(confidence: f64) -> usize {
-    ((confidence * CALIBRATION_BINS as f64).ceil() as usize).clamp(1, CALIBRATION_BINS) - 1
-}
-
-/// Expected calibration error: how far confidence and share of right answers are apart, over all bins.
-fn calibration_error(bins: &[BinSums]) -> f64 {
-    let apart: f64 = bins.iter().map(|bin| (bin.right as f64 - bin.confidence).abs()).sum();
-    apart / bins.iter().map(|bin| bin.count).sum::<u64>().max(1) as f64
-}
-
 /// Puts `part / whole` with its interval, or a note about what is `needed` to define it.
-fn proportion(key: &str, part: u64, whole: u64, needed: &str, evaluation: &mut Evaluation) {
+fn proportion(metric: &Metric, part: u64, whole: u64, needed: &str, evaluation: &mut Evaluation) {
     match wilson(part, whole) {
         Some(interval) => {
-            evaluation.metrics.insert(key.into(), share(part, whole));
-            evaluation.intervals.insert(key.into(), interval);
+            evaluation.metrics.insert(metric.key.into(), share(part, whole));
+            evaluation.intervals.insert(metric.key.into(), interval);
         }
-        None => evaluation.notes.push(format!("{key} is undefined: it needs {needed}")),
+        None => evaluation.notes.push(format!("{} is undefined: it needs {needed}", metric.key)),
     }
 }
 

@@ -1,12 +1,24 @@
 //! Scores that follow from a confusion matrix alone, kept sparse so that thousands of classes fit.
 
-use std::collections::BTreeMap;
-
 use super::bootstrap::{Random, draws_for, percentile_intervals};
-use super::evaluation::share;
+use super::evaluation::{Intervals, share};
+use super::metric::Metric;
+
+/// F1 of each class, averaged evenly.
+pub const MACRO_F1: Metric = Metric::share("macro_f1", "Macro-F1");
+/// F1 of each class, averaged by its support.
+pub const WEIGHTED_F1: Metric = Metric::share("weighted_f1", "Weighted F1");
+/// The share of what is predicted that is right.
+pub const PRECISION: Metric = Metric::share("precision", "Precision");
+/// The share of what is gold that is found.
+pub const RECALL: Metric = Metric::share("recall", "Recall");
+/// The harmonic mean of precision and recall.
+pub const F1: Metric = Metric::share("f1", "F1");
+/// Matthews' correlation coefficient.
+pub const MCC: Metric = Metric::correlation("mcc", "Matthews correlation");
 
 /// What [`Margins::scores`] gives.
-pub(super) const KEYS: [&str; 6] = ["macro_f1", "weighted_f1", "precision", "recall", "f1", "mcc"];
+pub(super) const SCORES: [&Metric; 6] = [&MACRO_F1, &WEIGHTED_F1, &PRECISION, &RECALL, &F1, &MCC];
 
 /// `(gold, predicted, count)` of the cells that are not zero.
 pub(super) type Cells = Vec<(u32, u32, u64)>;
@@ -77,8 +89,8 @@ impl Margins {
         (between / (gold.sqrt() * predicted.sqrt())).clamp(-1.0, 1.0)
     }
 
-    /// Every averaged score, by key. Two classes: `precision`, `recall` and `f1` are the positive one's.
-    pub(super) fn scores(&self, positive: Option<usize>) -> [(&'static str, f64); 6] {
+    /// Every averaged score. Two classes: `precision`, `recall` and `f1` are the positive one's.
+    pub(super) fn scores(&self, positive: Option<usize>) -> [(&'static Metric, f64); 6] {
         let total = self.total().max(1) as f64;
         let weighted = self.seen().map(|c| self.support[c] as f64 * self.f1(c)).sum::<f64>() / total;
         let macro_f1 = self.macro_average(|c| self.f1(c));
@@ -87,12 +99,12 @@ impl Margins {
             None => (self.macro_average(|c| self.precision(c)), self.macro_average(|c| self.recall(c)), macro_f1),
         };
         let values = [macro_f1, weighted, precision, recall, f1, self.mcc()];
-        std::array::from_fn(|index| (KEYS[index], values[index]))
+        std::array::from_fn(|index| (SCORES[index], values[index]))
     }
 }
 
 /// Bootstrap intervals of [`Margins::scores`]: drawing examples with replacement is drawing cells.
-pub(super) fn intervals(cells: &Cells, classes: usize, positive: Option<usize>) -> BTreeMap<String, (f64, f64)> {
+pub(super) fn intervals(cells: &Cells, classes: usize, positive: Option<usize>) -> Intervals {
     let margins = Margins::of(cells, classes);
     let total = margins.total() as usize;
     let drawn = draws_for(total, 1);
@@ -104,7 +116,7 @@ pub(super) fn intervals(cells: &Cells, classes: usize, positive: Option<usize>) 
             upper
         })
         .collect();
-    let points = margins.scores(positive).map(|(name, value)| (name, Some(value)));
+    let points = margins.scores(positive).map(|(metric, value)| (metric, Some(value)));
     percentile_intervals(&points, (drawn, total), |random: &mut Random| {
         let mut sample: Cells = cells.iter().map(|(g, p, _)| (*g, *p, 0)).collect();
         for _ in 0..drawn {

@@ -1,102 +1,99 @@
-//! The result of evaluating one split: numbers, their intervals and the tables behind them.
+//! The result of evaluating one split: numbers, their intervals and what stands behind them.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
-use super::operating_point::{Curve, Operated};
+use super::detail::Detail;
 
 /// Metric values by key; an undefined metric is absent, never NaN.
 pub type Metrics = BTreeMap<String, f64>;
 
-/// Everything one pass over a split has to say.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+/// Intervals `(low, high)` by metric key.
+pub type Intervals = BTreeMap<String, (f64, f64)>;
+
+/// Everything one pass over a split has to say. In JSON each detail stands under its own key.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "Read")]
 pub struct Evaluation {
     /// Metric values by key.
     pub metrics: Metrics,
-    /// 95 % intervals `(low, high)` by key, for the metrics that have one.
-    pub intervals: BTreeMap<String, (f64, f64)>,
+    /// 95 % intervals by key, for the metrics that have one.
+    pub intervals: Intervals,
     /// Labelled examples that were scored.
     pub examples: usize,
-    /// Gold classes (rows) against predicted ones (columns).
-    pub confusion: Option<Confusion>,
-    /// One row per class or label.
-    pub per_class: Vec<ClassRow>,
-    /// Regression with several outputs: one row per output.
-    pub per_output: Vec<OutputRow>,
-    /// Reliability of the predicted confidence, in equal-width bins; empty bins included.
-    pub calibration: Vec<CalibrationBin>,
-    /// Regression: up to 2000 pairs `(gold, predicted)`, evenly spread over the split.
-    pub scatter: Vec<(f32, f32)>,
-    /// What thresholds on the probability of the positive class do, where there is one; not written down.
-    #[serde(skip)]
-    pub curve: Option<Curve>,
-    /// What the threshold of the run does on these rows, where it has one.
-    pub operating_point: Option<Operated>,
     /// Metrics that are undefined or approximate here, and why.
     pub notes: Vec<String>,
+    /// What stands behind the numbers, in the order in which it is shown.
+    pub details: Vec<Detail>,
 }
 
-/// A confusion matrix.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confusion {
-    /// Class names, in index order.
-    pub names: Vec<String>,
-    /// `counts[gold][predicted]`.
-    pub counts: Vec<Vec<u64>>,
-}
+impl Evaluation {
+    /// The detail of a key.
+    pub fn detail(&self, key: &str) -> Option<&Detail> {
+        self.details.iter().find(|detail| detail.key == key)
+    }
 
-/// How well one class is found.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ClassRow {
-    /// The class.
-    pub name: String,
-    /// Examples whose gold label is this class.
-    pub support: u64,
-    /// Share of the predictions of this class that are right (0 when there is none).
-    pub precision: f64,
-    /// Share of the examples of this class that are found (0 when there is none).
-    pub recall: f64,
-    /// Harmonic mean of precision and recall.
-    pub f1: f64,
-}
+    /// The value of a detail as the type that it was made from; `None` where there is none.
+    pub fn read<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        T::deserialize(&self.detail(key)?.value).ok()
+    }
 
-impl ClassRow {
-    /// The row of a class found `hits` times among `support` gold and `predicted` predicted ones.
-    pub(super) fn new(name: &str, hits: u64, support: u64, predicted: u64) -> Self {
-        Self {
-            name: name.to_owned(),
-            support,
-            precision: share(hits, predicted),
-            recall: share(hits, support),
-            f1: share(2 * hits, support + predicted),
-        }
+    /// What was decided on another split and is applied here, in words.
+    pub fn decided(&self) -> impl Iterator<Item = String> + '_ {
+        self.details.iter().filter(|detail| detail.decided).flat_map(Detail::words)
+    }
+
+    /// The value of a metric, and its interval.
+    pub fn value(&self, key: &str) -> Option<(f64, Option<(f64, f64)>)> {
+        Some((*self.metrics.get(key)?, self.intervals.get(key).copied()))
     }
 }
 
-/// How well one of several numbers is predicted.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct OutputRow {
-    /// The output.
-    pub name: String,
-    /// The metrics of regression, for this output alone.
-    pub metrics: Metrics,
+impl Serialize for Evaluation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("metrics", &self.metrics)?;
+        map.serialize_entry("intervals", &self.intervals)?;
+        map.serialize_entry("examples", &self.examples)?;
+        for detail in self.details.iter().filter(|detail| !detail.value.is_null()) {
+            map.serialize_entry(&detail.key, &detail.value)?;
+        }
+        if !self.notes.is_empty() {
+            map.serialize_entry("notes", &self.notes)?;
+        }
+        map.end()
+    }
 }
 
-/// One bin `(low, high]` of a reliability diagram.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct CalibrationBin {
-    /// Lower edge of the confidence, exclusive (the first bin includes 0).
-    pub low: f64,
-    /// Upper edge, inclusive.
-    pub high: f64,
-    /// Predictions in the bin.
-    pub count: u64,
-    /// Their mean confidence; 0 when the bin is empty.
-    pub confidence: f64,
-    /// The share of them that is right; 0 when the bin is empty.
-    pub accuracy: f64,
+/// An evaluation as JSON has it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Read {
+    metrics: Metrics,
+    intervals: Intervals,
+    examples: usize,
+    notes: Vec<String>,
+    #[serde(flatten)]
+    details: serde_json::Map<String, Value>,
+}
+
+impl From<Read> for Evaluation {
+    fn from(read: Read) -> Self {
+        // Earlier versions wrote null or an empty list for what an evaluation does not have.
+        let there = |value: &Value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty());
+        let details = read.details.into_iter().filter(|(_, value)| there(value));
+        Self {
+            metrics: read.metrics,
+            intervals: read.intervals,
+            examples: read.examples,
+            notes: read.notes,
+            details: details.map(|(key, value)| Detail { key, value, ..Detail::default() }).collect(),
+        }
+    }
 }
 
 /// `part / whole`, and 0 when there is no whole (scikit-learn's `zero_division=0`).

@@ -110,7 +110,7 @@ fn thresholds_agree_with_scikit_learn() {
     for case in cases {
         let mut metric = ClassificationMetric::new(names(case.columns)).with_positive(case.positive);
         metric.update(&case.outputs, &case.labels).unwrap();
-        let curve = metric.compute().curve.unwrap();
+        let curve = metric.curve().unwrap();
         let threshold = curve.choose(case.rule);
         let above = case.threshold.is_none() && curve.at(threshold).precision.is_none();
         assert!(above || Some(threshold) == case.threshold, "{}: {threshold} is not {:?}", case.rule, case.threshold);

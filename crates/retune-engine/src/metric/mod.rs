@@ -1,45 +1,75 @@
 //! Streaming metrics: what an evaluation says, and how sure it may be.
 //!
-//! Every metric keeps sufficient statistics only, takes batches through `update` and answers with an
-//! [`Evaluation`] from `compute`. Definitions and degenerate cases follow scikit-learn with
-//! `zero_division=0`; what scikit-learn leaves undefined is absent here, with a note that says why.
+//! Every metric keeps sufficient statistics only, takes examples as they come and answers with an [`Evaluation`].
+//! Definitions and degenerate cases follow the reference implementations (scikit-learn with `zero_division=0`, seqeval,
+//! SQuAD's scripts); what they leave undefined is absent here, with a note that says why. Shares are from 0 to 1.
 //!
 //! | file | owns |
 //! |---|---|
+//! | `metric` | key, name, direction and range of a metric |
+//! | `evaluation` | the result: numbers, intervals, notes, details |
+//! | `detail` | what stands behind the numbers: a value for programs, blocks that a report draws |
 //! | `classification` | one label per example |
 //! | `multi_label` | any number of labels per example |
-//! | `regression` | one or several numbers per example |
-//! | `decision` | from probabilities to answers |
-//! | `operating_point` | a threshold for one class, chosen by a rule |
+//! | `regression`, `outputs` | one or several numbers per example |
 //! | `reconstruction` | an error per example |
+//! | `tags`, `entities` | entities in a sequence of words |
+//! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
+//! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
+//! | `calibration` | whether confidences mean what they say |
+//! | `decision` | from probabilities to answers |
+//! | `operating_point`, `thresholds` | a threshold for one class, chosen by a rule; its curve |
 //! | `interval` | Wilson intervals and paired comparisons |
 //! | `bootstrap` | percentile intervals for everything else |
 //! | `ranking` | areas under the ROC and precision-recall curves |
-//! | `direction` | which metrics should rise, which should fall |
 
 mod bootstrap;
+mod calibration;
+mod classes;
 pub mod classification;
 mod confusion;
 pub mod decision;
-mod direction;
+pub mod detail;
+pub mod entities;
 mod error;
 mod evaluation;
 pub mod interval;
+#[expect(clippy::module_inception, reason = "the file of the type of that name")]
+mod metric;
 pub mod multi_label;
 pub mod operating_point;
+mod outputs;
+pub mod overlap;
 mod ranking;
 mod reconstruction;
 pub mod regression;
+pub mod score;
+pub mod tags;
+mod thresholds;
+mod unanswerable;
 
 #[cfg(test)]
 mod fixture_tests;
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod text_fixture_tests;
 
-pub use classification::ClassificationMetric;
-pub use direction::{Direction, Problem, default_metric, direction};
+pub use calibration::{CALIBRATION_ERROR, CalibrationBin};
+pub use classes::{ClassRow, Confusion};
+pub use classification::{ACCURACY, ClassificationMetric};
+pub use confusion::{F1, MACRO_F1, MCC, PRECISION, RECALL, WEIGHTED_F1};
+pub use detail::{Block, Detail, Said};
 pub use error::MetricError;
-pub use evaluation::{CalibrationBin, ClassRow, Confusion, Evaluation, Metrics, OutputRow};
+pub use evaluation::{Evaluation, Intervals, Metrics};
 pub use interval::{Difference, paired_accuracy_difference, wilson};
+pub use metric::{Direction, LOSS, Metric, find};
 pub use multi_label::MultiLabelMetric;
-pub use operating_point::{Curve, OperatingPoint};
-pub use reconstruction::ReconstructionMetric;
+pub use operating_point::Curve;
+pub use outputs::OutputRow;
+pub use overlap::{EXACT_MATCH, OverlapMetric};
+pub use ranking::{AUPRC, AUROC};
+pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;
+pub use tags::TagsMetric;
+pub use thresholds::details as threshold_details;

@@ -1,11 +1,18 @@
 //! Metrics of multi-label classification: every label is its own yes or no, at a threshold of one half.
 
 use super::bootstrap::{draw_counts, percentile_intervals};
+use super::classes::{self, ClassRow};
+use super::classification::{ACCURACY, MICRO_F1};
+use super::confusion::{F1, MACRO_F1, PRECISION, RECALL, WEIGHTED_F1};
 use super::decision::is_predicted;
 use super::error::{MetricError, expect_length};
-use super::evaluation::{ClassRow, Evaluation, share};
+use super::evaluation::{Evaluation, Intervals, share};
 use super::interval::wilson;
-use super::ranking::{Ranking, affordable_rows};
+use super::metric::Metric;
+use super::ranking::{AUPRC, AUROC, Ranking, affordable_rows};
+
+/// The share of wrong decisions over all labels.
+pub const HAMMING_LOSS: Metric = Metric::mistakes("hamming_loss", "Hamming loss");
 
 /// Sufficient statistics of a multi-label classifier.
 ///
@@ -76,11 +83,9 @@ impl MultiLabelMetric {
         }
     }
 
-    /// The keys of what [`compute`](Self::compute) gives where the rows allow it.
-    pub fn keys(&self) -> Vec<&'static str> {
-        let mut keys = vec!["accuracy", "hamming_loss", "auroc", "auprc"];
-        keys.extend(scores(&self.tallies).map(|(name, _)| name));
-        keys
+    /// What [`compute`](Self::compute) gives where the rows allow it, the usual one first.
+    pub fn metrics(&self) -> Vec<&'static Metric> {
+        vec![&MICRO_F1, &MACRO_F1, &WEIGHTED_F1, &ACCURACY, &PRECISION, &RECALL, &F1, &AUROC, &AUPRC, &HAMMING_LOSS]
     }
 
     /// Adds a batch: `probabilities` and `labels` `[N, L]` row-major. A label of at least ½ is a yes, a
@@ -149,35 +154,32 @@ impl MultiLabelMetric {
             return evaluation;
         }
         let areas = self.ranking.areas();
-        let mut points: Vec<(&str, Option<f64>)> =
-            scores(&self.tallies).map(|(name, value)| (name, Some(value))).to_vec();
+        let mut points: Vec<(&Metric, Option<f64>)> =
+            scores(&self.tallies).map(|(metric, value)| (metric, Some(value))).to_vec();
         points.extend([
-            ("hamming_loss", Some(share(self.wrong, self.cells))),
-            ("auroc", areas.auroc),
-            ("auprc", areas.auprc),
+            (&HAMMING_LOSS, Some(share(self.wrong, self.cells))),
+            (&AUROC, areas.auroc),
+            (&AUPRC, areas.auprc),
         ]);
-        for (name, value) in &points {
+        for (metric, value) in &points {
             match value {
                 Some(value) => {
-                    evaluation.metrics.insert((*name).into(), *value);
+                    evaluation.metrics.insert(metric.key.into(), *value);
                 }
-                None => {
-                    evaluation.notes.push(format!("{name} is undefined: no label has both positive and negative rows"))
-                }
+                None => evaluation
+                    .notes
+                    .push(format!("{} is undefined: no label has both positive and negative rows", metric.key)),
             }
         }
-        evaluation.metrics.insert("accuracy".into(), share(self.whole_rows, self.rows));
+        evaluation.metrics.insert(ACCURACY.key.into(), share(self.whole_rows, self.rows));
         if let Some(interval) = wilson(self.whole_rows, self.rows) {
-            evaluation.intervals.insert("accuracy".into(), interval);
+            evaluation.intervals.insert(ACCURACY.key.into(), interval);
         }
         self.note_gaps(areas.both_classes, &mut evaluation);
         evaluation.intervals.extend(self.intervals(&points));
-        evaluation.per_class = self
-            .names
-            .iter()
-            .zip(&self.tallies)
-            .map(|(name, tally)| ClassRow::new(name, tally.hits, tally.support, tally.predicted))
-            .collect();
+        let row = |(name, tally): (&String, &Tally)| ClassRow::new(name, tally.hits, tally.support, tally.predicted);
+        let rows: Vec<ClassRow> = self.names.iter().zip(&self.tallies).map(row).collect();
+        evaluation.details.push(classes::per_class("Labels", "examples", &rows));
         evaluation
     }
 
@@ -202,11 +204,11 @@ impl MultiLabelMetric {
     }
 
     /// Bootstrap over rows of every point but `accuracy`; empty once the scores are quantised.
-    fn intervals(&self, points: &[(&str, Option<f64>)]) -> std::collections::BTreeMap<String, (f64, f64)> {
+    fn intervals(&self, points: &[(&Metric, Option<f64>)]) -> Intervals {
         let (labels, examples) = (self.names.len(), self.rows as usize);
         let rows = affordable_rows(examples, 2 * labels);
         let Some(resampler) = self.ranking.resampler(rows) else {
-            return Default::default();
+            return Intervals::new();
         };
         let mut counts = vec![0; rows];
         percentile_intervals(points, (rows, examples), |random| {
@@ -241,8 +243,8 @@ fn target(label: f32) -> Option<bool> {
     (label >= 0.0).then_some(label >= 0.5)
 }
 
-/// The averaged scores of all labels, by key.
-fn scores(tallies: &[Tally]) -> [(&'static str, f64); 6] {
+/// The averaged scores of all labels.
+fn scores(tallies: &[Tally]) -> [(&'static Metric, f64); 6] {
     let labels = tallies.len().max(1) as f64;
     let mean = |score: &dyn Fn(&Tally) -> f64| tallies.iter().map(score).sum::<f64>() / labels;
     let sum = |part: fn(&Tally) -> u64| tallies.iter().map(part).sum::<u64>();
@@ -250,12 +252,12 @@ fn scores(tallies: &[Tally]) -> [(&'static str, f64); 6] {
     let weighted: f64 = tallies.iter().map(|t| t.support as f64 * t.f1()).sum();
     let macro_f1 = mean(&Tally::f1);
     [
-        ("micro_f1", share(2 * hits, support + predicted)),
-        ("macro_f1", macro_f1),
-        ("weighted_f1", weighted / support.max(1) as f64),
-        ("precision", mean(&|t| share(t.hits, t.predicted))),
-        ("recall", mean(&|t| share(t.hits, t.support))),
-        ("f1", macro_f1),
+        (&MICRO_F1, share(2 * hits, support + predicted)),
+        (&MACRO_F1, macro_f1),
+        (&WEIGHTED_F1, weighted / support.max(1) as f64),
+        (&PRECISION, mean(&|t| share(t.hits, t.predicted))),
+        (&RECALL, mean(&|t| share(t.hits, t.support))),
+        (&F1, macro_f1),
     ]
 }
 
@@ -283,7 +285,7 @@ mod tests {
         assert!((value("hamming_loss") - 2.0 / 6.0).abs() < 1e-15);
         // Label 0 in perfect order; label 1: of its two pairs one is in order.
         assert!((value("auroc") - 0.75).abs() < 1e-15);
-        assert_eq!(found.per_class[1].support, 2);
+        assert_eq!(found.read::<Vec<ClassRow>>("per_class").unwrap()[1].support, 2);
     }
 
     #[test]
@@ -308,7 +310,7 @@ mod tests {
             metric.update(&row, &labels).unwrap();
         }
         let found = metric.compute();
-        let mut keys = metric.keys();
+        let mut keys: Vec<&str> = metric.metrics().iter().map(|metric| metric.key).collect();
         keys.sort_unstable();
         assert_eq!(found.metrics.keys().collect::<Vec<_>>(), keys);
         for (key, value) in &found.metrics {

@@ -231,19 +231,6 @@ fn widened<S: Serializer>(threshold: &f32, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_f64(f64::from(*threshold))
 }
 
-/// A threshold, and what it does on the splits of a run. It was chosen on the validation split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OperatingPoint {
-    /// The threshold.
-    #[serde(flatten)]
-    pub cut: Cut,
-    /// On the split that chose it.
-    pub validation: AtThreshold,
-    /// On the test split.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub test: Option<AtThreshold>,
-}
-
 /// A threshold, and what it does on some rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Operated {
@@ -327,13 +314,13 @@ mod tests {
     #[test]
     fn a_threshold_survives_json_to_the_bit() {
         let cut = Cut { positive_class: "ill".into(), rule: Rule::Specificity(0.95), threshold: 0.731_058_6 };
-        let point = OperatingPoint { cut, validation: curve(20).at(0.7), test: None };
+        let point = Operated { cut, found: curve(20).at(0.7) };
         let text = serde_json::to_string(&point).unwrap();
         let digits = f64::from(0.731_058_6f32);
         let start = format!(r#"{{"positive_class":"ill","rule":"specificity:0.95","threshold":{digits},"#);
         assert!(text.starts_with(&start), "{text}");
-        assert_eq!(serde_json::from_str::<OperatingPoint>(&text).unwrap(), point);
+        assert_eq!(serde_json::from_str::<Operated>(&text).unwrap(), point);
         let value: serde_json::Value = serde_json::to_value(&point).unwrap();
-        assert_eq!(serde_json::from_value::<OperatingPoint>(value).unwrap(), point);
+        assert_eq!(serde_json::from_value::<Operated>(value).unwrap(), point);
     }
 }

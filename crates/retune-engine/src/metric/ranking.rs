@@ -5,7 +5,13 @@
 //! a bin then count as tied, which moves an area by about half the share of pairs that share a bin.
 
 use super::bootstrap::{Random, draw_counts, draws_for};
+use super::metric::Metric;
 use super::operating_point::Curve;
+
+/// The area under the ROC curve.
+pub const AUROC: Metric = Metric::share("auroc", "AUROC");
+/// The area under the precision-recall curve, as average precision.
+pub const AUPRC: Metric = Metric::share("auprc", "AUPRC");
 
 /// Numbers kept exactly: 160 MiB of scores and targets.
 const EXACT_LIMIT: usize = 1 << 25;

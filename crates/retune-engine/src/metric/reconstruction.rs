@@ -2,9 +2,10 @@
 
 use super::bootstrap::{draw_counts, draws_for, percentile_intervals};
 use super::evaluation::Evaluation;
+use super::metric::Metric;
 
-/// Its key.
-const KEY: &str = "reconstruction_loss";
+/// The mean squared error of what was hidden.
+pub const RECONSTRUCTION_LOSS: Metric = Metric::error("reconstruction_loss", "Reconstruction loss");
 
 /// The error of each example.
 #[derive(Default)]
@@ -18,9 +19,9 @@ impl ReconstructionMetric {
         Self::default()
     }
 
-    /// The key of what [`compute`](Self::compute) gives.
-    pub fn keys(&self) -> Vec<&'static str> {
-        vec![KEY]
+    /// What [`compute`](Self::compute) gives.
+    pub fn metrics(&self) -> Vec<&'static Metric> {
+        vec![&RECONSTRUCTION_LOSS]
     }
 
     /// Adds the errors of some examples.
@@ -44,15 +45,16 @@ impl ReconstructionMetric {
             return evaluation;
         }
         let mean = self.errors.iter().map(|&error| f64::from(error)).sum::<f64>() / examples as f64;
-        evaluation.metrics.insert(KEY.to_owned(), mean);
+        evaluation.metrics.insert(RECONSTRUCTION_LOSS.key.to_owned(), mean);
         let drawn = draws_for(examples, 1);
         let sample: Vec<f64> = (0..drawn).map(|i| f64::from(self.errors[i * examples / drawn])).collect();
         let mut counts = vec![0; drawn];
-        evaluation.intervals = percentile_intervals(&[(KEY, Some(mean))], (drawn, examples), |random| {
-            draw_counts(random, &mut counts);
-            let sum: f64 = sample.iter().zip(&counts).map(|(error, &count)| error * f64::from(count)).sum();
-            vec![Some(sum / drawn as f64)]
-        });
+        evaluation.intervals =
+            percentile_intervals(&[(&RECONSTRUCTION_LOSS, Some(mean))], (drawn, examples), |random| {
+                draw_counts(random, &mut counts);
+                let sum: f64 = sample.iter().zip(&counts).map(|(error, &count)| error * f64::from(count)).sum();
+                vec![Some(sum / drawn as f64)]
+            });
         evaluation
     }
 }
@@ -71,7 +73,8 @@ mod tests {
     fn the_mean_stands_inside_its_interval() {
         let errors: Vec<f32> = (0..400).map(|i| (i % 20) as f32 / 10.0).collect();
         let evaluation = computed(&errors);
-        let (mean, (low, high)) = (evaluation.metrics[KEY], evaluation.intervals[KEY]);
+        let (mean, interval) = evaluation.value(RECONSTRUCTION_LOSS.key).unwrap();
+        let (low, high) = interval.unwrap();
         assert!((mean - 0.95).abs() < 1e-6 && evaluation.examples == 400, "{evaluation:?}");
         // Standard deviation 0.5766 over the root of 400, 1.96 of them on each side.
         assert!(low < mean && mean < high && ((high - low) - 0.113).abs() < 0.02, "{low} {high}");

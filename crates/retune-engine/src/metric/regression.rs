@@ -5,11 +5,26 @@
 
 use super::bootstrap::{draw_counts, draws_for, percentile_intervals};
 use super::error::{MetricError, expect_length};
-use super::evaluation::{Evaluation, OutputRow};
+use super::evaluation::Evaluation;
+use super::metric::{Direction, Metric};
+use super::outputs::{self, OutputRow};
+
+/// The root of the mean squared error.
+pub const RMSE: Metric = Metric::error("rmse", "RMSE");
+/// The mean squared error.
+pub const MSE: Metric = Metric::error("mse", "MSE");
+/// The mean absolute error.
+pub const MAE: Metric = Metric::error("mae", "MAE");
+/// The coefficient of determination.
+pub const R2: Metric = Metric { key: "r2", name: "R²", direction: Direction::Higher, range: (f64::NEG_INFINITY, 1.0) };
+/// Pearson's correlation.
+pub const PEARSON: Metric = Metric::correlation("pearson", "Pearson");
+/// Spearman's rank correlation.
+pub const SPEARMAN: Metric = Metric::correlation("spearman", "Spearman");
 
 /// Points that a scatter plot gets at most.
 const MAX_SCATTER: usize = 2000;
-const KEYS: [&str; 6] = ["rmse", "mse", "mae", "r2", "pearson", "spearman"];
+const METRICS: [&Metric; 6] = [&RMSE, &MSE, &MAE, &R2, &PEARSON, &SPEARMAN];
 
 /// Gold and predicted numbers.
 pub struct RegressionMetric {
@@ -27,9 +42,9 @@ impl RegressionMetric {
         Self { names, gold: columns.clone(), predicted: columns, not_finite: 0 }
     }
 
-    /// The keys of what [`compute`](Self::compute) gives where the rows allow it.
-    pub fn keys(&self) -> Vec<&'static str> {
-        KEYS.to_vec()
+    /// What [`compute`](Self::compute) gives where the rows allow it, the usual one first.
+    pub fn metrics(&self) -> Vec<&'static Metric> {
+        vec![&RMSE, &PEARSON, &SPEARMAN, &R2, &MAE, &MSE]
     }
 
     /// Adds a batch of predictions and their gold numbers, both `[N, outputs]` row-major; rows with a gold number that is
@@ -82,9 +97,10 @@ impl RegressionMetric {
         let outputs = self.names.len();
         let once = vec![1; examples];
         let columns: Vec<[Option<f64>; 6]> = self.spread(examples).iter().map(|pairs| pairs.scores(&once)).collect();
-        let points: Vec<_> = KEYS.into_iter().zip(average(&columns)).collect();
-        for (index, (key, value)) in points.iter().enumerate() {
-            evaluation.metrics.extend(value.map(|value| ((*key).to_owned(), value)));
+        let points: Vec<_> = METRICS.into_iter().zip(average(&columns)).collect();
+        for (index, (metric, value)) in points.iter().enumerate() {
+            let key = metric.key;
+            evaluation.metrics.extend(value.map(|value| (key.to_owned(), value)));
             let defined = columns.iter().filter(|scores| scores[index].is_some()).count();
             let same = "the gold or the predicted numbers are all the same";
             evaluation.notes.extend(match defined {
@@ -96,10 +112,12 @@ impl RegressionMetric {
         }
         if outputs > 1 {
             let row = |(name, scores): (&String, &[Option<f64>; 6])| {
-                let defined = KEYS.into_iter().zip(scores).filter_map(|(key, value)| Some((key.to_owned(), (*value)?)));
+                let values = METRICS.into_iter().zip(scores);
+                let defined = values.filter_map(|(metric, value)| Some((metric.key.to_owned(), (*value)?)));
                 OutputRow { name: name.clone(), metrics: defined.collect() }
             };
-            evaluation.per_output = self.names.iter().zip(&columns).map(row).collect();
+            let rows: Vec<OutputRow> = self.names.iter().zip(&columns).map(row).collect();
+            evaluation.details.push(outputs::per_output(&METRICS, &rows));
         }
         let drawn = draws_for(examples, 4 * outputs);
         let sample = self.spread(drawn);
@@ -110,10 +128,11 @@ impl RegressionMetric {
         });
         // Row by row, all outputs of each.
         let shown = (examples * outputs).min(MAX_SCATTER);
-        evaluation.scatter = (0..shown)
+        let points: Vec<(f32, f32)> = (0..shown)
             .map(|point| point * examples * outputs / shown)
             .map(|cell| (self.gold[cell % outputs][cell / outputs], self.predicted[cell % outputs][cell / outputs]))
             .collect();
+        evaluation.details.push(outputs::scatter(&points));
         evaluation
     }
 }
@@ -148,7 +167,7 @@ impl Pairs {
         Self { gold_order: order(&gold), predicted_order: order(&predicted), gold, predicted }
     }
 
-    /// The values of [`KEYS`] when pair `i` counts `weights[i]` times.
+    /// The values of [`METRICS`] when pair `i` counts `weights[i]` times.
     fn scores(&self, weights: &[u32]) -> [Option<f64>; 6] {
         let n: f64 = weights.iter().map(|w| f64::from(*w)).sum();
         let (mut squares, mut absolutes) = (0.0, 0.0);
@@ -267,12 +286,13 @@ mod tests {
             "{:?}",
             found.notes
         );
-        let names: Vec<&str> = found.per_output.iter().map(|row| row.name.as_str()).collect();
+        let per_output: Vec<OutputRow> = found.read("per_output").unwrap();
+        let names: Vec<&str> = per_output.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["o0", "o1"]);
-        assert_eq!(found.per_output[0].metrics["r2"], 0.0);
-        assert!((found.per_output[1].metrics["mae"] - 5.0 / 4.0).abs() < 1e-12);
-        assert_eq!(found.scatter[1], (99.0, 100.0));
-        assert!(compute(&[1.0, 2.0], &[1.0, 3.0]).per_output.is_empty());
+        assert_eq!(per_output[0].metrics["r2"], 0.0);
+        assert!((per_output[1].metrics["mae"] - 5.0 / 4.0).abs() < 1e-12);
+        assert_eq!(found.read::<Vec<(f32, f32)>>("scatter").unwrap()[1], (99.0, 100.0));
+        assert!(compute(&[1.0, 2.0], &[1.0, 3.0]).detail("per_output").is_none());
         assert!(RegressionMetric::new(vec!["a".into(), "b".into()]).update(&[1.0; 3], &[1.0; 3]).is_err());
     }
 
@@ -309,7 +329,7 @@ mod tests {
     #[test]
     fn scatter_is_bounded_and_spread() {
         let values: Vec<f32> = (0..5001).map(|i| i as f32).collect();
-        let scatter = compute(&values, &values).scatter;
+        let scatter: Vec<(f32, f32)> = compute(&values, &values).read("scatter").unwrap();
         assert_eq!(scatter.len(), MAX_SCATTER);
         assert!(scatter[0].0 < 5.0 && scatter[MAX_SCATTER - 1].0 > 4990.0);
     }

@@ -2,8 +2,8 @@
 
 use super::data::{ReportData, StepPoint};
 use super::html::{Cell, figure, legend, note, table};
-use super::number;
 use super::svg::{Labels, Plot, WIDE, round_range};
+use crate::number;
 
 /// Points a curve is drawn with at most; more would not be seen.
 const MAX_POINTS: usize = 500;
@@ -63,7 +63,8 @@ fn metric(data: &ReportData) -> String {
         .as_ref()
         .map(|best| &best.metric)
         .filter(|name| *name != "loss")
-        .or(data.headline.as_ref().map(|headline| &headline.metric))
+        .map(String::as_str)
+        .or(data.headline.as_ref().map(|headline| headline.metric.key))
     else {
         return String::new();
     };
@@ -76,7 +77,8 @@ fn metric(data: &ReportData) -> String {
     if points.is_empty() {
         return String::new();
     }
-    let caption = format!("Validation {}", name.replace('_', " "));
+    let called = data.metric_name(name);
+    let caption = format!("{called}, validation");
     let labels = Labels { id: "metric", title: &format!("{caption} at each evaluation"), x: "step", y: "" };
     let band: Vec<(f64, f64, f64)> = data
         .evaluations
@@ -99,11 +101,12 @@ fn metric(data: &ReportData) -> String {
     if band.len() > 1 {
         entries.push(("shade", "95 % interval"));
     }
-    if let Some(best) = data.best.as_ref().filter(|best| best.metric == *name) {
-        plot.point("ring", 6.5, best.step as f64, best.value);
+    let best = data.best.as_ref().filter(|best| best.metric == name);
+    if let Some((step, value)) = best.and_then(|best| Some((best.step, best.value?))) {
+        plot.point("ring", 6.5, step as f64, value);
         entries.push(("ring", "kept"));
     }
-    figure(&caption, &legend(&entries), &plot.finish(), &rows(name, &points))
+    figure(&caption, &legend(&entries), &plot.finish(), &rows(&called, &points))
 }
 
 fn over_steps(data: &ReportData, caption: &str, id: &str, pick: impl Fn(&StepPoint) -> Option<f64>) -> String {
@@ -186,7 +189,7 @@ fn rows(name: &str, points: &[(f64, f64)]) -> String {
     } else {
         String::new()
     };
-    table(&["step", &name.replace('_', " ")], 0, &cells) + &rest
+    table(&["step", name], 0, &cells) + &rest
 }
 
 /// Where to end the axis: at the largest value, unless a few spikes would flatten all the rest.

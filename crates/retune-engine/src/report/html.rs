@@ -32,6 +32,12 @@ pub(super) fn excerpt(text: &str, limit: usize) -> String {
     }
 }
 
+/// A key as an anchor: letters, digits and dashes.
+pub(super) fn slug(key: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    key.chars().take(40).map(letter).collect()
+}
+
 /// A table cell; its text is already escaped.
 pub(super) enum Cell {
     /// Names the row.
@@ -91,6 +97,9 @@ pub(super) fn figure(caption: &str, legend: &str, drawing: &str, numbers: &str) 
 
 /// Swatches: the class that draws a line, and its name.
 pub(super) fn legend(entries: &[(&str, &str)]) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
     let items: String = entries
         .iter()
         .map(|(class, name)| format!("<span><i class=\"swatch {class}\"></i>{}</span>", escape(name)))

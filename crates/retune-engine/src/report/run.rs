@@ -1,8 +1,9 @@
 //! How the run was set up and how it went: identity, load report, recipe, speed, environment.
 
 use super::data::ReportData;
-use super::html::{Cell, details, escape, facts, table};
-use super::number;
+use super::html::{Cell, details, escape, facts, note, table};
+use crate::number;
+use crate::summary::TrainSummary;
 
 const MAX_TENSORS: usize = 200;
 
@@ -27,12 +28,13 @@ pub(super) fn load(data: &ReportData) -> String {
     let mut out = facts(
         "plain",
         &[
-            ("source", escape(&load.source)),
-            ("tensors loaded", number::count(load.loaded)),
+            ("source", escape(&data.model)),
+            ("tensors loaded", number::count(load.loaded as u64)),
             ("newly initialised", number::count(load.new.len() as u64)),
             ("not used", number::count(load.unexpected.len() as u64)),
         ],
     );
+    out.extend(load.notes.iter().map(|it| note(it)));
     if !load.new.is_empty() {
         let rows: Vec<Vec<Cell>> = load
             .new
@@ -79,39 +81,34 @@ pub(super) fn speed(data: &ReportData) -> String {
     let Some(speed) = &data.speed else {
         return String::new();
     };
-    let text = |x: Option<f64>, write: fn(f64) -> String| x.filter(|x| x.is_finite()).map_or_else(String::new, write);
-    let rate = |x: Option<f64>| text(x, number::prefixed);
-    let share = match (speed.model_flops_per_second, speed.peak_flops_per_second) {
-        (Some(model), Some(peak)) if peak > 0.0 => number::percent(model / peak),
-        _ => String::new(),
-    };
-    let flops = |x: Option<f64>| {
-        let x = rate(x);
-        if x.is_empty() { x } else { format!("{x}FLOP/s") }
-    };
-    let trained = match (speed.trainable_parameters, speed.total_parameters) {
-        (Some(trainable), Some(total)) if total > 0 => {
-            format!("{} <small>{}</small>", number::prefixed(trainable as f64), number::percent_of(trainable, total))
-        }
-        (Some(trainable), _) => number::prefixed(trainable as f64),
-        _ => String::new(),
-    };
+    let rate = |x: f64| if x.is_finite() { number::prefixed(x) } else { String::new() };
+    // A head on kept features has no blocks to compute.
+    let flops = |x: f64| if x > 0.0 { format!("{}FLOP/s", rate(x)) } else { String::new() };
+    let peak = speed.peak_flops_per_second;
+    let share = speed.model_flops_per_second / peak;
     facts(
         "tiles",
         &[
-            ("training time", text(speed.seconds, number::duration)),
-            ("examples / s", rate(speed.examples_per_second)),
+            ("training time", number::duration(speed.seconds)),
+            ("examples / s", rate(speed.samples_per_second)),
             ("tokens / s", rate(speed.tokens_per_second)),
-            ("padding", text(speed.padding_fraction, number::percent)),
+            ("padding", number::percent(speed.padding_fraction)),
             ("model arithmetic", flops(speed.model_flops_per_second)),
-            ("fastest matrix product here", flops(speed.peak_flops_per_second)),
-            ("share of that ceiling", share),
-            ("peak memory", speed.peak_memory_bytes.map_or_else(String::new, number::bytes)),
+            ("fastest matrix product here", flops(peak)),
+            ("share of that ceiling", if share > 0.0 && peak > 0.0 { number::percent(share) } else { String::new() }),
+            ("peak memory", number::bytes(speed.peak_memory_bytes)),
             ("peak on the GPU", speed.peak_device_memory_bytes.map_or_else(String::new, number::bytes)),
-            ("parameters", rate(speed.total_parameters.map(|n| n as f64))),
-            ("trained", trained),
+            ("parameters", rate(speed.total_parameters as f64)),
+            ("trained", trained(speed)),
         ],
     )
+}
+
+/// Parameters that learn, and their share.
+fn trained(speed: &TrainSummary) -> String {
+    let (trainable, total) = (speed.trainable_parameters as u64, speed.total_parameters as u64);
+    let share = if total > 0 { number::percent_of(trainable, total) } else { String::new() };
+    format!("{} <small>{share}</small>", number::prefixed(trainable as f64))
 }
 
 /// Versions and hardware.
@@ -126,7 +123,7 @@ pub(super) fn environment(data: &ReportData) -> String {
             ("libtorch", escape(&environment.libtorch)),
             ("device", escape(&environment.device)),
             ("processor", escape(&environment.cpu)),
-            ("threads", environment.threads.map_or_else(String::new, number::count)),
+            ("threads", number::count(environment.threads)),
         ],
     )
 }

@@ -1,20 +1,28 @@
 //! A report with realistic, invented numbers in every section, for tests and for looking at.
 
 use super::data::*;
-use crate::metric::operating_point::Rule;
-use crate::metric::{ClassificationMetric, Difference, Evaluation, RegressionMetric};
-
-/// A deterministic number in 0..1.
-fn noise(seed: u64) -> f64 {
-    let mixed = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    (mixed >> 11) as f64 / (1u64 << 53) as f64
-}
+use super::sample_blocks::{answers, blocks, entities};
+use super::sample_values::{PIXEL, Say, noise};
+use super::verdict::{Baseline, Comparison, Headline};
+use crate::directory::{Best, EvaluationPoint};
+use crate::metric::operating_point::{Cut, Operated, Rule};
+use crate::metric::regression::RMSE;
+use crate::metric::{
+    ACCURACY, ClassificationMetric, Difference, Evaluation, RegressionMetric, Said, threshold_details,
+};
+use crate::summary::TrainSummary;
+use retune_data::Leak;
+use retune_models::LoadReport;
+use retune_models::checkpoint::NewTensor;
 
 /// A classifier over `names` that is right with probability `skill`.
-pub(super) fn classifier(names: &[&str], rows: u64, skill: f64) -> Evaluation {
+pub(super) fn classifier(names: &[String], rows: u64, skill: f64) -> Evaluation {
+    classified(names, rows, skill).compute()
+}
+
+fn classified(names: &[String], rows: u64, skill: f64) -> ClassificationMetric {
     let classes = names.len();
-    let mut metric = ClassificationMetric::new(names.iter().map(|n| (*n).to_owned()).collect());
+    let mut metric = ClassificationMetric::new(names.to_vec());
     for row in 0..rows {
         let gold = (noise(row * 5).powf(1.4) * classes as f64) as usize;
         let sure = 0.45 + 0.55 * noise(row * 5 + 1).sqrt();
@@ -26,7 +34,7 @@ pub(super) fn classifier(names: &[&str], rows: u64, skill: f64) -> Evaluation {
         probabilities[predicted] = sure as f32;
         metric.update(&probabilities, &[gold as i64]).expect("shapes agree");
     }
-    metric.compute()
+    metric
 }
 
 /// A regressor on a scale from 0 to 5.
@@ -73,46 +81,48 @@ fn evaluations() -> Vec<EvaluationPoint> {
         .collect()
 }
 
-fn split(name: &str, rows: u64, classes: &[&str]) -> SplitFacts {
+fn split(say: Say<'_>, name: &str, rows: u64, classes: &[String]) -> SplitCard {
     let mut left = rows;
-    SplitFacts {
-        name: name.into(),
-        file: format!("reviews/{name}.csv"),
+    let fact = |name: &str, value: &str, flagged: bool| Fact { name: say(name), value: say(value), flagged };
+    let count = |(index, class): (usize, &String)| {
+        let count = if index + 1 == classes.len() { left } else { left * 2 / 5 };
+        left -= count;
+        (class.clone(), count)
+    };
+    SplitCard {
+        name: say(name),
+        file: say(&format!("reviews/{name}.csv")),
         rows,
-        classes: classes
-            .iter()
-            .enumerate()
-            .map(|(i, class)| {
-                let count = if i + 1 == classes.len() { left } else { left * 2 / 5 };
-                left -= count;
-                ((*class).to_owned(), count)
-            })
-            .collect(),
+        classes: classes.iter().enumerate().map(count).collect(),
         lengths: Some(Histogram {
-            unit: "tokens".into(),
+            unit: say("tokens"),
             edges: (0..=16).map(|i| f64::from(i) * 8.0).collect(),
             counts: (0..16u64)
                 .map(|i| (rows as f64 * 0.16 * (-((i as f64 - 4.0) / 3.4).powi(2)).exp()) as u64 + rows / 400)
                 .collect(),
         }),
-        truncated: Some(rows / 180),
-        duplicates: Some(rows / 350),
-        conflicting: Some(if name == "train" { 14 } else { 0 }),
-        groups: None,
-        unknown_tokens: Some(0.0004),
+        facts: vec![
+            fact("truncated", "37 (0.6 %)", false),
+            fact("duplicates", "19 (0.3 %)", false),
+            fact("conflicting labels", "14", true),
+            fact("unknown tokens", "under 0.1 %", false),
+        ],
     }
 }
 
-fn errors() -> Vec<WorstError> {
-    let case = |text: &str, gold: &str, predicted: &str, confidence: f64, line: u32| WorstError {
-        text: text.into(),
-        gold: gold.into(),
-        predicted: predicted.into(),
-        confidence: Some(confidence),
-        place: format!("reviews/test.csv:{line}"),
-        thumbnail: None,
-    };
-    vec![
+fn error(say: Say<'_>, text: &str, right: &str, prediction: &str, confidence: f64, line: u32) -> WorstError {
+    WorstError {
+        said: Said { prediction: say(prediction), right: say(right), confidence: Some(confidence), marked: None },
+        severity: confidence,
+        fields: vec![(say("text"), say(text))],
+        place: say(&format!("reviews/test.csv:{line}")),
+        picture: None,
+    }
+}
+
+fn errors(say: Say<'_>) -> Vec<WorstError> {
+    let case = |text, right, prediction, confidence, line| error(say, text, right, prediction, confidence, line);
+    let mut errors = vec![
         case(
             "Not the disaster everyone promised me. I went in expecting to hate the heating controls and came out having bought a second set for the cabin.",
             "positive",
@@ -129,147 +139,168 @@ fn errors() -> Vec<WorstError> {
             1031,
         ),
         case("المنتج جيد لكن التوصيل تأخر أسبوعين", "mixed", "positive", 0.958, 265),
-    ]
+    ];
+    errors[2].fields.push((say("title"), say("A kettle")));
+    errors[1].picture = Some(PIXEL.to_vec());
+    errors
 }
 
 /// Every section that a text classifier can have.
-pub(super) fn classification() -> ReportData {
-    let names = ["positive", "negative", "neutral", "mixed", "off topic"];
+pub(super) fn classification(say: Say<'_>) -> ReportData {
+    let names = ["positive", "negative", "neutral", "mixed", "off topic"].map(say);
     let test = classifier(&names, 1490, 0.84);
     let accuracy = test.metrics["accuracy"];
+    let scratch = "from scratch, same budget";
     ReportData {
-        title: "Sorting product reviews".into(),
-        date: "12 March 2025".into(),
-        task: crate::task::USUAL_TASK.into(),
-        model: "distilbert-base-uncased".into(),
-        method: "lora".into(),
+        title: say("Sorting product reviews"),
+        date: say("12 March 2025"),
+        task: say(crate::task::USUAL_TASK),
+        model: say("distilbert-base-uncased"),
+        method: say("lora"),
         headline: Some(Headline {
-            metric: "accuracy".into(),
-            split: "test".into(),
+            metric: &ACCURACY,
+            split: say("test"),
             value: accuracy,
             interval: test.intervals.get("accuracy").copied(),
             examples: test.examples,
             baselines: vec![
-                Baseline { name: "from scratch, same budget".into(), value: 0.612, interval: Some((0.587, 0.636)) },
-                Baseline { name: "majority class".into(), value: 0.398, interval: Some((0.373, 0.423)) },
+                Baseline { name: say(scratch), value: 0.612, interval: Some((0.587, 0.636)) },
+                Baseline { name: say("majority class"), value: 0.398, interval: Some((0.373, 0.423)) },
             ],
             comparison: Some(Comparison {
-                against: "from scratch, same budget".into(),
-                difference: Difference { difference: accuracy - 0.612, low: accuracy - 0.641, high: accuracy - 0.584, p_value: 1e-12 },
+                against: say(scratch),
+                difference: Difference {
+                    difference: accuracy - 0.612,
+                    low: accuracy - 0.641,
+                    high: accuracy - 0.584,
+                    p_value: 1e-12,
+                },
             }),
         }),
         steps: steps(),
         evaluations: evaluations(),
-        best: Some(Best { step: 840, metric: "accuracy".into(), value: evaluations()[3].metrics["accuracy"] }),
+        best: Some(Best { step: 840, metric: "accuracy".into(), value: Some(evaluations()[3].metrics["accuracy"]) }),
+        metrics: ClassificationMetric::new(names.to_vec()).metrics(),
         validation: Some(classifier(&names, 745, 0.86)),
         test: Some(test),
-        roc: None,
-        operating_point: None,
-        errors: errors(),
-        heat_maps: Some("Colour: what the prediction rests on.".into()),
-        splits: vec![split("train", 6720, &names), split("validation", 745, &names), split("test", 1490, &names)],
-        left_out: Vec::new(),
-        leaks: vec![Leak { held_out: "test".into(), seen_in: "train".into(), rows: 23, of: 1490, groups: None }],
-        load: Some(LoadFacts {
-            source: "distilbert-base-uncased/model.safetensors".into(),
+        errors: errors(say),
+        about_errors: Some(say("Colour: what the prediction rests on.")),
+        splits: [("train", 6720), ("validation", 745), ("test", 1490)]
+            .map(|(name, rows)| split(say, name, rows, &names))
+            .into(),
+        left_out: vec![LeftOut { split: say("train"), count: 2, first: vec![say("reviews/train.csv:9: no text")] }],
+        leaks: vec![Leak { a: say("train"), b: say("test"), examples: 23, shown: Vec::new(), groups: None }],
+        load: Some(LoadReport {
             loaded: 100,
             new: ["pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias"]
-                .map(|name| NewTensor { name: name.into(), reason: "the new head of this task".into() })
+                .map(|name| NewTensor { name: say(name), reason: say("the new head of this task") })
                 .into(),
-            unexpected: ["vocab_transform.weight", "vocab_transform.bias", "vocab_layer_norm.weight"]
-                .map(str::to_owned)
-                .into(),
+            unexpected: ["vocab_transform.weight", "vocab_transform.bias", "vocab_layer_norm.weight"].map(say).into(),
+            notes: Vec::new(),
         }),
-        recipe: "task = \"text-classification\"\nmodel = \"distilbert-base-uncased\"\ntrain = \"reviews/train.csv\"\ntest = \"reviews/test.csv\"\nmethod = \"lora\"\nlora_rank = 8\nlearning_rate = 3e-5\nschedule = \"linear\"\nwarmup = 0.06\nepochs = 6\nbatch_size = 32\nseed = 17\n".into(),
-        speed: Some(Speed {
-            seconds: Some(734.0),
-            examples_per_second: Some(54.9),
-            tokens_per_second: Some(2310.0),
-            padding_fraction: Some(0.063),
-            model_flops_per_second: Some(9.1e11),
-            peak_flops_per_second: Some(1.46e12),
-            peak_memory_bytes: Some(1_932_735_283),
-            peak_device_memory_bytes: None,
-            trainable_parameters: Some(742_661),
-            total_parameters: Some(67_698_442),
+        recipe: say(
+            "task = \"text-classification\"\nmodel = \"distilbert-base-uncased\"\ntrain = \"reviews/train.csv\"\ntest = \"reviews/test.csv\"\nmethod = \"lora\"\nlora_rank = 8\nlearning_rate = 3e-5\nschedule = \"linear\"\nwarmup = 0.06\nepochs = 6\nbatch_size = 32\nseed = 17\n",
+        ),
+        speed: Some(TrainSummary {
+            seconds: 734.0,
+            samples_per_second: 54.9,
+            tokens_per_second: 2310.0,
+            padding_fraction: 0.063,
+            model_flops_per_second: 9.1e11,
+            peak_flops_per_second: 1.46e12,
+            peak_memory_bytes: 1_932_735_283,
+            trainable_parameters: 742_661,
+            total_parameters: 67_698_442,
+            ..TrainSummary::default()
         }),
         environment: Some(Environment {
-            retune: "0.1.0".into(),
-            libtorch: "2.11.0".into(),
-            device: "cpu".into(),
-            cpu: "16-core server processor with AVX-512".into(),
-            threads: Some(16),
+            retune: say("0.1.0"),
+            libtorch: say("2.11.0"),
+            device: say("cpu"),
+            cpu: say("16-core server processor with AVX-512"),
+            threads: 16,
         }),
     }
 }
 
 /// A screening: two classes, and a threshold that was chosen.
-pub(super) fn screening() -> ReportData {
-    let names = ["healthy", "ill"];
-    let (validation, test) = (classifier(&names, 300, 0.8), classifier(&names, 700, 0.8));
-    let curves = [&validation, &test].map(|evaluation| evaluation.curve.clone().expect("two classes have one"));
-    let rule = Rule::Specificity(0.9);
-    let threshold = curves[0].choose(rule);
+pub(super) fn screening(say: Say<'_>, rule: Rule) -> ReportData {
+    let names = ["healthy", "ill"].map(say);
+    let metrics = [300, 700].map(|rows| classified(&names, rows, 0.8));
+    let curves = metrics.each_ref().map(|metric| metric.curve().expect("two classes have one"));
+    let cut = Cut { positive_class: names[1].clone(), rule, threshold: curves[0].choose(rule) };
+    let [mut validation, mut test] = metrics.map(|metric| metric.compute());
+    for (evaluation, curve) in [(&mut validation, &curves[0]), (&mut test, &curves[1])] {
+        let operated = Operated { cut: cut.clone(), found: curve.at(cut.threshold) };
+        evaluation.details.extend(threshold_details(curve, &names[1], Some(operated)));
+    }
     ReportData {
-        title: "Finding the ill".into(),
-        roc: Some(Roc { split: "test".into(), positive_class: "ill".into(), points: curves[1].roc(400) }),
-        operating_point: Some(Operating {
-            positive_class: "ill".into(),
-            rule: rule.to_string(),
-            chosen: true,
-            threshold: threshold.into(),
-            splits: vec![("validation".into(), curves[0].at(threshold)), ("test".into(), curves[1].at(threshold))],
-        }),
-        validation: Some(Evaluation { curve: None, ..validation }),
-        test: Some(Evaluation { curve: None, ..test }),
+        title: say("Finding the ill"),
+        validation: Some(validation),
+        test: Some(test),
         ..ReportData::default()
     }
 }
 
 /// Two numbers for each example.
-pub(super) fn outputs() -> ReportData {
-    let mut metric = RegressionMetric::new(vec!["width".into(), "height".into()]);
+pub(super) fn outputs(say: Say<'_>) -> ReportData {
+    let mut metric = RegressionMetric::new(vec![say("width"), say("height")]);
     for row in 0..200 {
         let gold = [noise(row), 40.0 * noise(row + 700)].map(|x| x as f32);
         metric.update(&[gold[0] * 0.9, gold[1] + noise(row + 90) as f32], &gold).expect("shapes agree");
     }
-    ReportData { title: "Sizes".into(), test: Some(metric.compute()), ..ReportData::default() }
+    ReportData { title: say("Sizes"), test: Some(metric.compute()), ..ReportData::default() }
 }
 
 /// A regression run.
-pub(super) fn regression() -> ReportData {
+pub(super) fn regression(say: Say<'_>) -> ReportData {
     let test = regressor(900);
     ReportData {
-        title: "How alike are two sentences?".into(),
-        task: crate::task::USUAL_TASK.into(),
-        model: "roberta-base".into(),
-        method: "full".into(),
+        title: say("How alike are two sentences?"),
+        model: say("roberta-base"),
+        method: say("full"),
         headline: Some(Headline {
-            metric: "rmse".into(),
-            split: "test".into(),
+            metric: &RMSE,
+            split: say("test"),
             value: test.metrics["rmse"],
             interval: test.intervals.get("rmse").copied(),
             examples: test.examples,
             baselines: vec![Baseline {
-                name: "mean of the training numbers".into(),
+                name: say("mean of the training numbers"),
                 value: 1.46,
                 interval: Some((1.42, 1.51)),
             }],
             comparison: None,
         }),
+        metrics: RegressionMetric::new(Vec::new()).metrics(),
         test: Some(test),
         ..ReportData::default()
     }
 }
 
 /// More classes than a grid can show.
-pub(super) fn many_classes(count: usize) -> ReportData {
-    let names: Vec<String> = (0..count).map(|i| format!("intent {i}")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+pub(super) fn many_classes(say: Say<'_>, count: usize) -> ReportData {
+    let names: Vec<String> = (0..count).map(|i| say(&format!("intent {i}"))).collect();
     ReportData {
-        title: format!("{count} intents"),
+        title: say(&format!("{count} intents")),
         test: Some(classifier(&names, 3000, 0.8)),
-        splits: vec![split("train", 9000, &names)],
+        splits: vec![split(say, "train", 9000, &names)],
         ..ReportData::default()
     }
+}
+
+/// All of them, by name.
+pub(super) fn all(say: Say<'_>) -> Vec<(&'static str, ReportData)> {
+    vec![
+        ("classification", classification(say)),
+        ("regression", regression(say)),
+        ("screening", screening(say, Rule::Specificity(0.9))),
+        ("outputs", outputs(say)),
+        ("nine", many_classes(say, 9)),
+        ("many", many_classes(say, 64)),
+        ("entities", entities(say)),
+        ("answers", answers(say)),
+        ("blocks", blocks(say)),
+        ("nothing", ReportData::default()),
+    ]
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::html::escape;
-use super::number;
+use crate::number;
 
 /// Drawings are scaled to their place on the page; their size here sets how large their words come out.
 pub(super) const WIDE: (f64, f64) = (460.0, 250.0);

@@ -1,24 +1,45 @@
 //! Images as the tasks on them read them: the model's processor, columns, augmentation, and what to tell about it.
 
-use super::classification::label_numbers;
-use super::splits::Encoded;
-use super::{Input, OnProgress, Parts, Splits};
+use super::parts::{NextRows, STREAM};
+use super::{OnProgress, Split};
 use crate::Recipe;
+use crate::recipe::settings::{AT_LEAST_ONE, DATA, parsed, settings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
-    Augmentation, Dataset, GreyRange, ImageColumns, ImageDataset, ImageLines, ImageOptions, ImageProcessor, ImageRows,
-    LabelSchema, OnBadExample,
+    Augmentation, GreyRange, ImageOptions, ImageProcessor, Images, Layout, OnBadExample, TableLines, TableRows,
+    read_images,
 };
 use retune_kernels::random;
-use retune_models::ModelConfig;
-use retune_models::registry::{self, ImageInput, Positions};
+use retune_models::takes::{ImageInput, Positions};
+use retune_models::{ModelConfig, Takes, registry};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
+settings! {
+    /// Images, and how they become the model's input.
+    pub struct ImageSettings, under DATA, else "{task} has no images" {
+        /// Column with the image, a path relative to the table or bytes; in a folder of class folders there is none
+        image_column: String = "image".to_owned(), value("COLUMN"), at_use();
+        /// Height and width of images
+        image_size: Option<usize>, value("PIXELS"), usual("as the model's preprocessor_config.json says"),
+            range(AT_LEAST_ONE), in_model();
+        /// Samples of 16-bit grey images that become black and white: full (0 to 65535), auto (each image's own) or LOW,HIGH;
+        /// the saved model remembers it
+        grey_range: Option<String>, value("RANGE"), usual("as the model's preprocessor_config.json says, else full"),
+            reads(parsed::<GreyRange>), in_model();
+        /// Random changes of training images: none, light, medium, strong, medical-light, medical or medical-strong; the
+        /// medical ones never flip
+        augmentation: String = "light".to_owned(), value("PRESET"), reads(parsed::<Augmentation>);
+    }
+}
+
 /// How images become the model's input.
-pub(super) struct Images {
+pub(super) struct ImagesInput {
     processor: ImageProcessor,
+    augmentation: Augmentation,
+    on_bad_example: OnBadExample,
     /// What the model was made for.
     made_for: ImageInput,
     /// Height and width it gets.
@@ -27,35 +48,19 @@ pub(super) struct Images {
     masked: bool,
 }
 
-/// The rows of a run; all are read before any image is decoded, so that a typo in the last table costs nothing.
-pub(super) struct RunRows {
-    pub(super) train: ImageRows,
-    validation: Option<ImageRows>,
-    test: Option<ImageRows>,
-}
-
-impl RunRows {
-    /// Reads the data that the recipe names.
-    pub(super) fn read(recipe: &Recipe, read: impl Fn(&Path) -> Result<ImageRows>) -> Result<Self> {
-        Ok(Self {
-            train: read(recipe.train.as_deref().context("training data")?)?,
-            validation: recipe.validation.as_deref().map(&read).transpose()?,
-            test: recipe.test.as_deref().map(&read).transpose()?,
-        })
-    }
-}
-
-impl Images {
+impl ImagesInput {
     /// The processor of a model folder, at the recipe's image size if it names one.
     pub(super) fn of(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {
-        let made_for = registry::image_input(config)?
-            .with_context(|| format!("{}: this model takes no images (no `patch_size`)", model.display()))?;
+        let settings = recipe.read::<ImageSettings>()?;
+        let Takes::Images(made_for) = registry::takes(config)? else {
+            bail!("{}: this model takes no images (no `patch_size`)", model.display());
+        };
         let (height, width) = (made_for.size.0 as usize, made_for.size.1 as usize);
         let mut processor = ImageProcessor::load(model, (height, width), made_for.channels as usize)?;
-        if let Some(size) = recipe.image_size {
+        if let Some(size) = settings.image_size {
             processor = processor.with_size(size, size)?;
         }
-        if let Some(range) = &recipe.grey_range {
+        if let Some(range) = &settings.grey_range {
             let range = range.parse().map_err(|error: String| anyhow!("grey-range: {error}"))?;
             processor = processor.with_grey_range(range);
         }
@@ -63,7 +68,9 @@ impl Images {
         if let Err(problem) = made_for.sizes.check((size.0 as i64, size.1 as i64)) {
             bail!("image-size: {}×{} does not fit this model: {problem}", size.0, size.1);
         }
-        Ok(Self { processor, made_for, size, masked: false })
+        let augmentation = settings.augmentation.parse()?;
+        let on_bad_example = recipe.data.on_bad_example.parse()?;
+        Ok(Self { processor, augmentation, on_bad_example, made_for, size, masked: false })
     }
 
     /// With random numbers that decide which patches are hidden.
@@ -81,69 +88,39 @@ impl Images {
         Ok(Self { masked: true, ..self })
     }
 
-    /// Decodes and scales.
-    fn encode(
+    /// Reads rows; all are read before any image is decoded, so that a typo in the last table costs nothing.
+    pub(super) fn read(&self, path: &Path, layout: &Layout, labels: bool) -> Result<Arc<TableRows>> {
+        Ok(Arc::new(read_images(path, layout, labels, self.on_bad_example)?))
+    }
+
+    /// Reads rows of a stream.
+    pub(super) fn lines<'a>(
         &self,
-        rows: ImageRows,
-        schema: Option<&LabelSchema>,
-        options: &ImageOptions,
-        what: &str,
-        progress: OnProgress<'_>,
-    ) -> Result<ImageDataset> {
-        let report = |done, all| progress(what, done, all);
+        reader: Box<dyn BufRead + 'a>,
+        layout: &Layout,
+    ) -> Result<NextRows<'a, Arc<TableRows>>> {
+        let mut lines = TableLines::new(reader, Path::new(STREAM), layout)?.on_bad_example(self.on_bad_example);
+        Ok(Box::new(move |most| Ok(lines.next_rows(most)?.map(Arc::new))))
+    }
+
+    /// Decodes and scales the images of a split; those of training are augmented.
+    pub(super) fn encode(&self, split: Split, rows: &Arc<TableRows>, progress: OnProgress<'_>) -> Result<Images> {
+        let what = format!("decoding {} images", split.whole_name());
+        self.decode(rows, split == Split::Train, &|done, all| progress(&what, done, all))
+    }
+
+    /// Decodes and scales images for a saved model.
+    pub(super) fn decode(
+        &self,
+        rows: &Arc<TableRows>,
+        augmented: bool,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<Images> {
+        let augmentation = if augmented { self.augmentation.clone() } else { Augmentation::default() };
+        let options = ImageOptions { on_bad_example: self.on_bad_example, augmentation, ..ImageOptions::default() };
         let patches = self.patches();
-        let data = ImageDataset::encode(rows, &self.processor, schema, options, &report)?.with_patches(patches);
-        Ok(if self.masked { data.with_noise(patches) } else { data })
-    }
-
-    /// The data of a run; without a schema it has no labels.
-    pub(super) fn splits(
-        &self,
-        recipe: &Recipe,
-        rows: RunRows,
-        schema: Option<&LabelSchema>,
-        progress: OnProgress<'_>,
-    ) -> Result<Splits> {
-        let (augmented, plain) = (options(recipe, true)?, options(recipe, false)?);
-        let whole = self.encode(rows.train, schema, &augmented, "decoding training images", progress)?;
-        let encode = |name, rows| self.encode(rows, schema, &plain, name, progress);
-        let mut notes = self.notes();
-        notes.extend(self.grey_note(&whole));
-        let data = Encoded {
-            train: whole,
-            validation: rows.validation.map(|rows| encode("decoding validation images", rows)).transpose()?,
-            test: rows.test.map(|rows| encode("decoding test images", rows)).transpose()?,
-        };
-        data.splits(recipe, self.settings(), notes)
-    }
-
-    /// Data for a saved model, as it comes; without a schema it has no labels.
-    pub(super) fn parts<'a>(
-        self,
-        recipe: &Recipe,
-        input: Input<'a>,
-        columns: &ImageColumns,
-        schema: Option<LabelSchema>,
-        labels: bool,
-        progress: OnProgress<'_>,
-    ) -> Result<Parts<'a>> {
-        let options = options(recipe, false)?;
-        match input {
-            Input::File(path) => {
-                let rows = ImageRows::read(path, columns, labels)?;
-                let dataset = self.encode(rows, schema.as_ref(), &options, "decoding", progress)?;
-                Ok(Box::new(std::iter::once(Ok(Arc::new(dataset) as Arc<dyn Dataset>))))
-            }
-            Input::Lines { reader, part } => {
-                let mut lines = ImageLines::new(reader, Path::new("standard input"), columns)?;
-                let mut next = move || -> Result<Option<Arc<dyn Dataset>>> {
-                    let Some(rows) = lines.next_rows(part)? else { return Ok(None) };
-                    let dataset = self.encode(rows, schema.as_ref(), &options, "decoding", &|_, _, _| {})?;
-                    Ok(Some(Arc::new(dataset)))
-                };
-                Ok(Box::new(std::iter::from_fn(move || next().transpose())))
-            }
-        }
+        let images = Images::encode(rows, &self.processor, &options, progress)?.with_patches(patches);
+        Ok(if self.masked { images.with_noise(patches) } else { images })
     }
 
     /// Patches per image.
@@ -160,13 +137,13 @@ impl Images {
     }
 
     /// Changes with what encoded images depend on.
-    fn settings(&self) -> u64 {
+    pub(super) fn settings(&self) -> u64 {
         let processor = serde_json::Value::from(self.processor.config().clone()).to_string();
         random::mix(&[self.size.0 as u64, self.size.1 as u64, random::name_key(&processor)])
     }
 
     /// That 16-bit images are so dark that they lose most of their shades.
-    fn grey_note(&self, train: &ImageDataset) -> Option<String> {
+    fn grey_note(&self, train: &Images) -> Option<String> {
         let deepest = train.deepest_grey().filter(|&deepest| deepest < u16::MAX / 4)?;
         let range = self.processor.grey_range();
         (range == GreyRange::default()).then(|| {
@@ -177,8 +154,8 @@ impl Images {
         })
     }
 
-    /// What a person should know about the size.
-    fn notes(&self) -> Vec<String> {
+    /// What a person should know about the images and their size.
+    pub(super) fn notes(&self, train: &Images) -> Vec<String> {
         let (height, width) = self.made_for.size;
         let differs = (height as usize, width as usize) != self.size;
         let positions = match self.made_for.positions {
@@ -190,26 +167,8 @@ impl Images {
         };
         let note =
             format!("images are {}×{}, the model was made for {height}×{width}{positions}", self.size.0, self.size.1);
-        differs.then_some(note).into_iter().collect()
+        differs.then_some(note).into_iter().chain(self.grey_note(train)).collect()
     }
-}
-
-/// Which columns mean what; `model` is a saved one that is used.
-pub(super) fn columns(recipe: &Recipe, model: Option<&Path>) -> ImageColumns {
-    ImageColumns {
-        image: recipe.image_column.clone(),
-        label: recipe.label_columns(),
-        label_separator: recipe.label_separator,
-        label_numbers: label_numbers(recipe, model),
-        group: recipe.group_column.clone(),
-    }
-}
-
-/// How images are read, for training or not.
-fn options(recipe: &Recipe, training: bool) -> Result<ImageOptions> {
-    let augmentation = if training { recipe.augmentation.parse()? } else { Augmentation::default() };
-    let on_bad_example: OnBadExample = recipe.on_bad_example.parse()?;
-    Ok(ImageOptions { on_bad_example, augmentation, ..ImageOptions::default() })
 }
 
 #[cfg(test)]
@@ -224,7 +183,7 @@ mod tests {
         std::fs::copy(config.join("config.json"), folder.path().join("config.json")).unwrap();
         std::fs::write(folder.path().join("preprocessor_config.json"), processor.to_string()).unwrap();
         let config = CheckpointFolder::config(folder.path()).unwrap();
-        Images::of(&Recipe::default(), folder.path(), &config).unwrap().settings()
+        ImagesInput::of(&Recipe::default(), folder.path(), &config).unwrap().settings()
     }
 
     /// A run must not go on with images that are prepared in another way than those it began with.

@@ -1,51 +1,44 @@
 //! Whether the validation split can decide what the recipe asks of it, before any compute is spent.
 
-use super::Task;
+use super::{Split, Work};
 use crate::Recipe;
 use crate::metric::Evaluation;
-use crate::metric::operating_point::Rule;
 use anyhow::{Result, bail, ensure};
-use retune_data::Described;
 
-/// Checks `best-by` and `operating-point`.
-pub(super) fn check(recipe: &Recipe, task: &dyn Task, validation: &dyn Described) -> Result<()> {
-    if recipe.best_by.is_none() && recipe.operating_point.is_none() {
-        return Ok(());
-    }
-    if let Some(metric) = &recipe.best_by {
-        let known = task.metrics();
+/// Checks `best-by`, and what the task's own settings leave to the validation split.
+pub(crate) fn check(recipe: &Recipe, work: &dyn Work) -> Result<()> {
+    let metric = recipe.optimization.best_by.as_deref();
+    if let Some(metric) = metric {
+        let mut known: Vec<&str> = work.metrics().iter().map(|metric| metric.key).chain(["loss"]).collect();
+        known.sort_unstable();
         ensure!(
-            known.contains(&metric.as_str()),
+            known.contains(&metric),
             "best-by: `{metric}` is not a metric of this task; choose one of {}",
             known.join(", ")
         );
     }
-    let Some(ideal) = task.ideal(validation)? else { return Ok(()) };
-    if let Some(metric) = recipe.best_by.as_deref().filter(|metric| *metric != "loss") {
-        check_metric(metric, task, &ideal)?;
+    if metric.is_none() && !work.decides() {
+        return Ok(());
     }
-    recipe.operating_point.map_or(Ok(()), |rule| check_rule(rule, &ideal))
+    let Some(ideal) = work.ideal(Split::Validation)? else { return Ok(()) };
+    if let Some(metric) = metric.filter(|metric| *metric != "loss") {
+        check_metric(metric, work, &ideal)?;
+    }
+    if work.decides() { work.check_validation(&ideal) } else { Ok(()) }
 }
 
-fn check_metric(metric: &str, task: &dyn Task, ideal: &Evaluation) -> Result<()> {
+fn check_metric(metric: &str, work: &dyn Work, ideal: &Evaluation) -> Result<()> {
     if ideal.metrics.contains_key(metric) {
         return Ok(());
     }
     let why = ideal.notes.iter().find(|note| note.starts_with(metric));
     let why = why.map_or_else(|| ideal.notes.join("; "), Clone::clone);
-    let defined = task.metrics().into_iter().filter(|key| *key == "loss" || ideal.metrics.contains_key(*key));
+    let mut defined: Vec<&str> =
+        work.metrics().iter().map(|metric| metric.key).filter(|key| ideal.metrics.contains_key(*key)).collect();
+    defined.push("loss");
+    defined.sort_unstable();
     bail!(
         "best-by: the validation split cannot decide by {metric}: {why}; give validation data that can, or choose one of {}",
-        defined.collect::<Vec<_>>().join(", ")
+        defined.join(", ")
     )
-}
-
-fn check_rule(rule: Rule, ideal: &Evaluation) -> Result<()> {
-    let (positives, negatives) = ideal.curve.as_ref().map_or((0, 0), |curve| curve.totals());
-    let missing = match rule {
-        Rule::Specificity(_) | Rule::Sensitivity(_) if positives == 0 => "a row of the positive class",
-        Rule::Specificity(_) | Rule::Sensitivity(_) if negatives == 0 => "a row of another class",
-        _ => return Ok(()),
-    };
-    bail!("operating-point: {rule} cannot be chosen: the validation split lacks {missing}")
 }

@@ -1,27 +1,88 @@
-//! The data of a run, and what all modalities do with it: hold rows out, look for leaks, recognize the data again.
+//! The data of a run, and what all tasks do with it: hold rows out, look for leaks, recognize the data again.
 
+use super::{Data, Task};
 use crate::Recipe;
-use anyhow::{Result, ensure};
-use retune_data::{BadExample, DataFacts, Dataset, Described, stratified_group_split};
+use anyhow::{Context, Result, ensure};
+use retune_data::{BadExample, DataFacts, Dataset, Examples, Medium, Targets, stratified_group_split};
 use retune_kernels::random;
+use std::path::Path;
 use std::sync::Arc;
 
-/// The data of a run.
-pub struct Splits {
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
     /// Learnt from.
-    pub train: Arc<dyn Described>,
+    Train,
     /// Chooses the checkpoint.
-    pub validation: Arc<dyn Described>,
-    /// Measured once.
-    pub test: Option<Arc<dyn Described>>,
+    Validation,
+    /// Measured once; all that is there of data for a saved model.
+    Test,
+}
+
+impl Split {
+    /// As in messages about reading: `training`, not `train`.
+    pub fn whole_name(self) -> &'static str {
+        if self == Self::Train { "training" } else { self.name() }
+    }
+
+    /// As in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// The data of a run.
+pub struct Splits<T: Task> {
+    train: Option<Arc<Data<T>>>,
+    validation: Option<Arc<Data<T>>>,
+    test: Option<Arc<Data<T>>>,
+    /// What is known of it.
+    pub about: About,
+}
+
+/// What is known of the data of a run, whatever it is made of.
+#[derive(Default)]
+pub struct About {
     /// Examples that cannot be used and were left out, with the split that they were read for.
     pub left_out: Vec<(&'static str, BadExample)>,
-    /// What is in them.
+    /// What is in the splits.
     pub facts: DataFacts,
     /// Changes when any training row does: a run resumes only on the same data.
     pub fingerprint: u64,
     /// Things a person should know, such as truncation.
     pub notes: Vec<String>,
+}
+
+impl<T: Task> Splits<T> {
+    /// The rows of a split.
+    pub fn get(&self, split: Split) -> Option<&Arc<Data<T>>> {
+        match split {
+            Split::Train => self.train.as_ref(),
+            Split::Validation => self.validation.as_ref(),
+            Split::Test => self.test.as_ref(),
+        }
+    }
+
+    /// Data for a saved model.
+    pub(super) fn of_part(data: Data<T>) -> Self {
+        Self { train: None, validation: None, test: Some(Arc::new(data)), about: About::default() }
+    }
+
+    /// Training and validation data as they are.
+    #[cfg(test)]
+    pub(super) fn of(train: Data<T>, validation: Data<T>) -> Self {
+        let (train, validation) = (Some(Arc::new(train)), Some(Arc::new(validation)));
+        Self { train, validation, test: None, about: About::default() }
+    }
+
+    /// What is learnt from.
+    pub(super) fn train(&self) -> &Data<T> {
+        self.train.as_ref().expect("a run has training data")
+    }
 }
 
 /// The encoded data of a run, before rows are held out.
@@ -34,16 +95,40 @@ pub(super) struct Encoded<D> {
     pub(super) test: Option<D>,
 }
 
-impl<D: Described + 'static> Encoded<D> {
+impl<D> Encoded<D> {
+    /// What the recipe names, read but not encoded: a typo in the last file costs nothing.
+    pub(super) fn read(recipe: &Recipe, read: impl Fn(&Path) -> Result<D>) -> Result<Self> {
+        let data = &recipe.data;
+        Ok(Self {
+            train: read(data.train.as_deref().context("training data")?)?,
+            validation: data.validation.as_deref().map(&read).transpose()?,
+            test: data.test.as_deref().map(&read).transpose()?,
+        })
+    }
+
+    /// Each of them as something else.
+    pub(super) fn map<E>(self, each: impl Fn(Split, D) -> Result<E>) -> Result<Encoded<E>> {
+        Ok(Encoded {
+            train: each(Split::Train, self.train)?,
+            validation: self.validation.map(|data| each(Split::Validation, data)).transpose()?,
+            test: self.test.map(|data| each(Split::Test, data)).transpose()?,
+        })
+    }
+}
+
+impl<M: Medium + 'static, G: Targets<M> + 'static> Encoded<Examples<M, G>> {
     /// Holds rows out where no file validates, and gathers what is in the data and what a person should know about it, after
     /// `notes`. `settings` changes with whatever the encoding of a row depends on.
     ///
     /// # Errors
     /// A split without a usable example; too few rows to hold some out; a store that cannot be read.
-    pub(super) fn splits(self, recipe: &Recipe, settings: u64, mut notes: Vec<String>) -> Result<Splits> {
+    pub(super) fn splits<T>(self, recipe: &Recipe, settings: u64, mut notes: Vec<String>) -> Result<Splits<T>>
+    where
+        T: Task<Medium = M, Targets = G>,
+    {
         let Self { train: whole, validation, test } = self;
         let mut left_out = Vec::new();
-        let mut look = |data: &D, split, notes: &mut Vec<String>| {
+        let mut look = |data: &Examples<M, G>, split, notes: &mut Vec<String>| {
             notes.extend(data.remarks());
             leave_out(data, split, &mut left_out, notes)
         };
@@ -60,24 +145,26 @@ impl<D: Described + 'static> Encoded<D> {
         parts.extend(test.as_ref().map(|test| ("test", test)));
         let facts = DataFacts::gather(&parts)?;
         notes.extend(leak_notes(&facts));
+        let about = About { left_out, fingerprint: fingerprint(&train, settings)?, facts, notes };
         Ok(Splits {
-            left_out,
-            fingerprint: fingerprint(&train, settings),
-            train: Arc::new(train),
-            validation: Arc::new(validation),
-            test: test.map(|test| Arc::new(test) as Arc<dyn Described>),
-            facts,
-            notes,
+            train: Some(Arc::new(train)),
+            validation: Some(Arc::new(validation)),
+            test: test.map(Arc::new),
+            about,
         })
     }
 }
 
-/// Rows that train and rows that validate, when no file does. Rows of one group, and equal ones, stay on one side: a copy
-/// in the validation part would make it too easy.
-fn hold_out<D: Described>(recipe: &Recipe, whole: &D, notes: &mut Vec<String>) -> Result<(D, D)> {
-    let (fraction, seed) = (recipe.validation_fraction, recipe.seed);
+/// Examples that train and examples that validate, when no file does. Those of one group, and equal ones, stay on one side: a
+/// copy in the validation part would make it too easy.
+fn hold_out<M: Medium, G: Targets<M>>(
+    recipe: &Recipe,
+    whole: &Examples<M, G>,
+    notes: &mut Vec<String>,
+) -> Result<(Examples<M, G>, Examples<M, G>)> {
+    let (fraction, seed) = (recipe.data.validation_fraction, recipe.run.seed);
     let (train, validation) = stratified_group_split(&whole.strata(), &whole.split_groups(), fraction, seed)?;
-    let (held, all) = (validation.len(), whole.len());
+    let (held, all) = (validation.len(), whole.examples());
     notes.push(format!("no validation file: {held} of {all} training rows validate (stratified, seed {seed})"));
     Ok((whole.subset(&train)?, whole.subset(&validation)?))
 }
@@ -115,15 +202,15 @@ fn leak_notes(facts: &DataFacts) -> impl Iterator<Item = String> + '_ {
                 _ => format!("{number} {what}s of {} are also in {}: its result is too good", leak.b, leak.a),
             })
         };
-        [shared(leak.rows, "row"), shared(leak.groups.unwrap_or(0), "group")].into_iter().flatten()
+        [shared(leak.examples, "row"), shared(leak.groups.unwrap_or(0), "group")].into_iter().flatten()
     })
 }
 
-/// A number that changes with the inputs, the labels and the order of rows, and with `settings` of their encoding.
-fn fingerprint(train: &dyn Described, settings: u64) -> u64 {
-    (0..train.len()).fold(settings, |state, row| {
-        let label = format!("{:?}", train.label(row));
-        random::mix(&[state, train.content_hash(row), random::name_key(&label)])
+/// A number that changes with the inputs, what is right, and the order of examples, and with `settings` of their encoding.
+fn fingerprint<M: Medium, G: Targets<M>>(train: &Examples<M, G>, settings: u64) -> Result<u64> {
+    (0..train.examples()).try_fold(settings, |state, example| {
+        let target = random::name_key(&train.fingerprint(example)?);
+        Ok(random::mix(&[state, train.content_hash(example), target]))
     })
 }
 
@@ -134,7 +221,8 @@ mod tests {
 
     #[test]
     fn common_rows_and_common_groups_are_noted() {
-        let leak = |rows, groups| Leak { a: "train".into(), b: "test".into(), rows, examples: Vec::new(), groups };
+        let leak =
+            |rows, groups| Leak { a: "train".into(), b: "test".into(), examples: rows, shown: Vec::new(), groups };
         let notes = |leak| leak_notes(&DataFacts { splits: Vec::new(), leakage: vec![leak] }).collect::<Vec<_>>();
         assert_eq!(notes(leak(0, Some(3))), ["3 groups of test are also in train: its result is too good"]);
         assert_eq!(notes(leak(2, None)), ["2 rows of test are also in train: its result is too good"]);

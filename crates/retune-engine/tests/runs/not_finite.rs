@@ -1,6 +1,6 @@
 //! A run that leaves the range of its numbers says where that began.
 
-use crate::support::{Nobody, fixture, recipe, run};
+use crate::support::{Nobody, fixture, recipe, run, with};
 use retune_engine::{EngineError, Recipe, Start};
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::checkpoint::{read_tensors, write_tensors};
@@ -18,7 +18,7 @@ fn failure(recipe: &Recipe) -> String {
 fn an_absurd_learning_rate_names_the_first_bad_output() {
     let (_folder, recipe) = recipe();
     // The first step of a warm-up has rate zero, the second throws the weights far away.
-    let recipe = Recipe { learning_rate: Some(1e30), warmup: 5.0, clip: 0.0, ..recipe };
+    let recipe = with(&recipe, "learning-rate = 1e30\nwarmup = 5\nclip = 0");
     let said = failure(&recipe);
     for part in ["step 3 of 10", "train.csv:", "all weights are finite", "the first output that is not comes from "] {
         assert!(said.contains(part), "no `{part}` in: {said}");
@@ -54,7 +54,7 @@ fn a_weight_that_overflows_names_its_block() {
     let size = |field: &str| config[field].as_i64().unwrap();
     let weight = zeros(&[size("intermediate_size"), size("hidden_size")]) + 3e38;
     let model = model(folder.path(), &[("encoder.layer.1.intermediate.dense.weight", weight)]);
-    let said = failure(&Recipe { model, ..recipe });
+    let said = failure(&with(&recipe, &format!("model = '{model}'")));
     let place = "the first output that is not comes from block 2 (bert.encoder.layer.1)";
     for part in ["step 1 of 10", "all weights are finite", place, "--precision fp32"] {
         assert!(said.contains(part), "no `{part}` in: {said}");
@@ -77,7 +77,7 @@ fn a_gradient_that_overflows_names_the_parameter_nearest_the_loss() {
             ("pooler.dense.bias", zeros(&[32]) + 0.1),
         ],
     );
-    let said = failure(&Recipe { model, batch_size: 1, warmup: 9.0, ..recipe });
+    let said = failure(&with(&recipe, &format!("model = '{model}'\nbatch-size = 1\nwarmup = 9")));
     for part in ["train.csv:", "the loss is finite", "the first bad gradient is that of `bert.pooler.dense.bias`"] {
         assert!(said.contains(part), "no `{part}` in: {said}");
     }

@@ -1,6 +1,6 @@
 //! Prediction answers while it reads, and each line has its answer.
 
-use crate::support::{Nobody, recipe, run};
+use crate::support::{Nobody, recipe, run, with};
 use retune_engine::predict::{PredictOptions, predict};
 use retune_engine::{Recipe, Start};
 use serde_json::Value;
@@ -51,17 +51,10 @@ impl Read for Typist {
 
 fn options(recipe: &Recipe, batch_size: usize) -> PredictOptions {
     PredictOptions {
-        model: recipe.output.clone(),
+        model: recipe.run.output.clone(),
         task: None,
-        text_column: None,
-        text_pair_column: None,
-        image_column: None,
-        on_bad_example: None,
-        label_column: None,
-        label_separator: None,
-        label_numbers: None,
+        overrides: toml::Table::new(),
         batch_size,
-        max_length: None,
         precision: "fp32".into(),
         device: "cpu".into(),
         threads: 1,
@@ -71,7 +64,7 @@ fn options(recipe: &Recipe, batch_size: usize) -> PredictOptions {
 #[test]
 fn answers_come_before_the_input_ends_and_lines_keep_their_order() {
     let (_folder, recipe) = recipe();
-    run(&Recipe { steps: Some(1), ..recipe.clone() }, Start::New, &mut Nobody).unwrap();
+    run(&with(&recipe, "steps = 1"), Start::New, &mut Nobody).unwrap();
     let lines: Vec<String> =
         (0..70).map(|i| if i % 7 == 3 { "\n".into() } else { format!("film {i} was fine\n") }).collect();
     for (batch_size, first_answers_at) in [(1, 1), (2, 32)] {
@@ -94,13 +87,13 @@ fn answers_come_before_the_input_ends_and_lines_keep_their_order() {
 #[test]
 fn a_file_is_answered_whole_and_in_order() {
     let (_folder, recipe) = recipe();
-    run(&Recipe { steps: Some(1), ..recipe.clone() }, Start::New, &mut Nobody).unwrap();
+    run(&with(&recipe, "steps = 1"), Start::New, &mut Nobody).unwrap();
     let answers = Answers::default();
-    let test = recipe.test.as_deref();
+    let test = recipe.data.test.as_deref();
     // Parts of one row: 20 of them.
     let count = predict(&options(&recipe, 1), test, Box::new(io::empty()), &mut answers.clone(), &mut []).unwrap();
     assert_eq!(count, 20);
-    let kept = std::fs::read_to_string(recipe.output.join("predictions.jsonl")).unwrap();
+    let kept = std::fs::read_to_string(recipe.run.output.join("predictions.jsonl")).unwrap();
     let kept: Vec<Value> = kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let plain = |values: &[Value]| -> Vec<_> {
         values.iter().map(|v| (v["text"].clone(), v["label"].clone(), v["prediction"].clone())).collect()

@@ -33,20 +33,19 @@ pub(crate) fn recipe() -> (Desk, Recipe) {
         fs::write(&path, text.lines().take(rows + 1).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
         Some(path)
     };
-    let recipe = Recipe {
-        model: fixture("parity/bert-base-only").to_str().unwrap().to_owned(),
-        train: file("train.csv", 80),
-        validation: file("validation.csv", 20),
-        test: file("test.csv", 20),
-        output: folder.path().join("run"),
-        batch_size: 8,
-        steps: Some(10),
-        precision: "fp32".into(),
-        device: "cpu".into(),
-        threads: 1,
-        ..Recipe::default()
-    };
+    let mut recipe: Recipe =
+        "batch-size = 8\nsteps = 10\nprecision = 'fp32'\ndevice = 'cpu'\nthreads = 1".parse().unwrap();
+    recipe.data.model = fixture("parity/bert-base-only").to_str().unwrap().to_owned();
+    recipe.data.train = file("train.csv", 80);
+    recipe.data.validation = file("validation.csv", 20);
+    recipe.data.test = file("test.csv", 20);
+    recipe.run.output = folder.path().join("run");
     (Desk { folder, _alone }, recipe)
+}
+
+/// The recipe with other values for some keys.
+pub(crate) fn with(recipe: &Recipe, keys: &str) -> Recipe {
+    recipe.with(&keys.parse().unwrap()).unwrap()
 }
 
 pub(crate) fn run(recipe: &Recipe, start: Start, observer: &mut dyn Observer) -> Result<Finished, EngineError> {

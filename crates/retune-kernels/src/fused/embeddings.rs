@@ -9,7 +9,8 @@ use tch::{Kind, Tensor};
 /// The tables of one layer.
 #[derive(Debug, Clone, Copy)]
 pub struct EmbeddingTables<'a> {
-    /// [V, E], whole or compact.
+    /// [V, E], whole or compact. Its row of padding gets no gradient, nor does the position of that number where positions are
+    /// given: those that count from the padding id on give it to padding.
     pub word: &'a Table,
     /// [P, E].
     pub position: &'a Tensor,
@@ -50,7 +51,9 @@ pub mod reference {
             };
         }
         sum += match indices.positions {
-            Some(positions) => Tensor::embedding(tables.position, positions, -1, false, false),
+            Some(positions) => {
+                Tensor::embedding(tables.position, positions, tables.word.padding().unwrap_or(-1), false, false)
+            }
             None => tables.position.narrow(0, 0, indices.ids.size()[1]).unsqueeze(0),
         };
         dropout::dropout(&tables.norm.plain(&sum).to_kind(kind), p, train)
@@ -96,6 +99,7 @@ pub fn text_embeddings(
         ids: indices.ids,
         types: indices.types,
         positions: indices.positions,
+        padding: tables.word.padding(),
         rest: compact.map(|c| (&c.row_map, tables.word.whole())),
         bf16: kind == Kind::BFloat16,
     };
@@ -113,8 +117,16 @@ mod tests {
         Tensor::from_slice(&numbers).reshape(shape)
     }
 
-    /// `options`: whether segments and positions are given, and whether only part of the vocabulary learns.
-    fn compare(kind: Kind, shape: [i64; 2], width: i64, p: f64, [types, positions, compact]: [bool; 3]) {
+    /// `options`: whether segments and positions are given, and whether only part of the vocabulary learns; rows of `padding`
+    /// get no gradient.
+    fn compare(
+        kind: Kind,
+        shape: [i64; 2],
+        width: i64,
+        p: f64,
+        [types, positions, compact]: [bool; 3],
+        padding: Option<i64>,
+    ) {
         // Every third id is unknown to the compact leaf.
         let rows: Vec<i64> = (0..50).filter(|row| row % 3 != 0 || !compact).collect();
         let inputs = [
@@ -128,7 +140,8 @@ mod tests {
         let (id, segment, place) = (ids(6, shape, 50), ids(7, shape, 2), ids(8, shape, 40));
         agree(kind, &inputs, |t, fused| {
             let norm = LayerNorm::new(t[3].shallow_clone(), t[4].shallow_clone(), 1e-12);
-            let mut table = Table::new(if compact { whole.to_kind(t[0].kind()) } else { t[0].shallow_clone() });
+            let mut table = Table::new(if compact { whole.to_kind(t[0].kind()) } else { t[0].shallow_clone() })
+                .with_padding(padding);
             if compact {
                 let _ = table.keep_rows(&rows, true).unwrap();
                 let mut part = table.compact();
@@ -163,10 +176,34 @@ mod tests {
     fn equals_the_composition_in_fp64() {
         for kind in [Kind::Float, Kind::BFloat16] {
             for options in [[false, false, false], [true, false, false], [true, true, false], [false, true, true]] {
-                compare(kind, [4, 25], 48, 0.1, options);
-                compare(kind, [1, 1], 21, 0.0, options);
-                compare(kind, [0, 7], 16, 0.1, options);
+                for padding in [None, Some(1)] {
+                    compare(kind, [4, 25], 48, 0.1, options, padding);
+                    compare(kind, [1, 1], 21, 0.0, options, padding);
+                    compare(kind, [0, 7], 16, 0.1, options, padding);
+                }
             }
+        }
+    }
+
+    #[test]
+    fn the_row_of_padding_gets_no_gradient() {
+        for compact in [false, true] {
+            let whole = leaf(1, &[6, 8], Kind::Float);
+            let mut word = Table::new(whole.shallow_clone()).with_padding(Some(1));
+            let leaf_of_word = if compact { word.keep_rows(&[1, 4, 5], true).unwrap() } else { whole };
+            let t = [Tensor::new(), leaf(2, &[6, 8], Kind::Float), leaf(3, &[2, 8], Kind::Float)];
+            let norm = LayerNorm::new(leaf(4, &[8], Kind::Float), leaf(5, &[8], Kind::Float), 1e-5);
+            let (id, place) = (Tensor::from_slice2(&[[4i64, 5, 1]]), Tensor::from_slice2(&[[2i64, 3, 1]]));
+            let y = run(&word, &t, &norm, &id, None, Some(&place), 0.0, Kind::Float, true);
+            (y * leaf(6, &[1, 3, 8], Kind::Float).detach()).sum(Kind::Float).backward();
+            let learns = |table: &Tensor| {
+                let sums =
+                    table.grad().to_dense(None, false).abs().sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
+                Vec::<f32>::try_from(sums).unwrap().into_iter().map(|sum| sum > 0.0).collect::<Vec<_>>()
+            };
+            let rows: &[bool] = if compact { &[false, true, true] } else { &[false, false, false, false, true, true] };
+            assert_eq!(learns(&leaf_of_word), rows);
+            assert_eq!(learns(&t[1]), [false, false, true, true, false, false]);
         }
     }
 

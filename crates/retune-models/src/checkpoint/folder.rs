@@ -1,7 +1,7 @@
 //! A checkpoint folder as Hugging Face writes it: `config.json` with one or several safetensors files.
 
 use super::SafetensorsFile;
-use crate::{ModelConfig, ModelError};
+use crate::ModelError;
 use retune_kernels::tch::Tensor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,18 +21,6 @@ pub struct CheckpointFolder {
 }
 
 impl CheckpointFolder {
-    /// Reads `config.json` of a folder.
-    pub fn config(folder: &Path) -> Result<ModelConfig, ModelError> {
-        let path = folder.join("config.json");
-        if !path.is_file() {
-            return Err(ModelError::file(
-                folder,
-                "no config.json here; give a folder in Hugging Face's format or a hub id such as org/name",
-            ));
-        }
-        ModelConfig::new(read_json(&path)?)
-    }
-
     /// Opens the weights: `model.safetensors`, or the shards named by `model.safetensors.index.json`.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
         let mut names = BTreeSet::new();

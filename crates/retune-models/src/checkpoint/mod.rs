@@ -3,6 +3,8 @@
 mod file;
 mod folder;
 mod identity;
+mod names;
+mod part;
 mod report;
 mod root;
 mod save;
@@ -11,6 +13,7 @@ mod weights;
 pub use file::{SafetensorsFile, read_tensors};
 pub use folder::{CheckpointFolder, read_json};
 pub use identity::identity;
+pub use names::TensorNames;
 pub use report::{LoadReport, NewTensor};
 pub use root::{Init, WeightsOptions, WeightsRoot};
 pub use save::{write_json, write_tensors};

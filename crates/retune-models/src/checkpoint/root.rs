@@ -2,7 +2,8 @@
 //!
 //! What the checkpoint lacks is an error, unless it belongs to a declared new head or the model starts from random weights.
 
-use super::{CheckpointFolder, LoadReport, NewTensor, Weights};
+use super::part::Part;
+use super::{CheckpointFolder, LoadReport, NewTensor, TensorNames};
 use crate::ModelError;
 use crate::adapter::AdapterPlan;
 use retune_kernels::tch::{Device, Kind, Tensor};
@@ -26,8 +27,8 @@ pub enum Init {
 pub struct WeightsOptions {
     /// Prefix of the base model, such as `bert.`: base checkpoints are stored without it.
     pub base_prefix: String,
-    /// Path prefixes that may be missing from the checkpoint: the task's head.
-    pub new_prefixes: Vec<String>,
+    /// Whether what is asked for as the task's head, or as the neck below it, may be missing from the checkpoint.
+    pub new_head: bool,
     /// Ignore the checkpoint's values.
     pub from_scratch: bool,
     /// Seed of fresh values, which also depend on the tensor's name and on nothing else.
@@ -60,8 +61,8 @@ pub struct WeightsRoot {
     without_prefix: bool,
     old_norm_names: bool,
     spellings: &'static [(&'static str, &'static str)],
+    buffers: &'static [&'static str],
     other_labels: Option<String>,
-    pub(super) base_only: bool,
     pub(super) state: RefCell<State>,
 }
 
@@ -84,6 +85,7 @@ impl WeightsRoot {
             without_prefix,
             old_norm_names,
             spellings: &[],
+            buffers: &[],
             state: RefCell::new(State {
                 params: Params::default(),
                 buffers: Vec::new(),
@@ -94,7 +96,6 @@ impl WeightsRoot {
                 outputs: BTreeSet::new(),
             }),
             other_labels: None,
-            base_only: false,
         }
     }
 
@@ -105,23 +106,11 @@ impl WeightsRoot {
         self
     }
 
-    /// Whether the base model alone is asked for.
+    /// Other spellings of the family's names, and tensors that nothing reads.
     #[must_use]
-    pub fn with_base_only(mut self, base_only: bool) -> Self {
-        self.base_only = base_only;
+    pub fn with_names(mut self, names: &TensorNames) -> Self {
+        (self.spellings, self.buffers) = (names.spellings, names.buffers);
         self
-    }
-
-    /// Parts of names that some files spell in another way: ours, theirs.
-    #[must_use]
-    pub fn with_spellings(mut self, spellings: &'static [(&'static str, &'static str)]) -> Self {
-        self.spellings = spellings;
-        self
-    }
-
-    /// The cursor at the top.
-    pub fn root(&self) -> Weights<'_> {
-        Weights::at_root(self)
     }
 
     /// The name of a tensor in the file: the reversible table between checkpoint layouts.
@@ -143,15 +132,12 @@ impl WeightsRoot {
         other.filter(|_| !holds(name)).unwrap_or_else(|| name.to_owned())
     }
 
-    fn may_be_new(&self, name: &str) -> bool {
-        self.options.new_prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
-    }
-
     fn means_other_labels(&self, name: &str) -> bool {
         self.other_labels.is_some() && self.state.borrow().outputs.contains(name)
     }
 
-    pub(super) fn value(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor, ModelError> {
+    pub(super) fn value(&self, name: &str, shape: &[i64], init: Init, part: Part) -> Result<Tensor, ModelError> {
+        let may_be_new = self.options.new_head && part != Part::Body;
         let file_name = self.file_name(name);
         let found = self.checkpoint.as_ref().and_then(|c| Some((c, c.shape(&file_name)?.to_vec())));
         let reason = match &found {
@@ -166,7 +152,7 @@ impl WeightsRoot {
                 state.used.insert(file_name.clone());
                 return Ok(checkpoint.read(&file_name)?.to_kind(Kind::Float).f_to_device(self.options.device)?);
             }
-            Some((_, found_shape)) if self.may_be_new(name) => {
+            Some((_, found_shape)) if may_be_new => {
                 self.state.borrow_mut().used.insert(file_name.clone());
                 format!("shape {found_shape:?} in the checkpoint, {shape:?} for this task")
             }
@@ -177,7 +163,7 @@ impl WeightsRoot {
                     expected: shape.to_vec(),
                 });
             }
-            None if self.may_be_new(name) => "not in the checkpoint".to_owned(),
+            None if may_be_new => "not in the checkpoint".to_owned(),
             None => {
                 let line = match self.nearest(&file_name) {
                     Some(near) => format!("  {file_name} (nearest: {near})"),
@@ -234,9 +220,7 @@ impl WeightsRoot {
             param.head |= new;
         }
         if let Some(checkpoint) = self.checkpoint.as_ref().filter(|_| !self.options.from_scratch) {
-            let buffer = |name: &str| {
-                ["position_ids", "token_type_ids", "relative_position_index"].iter().any(|end| name.ends_with(end))
-            };
+            let buffer = |name: &str| self.buffers.iter().any(|end| name.ends_with(end));
             report.unexpected =
                 checkpoint.names().filter(|n| !used.contains(*n) && !buffer(n)).map(str::to_owned).collect();
         }

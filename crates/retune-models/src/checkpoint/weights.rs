@@ -2,23 +2,29 @@
 //!
 //! Every tensor a layer asks for becomes a parameter under its full Hugging Face name.
 
+use super::part::Part;
 use super::{Init, WeightsRoot};
 use crate::ModelError;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{Dense, LayerNorm, LowRank, Param, Table, Weight};
 
 /// A position in the tree of tensor names.
+#[derive(Clone)]
 pub struct Weights<'a> {
     root: &'a WeightsRoot,
     path: String,
     depth: usize,
+    part: Part,
+}
+
+impl WeightsRoot {
+    /// The cursor at the top.
+    pub fn root(&self) -> Weights<'_> {
+        Weights { root: self, path: String::new(), depth: 0, part: Part::Body }
+    }
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn at_root(root: &'a WeightsRoot) -> Self {
-        Self { root, path: String::new(), depth: 0 }
-    }
-
     /// The same tree, further down.
     pub fn at(&self, name: &str) -> Weights<'a> {
         let path = match (self.path.is_empty(), name.is_empty()) {
@@ -26,12 +32,23 @@ impl<'a> Weights<'a> {
             (_, true) => self.path.clone(),
             _ => format!("{}.{name}", self.path),
         };
-        Weights { root: self.root, path, depth: self.depth }
+        Weights { path, ..self.clone() }
     }
 
     /// The same position; parameters made from here on belong to block `depth`.
     pub fn depth(&self, depth: usize) -> Weights<'a> {
-        Weights { root: self.root, path: self.path.clone(), depth }
+        Weights { depth, ..self.clone() }
+    }
+
+    /// The same position; parameters made from here on are the head's: the method `head` trains them, an adapter is saved with
+    /// them, and they may be new.
+    pub fn head(&self) -> Weights<'a> {
+        Weights { part: Part::Head, ..self.clone() }
+    }
+
+    /// The same position; parameters made from here on lie between body and head, and may be new with the head.
+    pub fn neck(&self) -> Weights<'a> {
+        Weights { part: Part::Neck, ..self.clone() }
     }
 
     /// Full dotted path.
@@ -42,11 +59,6 @@ impl<'a> Weights<'a> {
     /// Where the parameters live.
     pub fn device(&self) -> Device {
         self.root.options.device
-    }
-
-    /// Whether the base model alone is asked for, without any head.
-    pub fn base_only(&self) -> bool {
-        self.root.base_only
     }
 
     /// Whether the checkpoint has this tensor.
@@ -67,7 +79,7 @@ impl<'a> Weights<'a> {
 
     fn parameter(&self, name: &str, shape: &[i64], init: Init, kind: Kind) -> Result<Weight, ModelError> {
         let name = self.at(name).path;
-        let value = self.root.value(&name, shape, init)?;
+        let value = self.root.value(&name, shape, init, self.part)?;
         Ok(self.register(name, value, kind))
     }
 
@@ -76,8 +88,7 @@ impl<'a> Weights<'a> {
     }
 
     fn push<T>(&self, name: String, value: Tensor, kind: Kind, read: impl FnOnce(&mut Param) -> T) -> T {
-        let head = !name.starts_with(&self.root.options.base_prefix);
-        let mut param = Param::new(name, self.depth, head, value, kind);
+        let mut param = Param::new(name, self.depth, self.part == Part::Head, value, kind);
         let handle = read(&mut param);
         self.root.state.borrow_mut().params.push(param);
         handle
@@ -86,7 +97,7 @@ impl<'a> Weights<'a> {
     /// An embedding table [rows, size], of which training may keep only the rows in use.
     pub fn table(&self, name: &str, shape: [i64; 2], init: Init) -> Result<Table, ModelError> {
         let name = self.at(name).path;
-        let value = self.root.value(&name, &shape, init)?;
+        let value = self.root.value(&name, &shape, init, self.part)?;
         Ok(self.push(name, value, Kind::Float, Param::table))
     }
 
@@ -103,7 +114,7 @@ impl<'a> Weights<'a> {
     /// A tensor that is stored with the model and never trained; `value` is the one of a model without a checkpoint.
     pub fn fixed(&self, name: &str, value: Tensor) -> Result<Weight, ModelError> {
         let name = self.at(name).path;
-        let loaded = self.root.value(&name, &value.size(), Init::Constant(0.0))?;
+        let loaded = self.root.value(&name, &value.size(), Init::Constant(0.0), self.part)?;
         let is_fresh = self.root.state.borrow_mut().fresh.remove(&name);
         let tensor = if is_fresh { value } else { loaded };
         self.root.state.borrow_mut().buffers.push((name, tensor.shallow_clone()));
@@ -128,7 +139,7 @@ impl<'a> Weights<'a> {
         let bias = if bias { Some(self.compute("bias", &[output], Init::Constant(0.0))?) } else { None };
         let dense = Dense::new(weight, bias);
         let options = &self.root.options;
-        let in_head = !self.path.starts_with(&options.base_prefix);
+        let in_head = self.part == Part::Head;
         let Some(plan) = options.adapter.as_ref().filter(|plan| plan.targets(&self.path, in_head)) else {
             return Ok(dense);
         };
@@ -153,7 +164,7 @@ impl<'a> Weights<'a> {
     pub fn layer_norm(&self, size: i64, epsilon: f64) -> Result<LayerNorm, ModelError> {
         let part = |name: &str, value: f64| {
             let name = self.at(name).path;
-            let value = self.root.value(&name, &[size], Init::Constant(value))?;
+            let value = self.root.value(&name, &[size], Init::Constant(value), self.part)?;
             Ok::<_, ModelError>(self.push(name, value, Kind::Float, |param| {
                 param.norm = true;
                 param.leaf()

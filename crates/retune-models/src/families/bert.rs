@@ -1,31 +1,148 @@
-//! BERT (Devlin et al. 2018), transformers `BertForSequenceClassification`.
+//! BERT (Devlin et al. 2018), transformers `BertModel`; and what RoBERTa and ELECTRA share with it.
 
-use super::text_encoder::{BERT_LAYER, TextEncoderSpec, bert_like_defaults, bert_like_sizes};
-use crate::heads::HeadNames;
-use crate::layers::PositionScheme;
+use crate::bodies::{TextEncoderNames, TextEncoderSizes};
+use crate::family::{TensorNames, TextFamily};
+use crate::heads::{SequencePlan, SpanPlan, TokenPlan};
+use crate::layers::{AttentionNames, EmbeddingSizes, LayerNames, LayerSizes, PositionScheme};
+use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// What `BertConfig` assumes.
-pub fn defaults() -> Vec<(&'static str, Value)> {
-    bert_like_defaults(30522)
+/// Sequences: pooler (tanh) → dropout → classifier.
+pub static BERT: TextFamily = TextFamily {
+    model_type: "bert",
+    class: "Bert",
+    names: names("bert"),
+    body: BODY,
+    pooler: Some(POOLER),
+    sequence: SequencePlan {
+        transform: POOLER,
+        is_pooler: true,
+        activation: Activation::Tanh,
+        dropout_before: false,
+        classifier: "classifier",
+        dropout: DROPOUT,
+    },
+    token: TOKEN,
+    spans: SPANS,
+    defaults: || defaults(30522),
+    sizes: |config| sizes(config, config.size("hidden_size")?, PositionScheme::Absolute),
+};
+
+const POOLER: &str = "bert.pooler.dense";
+
+/// The usual names below `base`.
+pub(super) const fn names(base: &'static str) -> TensorNames {
+    TensorNames { base, spellings: &[], buffers: BUFFERS, lora: Ok(&["query", "value"]) }
 }
 
-/// Pooler (tanh) → dropout → classifier.
-pub fn sequence_classification() -> TextEncoderSpec {
-    TextEncoderSpec {
-        base: "bert",
-        layers: "encoder.layer",
-        layer: BERT_LAYER,
-        head: HeadNames {
-            transform: "bert.pooler.dense",
-            activation: Activation::Tanh,
-            dropout_before: false,
-            classifier: "classifier",
+/// What older checkpoints of text encoders store and nothing reads.
+pub(super) const BUFFERS: &[&str] = &["position_ids", "token_type_ids"];
+
+/// Names of the layers.
+pub(super) const BODY: TextEncoderNames = TextEncoderNames {
+    layers: "encoder.layer",
+    layer: LayerNames {
+        attention: AttentionNames {
+            query: "attention.self.query",
+            key: "attention.self.key",
+            value: "attention.self.value",
+            output: "attention.output.dense",
         },
-        // Checkpoints of masked language models have no pooler.
-        head_prefixes: &["bert.pooler.", "classifier."],
-        architecture: "BertForSequenceClassification".to_owned(),
-        sizes: |config| bert_like_sizes(config, config.size("hidden_size")?, PositionScheme::Absolute),
+        attention_norm: "attention.output.LayerNorm",
+        intermediate: "intermediate.dense",
+        output: "output.dense",
+        output_norm: "output.LayerNorm",
+    },
+};
+
+/// Before classifiers.
+pub(super) const DROPOUT: &[&str] = &["classifier_dropout", "hidden_dropout_prob"];
+
+/// Tokens: dropout → classifier.
+pub(super) const TOKEN: TokenPlan = TokenPlan { dropout: DROPOUT };
+
+/// Answers: nothing in between.
+pub(super) const SPANS: SpanPlan = SpanPlan { dropout: &[] };
+
+/// The config fields that BERT, RoBERTa and ELECTRA share.
+pub(super) fn sizes(
+    config: &ModelConfig,
+    embedding_size: i64,
+    scheme: PositionScheme,
+) -> Result<TextEncoderSizes, ModelError> {
+    if let Some(kind) = config.get("position_embedding_type").and_then(Value::as_str).filter(|k| *k != "absolute") {
+        return Err(ModelError::Config {
+            field: "position_embedding_type".to_owned(),
+            problem: format!("is `{kind}`; only `absolute` is supported"),
+        });
     }
+    if config.get("is_decoder").and_then(Value::as_bool) == Some(true) {
+        return Err(ModelError::Config { field: "is_decoder".to_owned(), problem: "must be false here".to_owned() });
+    }
+    let norm_epsilon = config.number("layer_norm_eps")?;
+    let hidden_dropout = config.probability("hidden_dropout_prob")?;
+    Ok(TextEncoderSizes {
+        embeddings: EmbeddingSizes {
+            vocabulary: config.size("vocab_size")?,
+            padding: padding(config, &scheme)?,
+            positions: config.size("max_position_embeddings")?,
+            types: config.number("type_vocab_size")? as i64,
+            size: embedding_size,
+            norm_epsilon,
+            dropout: hidden_dropout,
+            scheme,
+        },
+        layer: LayerSizes {
+            hidden: config.size("hidden_size")?,
+            heads: config.size("num_attention_heads")?,
+            intermediate: config.size("intermediate_size")?,
+            activation: Activation::from_name(&config.text("hidden_act")?)?,
+            norm_epsilon,
+            hidden_dropout,
+            attention_dropout: config.probability("attention_probs_dropout_prob")?,
+        },
+        layers: config.size("num_hidden_layers")?,
+    })
+}
+
+/// The token of padding: `pad_token_id`, where absent what the classes assume; null is none.
+///
+/// # Errors
+/// A number that is no token.
+pub(super) fn padding(config: &ModelConfig, scheme: &PositionScheme) -> Result<Option<i64>, ModelError> {
+    let assumed = match scheme {
+        PositionScheme::Absolute => 0,
+        PositionScheme::AfterPadding(padding) => *padding,
+    };
+    let field = "pad_token_id";
+    let Some(value) = config.as_map().get(field) else { return Ok(Some(assumed)) };
+    if value.is_null() {
+        return Ok(None);
+    }
+    let (stated, rows) = (config.number(field)? as i64, config.size("vocab_size")?);
+    // PyTorch counts negative ones from the end.
+    let row = if stated < 0 { stated + rows } else { stated };
+    if (0..rows).contains(&row) {
+        return Ok(Some(row));
+    }
+    Err(ModelError::Config { field: field.to_owned(), problem: format!("is {stated}, but there are {rows} tokens") })
+}
+
+/// What `BertConfig` and its siblings assume; they differ in the vocabulary.
+pub(super) fn defaults(vocabulary: i64) -> Vec<(&'static str, Value)> {
+    vec![
+        ("vocab_size", json!(vocabulary)),
+        ("hidden_size", json!(768)),
+        ("num_hidden_layers", json!(12)),
+        ("num_attention_heads", json!(12)),
+        ("intermediate_size", json!(3072)),
+        ("hidden_act", json!("gelu")),
+        ("hidden_dropout_prob", json!(0.1)),
+        ("attention_probs_dropout_prob", json!(0.1)),
+        ("max_position_embeddings", json!(512)),
+        ("type_vocab_size", json!(2)),
+        ("initializer_range", json!(0.02)),
+        ("layer_norm_eps", json!(1e-12)),
+    ]
 }

@@ -1,29 +1,31 @@
 //! DeiT (Touvron et al. 2020), transformers `DeiTForImageClassification` and `…WithTeacher`.
 
-use super::image_encoder::{ImageEncoderSpec, VIT_LAYER};
 use super::vit;
+use crate::ModelConfig;
 use crate::checkpoint::Init;
+use crate::family::ImageFamily;
+use crate::heads::{ImagePlan, ImageReading, Pooling};
+use crate::takes::Positions;
 
-/// A distillation token beside the class token; the classifier reads the class token.
-pub fn image_classification() -> ImageEncoderSpec {
-    ImageEncoderSpec {
-        base: "deit",
-        layer: VIT_LAYER,
-        classifiers: &["classifier"],
-        head_prefixes: &["classifier."],
-        architecture: "DeiTForImageClassification",
-        model_type: "deit",
-        dropped_fields: &[],
-        sizes: |config| vit::sizes(config, &["cls_token", "distillation_token"], Init::Constant(0.0)),
-    }
-}
+const WITH_TEACHER: &str = "WithTeacher";
 
-/// One classifier on each of the two tokens; the logits are their mean, in training too.
-pub fn with_teacher() -> ImageEncoderSpec {
-    ImageEncoderSpec {
-        classifiers: &["cls_classifier", "distillation_classifier"],
-        head_prefixes: &["cls_classifier.", "distillation_classifier."],
-        architecture: "DeiTForImageClassificationWithTeacher",
-        ..image_classification()
-    }
+/// A distillation token beside the class token. The classifier reads the class token; with a teacher there is one on each
+/// of the two, and the logits are their mean, in training too.
+pub static DEIT: ImageFamily = ImageFamily {
+    model_type: "deit",
+    class: "DeiT",
+    class_suffix: |config| if has_teacher(config) { WITH_TEACHER } else { "" },
+    names: vit::names("deit"),
+    layer: vit::LAYER,
+    classifier: ImagePlan(|config| {
+        let both: &[&str] = &["cls_classifier", "distillation_classifier"];
+        let one = ImageReading::new(Pooling::Tokens);
+        Ok(if has_teacher(config) { ImageReading { classifiers: both, ..one } } else { one })
+    }),
+    positions: Positions::InterpolatedOnRequest,
+    sizes: |config| vit::sizes(config, &["cls_token", "distillation_token"], Init::Constant(0.0)),
+};
+
+fn has_teacher(config: &ModelConfig) -> bool {
+    config.architecture().is_some_and(|class| class.ends_with(WITH_TEACHER))
 }

@@ -1,30 +1,31 @@
-//! DINOv2 (Oquab et al. 2023), transformers `Dinov2ForImageClassification`.
+//! DINOv2 (Oquab et al. 2023), transformers `Dinov2Model`.
 
-use super::image_encoder::{ImageEncoderSizes, ImageEncoderSpec, VIT_LAYER, layer_sizes};
+use super::vit;
+use crate::bodies::{ImageEncoderSizes, layer_sizes};
 use crate::checkpoint::Init;
-use crate::heads::Pooling;
-use crate::layers::{ImageEmbeddingSizes, LayerNames, PreNormOptions};
+use crate::family::ImageFamily;
+use crate::heads::{ImagePlan, ImageReading, Pooling};
+use crate::layers::{ImageEmbeddingSizes, LayerNames, LayerSizes, PositionTable, PreNormOptions};
+use crate::takes::Positions;
 use crate::{ModelConfig, ModelError};
 
 /// Layer scale, SwiGLU in the giant; the classifier reads the class token beside the mean of the patches.
-pub fn image_classification() -> ImageEncoderSpec {
-    ImageEncoderSpec {
-        base: "dinov2",
-        layer: LayerNames {
-            attention_norm: "norm1",
-            output_norm: "norm2",
-            intermediate: "mlp.fc1",
-            output: "mlp.fc2",
-            ..VIT_LAYER
-        },
-        classifiers: &["classifier"],
-        head_prefixes: &["classifier."],
-        architecture: "Dinov2ForImageClassification",
-        model_type: "dinov2",
-        dropped_fields: &[],
-        sizes,
-    }
-}
+pub static DINOV2: ImageFamily = ImageFamily {
+    model_type: "dinov2",
+    class: "Dinov2",
+    class_suffix: |_| "",
+    names: vit::names("dinov2"),
+    layer: LayerNames {
+        attention_norm: "norm1",
+        output_norm: "norm2",
+        intermediate: "mlp.fc1",
+        output: "mlp.fc2",
+        ..vit::LAYER
+    },
+    classifier: ImagePlan(|_| Ok(ImageReading::new(Pooling::FirstAndMeanOfPatches))),
+    positions: Positions::Interpolated,
+    sizes,
+};
 
 fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
     let hidden = config.size("hidden_size")?;
@@ -34,6 +35,7 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
     let intermediate = if gated { ((wide as f64 * 2.0 / 3.0) as i64 + 7) / 8 * 8 } else { wide };
     let bias = config.flag_or("qkv_bias", true)?;
     let layers = config.size("num_hidden_layers")? as usize;
+    let init = Init::Normal(config.number_or("initializer_range", 0.02)?);
     Ok(ImageEncoderSizes {
         embeddings: ImageEmbeddingSizes {
             channels: config.size_or("num_channels", 3)?,
@@ -42,11 +44,12 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
             hidden,
             tokens: &["cls_token"],
             mask_token: config.flag_or("use_mask_token", true)?.then_some(&[1]),
-            positions: true,
-            init: Init::Normal(config.number_or("initializer_range", 0.02)?),
+            positions: PositionTable::Learned,
+            init,
+            projection: init,
             dropout: config.probability("hidden_dropout_prob")?,
         },
-        layer: crate::layers::LayerSizes {
+        layer: LayerSizes {
             // Hugging Face's layer has no dropout after attention and feed-forward.
             hidden_dropout: 0.0,
             ..layer_sizes(config, intermediate, 1e-6)?
@@ -65,7 +68,6 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
         drop_path: vec![config.probability("drop_path_rate")?; layers],
         shared_bias: None,
         final_norm: true,
-        pooling: Pooling::FirstAndMeanOfPatches,
-        pooled_norm: None,
+        kept: None,
     })
 }

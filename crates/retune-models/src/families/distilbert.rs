@@ -1,14 +1,51 @@
-//! DistilBERT (Sanh et al. 2019), transformers `DistilBertForSequenceClassification`.
+//! DistilBERT (Sanh et al. 2019), transformers `DistilBertModel`.
 
-use super::text_encoder::{TextEncoderSizes, TextEncoderSpec};
-use crate::heads::HeadNames;
-use crate::layers::{EmbeddingSizes, LayerNames, LayerSizes, PositionScheme};
+use super::bert;
+use crate::bodies::{TextEncoderNames, TextEncoderSizes};
+use crate::family::{TensorNames, TextFamily};
+use crate::heads::{SequencePlan, SpanPlan, TokenPlan};
+use crate::layers::{AttentionNames, EmbeddingSizes, LayerNames, LayerSizes, PositionScheme};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
 use serde_json::{Value, json};
 
+/// Sequences: dense (ReLU) → dropout → classifier; no segment embeddings.
+pub static DISTILBERT: TextFamily = TextFamily {
+    model_type: "distilbert",
+    class: "DistilBert",
+    names: TensorNames { base: "distilbert", spellings: &[], buffers: bert::BUFFERS, lora: Ok(&["q_lin", "v_lin"]) },
+    body: TextEncoderNames {
+        layers: "transformer.layer",
+        layer: LayerNames {
+            attention: AttentionNames {
+                query: "attention.q_lin",
+                key: "attention.k_lin",
+                value: "attention.v_lin",
+                output: "attention.out_lin",
+            },
+            attention_norm: "sa_layer_norm",
+            intermediate: "ffn.lin1",
+            output: "ffn.lin2",
+            output_norm: "output_layer_norm",
+        },
+    },
+    pooler: None,
+    sequence: SequencePlan {
+        transform: "pre_classifier",
+        is_pooler: false,
+        activation: Activation::Relu,
+        dropout_before: false,
+        classifier: "classifier",
+        dropout: &["seq_classif_dropout"],
+    },
+    token: TokenPlan { dropout: &["dropout"] },
+    spans: SpanPlan { dropout: &["qa_dropout"] },
+    defaults,
+    sizes,
+};
+
 /// What `DistilBertConfig` assumes.
-pub fn defaults() -> Vec<(&'static str, Value)> {
+fn defaults() -> Vec<(&'static str, Value)> {
     vec![
         ("vocab_size", json!(30522)),
         ("max_position_embeddings", json!(512)),
@@ -20,35 +57,9 @@ pub fn defaults() -> Vec<(&'static str, Value)> {
         ("attention_dropout", json!(0.1)),
         ("activation", json!("gelu")),
         ("initializer_range", json!(0.02)),
+        ("qa_dropout", json!(0.1)),
         ("seq_classif_dropout", json!(0.2)),
     ]
-}
-
-/// Dense (ReLU) → dropout → classifier; no segment embeddings.
-pub fn sequence_classification() -> TextEncoderSpec {
-    TextEncoderSpec {
-        base: "distilbert",
-        layers: "transformer.layer",
-        layer: LayerNames {
-            query: "attention.q_lin",
-            key: "attention.k_lin",
-            value: "attention.v_lin",
-            attention_output: "attention.out_lin",
-            attention_norm: "sa_layer_norm",
-            intermediate: "ffn.lin1",
-            output: "ffn.lin2",
-            output_norm: "output_layer_norm",
-        },
-        head: HeadNames {
-            transform: "pre_classifier",
-            activation: Activation::Relu,
-            dropout_before: false,
-            classifier: "classifier",
-        },
-        head_prefixes: &["pre_classifier.", "classifier."],
-        architecture: "DistilBertForSequenceClassification".to_owned(),
-        sizes,
-    }
 }
 
 fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
@@ -58,6 +69,7 @@ fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
     Ok(TextEncoderSizes {
         embeddings: EmbeddingSizes {
             vocabulary: config.size("vocab_size")?,
+            padding: bert::padding(config, &PositionScheme::Absolute)?,
             positions: config.size("max_position_embeddings")?,
             types: 0,
             size: config.size("dim")?,
@@ -75,6 +87,5 @@ fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
             attention_dropout: config.probability("attention_dropout")?,
         },
         layers: config.size("n_layers")?,
-        classifier_dropout: config.probability("seq_classif_dropout")?,
     })
 }

@@ -1,4 +1,4 @@
-//! Families: tables of tensor names and config mappings over shared layers.
+//! Families as data, one file each; [`crate::registry::FAMILIES`] lists them.
 
 pub mod beit;
 pub mod bert;
@@ -7,9 +7,7 @@ pub mod deit;
 pub mod dinov2;
 pub mod distilbert;
 pub mod electra;
-pub mod image_encoder;
 pub mod roberta;
 pub mod swin;
-pub mod text_encoder;
 pub mod vit;
 pub mod vit_mae;

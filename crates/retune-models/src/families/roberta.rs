@@ -1,34 +1,45 @@
-//! RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and CamemBERT, transformers
-//! `RobertaForSequenceClassification` and its siblings.
+//! RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and CamemBERT, transformers `RobertaModel` and its siblings.
 
-use super::text_encoder::{BERT_LAYER, TextEncoderSpec, bert_like_defaults, bert_like_sizes};
-use crate::heads::HeadNames;
+use super::bert;
+use crate::family::TextFamily;
+use crate::heads::SequencePlan;
 use crate::layers::PositionScheme;
 use retune_kernels::Activation;
 use serde_json::Value;
 
-/// What `RobertaConfig` (a vocabulary of 50265) and its siblings (30522) assume.
-pub fn defaults(vocabulary: i64) -> Vec<(&'static str, Value)> {
-    bert_like_defaults(vocabulary)
-}
+/// English.
+pub static ROBERTA: TextFamily = family("roberta", "Roberta", || bert::defaults(50265));
+/// A hundred languages.
+pub static XLM_ROBERTA: TextFamily = family("xlm-roberta", "XLMRoberta", || bert::defaults(30522));
+/// French.
+pub static CAMEMBERT: TextFamily = family("camembert", "Camembert", || bert::defaults(30522));
 
-/// Dropout → dense (tanh) → dropout → projection. `architecture` is Hugging Face's class.
-pub fn sequence_classification(architecture: &str) -> TextEncoderSpec {
-    TextEncoderSpec {
-        base: "roberta",
-        layers: "encoder.layer",
-        layer: BERT_LAYER,
-        head: HeadNames {
+/// Sequences: dropout → dense (tanh) → dropout → projection; the pooler is read by no head.
+const fn family(
+    model_type: &'static str,
+    class: &'static str,
+    defaults: fn() -> Vec<(&'static str, Value)>,
+) -> TextFamily {
+    TextFamily {
+        model_type,
+        class,
+        names: bert::names("roberta"),
+        body: bert::BODY,
+        pooler: Some("roberta.pooler.dense"),
+        sequence: SequencePlan {
             transform: "classifier.dense",
+            is_pooler: false,
             activation: Activation::Tanh,
             dropout_before: true,
             classifier: "classifier.out_proj",
+            dropout: bert::DROPOUT,
         },
-        head_prefixes: &["classifier."],
-        architecture: architecture.to_owned(),
+        token: bert::TOKEN,
+        spans: bert::SPANS,
+        defaults,
         sizes: |config| {
             let padding = config.number_or("pad_token_id", 1.0)? as i64;
-            bert_like_sizes(config, config.size("hidden_size")?, PositionScheme::AfterPadding(padding))
+            bert::sizes(config, config.size("hidden_size")?, PositionScheme::AfterPadding(padding))
         },
     }
 }

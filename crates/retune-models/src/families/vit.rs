@@ -1,33 +1,43 @@
-//! ViT (Dosovitskiy et al. 2020), transformers `ViTForImageClassification`.
+//! ViT (Dosovitskiy et al. 2020), transformers `ViTModel`.
 
-use super::image_encoder::{ImageEncoderSizes, ImageEncoderSpec, VIT_LAYER, layer_sizes};
+use crate::bodies::{ImageEncoderSizes, layer_sizes};
 use crate::checkpoint::Init;
-use crate::heads::Pooling;
-use crate::layers::{ImageEmbeddingSizes, PreNormOptions};
+use crate::family::{ImageFamily, TensorNames};
+use crate::heads::{ImagePlan, ImageReading, Pooling};
+use crate::layers::{AttentionNames, ImageEmbeddingSizes, LayerNames, PositionTable, PreNormOptions};
+use crate::takes::Positions;
 use crate::{ModelConfig, ModelError};
 
 /// Class token → classifier; a pooler in the checkpoint is not used.
-///
-/// Also starts from masked autoencoders, whose encoder is the same; the saved model is a plain ViT.
-pub fn image_classification() -> ImageEncoderSpec {
-    ImageEncoderSpec {
-        base: "vit",
-        layer: VIT_LAYER,
-        classifiers: &["classifier"],
-        head_prefixes: &["classifier."],
-        architecture: "ViTForImageClassification",
-        model_type: "vit",
-        dropped_fields: &[
-            "decoder_hidden_size",
-            "decoder_intermediate_size",
-            "decoder_num_attention_heads",
-            "decoder_num_hidden_layers",
-            "mask_ratio",
-            "norm_pix_loss",
-        ],
-        sizes: |config| sizes(config, &["cls_token"], Init::Normal(config.number_or("initializer_range", 0.02)?)),
-    }
+pub static VIT: ImageFamily = ImageFamily {
+    model_type: "vit",
+    class: "ViT",
+    class_suffix: |_| "",
+    names: names("vit"),
+    layer: LAYER,
+    classifier: ImagePlan(|_| Ok(ImageReading::new(Pooling::Tokens))),
+    positions: Positions::InterpolatedOnRequest,
+    sizes: |config| sizes(config, &["cls_token"], Init::Normal(config.number_or("initializer_range", 0.02)?)),
+};
+
+/// The usual names below `base`.
+pub(super) const fn names(base: &'static str) -> TensorNames {
+    TensorNames { base, spellings: &[], buffers: &[], lora: Ok(&["query", "value"]) }
 }
+
+/// Names inside a layer.
+pub(super) const LAYER: LayerNames = LayerNames {
+    attention: AttentionNames {
+        query: "attention.attention.query",
+        key: "attention.attention.key",
+        value: "attention.attention.value",
+        output: "attention.output.dense",
+    },
+    attention_norm: "layernorm_before",
+    intermediate: "intermediate.dense",
+    output: "output.dense",
+    output_norm: "layernorm_after",
+};
 
 /// What ViT and DeiT share; `init` is that of tokens and positions.
 pub(super) fn sizes(
@@ -44,8 +54,9 @@ pub(super) fn sizes(
             hidden: config.size("hidden_size")?,
             tokens,
             mask_token: None,
-            positions: true,
+            positions: PositionTable::Learned,
             init,
+            projection: Init::Normal(config.number_or("initializer_range", 0.02)?),
             dropout: config.probability("hidden_dropout_prob")?,
         },
         layer: layer_sizes(config, config.size("intermediate_size")?, 1e-12)?,
@@ -59,7 +70,6 @@ pub(super) fn sizes(
         drop_path: vec![0.0; config.size("num_hidden_layers")? as usize],
         shared_bias: None,
         final_norm: true,
-        pooling: Pooling::Tokens,
-        pooled_norm: None,
+        kept: None,
     })
 }

@@ -1,9 +1,29 @@
-//! Heads over an encoder's output; only names and the order of a few steps vary by family.
+//! Heads: what they are for, their names as data, and what they compute. A new head is one file here.
 
-mod image_classification;
-mod masked_patches;
-mod sequence_classification;
+mod dropout;
+mod image;
+mod patch_loss;
+mod pixels;
+mod pooler;
+mod sequence;
+mod spans;
+mod token;
 
-pub use image_classification::{ImageClassificationHead, Pooling};
-pub use masked_patches::{MaskedPatchLoss, Masking, kept_patches, patchify};
-pub use sequence_classification::{HeadNames, SequenceClassificationHead};
+pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
+pub use patch_loss::{MaskedPatchLoss, patchify};
+pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
+pub use pooler::Pooler;
+pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan};
+pub use spans::{QUESTION_ANSWERING, SpanPlan};
+pub use token::{TOKEN_CLASSIFICATION, TokenPlan};
+
+use crate::Purpose;
+
+/// All purposes.
+pub static PURPOSES: &[&Purpose] = &[
+    &SEQUENCE_CLASSIFICATION,
+    &TOKEN_CLASSIFICATION,
+    &QUESTION_ANSWERING,
+    &IMAGE_CLASSIFICATION,
+    &MASKED_IMAGE_MODELING,
+];

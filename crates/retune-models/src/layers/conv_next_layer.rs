@@ -2,6 +2,7 @@
 //!
 //! B batch, H and W feature map, C channels.
 
+use super::MapLayer;
 use super::drop_path::drop_path;
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
@@ -54,9 +55,10 @@ impl ConvNextLayer {
             sizes,
         })
     }
+}
 
-    /// `x` [B, H, W, C]; same shape out.
-    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+impl MapLayer for ConvNextLayer {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let channels_first = x.permute([0, 3, 1, 2]);
         let pad = KERNEL / 2;
         let y = channels_first.conv2d(
@@ -73,9 +75,8 @@ impl ConvNextLayer {
         x + drop_path(&y, self.sizes.drop_path, train)
     }
 
-    /// Floating-point operations over `positions` places of the feature map.
-    pub fn forward_flops(&self, positions: f64) -> f64 {
+    fn work(&self, places: f64) -> f64 {
         let c = self.sizes.channels as f64;
-        2.0 * positions * c * (8.0 * c + (KERNEL * KERNEL) as f64)
+        2.0 * places * c * (8.0 * c + (KERNEL * KERNEL) as f64)
     }
 }

@@ -2,12 +2,24 @@
 //!
 //! B batch, S special tokens, h and w grid of patches, T = S + h·w, D hidden size. Tokens and positions stay in fp32.
 
-use super::{PatchProjection, PositionEmbeddings};
+use super::masking::pick;
+use super::{PatchProjection, PositionEmbeddings, sincos_positions};
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
 use retune_kernels::Weight;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
+
+/// Absolute positions of patches and tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PositionTable {
+    /// There are none.
+    Absent,
+    /// They are parameters.
+    Learned,
+    /// They are sines and cosines that never train (masked autoencoders).
+    Fixed,
+}
 
 /// Sizes and settings, from config.json.
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +36,12 @@ pub struct ImageEmbeddingSizes {
     pub tokens: &'static [&'static str],
     /// Leading dimensions, before D, of a mask token that the checkpoint holds and classification does not use.
     pub mask_token: Option<&'static [i64]>,
-    /// Whether there are absolute positions.
-    pub positions: bool,
-    /// Fresh values of tokens and positions.
+    /// Absolute positions.
+    pub positions: PositionTable,
+    /// Fresh values of tokens and learned positions.
     pub init: Init,
+    /// Fresh values of the projection of patches.
+    pub projection: Init,
     /// After the sum.
     pub dropout: f64,
 }
@@ -61,29 +75,25 @@ impl ImageEmbeddings {
             let _unused = weights.fixed("mask_token", zeros)?;
         }
         let patches = weights.at("patch_embeddings.projection");
-        let positions = if sizes.positions {
-            let table = weights.exact("position_embeddings", &[1, special + grid.0 * grid.1, d], sizes.init)?;
-            Some(PositionEmbeddings::new(table, special, grid))
-        } else {
-            None
+        let name = "position_embeddings";
+        let table = match sizes.positions {
+            PositionTable::Absent => None,
+            PositionTable::Learned => Some(weights.exact(name, &[1, special + grid.0 * grid.1, d], sizes.init)?),
+            PositionTable::Fixed => Some(weights.fixed(name, sincos_positions(grid, d, weights.device()))?),
         };
+        let positions = table.map(|table| PositionEmbeddings::new(table, special, grid));
         Ok(Self {
             tokens: sizes.tokens.iter().map(token).collect::<Result<_, _>>()?,
-            projection: PatchProjection::load(
-                &patches,
-                sizes.channels,
-                sizes.patch,
-                d,
-                Init::Normal(weights.initializer_range()),
-            )?,
+            projection: PatchProjection::load(&patches, sizes.channels, sizes.patch, d, sizes.projection)?,
             positions,
             dropout: sizes.dropout,
             kind: weights.compute_kind(),
         })
     }
 
-    /// `pixels` [B, C, H, W]; returns [B, T, D] and the grid (h, w).
-    pub fn forward(&self, pixels: &Tensor, train: bool) -> (Tensor, (i64, i64)) {
+    /// `pixels` [B, C, H, W]; returns [B, T, D] and the grid (h, w). Of the patches only those at the places `kept` [B, K], in
+    /// that order, where they are given: T = S + K.
+    pub fn forward(&self, pixels: &Tensor, kept: Option<&Tensor>, train: bool) -> (Tensor, (i64, i64)) {
         let patches = self.projection.forward(pixels);
         let [batch, h, w, d] = patches.size()[..] else { panic!("patches have four dimensions") };
         let mut parts: Vec<Tensor> = self.tokens.iter().map(|token| token.expand([batch, 1, d], false)).collect();
@@ -91,6 +101,10 @@ impl ImageEmbeddings {
         let mut sum = Tensor::cat(&parts, 1);
         if let Some(positions) = &self.positions {
             sum += positions.at((h, w));
+        }
+        if let Some(kept) = kept {
+            let special = self.tokens.len() as i64;
+            sum = Tensor::cat(&[sum.narrow(1, 0, special), pick(&sum.narrow(1, special, h * w), kept)], 1);
         }
         (dropout(&sum.to_kind(self.kind), self.dropout, train), (h, w))
     }

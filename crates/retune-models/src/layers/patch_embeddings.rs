@@ -4,7 +4,7 @@
 //! B batch, C channels, H and W image size, P and Q patch size, h = H/P and w = W/Q, D hidden size.
 
 use crate::checkpoint::{Init, Weights};
-use crate::{Inputs, ModelError};
+use crate::{ModelError, Tensors};
 use retune_kernels::Weight;
 use retune_kernels::tch::Tensor;
 
@@ -49,7 +49,7 @@ impl SizeRule {
 }
 
 /// The input `pixel_values` [B, C, H, W], checked against the number of channels and the sizes the model takes.
-pub fn pixel_values<'a>(inputs: &'a Inputs, channels: i64, sizes: &SizeRule) -> Result<&'a Tensor, ModelError> {
+pub fn pixel_values<'a>(inputs: &'a Tensors, channels: i64, sizes: &SizeRule) -> Result<&'a Tensor, ModelError> {
     let pixels = inputs.get("pixel_values")?;
     let refuse = |problem: String| {
         Err(ModelError::InputShape { name: "pixel_values".to_owned(), shape: pixels.size(), problem })

@@ -2,6 +2,7 @@
 //!
 //! B batch, H and W feature map, C channels.
 
+use super::MapLayer;
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::tch::Tensor;
@@ -15,6 +16,7 @@ pub const DEFAULT_EPSILON: f64 = 1e-5;
 pub struct PatchMerging {
     norm: LayerNorm,
     reduction: Dense,
+    hidden: i64,
 }
 
 impl PatchMerging {
@@ -23,11 +25,14 @@ impl PatchMerging {
         Ok(Self {
             norm: weights.at("norm").layer_norm(4 * hidden, DEFAULT_EPSILON)?,
             reduction: weights.at("reduction").dense_with(4 * hidden, 2 * hidden, false)?,
+            hidden,
         })
     }
+}
 
+impl MapLayer for PatchMerging {
     /// `x` [B, H, W, C]; returns [B, ⌈H/2⌉, ⌈W/2⌉, 2C].
-    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let [batch, height, width, channels] = x.size()[..] else { panic!("feature maps have four dimensions") };
         let even = height % 2 + width % 2 == 0;
         let x = if even { x.shallow_clone() } else { x.constant_pad_nd([0, 0, 0, width % 2, 0, height % 2]) };
@@ -35,5 +40,9 @@ impl PatchMerging {
         // Of the four: first both of the left column, then both of the right one.
         let merged = x.reshape([batch, h, 2, w, 2, channels]).permute([0, 1, 3, 4, 2, 5]).reshape([batch, h, w, -1]);
         self.reduction.forward(&self.norm.forward(&merged), train)
+    }
+
+    fn work(&self, places: f64) -> f64 {
+        16.0 * places * (self.hidden * self.hidden) as f64
     }
 }

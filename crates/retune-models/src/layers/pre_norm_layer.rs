@@ -5,10 +5,7 @@
 //! Dosovitskiy et al. 2020, §3.1; λ is layer scale (Touvron et al. 2021), absent in ViT. B batch, T tokens, D hidden size.
 
 use super::drop_path::drop_path;
-use super::{
-    FeedForward, GatedFeedForward, ImageAttention, ImageAttentionNames, ImageAttentionSizes, LayerNames, LayerSizes,
-    RelativePositionBias,
-};
+use super::{Attention, AttentionSizes, FeedForward, GatedFeedForward, LayerNames, LayerSizes, RelativePositionBias};
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
 use retune_kernels::dropout::dropout;
@@ -34,7 +31,7 @@ pub struct PreNormOptions {
 #[derive(Debug)]
 pub struct PreNormLayer {
     norm_before: LayerNorm,
-    attention: ImageAttention,
+    attention: Attention,
     relative_position: Option<RelativePositionBias>,
     norm_after: LayerNorm,
     network: Network,
@@ -59,23 +56,15 @@ impl PreNormLayer {
         drop_path: f64,
     ) -> Result<Self, ModelError> {
         let d = sizes.hidden;
-        let attention_names = ImageAttentionNames {
-            query: names.query,
-            key: names.key,
-            value: names.value,
-            output: names.attention_output,
-        };
-        let attention_sizes = ImageAttentionSizes {
-            hidden: d,
-            heads: sizes.heads,
-            dropout: sizes.attention_dropout,
+        let attention = AttentionSizes {
             query_value_bias: options.query_value_bias,
             key_bias: options.key_bias,
+            ..sizes.attention()
         };
         let scale = |name: &str, value: f64| weights.exact(name, &[d], Init::Constant(value));
         Ok(Self {
             norm_before: weights.at(names.attention_norm).layer_norm(d, sizes.norm_epsilon)?,
-            attention: ImageAttention::load(weights, &attention_names, &attention_sizes)?,
+            attention: Attention::load(weights, &names.attention, &attention)?,
             relative_position: options
                 .relative_position
                 .map(|(path, grid)| RelativePositionBias::load(&weights.at(path), grid, sizes.heads))
@@ -114,7 +103,7 @@ impl PreNormLayer {
         train: bool,
     ) -> Tensor {
         let queries = read.narrow(1, 0, x.size()[1]);
-        let attended = self.attention.forward(&queries, read, self.bias(grid, bias).as_ref(), train);
+        let attended = self.attention.forward(&queries, read, None, self.bias(grid, bias).as_ref(), train);
         let y = x + self.branch(&attended, self.scales.as_ref().map(|s| &*s.0), train);
         let normed = self.norm_after.forward(&y);
         let transformed = match &self.network {

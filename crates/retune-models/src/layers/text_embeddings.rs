@@ -25,6 +25,8 @@ pub enum PositionScheme {
 pub struct EmbeddingSizes {
     /// Rows of the token table.
     pub vocabulary: i64,
+    /// The token of padding: it learns nothing, nor does a position of its own.
+    pub padding: Option<i64>,
     /// Rows of the position table.
     pub positions: i64,
     /// Rows of the segment table; 0 = none.
@@ -37,6 +39,17 @@ pub struct EmbeddingSizes {
     pub dropout: f64,
     /// How positions are numbered.
     pub scheme: PositionScheme,
+}
+
+impl EmbeddingSizes {
+    /// Longest input that there are positions for.
+    pub fn longest(&self) -> usize {
+        let reserved = match self.scheme {
+            PositionScheme::Absolute => 0,
+            PositionScheme::AfterPadding(padding) => padding + 1,
+        };
+        (self.positions - reserved).max(0) as usize
+    }
 }
 
 /// The three tables and their norm.
@@ -56,7 +69,7 @@ impl TextEmbeddings {
         let init = Init::Normal(weights.initializer_range());
         let table = |name: &str, rows: i64| weights.at(name).exact("weight", &[rows, sizes.size], init);
         Ok(Self {
-            word: weights.at(WORD).table("weight", [sizes.vocabulary, sizes.size], init)?,
+            word: weights.at(WORD).table("weight", [sizes.vocabulary, sizes.size], init)?.with_padding(sizes.padding),
             position: table("position_embeddings", sizes.positions)?,
             token_type: (sizes.types > 0).then(|| table("token_type_embeddings", sizes.types)).transpose()?,
             norm: weights.at("LayerNorm").layer_norm(sizes.size, sizes.norm_epsilon)?,

@@ -3,7 +3,7 @@
 //! the rows in the batch.
 
 use super::{Augmentation, stream};
-use crate::{Array, ArrayData, Pass, Random};
+use crate::{Pass, Random};
 
 /// The values of a batch, to be mixed in place.
 pub(crate) struct MixedBatch<'a> {
@@ -15,21 +15,15 @@ pub(crate) struct MixedBatch<'a> {
     pub(crate) rows: &'a [usize],
 }
 
-/// How much each image kept of itself; the rest is its neighbour's.
-pub(crate) struct Shares {
-    own: f64,
-}
-
 impl MixedBatch<'_> {
-    /// Mixes each image with the one after it, the last with the first.
-    pub(crate) fn mix(&mut self, augmentation: &Augmentation, pass: Pass) -> Shares {
+    /// Mixes each image with the one after it, the last with the first; the share that each keeps of itself.
+    pub(crate) fn mix(&mut self, augmentation: &Augmentation, pass: Pass) -> f64 {
         let rows = self.rows.iter().map(|&row| row as u64);
         let key: Vec<u64> = [pass.seed, pass.epoch, stream::MIX].into_iter().chain(rows).collect();
         let mut random = Random::at(&key);
         let cut = augmentation.cutmix > 0.0 && (augmentation.mixup == 0.0 || random.unit() < 0.5);
         let own = beta(&mut random, if cut { augmentation.cutmix } else { augmentation.mixup });
-        let own = if cut { self.paste(own, &mut random) } else { self.blend(own) };
-        Shares { own }
+        if cut { self.paste(own, &mut random) } else { self.blend(own) }
     }
 
     fn size(&self) -> usize {
@@ -70,27 +64,6 @@ impl MixedBatch<'_> {
             }
         }
         1.0 - ((right - left) * (bottom - top)) as f64 / (height * width).max(1) as f64
-    }
-}
-
-impl Shares {
-    /// Labels of the mixed batch: `[B, classes]` f32, from class ids `[B]` or from `[B, classes]`.
-    pub(crate) fn labels(&self, labels: &Array, classes: usize) -> Array {
-        let rows = labels.shape[0];
-        let hot = match &labels.data {
-            ArrayData::F32(values) => values.clone(),
-            ArrayData::I64(ids) => {
-                let mut hot = vec![0.0; rows * classes];
-                ids.iter().enumerate().for_each(|(row, &id)| hot[row * classes + id as usize] = 1.0);
-                hot
-            }
-            ArrayData::U8(values) => values.iter().map(|&value| f32::from(value)).collect(),
-        };
-        let share = |index: usize| {
-            let neighbour = (index + classes) % hot.len();
-            (self.own * f64::from(hot[index]) + (1.0 - self.own) * f64::from(hot[neighbour])) as f32
-        };
-        Array::floats(&[rows, classes], (0..hot.len()).map(share).collect())
     }
 }
 
@@ -150,22 +123,17 @@ mod tests {
         // Image `i` is all `i`, so that a value says how much of which image it is.
         let mut values: Vec<f32> = (0..rows.len()).flat_map(|image| vec![image as f32; 3 * 8 * 10]).collect();
         let mut batch = MixedBatch { values: &mut values, shape: (3, 8, 10), rows };
-        let shares = batch.mix(augmentation, PASS);
-        (values, shares.own)
+        let own = batch.mix(augmentation, PASS);
+        (values, own)
     }
 
     #[test]
-    fn mixup_blends_neighbours_and_labels_alike() {
+    fn mixup_blends_neighbours() {
         let augmentation = Augmentation { mixup: 1.0, ..Augmentation::default() };
         let (values, own) = mixed(&augmentation, &[5, 6, 7]);
         let image = |index: usize| values[index * 240];
         assert!((f64::from(image(0)) - (1.0 - own)).abs() < 1e-6);
         assert!((f64::from(image(2)) - 2.0 * own).abs() < 1e-6, "the last is mixed with the first as it was");
-        let labels = Shares { own }.labels(&Array::integers(&[3], vec![1, 0, 1]), 2);
-        let ArrayData::F32(shares) = labels.data else { panic!() };
-        let (own, rest) = (own as f32, (1.0 - own) as f32);
-        assert_eq!(labels.shape, [3, 2]);
-        assert_eq!(shares, [rest, own, own, rest, 0.0, 1.0]);
     }
 
     #[test]

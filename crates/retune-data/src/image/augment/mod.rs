@@ -28,7 +28,6 @@ mod rand_augment;
 mod tone;
 
 use super::{Pixels, Resample};
-use crate::schema::LabelSchema;
 use crate::{DataError, Random};
 
 pub use color::ColorJitter;
@@ -85,8 +84,13 @@ impl Augmentation {
         self.mixup > 0.0 || self.cutmix > 0.0
     }
 
-    /// Refuses values out of range, and mixing of targets that are no classes.
-    pub(super) fn check(&self, schema: Option<&LabelSchema>) -> Result<(), DataError> {
+    /// The same without mixing, for images that have no classes to be mixed.
+    pub fn without_mixing(self) -> Self {
+        Self { mixup: 0.0, cutmix: 0.0, ..self }
+    }
+
+    /// Refuses values out of range.
+    pub(super) fn check(&self) -> Result<(), DataError> {
         let fail = |message: String| Err(DataError::Augmentation { message });
         let shares = [
             ("horizontal flip", self.horizontal_flip),
@@ -119,9 +123,6 @@ impl Augmentation {
         }
         if self.rand_augment.is_some_and(|it| it.magnitude > rand_augment::MOST_MAGNITUDE) {
             return fail(format!("the magnitude of RandAugment goes from 0 to {}", rand_augment::MOST_MAGNITUDE));
-        }
-        if self.mixes() && matches!(schema, Some(LabelSchema::Regression { .. })) {
-            return fail("mixup and cutmix need classes; leave them out where numbers are predicted".to_owned());
         }
         Ok(())
     }

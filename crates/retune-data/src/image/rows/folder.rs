@@ -10,12 +10,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::metadata;
-use super::{ImageColumns, ImageRows};
 use crate::error::quoted;
 use crate::image::decode::content;
-use crate::rows::{Builder, LabelRows};
+use crate::rows::{Builder, LabelRows, Layout, Origin, Records, TableRows};
 use crate::table::Cell;
-use crate::DataError;
+use crate::{DataError, OnBadExample};
 
 /// Endings of files that are images.
 pub(super) const ENDINGS: [&str; 11] =
@@ -37,14 +36,19 @@ struct Found {
     folders: Vec<String>,
 }
 
-pub(super) fn read(folder: &Path, columns: &ImageColumns, labels_required: bool) -> Result<ImageRows, DataError> {
+pub(super) fn read(
+    folder: &Path,
+    layout: &Layout,
+    labels_required: bool,
+    on_bad_example: OnBadExample,
+) -> Result<TableRows, DataError> {
     let fail = |message: String| Err(DataError::Columns { message: format!("{}: {message}", folder.display()) });
     let mut found = Found::default();
     walk(folder, Path::new(""), 0, &mut found)?;
     if let Some(table) = metadata::table(folder, &found.ignored, labels_required)? {
-        return metadata::read(folder, &table, &found.images, columns, labels_required);
+        return metadata::read(&table, &found.images, layout, labels_required, on_bad_example);
     }
-    if let Some(group) = &columns.group {
+    if let Some(group) = &layout.group {
         return fail(format!("a folder has no column `{group}`; write a table with the paths, and name it instead"));
     }
     if found.images.is_empty() {
@@ -73,7 +77,7 @@ pub(super) fn read(folder: &Path, columns: &ImageColumns, labels_required: bool)
         }
     }
     let labelled = direct.is_none();
-    let layout = ImageColumns { label: columns.label.iter().take(1).cloned().collect(), ..columns.clone() }.layout();
+    let layout = layout.clone().labels(layout.labels.iter().take(1));
     let mut builder = Builder::new(layout, labels_required)?;
     for path in &found.images {
         let Some(text) = path.to_str() else {
@@ -81,14 +85,9 @@ pub(super) fn read(folder: &Path, columns: &ImageColumns, labels_required: bool)
         };
         builder.push_file(text.to_owned(), class(path).filter(|_| labelled).map(str::to_owned))?;
     }
-    Ok(ImageRows {
-        rows: builder.finish(folder, Default::default())?,
-        columns: columns.clone(),
-        base: folder.to_owned(),
-        is_folder: true,
-        remarks: remarks(folder, &found, &classes),
-        ignored: found.ignored,
-    })
+    let origin = Origin::Folder { classes: labels_required };
+    let rows = builder.finish(folder, folder.to_owned(), origin, Vec::new())?;
+    Ok(rows.with_remarks(remarks(folder, &found, &classes)))
 }
 
 /// What is wrong with folders that hold files but no image.
@@ -151,19 +150,19 @@ fn ending(path: &Path) -> String {
 ///
 /// # Errors
 /// The classes; a store that cannot be read.
-pub(super) fn check_classes(rows: &ImageRows, usable: &[u32]) -> Result<(), DataError> {
-    if !rows.is_folder || !rows.has_labels() || usable.len() == rows.len() {
+pub(super) fn check_classes(rows: &TableRows, usable: &[bool]) -> Result<(), DataError> {
+    if !rows.in_class_folders() || !usable.contains(&true) {
         return Ok(());
     }
     // Whether each class has an image left.
     let mut classes: BTreeMap<String, bool> = BTreeMap::new();
-    for row in 0..rows.len() {
-        if let Some([Cell::Text(class)]) = LabelRows::label(rows, row)?.as_deref() {
-            *classes.entry(class.clone()).or_default() |= usable.binary_search(&(row as u32)).is_ok();
+    for (row, &usable) in usable.iter().enumerate() {
+        if let Some([Cell::Text(class)]) = rows.label(row)?.as_deref() {
+            *classes.entry(class.clone()).or_default() |= usable;
         }
     }
     let lost: Vec<String> = classes.into_iter().filter(|(_, left)| !left).map(|(class, _)| class).collect();
-    if lost.is_empty() || usable.is_empty() {
+    if lost.is_empty() {
         return Ok(());
     }
     Err(DataError::Columns {

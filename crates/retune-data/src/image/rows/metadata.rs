@@ -4,11 +4,10 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
-use super::{ImageColumns, ImageRows};
-use crate::DataError;
 use crate::error::quoted;
-use crate::rows::TableRows;
+use crate::rows::{Layout, Records, TableRows};
 use crate::table::{self, Cell};
+use crate::{DataError, OnBadExample};
 
 /// Names of the table.
 const NAMES: [&str; 3] = ["metadata.csv", "metadata.jsonl", "metadata.parquet"];
@@ -36,21 +35,25 @@ pub(super) fn table(folder: &Path, others: &[PathBuf], labels_required: bool) ->
     }
 }
 
-/// The rows of the table; `images` are those of the folder.
+/// The rows of the table; `images` are those of its folder.
 pub(super) fn read(
-    folder: &Path,
     table: &Path,
     images: &[PathBuf],
-    columns: &ImageColumns,
+    layout: &Layout,
     labels_required: bool,
-) -> Result<ImageRows, DataError> {
+    on_bad_example: OnBadExample,
+) -> Result<TableRows, DataError> {
     let present = table::column_names(table)?;
     let has = |name: &str| present.iter().any(|column| column == name);
-    let image = if !has(FILE_NAME) && has(&columns.image) { &columns.image } else { FILE_NAME };
-    let columns = ImageColumns { image: image.to_owned(), ..columns.clone() };
-    let rows = TableRows::read(table, columns.layout(), labels_required)?;
+    let mut layout = layout.clone();
+    for input in &mut layout.inputs {
+        if has(FILE_NAME) || !has(&input.name) {
+            input.name = FILE_NAME.to_owned();
+        }
+    }
+    let rows = TableRows::read(table, &layout, labels_required, on_bad_example)?;
     let mut named = HashSet::new();
-    for row in 0..crate::rows::LabelRows::len(&rows) {
+    for row in 0..rows.len() {
         if let Some(Cell::Text(path)) = rows.inputs(row)?.pop() {
             named.insert(plain(Path::new(&path)));
         }
@@ -59,10 +62,11 @@ pub(super) fn read(
     let mut remarks = vec![format!("{name}: images and their labels are those of this table, folders are no classes")];
     let unnamed: Vec<&PathBuf> = images.iter().filter(|path| !named.contains(*path)).collect();
     if let Some(first) = unnamed.first() {
-        let count = unnamed.len();
-        remarks.push(format!("{name}: {count} images of the folder are not in it and are not read (such as {})", first.display()));
+        let (count, first) = (unnamed.len(), first.display());
+        let are = if count == 1 { "image of the folder is" } else { "images of the folder are" };
+        remarks.push(format!("{name}: {count} {are} not in it and not read (such as {first})"));
     }
-    Ok(ImageRows { rows, columns, base: folder.to_owned(), is_folder: false, ignored: Vec::new(), remarks })
+    Ok(rows.with_remarks(remarks))
 }
 
 /// A relative path without `.` in it.

@@ -1,59 +1,26 @@
 //! The rows of an image data set: paths or bytes, and their labels.
 
 mod folder;
-mod lines;
 mod metadata;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
-
-use crate::rows::{Input, LabelRows, Layout, TableRows};
+use crate::rows::{Input, Kind, Layout, TableRows};
 use crate::table::Cell;
-use crate::{BadExample, DataError, LabelNumbers, Source};
-
-pub use lines::ImageLines;
+use crate::{DataError, OnBadExample};
 
 /// The largest image file that is read.
 const MOST_FILE_BYTES: u64 = 1 << 30;
 
-/// Which columns of the table mean what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageColumns {
-    /// The image: a path relative to the table's folder, bytes (Parquet), or Hugging Face's
-    /// `{bytes, path}`. In a folder of images, the name that paths are reported by.
-    pub image: String,
-    /// One label column; or several, of 0/1 (several labels) or of numbers (several outputs). In
-    /// a folder of images the label is the class folder's name.
-    pub label: Vec<String>,
-    /// Separates the labels inside one cell; then an empty cell means `no label`.
-    pub label_separator: Option<char>,
-    /// Whether labels may be numbers where a model's labels have names.
-    pub label_numbers: LabelNumbers,
-    /// Rows with the same value here (a patient) belong together in a split.
-    pub group: Option<String>,
-}
-
-impl ImageColumns {
-    /// Images with one label column.
-    pub fn new(image: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { image: image.into(), label: vec![label.into()], label_separator: None, label_numbers: LabelNumbers::ByOrder, group: None }
-    }
-
-    fn layout(&self) -> Layout {
-        Layout {
-            inputs: vec![Input { name: self.image.clone(), flag: "--image-column" }],
-            labels: self.label.clone(),
-            separator: self.label_separator,
-            label_numbers: self.label_numbers,
-            group: self.group.clone(),
-            noun: "image",
-            bytes: true,
-            blank_inputs: false,
-            accept: image_cell,
-        }
+/// Layouts of images.
+impl Layout {
+    /// A column of images: paths relative to the table's folder (for a stream, to the current one), bytes (Parquet), or
+    /// Hugging Face's `{bytes, path}`. In a folder of images, the name that paths are reported by.
+    pub fn image(column: impl Into<String>) -> Self {
+        let inputs = vec![Input { name: column.into(), flag: "--image-column" }];
+        Self::new(inputs, Kind { noun: "image", files: true, blank: false, accept: image_cell })
     }
 }
 
@@ -72,130 +39,32 @@ fn image_cell(cell: Cell) -> Result<Cell, String> {
     }
 }
 
-/// The rows of a table or folder of images; images themselves are read later. Memory holds 16
-/// bytes a row; bytes beyond 64 MiB are on disk.
-pub struct ImageRows {
-    rows: TableRows,
-    columns: ImageColumns,
-    /// Folder that relative paths start from.
-    base: PathBuf,
-    /// Rows are files of a folder, not records of a table.
-    is_folder: bool,
-    ignored: Vec<PathBuf>,
-    remarks: Vec<String>,
+/// Reads the rows of a table as [`TableRows::read`] does, or of a folder: `FOLDER/class/…/image` gives labelled rows in the
+/// order of their paths, images directly in the folder give rows without labels, `FOLDER/metadata.csv` (`.jsonl`,
+/// `.parquet`) gives the rows of that table. The images themselves are read later.
+///
+/// # Errors
+/// As [`TableRows::read`]; an unreadable folder. Whether the images can be decoded is found out later.
+pub fn read_images(
+    path: impl AsRef<Path>,
+    layout: &Layout,
+    labels_required: bool,
+    on_bad_example: OnBadExample,
+) -> Result<TableRows, DataError> {
+    let path = path.as_ref();
+    if path.is_dir() {
+        return folder::read(path, layout, labels_required, on_bad_example);
+    }
+    TableRows::read(path, layout, labels_required, on_bad_example)
 }
 
-impl ImageRows {
-    /// Reads a table (csv, tsv, jsonl, ndjson, json or parquet by its extension), or a folder:
-    /// `FOLDER/class/…/image` gives labelled rows in the order of their paths, images directly in
-    /// the folder give rows without labels, `FOLDER/metadata.csv` (jsonl, parquet) gives rows and labels itself.
-    ///
-    /// With `labels_required` false, labels and groups may be absent; rows then have none, and
-    /// [`ImageRows::has_labels`] is true only if all have one.
-    ///
-    /// # Errors
-    /// An unreadable file or folder, missing columns, or rows that cannot be used, up to ten
-    /// together. Whether the images can be decoded is found out later.
-    pub fn read(path: impl AsRef<Path>, columns: &ImageColumns, labels_required: bool) -> Result<Self, DataError> {
-        let path = path.as_ref();
-        if path.is_dir() {
-            return folder::read(path, columns, labels_required);
-        }
-        let rows = TableRows::read(path, columns.layout(), labels_required)?;
-        let base = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self { rows, columns: columns.clone(), base, is_folder: false, ignored: Vec::new(), remarks: Vec::new() })
-    }
-
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// True when there are no rows (never after a successful read).
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// The table or folder the rows came from.
-    pub fn file(&self) -> &Path {
-        self.rows.file()
-    }
-
-    /// The columns the rows were read by.
-    pub fn columns(&self) -> &ImageColumns {
-        &self.columns
-    }
-
-    /// What a person should know about how the folder was read.
-    pub(in crate::image) fn remarks(&self) -> Vec<String> {
-        self.rows.remarks().iter().chain(&self.remarks).cloned().collect()
-    }
-
-    /// Files in the folder that are no images.
-    pub fn ignored(&self) -> &[PathBuf] {
-        &self.ignored
-    }
-
-    /// True when every row has a value in every label column.
-    pub fn has_labels(&self) -> bool {
-        self.rows.has_labels()
-    }
-
-    /// The line where row `row` starts, from 1; the row number for Parquet, 0 in a folder. Panics
-    /// beyond the end.
-    pub fn line(&self, row: usize) -> u64 {
-        self.rows.line(row)
-    }
-
-    /// Hash of the row's group, when there is a group column and every row has a value in it.
-    /// Panics beyond the end.
-    pub fn group(&self, row: usize) -> Option<u64> {
-        self.rows.group(row)
-    }
-
-    /// Where the image of a row is, for people: its path, or the name and line of its bytes.
-    ///
-    /// # Errors
-    /// No such row, or the temporary store cannot be read.
-    pub fn place(&self, row: usize) -> Result<String, DataError> {
-        Ok(match self.rows.inputs(row)?.pop() {
-            Some(Cell::Text(path)) => self.base.join(path).display().to_string(),
-            _ => format!("{}:{}", self.file().display(), self.line(row)),
-        })
-    }
-
-    /// The bytes of a row's image file, or why they cannot be read.
-    pub(super) fn bytes(&self, row: usize) -> Result<Result<Vec<u8>, String>, DataError> {
-        Ok(match self.rows.inputs(row)?.pop() {
-            Some(Cell::Text(path)) => read_file(&with_ending(self.base.join(path))),
-            Some(Cell::File { bytes, .. }) => Ok(bytes),
-            _ => Err("is empty; fill it in or remove the row".to_owned()),
-        })
-    }
-
-    /// Refuses a class whose images all cannot be used; see `folder`.
-    pub(super) fn check_classes(&self, usable: &[u32]) -> Result<(), DataError> {
-        folder::check_classes(self, usable)
-    }
-
-    /// The row as one that cannot be used.
-    pub(super) fn bad(&self, row: usize, reason: String) -> Result<BadExample, DataError> {
-        let Source { line, fields, .. } = self.source(row)?;
-        Ok(BadExample { place: self.place(row)?, reason, row, line, fields })
-    }
-
-    /// The row as the user knows it.
-    pub(super) fn source(&self, row: usize) -> Result<Source, DataError> {
-        let place = self.place(row)?;
-        let mut fields: Map<String, Value> = self.rows.fields(row)?;
-        if let Some(field) = fields.get_mut(&self.columns.image)
-            && (self.is_folder || field.is_null())
-        {
-            *field = Value::from(place.as_str());
-        }
-        let file = if self.is_folder { PathBuf::from(place) } else { self.file().to_owned() };
-        Ok(Source { file, line: self.line(row), fields, label: self.rows.label_json(row)? })
-    }
+/// The bytes of a row's image file, or why they cannot be read.
+pub(super) fn bytes(rows: &TableRows, row: usize) -> Result<Result<Vec<u8>, String>, DataError> {
+    Ok(match rows.inputs(row)?.pop() {
+        Some(Cell::Text(path)) => read_file(&with_ending(rows.path_of(&path))),
+        Some(Cell::File { bytes, .. }) => Ok(bytes),
+        _ => Err("is empty; fill it in or remove the row".to_owned()),
+    })
 }
 
 /// The path, or the one file of that name with an ending of images where tables name images without it.
@@ -219,6 +88,14 @@ fn with_ending(path: PathBuf) -> PathBuf {
     if !found.is_empty() && found.iter().all(same) { found.swap_remove(0) } else { path }
 }
 
+/// Refuses class folders none of whose images can be used; see `folder`.
+///
+/// # Errors
+/// The folders; a store that cannot be read.
+pub(super) fn check_classes(rows: &TableRows, usable: &[bool]) -> Result<(), DataError> {
+    folder::check_classes(rows, usable)
+}
+
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "there is no such file; correct the path (it is relative to the table)".to_owned(),
@@ -232,12 +109,6 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(length as usize);
     file.take(MOST_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
-}
-
-impl AsRef<TableRows> for ImageRows {
-    fn as_ref(&self) -> &TableRows {
-        &self.rows
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,15 @@
 use serde_json::json;
 
 use super::*;
-use crate::LabelSchema;
 use crate::image::fixtures;
+use crate::{LabelRows, LabelSchema, Records};
 
-fn columns() -> ImageColumns {
-    ImageColumns::new("image", "label")
+fn columns() -> Layout {
+    Layout::image("image").labels(["label"])
+}
+
+fn read(path: impl AsRef<Path>, layout: &Layout, labels_required: bool) -> Result<TableRows, DataError> {
+    read_images(path, layout, labels_required, OnBadExample::Fail)
 }
 
 fn tree(files: &[&str]) -> tempfile::TempDir {
@@ -20,29 +24,28 @@ fn tree(files: &[&str]) -> tempfile::TempDir {
     folder
 }
 
-fn labels(rows: &ImageRows) -> Vec<Option<Vec<Cell>>> {
+fn labels(rows: &TableRows) -> Vec<Option<Vec<Cell>>> {
     (0..rows.len()).map(|row| LabelRows::label(rows, row).unwrap()).collect()
 }
 
-fn said(result: Result<ImageRows, DataError>) -> String {
+fn said(result: Result<TableRows, DataError>) -> String {
     result.err().unwrap().to_string()
 }
 
 #[test]
 fn class_folders_give_labels_in_the_order_of_paths() {
     let folder = tree(&["b/2.PNG", "b/1.jpeg", "a/deep/x.png", "a/notes.txt", ".hidden/y.png", "README.md"]);
-    let rows = ImageRows::read(folder.path(), &columns(), true).unwrap();
+    let rows = read(folder.path(), &columns(), true).unwrap();
     let places: Vec<String> = (0..3).map(|row| rows.place(row).unwrap()).collect();
     let expected = ["a/deep/x.png", "b/1.jpeg", "b/2.PNG"].map(|path| folder.path().join(path).display().to_string());
     assert_eq!((rows.len(), places.as_slice()), (3, expected.as_slice()));
     let text = |text: &str| Some(vec![Cell::Text(text.into())]);
     assert_eq!(labels(&rows), [text("a"), text("b"), text("b")]);
-    assert_eq!(rows.ignored(), [PathBuf::from("README.md"), PathBuf::from("a/notes.txt")]);
     assert_eq!(LabelSchema::infer(&rows, None).unwrap().names(), ["a", "b"]);
     let source = rows.source(1).unwrap();
     assert_eq!((source.line, source.label, &source.fields["image"]), (0, Some(json!("b")), &json!(expected[1])));
     assert_eq!(source.file, folder.path().join("b/1.jpeg"));
-    assert!(rows.bytes(0).unwrap().is_ok());
+    assert!(bytes(&rows, 0).unwrap().is_ok());
 }
 
 #[test]
@@ -50,7 +53,7 @@ fn files_that_are_not_read_are_counted() {
     let folder = tree(&["a/1.png", "b/1.png", "b/2.heic", "b/3.HEIC", "b/notes.txt", "Thumbs.db", ".DS_Store", "a/plain"]);
     std::fs::create_dir(folder.path().join("empty")).unwrap();
     std::fs::write(folder.path().join("b/readme"), "text").unwrap();
-    let rows = ImageRows::read(folder.path(), &columns(), true).unwrap();
+    let rows = read(folder.path(), &columns(), true).unwrap();
     // By its content, where a name has no ending.
     let places: Vec<String> = (0..rows.len()).map(|row| rows.place(row).unwrap()).collect();
     assert_eq!(places, ["a/1.png", "a/plain", "b/1.png"].map(|path| folder.path().join(path).display().to_string()));
@@ -62,20 +65,20 @@ fn files_that_are_not_read_are_counted() {
 #[test]
 fn a_class_of_nothing_but_other_files_is_refused() {
     let folder = tree(&["a/1.png", "b/1.png", "fox/1.avif", "fox/deep/2.dcm", "fox/3.avif"]);
-    let said = said(ImageRows::read(folder.path(), &columns(), true));
+    let said = said(read(folder.path(), &columns(), true));
     assert!(said.contains("the class folder `fox` has no image that can be read, but 2 .avif, 1 .dcm"), "{said}");
-    assert_eq!(ImageRows::read(folder.path(), &columns(), false).unwrap().len(), 2);
+    assert_eq!(read(folder.path(), &columns(), false).unwrap().len(), 2);
     // Nor may it lose all its images later on.
     let folder = tree(&["a/1.png", "b/1.png", "b/2.png"]);
-    let rows = ImageRows::read(folder.path(), &columns(), true).unwrap();
-    assert!(rows.check_classes(&[0, 2]).is_ok());
-    let lost = rows.check_classes(&[0]).unwrap_err().to_string();
+    let rows = read(folder.path(), &columns(), true).unwrap();
+    assert!(check_classes(&rows, &[true, false, true]).is_ok());
+    let lost = check_classes(&rows, &[true, false, false]).unwrap_err().to_string();
     assert!(lost.contains("none of the images of the class folders `b` can be used"), "{lost}");
 }
 
 #[test]
 fn advice_about_folders_is_about_folders() {
-    let one = ImageRows::read(tree(&["a/1.png", "a/2.png"]).path(), &columns(), true).unwrap();
+    let one = read(tree(&["a/1.png", "a/2.png"]).path(), &columns(), true).unwrap();
     let said = LabelSchema::infer(&one, None).unwrap_err().to_string();
     assert!(said.contains("holds one class folder, `a`") && !said.contains("--label-column"), "{said}");
 }
@@ -85,24 +88,24 @@ fn a_metadata_table_beside_images_says_what_they_are() {
     let folder = tree(&["part1/1.png", "part2/2.png", "part2/more.png"]);
     let table = folder.path().join("metadata.csv");
     std::fs::write(&table, "file_name,label,patient\npart1/1.png,cat,x\n./part2/2.png,dog,y\n").unwrap();
-    let grouped = ImageColumns { group: Some("patient".into()), ..columns() };
-    let rows = ImageRows::read(folder.path(), &grouped, true).unwrap();
+    let grouped = columns().group(Some("patient".into()));
+    let rows = read(folder.path(), &grouped, true).unwrap();
     let text = |text: &str| Some(vec![Cell::Text(text.into())]);
     assert_eq!(labels(&rows), [text("cat"), text("dog")]);
-    assert!(rows.bytes(1).unwrap().is_ok() && rows.group(0) != rows.group(1));
+    assert!(bytes(&rows, 1).unwrap().is_ok() && rows.group(0) != rows.group(1));
     let remarks = rows.remarks();
     assert!(remarks[0].contains("those of this table, folders are no classes"), "{remarks:?}");
-    assert!(remarks[1].contains("1 images of the folder are not in it and are not read (such as part2/more.png)"));
+    assert!(remarks[1].contains("1 image of the folder is not in it and not read (such as part2/more.png)"));
     let source = rows.source(0).unwrap();
     assert_eq!((source.line, &source.fields["file_name"]), (2, &json!("part1/1.png")));
 
     std::fs::write(&table, "name,label\nx,cat\n").unwrap();
-    assert!(said(ImageRows::read(folder.path(), &columns(), true)).contains("there is no column `file_name`"));
+    assert!(said(read(folder.path(), &columns(), true)).contains("there is no column `file_name`"));
     std::fs::write(folder.path().join("metadata.jsonl"), "{}").unwrap();
-    assert!(said(ImageRows::read(folder.path(), &columns(), true)).contains("join them into one metadata.csv"));
+    assert!(said(read(folder.path(), &columns(), true)).contains("join them into one metadata.csv"));
     let deeper = tree(&["a/1.png", "b/1.png"]);
     std::fs::write(deeper.path().join("a/metadata.csv"), "file_name,label\n1.png,cat\n").unwrap();
-    assert!(said(ImageRows::read(deeper.path(), &columns(), true)).contains("holds `a/metadata.csv`"));
+    assert!(said(read(deeper.path(), &columns(), true)).contains("holds `a/metadata.csv`"));
 }
 
 #[test]
@@ -110,33 +113,33 @@ fn tables_may_name_images_without_their_endings() {
     let folder = tree(&["images/1.png", "images/2.JPG", "images/3.png", "images/3.jpg"]);
     let table = folder.path().join("train.csv");
     std::fs::write(&table, "image,label\nimages/1,x\nimages/2,y\nimages/3,y\nimages/4,y\n").unwrap();
-    let rows = ImageRows::read(&table, &columns(), true).unwrap();
-    let found: Vec<bool> = (0..4).map(|row| rows.bytes(row).unwrap().is_ok()).collect();
+    let rows = read(&table, &columns(), true).unwrap();
+    let found: Vec<bool> = (0..4).map(|row| bytes(&rows, row).unwrap().is_ok()).collect();
     assert_eq!(found, [true, true, false, false]);
 }
 
 #[test]
 fn images_without_class_folders_have_no_labels() {
     let flat = tree(&["2.png", "1.png"]);
-    let rows = ImageRows::read(flat.path(), &columns(), false).unwrap();
+    let rows = read(flat.path(), &columns(), false).unwrap();
     assert_eq!((rows.len(), rows.has_labels()), (2, false));
-    assert!(said(ImageRows::read(flat.path(), &columns(), true)).contains("1.png lies in no class folder"));
+    assert!(said(read(flat.path(), &columns(), true)).contains("1.png lies in no class folder"));
     let mixed = tree(&["a/1.png", "2.png"]);
-    assert!(!ImageRows::read(mixed.path(), &columns(), false).unwrap().has_labels());
-    let unlabelled = ImageColumns { label: vec![], ..columns() };
+    assert!(!read(mixed.path(), &columns(), false).unwrap().has_labels());
+    let unlabelled = Layout::image("image");
     let classes = tree(&["a/1.png", "b/2.png"]);
-    assert!(!ImageRows::read(classes.path(), &unlabelled, false).unwrap().has_labels());
+    assert!(!read(classes.path(), &unlabelled, false).unwrap().has_labels());
 }
 
 #[test]
 fn folders_that_are_something_else_are_refused() {
     let splits = tree(&["train/a/1.png", "train/b/1.png", "val/a/1.png"]);
-    let message = said(ImageRows::read(splits.path(), &columns(), true));
+    let message = said(read(splits.path(), &columns(), true));
     assert!(message.contains("holds the splits `train`, `val`, not classes"), "{message}");
-    assert_eq!(ImageRows::read(splits.path().join("train"), &columns(), true).unwrap().len(), 2);
-    assert!(said(ImageRows::read(tree(&["a/x.npy"]).path(), &columns(), true)).contains("holds no images"));
-    let grouped = ImageColumns { group: Some("patient".into()), ..columns() };
-    assert!(said(ImageRows::read(splits.path(), &grouped, true)).contains("a folder has no column `patient`"));
+    assert_eq!(read(splits.path().join("train"), &columns(), true).unwrap().len(), 2);
+    assert!(said(read(tree(&["a/x.npy"]).path(), &columns(), true)).contains("holds no images"));
+    let grouped = columns().group(Some("patient".into()));
+    assert!(said(read(splits.path(), &grouped, true)).contains("a folder has no column `patient`"));
 }
 
 #[test]
@@ -144,16 +147,16 @@ fn tables_name_images_relative_to_themselves() {
     let folder = tree(&["images/1.png"]);
     let table = folder.path().join("train.csv");
     std::fs::write(&table, "image,label,patient\nimages/1.png,x,P1\nimages/none.png,y,P2\n").unwrap();
-    let grouped = ImageColumns { group: Some("patient".into()), ..columns() };
-    let rows = ImageRows::read(&table, &grouped, true).unwrap();
-    assert!(rows.bytes(0).unwrap().is_ok());
-    assert!(rows.bytes(1).unwrap().unwrap_err().contains("there is no such file"));
+    let grouped = columns().group(Some("patient".into()));
+    let rows = read(&table, &grouped, true).unwrap();
+    assert!(bytes(&rows, 0).unwrap().is_ok());
+    assert!(bytes(&rows, 1).unwrap().unwrap_err().contains("there is no such file"));
     assert_ne!(rows.group(0), rows.group(1));
     let source = rows.source(0).unwrap();
     assert_eq!((source.line, &source.fields["image"], source.file), (2, &json!("images/1.png"), table.clone()));
 
     std::fs::write(&table, "image,label\n,x\nhttps://a.b/c.png,y\nok.png,\n").unwrap();
-    let message = said(ImageRows::read(&table, &columns(), true));
+    let message = said(read(&table, &columns(), true));
     for part in [
         "train.csv:2: column `image`: is empty",
         "train.csv:3: column `image`: is an address; fetch the image",
@@ -162,9 +165,9 @@ fn tables_name_images_relative_to_themselves() {
         assert!(message.contains(part), "{part} in {message}");
     }
     std::fs::write(&table, "path,label\na.png,x\n").unwrap();
-    assert!(said(ImageRows::read(&table, &columns(), true)).contains("--image-column"));
+    assert!(said(read(&table, &columns(), true)).contains("--image-column"));
     std::fs::write(&table, "image,label,patient\na.png,x,\n").unwrap();
-    assert!(said(ImageRows::read(&table, &grouped, true)).contains("column `patient`: has no group"));
+    assert!(said(read(&table, &grouped, true)).contains("column `patient`: has no group"));
 }
 
 #[test]
@@ -173,15 +176,15 @@ fn json_lines_may_hold_hugging_faces_objects() {
     let table = folder.path().join("train.jsonl");
     let content = "{\"image\": {\"path\": \"1.png\", \"bytes\": null}, \"label\": 3}\n{\"image\": {}, \"label\": 3}\n";
     std::fs::write(&table, content).unwrap();
-    assert!(said(ImageRows::read(&table, &columns(), true)).contains("train.jsonl:2: column `image`: is an object"));
-    let bytes = |text: &str| json!({"image": {"bytes": text, "path": "gone.png"}, "label": 3}).to_string();
-    std::fs::write(&table, bytes("AAH/")).unwrap();
-    let rows = ImageRows::read(&table, &columns(), true).unwrap();
-    assert_eq!(rows.bytes(0).unwrap().unwrap(), [0, 1, 255]);
-    std::fs::write(&table, bytes("no base64")).unwrap();
-    assert!(said(ImageRows::read(&table, &columns(), true)).contains("is an object whose `bytes` are not base64"));
+    assert!(said(read(&table, &columns(), true)).contains("train.jsonl:2: column `image`: is an object"));
+    let with_bytes = |text: &str| json!({"image": {"bytes": text, "path": "gone.png"}, "label": 3}).to_string();
+    std::fs::write(&table, with_bytes("AAH/")).unwrap();
+    let rows = read(&table, &columns(), true).unwrap();
+    assert_eq!(bytes(&rows, 0).unwrap().unwrap(), [0, 1, 255]);
+    std::fs::write(&table, with_bytes("no base64")).unwrap();
+    assert!(said(read(&table, &columns(), true)).contains("is an object whose `bytes` are not base64"));
     std::fs::write(&table, content.lines().next().unwrap()).unwrap();
-    assert!(ImageRows::read(&table, &columns(), true).unwrap().bytes(0).unwrap().is_ok());
+    assert!(bytes(&read(&table, &columns(), true).unwrap(), 0).unwrap().is_ok());
 }
 
 /// Writes a Parquet file whose `image` column is a group of bytes and path, or plain bytes.
@@ -224,9 +227,9 @@ fn parquet_holds_bytes_or_hugging_faces_groups() {
     let path = folder.path().join("train.parquet");
     for group in [true, false] {
         parquet_file(&path, group);
-        let rows = ImageRows::read(&path, &columns(), true).unwrap();
-        assert_eq!(rows.bytes(0).unwrap().unwrap(), fixtures::file("palette.bmp"), "{group}");
-        assert_eq!(rows.bytes(1).unwrap().unwrap(), fixtures::file("rgb.png"), "{group}");
+        let rows = read(&path, &columns(), true).unwrap();
+        assert_eq!(bytes(&rows, 0).unwrap().unwrap(), fixtures::file("palette.bmp"), "{group}");
+        assert_eq!(bytes(&rows, 1).unwrap().unwrap(), fixtures::file("rgb.png"), "{group}");
         assert_eq!(labels(&rows)[1], Some(vec![Cell::Integer(1)]));
         let place = rows.place(0).unwrap();
         assert!(place.ends_with("train.parquet:1"), "{place}");
@@ -240,9 +243,21 @@ fn lines_are_paths_or_objects() {
     let folder = tree(&["a b.png"]);
     let path = folder.path().join("a b.png").display().to_string();
     let input = format!("\n{path}\n\n{{\"image\": \"none.png\"}}\n");
-    let mut lines = ImageLines::new(input.as_bytes(), Path::new("<stdin>"), &columns()).unwrap();
+    let mut lines = crate::TableLines::new(input.as_bytes(), Path::new("<stdin>"), &columns()).unwrap();
     let rows = lines.next_rows(9).unwrap().unwrap();
     assert_eq!((rows.len(), rows.line(0), rows.line(1), rows.has_labels()), (2, 2, 4, false));
-    assert!(rows.bytes(0).unwrap().is_ok() && rows.bytes(1).unwrap().is_err());
+    assert!(bytes(&rows, 0).unwrap().is_ok() && bytes(&rows, 1).unwrap().is_err());
     assert!(lines.next_rows(9).unwrap().is_none());
+}
+
+#[test]
+fn rows_without_an_image_may_be_left_out() {
+    let folder = tree(&["a.png", "b.png"]);
+    let table = folder.path().join("train.csv");
+    std::fs::write(&table, "image,label\na.png,x\n,y\nb.png,y\n").unwrap();
+    let message = said(read(&table, &columns(), true));
+    assert!(message.contains("train.csv:3: column `image`: is empty"), "{message}");
+    let rows = read_images(&table, &columns(), true, OnBadExample::Skip).unwrap();
+    let left_out = rows.left_out();
+    assert_eq!((rows.len(), left_out.len(), left_out[0].row, left_out[0].line), (2, 1, 1, 3));
 }

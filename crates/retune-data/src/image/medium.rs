@@ -1,0 +1,275 @@
+//! Images as a medium: scaled pixels in a store that spills to disk. B images, C channels, H × W pixels.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::augment::{Augmentation, MixedBatch, apply};
+use super::encode::{Encoded, crop_source, encode, original};
+use super::thumbnail::thumbnail;
+use super::{ImageOptions, ImageProcessor, Pixels};
+use crate::{Array, BadExample, Batch, DataError, HeatMap, Medium, Mixed, Pass, Random, Seen, TableRows, Units};
+
+/// Names the random numbers of the mask, apart from those of augmentation.
+const NOISE: u64 = 0x6d61_736b;
+/// Threads that prepare batches, at most; each holds one.
+const MOST_LOADERS: usize = 8;
+
+/// Decoded and scaled images; rows are those of the table or folder.
+pub struct Images {
+    rows: Arc<TableRows>,
+    processor: ImageProcessor,
+    augmentation: Augmentation,
+    /// What sample values become, by channel.
+    values: Vec<[f32; 256]>,
+    /// What fills empty corners.
+    neutral: Vec<u8>,
+    encoded: Encoded,
+    /// Random numbers per image, for masked image modelling.
+    noise: Option<usize>,
+    /// Units of work per image.
+    patches: usize,
+}
+
+/// What a pass did to an image.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ImageSeen {
+    /// The image it was mixed with.
+    pub mixed: Option<Mixed>,
+}
+
+impl Seen for ImageSeen {
+    fn mixed(&self) -> Option<Mixed> {
+        self.mixed
+    }
+}
+
+impl Images {
+    /// Decodes and scales all images, in parallel. `progress` is called with rows done and rows in all.
+    ///
+    /// # Errors
+    /// Images that cannot be used (all of them are counted, 300 are listed) unless they are to be left out; an augmentation
+    /// with values out of range; a temporary folder without space.
+    pub fn encode(
+        rows: &Arc<TableRows>,
+        processor: &ImageProcessor,
+        options: &ImageOptions,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<Self, DataError> {
+        options.augmentation.check()?;
+        Ok(Self {
+            encoded: encode(rows, processor, options, progress)?,
+            rows: Arc::clone(rows),
+            processor: processor.clone(),
+            augmentation: options.augmentation.clone(),
+            values: processor.values(),
+            neutral: processor.neutral(),
+            noise: None,
+            patches: 1,
+        })
+    }
+
+    /// Adds `noise` to batches: `per_image` numbers in [0, 1) for each image, as Hugging Face's
+    /// `ViTMAEModel` takes them to choose the patches it hides.
+    pub fn with_noise(mut self, per_image: usize) -> Self {
+        self.noise = Some(per_image);
+        self
+    }
+
+    /// Says how many patches a model makes of an image: what lengths and the batches' units of work count.
+    pub fn with_patches(mut self, per_image: usize) -> Self {
+        self.patches = per_image;
+        self
+    }
+
+    /// How images are prepared.
+    pub fn processor(&self) -> &ImageProcessor {
+        &self.processor
+    }
+
+    /// Height and width of every image of a batch.
+    pub fn image_size(&self) -> (usize, usize) {
+        self.encoded.output
+    }
+
+    /// Images whose pixels did not fit the cache and are decoded at each use.
+    pub fn uncached(&self) -> usize {
+        self.encoded.usable.iter().filter(|&&usable| usable).count() - self.encoded.fitted.kept()
+    }
+
+    /// Why no image is in the cache, if it could not be written.
+    pub fn cache_failure(&self) -> Option<&str> {
+        self.encoded.copies.failed().or(self.encoded.fitted.failed())
+    }
+
+    /// The greatest sample of the 16-bit grey files, if there are any.
+    pub fn deepest_grey(&self) -> Option<u16> {
+        self.encoded.deepest
+    }
+
+    /// Width and height of a row's image before it is scaled. Panics beyond the end.
+    pub fn original_size(&self, row: usize) -> (usize, usize) {
+        let (width, height) = self.encoded.sizes[row];
+        (width as usize, height as usize)
+    }
+
+    /// The image of a row as the model sees it in evaluation, before it is normalised.
+    ///
+    /// # Errors
+    /// Its file has changed since it was first read.
+    pub fn pixels(&self, row: usize) -> Result<Pixels, DataError> {
+        match self.encoded.fitted.get(row)? {
+            Some(image) => Ok(image),
+            None => self.processor.fit(&self.original(row)?).or_else(|reason| self.bad(row, reason)),
+        }
+    }
+
+    fn bad<T>(&self, row: usize, reason: String) -> Result<T, DataError> {
+        Err(DataError::BadExamples { bad: vec![self.rows.bad(row, reason)?], count: 1, of: 1 })
+    }
+
+    fn original(&self, row: usize) -> Result<Pixels, DataError> {
+        let decoded = original(&self.rows, row, &self.processor)?.or_else(|reason| self.bad(row, reason))?;
+        Ok(decoded.pixels)
+    }
+
+    /// What augmentation of a row starts from.
+    fn training_source(&self, row: usize) -> Result<Pixels, DataError> {
+        let Some(crop) = self.augmentation.crop else {
+            return self.pixels(row);
+        };
+        match self.encoded.copies.get(row)? {
+            Some(image) => Ok(image),
+            None => Ok(crop_source(self.original(row)?, crop.resolution_factor(), self.encoded.output)),
+        }
+    }
+
+    /// Writes the values of an image, channel by channel, onto the end of `into`.
+    fn normalise(&self, image: &Pixels, into: &mut Vec<f32>) {
+        for (channel, values) in self.values.iter().enumerate() {
+            let samples = image.data().iter().skip(channel).step_by(image.channels());
+            into.extend(samples.map(|&sample| values[usize::from(sample)]));
+        }
+    }
+
+    fn noise(&self, rows: &[usize], per_image: usize, pass: Option<Pass>) -> Array {
+        let mut noise = Vec::with_capacity(rows.len() * per_image);
+        for &row in rows {
+            let mut random = match pass {
+                Some(pass) => Random::at(&[pass.seed, pass.epoch, row as u64, NOISE]),
+                // The same wherever the image stands: an answer does not depend on what came before it.
+                None => Random::at(&[self.encoded.hashes[row], NOISE]),
+            };
+            // 24 bits, so that rounding to a float never gives 1.
+            noise.extend((0..per_image).map(|_| (random.next_u64() >> 40) as f32 / (1u32 << 24) as f32));
+        }
+        Array::floats(&[rows.len(), per_image], noise)
+    }
+}
+
+impl Medium for Images {
+    type Seen = ImageSeen;
+
+    fn examples(&self) -> usize {
+        self.encoded.usable.len()
+    }
+
+    fn rows(&self, example: usize) -> Range<usize> {
+        example..example + usize::from(self.encoded.usable[example])
+    }
+
+    fn bad_examples(&self) -> &[BadExample] {
+        &self.encoded.bad
+    }
+
+    /// The same for all: every image is as much work as any other.
+    fn length(&self, _row: usize) -> usize {
+        self.patches
+    }
+
+    /// `pixel_values` `[B, C, H, W]` f32; `noise` `[B, N]` f32 if asked for. With a pass, images are augmented.
+    fn fill(&self, rows: &[usize], pass: Option<Pass>, into: &mut Batch) -> Result<Vec<ImageSeen>, DataError> {
+        let (height, width) = self.encoded.output;
+        let channels = self.processor.channels();
+        let augmentation = &self.augmentation;
+        let mut values = Vec::with_capacity(rows.len() * channels * height * width);
+        for &row in rows {
+            let start = values.len();
+            match pass {
+                None => self.normalise(&self.pixels(row)?, &mut values),
+                Some(pass) => {
+                    let source = self.training_source(row)?;
+                    let key = [pass.seed, pass.epoch, row as u64];
+                    let target = (height, width, self.processor.resample());
+                    self.normalise(&apply(augmentation, source, target, &self.neutral, key), &mut values);
+                    if let Some(erasing) = augmentation.erasing {
+                        erasing.apply(&mut values[start..], (channels, height, width), key);
+                    }
+                }
+            }
+        }
+        let mut seen = vec![ImageSeen::default(); rows.len()];
+        if let (Some(pass), true) = (pass, augmentation.mixes()) {
+            let own =
+                MixedBatch { values: &mut values, shape: (channels, height, width), rows }.mix(augmentation, pass);
+            for (place, seen) in seen.iter_mut().enumerate() {
+                seen.mixed = Some(Mixed { own, other: (place + 1) % rows.len() });
+            }
+        }
+        let pixels = Array::floats(&[rows.len(), channels, height, width], values);
+        into.inputs.insert("pixel_values".to_owned(), pixels);
+        if let Some(per_image) = self.noise {
+            into.inputs.insert("noise".to_owned(), self.noise(rows, per_image, pass));
+        }
+        let work = rows.len() * self.patches;
+        into.extent.input = Units { real: work, padded: work };
+        Ok(seen)
+    }
+
+    fn seen(&self, _row: usize) -> Result<ImageSeen, DataError> {
+        Ok(ImageSeen::default())
+    }
+
+    /// Of decoded pixels: equal for equal images, whatever their file format.
+    fn hash(&self, example: usize) -> u64 {
+        self.encoded.hashes[example]
+    }
+
+    fn size(&self, example: usize) -> usize {
+        let (width, height) = self.original_size(example);
+        width.min(height)
+    }
+
+    fn unit(&self) -> &'static str {
+        "pixels of the shorter side"
+    }
+
+    /// Of the whole image; with `heat`, of what the model sees of it in evaluation, coloured.
+    fn picture(&self, example: usize, most_side: usize, heat: Option<&HeatMap>) -> Result<Option<Vec<u8>>, DataError> {
+        let image = if heat.is_some() { self.pixels(example)? } else { self.original(example)? };
+        thumbnail(&image, most_side, heat).map(Some).or_else(|reason| self.bad(example, reason))
+    }
+
+    fn mixes(&self) -> bool {
+        self.augmentation.mixes()
+    }
+
+    fn varies(&self) -> bool {
+        self.noise.is_some() || self.augmentation != Augmentation::default()
+    }
+
+    /// Augmenting, and decoding what is not cached, is work worth sharing.
+    fn loader_threads(&self, free: usize) -> usize {
+        free.clamp(1, MOST_LOADERS)
+    }
+
+    fn remarks(&self, file: &Path) -> Vec<String> {
+        let why = self.cache_failure().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let file = file.display();
+        let note = |count| format!("{file}: {count} images do not fit the cache and are decoded at each use{why}");
+        Some(self.uncached()).filter(|&count| count > 0).map(note).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Text classification: single texts or pairs, tokenized, for [`Classification`].
+
+use super::ClassificationSettings;
+use super::{Files, labels};
+use crate::recipe::Settings;
+use crate::task::splits::Encoded;
+use crate::task::texts::TextInput;
+use crate::task::texts::TextSettings;
+use crate::task::usual::USUAL_TASK;
+use crate::task::{Entry, Opening, Parts, Preparing, Work, parts};
+use anyhow::Result;
+use retune_data::{LabelSchema, Layout, OnBadExample, TRUNCATED, TableLines, TableRows, Text};
+use retune_models::heads;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The task.
+pub(in crate::task) static ENTRY: Entry = Entry {
+    name: USUAL_TASK,
+    purpose: &heads::SEQUENCE_CLASSIFICATION,
+    settings: &[TextSettings::SECTION, ClassificationSettings::SECTION],
+    decides: Some(super::threshold::KEY),
+    targets: &["labels"],
+    loss: labels::loss,
+    prepare,
+    open,
+};
+
+fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
+    let recipe = from.recipe;
+    let (text, settings) = (recipe.read::<TextSettings>()?, recipe.read::<ClassificationSettings>()?);
+    let input = TextInput::of(text.max_length, from.model, from.config)?;
+    let layout = layout(&text, &settings, recipe, None);
+    let on_bad_example: OnBadExample = recipe.data.on_bad_example.parse()?;
+    let rows = Encoded::read(recipe, |path| Ok(Arc::new(TableRows::read(path, &layout, true, on_bad_example)?)))?;
+    let names = from.config.labels().unwrap_or_default();
+    let inferred = LabelSchema::infer_with_names(rows.train.as_ref(), labels::problem(&settings)?, &names)?;
+    let (schema, note) = labels::ordered(inferred, from.config);
+    let described = schema.describe();
+    let options = input.options().on_bad_example(on_bad_example);
+    let data = rows.map(|split, rows| {
+        let what = format!("tokenizing {} data", split.whole_name());
+        let report = |done, all| (from.progress)(&what, done, all);
+        let medium = Text::encode(rows.as_ref(), &input.tokenizer, &options, &report)?;
+        Ok((rows, medium))
+    })?;
+    let notes = |about: &crate::task::About| {
+        let cut =
+            about.facts.splits.iter().filter_map(|split| Some((split, split.count(TRUNCATED).filter(|&n| n > 0)?)));
+        cut.map(|(split, cut)| {
+            format!(
+                "{}: {cut} of {} texts are longer than {} tokens and are cut; --max-length changes that",
+                split.name, split.examples, input.max_length
+            )
+        })
+        .collect()
+    };
+    let files = Files { paths: input.files(), _folder: None };
+    let head = labels::Trained {
+        purpose: ENTRY.purpose,
+        files,
+        settings: &settings,
+        batching: text.batching(),
+        fingerprint: input.max_length as u64,
+    };
+    labels::trained(head, recipe, schema, data, std::iter::once(described).chain(note).collect(), &notes)
+}
+
+fn open(from: Opening<'_>) -> Result<Parts<'_>> {
+    let recipe = from.recipe;
+    let (text, settings) = (recipe.read::<TextSettings>()?, recipe.read::<ClassificationSettings>()?);
+    let input = TextInput::of(text.max_length, from.model, from.config)?;
+    let layout = layout(&text, &settings, recipe, Some(from.model));
+    let on_bad_example: OnBadExample = recipe.data.on_bad_example.parse()?;
+    let options = input.options().on_bad_example(on_bad_example);
+    let (targets, progress) = (from.targets, from.progress);
+    let rows = labels::Source {
+        file: Box::new({
+            let layout = layout.clone();
+            move |path: &Path| Ok(Arc::new(TableRows::read(path, &layout, targets, on_bad_example)?))
+        }),
+        lines: Box::new(move |reader| {
+            let mut lines = TableLines::new(reader, Path::new(parts::STREAM), &layout)?.on_bad_example(on_bad_example);
+            Ok(Box::new(move |most| Ok(lines.next_rows(most)?.map(Arc::new))))
+        }),
+    };
+    let encode = move |rows: &Arc<TableRows>| {
+        let report = |done, all| progress("tokenizing", done, all);
+        Ok(Text::encode(rows.as_ref(), &input.tokenizer, &options, if rows.streamed() { &|_, _| {} } else { &report })?)
+    };
+    labels::opened(&ENTRY, from.config, &settings, from.input, targets, rows, encode)
+}
+
+fn layout(
+    text: &TextSettings,
+    settings: &ClassificationSettings,
+    recipe: &crate::Recipe,
+    model: Option<&Path>,
+) -> Layout {
+    Layout::text(text.text_column.clone())
+        .pair(text.text_pair_column.clone())
+        .labels([settings.label_column.clone()])
+        .label_separator(settings.label_separator)
+        .label_numbers(labels::numbers(settings, model))
+        .group(recipe.data.group_column.clone())
+}

@@ -1,0 +1,43 @@
+//! One batch at work: its rows, its tensors, the network, and what the network says of it.
+
+use anyhow::Result;
+use retune_models::{Mode, Network, Tensors};
+use std::cell::OnceCell;
+
+/// A batch as named tensors on the device of the network.
+#[derive(Debug, Default)]
+pub struct BatchTensors {
+    /// What the network reads.
+    pub inputs: Tensors,
+    /// What the loss compares with.
+    pub targets: Tensors,
+}
+
+/// A batch that a task answers.
+pub struct Turn<'a, D> {
+    /// The data set behind it.
+    pub data: &'a D,
+    /// Its rows there, in the order of the tensors.
+    pub rows: &'a [usize],
+    /// Its tensors.
+    pub batch: &'a BatchTensors,
+    /// The network, for tasks that ask it more than once.
+    pub network: &'a Network,
+    outputs: OnceCell<Tensors>,
+}
+
+impl<'a, D> Turn<'a, D> {
+    /// Nothing is computed yet.
+    pub fn new(data: &'a D, rows: &'a [usize], batch: &'a BatchTensors, network: &'a Network) -> Self {
+        Self { data, rows, batch, network, outputs: OnceCell::new() }
+    }
+
+    /// What the network says in one forward pass, which is run when it is first asked for.
+    pub fn outputs(&self) -> Result<&Tensors> {
+        if let Some(outputs) = self.outputs.get() {
+            return Ok(outputs);
+        }
+        let outputs = self.network.forward(&self.batch.inputs, &Mode::evaluation())?;
+        Ok(self.outputs.get_or_init(|| outputs))
+    }
+}

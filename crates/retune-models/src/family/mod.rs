@@ -1,0 +1,59 @@
+//! Families: Hugging Face's model types as tables of tensor names and config mappings over shared bodies and heads.
+
+mod image;
+mod text;
+
+pub use image::ImageFamily;
+pub use text::TextFamily;
+
+pub use crate::checkpoint::TensorNames;
+
+use crate::checkpoint::Weights;
+use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
+use serde_json::Value;
+
+/// What a configuration and its class become when a checkpoint is used for another purpose than that of its own class.
+pub struct Becomes {
+    /// The family whose class it is then.
+    pub family: &'static dyn Family,
+    /// Fields of the configuration that this one does not have.
+    pub dropped: &'static [&'static str],
+}
+
+/// A family: everything that depends on `model_type`.
+pub trait Family: Sync {
+    /// `model_type` of its configurations.
+    fn model_type(&self) -> &'static str;
+    /// How the names of Hugging Face's classes begin, such as `XLMRoberta`.
+    fn class(&self) -> &'static str;
+    /// Hugging Face's class for a purpose, `architectures[0]`.
+    fn architecture(&self, _config: &ModelConfig, purpose: &Purpose) -> String {
+        format!("{}{}", self.class(), purpose.class_ending)
+    }
+    /// The heads that it has.
+    fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)>;
+    /// Full path of the projection behind the base model's `pooler_output`, where it has one.
+    fn pooler(&self) -> Option<&'static str> {
+        None
+    }
+    /// How its tensors are called.
+    fn names(&self) -> &TensorNames;
+    /// What Hugging Face's configuration class assumes where config.json says nothing.
+    fn defaults(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
+    /// What its models take.
+    ///
+    /// # Errors
+    /// A configuration that does not say it.
+    fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError>;
+    /// Makes the body from weights.
+    ///
+    /// # Errors
+    /// A configuration or checkpoint that does not fit.
+    fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError>;
+    /// What serves this purpose, or the base model alone, in its place; `None`: itself.
+    fn becomes(&self, _purpose: Option<&Purpose>) -> Option<Becomes> {
+        None
+    }
+}

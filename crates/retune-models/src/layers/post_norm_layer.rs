@@ -1,0 +1,44 @@
+//! One post-LayerNorm encoder layer, shared by BERT, RoBERTa, XLM-R, ELECTRA and DistilBERT.
+//!
+//!   y = LN(x + Drop(Attention(x)))      z = LN(y + Drop(FeedForward(y)))
+//!
+//! Vaswani et al. 2017, §3.1. Shapes: B batch, T tokens, Q of them that are computed, D hidden size.
+
+use super::{Attention, FeedForward, LayerNames, LayerSizes};
+use crate::ModelError;
+use crate::checkpoint::Weights;
+use retune_kernels::fused::dropout_residual_norm;
+use retune_kernels::tch::Tensor;
+use retune_kernels::{AttentionMask, LayerNorm};
+
+/// Attention and feed-forward with their residuals.
+#[derive(Debug)]
+pub struct PostNormLayer {
+    attention: Attention,
+    attention_norm: LayerNorm,
+    feed_forward: FeedForward,
+    feed_forward_norm: LayerNorm,
+    dropout: f64,
+}
+
+impl PostNormLayer {
+    /// `weights` points at `….layer.<index>`.
+    pub fn load(weights: &Weights<'_>, names: &LayerNames, sizes: &LayerSizes) -> Result<Self, ModelError> {
+        Ok(Self {
+            attention: Attention::load(weights, &names.attention, &sizes.attention())?,
+            attention_norm: weights.at(names.attention_norm).layer_norm(sizes.hidden, sizes.norm_epsilon)?,
+            feed_forward: FeedForward::load(weights, names, sizes)?,
+            feed_forward_norm: weights.at(names.output_norm).layer_norm(sizes.hidden, sizes.norm_epsilon)?,
+            dropout: sizes.hidden_dropout,
+        })
+    }
+
+    /// Computes `queries` [B, Q, D], tokens of `x` [B, T, D], which they attend to where `mask` is true; all of `x`, or
+    /// those whose results are read. Returns [B, Q, D].
+    pub fn forward(&self, queries: &Tensor, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
+        let attended = self.attention.forward(queries, x, mask, None, train);
+        let y = dropout_residual_norm(&attended, queries, &self.attention_norm, self.dropout, train);
+        let transformed = self.feed_forward.forward(&y, train);
+        dropout_residual_norm(&transformed, &y, &self.feed_forward_norm, self.dropout, train)
+    }
+}

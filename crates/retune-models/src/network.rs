@@ -1,0 +1,130 @@
+//! A body with its head: what is trained and asked.
+
+use crate::checkpoint::WeightsRoot;
+use crate::explain::{Explanation, Score, refused};
+use crate::heads::Pooler;
+use crate::{Body, Family, Head, Mode, ModelConfig, ModelError, Purpose, Reads, State, Tensors, registry};
+use retune_kernels::tch::{Kind, Tensor};
+
+/// A model. Depths run from 0, the embeddings, over the blocks of the body to the head above them.
+pub struct Network {
+    /// All below the head.
+    pub body: Box<dyn Body>,
+    /// The head; `None` for a base model alone that has no pooler either.
+    pub head: Option<Box<dyn Head>>,
+    /// Of hidden states.
+    kind: Kind,
+}
+
+impl Network {
+    /// Makes it from weights; without a purpose the base model alone, as transformers' `AutoModel`.
+    ///
+    /// # Errors
+    /// A purpose that the family has no head for, a configuration or checkpoint that does not fit.
+    pub fn build(
+        weights: &WeightsRoot,
+        family: &dyn Family,
+        config: &ModelConfig,
+        purpose: Option<&Purpose>,
+    ) -> Result<Self, ModelError> {
+        let root = weights.root();
+        let body = family.body(&root, config)?;
+        let top = root.depth(body.blocks() + 1);
+        let head = match purpose {
+            Some(purpose) => Some(registry::head(family, purpose)?.build(&top, config, body.as_ref())?),
+            None => {
+                let pooler = family.pooler().map(|path| Pooler::load(&top.neck().at(path), body.width()));
+                pooler.transpose()?.flatten().map(|pooler| Box::new(pooler) as Box<dyn Head>)
+            }
+        };
+        Ok(Self { body, head, kind: root.compute_kind() })
+    }
+
+    /// Runs it on named inputs, or on what [`Self::frozen`] returned. Outputs are those of the head, and `last_hidden_state`
+    /// where the mode asks for it or there is no head.
+    ///
+    /// # Errors
+    /// Inputs that are missing or do not fit.
+    pub fn forward(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
+        let above = self.blocks() + 1;
+        let state = self.run(inputs, mode, above)?;
+        let mut outputs = match &self.head {
+            Some(head) => mode.block(above, |train| head.forward(&state, train))?,
+            None => Tensors::default(),
+        };
+        if mode.hidden_states || self.head.is_none() {
+            outputs.insert("last_hidden_state", self.body.last_hidden_state(&state));
+        }
+        Ok(outputs)
+    }
+
+    /// What the blocks below `mode.first_trained_depth` return, and what else the others need: inputs [B, ..] that
+    /// [`Self::forward`] takes in place of these, to the same effect. The hidden states are called
+    /// [`Tensors::hidden_states_name`]; with an `attention_mask` they are [B, T, ..] of that mask.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn frozen(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
+        let depth = mode.first_trained_depth;
+        Ok(self.run(inputs, mode, depth)?.into_tensors(depth))
+    }
+
+    /// The state behind the blocks below `end`.
+    fn run(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
+        let (begin, state) = match State::of(inputs) {
+            Some((depth, state)) => (depth, State { hidden: state.hidden.to_kind(self.kind), ..state }),
+            None => (1, self.body.begin(inputs, mode)?),
+        };
+        let reads = if mode.hidden_states { Reads::All } else { self.reads() };
+        self.body.run(state, begin..end, reads, mode)
+    }
+
+    fn reads(&self) -> Reads {
+        self.head.as_ref().map_or(Reads::All, |head| head.reads())
+    }
+
+    /// Number of blocks of the body; the head's depth is one more.
+    pub fn blocks(&self) -> usize {
+        self.body.blocks()
+    }
+
+    /// Floating-point operations of one forward pass over one example: of matrix products and convolutions, twice their
+    /// multiply-adds. `input` counts tokens of a text, patches of an image; `_target` those of a text that is written, which
+    /// no body has yet.
+    pub fn work(&self, input: usize, _target: usize) -> f64 {
+        let size = input as f64;
+        self.body.work(size, self.reads()) + self.head.as_ref().map_or(0.0, |head| head.work(size))
+    }
+
+    /// The heat maps that it can draw.
+    pub fn explanations(&self) -> &'static [Explanation] {
+        self.head.as_ref().and_then(|_| self.body.explains()).map_or(&[], |body| body.explanations())
+    }
+
+    /// Which places of the inputs `score` rests on, [B, h, w]; larger is more. Parameters may be frozen, and keep their
+    /// gradients.
+    ///
+    /// # Errors
+    /// A heat map that is not among [`Self::explanations`], or inputs that do not fit.
+    pub fn explain(&self, inputs: &Tensors, how: Explanation, score: Score<'_>) -> Result<Tensor, ModelError> {
+        self.demand(how)?;
+        match (self.body.explains(), &self.head) {
+            (Some(body), Some(head)) => body.explain(inputs, how, head.as_ref(), score),
+            _ => Err(refused(&[], how)),
+        }
+    }
+
+    /// Whether it can draw this heat map.
+    ///
+    /// # Errors
+    /// It cannot; the message says what it can.
+    pub fn demand(&self, how: Explanation) -> Result<(), ModelError> {
+        let known = self.explanations();
+        if known.contains(&how) { Ok(()) } else { Err(refused(known, how)) }
+    }
+
+    /// Name of the embedding table that `input_ids` index, where nothing else reads that table.
+    pub fn token_table(&self) -> Option<&str> {
+        self.body.token_table()
+    }
+}

@@ -1,0 +1,155 @@
+//! Lists and their promises.
+
+use super::*;
+use crate::Network;
+use crate::checkpoint::{WeightsOptions, WeightsRoot};
+use serde_json::json;
+
+/// Random weights of a family with these fields, every block as small as can be.
+fn build(family: &'static dyn Family, purpose: &Purpose, config: &ModelConfig) -> (Network, retune_kernels::Params) {
+    let root = WeightsRoot::new(
+        None,
+        WeightsOptions {
+            base_prefix: format!("{}.", family.names().base),
+            new_head: true,
+            from_scratch: true,
+            seed: 0,
+            precision: retune_kernels::Precision::Fp32,
+            device: retune_kernels::tch::Device::Cpu,
+            initializer_range: 0.02,
+            adapter: None,
+        },
+    );
+    let name = format!("{} for {}", family.model_type(), purpose.name());
+    let network = Network::build(&root, family, config, Some(purpose)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    (network, root.finish().unwrap().0)
+}
+
+/// Small sizes by every name that families have for them.
+fn small(model_type: &str) -> ModelConfig {
+    let mut config = ModelConfig::new(json!({"model_type": model_type})).unwrap();
+    for (field, value) in [
+        ("num_hidden_layers", json!(1)),
+        ("n_layers", json!(1)),
+        ("vocab_size", json!(8)),
+        ("hidden_size", json!(24)),
+        ("dim", json!(24)),
+        ("intermediate_size", json!(8)),
+        ("hidden_dim", json!(8)),
+        ("embedding_size", json!(8)),
+    ] {
+        if config.get(field).is_some() {
+            config.set(field, value);
+        }
+    }
+    config
+}
+
+/// Images have no defaults: every field that they must state.
+fn small_image(model_type: &str) -> ModelConfig {
+    let mut config = small(model_type);
+    for (field, value) in [
+        ("image_size", json!(16)),
+        ("patch_size", json!(4)),
+        ("hidden_size", json!(24)),
+        ("num_hidden_layers", json!(1)),
+        ("num_attention_heads", json!(2)),
+        ("intermediate_size", json!(8)),
+        ("hidden_act", json!("gelu")),
+        ("decoder_hidden_size", json!(8)),
+        ("decoder_num_hidden_layers", json!(1)),
+        ("decoder_num_attention_heads", json!(2)),
+        ("decoder_intermediate_size", json!(8)),
+        ("embed_dim", json!(8)),
+        ("depths", json!([1, 1])),
+        ("num_heads", json!([1, 2])),
+        ("window_size", json!(2)),
+        ("hidden_sizes", json!([8, 16])),
+    ] {
+        config.set(field, value);
+    }
+    config
+}
+
+#[test]
+fn every_listed_family_builds_every_head_it_lists() {
+    let mut used = Vec::new();
+    for family in FAMILIES {
+        let is_text = ModelConfig::new(json!({"model_type": family.model_type()})).unwrap().get("vocab_size").is_some();
+        let config = if is_text { small(family.model_type()) } else { small_image(family.model_type()) };
+        assert!(!family.heads().is_empty(), "{}", family.model_type());
+        for (purpose, _) in family.heads() {
+            used.push(purpose);
+            assert!(PURPOSES.contains(&purpose), "{} is not in the list of purposes", purpose.key);
+            assert!(supports(&config, purpose));
+            let (network, params) = build(*family, purpose, &config);
+            assert!(network.work(4, 0) > 0.0);
+            assert!(params.iter().any(|param| param.head && param.depth == network.blocks() + 1));
+            assert!(params.iter().all(|param| param.depth <= network.blocks() + 1));
+            let mut saved = config.clone();
+            saved.set("architectures", json!([family.architecture(&config, purpose)]));
+            assert_eq!(purposes_of_class(&saved), [purpose], "{}", family.model_type());
+        }
+        assert_eq!(takes(&config).unwrap().images().is_none(), is_text, "{}", family.model_type());
+    }
+    assert!(PURPOSES.iter().all(|purpose| used.contains(purpose)), "a purpose that no family has");
+}
+
+#[test]
+fn every_model_type_and_every_purpose_is_listed_once() {
+    for (index, family) in FAMILIES.iter().enumerate() {
+        let model_type = family.model_type();
+        assert!(FAMILIES[..index].iter().all(|other| other.model_type() != model_type), "{model_type}");
+    }
+    for (index, purpose) in PURPOSES.iter().enumerate() {
+        assert!(!PURPOSES[..index].contains(purpose), "{purpose:?}");
+    }
+}
+
+#[test]
+fn every_family_of_texts_has_every_head_for_texts() {
+    let texts = |key: &str| {
+        let has = |family: &&&dyn Family| family.heads().iter().any(|(purpose, _)| purpose.key == key);
+        FAMILIES.iter().filter(has).map(|family| family.model_type()).collect::<Vec<_>>()
+    };
+    let all = texts("sequence-classification");
+    assert_eq!(all, ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"]);
+    assert_eq!(texts("token-classification"), all);
+    assert_eq!(texts("question-answering"), all);
+}
+
+/// `fixtures/configs/text_defaults.json` is what transformers' classes say without any argument.
+#[test]
+fn absent_fields_mean_what_hugging_face_assumes() {
+    let text = include_str!("../../../../fixtures/configs/text_defaults.json");
+    let all: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap();
+    for (model_type, theirs) in all {
+        let config = ModelConfig::new(json!({"model_type": model_type})).unwrap();
+        assert!(config.as_map().len() > 10, "{model_type} has no defaults here");
+        for (field, ours) in config.as_map() {
+            assert_eq!(ours, &theirs[field], "{model_type}: {field}");
+        }
+        // Every field that is read has a default.
+        let config = small(&model_type);
+        for (purpose, _) in family(&config).unwrap().heads() {
+            build(family(&config).unwrap(), purpose, &config);
+        }
+    }
+    let mut stated = ModelConfig::new(json!({"model_type": "bert", "hidden_act": "relu"})).unwrap();
+    assert_eq!(stated.text("hidden_act").unwrap(), "relu");
+    assert_eq!(stated.probability("hidden_dropout_prob").unwrap(), 0.1);
+    stated.set_dropout(0.0).unwrap();
+    assert_eq!(stated.probability("attention_probs_dropout_prob").unwrap(), 0.0);
+}
+
+#[test]
+fn what_is_not_served_is_refused_with_what_would_be() {
+    let config = |model_type: &str| ModelConfig::new(json!({"model_type": model_type})).unwrap();
+    let message = family(&config("telepath")).err().unwrap().to_string();
+    assert!(message.contains("`telepath` is not supported; supported: bert,"), "{message}");
+    let spans = family_for(&config("swin"), Some(&crate::heads::QUESTION_ANSWERING)).err().unwrap().to_string();
+    assert!(spans.contains("`swin` is not supported for question answering; supported: bert, "), "{spans}");
+    // A masked autoencoder's encoder is a ViT for whoever classifies.
+    let classifier = family_for(&config("vit_mae"), Some(&crate::heads::IMAGE_CLASSIFICATION)).unwrap();
+    assert_eq!(classifier.model_type(), "vit");
+}

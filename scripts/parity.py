@@ -1,0 +1,500 @@
+#!/usr/bin/env python3
+"""Random configurations of every family and head: `retune forward` against transformers, on the same weights and inputs.
+
+    parity.py [--count 24] [--seed 0] [--family F ...] [--head H ...] [--retune PATH] [--tolerance 1e-5] [--keep DIR]
+
+Each case draws a configuration (odd sizes, head counts, activations, positions, label counts …), fills a model of transformers
+with random weights, saves it, and draws inputs (padding right, left or scattered, no mask, no token types, other image
+sizes …) with targets, of which some count in no loss. Both sides compute in float32. Compared are all outputs of the head and
+`loss`; hidden states too, where Retune gives them. A difference is the largest absolute one, relative to the largest
+magnitude where that is above one. Cases go round the pairs of family and head in turn; a case depends on nothing but seed, pair and number,
+so the command that is printed beside a miss repeats it. The column `rounding` says how far transformers in float32 is from
+itself in float64: a miss of the same size is rounding, not an error.
+
+A new family is a line in FAMILIES and a function that draws its configuration; a new head is a line in HEADS and a function
+that draws its targets. Exits with 1 where a case misses or a run fails, with 2 for unusable arguments.
+Needs torch, transformers and safetensors.
+"""
+
+import argparse
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from fixtures_common import TARGETS, randomise
+
+HERE = Path(__file__).resolve().parent
+IGNORED = -100  # as a label: counts in no loss
+OUTPUTS = ("logits", "start_logits", "end_logits", "mask")  # must be there, where transformers has them, besides `loss`
+FURTHER = ("cls_logits", "distillation_logits")  # compared where Retune gives them, as hidden states are
+ACTIVATIONS = ["gelu", "gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "quick_gelu"]
+
+
+@dataclass
+class Inputs:
+    """Named inputs of both sides, and what only transformers must be told."""
+
+    named: dict[str, torch.Tensor]
+    call: dict = field(default_factory=dict)
+
+
+@dataclass
+class Family:
+    """One line of FAMILIES."""
+
+    prefix: str  # of the classes: `<prefix>Config`, `<prefix>For…`
+    medium: str  # "text" or "image": which heads it takes
+    config: Callable[[random.Random], dict]
+    token_types: bool = False
+    classes: dict[str, list[str]] = field(default_factory=dict)  # endings that replace the head's own
+
+
+@dataclass
+class Head:
+    """One line of HEADS."""
+
+    task: str  # of `retune forward`
+    ending: str  # of the class
+    medium: str
+    config: Callable[[random.Random], dict]
+    targets: Callable  # (random, transformers' configuration, Inputs) -> named targets
+
+
+# ---- configurations of text families ----
+
+
+def heads_and_width(draw, largest=5):
+    """Number of heads and a width that they divide, rarely a power of two."""
+    heads = draw.randint(1, largest)
+    return heads, heads * draw.randint(2, 17)
+
+
+def bert(draw):
+    heads, width = heads_and_width(draw)
+    return dict(
+        vocab_size=draw.randint(20, 150),
+        hidden_size=width,
+        num_hidden_layers=draw.randint(1, 4),
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        hidden_act=draw.choice(ACTIVATIONS),
+        max_position_embeddings=draw.randint(40, 80),
+        type_vocab_size=draw.randint(1, 3),
+        layer_norm_eps=draw.choice([1e-12, 1e-5, 1e-7, 1e-3]),
+        pad_token_id=draw.choice([0, 0, 1, 3]),
+    )
+
+
+def roberta(draw):
+    # Positions begin behind the padding token's.
+    return bert(draw) | dict(bos_token_id=0, eos_token_id=2, pad_token_id=draw.choice([1, 1, 1, 0, 3]), type_vocab_size=1)
+
+
+def electra(draw):
+    values = bert(draw)
+    return values | dict(embedding_size=draw.choice([values["hidden_size"], draw.randint(3, 40)]))
+
+
+def distilbert(draw):
+    heads, width = heads_and_width(draw)
+    return dict(
+        vocab_size=draw.randint(20, 150),
+        dim=width,
+        n_layers=draw.randint(1, 4),
+        n_heads=heads,
+        hidden_dim=draw.randint(5, 90),
+        activation=draw.choice(ACTIVATIONS),
+        max_position_embeddings=draw.randint(40, 80),
+        sinusoidal_pos_embds=draw.random() < 0.2,
+        pad_token_id=draw.choice([0, 0, 1]),
+    )
+
+
+# ---- configurations of image families ----
+
+
+def image_size(draw, patch, largest=6):
+    return patch * draw.randint(2, largest)
+
+
+def vit(draw):
+    heads, width = heads_and_width(draw)
+    patch = draw.choice([3, 4, 5, 8])
+    return dict(
+        hidden_size=width,
+        num_hidden_layers=draw.randint(1, 4),
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        hidden_act=draw.choice(ACTIVATIONS),
+        image_size=image_size(draw, patch),
+        patch_size=patch,
+        num_channels=draw.choice([3, 3, 1, 4]),
+        qkv_bias=draw.random() < 0.7,
+        layer_norm_eps=draw.choice([1e-12, 1e-6, 1e-3]),
+    )
+
+
+def beit(draw):
+    values = vit(draw)
+    del values["qkv_bias"]
+    positions = draw.choice(["use_relative_position_bias", "use_shared_relative_position_bias", "use_absolute_position_embeddings", None])
+    return values | ({positions: True} if positions else {}) | dict(
+        use_mean_pooling=draw.random() < 0.6,
+        use_mask_token=draw.random() < 0.3,
+        layer_scale_init_value=draw.choice([0.1, 0.0]),
+    )
+
+
+def dinov2(draw):
+    values = vit(draw)
+    del values["intermediate_size"]
+    return values | dict(mlp_ratio=draw.randint(1, 4), use_swiglu_ffn=draw.random() < 0.4, use_mask_token=draw.random() < 0.5)
+
+
+def swin(draw):
+    stages = draw.randint(1, 3)
+    heads = [draw.randint(1, 3) for _ in range(stages)]
+    patch, smallest = draw.choice([2, 4]), draw.randint(2, 5)
+    return dict(
+        embed_dim=6 * draw.randint(1, 4),  # a multiple of every stage's heads
+        depths=[draw.randint(1, 3) for _ in heads],
+        num_heads=heads,
+        window_size=draw.randint(2, smallest),  # transformers fails where a map is smaller than the window
+        mlp_ratio=draw.choice([1.0, 2.0, 2.5]),
+        hidden_act=draw.choice(ACTIVATIONS),
+        image_size=patch * 2 ** (stages - 1) * smallest,
+        patch_size=patch,
+        num_channels=draw.choice([3, 3, 1]),
+        qkv_bias=draw.random() < 0.7,
+        use_absolute_embeddings=draw.random() < 0.3,
+    )
+
+
+def convnext(draw):
+    stages = draw.randint(1, 4)
+    patch = draw.choice([2, 4])
+    return dict(
+        hidden_sizes=[draw.randint(3, 30) for _ in range(stages)],
+        depths=[draw.randint(1, 3) for _ in range(stages)],
+        hidden_act=draw.choice(ACTIVATIONS),
+        num_stages=stages,
+        image_size=patch * 2 ** (stages - 1) * draw.randint(1, 3),
+        patch_size=patch,
+        num_channels=draw.choice([3, 3, 1]),
+        layer_scale_init_value=draw.choice([1e-6, 0.0]),
+    )
+
+
+def vit_mae(draw):
+    heads, width = heads_and_width(draw)
+    # Its fixed sine-cosine positions need a multiple of four, on both sides.
+    return vit(draw) | dict(
+        hidden_size=4 * width,
+        decoder_hidden_size=4 * draw.randint(1, 3) * 2,
+        decoder_num_attention_heads=draw.choice([1, 2, 4]),
+        decoder_num_hidden_layers=draw.randint(1, 3),
+        decoder_intermediate_size=draw.randint(5, 60),
+        num_attention_heads=heads,
+        mask_ratio=draw.choice([0.5, 0.6, 0.75]),
+        norm_pix_loss=draw.random() < 0.5,
+    )
+
+
+FAMILIES = {
+    "bert": Family("Bert", "text", bert, token_types=True),
+    "roberta": Family("Roberta", "text", roberta),
+    "xlm-roberta": Family("XLMRoberta", "text", roberta),
+    "camembert": Family("Camembert", "text", roberta),
+    "distilbert": Family("DistilBert", "text", distilbert),
+    "electra": Family("Electra", "text", electra, token_types=True),
+    "vit": Family("ViT", "image", vit),
+    "deit": Family("DeiT", "image", vit, classes={"ForImageClassification": ["ForImageClassification", "ForImageClassificationWithTeacher"]}),
+    "beit": Family("Beit", "image", beit),
+    "dinov2": Family("Dinov2", "image", dinov2),
+    "swin": Family("Swin", "image", swin),
+    "convnext": Family("ConvNext", "image", convnext),
+    "vit_mae": Family("ViTMAE", "masked image", vit_mae),
+}
+
+
+# ---- inputs ----
+
+
+def tensor_generator(draw):
+    return torch.Generator().manual_seed(draw.getrandbits(62))
+
+
+def text_inputs(draw, family, config):
+    rows, width = draw.randint(1, 6), draw.randint(2, 33)
+    padding = draw.choice(["right", "right", "left", "scattered", "none"])
+    pad = config.pad_token_id
+    noise = tensor_generator(draw)
+    ids = torch.randint(0, config.vocab_size, (rows, width), generator=noise)
+    ids[ids == pad] = (pad + 1) % config.vocab_size
+    mask = torch.ones(rows, width, dtype=torch.int64)
+    if padding == "scattered":
+        mask = (torch.rand(rows, width, generator=noise) < 0.7).long()
+        mask[:, draw.randrange(width)] = 1
+    elif padding != "none":
+        for row in range(rows):
+            length = width if row == 0 else draw.randint(1, width)
+            mask[row] = torch.arange(width) < length if padding == "right" else torch.arange(width) >= width - length
+    ids[mask == 0] = pad
+    named = {"input_ids": ids}
+    # Without a mask both sides attend to everything.
+    if padding != "none" or draw.random() < 0.5:
+        named["attention_mask"] = mask
+    if family.token_types and draw.random() < 0.6:
+        named["token_type_ids"] = torch.randint(0, config.type_vocab_size, (rows, width), generator=noise)
+    return Inputs(named)
+
+
+def pixels(draw, config, height, width):
+    return torch.randn(draw.randint(1, 3), config.num_channels, height, width, generator=tensor_generator(draw))
+
+
+def image_inputs(draw, family, config):
+    """The size of the configuration, or another one that the family takes."""
+    size, patch = config.image_size, config.patch_size
+    if draw.random() < 0.6:
+        return Inputs({"pixel_values": pixels(draw, config, size, size)})
+    if family.prefix == "ConvNext":
+        least = patch * 2 ** (len(config.depths) - 1)
+        return Inputs({"pixel_values": pixels(draw, config, least + draw.randint(0, 13), least + draw.randint(0, 13))})
+    if family.prefix == "Swin":
+        least = config.window_size * patch * 2 ** (len(config.depths) - 1)
+        if config.use_absolute_embeddings:
+            sizes = [least + patch * draw.randint(0, 5) for _ in range(2)]
+        else:  # a multiple neither of the patch nor of the window
+            sizes = [least + draw.randint(0, 21) for _ in range(2)]
+        return Inputs({"pixel_values": pixels(draw, config, *sizes)}, {"interpolate_pos_encoding": True})
+    height, width = (patch * draw.randint(2, 7) for _ in range(2))
+    # The others interpolate without being asked.
+    call = {"interpolate_pos_encoding": True} if family.prefix in ("ViT", "DeiT") else {}
+    return Inputs({"pixel_values": pixels(draw, config, height, width)}, call)
+
+
+def masked_image_inputs(draw, family, config):
+    size = config.image_size
+    values = pixels(draw, config, size, size)
+    return Inputs({"pixel_values": values, "noise": torch.rand(values.shape[0], (size // config.patch_size) ** 2, generator=tensor_generator(draw))})
+
+
+INPUTS = {"text": text_inputs, "image": image_inputs, "masked image": masked_image_inputs}
+
+
+# ---- heads ----
+
+
+def classes(count):
+    return dict(id2label={i: f"class {i}" for i in range(count)}, label2id={f"class {i}": i for i in range(count)})
+
+
+def several_classes(draw):
+    return classes(draw.randint(2, 9))
+
+
+def problem(draw):
+    """One label, several, or numbers; where config.json does not say which, one output is a number and several are classes."""
+    kind = draw.choice(["single_label_classification"] * 3 + ["multi_label_classification", "regression", None])
+    count = draw.randint(1, 3) if kind in ("regression", None) else draw.randint(2, 9)
+    return classes(count) | dict(problem_type=kind)
+
+
+def rows_of(inputs):
+    return next(iter(inputs.named.values())).shape[0]
+
+
+def class_targets(draw, config, inputs):
+    rows, count, noise = rows_of(inputs), config.num_labels, tensor_generator(draw)
+    if config.problem_type == "multi_label_classification":
+        return {"labels": torch.randint(0, 2, (rows, count), generator=noise).float()}
+    if config.problem_type == "regression" or (config.problem_type is None and count == 1):
+        return {"labels": torch.randn(*((rows,) if count == 1 else (rows, count)), generator=noise)}
+    return {"labels": torch.randint(0, count, (rows,), generator=noise)}
+
+
+def tag_targets(draw, config, inputs):
+    ids, noise = inputs.named["input_ids"], tensor_generator(draw)
+    labels = torch.randint(0, config.num_labels, ids.shape, generator=noise)
+    labels[torch.rand(ids.shape, generator=noise) < 0.4] = IGNORED
+    labels[0, 0] = 0  # at least one counts: a mean over none is not a number
+    return {"labels": labels}
+
+
+def span_targets(draw, config, inputs):
+    """Start and end of each answer; some lie outside the window and count in no loss, both or the end alone."""
+    rows, width = inputs.named["input_ids"].shape
+    start = [draw.randrange(width) for _ in range(rows)]
+    end = [draw.randint(first, width - 1) for first in start]
+    for row in range(1, rows):
+        outside = draw.random()
+        if outside < 0.3:
+            end[row] = width + draw.randrange(3)
+        if outside < 0.2:
+            start[row] = width
+    return {"start_positions": torch.tensor(start), "end_positions": torch.tensor(end)}
+
+
+def no_targets(draw, config, inputs):
+    return {}
+
+
+HEADS = {
+    "sequence-classification": Head("text-classification", "ForSequenceClassification", "text", problem, class_targets),
+    "token-classification": Head("token-classification", "ForTokenClassification", "text", several_classes, tag_targets),
+    "question-answering": Head("question-answering", "ForQuestionAnswering", "text", lambda draw: {}, span_targets),
+    "image-classification": Head("image-classification", "ForImageClassification", "image", problem, class_targets),
+    # Its loss needs no targets; Retune gives one only for targets.
+    "masked-image-modeling": Head("masked-image-modeling", "ForPreTraining", "masked image", lambda draw: {}, no_targets),
+}
+
+
+# ---- one case ----
+
+
+def make_model(draw, family, head):
+    ending = draw.choice(family.classes.get(head.ending, [head.ending]))
+    model_class = getattr(transformers, family.prefix + ending)
+    config = model_class.config_class(**family.config(draw), **head.config(draw))
+    config._attn_implementation = "eager"
+    model = model_class(config).eval()
+    randomise(model, tensor_generator(draw))
+    return model
+
+
+@torch.no_grad()
+def expected_outputs(model, inputs, targets):
+    """transformers' outputs by name, those that must be there and those that may; in the model's own precision."""
+    dtype = next(model.parameters()).dtype
+    named = {name: value.to(dtype) if value.is_floating_point() else value for name, value in (inputs.named | targets).items()}
+    takes_targets = targets and "WithTeacher" not in type(model).__name__  # that class is for use alone
+    result = model(**(named if takes_targets else {k: v for k, v in named.items() if k not in TARGETS}), **inputs.call)
+    outputs = {name: getattr(result, name) for name in OUTPUTS if getattr(result, name, None) is not None}
+    if takes_targets:
+        outputs["loss"] = result.loss
+    base = model.base_model(**{k: v for k, v in named.items() if k not in TARGETS}, **inputs.call)
+    further = {name: getattr(result, name) for name in FURTHER if getattr(result, name, None) is not None}
+    return outputs, further | {"last_hidden_state": base.last_hidden_state}
+
+
+def difference(a, b):
+    """Largest absolute difference, relative to the largest magnitude where that is above one; infinite for other shapes."""
+    if a.numel() != b.numel() or (a.dim() > 1 and a.shape != b.shape):
+        return float("inf")
+    a, b = a.double().flatten(), b.double().flatten()
+    worst = ((a - b).abs().max() / max(1.0, float(b.abs().max()))).item()
+    return worst if worst == worst else float("inf")
+
+
+def run_retune(arguments, task, folder):
+    command = [arguments.retune, "forward", "--model", folder / "model", "--task", task, "--inputs", folder / "inputs.safetensors",
+               "--outputs", folder / "outputs.safetensors", "--precision", "fp32", "--device", arguments.device]
+    done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        return None, f"exit {done.returncode}: {' '.join(done.stderr.split())[-400:]}"
+    return load_file(folder / "outputs.safetensors"), None
+
+
+def run_case(arguments, family_name, head_name, number, folder):
+    """The worst difference, that of rounding, and what was wrong; nothing wrong is an empty list."""
+    draw = random.Random(f"{arguments.seed}/{family_name}/{head_name}/{number}")
+    family, head = FAMILIES[family_name], HEADS[head_name]
+    model = make_model(draw, family, head)
+    model.save_pretrained(folder / "model")
+    inputs = INPUTS[head.medium](draw, family, model.config)
+    targets = {} if arguments.no_targets else head.targets(draw, model.config, inputs)
+    save_file({k: v.contiguous() for k, v in (inputs.named | targets).items()}, str(folder / "inputs.safetensors"))
+    try:
+        expected, further = expected_outputs(model, inputs, targets)
+        exact, _ = expected_outputs(model.double(), inputs, targets)
+    except Exception as error:  # of whatever kind: the other cases are still worth a run
+        return None, None, [f"transformers itself fails: {error}"]
+    rounding = max(difference(expected[name], exact[name]) for name in expected)
+    given, failure = run_retune(arguments, head.task, folder)
+    if failure:
+        return None, rounding, [failure]
+    wrong, worst = [], 0.0
+    for name, value in (expected | {k: v for k, v in further.items() if k in given}).items():
+        if name not in given:
+            wrong.append(f"no {name}")
+            continue
+        found = difference(given[name], value)
+        worst = max(worst, found)
+        if found > arguments.tolerance:
+            shape = "" if found < float("inf") else f" ({list(given[name].shape)}, transformers {list(value.shape)}, or not a number)"
+            wrong.append(f"{name} {found:.1e}{shape}")
+    return worst, rounding, wrong
+
+
+def describe(folder):
+    """The drawn inputs in a few words."""
+    return ", ".join(f"{name} {'×'.join(map(str, value.shape))}" for name, value in sorted(load_file(folder / "inputs.safetensors").items()))
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=24, help="cases, over all pairs in turn")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case of each pair")
+    parser.add_argument("--family", action="append", choices=FAMILIES, help="may be given several times; all when not given")
+    parser.add_argument("--head", action="append", choices=HEADS, help="may be given several times; all when not given")
+    parser.add_argument("--no-targets", action="store_true", help="compare no loss")
+    parser.add_argument("--retune", type=Path, default=HERE.parent / "target" / "release" / "retune")
+    parser.add_argument("--device", default="cpu", help="of retune forward")
+    parser.add_argument("--tolerance", type=float, default=1e-5)
+    parser.add_argument("--keep", type=Path, help="folder for the models and inputs of cases that miss")
+    arguments = parser.parse_args()
+    if shutil.which(arguments.retune) is None:
+        parser.error(f"{arguments.retune}: no such program; build it with `cargo build --release`, or name it with --retune")
+    if arguments.count < 1 or arguments.first < 0:
+        parser.error("--count must be at least 1 and --first at least 0")
+    arguments.pairs = [(f, h) for f in FAMILIES for h in HEADS if FAMILIES[f].medium == HEADS[h].medium]
+    arguments.pairs = [(f, h) for f, h in arguments.pairs if f in (arguments.family or [f]) and h in (arguments.head or [h])]
+    if not arguments.pairs:
+        parser.error("no family that was named takes a head that was named")
+    return arguments
+
+
+def main():
+    arguments = parse_arguments()
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    print(f"{'family':<12} {'head':<24} {'case':>4} {'difference':>10} {'rounding':>9}  inputs")
+    misses = []
+    for i in range(arguments.count):
+        family, head = arguments.pairs[i % len(arguments.pairs)]
+        number = arguments.first + i // len(arguments.pairs)
+        with tempfile.TemporaryDirectory(prefix="parity-") as temporary:
+            folder = Path(temporary)
+            worst, rounding, wrong = run_case(arguments, family, head, number, folder)
+            shown = ["–" if value is None else f"{value:.1e}" for value in (worst, rounding)]
+            print(f"{family:<12} {head:<24} {number:>4} {shown[0]:>10} {shown[1]:>9}  {describe(folder)}", flush=True)
+            if not wrong:
+                continue
+            again = ["parity.py", "--seed", arguments.seed, "--family", family, "--head", head, "--first", number, "--count", 1]
+            misses.append((family, head, number))
+            print(f"  MISS: {'; '.join(wrong)}\n  again: {shlex.join(map(str, again))}", flush=True)
+            if arguments.keep:
+                kept = arguments.keep / f"{family}-{head}-{arguments.seed}-{number}"
+                shutil.copytree(folder, kept, dirs_exist_ok=True)
+    print(f"{arguments.count - len(misses)} of {arguments.count} cases agree to {arguments.tolerance:g}")
+    return 1 if misses else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
