@@ -223,7 +223,7 @@ fn rows_message(file: &Path, problems: &[RowProblem], stopped: bool) -> String {
 
 /// Bad examples, those of one reason together after the first few: 300 equal lines help nobody.
 fn bad_message(bad: &[BadExample], count: usize, of: usize) -> String {
-    const MOST_EQUAL: usize = 10;
+    const MOST_EQUAL: usize = 20;
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     let mut text = String::new();
     for bad in bad {
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_reasons_are_said_ten_times() {
+    fn equal_reasons_are_said_twenty_times() {
         let bad = |number: usize| BadExample {
             place: format!("{number}.png"),
             reason: if number == 3 { "is damaged" } else { "there is no such file" }.to_owned(),
@@ -331,8 +331,10 @@ mod tests {
             fields: serde_json::Map::new(),
         };
         let text = bad_message(&(0..40).map(bad).collect::<Vec<_>>(), 41, 50);
-        assert_eq!(text.lines().count(), 14, "{text}");
-        assert!(text.contains("3.png: is damaged") && text.contains("… and 29 more of which the same is said: there is no"));
+        assert_eq!(text.lines().count(), 24, "{text}");
+        assert!(
+            text.contains("3.png: is damaged") && text.contains("… and 19 more of which the same is said: there is no")
+        );
         assert!(text.contains("… and 1 more\n41 of 50 cannot be used"), "{text}");
     }
 

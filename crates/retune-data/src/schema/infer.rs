@@ -22,7 +22,11 @@ pub(super) fn infer(
     let columns = rows.label_columns();
     let in_folder = !rows.is_empty() && rows.line(0) == 0;
     if columns.is_empty() || !rows.has_labels() {
-        let remedy = if in_folder { "put each class into a folder of its own" } else { "name the label column with --label-column" };
+        let remedy = if in_folder {
+            "put each class into a folder of its own"
+        } else {
+            "name the label column with --label-column"
+        };
         return Err(schema_error(rows, &format!("has rows without a label; {remedy}")));
     }
     if columns.len() > 1 {

@@ -7,7 +7,6 @@ use super::cells::whole;
 use super::infer::{items, truth};
 use super::{LabelSchema, Problem};
 use crate::error::shortened;
-use crate::table::Cell;
 use crate::{DataError, LabelRows};
 
 /// Whether label cells may be numbers where a model's labels have names.

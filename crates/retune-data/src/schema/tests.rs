@@ -26,10 +26,7 @@ fn infer_json(labels: &[&str], problem: Option<Problem>) -> Result<LabelSchema, 
 }
 
 /// The labels of all rows by a schema, and the notes about them.
-fn read_labels(
-    rows: &dyn LabelRows,
-    schema: &LabelSchema,
-) -> Result<(Vec<EncodedLabel>, Vec<String>), DataError> {
+fn read_labels(rows: &dyn LabelRows, schema: &LabelSchema) -> Result<(Vec<EncodedLabel>, Vec<String>), DataError> {
     let mut labels = Vec::new();
     let notes = crate::target::encode_labels(rows, schema, |label| labels.push(label))?;
     Ok((labels, notes.unwrap()))

@@ -56,7 +56,8 @@ mod tests {
             format!(r#"{{"feature": {label}, "_type": "List"}}"#),
             format!(r#"{{"feature": {label}, "length": -1, "_type": "Sequence"}}"#),
         ] {
-            let features = format!(r#"{{"info": {{"features": {{"label": {feature}, "text": {{"_type": "Value"}}}}}}}}"#);
+            let features =
+                format!(r#"{{"info": {{"features": {{"label": {feature}, "text": {{"_type": "Value"}}}}}}}}"#);
             assert_eq!(class_names(&features, "label").unwrap(), ["World", "Sports"], "{feature}");
             assert_eq!(class_names(&features, "text"), None);
         }

@@ -186,10 +186,11 @@ enum Names {
 
 /// Position of each wanted column among the file's, or the error that names what there is.
 fn locate(path: &Path, wanted: &[Wanted], present: &[String], names: Names) -> Result<Vec<Option<usize>>, DataError> {
-    let headerless = names == Names::Header && present.iter().any(|name| {
-        let name = name.trim();
-        name.is_empty() || name.parse::<f64>().is_ok() || name.split_whitespace().count() > 4
-    });
+    let headerless = names == Names::Header
+        && present.iter().any(|name| {
+            let name = name.trim();
+            name.is_empty() || name.parse::<f64>().is_ok() || name.split_whitespace().count() > 4
+        });
     wanted
         .iter()
         .map(|column| {

@@ -87,7 +87,9 @@ impl ParquetReader {
 fn broken(path: &Path, row: u64, reason: &str) -> DataError {
     // `Disabled feature at compile time: lz4`, `Parquet does not support …`: sound, but not for this program.
     let message = if reason.contains("Disabled feature") || reason.contains("NYI") || reason.contains("not support") {
-        format!("Parquet of a kind that cannot be read here ({reason}); write the file with Snappy or Zstandard compression")
+        format!(
+            "Parquet of a kind that cannot be read here ({reason}); write the file with Snappy or Zstandard compression"
+        )
     } else {
         format!("broken Parquet: {reason}; write the file again")
     };

@@ -83,11 +83,9 @@ mod tests {
         assert_eq!(of("a;b", b',', &[]), ';');
         assert_eq!(of("a;b,c", b',', &["x"]), ',');
         assert_eq!(of("a;b", b',', &["x"]), ';');
-        assert_eq!([declared(b"sep=;\r"), declared(b"\"sep=|\""), declared(b"sep=\t"), declared(b"sepal,x")], [
-            Some(b';'),
-            Some(b'|'),
-            Some(b'\t'),
-            None
-        ]);
+        assert_eq!(
+            [declared(b"sep=;\r"), declared(b"\"sep=|\""), declared(b"sep=\t"), declared(b"sepal,x")],
+            [Some(b';'), Some(b'|'), Some(b'\t'), None]
+        );
     }
 }

@@ -19,7 +19,8 @@ impl Cell {
     pub(crate) fn is_unread_list(&self) -> bool {
         let Self::Text(text) = self else { return false };
         let inside = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        inside.is_some_and(|inside| inside.contains([',', '\'', '"']) || inside.contains("...")) && spelled(text).is_none()
+        inside.is_some_and(|inside| inside.contains([',', '\'', '"']) || inside.contains("..."))
+            && spelled(text).is_none()
     }
 }
 
@@ -157,8 +158,21 @@ mod tests {
     #[test]
     fn other_texts_stay_texts() {
         for text in [
-            "red", "[neutral]", "(none)", "(1)", "{}", "{'a': 1}", "[red, blue]", "['red'", "['a'b]", "[[0], [1]]",
-            "[0 1 ... 0]", "[inf, 1]", "", "[", "[\"a\\u12\"]",
+            "red",
+            "[neutral]",
+            "(none)",
+            "(1)",
+            "{}",
+            "{'a': 1}",
+            "[red, blue]",
+            "['red'",
+            "['a'b]",
+            "[[0], [1]]",
+            "[0 1 ... 0]",
+            "[inf, 1]",
+            "",
+            "[",
+            "[\"a\\u12\"]",
         ] {
             assert_eq!(list(text), None, "{text}");
         }

@@ -121,7 +121,11 @@ fn remarks(folder: &Path, found: &Found, classes: &[String]) -> Vec<String> {
     };
     let empty: Vec<String> = found.folders.iter().filter(is_empty).cloned().collect();
     if !empty.is_empty() {
-        remarks.push(format!("{}: holds folders without any file, which are no classes: {}", folder.display(), quoted(&empty, 8)));
+        remarks.push(format!(
+            "{}: holds folders without any file, which are no classes: {}",
+            folder.display(),
+            quoted(&empty, 8)
+        ));
     }
     remarks
 }
@@ -210,8 +214,7 @@ fn walk(root: &Path, inside: &Path, depth: usize, found: &mut Found) -> Result<(
             continue;
         }
         let ending = ending(&path);
-        let is_image =
-            if ending.is_empty() { is_image(&root.join(&path)) } else { ENDINGS.contains(&ending.as_str()) };
+        let is_image = if ending.is_empty() { is_image(&root.join(&path)) } else { ENDINGS.contains(&ending.as_str()) };
         let list = if is_image { &mut found.images } else { &mut found.ignored };
         list.push(path);
     }

@@ -50,7 +50,8 @@ fn class_folders_give_labels_in_the_order_of_paths() {
 
 #[test]
 fn files_that_are_not_read_are_counted() {
-    let folder = tree(&["a/1.png", "b/1.png", "b/2.heic", "b/3.HEIC", "b/notes.txt", "Thumbs.db", ".DS_Store", "a/plain"]);
+    let folder =
+        tree(&["a/1.png", "b/1.png", "b/2.heic", "b/3.HEIC", "b/notes.txt", "Thumbs.db", ".DS_Store", "a/plain"]);
     std::fs::create_dir(folder.path().join("empty")).unwrap();
     std::fs::write(folder.path().join("b/readme"), "text").unwrap();
     let rows = read(folder.path(), &columns(), true).unwrap();

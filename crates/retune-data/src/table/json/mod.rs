@@ -110,7 +110,8 @@ impl<R: BufRead> JsonReader<R> {
             Ok((line, parsed)) => {
                 reader.columns = parsed.object.keys().cloned().collect();
                 reader.look_inside(line, &parsed.object)?;
-                reader.present = locate(path, wanted, &reader.columns, Names::Keys)?.iter().map(Option::is_some).collect();
+                reader.present =
+                    locate(path, wanted, &reader.columns, Names::Keys)?.iter().map(Option::is_some).collect();
                 reader.record(line, &parsed)
             }
         });
@@ -139,9 +140,9 @@ impl<R: BufRead> JsonReader<R> {
     /// Refuses objects that hold the wanted columns one level deeper, as annotation tools write them.
     fn look_inside(&self, line: u64, object: &Map<String, Value>) -> Result<(), DataError> {
         for column in self.wanted.iter().filter(|column| column.required && key(object, &column.name).is_none()) {
-            let inner = object.iter().find(|(_, value)| {
-                value.as_object().is_some_and(|inner| key(inner, &column.name).is_some())
-            });
+            let inner = object
+                .iter()
+                .find(|(_, value)| value.as_object().is_some_and(|inner| key(inner, &column.name).is_some()));
             if let Some((outer, _)) = inner {
                 let message = format!(
                     "there is no column `{}` but one inside `{outer}`; write each row as one flat object (Label Studio calls \
@@ -238,7 +239,9 @@ impl<R: BufRead> JsonReader<R> {
         match self.peek()? {
             None => return Ok(None),
             Some(b'{') => {}
-            Some(_) => return Err(self.malformed(line, "text follows an object; write objects only, or a list of them")),
+            Some(_) => {
+                return Err(self.malformed(line, "text follows an object; write objects only, or a list of them"));
+            }
         }
         self.text.clear();
         let (mut depth, mut string, mut escaped) = (0usize, false, false);

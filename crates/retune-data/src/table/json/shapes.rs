@@ -40,14 +40,14 @@ pub(super) fn shape(mut object: Object, wanted: &[Wanted]) -> Shape {
             return Shape::Rows(rows);
         }
     }
-    let is_table = |value: &Value| {
-        value.as_array().is_some_and(|rows| !rows.is_empty() && rows.iter().all(Value::is_object))
-    };
+    let is_table =
+        |value: &Value| value.as_array().is_some_and(|rows| !rows.is_empty() && rows.iter().all(Value::is_object));
     let tables: Vec<String> = object.iter().filter(|(_, value)| is_table(value)).map(|(key, _)| key.clone()).collect();
     match tables.as_slice() {
         [] => {}
         [one] => {
-            let rows = object.remove(one).and_then(|rows| if let Value::Array(rows) = rows { Some(rows) } else { None });
+            let rows =
+                object.remove(one).and_then(|rows| if let Value::Array(rows) = rows { Some(rows) } else { None });
             return Shape::Rows(objects(rows.unwrap_or_default()));
         }
         several => {
@@ -58,9 +58,8 @@ pub(super) fn shape(mut object: Object, wanted: &[Wanted]) -> Shape {
             ));
         }
     }
-    let is_row = |row: &Value| {
-        row.as_object().is_some_and(|row| required.iter().all(|column| key(row, &column.name).is_some()))
-    };
+    let is_row =
+        |row: &Value| row.as_object().is_some_and(|row| required.iter().all(|column| key(row, &column.name).is_some()));
     if is_by_row(&object) || (!required.is_empty() && !object.is_empty() && object.values().all(is_row)) {
         return Shape::Rows(objects(object.into_iter().map(|(_, row)| row).collect()));
     }
@@ -71,12 +70,14 @@ pub(super) fn shape(mut object: Object, wanted: &[Wanted]) -> Shape {
 fn is_by_column(object: &Object) -> bool {
     let mut columns = object.values().map(Value::as_object);
     let Some(Some(first)) = columns.next() else { return false };
-    !first.is_empty() && columns.all(|column| column.is_some_and(|column| column.keys().eq(first.keys())))
+    !first.is_empty()
+        && columns.all(|column| column.is_some_and(|column| column.keys().eq(first.keys())))
         && first.keys().all(|key| key.parse::<i64>().is_ok())
 }
 
 fn by_column(object: Object) -> Vec<Object> {
-    let keys: Vec<String> = object.values().find_map(Value::as_object).into_iter().flat_map(Object::keys).cloned().collect();
+    let keys: Vec<String> =
+        object.values().find_map(Value::as_object).into_iter().flat_map(Object::keys).cloned().collect();
     let row = |key: &String| {
         object.iter().map(|(name, column)| (name.clone(), column.get(key).cloned().unwrap_or_default())).collect()
     };

@@ -121,7 +121,8 @@ fn json_comes_in_many_shapes() {
     ] {
         assert_eq!(cells(read("a.json", content, &WANTED)), expected(), "{content}");
     }
-    let lines: Vec<u64> = rows(read("a.json", "{\n\"text\": 1\n}\n{\n\"text\": 2\n}", &["text"])).iter().map(|it| it.0).collect();
+    let lines: Vec<u64> =
+        rows(read("a.json", "{\n\"text\": 1\n}\n{\n\"text\": 2\n}", &["text"])).iter().map(|it| it.0).collect();
     assert_eq!(lines, [1, 4]);
     // A row is a row where it has what is wanted, whatever else it holds.
     let entities = r#"{"text": "a", "label": "neg", "entities": [{"start": 0}]}"#;
@@ -142,7 +143,10 @@ fn json_of_another_shape_is_refused_without_hints_about_csv() {
     assert!(said("{\n\"text\": \"a\",\n\"label\": 1\n").contains("a.json:1: the object is never closed"));
     assert!(said("{\n\"text\": \"a\",\n\"label\": 1\n}\nx").contains("a.json:5: text follows an object"));
     let twice = problem(read("a.jsonl", "{\"text\": \"a\", \"text\": \"b\", \"label\": 1}\n", &WANTED));
-    assert_eq!((twice.column.as_deref(), twice.message.as_str()), (Some("text"), "stands twice in the object; remove one"));
+    assert_eq!(
+        (twice.column.as_deref(), twice.message.as_str()),
+        (Some("text"), "stands twice in the object; remove one")
+    );
     let nan = problem(read("a.jsonl", "{\"text\": \"a\", \"label\": NaNs}\n", &WANTED));
     assert!(nan.message.starts_with("broken JSON at column"), "{nan:?}");
 }
@@ -151,7 +155,8 @@ fn json_of_another_shape_is_refused_without_hints_about_csv() {
 fn class_label_file(path: &Path, numbers: &[i64], codec: ::parquet::basic::Compression) -> Result<(), String> {
     use ::parquet::file::metadata::KeyValue;
     use ::parquet::file::properties::WriterProperties;
-    let features = r#"{"info": {"features": {"label": {"names": ["World", "Sports", "Business"], "_type": "ClassLabel"}}}}"#;
+    let features =
+        r#"{"info": {"features": {"label": {"names": ["World", "Sports", "Business"], "_type": "ClassLabel"}}}}"#;
     let metadata = vec![KeyValue::new("huggingface".to_owned(), features.to_owned())];
     let properties = WriterProperties::builder().set_key_value_metadata(Some(metadata)).set_compression(codec).build();
     let schema = parse_message_type("message m { REQUIRED BYTE_ARRAY text (UTF8); REQUIRED INT64 label; }").unwrap();

@@ -160,7 +160,10 @@ fn vocabulary_files_of_another_kind_are_refused() {
         (vec![config(json!({"tokenizer_class": "RoFormerTokenizerFast"}))], "mean to a RoFormerTokenizerFast"),
         (vec![config(json!({"word_tokenizer_type": "mecab"}))], "word_tokenizer_type `mecab`"),
         (vec![config(json!({"subword_tokenizer_type": "character"}))], "subword_tokenizer_type `character`"),
-        (vec![config(json!({"tokenizer_class": "BertTokenizer", "auto_map": {"AutoTokenizer": ["a.My", null]}}))], "`a.My`"),
+        (
+            vec![config(json!({"tokenizer_class": "BertTokenizer", "auto_map": {"AutoTokenizer": ["a.My", null]}}))],
+            "`a.My`",
+        ),
         (vec![config(json!({"auto_map": {"AutoTokenizer": ["a.My", "a.MyFast"]}}))], "`a.My` in auto_map"),
         (vec![model(json!({"model_type": "deberta"}))], "a model of type deberta"),
         (vec![config(json!({"tokenizer_class": "RobertaTokenizer"}))], "needs vocab.json and merges.txt"),

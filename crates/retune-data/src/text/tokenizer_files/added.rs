@@ -12,8 +12,7 @@ use super::{TokenizerFiles, failed, object};
 use crate::DataError;
 
 /// The special tokens that have a name.
-const NAMED: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "cls_token", "pad_token", "mask_token"];
+const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "cls_token", "pad_token", "mask_token"];
 /// Lists (or objects) of further special tokens.
 const FURTHER: [&str; 2] = ["additional_special_tokens", "extra_special_tokens"];
 
@@ -87,9 +86,9 @@ impl TokenizerFiles {
         for (map, file) in [(&self.config, CONFIG), (&self.special, "special_tokens_map.json")] {
             for name in NAMED {
                 // Where no vocabulary has it, no text is cut into it either.
-                let token = map.get(name).filter(|token| {
-                    content(token).is_some_and(|content| piece(&self.document, content).is_some())
-                });
+                let token = map
+                    .get(name)
+                    .filter(|token| content(token).is_some_and(|content| piece(&self.document, content).is_some()));
                 all.extend(token.map(|token| Said { id: None, token: token.clone(), special: true, file }));
             }
             for name in FURTHER {
@@ -98,7 +97,12 @@ impl TokenizerFiles {
                     Some(Value::Object(tokens)) => tokens.values().collect(),
                     _ => Vec::new(),
                 };
-                all.extend(tokens.into_iter().map(|token| Said { id: None, token: token.clone(), special: true, file }));
+                all.extend(tokens.into_iter().map(|token| Said {
+                    id: None,
+                    token: token.clone(),
+                    special: true,
+                    file,
+                }));
             }
         }
         let file = "added_tokens.json";

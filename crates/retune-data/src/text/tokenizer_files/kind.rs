@@ -49,18 +49,8 @@ const PYTHON_ONLY: [&str; 12] = [
     "ErnieM",
 ];
 /// Types of models whose tokenizers are BERT's where no class is named.
-const WORD_PIECE_MODELS: [&str; 10] = [
-    "bert",
-    "distilbert",
-    "electra",
-    "mobilebert",
-    "convbert",
-    "layoutlm",
-    "lxmert",
-    "squeezebert",
-    "nezha",
-    "ernie",
-];
+const WORD_PIECE_MODELS: [&str; 10] =
+    ["bert", "distilbert", "electra", "mobilebert", "convbert", "layoutlm", "lxmert", "squeezebert", "nezha", "ernie"];
 /// Types of models whose tokenizers are RoBERTa's where no class is named.
 const BYTE_LEVEL_MODELS: [&str; 5] = ["roberta", "roberta-prelayernorm", "longformer", "bart", "led"];
 
@@ -125,7 +115,9 @@ fn custom(config: &Map<String, Value>, document: bool) -> Result<(), String> {
         return Ok(());
     }
     let name = slow.or(fast).unwrap_or("a class of its own");
-    Err(format!("the tokenizer is code that comes with the model (`{name}` in auto_map), which is not run here; {SAVE}"))
+    Err(format!(
+        "the tokenizer is code that comes with the model (`{name}` in auto_map), which is not run here; {SAVE}"
+    ))
 }
 
 /// Refuses a word segmenter or character pieces, whatever the class is called.

@@ -13,8 +13,8 @@ use crate::task::splits::Encoded;
 use crate::task::{About, Entry, Input, LossOf, Parts, Phase, Prepared, Work};
 use anyhow::Result;
 use retune_data::{
-    Batching, ClassSets, Classes, Dataset, Examples, LabelNumbers, LabelSchema, Medium, Numbers as NumberTargets, Problem, TableRows,
-    Targets, Text,
+    Batching, ClassSets, Classes, Dataset, Examples, LabelNumbers, LabelSchema, Medium, Numbers as NumberTargets,
+    Problem, TableRows, Targets, Text,
 };
 use retune_models::{ModelConfig, ProblemType, Purpose};
 use std::io::BufRead;
