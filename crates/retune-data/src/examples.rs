@@ -156,6 +156,11 @@ impl<M: Medium, T: Targets<M>> Examples<M, T> {
         (0..self.examples()).map(|example| self.view.example(example)).collect()
     }
 
+    /// The place of an example in the whole file, as medium and records count. Panics beyond the end.
+    pub fn inner_example(&self, example: usize) -> usize {
+        self.view.example(example)
+    }
+
     fn inner_row(&self, row: usize) -> Result<usize, DataError> {
         let missing = DataError::NoSuchRow { row, rows: self.len() };
         if row < self.len() { Ok(self.view.row(row).0) } else { Err(missing) }

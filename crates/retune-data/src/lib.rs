@@ -84,6 +84,8 @@ mod split;
 mod user_cache;
 
 #[cfg(feature = "table")]
+pub mod annotations;
+#[cfg(feature = "table")]
 mod arena;
 #[cfg(feature = "table")]
 mod examples;
@@ -155,14 +157,14 @@ pub use rows::{LabelRows, Layout, Records, TableLines, TableRows};
 pub use schema::{LabelNumbers, LabelSchema, Problem};
 #[cfg(feature = "table")]
 pub use table::Cell;
-#[cfg(feature = "text")]
-pub use target::on_tokens;
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Targets, on_rows};
 #[cfg(feature = "text")]
+pub use target::{GoldTags, Tags, entities_of_classes, on_tokens};
+#[cfg(feature = "text")]
 pub use text::{
-    Place, Side, TRUNCATED, Text, TextInput, TextOptions, TextSeen, Texts, Tokenizer, Tokens, UNKNOWN_TOKENS, WINDOWS,
-    Window, Windows,
+    Place, Reading, Side, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, Tokens,
+    UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

@@ -5,9 +5,8 @@ use serde_json::Value;
 
 use super::Cell;
 
-/// The names of the numbers in `column`, by number; `features` is the entry's text.
-pub(super) fn class_names(features: &str, column: &str) -> Option<Vec<String>> {
-    let described: Value = serde_json::from_str(features).ok()?;
+/// The names of the numbers in `column`, by number; `described` is the entry.
+pub(super) fn class_names(described: &Value, column: &str) -> Option<Vec<String>> {
     let mut feature = &described["info"]["features"][column];
     // A list is `{"feature": …, "_type": "Sequence"}`, `"List"` or an array of one.
     for _ in 0..2 {
@@ -58,10 +57,11 @@ mod tests {
         ] {
             let features =
                 format!(r#"{{"info": {{"features": {{"label": {feature}, "text": {{"_type": "Value"}}}}}}}}"#);
+            let features = serde_json::from_str(&features).unwrap();
             assert_eq!(class_names(&features, "label").unwrap(), ["World", "Sports"], "{feature}");
             assert_eq!(class_names(&features, "text"), None);
         }
-        assert_eq!(class_names("{", "label"), None);
+        assert_eq!(class_names(&Value::Null, "label"), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod csv;
 mod fields;
 mod input;
 mod json;
+mod objects;
 mod parquet;
 mod quoting;
 mod separator;
@@ -24,6 +25,7 @@ use serde_json::{Map, Value};
 pub use cell::Cell;
 pub use input::Encoding;
 pub(crate) use json::parse_object;
+pub(crate) use objects::{Objects, hugging_face_metadata, reduced};
 
 use crate::error::quoted;
 use crate::{DataError, RowProblem};
@@ -114,7 +116,7 @@ pub(crate) fn column_names(path: &Path) -> Result<Vec<String>, DataError> {
     Ok(open(path, &[])?.columns().to_vec())
 }
 
-fn open_file(path: &Path) -> Result<File, DataError> {
+pub(crate) fn open_file(path: &Path) -> Result<File, DataError> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::NotFound => DataError::NotFound { file: path.to_owned() },
         _ => DataError::Read { file: path.to_owned(), source },

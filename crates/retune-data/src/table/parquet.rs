@@ -10,9 +10,10 @@ use std::sync::Arc;
 use parquet::data_type::Decimal;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
-use parquet::record::Field;
 use parquet::record::reader::RowIter;
+use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
+use serde_json::Value;
 
 use super::class_label::{class_names, named};
 use super::{Cell, Names, Record, RowReader, Wanted, locate};
@@ -47,11 +48,9 @@ impl ParquetReader {
         let schema = reader.metadata().file_metadata().schema().clone();
         let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
         let found = locate(path, wanted, &names, Names::Keys)?;
-        let metadata = reader.metadata().file_metadata().key_value_metadata();
-        let described = metadata.into_iter().flatten().find(|pair| pair.key == "huggingface");
-        let features = described.and_then(|pair| pair.value.as_deref());
-        let class_names =
-            found.iter().map(|index| index.and_then(|index| class_names(features?, &names[index]))).collect();
+        let features = described(&reader);
+        let names_of = |index: usize| class_names(features.as_ref()?, &names[index]);
+        let class_names = found.iter().map(|index| index.and_then(names_of)).collect();
         if reader.metadata().file_metadata().num_rows() <= 0 {
             return Err(DataError::Empty { file: path.to_owned(), header: true });
         }
@@ -168,27 +167,68 @@ fn file(field: &Field) -> Cell {
     }
 }
 
-impl RowReader for ParquetReader {
-    fn next_record(&mut self) -> Option<Result<Result<Record, RowProblem>, DataError>> {
+/// A field as JSON, groups and maps included; what JSON cannot hold is null.
+fn value(field: &Field) -> Value {
+    match field {
+        Field::Group(group) => {
+            let columns = group.get_column_iter().map(|(name, field)| (name.clone(), value(field)));
+            Value::Object(columns.collect())
+        }
+        Field::ListInternal(list) => Value::Array(list.elements().iter().map(value).collect()),
+        field => cell(field).to_json(),
+    }
+}
+
+impl ParquetReader {
+    /// The next row.
+    fn next_row(&mut self) -> Option<Result<Row, DataError>> {
         if self.ended {
             return None;
         }
         self.row += 1;
-        let next = guarded(&self.path, self.row, || self.rows.next());
-        let row = match next {
-            Ok(Some(Ok(row))) => row,
+        let next = match guarded(&self.path, self.row, || self.rows.next()) {
+            Ok(Some(next)) => next.map_err(|error| broken(&self.path, self.row, &error.to_string())),
             Ok(None) => {
                 self.ended = true;
                 return None;
             }
-            Ok(Some(Err(error))) => {
-                self.ended = true;
-                return Some(Err(broken(&self.path, self.row, &error.to_string())));
-            }
-            Err(error) => {
-                self.ended = true;
-                return Some(Err(error));
-            }
+            Err(error) => Err(error),
+        };
+        self.ended = next.is_err();
+        Some(next)
+    }
+
+    /// The next row's number and its wanted columns as JSON, in the order they were asked for; null for absent ones.
+    pub(super) fn next_values(&mut self) -> Option<Result<(u64, Vec<Value>), DataError>> {
+        let row = match self.next_row()? {
+            Ok(row) => row,
+            Err(error) => return Some(Err(error)),
+        };
+        let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
+        let values =
+            self.places.iter().map(|place| place.and_then(|at| fields.get(at)).map_or(Value::Null, |it| value(it)));
+        Some(Ok((self.row, values.collect())))
+    }
+}
+
+/// What Hugging Face's `datasets` wrote about the columns, if anything.
+pub(super) fn hugging_face_metadata(path: &Path, file: File) -> Result<Option<Value>, DataError> {
+    let reader = guarded(path, 1, || SerializedFileReader::new(file))?;
+    let reader = reader.map_err(|error| broken(path, 1, &error.to_string()))?;
+    Ok(described(&reader))
+}
+
+fn described(reader: &SerializedFileReader<File>) -> Option<Value> {
+    let pairs = reader.metadata().file_metadata().key_value_metadata()?;
+    let text = pairs.iter().find(|pair| pair.key == "huggingface")?.value.as_deref()?;
+    serde_json::from_str(text).ok()
+}
+
+impl RowReader for ParquetReader {
+    fn next_record(&mut self) -> Option<Result<Result<Record, RowProblem>, DataError>> {
+        let row = match self.next_row()? {
+            Ok(row) => row,
+            Err(error) => return Some(Err(error)),
         };
         let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
         let cells = self.places.iter().zip(&self.bytes).zip(&self.names).enumerate();

@@ -6,6 +6,8 @@ mod integers;
 mod labels;
 mod mixed;
 mod numbers;
+#[cfg(feature = "text")]
+mod tags;
 
 use crate::{Batch, DataError, Fact, Medium};
 
@@ -18,6 +20,8 @@ pub use classes::Classes;
 pub use integers::on_tokens;
 pub use integers::{IGNORED, on_rows};
 pub use numbers::Numbers;
+#[cfg(feature = "text")]
+pub use tags::{GoldTags, Tags, entities_of_classes};
 
 /// The targets of all examples of a file, over a medium `M`. Examples beyond the end panic.
 pub trait Targets<M: Medium>: Send + Sync {

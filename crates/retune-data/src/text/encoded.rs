@@ -99,6 +99,15 @@ impl Encoded {
         }
     }
 
+    /// The example that a row is of.
+    pub(super) fn example(&self, row: usize) -> usize {
+        match &self.first {
+            // Of examples without rows, which begin where the next one does, the last is not the row's.
+            Some(first) => first.partition_point(|&begin| begin as usize <= row) - 1,
+            None => row,
+        }
+    }
+
     pub(super) fn facts(&self, row: usize) -> RowFacts {
         self.facts[row]
     }

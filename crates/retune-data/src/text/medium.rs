@@ -70,6 +70,16 @@ impl Text {
         self
     }
 
+    /// The example that a row is of. Panics beyond the end.
+    pub fn example_of(&self, row: usize) -> usize {
+        self.encoded.example(row)
+    }
+
+    /// Whether rows that are shorter than their batch have padding before their first token.
+    pub fn pads_left(&self) -> bool {
+        self.padding_side == Side::Left
+    }
+
     /// How the texts were encoded.
     pub fn options(&self) -> &TextOptions {
         &self.options

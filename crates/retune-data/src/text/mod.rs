@@ -7,12 +7,16 @@ mod options;
 mod place;
 mod remarks;
 mod row_facts;
+mod text_as;
 mod token_cache;
 mod tokenizer;
 mod tokenizer_files;
+mod words;
 
 pub use input::{TextInput, Texts};
 pub use medium::{TRUNCATED, Text, UNKNOWN_TOKENS, WINDOWS};
 pub use options::TextOptions;
 pub use place::{Place, TextSeen};
+pub use text_as::{Reading, TextAs};
 pub use tokenizer::{Side, Tokenizer, Tokens, Window, Windows};
+pub use words::{Worded, WordedSeen, Words};

@@ -85,7 +85,9 @@ impl ImagesInput {
             self.size.0,
             self.size.1
         );
-        Ok(Self { masked: true, ..self })
+        // Nothing is to be told apart, so images are not mixed.
+        let augmentation = self.augmentation.without_mixing();
+        Ok(Self { masked: true, augmentation, ..self })
     }
 
     /// Reads rows; all are read before any image is decoded, so that a typo in the last table costs nothing.

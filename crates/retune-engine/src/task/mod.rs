@@ -23,6 +23,7 @@ mod parts;
 mod preflight;
 mod splits;
 mod texts;
+mod token_classification;
 mod turn;
 mod usual;
 mod work;
@@ -42,7 +43,8 @@ pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
 
 /// All tasks, one line each; the first is the task of a recipe that names none.
-pub static TASKS: &[&Entry] = &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY];
+pub static TASKS: &[&Entry] =
+    &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY, &token_classification::ENTRY];
 
 /// The sections of a task; for a name that is no task, those of all tasks.
 pub fn sections(task: &str) -> Vec<&'static Section> {

@@ -24,7 +24,10 @@ pub(crate) use object::parse_object;
 const MOST_WHOLE_BYTES: usize = 1 << 30;
 
 /// An object and the line where it starts.
-type Numbered = (u64, Parsed);
+pub(super) type Numbered = (u64, Map<String, Value>);
+
+/// As [`Numbered`], with the keys that stand twice.
+type Found = Result<(u64, Parsed), RowProblem>;
 
 /// How the objects of a file follow each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,8 +51,8 @@ pub(super) struct JsonReader<R> {
     kind: Kind,
     /// Bytes that were read but belong to what comes next, the last first.
     pending: Vec<u8>,
-    /// Rows of a file that is one object.
-    rows: VecDeque<Numbered>,
+    /// Rows that are read already: the first, or those of a file that is one object.
+    rows: VecDeque<Found>,
     /// Lines begun so far.
     line: u64,
     /// The first record, already read to learn which columns there are.
@@ -60,6 +63,28 @@ pub(super) struct JsonReader<R> {
 
 impl<R: BufRead> JsonReader<R> {
     pub(super) fn new(path: &Path, input: R, wanted: &[Wanted]) -> Result<Self, DataError> {
+        let mut reader = Self::begin(path, input, wanted)?;
+        let Some(first) = reader.read_object()? else {
+            return Err(DataError::Empty { file: path.to_owned(), header: false });
+        };
+        reader.first = Some(match first {
+            Err(problem) => Err(problem),
+            Ok((line, parsed)) => {
+                reader.columns = parsed.object.keys().cloned().collect();
+                reader.look_inside(line, &parsed.object)?;
+                reader.present =
+                    locate(path, wanted, &reader.columns, Names::Keys)?.iter().map(Option::is_some).collect();
+                reader.record(line, &parsed)
+            }
+        });
+        Ok(reader)
+    }
+
+    /// Stands before the first object.
+    ///
+    /// # Errors
+    /// The file is unreadable, or holds several tables.
+    pub(super) fn begin(path: &Path, input: R, wanted: &[Wanted]) -> Result<Self, DataError> {
         let mut reader = Self {
             path: path.to_owned(),
             input,
@@ -87,9 +112,7 @@ impl<R: BufRead> JsonReader<R> {
             reader.byte()?;
         }
         let start = reader.line;
-        let Some(mut first) = reader.read_object()? else {
-            return Err(DataError::Empty { file: path.to_owned(), header: false });
-        };
+        let Some(mut first) = reader.read_object()? else { return Ok(reader) };
         if first.is_err() && reader.kind == Kind::Lines && reader.is_begun() {
             // The first line of an object that goes on below.
             reader.line = start;
@@ -98,23 +121,12 @@ impl<R: BufRead> JsonReader<R> {
             first = reader.read_object()?.unwrap_or(first);
         }
         reader.skip_space()?;
-        if let Ok((line, Parsed { object, twice })) = first {
-            first = Ok(if reader.kind != Kind::Array && reader.peek()?.is_none() {
-                reader.whole(line, object, twice)?
-            } else {
-                (line, Parsed { object, twice })
-            });
-        }
-        reader.first = Some(match first {
-            Err(problem) => Err(problem),
-            Ok((line, parsed)) => {
-                reader.columns = parsed.object.keys().cloned().collect();
-                reader.look_inside(line, &parsed.object)?;
-                reader.present =
-                    locate(path, wanted, &reader.columns, Names::Keys)?.iter().map(Option::is_some).collect();
-                reader.record(line, &parsed)
+        match first {
+            Ok((line, Parsed { object, twice })) if reader.kind != Kind::Array && reader.peek()?.is_none() => {
+                reader.whole(line, object, twice)?;
             }
-        });
+            first => reader.rows.push_back(first),
+        }
         Ok(reader)
     }
 
@@ -123,18 +135,17 @@ impl<R: BufRead> JsonReader<R> {
         matches!(self.text.trim_ascii_end().last(), Some(b'{' | b'[' | b',')) && ends_early(&self.text)
     }
 
-    /// The first row of an object that is the whole file; the others wait in `rows`.
-    fn whole(&mut self, line: u64, object: Map<String, Value>, twice: Vec<String>) -> Result<Numbered, DataError> {
+    /// Keeps the rows of an object that is the whole file.
+    fn whole(&mut self, line: u64, object: Map<String, Value>, twice: Vec<String>) -> Result<(), DataError> {
         match shape(object, &self.wanted) {
-            Shape::One(object) => Ok((line, Parsed { object, twice })),
-            Shape::Refused(message) => Err(self.malformed(line, message)),
+            Shape::One(object) => self.rows.push_back(Ok((line, Parsed { object, twice }))),
+            Shape::Refused(message) => return Err(self.malformed(line, message)),
             Shape::Rows(rows) => {
-                let numbered = |(row, object)| (row, Parsed { object, twice: Vec::new() });
+                let numbered = |(row, object)| Ok((row, Parsed { object, twice: Vec::new() }));
                 self.rows = (1..).zip(rows).map(numbered).collect();
-                let empty = || DataError::Empty { file: self.path.clone(), header: true };
-                self.rows.pop_front().ok_or_else(empty)
             }
         }
+        Ok(())
     }
 
     /// Refuses objects that hold the wanted columns one level deeper, as annotation tools write them.
@@ -190,10 +201,25 @@ impl<R: BufRead> JsonReader<R> {
         Ok(())
     }
 
+    /// The next object, whose wanted keys stand once; `None` at the end.
+    pub(super) fn next_object(&mut self) -> Result<Option<Result<Numbered, RowProblem>>, DataError> {
+        Ok(self.read_object()?.map(|found| {
+            let (line, parsed) = found?;
+            self.check_once(line, &parsed)?;
+            Ok((line, parsed.object))
+        }))
+    }
+
+    /// A duplicate nobody asked for does no harm.
+    fn check_once(&self, line: u64, parsed: &Parsed) -> Result<(), RowProblem> {
+        let twice = self.wanted.iter().find(|column| parsed.twice.contains(&column.name));
+        twice.map_or(Ok(()), |column| Err(stands_twice(&column.name, line)))
+    }
+
     /// The next object and its line; `None` at the end.
-    fn read_object(&mut self) -> Result<Option<Result<Numbered, RowProblem>>, DataError> {
+    fn read_object(&mut self) -> Result<Option<Found>, DataError> {
         if let Some(row) = self.rows.pop_front() {
-            return Ok(Some(Ok(row)));
+            return Ok(Some(row));
         }
         if self.ended {
             return Ok(None);
@@ -312,11 +338,9 @@ impl<R: BufRead> JsonReader<R> {
         }
     }
 
-    fn record(&self, line: u64, Parsed { object, twice }: &Parsed) -> Result<Record, RowProblem> {
-        // A duplicate nobody asked for does no harm.
-        if let Some(column) = self.wanted.iter().find(|column| twice.contains(&column.name)) {
-            return Err(stands_twice(&column.name, line));
-        }
+    fn record(&self, line: u64, parsed: &Parsed) -> Result<Record, RowProblem> {
+        self.check_once(line, parsed)?;
+        let object = &parsed.object;
         let mut cells = Vec::with_capacity(self.wanted.len());
         for column in &self.wanted {
             let key = key(object, &column.name);

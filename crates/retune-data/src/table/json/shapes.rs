@@ -27,11 +27,11 @@ pub(super) enum Shape {
 /// The rows of an object that is a whole file.
 pub(super) fn shape(mut object: Object, wanted: &[Wanted]) -> Shape {
     let required: Vec<&Wanted> = wanted.iter().filter(|column| column.required).collect();
-    let has_all = required.iter().all(|column| key(&object, &column.name).is_some());
-    if is_by_column(&object) && has_all && (!required.is_empty() || !is_by_row(&object)) {
+    let has_any = wanted.iter().any(|column| key(&object, &column.name).is_some());
+    if is_by_column(&object) && (has_any || wanted.is_empty()) {
         return Shape::Rows(by_column(object));
     }
-    if has_all && !required.is_empty() {
+    if has_any {
         return Shape::One(object);
     }
     if let (Some(Value::Array(columns)), Some(Value::Array(data))) = (object.get("columns"), object.get("data")) {
