@@ -1,7 +1,7 @@
 //! From what went wrong to what is printed and to the exit code.
 
 use crate::interrupt;
-use retune_engine::EngineError;
+use retune_engine::{EngineError, said};
 use std::any::Any;
 use std::path::Path;
 
@@ -15,12 +15,12 @@ pub(crate) struct Failure {
 impl Failure {
     /// About arguments or input.
     pub(crate) fn input(error: &anyhow::Error) -> Self {
-        Self { code: 2, message: format!("error: {error:#}") }
+        Self { code: 2, message: format!("error: {}", said(error)) }
     }
 
     /// While running.
     pub(crate) fn failed(error: &anyhow::Error) -> Self {
-        Self { code: 1, message: format!("error: {}", without_frames(&format!("{error:#}"))) }
+        Self { code: 1, message: format!("error: {}", without_frames(&said(error))) }
     }
 
     /// A panic, mostly out of libtorch.

@@ -1,5 +1,6 @@
 //! Everything that can be wrong with data, said with file, line, column and remedy.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -220,8 +221,21 @@ fn rows_message(file: &Path, problems: &[RowProblem], stopped: bool) -> String {
     text
 }
 
+/// Bad examples, those of one reason together after the first few: 300 equal lines help nobody.
 fn bad_message(bad: &[BadExample], count: usize, of: usize) -> String {
-    let mut text: String = bad.iter().map(|bad| format!("{bad}\n")).collect();
+    const MOST_EQUAL: usize = 20;
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut text = String::new();
+    for bad in bad {
+        let same = reasons.entry(&bad.reason).or_default();
+        *same += 1;
+        if *same <= MOST_EQUAL {
+            let _ = writeln!(text, "{bad}");
+        }
+    }
+    for (reason, same) in reasons.into_iter().filter(|(_, same)| *same > MOST_EQUAL) {
+        let _ = writeln!(text, "… and {} more of which the same is said: {reason}", same - MOST_EQUAL);
+    }
     if count > bad.len() {
         let _ = writeln!(text, "… and {} more", count - bad.len());
     }
@@ -305,6 +319,23 @@ mod tests {
         assert_eq!(nearest("text", &names(&["sentence", "Text "])), Some("Text "));
         assert_eq!(nearest("text", &names(&["idx", "y", ""])), None);
         assert_eq!(edit_distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn equal_reasons_are_said_twenty_times() {
+        let bad = |number: usize| BadExample {
+            place: format!("{number}.png"),
+            reason: if number == 3 { "is damaged" } else { "there is no such file" }.to_owned(),
+            row: number,
+            line: 0,
+            fields: serde_json::Map::new(),
+        };
+        let text = bad_message(&(0..40).map(bad).collect::<Vec<_>>(), 41, 50);
+        assert_eq!(text.lines().count(), 24, "{text}");
+        assert!(
+            text.contains("3.png: is damaged") && text.contains("… and 19 more of which the same is said: there is no")
+        );
+        assert!(text.contains("… and 1 more\n41 of 50 cannot be used"), "{text}");
     }
 
     #[test]

@@ -154,7 +154,7 @@ pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
 pub use rows::{LabelRows, Layout, Records, TableLines, TableRows};
 #[cfg(feature = "table")]
-pub use schema::{LabelSchema, Problem};
+pub use schema::{LabelNumbers, LabelSchema, Problem};
 #[cfg(feature = "table")]
 pub use table::Cell;
 #[cfg(feature = "table")]

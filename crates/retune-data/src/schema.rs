@@ -6,20 +6,23 @@
 //! |---|---|
 //! | several columns, all cells 0/1 or bool | several labels, named as the columns |
 //! | several columns of other numbers | regression with that many outputs |
-//! | lists (JSON, Parquet) of one length, all entries 0/1 or bool | several labels, one per entry: `[0, 1, 0]` is the second |
+//! | lists of one length, all entries 0/1 or bool | several labels, one per entry: `[0, 1, 0]` is the second |
 //! | lists of one length, numbers with fractions | regression with that many outputs |
 //! | other lists, or a label separator is given | several labels, named by the entries |
 //! | all numbers, some with a fraction | regression |
 //! | whole numbers, bools, words | single label |
 //!
-//! Classes are ordered numerically if all are whole numbers, else by Unicode code point; a name is
-//! the string itself (`1.0` counts as `1` where all labels are whole numbers, `True` as `true`). Lists of one length of
-//! whole numbers may mean either and need a [`Problem`].
+//! Lists stand in JSON and Parquet, or are spelt in a text cell as Python or JSON writes them. Classes are ordered as the
+//! file has them (a ClassLabel of `datasets`), else numerically if all are whole numbers, else by Unicode code point; a name
+//! is the string itself (`1.0` counts as `1` where all labels are whole numbers, `True` as `true`). Lists of one length of
+//! whole numbers may mean either and need a [`Problem`]. A number is the label of a class with another name only where the
+//! order of the names means something ([`LabelNumbers`]).
 
 mod cells;
 mod encoder;
 mod infer;
 mod lists;
+mod numbers;
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,8 +31,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use encoder::EncodedLabel;
 pub(crate) use encoder::LabelEncoder;
-pub(crate) use lists::Lists;
+pub use numbers::LabelNumbers;
 
+use crate::error::shortened;
 use crate::{DataError, LabelRows};
 
 /// The kinds of problem; an explicit one wins over inference.
@@ -128,6 +132,21 @@ impl LabelSchema {
         match self {
             Self::SingleLabel { names } | Self::MultiLabel { names } => names,
             Self::Regression { .. } => &[],
+        }
+    }
+
+    /// What labels were taken for, in one line for people.
+    pub fn describe(&self) -> String {
+        const MOST: usize = 8;
+        let listed = |names: &[String]| {
+            let shown: Vec<String> = names.iter().take(MOST).map(|name| shortened(name)).collect();
+            shown.join(", ") + if names.len() > MOST { ", …" } else { "" }
+        };
+        match self {
+            Self::SingleLabel { names } => format!("labels: one of {} classes ({})", names.len(), listed(names)),
+            Self::MultiLabel { names } => format!("labels: any number of {} ({})", names.len(), listed(names)),
+            Self::Regression { outputs: 1 } => "labels: a number (regression)".to_owned(),
+            Self::Regression { outputs } => format!("labels: {outputs} numbers (regression)"),
         }
     }
 

@@ -63,13 +63,7 @@ fn describe(path: &Path, saved: &SavedModel, named: Option<&str>) -> Result<Stri
     };
     writeln!(text, "task         {}", task.name)?;
     if let Some(adapter) = &loaded.adapter {
-        writeln!(
-            text,
-            "adapter      LoRA rank {}, alpha {}, on {}",
-            adapter.rank,
-            adapter.alpha,
-            adapter.targets()
-        )?;
+        writeln!(text, "adapter      LoRA rank {}, alpha {}, on {}", adapter.rank, adapter.alpha, adapter.targets())?;
         writeln!(text, "base model   {}", saved.base.display())?;
     }
     if loaded.purpose.is_some_and(|purpose| purpose.labels) {

@@ -34,7 +34,7 @@ pub mod train;
 mod watch;
 
 pub use directory::Start;
-pub use error::{EngineError, InputContext};
+pub use error::{EngineError, InputContext, said};
 pub use finetune::{Finished, finetune};
 pub use observer::{Control, Observer};
 pub use recipe::Recipe;

@@ -12,6 +12,7 @@
 //! | animation | the first frame |
 //! | EXIF orientation | applied |
 
+pub(super) mod content;
 mod jpeg;
 
 use std::io::Cursor;
@@ -49,7 +50,10 @@ fn decode_unguarded(bytes: &[u8], channels: usize, grey: GreyRange) -> Result<De
     if bytes.is_empty() {
         return Err("is empty; write the file again".to_owned());
     }
-    let unknown = || "is not a PNG, JPEG, WebP, GIF, BMP or TIFF image; convert it".to_owned();
+    let unknown = || match content::foreign(bytes) {
+        Some(kind) => format!("is {kind}, not a PNG, JPEG, WebP, GIF, BMP or TIFF image; convert it"),
+        None => "is not a PNG, JPEG, WebP, GIF, BMP or TIFF image; convert it".to_owned(),
+    };
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| unknown())?;
     let format = reader.format().ok_or_else(unknown)?;
     if format == ImageFormat::Jpeg {

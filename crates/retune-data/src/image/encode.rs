@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::augment::Augmentation;
 use super::cache::{PixelCache, PixelCacheBuilder};
 use super::decode::{Decoded, decode};
-use super::rows::bytes;
+use super::rows::{bytes, check_classes};
 use super::{ImageProcessor, Pixels, resize};
 use crate::arena::ArenaBuilder;
 use crate::{BadExample, DataError, OnBadExample, Records, TableRows};
@@ -121,6 +121,7 @@ pub(super) fn encode(
         bad.truncate(MOST_BAD);
         return Err(DataError::BadExamples { bad, count, of: total });
     }
+    check_classes(rows, &usable)?;
     let output = output.unwrap_or_default();
     Ok(Encoded { fitted: fitted.finish(), copies: copies.finish(), sizes, hashes, usable, bad, deepest, output })
 }

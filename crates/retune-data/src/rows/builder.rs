@@ -31,6 +31,8 @@ pub(crate) struct Builder {
     /// Whether labels and groups must be there.
     required: bool,
     on_bad_example: OnBadExample,
+    label_names: Option<Vec<String>>,
+    remarks: Vec<String>,
 }
 
 impl Builder {
@@ -48,6 +50,8 @@ impl Builder {
             unlabelled: 0,
             required,
             on_bad_example: OnBadExample::Fail,
+            label_names: None,
+            remarks: Vec::new(),
         })
     }
 
@@ -60,6 +64,10 @@ impl Builder {
     pub(crate) fn read_table(mut self, path: &Path) -> Result<TableRows, DataError> {
         self.layout.split_labels(|| table::column_names(path))?;
         let mut reader = table::open(path, &self.layout.wanted(self.required))?;
+        if let [_] = self.layout.labels.as_slice() {
+            self.label_names = reader.class_names(self.layout.inputs.len()).map(<[String]>::to_vec);
+        }
+        self.remarks = reader.remarks();
         let mut problems = Problems::that(self.on_bad_example, path);
         while let Some(record) = reader.next_record() {
             let used = record?.and_then(|record| self.check(record.line, record.cells, reader.present()));
@@ -214,7 +222,8 @@ impl Builder {
             store: self.store.finish()?,
             labelled: self.unlabelled == 0,
             left_out,
-            remarks: Vec::new(),
+            label_names: self.label_names,
+            remarks: self.remarks,
             base,
             origin,
         })

@@ -1,7 +1,7 @@
 //! Which columns of a table mean what, whatever the medium.
 
-use crate::DataError;
 use crate::table::{Cell, Wanted};
+use crate::{DataError, LabelNumbers};
 
 /// An input column.
 #[derive(Debug, Clone)]
@@ -32,13 +32,16 @@ pub struct Layout {
     pub(crate) inputs: Vec<Input>,
     pub(crate) labels: Vec<String>,
     pub(crate) separator: Option<char>,
+    /// Whether labels may be numbers where a model's labels have names.
+    pub(crate) label_numbers: LabelNumbers,
     pub(crate) group: Option<String>,
     pub(crate) kind: Kind,
 }
 
 impl Layout {
     pub(crate) fn new(inputs: Vec<Input>, kind: Kind) -> Self {
-        Self { inputs, labels: Vec::new(), separator: None, group: None, kind }
+        let label_numbers = LabelNumbers::ByOrder;
+        Self { inputs, labels: Vec::new(), separator: None, label_numbers, group: None, kind }
     }
 
     /// With label columns: one; or several, of 0/1 (several labels) or of numbers (several outputs). One with commas in
@@ -51,6 +54,11 @@ impl Layout {
     /// With what separates the labels inside one cell, if anything; then an empty cell means `no label`.
     pub fn label_separator(self, separator: Option<char>) -> Self {
         Self { separator, ..self }
+    }
+
+    /// With what numbers in label cells are where a model's labels have names.
+    pub fn label_numbers(self, label_numbers: LabelNumbers) -> Self {
+        Self { label_numbers, ..self }
     }
 
     /// With a group column, if there is one: rows with the same value there (an author, a patient) belong together in a

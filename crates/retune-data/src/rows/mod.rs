@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::arena::Arena;
 use crate::table::Cell;
-use crate::{BadExample, DataError, OnBadExample, Source};
+use crate::{BadExample, DataError, LabelNumbers, OnBadExample, Source};
 
 pub(crate) use builder::Builder;
 pub use layout::Layout;
@@ -28,6 +28,17 @@ pub trait LabelRows: Records {
 
     /// What separates the labels inside one cell.
     fn label_separator(&self) -> Option<char>;
+
+    /// What numbers in label cells are where a model's labels have names.
+    fn label_numbers(&self) -> LabelNumbers {
+        LabelNumbers::ByOrder
+    }
+
+    /// The names of the labels in the order of their numbers, where the file knows them (a ClassLabel of `datasets`). Cells
+    /// then hold names.
+    fn label_names(&self) -> Option<&[String]> {
+        None
+    }
 
     /// True when every row has a value in every label column.
     fn has_labels(&self) -> bool;
@@ -52,6 +63,8 @@ pub struct TableRows {
     /// Hash of each row's group, when all rows have one.
     groups: Option<Vec<u64>>,
     left_out: Vec<BadExample>,
+    /// Names of the labels, where the file knows them.
+    label_names: Option<Vec<String>>,
     remarks: Vec<String>,
     /// Folder that paths in cells start from.
     base: PathBuf,
@@ -65,8 +78,11 @@ pub(crate) enum Origin {
     Table,
     /// Lines of a stream.
     Stream,
-    /// Files of a folder.
-    Folder,
+    /// Files of a folder; whether its folders are classes that must be there.
+    Folder {
+        /// Labels are needed.
+        classes: bool,
+    },
 }
 
 impl TableRows {
@@ -123,6 +139,17 @@ impl TableRows {
         self.base.join(cell)
     }
 
+    /// With further remarks about how they were read.
+    pub(crate) fn with_remarks(mut self, remarks: impl IntoIterator<Item = String>) -> Self {
+        self.remarks.extend(remarks);
+        self
+    }
+
+    /// Whether the rows are files of class folders, each of which must have one.
+    pub(crate) fn in_class_folders(&self) -> bool {
+        self.origin == Origin::Folder { classes: true }
+    }
+
     /// The row as one that cannot be used.
     pub(crate) fn bad(&self, row: usize, reason: String) -> Result<BadExample, DataError> {
         let Source { line, fields, .. } = self.source(row)?;
@@ -166,7 +193,7 @@ impl Records for TableRows {
         let place = self.place(row)?;
         let names = self.layout.inputs.iter().map(|input| input.name.clone());
         let mut fields: Map<String, Value> = names.zip(self.inputs(row)?.iter().map(Cell::to_json)).collect();
-        let is_folder = self.origin == Origin::Folder;
+        let is_folder = matches!(self.origin, Origin::Folder { .. });
         if self.layout.kind.files {
             // Bytes have no name of their own, and paths of a folder are relative to it.
             for field in fields.values_mut().filter(|field| is_folder || field.is_null()) {
@@ -197,6 +224,14 @@ impl LabelRows for TableRows {
 
     fn label_separator(&self) -> Option<char> {
         self.layout.separator
+    }
+
+    fn label_numbers(&self) -> LabelNumbers {
+        self.layout.label_numbers
+    }
+
+    fn label_names(&self) -> Option<&[String]> {
+        self.label_names.as_deref()
     }
 
     fn has_labels(&self) -> bool {

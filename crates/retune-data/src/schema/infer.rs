@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::cells::shown;
+use super::cells::{shown, whole};
 use super::lists::{self, Lists};
 use super::{LabelSchema, Problem};
 use crate::error::shortened;
@@ -20,8 +20,14 @@ pub(super) fn infer(
     known: Option<&[String]>,
 ) -> Result<LabelSchema, DataError> {
     let columns = rows.label_columns();
+    let in_folder = !rows.is_empty() && rows.line(0) == 0;
     if columns.is_empty() || !rows.has_labels() {
-        return Err(schema_error(rows, "has rows without a label; name the label column with --label-column"));
+        let remedy = if in_folder {
+            "put each class into a folder of its own"
+        } else {
+            "name the label column with --label-column"
+        };
+        return Err(schema_error(rows, &format!("has rows without a label; {remedy}")));
     }
     if columns.len() > 1 {
         return several_columns(rows, problem);
@@ -36,9 +42,17 @@ pub(super) fn infer(
         Problem::SingleLabel => {
             let names = names(rows, stated, &|cell| match cell {
                 Cell::List(_) => Err("is a list; set the problem to multi-label".to_owned()),
+                cell if !stated && cell.is_unread_list() => Err(unread(cell)),
                 cell => Ok(vec![cell.clone()]),
             })?;
             match names.as_slice() {
+                [only] if in_folder => Err(schema_error(
+                    rows,
+                    &format!(
+                        "holds one class folder, `{}`; training needs at least two classes, each in a folder of its own",
+                        shortened(only)
+                    ),
+                )),
                 [only] => Err(schema_error(
                     rows,
                     &format!(
@@ -94,8 +108,16 @@ pub(super) fn items(cell: &Cell, separator: Option<char>) -> Result<Vec<Cell>, S
             let parts = text.split(separator).map(str::trim).filter(|part| !part.is_empty());
             Ok(parts.map(|part| Cell::Text(part.to_owned())).collect())
         }
+        (cell, _) if cell.is_unread_list() => Err(unread(cell)),
         (cell, _) => Ok(vec![cell.clone()]),
     }
+}
+
+fn unread(cell: &Cell) -> String {
+    format!(
+        "is {}, which looks like a list but is none that can be read; write its entries in quotes, as in ['red', 'blue']",
+        shown(cell)
+    )
 }
 
 fn schema_error(rows: &dyn LabelRows, message: &str) -> DataError {
@@ -112,8 +134,8 @@ fn for_each_cell(
         let Some(cells) = rows.label(row)? else {
             continue;
         };
-        for (column, cell) in cells.iter().enumerate() {
-            if let Err(message) = look(column, rows.line(row), cell) {
+        for (column, cell) in cells.into_iter().map(Cell::with_list).enumerate() {
+            if let Err(message) = look(column, rows.line(row), &cell) {
                 let name = rows.label_columns().get(column).map(String::as_str);
                 problems.push(RowProblem::new(rows.line(row), name, message))?;
             }
@@ -153,6 +175,10 @@ pub(super) fn finite(cell: &Cell) -> Result<f64, String> {
     match cell.number() {
         Some(value) if value.is_finite() && (value as f32).is_finite() => Ok(value),
         Some(_) => Err(format!("is {}, not a finite number; remove the row or give its value", shown(cell))),
+        None if has_decimal_comma(cell) => Err(format!(
+            "is {}, a number with a decimal comma; write a point, or set the problem to single-label if these are class names",
+            shown(cell)
+        )),
         None => Err(format!(
             "is {}, not a number; correct it, or set the problem to single-label if these are class names",
             shown(cell)
@@ -183,11 +209,26 @@ fn regression(rows: &dyn LabelRows) -> Result<LabelSchema, DataError> {
     Ok(LabelSchema::Regression { outputs: outputs.unwrap_or(columns) })
 }
 
+/// Whether a text spells a number with a comma where Rust has a point.
+fn has_decimal_comma(cell: &Cell) -> bool {
+    let Cell::Text(text) = cell else { return false };
+    let Some((whole, fraction)) = text.trim().split_once(',') else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits(whole.trim_start_matches(['-', '+'])) && digits(fraction)
+}
+
 /// Decides what one label column is.
 fn one_column(rows: &dyn LabelRows) -> Result<Problem, DataError> {
     let (mut lists, mut words, mut whole, mut fractions, mut not_finite) = (0usize, 0usize, 0usize, 0usize, 0usize);
+    let (mut commas, mut comma) = (0usize, String::new());
+    let named = rows.label_names().is_some();
     for_each_cell(rows, &mut |_, _, cell| {
+        if has_decimal_comma(cell) {
+            commas += 1;
+            comma = shown(cell);
+        }
         match cell {
+            Cell::Text(_) if named => words += 1,
             Cell::List(_) => lists += 1,
             Cell::Bool(_) => words += 1,
             cell => match cell.number() {
@@ -208,6 +249,16 @@ fn one_column(rows: &dyn LabelRows) -> Result<Problem, DataError> {
             cell => Err(format!("is {} where other rows have lists; write a list in each row", shown(cell))),
         })?;
         return lists::problem(rows)?.map_err(|message| schema_error(rows, &format!("the label column {message}")));
+    }
+    // `0,5` among nothing but numbers is one; so may `1,2` be, or the labels 1 and 2.
+    if commas > 0 && words == commas {
+        return Err(schema_error(
+            rows,
+            &format!(
+                "the label column has {comma}: if it is a number, write a decimal point; if it is several labels, give \
+                 --label-separator ,; if it is a name, --problem single-label"
+            ),
+        ));
     }
     // Mostly fractional numbers with a few words among them are a number column with mistakes,
     // which `regression` names line by line.
@@ -251,8 +302,22 @@ fn names(
         }
         Ok(())
     })?;
+    // The file's own list, with classes that this file has no example of: the numbers of other files count on it.
+    if let Some(names) = rows.label_names().filter(|_| found.len() > 1) {
+        return Ok(names.to_vec());
+    }
     // A class seen once cannot be learnt; when most are, the column is something else.
     if !stated && labels >= 40 && found.len() * 2 > labels {
+        if rows.line(0) == 0 {
+            let folders = found.len();
+            return Err(schema_error(
+                rows,
+                &format!(
+                    "holds {folders} class folders for {labels} files, too few in each to learn its class; is it the right \
+                     folder? If it is, say so with --problem single-label"
+                ),
+            ));
+        }
         return Err(schema_error(
             rows,
             &format!(
@@ -275,10 +340,10 @@ pub(super) fn truth(name: &str) -> Option<&'static str> {
 }
 
 /// The name of a class: the string itself, but `1.0` is `1` where all labels are `whole` numbers.
-fn class_name(cell: &Cell, whole: bool) -> Option<String> {
+fn class_name(cell: &Cell, all_whole: bool) -> Option<String> {
     match cell {
-        Cell::Text(text) if whole && text.trim().parse::<i64>().is_err() => {
-            cell.integer().map(|number| number.to_string())
+        Cell::Text(text) if all_whole && text.contains('.') => {
+            whole(cell).map(|number| number.to_string()).or_else(|| cell.name())
         }
         cell => cell.name(),
     }

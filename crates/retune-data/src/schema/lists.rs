@@ -76,7 +76,8 @@ impl Seen {
     fn in_rows(rows: &dyn LabelRows) -> Result<Self, DataError> {
         let mut seen = Self { numbers: true, ..Self::default() };
         for row in 0..rows.len() {
-            if let Some([Cell::List(list)]) = rows.label(row)?.as_deref() {
+            let cells: Vec<Cell> = rows.label(row)?.into_iter().flatten().map(Cell::with_list).collect();
+            if let [Cell::List(list)] = cells.as_slice() {
                 seen.look(list);
             }
         }

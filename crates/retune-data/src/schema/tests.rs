@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::table::Cell;
-use crate::{Layout, OnBadExample, TableRows};
+use crate::{Layout, OnBadExample, Records, Source, TableRows};
 
 fn texts() -> Layout {
     Layout::text("text").labels(["label"])
@@ -23,6 +23,13 @@ fn infer(labels: &[&str], problem: Option<Problem>) -> Result<LabelSchema, DataE
 fn infer_json(labels: &[&str], problem: Option<Problem>) -> Result<LabelSchema, DataError> {
     let lines: String = labels.iter().map(|label| format!("{{\"text\":\"t\",\"label\":{label}}}\n")).collect();
     LabelSchema::infer(&rows("a.jsonl", &lines, &texts()), problem)
+}
+
+/// The labels of all rows by a schema, and the notes about them.
+fn read_labels(rows: &dyn LabelRows, schema: &LabelSchema) -> Result<(Vec<EncodedLabel>, Vec<String>), DataError> {
+    let mut labels = Vec::new();
+    let notes = crate::target::encode_labels(rows, schema, |label| labels.push(label))?;
+    Ok((labels, notes.unwrap()))
 }
 
 fn single(names: &[&str]) -> LabelSchema {
@@ -48,10 +55,7 @@ fn one_column() {
 /// The schema of JSON lists and each row's label by it.
 fn encoded(labels: &[&str], schema: &LabelSchema) -> Result<Vec<EncodedLabel>, DataError> {
     let lines: String = labels.iter().map(|label| format!("{{\"text\":\"t\",\"label\":{label}}}\n")).collect();
-    let rows = rows("b.jsonl", &lines, &texts());
-    let mut labels = Vec::new();
-    assert!(crate::target::encode_labels(&rows, schema, |label| labels.push(label))?);
-    Ok(labels)
+    Ok(read_labels(&rows("b.jsonl", &lines, &texts()), schema)?.0)
 }
 
 #[test]
@@ -192,13 +196,175 @@ fn encode(schema: &LabelSchema, cell: Cell) -> Result<EncodedLabel, String> {
     LabelEncoder::new(schema, &columns, None).unwrap().encode(&[cell]).map_err(|(_, message)| message)
 }
 
+/// The labels of a CSV file by a schema, and the note about them.
+fn noted(labels: &[&str], schema: &LabelSchema, numbers: LabelNumbers) -> Result<(Vec<u32>, Vec<String>), String> {
+    let content = format!("text,label\n{}", labels.iter().map(|label| format!("t,{label}\n")).collect::<String>());
+    let rows = rows("b.csv", &content, &texts().label_numbers(numbers));
+    let (encoded, notes) = read_labels(&rows, schema).map_err(|error| error.to_string())?;
+    let class = |label| match label {
+        EncodedLabel::Class(class) => class,
+        other => panic!("{other:?}"),
+    };
+    Ok((encoded.into_iter().map(class).collect(), notes))
+}
+
 #[test]
-fn checkpoint_names_match_by_name_then_by_id() {
+fn numbers_are_places_only_in_an_order_that_means_something() {
+    use LabelNumbers::{ByOrder, From, Given};
+    let news = single(&["World", "Sports", "Business", "Sci/Tech"]);
+    let sorted = single(&["Business", "Sci/Tech", "Sports", "World"]);
+    // Somebody else's order.
+    for numbers in [ByOrder, Given] {
+        let (classes, note) = noted(&["3", "0", "Sports"], &news, numbers).unwrap();
+        assert_eq!(classes, [3, 0, 1]);
+        let note = &note[0];
+        assert!(note.contains("b.csv: labels are numbers") && note.contains("0 = World, 1 = Sports"), "{note}");
+    }
+    // That of inference means nothing.
+    let refused = noted(&["0", "1", "2"], &sorted, ByOrder).unwrap_err();
+    assert!(refused.contains("order is only the alphabet's") && refused.contains("0 = Business"), "{refused}");
+    assert!(refused.contains("--label-numbers"), "{refused}");
+    assert_eq!(noted(&["0", "3"], &sorted, Given).unwrap().0, [0, 3]);
+    assert_eq!(noted(&["World", "Business"], &sorted, ByOrder), Ok((vec![3, 0], Vec::new())));
+    // Counted from 1.
+    for (labels, schema) in [(["1", "2", "3"], &news), (["1", "4", "2"], &news)] {
+        let refused = noted(&labels, schema, Given).unwrap_err();
+        assert!(refused.contains("and never 0"), "{refused}");
+    }
+    let (classes, note) = noted(&["1", "4"], &news, From(1)).unwrap();
+    assert!(classes == [0, 3] && note[0].contains("1 = World"));
+    assert_eq!(noted(&["1", "3"], &sorted, From(0)).unwrap().0, [1, 3]);
+    assert!(noted(&["4"], &sorted, From(0)).unwrap_err().contains("`4` is not among the known labels"));
+    // Made-up names number the outputs.
+    let unnamed = single(&["LABEL_0", "LABEL_1", "LABEL_2"]);
+    assert_eq!(noted(&["2", "0"], &unnamed, ByOrder).unwrap().0, [2, 0]);
+    // 0 and 1 are false and true, whatever the order.
+    assert_eq!(noted(&["1", "0"], &single(&["True", "False"]), ByOrder), Ok((vec![0, 1], Vec::new())));
+    // Several labels.
+    let rows = rows("b.csv", "text,label\nt,0 1\nt,\n", &texts().label_separator(Some(' ')));
+    let said = read_labels(&rows, &multi(&["a", "b", "c"])).err().unwrap().to_string();
+    assert!(said.contains("only the alphabet's"), "{said}");
+}
+
+#[test]
+fn lists_in_cells_are_lists() {
+    let names = ["\"['red', 'blue']\"", "['green']", "[]", "['red']"];
+    let schema = infer(&names, None).unwrap();
+    assert_eq!(schema, multi(&["blue", "green", "red"]));
+    assert_eq!(infer(&names, Some(Problem::MultiLabel)).unwrap(), schema);
+    let flags = ["\"[0, 1, 0]\"", "\"[1, 1, 0]\"", "[0 0 0]"];
+    let schema = infer(&flags, None).unwrap();
+    assert_eq!(schema, multi(&["0", "1", "2"]));
+    let content = format!("text,label\n{}", flags.map(|flags| format!("t,{flags}\n")).concat());
+    let (classes, _) = read_labels(&rows("a.csv", &content, &texts()), &schema).unwrap();
+    let expected = [vec![1], vec![0, 1], vec![]].map(EncodedLabel::Classes);
+    assert_eq!(classes, expected);
+    assert_eq!(infer(&["\"[0.5, 1]\"", "\"[2, 3]\""], None).unwrap(), LabelSchema::Regression { outputs: 2 });
+    assert_eq!(infer_json(&["\"['a', 'b']\"", "\"['a']\""], None).unwrap(), multi(&["a", "b"]));
+    let unread = infer(&["\"[red, blue]\"", "[green]"], None).unwrap_err().to_string();
+    assert!(unread.contains("a.csv:2: column `label`: is `[red, blue]`, which looks like a list"), "{unread}");
+    let mixed = infer(&["['red']", "green"], None).unwrap_err().to_string();
+    assert!(mixed.contains("is `green` where other rows have lists"), "{mixed}");
+    assert_eq!(infer(&["[neutral]", "[happy]"], None).unwrap(), single(&["[happy]", "[neutral]"]));
+}
+
+#[test]
+fn labels_that_spell_numbers_keep_their_spelling() {
+    assert_eq!(infer(&["1E1", "2E1", "1E1"], None).unwrap(), single(&["1E1", "2E1"]));
+    assert_eq!(infer(&["1.10", "1.9"], Some(Problem::SingleLabel)).unwrap(), single(&["1.10", "1.9"]));
+    assert_eq!(infer(&["007", "7"], None).unwrap(), single(&["007", "7"]));
+    assert_eq!(infer(&["2.0", "10.00", "2"], None).unwrap(), single(&["2", "10"]));
+    assert!(encode(&single(&["10", "20"]), Cell::Text("1E1".into())).is_err());
+    assert_eq!(encode(&single(&["10", "20"]), Cell::Text("20.0".into())).unwrap(), EncodedLabel::Class(1));
+}
+
+#[test]
+fn decimal_commas_are_noticed() {
+    let said = infer(&["\"0,5\"", "\"1,25\"", "2"], None).unwrap_err().to_string();
+    assert!(said.contains("write a decimal point") && said.contains("--label-separator ,"), "{said}");
+    let said = infer(&["\"0,5\"", "1"], Some(Problem::Regression)).unwrap_err().to_string();
+    assert!(said.contains("is `0,5`, a number with a decimal comma; write a point"), "{said}");
+    let names = infer(&["\"0,5\"", "\"1,5\""], Some(Problem::SingleLabel)).unwrap();
+    assert_eq!(names, single(&["0,5", "1,5"]));
+    assert_eq!(infer(&["\"1,5\"", "x"], None).unwrap(), single(&["1,5", "x"]));
+}
+
+#[test]
+fn labels_are_described_in_a_line() {
+    assert_eq!(single(&["a", "b"]).describe(), "labels: one of 2 classes (a, b)");
+    assert_eq!(multi(&["a", "b"]).describe(), "labels: any number of 2 (a, b)");
+    assert_eq!(LabelSchema::Regression { outputs: 1 }.describe(), "labels: a number (regression)");
+    assert_eq!(LabelSchema::Regression { outputs: 3 }.describe(), "labels: 3 numbers (regression)");
+    let many: Vec<String> = (0..9).map(|number| format!("c{number}")).collect();
+    assert!(LabelSchema::SingleLabel { names: many }.describe().ends_with("c7, …)"));
+}
+
+/// Rows whose file knows the names of its labels.
+struct Named(TableRows, Vec<String>);
+
+impl Records for Named {
+    fn file(&self) -> &std::path::Path {
+        self.0.file()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn line(&self, row: usize) -> u64 {
+        self.0.line(row)
+    }
+
+    fn source(&self, row: usize) -> Result<Source, DataError> {
+        self.0.source(row)
+    }
+}
+
+impl LabelRows for Named {
+    fn label_columns(&self) -> &[String] {
+        self.0.label_columns()
+    }
+
+    fn label_separator(&self) -> Option<char> {
+        None
+    }
+
+    fn has_labels(&self) -> bool {
+        self.0.has_labels()
+    }
+
+    fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
+        self.0.label(row)
+    }
+
+    fn label_names(&self) -> Option<&[String]> {
+        Some(&self.1)
+    }
+}
+
+#[test]
+fn names_that_the_file_knows_keep_their_order() {
+    let named = |labels: &str, names: &[&str]| {
+        let rows = rows("a.csv", &format!("text,label\n{labels}"), &texts());
+        Named(rows, names.iter().map(|&name| name.to_owned()).collect())
+    };
+    let news = named("t,Sports\nt,World\n", &["World", "Sports", "Business"]);
+    assert_eq!(LabelSchema::infer(&news, None).unwrap(), single(&["World", "Sports", "Business"]));
+    assert!(LabelSchema::infer(&named("t,a\nt,a\n", &["a", "b"]), None).is_err());
+    assert_eq!(LabelSchema::infer(&named("t,1.5\nt,0.5\n", &["1.5", "0.5"]), None).unwrap(), single(&["1.5", "0.5"]));
+    // A model whose labels are only numbers counts as the file does.
+    for names in [["LABEL_0", "LABEL_1", "LABEL_2"], ["0", "1", "2"]] {
+        let (labels, notes) = read_labels(&news, &single(&names)).unwrap();
+        assert_eq!(labels, [EncodedLabel::Class(1), EncodedLabel::Class(0)]);
+        assert!(notes[0].contains("0 = World, 1 = Sports"));
+    }
+}
+
+#[test]
+fn checkpoint_names_match_by_name() {
     let text = |text: &str| Cell::Text(text.into());
     let words = single(&["neg", "pos"]);
     assert_eq!(encode(&words, text(" pos ")).unwrap(), EncodedLabel::Class(1));
-    assert_eq!(encode(&words, text("0")).unwrap(), EncodedLabel::Class(0));
-    assert_eq!(encode(&words, Cell::Number(1.0)).unwrap(), EncodedLabel::Class(1));
     let unknown = encode(&words, text("poss")).unwrap_err();
     assert!(unknown.contains("`poss` is not among the known labels `neg`, `pos` (`pos`?)"), "{unknown}");
     assert!(encode(&words, text("2")).is_err());

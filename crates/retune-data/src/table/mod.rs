@@ -5,23 +5,32 @@
 //! record does not stop it, so that several problems can be reported together.
 
 mod cell;
+mod class_label;
 mod csv;
+mod fields;
+mod input;
 mod json;
 mod objects;
 mod parquet;
+mod quoting;
+mod separator;
+mod spelled_list;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, ErrorKind};
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 pub use cell::Cell;
+pub use input::Encoding;
 pub(crate) use json::parse_object;
 pub(crate) use objects::{Objects, hugging_face_metadata, reduced};
 
 use crate::error::quoted;
 use crate::{DataError, RowProblem};
+use csv::CsvReader;
+use fields::Quoting;
 
 /// A column that is wanted from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,20 +66,43 @@ pub trait RowReader {
 
     /// Whether each wanted column exists (as far as known: JSON knows after its first record).
     fn present(&self) -> &[bool];
+
+    /// What a person should know about how the file was read.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The names of a wanted column's values in the order of their numbers, where the file knows them: a ClassLabel of
+    /// `datasets`. Cells of the column then hold names.
+    fn class_names(&self, _wanted: usize) -> Option<&[String]> {
+        None
+    }
 }
 
-/// Opens a table by its extension: csv, tsv, jsonl, ndjson, json, parquet.
+/// Opens a table by its extension: csv, tsv, jsonl, ndjson, json, parquet; all but the last may be packed (gz, zst).
 ///
 /// # Errors
 /// The file is missing, a folder, unreadable, empty, of another type, or lacks a required column.
 pub fn open(path: &Path, wanted: &[Wanted]) -> Result<Box<dyn RowReader>, DataError> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("").to_ascii_lowercase();
+    open_encoded(path, wanted, Encoding::Utf8)
+}
+
+/// As [`open`], with the encoding of its text.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_encoded(path: &Path, wanted: &[Wanted], encoding: Encoding) -> Result<Box<dyn RowReader>, DataError> {
     // The state of the path first: `no such file` helps more than `unsupported type`.
     let file = open_file(path)?;
-    match extension.as_str() {
-        "csv" => Ok(Box::new(csv::CsvReader::new(path, BufReader::new(file), csv::Dialect::Csv, wanted)?)),
-        "tsv" => Ok(Box::new(csv::CsvReader::new(path, BufReader::new(file), csv::Dialect::Tsv, wanted)?)),
-        "jsonl" | "ndjson" | "json" => Ok(Box::new(json::JsonReader::new(path, BufReader::new(file), wanted)?)),
+    let text = || input::open_text(path, encoding);
+    match input::extension(path).as_str() {
+        "csv" => Ok(Box::new(CsvReader::new(path, text()?, b',', Quoting::Doubled, wanted)?)),
+        "tsv" => {
+            let failed = |source| DataError::Read { file: path.to_owned(), source };
+            let (quoting, doubt) = quoting::of_tsv(&|| text().map_err(std::io::Error::other)).map_err(failed)?;
+            Ok(Box::new(CsvReader::new(path, text()?, b'\t', quoting, wanted)?.with_doubt(doubt)))
+        }
+        "jsonl" | "ndjson" | "json" => Ok(Box::new(json::JsonReader::new(path, text()?, wanted)?)),
         "parquet" => Ok(Box::new(parquet::ParquetReader::new(path, file, wanted)?)),
         _ => Err(DataError::UnsupportedExtension { file: path.to_owned() }),
     }
@@ -145,12 +177,22 @@ pub(crate) fn key<'a>(object: &'a Map<String, Value>, wanted: &str) -> Option<&'
     meant(wanted, keys.clone()).ok().flatten().and_then(|index| keys.clone().nth(index))
 }
 
+/// Where the names of columns come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// The first line, which may be data.
+    Header,
+    /// The file itself.
+    Keys,
+}
+
 /// Position of each wanted column among the file's, or the error that names what there is.
-fn locate(path: &Path, wanted: &[Wanted], present: &[String]) -> Result<Vec<Option<usize>>, DataError> {
-    let headerless = present.iter().any(|name| {
-        let name = name.trim();
-        name.is_empty() || name.parse::<f64>().is_ok() || name.split_whitespace().count() > 4
-    });
+fn locate(path: &Path, wanted: &[Wanted], present: &[String], names: Names) -> Result<Vec<Option<usize>>, DataError> {
+    let headerless = names == Names::Header
+        && present.iter().any(|name| {
+            let name = name.trim();
+            name.is_empty() || name.parse::<f64>().is_ok() || name.split_whitespace().count() > 4
+        });
     wanted
         .iter()
         .map(|column| {

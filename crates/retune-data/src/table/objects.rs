@@ -2,12 +2,12 @@
 //! [`Cell`](super::Cell) cannot.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::BufReader;
+use std::io::BufRead;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::input::{Encoding, extension, open_text};
 use super::json::{JsonReader, Numbered};
 use super::{RowReader, Wanted, key, open, open_file, parquet};
 use crate::{DataError, RowProblem};
@@ -20,7 +20,7 @@ pub(crate) struct Objects {
 }
 
 enum Source {
-    Json { reader: Box<JsonReader<BufReader<File>>>, read: VecDeque<Result<Numbered, RowProblem>> },
+    Json { reader: Box<JsonReader<Box<dyn BufRead>>>, read: VecDeque<Result<Numbered, RowProblem>> },
     Parquet(Box<parquet::ParquetReader>),
     Delimited(Box<dyn RowReader>),
 }
@@ -34,13 +34,12 @@ impl Objects {
         let column = |name: &&str| Wanted { name: (*name).to_owned(), flag: "", required: false, bytes: false };
         let columns: Vec<Wanted> = wanted.iter().map(column).collect();
         let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("").to_ascii_lowercase();
-        match extension.as_str() {
+        match extension(path).as_str() {
             "jsonl" | "ndjson" | "json" => {
-                let mut reader = JsonReader::begin(path, BufReader::new(open_file(path)?), &[])?;
+                let mut reader = JsonReader::begin(path, open_text(path, Encoding::Utf8)?, &columns)?;
                 // The first object that can be used says which columns there are.
                 let (mut read, mut columns) = (VecDeque::new(), Vec::new());
-                while let Some(next) = reader.read_object()? {
+                while let Some(next) = reader.next_object()? {
                     let names = next.as_ref().ok().map(|(_, object)| object.keys().cloned().collect());
                     read.push_back(next);
                     if names.is_some() || read.len() == 10 {
@@ -81,7 +80,7 @@ impl Objects {
             Source::Json { reader, read } => {
                 let next = match read.pop_front() {
                     Some(next) => next,
-                    None => match reader.read_object() {
+                    None => match reader.next_object() {
                         Ok(next) => next?,
                         Err(error) => return Some(Err(error)),
                     },

@@ -1,10 +1,13 @@
 //! Parquet, read row by row and only in the wanted columns. A record's line is its row, from 1.
+//!
+//! Columns that `datasets` declares a ClassLabel give the names of their numbers; -1 is no label.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parquet::data_type::Decimal;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::record::reader::RowIter;
@@ -12,7 +15,8 @@ use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 use serde_json::Value;
 
-use super::{Cell, Record, RowReader, Wanted, locate};
+use super::class_label::{class_names, named};
+use super::{Cell, Names, Record, RowReader, Wanted, locate};
 use crate::{DataError, RowProblem};
 
 /// Streams the rows of a Parquet file.
@@ -23,6 +27,10 @@ pub(super) struct ParquetReader {
     places: Vec<Option<usize>>,
     /// Whether each wanted column keeps the contents of files.
     bytes: Vec<bool>,
+    /// Names of the wanted columns.
+    wanted: Vec<String>,
+    /// For each wanted column, the names of its numbers.
+    names: Vec<Option<Vec<String>>>,
     columns: Vec<String>,
     present: Vec<bool>,
     row: u64,
@@ -39,7 +47,10 @@ impl ParquetReader {
         let reader = SerializedFileReader::new(file).map_err(failed)?;
         let schema = reader.metadata().file_metadata().schema().clone();
         let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
-        let found = locate(path, wanted, &names)?;
+        let found = locate(path, wanted, &names, Names::Keys)?;
+        let features = described(&reader);
+        let names_of = |index: usize| class_names(features.as_ref()?, &names[index]);
+        let class_names = found.iter().map(|index| index.and_then(names_of)).collect();
         if reader.metadata().file_metadata().num_rows() <= 0 {
             return Err(DataError::Empty { file: path.to_owned(), header: true });
         }
@@ -57,16 +68,31 @@ impl ParquetReader {
         }
         let present = found.iter().map(Option::is_some).collect();
         let bytes = wanted.iter().map(|column| column.bytes).collect();
-        Ok(Self { path: path.to_owned(), rows, places, bytes, columns: names, present, row: 0, ended: false })
+        Ok(Self {
+            path: path.to_owned(),
+            rows,
+            places,
+            bytes,
+            wanted: wanted.iter().map(|column| column.name.clone()).collect(),
+            names: class_names,
+            columns: names,
+            present,
+            row: 0,
+            ended: false,
+        })
     }
 }
 
 fn broken(path: &Path, row: u64, reason: &str) -> DataError {
-    DataError::Malformed {
-        file: path.to_owned(),
-        line: row,
-        message: format!("broken Parquet: {reason}; write the file again"),
-    }
+    // `Disabled feature at compile time: lz4`, `Parquet does not support …`: sound, but not for this program.
+    let message = if reason.contains("Disabled feature") || reason.contains("NYI") || reason.contains("not support") {
+        format!(
+            "Parquet of a kind that cannot be read here ({reason}); write the file with Snappy or Zstandard compression"
+        )
+    } else {
+        format!("broken Parquet: {reason}; write the file again")
+    };
+    DataError::Malformed { file: path.to_owned(), line: row, message }
 }
 
 /// The decoder panics on some damaged files; here that is an error like any other.
@@ -97,12 +123,26 @@ fn cell(field: &Field) -> Cell {
         },
         Field::ListInternal(list) => Cell::List(list.elements().iter().map(cell).collect()),
         Field::Group(_) | Field::MapInternal(_) => Cell::Other("a group of columns"),
-        Field::Decimal(_) => Cell::Other("a decimal"),
+        Field::Decimal(value) => decimal(value),
         Field::Date(_)
         | Field::TimeMillis(_)
         | Field::TimeMicros(_)
         | Field::TimestampMillis(_)
         | Field::TimestampMicros(_) => Cell::Other("a date or time"),
+    }
+}
+
+/// A decimal by its digits, so that 0.1 stays 0.1.
+fn decimal(value: &Decimal) -> Cell {
+    let bytes = value.data();
+    let Some(negative) = bytes.first().map(|&byte| byte >= 0x80).filter(|_| bytes.len() <= 16) else {
+        return Cell::Other("a decimal of more than 128 bits");
+    };
+    // Two's complement, the greatest byte first.
+    let unscaled = bytes.iter().fold(if negative { -1i128 } else { 0 }, |all, &byte| all << 8 | i128::from(byte));
+    match (value.scale(), i64::try_from(unscaled)) {
+        (0, Ok(whole)) => Cell::Integer(whole),
+        (scale, _) => format!("{unscaled}e{}", -scale).parse().map_or(Cell::Other("a decimal"), Cell::Number),
     }
 }
 
@@ -175,9 +215,13 @@ impl ParquetReader {
 pub(super) fn hugging_face_metadata(path: &Path, file: File) -> Result<Option<Value>, DataError> {
     let reader = guarded(path, 1, || SerializedFileReader::new(file))?;
     let reader = reader.map_err(|error| broken(path, 1, &error.to_string()))?;
-    let pairs = reader.metadata().file_metadata().key_value_metadata();
-    let text = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == "huggingface")?.value.as_deref());
-    Ok(text.and_then(|text| serde_json::from_str(text).ok()))
+    Ok(described(&reader))
+}
+
+fn described(reader: &SerializedFileReader<File>) -> Option<Value> {
+    let pairs = reader.metadata().file_metadata().key_value_metadata()?;
+    let text = pairs.iter().find(|pair| pair.key == "huggingface")?.value.as_deref()?;
+    serde_json::from_str(text).ok()
 }
 
 impl RowReader for ParquetReader {
@@ -187,17 +231,22 @@ impl RowReader for ParquetReader {
             Err(error) => return Some(Err(error)),
         };
         let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
-        let cells = self
-            .places
-            .iter()
-            .zip(&self.bytes)
-            .map(|(place, &bytes)| match place.and_then(|place| fields.get(place)) {
+        let cells = self.places.iter().zip(&self.bytes).zip(&self.names).enumerate();
+        let cells = cells.map(|(wanted, ((place, &bytes), names))| {
+            let cell = match place.and_then(|place| fields.get(place)) {
                 Some(field) if bytes => file(field),
                 Some(field) => cell(field),
                 None => Cell::Null,
-            })
-            .collect();
-        Some(Ok(Ok(Record { line: self.row, cells })))
+            };
+            match names {
+                Some(names) => named(cell, names).map_err(|message| {
+                    let column = self.wanted[wanted].as_str();
+                    RowProblem::new(self.row, Some(column), message)
+                }),
+                None => Ok(cell),
+            }
+        });
+        Some(Ok(cells.collect::<Result<_, _>>().map(|cells| Record { line: self.row, cells })))
     }
 
     fn columns(&self) -> &[String] {
@@ -206,5 +255,9 @@ impl RowReader for ParquetReader {
 
     fn present(&self) -> &[bool] {
         &self.present
+    }
+
+    fn class_names(&self, wanted: usize) -> Option<&[String]> {
+        self.names.get(wanted)?.as_deref()
     }
 }

@@ -1,5 +1,7 @@
 //! Tests of the readers: what each format accepts, and what is said about what it does not.
 
+mod shapes;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -276,7 +278,7 @@ proptest! {
                 match read(name, &content, &["text"]) {
                     Ok(records) => {
                         prop_assert!(records.len() <= limit);
-                        let lines = 1 + content.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                        let lines = 1 + content.iter().filter(|byte| b"\n\r".contains(byte)).count() as u64;
                         for record in records {
                             let line = record.map_or_else(|problem| problem.line, |record| record.line);
                             prop_assert!((1..=lines).contains(&line), "line {line} of {lines} in {name}");

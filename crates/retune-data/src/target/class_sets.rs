@@ -11,12 +11,14 @@ pub struct ClassSets {
     /// Examples' classes one after the other, ascending for each, with each example's end.
     ends: Vec<usize>,
     classes: Vec<u32>,
+    /// What a person should know about how they were read.
+    remarks: Vec<String>,
 }
 
 impl ClassSets {
     /// Takes the classes of each example, ascending places in `names`. Panics on a class without a name.
     pub fn new(names: Vec<String>, of: &[Vec<u32>]) -> Self {
-        let mut sets = Self { names, ends: Vec::with_capacity(of.len()), classes: Vec::new() };
+        let mut sets = Self { names, ends: Vec::with_capacity(of.len()), classes: Vec::new(), remarks: Vec::new() };
         of.iter().for_each(|classes| sets.push(classes));
         assert!(sets.classes.iter().all(|&class| (class as usize) < sets.names.len()), "every class has a name");
         sets
@@ -34,7 +36,7 @@ impl ClassSets {
                 sets.push(&classes);
             }
         })?;
-        Ok(labelled.then_some(sets))
+        Ok(labelled.map(|remarks| Self { remarks, ..sets }))
     }
 
     /// Class names in the order of the model's outputs.
@@ -99,6 +101,10 @@ impl<M: Medium> Targets<M> for ClassSets {
 
     fn counts(&self, examples: &[usize]) -> Vec<(String, usize)> {
         self.names.iter().cloned().zip(self.count(examples)).collect()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.remarks.clone()
     }
 
     fn mixes(&self) -> bool {

@@ -9,13 +9,15 @@ use crate::{Array, Batch, DataError, LabelRows, Medium, Seen};
 pub struct Classes {
     names: Vec<String>,
     of: Vec<u32>,
+    /// What a person should know about how they were read.
+    remarks: Vec<String>,
 }
 
 impl Classes {
     /// Takes the class of each example, a place in `names`. Panics on a class without a name.
     pub fn new(names: Vec<String>, of: Vec<u32>) -> Self {
         assert!(of.iter().all(|&class| (class as usize) < names.len()), "every class has a name");
-        Self { names, of }
+        Self { names, of, remarks: Vec::new() }
     }
 
     /// Reads the classes of all rows, which are among `names`; `None` when not every row has a label.
@@ -30,7 +32,7 @@ impl Classes {
                 of.push(class);
             }
         })?;
-        Ok(labelled.then(|| Self { names: names.to_vec(), of }))
+        Ok(labelled.map(|remarks| Self { names: names.to_vec(), of, remarks }))
     }
 
     /// Class names in the order of the model's outputs.
@@ -82,6 +84,10 @@ impl<M: Medium> Targets<M> for Classes {
         let mut counts = vec![0; self.names.len()];
         examples.iter().for_each(|&example| counts[self.of[example] as usize] += 1);
         self.names.iter().cloned().zip(counts).collect()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.remarks.clone()
     }
 
     fn mixes(&self) -> bool {

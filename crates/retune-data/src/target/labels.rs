@@ -1,10 +1,11 @@
 //! Label cells to targets, by a schema that is already known.
 
 use crate::problems::Problems;
-use crate::schema::{EncodedLabel, LabelEncoder, LabelSchema, Lists};
+use crate::schema::{EncodedLabel, LabelEncoder, LabelSchema};
 use crate::{DataError, LabelRows, RowProblem};
 
-/// Calls `each` with the encoded label of every row, in order; false when not every row has one.
+/// Calls `each` with the encoded label of every row, in order, and says what a person should know about how labels were
+/// understood; `None` when not every row has one.
 ///
 /// # Errors
 /// Labels that the schema does not know, up to ten rows together.
@@ -12,15 +13,12 @@ pub(crate) fn encode(
     rows: &dyn LabelRows,
     schema: &LabelSchema,
     mut each: impl FnMut(EncodedLabel),
-) -> Result<bool, DataError> {
+) -> Result<Option<Vec<String>>, DataError> {
     if !rows.has_labels() {
-        return Ok(false);
+        return Ok(None);
     }
     let columns = rows.label_columns();
-    let encoder = LabelEncoder::new(schema, columns, rows.label_separator())
-        .map_err(|message| DataError::Schema { file: rows.file().to_owned(), message })?;
-    let several = columns.len() == 1 && matches!(schema, LabelSchema::MultiLabel { .. });
-    let encoder = if several { encoder.with_lists(Lists::of(rows)?) } else { encoder };
+    let encoder = LabelEncoder::of(rows, schema)?;
     let mut problems = Problems::new(rows.file());
     let mut last = String::new();
     for row in 0..rows.len() {
@@ -39,5 +37,5 @@ pub(crate) fn encode(
         }
     }
     problems.finish()?;
-    Ok(true)
+    Ok(Some(encoder.note().into_iter().collect()))
 }

@@ -29,7 +29,7 @@ impl Numbers {
                 values.extend(more);
             }
         })?;
-        Ok(labelled.then_some(Self { outputs, values }))
+        Ok(labelled.map(|_| Self { outputs, values }))
     }
 
     /// How many numbers an example has.

@@ -251,6 +251,19 @@ impl TokenizerParts {
         let backend = Backend::from_bytes(files.document.to_string()).map_err(|error| {
             failed(&folder.join("tokenizer.json"), format!("is not a tokenizer this program knows: {error}"))
         })?;
+        // Numbers are given out in order; a file that means another would have the model read another word.
+        for token in &files.added {
+            let id = backend.token_to_id(&token.content);
+            if id.map(u64::from) != Some(token.id) {
+                let (content, wanted, file) = (&token.content, token.id, token.file);
+                let got = id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+                let message = format!(
+                    "the added token `{content}` has the number {wanted}, but {got} is the next free one; open the tokenizer \
+                     in transformers with AutoTokenizer and save_pretrained it into this folder"
+                );
+                return Err(failed(&folder.join(file), message));
+            }
+        }
         Ok(Self { files, backend })
     }
 }

@@ -3,14 +3,22 @@
 //! What Hugging Face's `AutoTokenizer` takes from `tokenizer_config.json` is taken here too: the
 //! flags of BERT's normaliser win over `tokenizer.json`; truncation and padding stored inside
 //! `tokenizer.json` are dropped, because a data set decides on both.
+//!
+//! Vocabulary files alone do not say how a text is cut, so the tokenizer's class must be one of a known `kind`. Tokens that
+//! any file adds count whichever way the tokenizer is built (`added`).
 
+mod added;
 mod byte_level;
+mod kind;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use crate::DataError;
+
+pub(super) use added::AddedToken;
+use kind::{Kind, kind};
 
 /// Every file a tokenizer may consist of; those present are copied into a saved model.
 const FILES: [&str; 11] = [
@@ -34,8 +42,12 @@ pub(super) struct TokenizerFiles {
     /// `tokenizer_config.json`, empty if absent.
     pub(super) config: Map<String, Value>,
     special: Map<String, Value>,
+    /// `config.json` of the model, empty if absent.
+    model: Map<String, Value>,
     /// The files present.
     pub(super) files: Vec<PathBuf>,
+    /// Tokens that the document had to be given, each with the number that the files say it has.
+    pub(super) added: Vec<AddedToken>,
 }
 
 pub(super) fn failed(path: &Path, message: impl Into<String>) -> DataError {
@@ -49,26 +61,34 @@ impl TokenizerFiles {
         }
         let config = object(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
         let special = object(&folder.join("special_tokens_map.json"))?.unwrap_or_default();
+        let model = object(&folder.join("config.json"))?.unwrap_or_default();
         let files = FILES.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect();
-        let mut read = Self { document: Value::Null, config, special, files };
-        let whole = folder.join("tokenizer.json");
-        let vocabulary = folder.join("vocab.txt");
-        read.document = if let Some(document) = object(&whole)? {
-            Value::Object(document)
-        } else if vocabulary.is_file() {
-            read.word_piece(&vocabulary)?
-        } else if folder.join("vocab.json").is_file() && folder.join("merges.txt").is_file() {
-            read.byte_level(folder)?
-        } else {
+        let mut read = Self { document: Value::Null, config, special, model, files, added: Vec::new() };
+        let document = object(&folder.join("tokenizer.json"))?;
+        let (pieces, merges) = (folder.join("vocab.txt"), folder.join("merges.txt"));
+        let is_byte_level = folder.join("vocab.json").is_file() && merges.is_file();
+        if document.is_none() && !pieces.is_file() && !is_byte_level {
             return Err(failed(
                 folder,
                 "there is neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt; open the tokenizer in transformers \
                  with AutoTokenizer and save_pretrained it into this folder, which writes tokenizer.json",
             ));
+        }
+        let kind = kind(&read.config, &read.model, document.is_some()).map_err(|message| failed(folder, message))?;
+        read.document = match (document, kind) {
+            (Some(document), _) => Value::Object(document),
+            (None, Kind::WordPiece | Kind::Unsaid) if pieces.is_file() => read.word_piece(&pieces)?,
+            (None, Kind::ByteLevel | Kind::Unsaid) if is_byte_level => read.byte_level(folder)?,
+            (None, Kind::ByteLevel) => {
+                return Err(failed(folder, "this tokenizer needs vocab.json and merges.txt; fetch both"));
+            }
+            (None, _) => return Err(failed(folder, "this tokenizer needs vocab.txt; fetch it")),
         };
+        read.add_tokens(folder)?;
         read.document["truncation"] = Value::Null;
         read.document["padding"] = Value::Null;
         read.adjust_normalizer();
+        read.adjust_prefix();
         Ok(read)
     }
 
@@ -82,7 +102,8 @@ impl TokenizerFiles {
 
     fn adjust_normalizer(&mut self) {
         let normalizer = &mut self.document["normalizer"];
-        if normalizer["type"] != "BertNormalizer" {
+        // A class that is nothing but its tokenizer.json reads no flags.
+        if normalizer["type"] != "BertNormalizer" || kind::takes_document_alone(&self.config) {
             return;
         }
         let pairs = [
@@ -97,6 +118,15 @@ impl TokenizerFiles {
                     normalizer[to] = value.clone();
                 }
             }
+        }
+    }
+
+    /// Byte-level classes set the space before a text by `add_prefix_space` of the configuration.
+    fn adjust_prefix(&mut self) {
+        let flag = self.config.get("add_prefix_space").filter(|flag| flag.is_boolean());
+        let is_byte_level = self.document["pre_tokenizer"]["type"] == "ByteLevel";
+        if let (Some(flag), true, false) = (flag, is_byte_level, kind::takes_document_alone(&self.config)) {
+            self.document["pre_tokenizer"]["add_prefix_space"] = flag.clone();
         }
     }
 
@@ -115,27 +145,10 @@ impl TokenizerFiles {
                 return Err(failed(path, format!("does not contain the special token `{special}`, one piece a line")));
             }
         }
-        let specials = [&unknown, &start, &end, &token("pad_token", "[PAD]"), &token("mask_token", "[MASK]")];
-        let mut added: Vec<(u64, Value)> = specials
-            .into_iter()
-            .filter_map(|content| {
-                let id = vocabulary.get(content)?.as_u64()?;
-                Some((
-                    id,
-                    json!({
-                        "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
-                        "normalized": false, "special": true,
-                    }),
-                ))
-            })
-            .collect();
-        added.sort_by_key(|(id, _)| *id);
-        added.dedup_by_key(|(id, _)| *id);
-        let added: Vec<Value> = added.into_iter().map(|(_, token)| token).collect();
         let (start_id, end_id) = (vocabulary[&start].clone(), vocabulary[&end].clone());
         Ok(json!({
             "version": "1.0",
-            "added_tokens": added,
+            "added_tokens": [],
             "normalizer": {
                 "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
                 "strip_accents": null, "lowercase": true,

@@ -50,6 +50,7 @@ const OWN_NAMES: &[&str] = &[
     "report.html",
     "recipe.toml",
     "predictions.jsonl",
+    "bad_examples.jsonl",
     ".baseline",
 ];
 

@@ -79,6 +79,8 @@ pub struct Range(fn(f64) -> bool, &'static str);
 
 /// Counts of something that there must be.
 pub const AT_LEAST_ONE: Range = Range(|x| x >= 1.0, "is not at least 1");
+/// Where counting begins.
+pub const ZERO_OR_ONE: Range = Range(|x| x == 0.0 || x == 1.0, "is neither 0 nor 1");
 /// Sizes of steps.
 pub const ABOVE_ZERO: Range = Range(|x| x > 0.0 && x.is_finite(), "is not above 0");
 /// Amounts, also none.

@@ -54,13 +54,16 @@ impl CheckpointFolder {
             return Err(ModelError::file(folder, "no model.safetensors and no model.safetensors.index.json here"));
         }
         let mut checkpoint = Self { path: folder.to_owned(), files: Vec::new(), tensors: BTreeMap::new() };
+        let missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| !folder.join(name).is_file()).collect();
+        if !missing.is_empty() {
+            let problem = format!(
+                "names files that are not there: {}; fetch them, or download the model again",
+                missing.join(", ")
+            );
+            return Err(ModelError::file(&index, problem));
+        }
         for name in names {
             let path = folder.join(name);
-            if !path.is_file() {
-                let problem =
-                    "the index names this shard, which is not here; the folder is incomplete, download it again";
-                return Err(ModelError::file(path, problem));
-            }
             let file = SafetensorsFile::open(&path)?;
             let index = checkpoint.files.len();
             checkpoint.tensors.extend(file.shapes().into_iter().map(|(name, shape)| (name, (index, shape))));

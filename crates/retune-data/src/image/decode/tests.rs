@@ -44,7 +44,9 @@ fn jpeg_bombs_are_refused_by_their_header() {
 fn what_is_no_image_is_said_so() {
     assert_eq!(decode(b"", 3).unwrap_err(), "is empty; write the file again");
     let text = decode(b"<html>not found</html>", 3).unwrap_err();
-    assert!(text.contains("not a PNG, JPEG, WebP, GIF, BMP or TIFF image"), "{text}");
+    assert!(text.contains("is a web page, not a PNG, JPEG, WebP, GIF, BMP or TIFF image"), "{text}");
+    let heic = decode(b"\0\0\0\x18ftypheic\0\0\0\0", 3).unwrap_err();
+    assert!(heic.contains("is a HEIC image, not a PNG"), "{heic}");
 }
 
 #[test]

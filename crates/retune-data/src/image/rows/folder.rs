@@ -1,15 +1,28 @@
-//! Folders of images: `FOLDER/class/…/image`, or images without labels.
+//! Folders of images: `FOLDER/class/…/image`, images without labels, or images with a `metadata` table beside them, as the
+//! imagefolder of `datasets` reads it.
+//!
+//! What is no image by its name (by its content, where the name has no ending) is counted in a remark; a class folder of
+//! nothing else is refused, because its class would silently vanish.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::DataError;
+use super::metadata;
 use crate::error::quoted;
-use crate::rows::{Builder, Layout, Origin, TableRows};
+use crate::image::decode::content;
+use crate::rows::{Builder, LabelRows, Layout, Origin, Records, TableRows};
+use crate::table::Cell;
+use crate::{DataError, OnBadExample};
 
 /// Endings of files that are images.
-const ENDINGS: [&str; 11] = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"];
+pub(super) const ENDINGS: [&str; 11] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"];
 /// Names of folders that hold splits rather than a class.
 const SPLITS: [&str; 8] = ["train", "training", "val", "valid", "validation", "dev", "test", "testing"];
+/// Files that systems leave in folders.
+const LITTER: [&str; 4] = ["thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"];
 /// Folders inside folders, at most: a link to a parent would never end.
 const MOST_DEPTH: usize = 16;
 
@@ -18,17 +31,32 @@ const MOST_DEPTH: usize = 16;
 struct Found {
     /// Images, relative to the folder.
     images: Vec<PathBuf>,
+    ignored: Vec<PathBuf>,
+    /// Folders directly inside.
+    folders: Vec<String>,
 }
 
-pub(super) fn read(folder: &Path, layout: &Layout, labels_required: bool) -> Result<TableRows, DataError> {
+pub(super) fn read(
+    folder: &Path,
+    layout: &Layout,
+    labels_required: bool,
+    on_bad_example: OnBadExample,
+) -> Result<TableRows, DataError> {
     let fail = |message: String| Err(DataError::Columns { message: format!("{}: {message}", folder.display()) });
+    let mut found = Found::default();
+    walk(folder, Path::new(""), 0, &mut found)?;
+    if let Some(table) = metadata::table(folder, &found.ignored, labels_required)? {
+        return metadata::read(&table, &found.images, layout, labels_required, on_bad_example);
+    }
     if let Some(group) = &layout.group {
         return fail(format!("a folder has no column `{group}`; write a table with the paths, and name it instead"));
     }
-    let mut found = Found::default();
-    walk(folder, Path::new(""), 0, &mut found)?;
     if found.images.is_empty() {
-        return fail(format!("holds no images; files that end in {} are images", ENDINGS.join(", ")));
+        let others = match endings(found.ignored.iter()) {
+            none if none.is_empty() => String::new(),
+            others => format!(", but {others}"),
+        };
+        return fail(format!("holds no images{others}; files that end in {} are images", ENDINGS.join(", ")));
     }
     let direct = found.images.iter().find(|path| class(path).is_none());
     let mut classes: Vec<String> = found.images.iter().filter_map(|path| class(path)).map(str::to_owned).collect();
@@ -43,6 +71,10 @@ pub(super) fn read(folder: &Path, layout: &Layout, labels_required: bool) -> Res
             let names = quoted(&classes, 8);
             return fail(format!("holds the splits {names}, not classes; name them with --train and --validation"));
         }
+        let unread = without_images(&found, &classes);
+        if !unread.is_empty() {
+            return fail(unread.join("\n"));
+        }
     }
     let labelled = direct.is_none();
     let layout = layout.clone().labels(layout.labels.iter().take(1));
@@ -53,7 +85,97 @@ pub(super) fn read(folder: &Path, layout: &Layout, labels_required: bool) -> Res
         };
         builder.push_file(text.to_owned(), class(path).filter(|_| labelled).map(str::to_owned))?;
     }
-    builder.finish(folder, folder.to_owned(), Origin::Folder, Vec::new())
+    let origin = Origin::Folder { classes: labels_required };
+    let rows = builder.finish(folder, folder.to_owned(), origin, Vec::new())?;
+    Ok(rows.with_remarks(remarks(folder, &found, &classes)))
+}
+
+/// What is wrong with folders that hold files but no image.
+fn without_images(found: &Found, classes: &[String]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for name in found.folders.iter().filter(|name| !classes.contains(*name)) {
+        let files = found.ignored.iter().filter(|path| class(path) == Some(name.as_str()));
+        let kinds = endings(files);
+        if !kinds.is_empty() {
+            problems.push(format!(
+                "the class folder `{name}` has no image that can be read, but {kinds}; convert the files to PNG or JPEG, or \
+                 move the folder away"
+            ));
+        }
+    }
+    problems
+}
+
+fn remarks(folder: &Path, found: &Found, classes: &[String]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Some(first) = found.ignored.first() {
+        remarks.push(format!(
+            "{}: files that are no images by their names are not read: {} (such as {})",
+            folder.display(),
+            endings(found.ignored.iter()),
+            first.display()
+        ));
+    }
+    let is_empty = |name: &&String| {
+        !classes.contains(*name) && !found.ignored.iter().any(|path| class(path) == Some(name.as_str()))
+    };
+    let empty: Vec<String> = found.folders.iter().filter(is_empty).cloned().collect();
+    if !empty.is_empty() {
+        remarks.push(format!(
+            "{}: holds folders without any file, which are no classes: {}",
+            folder.display(),
+            quoted(&empty, 8)
+        ));
+    }
+    remarks
+}
+
+/// How many files there are of each ending, most first: `4 .heic, 1 without ending`.
+fn endings<'a>(files: impl Iterator<Item = &'a PathBuf>) -> String {
+    const MOST: usize = 8;
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for path in files {
+        *counts.entry(ending(path)).or_default() += 1;
+    }
+    let mut counts: Vec<(usize, String)> = counts.into_iter().map(|(ending, count)| (count, ending)).collect();
+    counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let shown = counts.iter().take(MOST).map(|(count, ending)| match ending.as_str() {
+        "" => format!("{count} without ending"),
+        ending => format!("{count} .{ending}"),
+    });
+    shown.collect::<Vec<_>>().join(", ") + if counts.len() > MOST { ", …" } else { "" }
+}
+
+fn ending(path: &Path) -> String {
+    path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase()
+}
+
+/// Refuses a folder of classes where none of a class's images can be used, so that its class would have no example.
+///
+/// # Errors
+/// The classes; a store that cannot be read.
+pub(super) fn check_classes(rows: &TableRows, usable: &[bool]) -> Result<(), DataError> {
+    if !rows.in_class_folders() || !usable.contains(&true) {
+        return Ok(());
+    }
+    // Whether each class has an image left.
+    let mut classes: BTreeMap<String, bool> = BTreeMap::new();
+    for (row, &usable) in usable.iter().enumerate() {
+        if let Some([Cell::Text(class)]) = rows.label(row)?.as_deref() {
+            *classes.entry(class.clone()).or_default() |= usable;
+        }
+    }
+    let lost: Vec<String> = classes.into_iter().filter(|(_, left)| !left).map(|(class, _)| class).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    Err(DataError::Columns {
+        message: format!(
+            "{}: none of the images of the class folders {} can be used; repair them, or move the folders away",
+            rows.file().display(),
+            quoted(&lost, 8)
+        ),
+    })
 }
 
 /// The first folder of a relative path, if the image lies in one.
@@ -80,17 +202,28 @@ fn walk(root: &Path, inside: &Path, depth: usize, found: &mut Found) -> Result<(
     names.sort();
     for name in names {
         let path = inside.join(&name);
-        if name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX" {
+        let litter = LITTER.contains(&name.to_string_lossy().to_lowercase().as_str());
+        if litter || name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX" {
             continue;
         }
         if root.join(&path).is_dir() {
+            if depth == 0 {
+                found.folders.extend(name.to_str().map(str::to_owned));
+            }
             walk(root, &path, depth + 1, found)?;
             continue;
         }
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-        if ENDINGS.contains(&ending.as_str()) {
-            found.images.push(path);
-        }
+        let ending = ending(&path);
+        let is_image = if ending.is_empty() { is_image(&root.join(&path)) } else { ENDINGS.contains(&ending.as_str()) };
+        let list = if is_image { &mut found.images } else { &mut found.ignored };
+        list.push(path);
     }
     Ok(())
+}
+
+/// Whether a file is an image by its content; one that cannot be read is none.
+fn is_image(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(content::HEAD as u64).read_to_end(&mut head));
+    read.is_ok() && content::is_readable(&head)
 }

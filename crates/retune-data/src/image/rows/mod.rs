@@ -1,10 +1,11 @@
 //! The rows of an image data set: paths or bytes, and their labels.
 
 mod folder;
+mod metadata;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::rows::{Input, Kind, Layout, TableRows};
 use crate::table::Cell;
@@ -39,7 +40,8 @@ fn image_cell(cell: Cell) -> Result<Cell, String> {
 }
 
 /// Reads the rows of a table as [`TableRows::read`] does, or of a folder: `FOLDER/class/…/image` gives labelled rows in the
-/// order of their paths, images directly in the folder give rows without labels. The images themselves are read later.
+/// order of their paths, images directly in the folder give rows without labels, `FOLDER/metadata.csv` (`.jsonl`,
+/// `.parquet`) gives the rows of that table. The images themselves are read later.
 ///
 /// # Errors
 /// As [`TableRows::read`]; an unreadable folder. Whether the images can be decoded is found out later.
@@ -51,7 +53,7 @@ pub fn read_images(
 ) -> Result<TableRows, DataError> {
     let path = path.as_ref();
     if path.is_dir() {
-        return folder::read(path, layout, labels_required);
+        return folder::read(path, layout, labels_required, on_bad_example);
     }
     TableRows::read(path, layout, labels_required, on_bad_example)
 }
@@ -59,10 +61,39 @@ pub fn read_images(
 /// The bytes of a row's image file, or why they cannot be read.
 pub(super) fn bytes(rows: &TableRows, row: usize) -> Result<Result<Vec<u8>, String>, DataError> {
     Ok(match rows.inputs(row)?.pop() {
-        Some(Cell::Text(path)) => read_file(&rows.path_of(&path)),
+        Some(Cell::Text(path)) => read_file(&with_ending(rows.path_of(&path))),
         Some(Cell::File { bytes, .. }) => Ok(bytes),
         _ => Err("is empty; fill it in or remove the row".to_owned()),
     })
+}
+
+/// The path, or the one file of that name with an ending of images where tables name images without it.
+fn with_ending(path: PathBuf) -> PathBuf {
+    if path.exists() {
+        return path;
+    }
+    let Some(name) = path.file_name() else { return path };
+    let endings = folder::ENDINGS.iter().flat_map(|ending| [(*ending).to_owned(), ending.to_uppercase()]);
+    let mut found: Vec<PathBuf> = Vec::new();
+    for ending in endings {
+        let mut whole = name.to_owned();
+        whole.push(format!(".{ending}"));
+        let whole = path.with_file_name(whole);
+        if whole.is_file() {
+            found.push(whole);
+        }
+    }
+    // Of several nobody knows which; a file system that ignores case finds one twice.
+    let same = |other: &PathBuf| other.as_os_str().eq_ignore_ascii_case(found[0].as_os_str());
+    if !found.is_empty() && found.iter().all(same) { found.swap_remove(0) } else { path }
+}
+
+/// Refuses class folders none of whose images can be used; see `folder`.
+///
+/// # Errors
+/// The folders; a store that cannot be read.
+pub(super) fn check_classes(rows: &TableRows, usable: &[bool]) -> Result<(), DataError> {
+    folder::check_classes(rows, usable)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {

@@ -49,6 +49,77 @@ fn class_folders_give_labels_in_the_order_of_paths() {
 }
 
 #[test]
+fn files_that_are_not_read_are_counted() {
+    let folder =
+        tree(&["a/1.png", "b/1.png", "b/2.heic", "b/3.HEIC", "b/notes.txt", "Thumbs.db", ".DS_Store", "a/plain"]);
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    std::fs::write(folder.path().join("b/readme"), "text").unwrap();
+    let rows = read(folder.path(), &columns(), true).unwrap();
+    // By its content, where a name has no ending.
+    let places: Vec<String> = (0..rows.len()).map(|row| rows.place(row).unwrap()).collect();
+    assert_eq!(places, ["a/1.png", "a/plain", "b/1.png"].map(|path| folder.path().join(path).display().to_string()));
+    let remarks = rows.remarks();
+    assert!(remarks[0].contains("2 .heic, 1 without ending, 1 .txt (such as b/2.heic)"), "{remarks:?}");
+    assert!(remarks[1].contains("folders without any file, which are no classes: `empty`"), "{remarks:?}");
+}
+
+#[test]
+fn a_class_of_nothing_but_other_files_is_refused() {
+    let folder = tree(&["a/1.png", "b/1.png", "fox/1.avif", "fox/deep/2.dcm", "fox/3.avif"]);
+    let said = said(read(folder.path(), &columns(), true));
+    assert!(said.contains("the class folder `fox` has no image that can be read, but 2 .avif, 1 .dcm"), "{said}");
+    assert_eq!(read(folder.path(), &columns(), false).unwrap().len(), 2);
+    // Nor may it lose all its images later on.
+    let folder = tree(&["a/1.png", "b/1.png", "b/2.png"]);
+    let rows = read(folder.path(), &columns(), true).unwrap();
+    assert!(check_classes(&rows, &[true, false, true]).is_ok());
+    let lost = check_classes(&rows, &[true, false, false]).unwrap_err().to_string();
+    assert!(lost.contains("none of the images of the class folders `b` can be used"), "{lost}");
+}
+
+#[test]
+fn advice_about_folders_is_about_folders() {
+    let one = read(tree(&["a/1.png", "a/2.png"]).path(), &columns(), true).unwrap();
+    let said = LabelSchema::infer(&one, None).unwrap_err().to_string();
+    assert!(said.contains("holds one class folder, `a`") && !said.contains("--label-column"), "{said}");
+}
+
+#[test]
+fn a_metadata_table_beside_images_says_what_they_are() {
+    let folder = tree(&["part1/1.png", "part2/2.png", "part2/more.png"]);
+    let table = folder.path().join("metadata.csv");
+    std::fs::write(&table, "file_name,label,patient\npart1/1.png,cat,x\n./part2/2.png,dog,y\n").unwrap();
+    let grouped = columns().group(Some("patient".into()));
+    let rows = read(folder.path(), &grouped, true).unwrap();
+    let text = |text: &str| Some(vec![Cell::Text(text.into())]);
+    assert_eq!(labels(&rows), [text("cat"), text("dog")]);
+    assert!(bytes(&rows, 1).unwrap().is_ok() && rows.group(0) != rows.group(1));
+    let remarks = rows.remarks();
+    assert!(remarks[0].contains("those of this table, folders are no classes"), "{remarks:?}");
+    assert!(remarks[1].contains("1 image of the folder is not in it and not read (such as part2/more.png)"));
+    let source = rows.source(0).unwrap();
+    assert_eq!((source.line, &source.fields["file_name"]), (2, &json!("part1/1.png")));
+
+    std::fs::write(&table, "name,label\nx,cat\n").unwrap();
+    assert!(said(read(folder.path(), &columns(), true)).contains("there is no column `file_name`"));
+    std::fs::write(folder.path().join("metadata.jsonl"), "{}").unwrap();
+    assert!(said(read(folder.path(), &columns(), true)).contains("join them into one metadata.csv"));
+    let deeper = tree(&["a/1.png", "b/1.png"]);
+    std::fs::write(deeper.path().join("a/metadata.csv"), "file_name,label\n1.png,cat\n").unwrap();
+    assert!(said(read(deeper.path(), &columns(), true)).contains("holds `a/metadata.csv`"));
+}
+
+#[test]
+fn tables_may_name_images_without_their_endings() {
+    let folder = tree(&["images/1.png", "images/2.JPG", "images/3.png", "images/3.jpg"]);
+    let table = folder.path().join("train.csv");
+    std::fs::write(&table, "image,label\nimages/1,x\nimages/2,y\nimages/3,y\nimages/4,y\n").unwrap();
+    let rows = read(&table, &columns(), true).unwrap();
+    let found: Vec<bool> = (0..4).map(|row| bytes(&rows, row).unwrap().is_ok()).collect();
+    assert_eq!(found, [true, true, false, false]);
+}
+
+#[test]
 fn images_without_class_folders_have_no_labels() {
     let flat = tree(&["2.png", "1.png"]);
     let rows = read(flat.path(), &columns(), false).unwrap();

@@ -196,9 +196,13 @@ fn quotes_around_all_texts_of_a_tsv_file_are_told_of() {
     let remarks = |name: &str, content: &str| {
         unlabelled(named(name, content, &layout()), &tokenizer(&json!({})), TextOptions::new(9)).remarks()
     };
-    let said = remarks("a.tsv", "text\tlabel\n\"good\"\t1\n\"very \"\"bad\"\"\"\t0\n");
+    let said = remarks("a.tsv", "text\tlabel\n\"good\"\t1\n\"very bad\"\t0\n");
     assert!(said.len() == 1 && said[0].contains("a.tsv: all texts stand in double quotes"), "{said:?}");
     assert!(remarks("a.tsv", "text\tlabel\n\"good\"\t1\n\"bad\t0\n").is_empty());
+    // Doubled quotes inside tell that quotes enclose.
+    assert!(remarks("a.tsv", "text\tlabel\n\"good\"\t1\n\"very \"\"bad\"\"\"\t0\n").is_empty());
+    let both = remarks("a.tsv", "text\tlabel\n\"very \"\"bad\"\"\"\t1\nsay \"so\" now\t0\n");
+    assert!(both[0].contains("a.tsv: some fields stand in double quotes"), "{both:?}");
     assert!(remarks("a.csv", "text,label\n\"\"\"good\"\"\",1\n\"\"\"bad\"\"\",0\n").is_empty());
 }
 

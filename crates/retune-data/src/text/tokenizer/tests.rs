@@ -100,7 +100,7 @@ fn unusable_byte_level_files_are_named() {
     let said = || Tokenizer::load(folder.path()).err().unwrap().to_string();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("tokenizer_config.json", "{\"tokenizer_class\": \"CLIPTokenizer\"}");
-    assert!(said().contains("a CLIPTokenizer is not known here"), "{}", said());
+    assert!(said().contains("what the vocabulary files mean to a CLIPTokenizer is not known here"), "{}", said());
     write("tokenizer_config.json", "{}");
     write("merges.txt", "#version: 0.2\n\u{120} t\nnot there\n");
     assert!(said().contains("merges.txt: line 3 is no pair"), "{}", said());
@@ -138,6 +138,113 @@ fn the_configuration_is_honoured() {
     let (_folder, left) = word_pieces(json!({"truncation_side": "left"}));
     let tokens = left.encode("film x x", None, 4).unwrap();
     assert_eq!((tokens.ids, tokens.truncated, tokens.words), (vec![2, 8, 8, 3], true, 2));
+}
+
+/// What is said about a folder with `vocab.txt` (and what else is given) beside these files.
+fn refused(files: &[(&str, Value)]) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\nfilm\n").unwrap();
+    for (name, value) in files {
+        std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+    }
+    Tokenizer::load(folder.path()).err().map(|error| error.to_string())
+}
+
+#[test]
+fn vocabulary_files_of_another_kind_are_refused() {
+    let config = |value: Value| ("tokenizer_config.json", value);
+    let model = |value: Value| ("config.json", value);
+    for (files, part) in [
+        (vec![config(json!({"tokenizer_class": "BertJapaneseTokenizer"}))], "mean to a BertJapaneseTokenizer"),
+        (vec![config(json!({})), model(json!({"tokenizer_class": "EsmTokenizer"}))], "mean to a EsmTokenizer"),
+        (vec![config(json!({"tokenizer_class": "RoFormerTokenizerFast"}))], "mean to a RoFormerTokenizerFast"),
+        (vec![config(json!({"word_tokenizer_type": "mecab"}))], "word_tokenizer_type `mecab`"),
+        (vec![config(json!({"subword_tokenizer_type": "character"}))], "subword_tokenizer_type `character`"),
+        (
+            vec![config(json!({"tokenizer_class": "BertTokenizer", "auto_map": {"AutoTokenizer": ["a.My", null]}}))],
+            "`a.My`",
+        ),
+        (vec![config(json!({"auto_map": {"AutoTokenizer": ["a.My", "a.MyFast"]}}))], "`a.My` in auto_map"),
+        (vec![model(json!({"model_type": "deberta"}))], "a model of type deberta"),
+        (vec![config(json!({"tokenizer_class": "RobertaTokenizer"}))], "needs vocab.json and merges.txt"),
+    ] {
+        let said = refused(&files).unwrap_or_else(|| panic!("{part}"));
+        assert!(said.contains(part) && (said.contains("save_pretrained") || said.contains("fetch")), "{said}");
+    }
+    for files in [
+        vec![config(json!({"tokenizer_class": "ElectraTokenizerFast", "auto_map": {"AutoModel": "a.My"}}))],
+        vec![config(json!({"word_tokenizer_type": "basic"})), model(json!({"model_type": "bert"}))],
+        // The tokenizer's own files win over the model's.
+        vec![config(json!({"tokenizer_class": "BertTokenizer"})), model(json!({"tokenizer_class": "EsmTokenizer"}))],
+    ] {
+        assert_eq!(refused(&files), None);
+    }
+    let byte_level = byte_level(&["vocab.json", "merges.txt"]);
+    std::fs::write(byte_level.path().join("config.json"), "{\"model_type\": \"gpt2\"}").unwrap();
+    assert!(Tokenizer::load(byte_level.path()).err().unwrap().to_string().contains("a model of type gpt2"));
+}
+
+#[test]
+fn a_tokenizer_json_that_transformers_would_not_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(fixture("tiny-tokenizer/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    let with = |config: Value| {
+        std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+        Tokenizer::load(folder.path()).err().map(|error| error.to_string())
+    };
+    assert!(with(json!({"tokenizer_class": "BertJapaneseTokenizer"})).unwrap().contains("PreTrainedTokenizerFast"));
+    assert!(with(json!({"auto_map": {"AutoTokenizer": ["a.My", null]}})).unwrap().contains("`a.My`"));
+    assert_eq!(with(json!({"auto_map": {"AutoTokenizer": ["a.My", "a.MyFast"]}})), None);
+    assert_eq!(with(json!({"tokenizer_class": "DebertaV2TokenizerFast"})), None);
+}
+
+/// The same tokens whichever file names them and whichever way the tokenizer is built.
+#[test]
+fn added_tokens_count_in_every_way() {
+    let sources = [
+        ("added_tokens.json", json!({"<new>": 9})),
+        ("tokenizer_config.json", json!({"added_tokens_decoder": {"9": {"content": "<new>", "special": true}}})),
+        ("tokenizer_config.json", json!({"additional_special_tokens": ["<new>"]})),
+        ("tokenizer_config.json", json!({"extra_special_tokens": {"new_token": "<new>"}})),
+        ("special_tokens_map.json", json!({"additional_special_tokens": [{"content": "<new>", "lstrip": false}]})),
+    ];
+    let (vocabulary, _) = word_pieces(json!({}));
+    let document = super::super::tokenizer_files::TokenizerFiles::read(vocabulary.path()).unwrap().document;
+    for (name, value) in &sources {
+        for whole in [false, true] {
+            let (folder, _) = word_pieces(json!({}));
+            if whole {
+                std::fs::write(folder.path().join("tokenizer.json"), document.to_string()).unwrap();
+            }
+            std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+            let tokenizer = Tokenizer::load(folder.path()).unwrap();
+            assert_eq!(tokenizer.encode("film<new>x", None, 9).unwrap().ids, [2, 4, 9, 8, 3], "{name} {value} {whole}");
+            assert_eq!(tokenizer.vocabulary_size(), 10);
+        }
+    }
+    let (folder, _) = word_pieces(json!({}));
+    std::fs::write(folder.path().join("added_tokens.json"), "{\"<new>\": 12}").unwrap();
+    let said = Tokenizer::load(folder.path()).err().unwrap().to_string();
+    assert!(said.contains("added_tokens.json: the added token `<new>` has the number 12, but 9 is"), "{said}");
+}
+
+#[test]
+fn flags_of_the_configuration_count_for_classes_that_read_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vocabulary, _) = word_pieces(json!({}));
+    let document = super::super::tokenizer_files::TokenizerFiles::read(vocabulary.path()).unwrap().document;
+    std::fs::write(folder.path().join("tokenizer.json"), document.to_string()).unwrap();
+    let ids = |class: &str| {
+        let config = json!({"tokenizer_class": class, "do_lower_case": false});
+        std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+        Tokenizer::load(folder.path()).unwrap().encode("Film", None, 9).unwrap().ids
+    };
+    assert_eq!((ids("BertTokenizer"), ids("PreTrainedTokenizerFast")), (vec![2, 5, 3], vec![2, 4, 3]));
+    let copy = byte_level(&["tokenizer.json"]);
+    let config = json!({"tokenizer_class": "RobertaTokenizer", "add_prefix_space": true});
+    std::fs::write(copy.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+    let ids = Tokenizer::load(copy.path()).unwrap().encode("The food was Great", None, 99).unwrap().ids;
+    assert_eq!(ids, [0, 225, 311, 275, 324, 306, 225, 43, 267, 279, 2]);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 //!
 //! Letter case is kept whatever `do_lower_case` says, as Hugging Face does.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -10,31 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{TokenizerFiles, failed, object};
 use crate::DataError;
 
-/// Special tokens and what they are where no file says so.
-const SPECIAL: [(&str, &str); 7] = [
-    ("bos_token", "<s>"),
-    ("eos_token", "</s>"),
-    ("unk_token", "<unk>"),
-    ("sep_token", "</s>"),
-    ("cls_token", "<s>"),
-    ("pad_token", "<pad>"),
-    ("mask_token", "<mask>"),
-];
-
 impl TokenizerFiles {
     /// The equivalent `tokenizer.json`.
     pub(super) fn byte_level(&self, folder: &Path) -> Result<Value, DataError> {
-        if let Some(class) = self.config.get("tokenizer_class").and_then(Value::as_str)
-            && !class.starts_with("Roberta")
-        {
-            return Err(failed(
-                folder,
-                format!(
-                    "there is no tokenizer.json, and what vocab.json and merges.txt mean to a {class} is not known here; \
-                     open it in transformers with AutoTokenizer and save_pretrained it into this folder"
-                ),
-            ));
-        }
         let path = folder.join("vocab.json");
         let vocabulary = object(&path)?.unwrap_or_default();
         if let Some((piece, _)) = vocabulary.iter().find(|(_, id)| id.as_u64().is_none_or(|id| id > u32::MAX.into())) {
@@ -56,7 +33,7 @@ impl TokenizerFiles {
         let (start_id, end_id) = (vocabulary[&start].clone(), vocabulary[&end].clone());
         Ok(json!({
             "version": "1.0",
-            "added_tokens": self.added(folder, &vocabulary)?,
+            "added_tokens": [],
             "normalizer": null,
             "pre_tokenizer": {
                 "type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true,
@@ -72,41 +49,6 @@ impl TokenizerFiles {
                 "vocab": vocabulary, "merges": merges,
             },
         }))
-    }
-
-    /// Tokens that are found in a text before it is cut into pieces, by id: those of `added_tokens.json`, of the
-    /// configuration, and the special ones.
-    fn added(&self, folder: &Path, vocabulary: &Map<String, Value>) -> Result<Vec<Value>, DataError> {
-        let mut added: BTreeMap<u64, Value> = BTreeMap::new();
-        let mut add = |id: u64, content: &str, said: &Value, special: bool| {
-            let flag = |name: &str, default: bool| said[name].as_bool().unwrap_or(default);
-            let token = json!({
-                "id": id, "content": content, "single_word": flag("single_word", false),
-                "lstrip": flag("lstrip", false), "rstrip": flag("rstrip", false),
-                "normalized": flag("normalized", !special), "special": special || flag("special", false),
-            });
-            added.entry(id).or_insert(token);
-        };
-        for (name, default) in SPECIAL {
-            let content = self.special_token(name).unwrap_or(default);
-            let said = [&self.config, &self.special].into_iter().find_map(|map| map.get(name));
-            if let Some(id) = vocabulary.get(content).and_then(Value::as_u64) {
-                add(id, content, said.unwrap_or(&Value::Null), true);
-            }
-        }
-        if let Some(tokens) = self.config.get("added_tokens_decoder").and_then(Value::as_object) {
-            for (id, said) in tokens {
-                if let (Ok(id), Some(content)) = (id.parse(), said["content"].as_str()) {
-                    add(id, content, said, false);
-                }
-            }
-        }
-        for (content, id) in object(&folder.join("added_tokens.json"))?.unwrap_or_default() {
-            if let Some(id) = id.as_u64() {
-                add(id, &content, &Value::Null, false);
-            }
-        }
-        Ok(added.into_values().collect())
     }
 }
 

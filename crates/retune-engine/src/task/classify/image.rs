@@ -11,6 +11,7 @@ use crate::task::{Entry, Opening, Parts, Preparing, Work};
 use anyhow::Result;
 use retune_data::{Batching, LabelSchema, Layout, TableRows};
 use retune_models::heads;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -30,15 +31,17 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let settings = recipe.read::<ClassificationSettings>()?;
     let input = ImagesInput::of(recipe, from.model, from.config)?;
-    let layout = layout(recipe, &settings)?;
+    let layout = layout(recipe, &settings, None)?;
     let rows = Encoded::read(recipe, |path| input.read(path, &layout, true))?;
     let inferred = LabelSchema::infer(rows.train.as_ref(), labels::problem(&settings)?)?;
     let (schema, note) = labels::ordered(inferred, from.config);
+    let described = schema.describe();
     let data = rows.map(|split, rows| {
         let images = input.encode(split, &rows, from.progress)?;
         Ok((rows, images))
     })?;
     let mut notes = input.notes(&data.train.1);
+    notes.push(described);
     notes.extend(note);
     let (folder, file) = input.processor_file()?;
     let files = Files { paths: vec![file], _folder: Some(folder) };
@@ -55,7 +58,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
 fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<ClassificationSettings>()?;
     let input = Rc::new(ImagesInput::of(from.recipe, from.model, from.config)?);
-    let layout = layout(from.recipe, &settings)?;
+    let layout = layout(from.recipe, &settings, Some(from.model))?;
     let (targets, progress) = (from.targets, from.progress);
     let rows = labels::Source {
         file: Box::new({
@@ -74,10 +77,11 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     labels::opened(&ENTRY, from.config, &settings, from.input, targets, rows, encode)
 }
 
-fn layout(recipe: &Recipe, settings: &ClassificationSettings) -> Result<Layout> {
+fn layout(recipe: &Recipe, settings: &ClassificationSettings, model: Option<&Path>) -> Result<Layout> {
     let images = recipe.read::<ImageSettings>()?;
     Ok(Layout::image(images.image_column)
         .labels([settings.label_column.clone()])
         .label_separator(settings.label_separator)
+        .label_numbers(labels::numbers(settings, model))
         .group(recipe.data.group_column.clone()))
 }

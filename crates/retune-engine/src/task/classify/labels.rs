@@ -13,8 +13,8 @@ use crate::task::splits::Encoded;
 use crate::task::{About, Entry, Input, LossOf, Parts, Phase, Prepared, Work};
 use anyhow::Result;
 use retune_data::{
-    Batching, ClassSets, Classes, Dataset, Examples, LabelSchema, Medium, Numbers as NumberTargets, Problem, TableRows,
-    Targets, Text,
+    Batching, ClassSets, Classes, Dataset, Examples, LabelNumbers, LabelSchema, Medium, Numbers as NumberTargets,
+    Problem, TableRows, Targets, Text,
 };
 use retune_models::{ModelConfig, ProblemType, Purpose};
 use std::io::BufRead;
@@ -24,6 +24,16 @@ use std::sync::Arc;
 /// What the recipe says labels mean; `None` = to be inferred.
 pub(super) fn problem(settings: &ClassificationSettings) -> Result<Option<Problem>> {
     Ok((settings.problem != "auto").then(|| settings.problem.parse()).transpose()?)
+}
+
+/// What numbers in label cells are where labels have names. The order of a model that a run made, whose recipe lies beside
+/// it, is the one that inference gives names, unless it looks otherwise.
+pub(super) fn numbers(settings: &ClassificationSettings, model: Option<&Path>) -> LabelNumbers {
+    match (settings.label_numbers, model) {
+        (Some(first), _) => LabelNumbers::From(first as u32),
+        (None, Some(model)) if !model.join("recipe.toml").is_file() => LabelNumbers::Given,
+        _ => LabelNumbers::ByOrder,
+    }
 }
 
 /// Names and meaning of a saved model's outputs.

@@ -1,7 +1,7 @@
 //! The settings of tasks that give an input labels or numbers.
 
 use crate::metric::operating_point::Rule;
-use crate::recipe::settings::{DATA, Held, Kind, RUN, SHARE, TRAINING, parsed, settings};
+use crate::recipe::settings::{DATA, Held, Kind, RUN, SHARE, TRAINING, ZERO_OR_ONE, parsed, settings};
 
 settings! {
     /// Labels, what they mean and how they are learnt.
@@ -10,6 +10,9 @@ settings! {
         label_column: String = "label".to_owned(), value("COLUMN"), reads(some_column), at_use();
         /// Character between labels within one cell
         label_separator: Option<char>, value("CHARACTER"), at_use();
+        /// Labels that are numbers count the model's named labels from 0 or from 1; without it they are understood only where
+        /// the order of the names was not chosen by a run
+        label_numbers: Option<u64>, value("0|1"), range(ZERO_OR_ONE), at_use();
         /// auto, single-label, multi-label or regression
         problem: String = "auto".to_owned(), one_of(&["auto", "single-label", "multi-label", "regression"]);
         /// Class that the operating point, sensitivity and specificity are about

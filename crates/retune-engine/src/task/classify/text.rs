@@ -30,12 +30,13 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let (text, settings) = (recipe.read::<TextSettings>()?, recipe.read::<ClassificationSettings>()?);
     let input = TextInput::of(text.max_length, from.model, from.config)?;
-    let layout = layout(&text, &settings, recipe);
+    let layout = layout(&text, &settings, recipe, None);
     let on_bad_example: OnBadExample = recipe.data.on_bad_example.parse()?;
     let rows = Encoded::read(recipe, |path| Ok(Arc::new(TableRows::read(path, &layout, true, on_bad_example)?)))?;
     let names = from.config.labels().unwrap_or_default();
     let inferred = LabelSchema::infer_with_names(rows.train.as_ref(), labels::problem(&settings)?, &names)?;
     let (schema, note) = labels::ordered(inferred, from.config);
+    let described = schema.describe();
     let options = input.options().on_bad_example(on_bad_example);
     let data = rows.map(|split, rows| {
         let what = format!("tokenizing {} data", split.whole_name());
@@ -62,14 +63,14 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         batching: text.batching(),
         fingerprint: input.max_length as u64,
     };
-    labels::trained(head, recipe, schema, data, note.into_iter().collect(), &notes)
+    labels::trained(head, recipe, schema, data, std::iter::once(described).chain(note).collect(), &notes)
 }
 
 fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let recipe = from.recipe;
     let (text, settings) = (recipe.read::<TextSettings>()?, recipe.read::<ClassificationSettings>()?);
     let input = TextInput::of(text.max_length, from.model, from.config)?;
-    let layout = layout(&text, &settings, recipe);
+    let layout = layout(&text, &settings, recipe, Some(from.model));
     let on_bad_example: OnBadExample = recipe.data.on_bad_example.parse()?;
     let options = input.options().on_bad_example(on_bad_example);
     let (targets, progress) = (from.targets, from.progress);
@@ -90,10 +91,16 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     labels::opened(&ENTRY, from.config, &settings, from.input, targets, rows, encode)
 }
 
-fn layout(text: &TextSettings, settings: &ClassificationSettings, recipe: &crate::Recipe) -> Layout {
+fn layout(
+    text: &TextSettings,
+    settings: &ClassificationSettings,
+    recipe: &crate::Recipe,
+    model: Option<&Path>,
+) -> Layout {
     Layout::text(text.text_column.clone())
         .pair(text.text_pair_column.clone())
         .labels([settings.label_column.clone()])
         .label_separator(settings.label_separator)
+        .label_numbers(labels::numbers(settings, model))
         .group(recipe.data.group_column.clone())
 }
