@@ -2,7 +2,7 @@
 
 use crate::support::{Desk, assert_done, assert_said, fixture, json, json_lines, read, text};
 
-const TAGS: &str = "--task token-classification --model MODEL --train train.conll --validation dev.jsonl --test dev.jsonl \
+const TAGS: &str = "finetune --task token-classification --model MODEL --train train.conll --validation dev.jsonl --test dev.jsonl \
     --output run --epochs 30 --batch-size 4 --learning-rate 3e-3 --device cpu --threads 1 --precision fp32";
 
 /// Cities after "in", people before "lives".
@@ -103,7 +103,7 @@ fn tags_that_contradict_themselves_are_refused_or_mended() {
     );
 }
 
-const QUESTIONS: &str = "--task question-answering --model MODEL --train train.json --validation dev.jsonl --test dev.jsonl \
+const QUESTIONS: &str = "finetune --task question-answering --model MODEL --train train.json --validation dev.jsonl --test dev.jsonl \
     --output run --epochs 12 --batch-size 8 --learning-rate 3e-3 --max-length 32 --doc-stride 8 --device cpu --threads 1 --precision fp32";
 
 /// Where somebody lives, between words that say nothing; every fourth question has no answer where `some` is set.
