@@ -123,6 +123,68 @@ def distilbert(draw):
     )
 
 
+def albert(draw):
+    groups = draw.randint(1, 3)
+    return bert(draw) | dict(
+        embedding_size=draw.randint(3, 40),
+        num_hidden_layers=draw.randint(groups, 6),
+        num_hidden_groups=groups,
+        inner_group_num=draw.choice([1, 1, 2, 3]),
+    )
+
+
+def mpnet(draw):
+    values = bert(draw) | dict(pad_token_id=1, bos_token_id=0, eos_token_id=2, relative_attention_num_buckets=draw.choice([32, 32, 40]))
+    del values["type_vocab_size"]
+    return values
+
+
+def modernbert(draw):
+    heads, layers = draw.randint(1, 5), draw.randint(1, 4)
+    values = dict(
+        vocab_size=draw.randint(20, 150),
+        hidden_size=heads * 2 * draw.randint(1, 8),
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        hidden_activation=draw.choice(ACTIVATIONS),
+        classifier_activation=draw.choice(ACTIVATIONS),
+        max_position_embeddings=draw.randint(40, 80),
+        pad_token_id=draw.choice([0, 0, 1, 3]),
+        bos_token_id=2, eos_token_id=3, cls_token_id=2, sep_token_id=3,
+        norm_eps=draw.choice([1e-5, 1e-7, 1e-3]),
+        local_attention=draw.randint(1, 40),
+        classifier_pooling=draw.choice(["cls", "mean"]),
+        global_rope_theta=draw.choice([160000.0, 500.0]),
+        local_rope_theta=draw.choice([10000.0, 20.0]),
+    )
+    for flag in ("norm_bias", "attention_bias", "mlp_bias", "classifier_bias", "decoder_bias"):
+        values[flag] = draw.random() < 0.5
+    if draw.random() < 0.3:
+        return values | dict(layer_types=[draw.choice(["full_attention", "sliding_attention"]) for _ in range(layers)])
+    return values | dict(global_attn_every_n_layers=draw.randint(1, 4))
+
+
+def deberta_v2(draw):
+    values = bert(draw) | dict(
+        type_vocab_size=draw.choice([0, 0, 2]),
+        relative_attention=draw.random() < 0.85,
+        pos_att_type=draw.choice([["p2c", "c2p"], "c2p|p2c", ["c2p"], ["p2c"], None]),
+        position_biased_input=draw.random() < 0.4,
+        position_buckets=draw.choice([-1, 4, 7, 16]),
+        max_relative_positions=draw.choice([-1, 24, 60]),
+        norm_rel_ebd=draw.choice(["layer_norm", "layer_norm", "none"]),
+        share_att_key=draw.random() < 0.6,
+        legacy=draw.random() < 0.6,
+        pooler_hidden_act=draw.choice(["gelu", "tanh"]),
+    )
+    if draw.random() < 0.3:
+        values |= dict(conv_kernel_size=draw.choice([1, 3, 5]), conv_act=draw.choice(["tanh", "gelu"]))
+    if values["legacy"] and draw.random() < 0.3:
+        values |= dict(embedding_size=draw.randint(3, 40))
+    return values
+
+
 # ---- configurations of image families ----
 
 
@@ -220,6 +282,10 @@ FAMILIES = {
     "camembert": Family("Camembert", "text", roberta),
     "distilbert": Family("DistilBert", "text", distilbert),
     "electra": Family("Electra", "text", electra, token_types=True),
+    "albert": Family("Albert", "text", albert, token_types=True),
+    "mpnet": Family("MPNet", "text", mpnet),
+    "modernbert": Family("ModernBert", "text", modernbert),
+    "deberta-v2": Family("DebertaV2", "text", deberta_v2, token_types=True),
     "vit": Family("ViT", "image", vit),
     "deit": Family("DeiT", "image", vit, classes={"ForImageClassification": ["ForImageClassification", "ForImageClassificationWithTeacher"]}),
     "beit": Family("Beit", "image", beit),
@@ -257,7 +323,7 @@ def text_inputs(draw, family, config):
     # Without a mask both sides attend to everything.
     if padding != "none" or draw.random() < 0.5:
         named["attention_mask"] = mask
-    if family.token_types and draw.random() < 0.6:
+    if family.token_types and config.type_vocab_size > 0 and draw.random() < 0.6:
         named["token_type_ids"] = torch.randint(0, config.type_vocab_size, (rows, width), generator=noise)
     return Inputs(named)
 
@@ -349,6 +415,18 @@ def span_targets(draw, config, inputs):
     return {"start_positions": torch.tensor(start), "end_positions": torch.tensor(end)}
 
 
+def untied_or_tied(draw):
+    return dict(tie_word_embeddings=draw.random() < 0.8)
+
+
+def word_targets(draw, config, inputs):
+    ids, noise = inputs.named["input_ids"], tensor_generator(draw)
+    labels = torch.randint(0, config.vocab_size, ids.shape, generator=noise)
+    labels[torch.rand(ids.shape, generator=noise) < 0.7] = IGNORED
+    labels[0, 0] = 0
+    return {"labels": labels}
+
+
 def no_targets(draw, config, inputs):
     return {}
 
@@ -357,6 +435,7 @@ HEADS = {
     "sequence-classification": Head("text-classification", "ForSequenceClassification", "text", problem, class_targets),
     "token-classification": Head("token-classification", "ForTokenClassification", "text", several_classes, tag_targets),
     "question-answering": Head("question-answering", "ForQuestionAnswering", "text", lambda draw: {}, span_targets),
+    "masked-lm": Head("masked-lm", "ForMaskedLM", "text", untied_or_tied, word_targets),
     "image-classification": Head("image-classification", "ForImageClassification", "image", problem, class_targets),
     # Its loss needs no targets; Retune gives one only for targets.
     "masked-image-modeling": Head("masked-image-modeling", "ForPreTraining", "masked image", lambda draw: {}, no_targets),

@@ -1,13 +1,17 @@
 //! The families, and which of them serves a configuration: the only place that chooses by `model_type`.
 
 use crate::families::{
+    albert::ALBERT,
     beit::BEIT,
     bert::BERT,
     convnext::CONVNEXT,
+    deberta_v2::DEBERTA_V2,
     deit::DEIT,
     dinov2::DINOV2,
     distilbert::DISTILBERT,
     electra::ELECTRA,
+    modernbert::MODERNBERT,
+    mpnet::MPNET,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
     swin::SWIN,
     vit::VIT,
@@ -25,6 +29,10 @@ pub static FAMILIES: &[&dyn Family] = &[
     &CAMEMBERT,
     &DISTILBERT,
     &ELECTRA,
+    &ALBERT,
+    &MPNET,
+    &MODERNBERT,
+    &DEBERTA_V2,
     &VIT,
     &VIT_MAE,
     &DEIT,

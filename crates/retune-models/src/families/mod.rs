@@ -1,12 +1,16 @@
 //! Families as data, one file each; [`crate::registry::FAMILIES`] lists them.
 
+pub mod albert;
 pub mod beit;
 pub mod bert;
 pub mod convnext;
+pub mod deberta_v2;
 pub mod deit;
 pub mod dinov2;
 pub mod distilbert;
 pub mod electra;
+pub mod modernbert;
+pub mod mpnet;
 pub mod roberta;
 pub mod swin;
 pub mod vit;

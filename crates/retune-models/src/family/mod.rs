@@ -4,7 +4,7 @@ mod image;
 mod text;
 
 pub use image::ImageFamily;
-pub use text::TextFamily;
+pub use text::{TextBody, TextFamily};
 
 pub use crate::checkpoint::TensorNames;
 

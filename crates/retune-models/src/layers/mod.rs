@@ -1,7 +1,9 @@
 //! Layers that several families share; only tensor names differ between them.
 
 pub mod attention;
+pub mod bucketed_position;
 pub mod conv_next_layer;
+pub mod disentangled_attention;
 pub mod downsampling;
 pub mod drop_path;
 pub mod feed_forward;
@@ -15,16 +17,22 @@ pub mod patch_merging;
 pub mod position_embeddings;
 pub mod post_norm_layer;
 pub mod pre_norm_layer;
+pub mod projected_embeddings;
 pub mod relative_position;
+pub mod rotary;
+pub mod rotary_attention;
 mod sincos_positions;
 pub mod text_embeddings;
+pub mod token_convolution;
 pub mod window_layer;
 
 pub use attention::{Attention, AttentionNames, AttentionSizes};
+pub use bucketed_position::BucketedPositionBias;
 pub use conv_next_layer::{ConvNextLayer, ConvNextSizes};
+pub use disentangled_attention::{DisentangledAttention, DisentangledSizes, PairRows, RelativePlaces};
 pub use downsampling::Downsampling;
 pub use feed_forward::FeedForward;
-pub use gated_feed_forward::GatedFeedForward;
+pub use gated_feed_forward::{GatedFeedForward, GatedOptions};
 pub use image_embeddings::{ImageEmbeddingSizes, ImageEmbeddings, PositionTable};
 pub use layer::{LayerNames, LayerSizes};
 pub use map_layer::MapLayer;
@@ -34,7 +42,11 @@ pub use patch_merging::PatchMerging;
 pub use position_embeddings::PositionEmbeddings;
 pub use post_norm_layer::PostNormLayer;
 pub use pre_norm_layer::{PreNormLayer, PreNormOptions};
+pub use projected_embeddings::{ProjectedEmbeddingSizes, ProjectedEmbeddings};
 pub use relative_position::RelativePositionBias;
+pub use rotary::{Angles, RopeScaling, Rotary};
+pub use rotary_attention::{RotaryAttention, RotaryAttentionSizes};
 pub use sincos_positions::sincos_positions;
 pub use text_embeddings::{EmbeddingSizes, PositionScheme, TextEmbeddings};
+pub use token_convolution::{TokenConvolution, TokenConvolutionSizes};
 pub use window_layer::{WindowLayer, WindowOptions};

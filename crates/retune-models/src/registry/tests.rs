@@ -31,7 +31,9 @@ fn small(model_type: &str) -> ModelConfig {
     for (field, value) in [
         ("num_hidden_layers", json!(1)),
         ("n_layers", json!(1)),
+        ("num_attention_heads", json!(4)),
         ("vocab_size", json!(8)),
+        ("pad_token_id", json!(0)),
         ("hidden_size", json!(24)),
         ("dim", json!(24)),
         ("intermediate_size", json!(8)),
@@ -113,9 +115,22 @@ fn every_family_of_texts_has_every_head_for_texts() {
         FAMILIES.iter().filter(has).map(|family| family.model_type()).collect::<Vec<_>>()
     };
     let all = texts("sequence-classification");
-    assert_eq!(all, ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"]);
+    let encoders = [
+        "bert",
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+        "distilbert",
+        "electra",
+        "albert",
+        "mpnet",
+        "modernbert",
+        "deberta-v2",
+    ];
+    assert_eq!(all, encoders);
     assert_eq!(texts("token-classification"), all);
     assert_eq!(texts("question-answering"), all);
+    assert_eq!(texts("masked-lm"), all);
 }
 
 /// `fixtures/configs/text_defaults.json` is what transformers' classes say without any argument.
