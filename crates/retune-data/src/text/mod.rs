@@ -1,5 +1,6 @@
-//! Text: rows of a table, their tokens, and the medium made of them.
+//! Text: rows of a table, their tokens, and the media made of them: texts one by one, and blocks cut from documents.
 
+mod documents;
 mod encoded;
 mod input;
 mod medium;
@@ -13,10 +14,14 @@ mod tokenizer;
 mod tokenizer_files;
 mod words;
 
+pub use documents::{
+    BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, MaskOptions, Masked, MaskedWords, Masking, SeenPiece,
+    read_documents,
+};
 pub use input::{TextInput, Texts};
 pub use medium::{TRUNCATED, Text, UNKNOWN_TOKENS, WINDOWS};
 pub use options::TextOptions;
 pub use place::{Place, TextSeen};
 pub use text_as::{Reading, TextAs};
-pub use tokenizer::{Side, Tokenizer, Tokens, Window, Windows};
+pub use tokenizer::{Bare, Frame, Side, Tokenizer, Tokens, Window, Windows};
 pub use words::{Worded, WordedSeen, Words};

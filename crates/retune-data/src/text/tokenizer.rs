@@ -1,5 +1,6 @@
 //! Text to token ids, exactly as Hugging Face's fast tokenizers do it (the `tokenizers` crate).
 
+mod bare;
 mod windows;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use tokenizers::utils::truncation::truncate_encodings;
 use super::tokenizer_files::{TokenizerFiles, failed};
 use crate::DataError;
 
+pub use bare::{Bare, Frame};
 pub use windows::{Window, Windows};
 
 /// Which side of a text or batch something happens on.
