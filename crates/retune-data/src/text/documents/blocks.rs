@@ -58,6 +58,8 @@ struct Inner {
     hashes: Vec<u64>,
     /// Documents without any token.
     nothing: usize,
+    /// Whether what is to be said of the file is said here.
+    tells: bool,
 }
 
 /// A block as it goes into a batch.
@@ -76,6 +78,27 @@ impl Blocks {
         chosen: Option<&[usize]>,
         options: BlockOptions,
     ) -> Result<Self, DataError> {
+        Self::make(documents, chosen, options, true)
+    }
+
+    /// Cuts the documents that are held out of a file, of whose reading the blocks of the others tell.
+    ///
+    /// # Errors
+    /// As [`Self::cut`].
+    pub fn cut_held_out(
+        documents: &Arc<Documents>,
+        chosen: &[usize],
+        options: BlockOptions,
+    ) -> Result<Self, DataError> {
+        Self::make(documents, Some(chosen), options, false)
+    }
+
+    fn make(
+        documents: &Arc<Documents>,
+        chosen: Option<&[usize]>,
+        options: BlockOptions,
+        tells: bool,
+    ) -> Result<Self, DataError> {
         let tokenizer = documents.tokenizer();
         let frame = if options.framed { tokenizer.frame()? } else { Frame::default() };
         let around = frame.before.len() + frame.after.len();
@@ -91,7 +114,8 @@ impl Blocks {
         let lengths: Vec<(u32, u32)> = all
             .iter()
             .map(|&document| (document as u32, documents.length(document) as u32))
-            .filter(|(_, length)| *length > 0)
+            // Where texts hide words themselves, each has its answer.
+            .filter(|(_, length)| *length > 0 || matches!(options.masking, Some(Masking::Given(_))))
             .map(|(document, length)| (document, length + separator))
             .collect();
         let nothing = all.len() - lengths.len();
@@ -100,7 +124,8 @@ impl Blocks {
             return fail(format!("makes no token of {file}, whose {} texts may be empty or in another script", all.len()));
         }
         let pieces = cut(&lengths, room.min(u32::MAX as usize) as u32, options.cut);
-        let mut inner = Inner { documents: Arc::clone(documents), options, frame, pieces, hashes: Vec::new(), nothing };
+        let documents = Arc::clone(documents);
+        let mut inner = Inner { documents, options, frame, pieces, hashes: Vec::new(), nothing, tells };
         inner.hashes = inner.hashed()?;
         Ok(Self(Arc::new(inner)))
     }
@@ -334,7 +359,7 @@ impl Medium for Blocks {
 
     fn remarks(&self, file: &Path) -> Vec<String> {
         let name = file.display();
-        let mut remarks = self.0.documents.remarks().to_vec();
+        let mut remarks = if self.0.tells { self.0.documents.remarks().to_vec() } else { Vec::new() };
         if self.0.nothing > 0 {
             remarks.push(format!("{name}: {} texts have no token and are left out", self.0.nothing));
         }
@@ -415,10 +440,10 @@ impl Records for Blocks {
     }
 
     fn left_out(&self) -> &[BadExample] {
-        self.0.documents.records().left_out()
+        if self.0.tells { self.0.documents.records().left_out() } else { &[] }
     }
 
     fn remarks(&self) -> Vec<String> {
-        self.0.documents.records().remarks()
+        if self.0.tells { self.0.documents.records().remarks() } else { Vec::new() }
     }
 }
