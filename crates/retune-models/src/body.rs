@@ -28,7 +28,7 @@ pub trait Body: Sync {
     /// Floating-point operations of one example's matrix products and convolutions, twice its multiply-adds; `size` counts
     /// tokens of a text, patches of an image.
     fn work(&self, size: f64, reads: Reads) -> f64;
-    /// Name of the embedding table that `input_ids` index, where nothing else reads that table.
+    /// Name of the embedding table that `input_ids` index, where nothing else in the body reads that table.
     fn token_table(&self) -> Option<&str> {
         None
     }

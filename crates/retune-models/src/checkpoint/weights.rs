@@ -68,6 +68,21 @@ impl<'a> Weights<'a> {
         self.root.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.shape(&file_name).is_some())
     }
 
+    /// A parameter that was made before, by its full name, for layers that share it: it stays one parameter, which keeps
+    /// its depth and its dtype.
+    pub fn made(&self, name: &str) -> Option<Weight> {
+        self.root.state.borrow().params.iter().find(|param| param.name == name).map(|param| param.leaf().into())
+    }
+
+    /// Whether the checkpoint holds a tensor here that is another than `other` (a full name), which it should be: then
+    /// transformers does not tie them. What is the same counts as read.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn differs(&self, name: &str, other: &str) -> Result<bool, ModelError> {
+        self.root.differs(&self.at(name).path, other)
+    }
+
     /// Standard deviation of fresh matrices.
     pub fn initializer_range(&self) -> f64 {
         self.root.options.initializer_range
@@ -167,6 +182,11 @@ impl<'a> Weights<'a> {
 
     /// `weight` and `bias` \[size\] of a layer norm.
     pub fn layer_norm(&self, size: i64, epsilon: f64) -> Result<LayerNorm, ModelError> {
+        self.layer_norm_with(size, epsilon, true)
+    }
+
+    /// As [`Self::layer_norm`], the bias optional.
+    pub fn layer_norm_with(&self, size: i64, epsilon: f64, bias: bool) -> Result<LayerNorm, ModelError> {
         let part = |name: &str, value: f64| {
             let name = self.at(name).path;
             let value = self.root.value(&name, &[size], Init::Constant(value), self.part)?;
@@ -175,7 +195,8 @@ impl<'a> Weights<'a> {
                 param.leaf()
             }))
         };
-        let (weight, bias) = (part("weight", 1.0)?, part("bias", 0.0)?);
+        let weight = part("weight", 1.0)?;
+        let bias = if bias { part("bias", 0.0)? } else { Tensor::zeros([size], (Kind::Float, self.device())) };
         Ok(LayerNorm::new(weight, bias, epsilon))
     }
 }

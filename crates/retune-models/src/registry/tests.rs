@@ -116,6 +116,7 @@ fn every_family_of_texts_has_every_head_for_texts() {
     assert_eq!(all, ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"]);
     assert_eq!(texts("token-classification"), all);
     assert_eq!(texts("question-answering"), all);
+    assert_eq!(texts("masked-lm"), all);
 }
 
 /// `fixtures/configs/text_defaults.json` is what transformers' classes say without any argument.
