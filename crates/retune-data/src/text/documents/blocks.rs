@@ -1,15 +1,14 @@
 //! Blocks of tokens cut from documents, as records and as a medium. B rows, T tokens of the longest.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::medium::{TRUNCATED, UNKNOWN_TOKENS};
-use super::super::tokenizer::{Frame, Side};
+use super::super::tokenizer::Frame;
 use super::cut::{Cut, Piece, Pieces, cut};
 use super::masking::Masking;
 use super::seen::{BlockSeen, Masked, SeenPiece};
@@ -18,6 +17,9 @@ use crate::{Array, BadExample, Batch, DataError, Fact, FactValue, Medium, Pass, 
 
 /// Name of the fact that counts the documents that blocks are cut from.
 pub const DOCUMENTS: &str = "documents";
+
+/// Name of the input with the places of hidden tokens.
+const LOGIT_POSITIONS: &str = "logit_positions";
 
 /// How blocks are made.
 #[derive(Debug, Clone)]
@@ -56,6 +58,8 @@ struct Inner {
     pieces: Pieces,
     /// Equal for blocks of equal tokens.
     hashes: Vec<u64>,
+    /// The most tokens that are hidden in a block where nothing is learnt.
+    most_hidden: usize,
     /// Documents without any token.
     nothing: usize,
     /// Whether what is to be said of the file is said here.
@@ -125,8 +129,14 @@ impl Blocks {
         }
         let pieces = cut(&lengths, room.min(u32::MAX as usize) as u32, options.cut);
         let documents = Arc::clone(documents);
-        let mut inner = Inner { documents, options, frame, pieces, hashes: Vec::new(), nothing, tells };
+        let mut inner = Inner { documents, options, frame, pieces, hashes: Vec::new(), most_hidden: 0, nothing, tells };
         inner.hashes = inner.hashed()?;
+        if matches!(inner.options.masking, Some(Masking::Drawn(_))) {
+            let mut bytes = Vec::new();
+            for block in 0..inner.pieces.blocks() {
+                inner.most_hidden = inner.most_hidden.max(inner.row(block, None, &mut bytes)?.seen.masked.len());
+            }
+        }
         Ok(Self(Arc::new(inner)))
     }
 
@@ -148,15 +158,6 @@ impl Blocks {
         self.0.text(block, &mut Vec::new(), |id, _| each(id))
     }
 
-    /// Number of documents that a block holds something of. Panics beyond the end.
-    pub fn pieces(&self, block: usize) -> usize {
-        self.0.pieces.of(block).len()
-    }
-
-    /// Whether rows that are shorter than their batch have padding before their first token.
-    pub fn pads_left(&self) -> bool {
-        self.documents().tokenizer().padding_side() == Side::Left
-    }
 }
 
 impl Inner {
@@ -191,16 +192,14 @@ impl Inner {
     fn hashed(&self) -> Result<Vec<u64>, DataError> {
         let mut bytes = Vec::new();
         let of = |block| {
-            let mut hash = Xxh3::new();
             let mut ids = Vec::new();
             self.text(block, &mut bytes, |id, _| ids.extend(id.to_le_bytes()))?;
-            hash.update(&ids);
-            Ok(hash.digest())
+            Ok(xxh3_64(&ids))
         };
         (0..self.pieces.blocks()).map(of).collect()
     }
 
-    /// A block with its special tokens, and hidden ones hidden; places count from `first`.
+    /// A block with its special tokens, and hidden ones hidden.
     fn row(&self, block: usize, pass: Option<Pass>, bytes: &mut Vec<u8>) -> Result<Row, DataError> {
         let (mut ids, mut continues) = (Vec::with_capacity(self.length(block)), Vec::new());
         ids.extend(self.frame.before.iter().map(|(id, _)| *id));
@@ -217,7 +216,7 @@ impl Inner {
             let (document, from) = (piece.document as usize, piece.from as usize);
             SeenPiece { document, from, at: begin..at, separated: self.of_piece(piece).1 }
         });
-        let mut seen = BlockSeen { first: 0, length: ids.len(), pieces: pieces.collect(), masked: Vec::new() };
+        let mut seen = BlockSeen { length: ids.len(), pieces: pieces.collect(), masked: Vec::new() };
         seen.masked = match &self.options.masking {
             None => Vec::new(),
             Some(Masking::Given(mask)) => {
@@ -252,18 +251,6 @@ impl Inner {
     }
 }
 
-impl BlockSeen {
-    /// The same in a row that begins later.
-    fn moved(mut self, by: usize) -> Self {
-        self.first += by;
-        for piece in &mut self.pieces {
-            piece.at = piece.at.start + by..piece.at.end + by;
-        }
-        self.masked.iter_mut().for_each(|masked| masked.at += by);
-        self
-    }
-}
-
 impl Medium for Blocks {
     type Seen = BlockSeen;
 
@@ -275,8 +262,8 @@ impl Medium for Blocks {
         self.0.length(row)
     }
 
-    /// `input_ids` and `attention_mask` `[B, T]` i64, `token_type_ids` where the model takes them, and what
-    /// [`BlockOptions::boundaries`] adds.
+    /// `input_ids` and `attention_mask` `[B, T]` i64, padded on the right; `token_type_ids` where the model takes them; what
+    /// [`BlockOptions::boundaries`] adds; and where tokens are hidden `logit_positions` `[B, P]`, their places.
     fn fill(&self, rows: &[usize], pass: Option<Pass>, into: &mut Batch) -> Result<Vec<BlockSeen>, DataError> {
         let tokenizer = self.documents().tokenizer();
         let lengths: Vec<usize> = rows.iter().map(|&row| self.0.length(row)).collect();
@@ -290,19 +277,16 @@ impl Medium for Blocks {
         let mut bytes = Vec::new();
         let mut all = Vec::with_capacity(rows.len());
         for ((index, &row), &length) in rows.iter().enumerate().zip(&lengths) {
-            let first = if self.pads_left() { width - length } else { 0 };
-            let start = index * width;
+            let places = index * width..index * width + length;
             let Row { ids: tokens, seen } = self.0.row(row, pass, &mut bytes)?;
-            let seen = seen.moved(first);
-            for (into, id) in ids[start + first..].iter_mut().zip(tokens) {
+            for (into, id) in ids[places.clone()].iter_mut().zip(tokens) {
                 *into = i64::from(id);
             }
-            mask[start + first..start + first + length].fill(1);
-            for (into, kind) in types.iter_mut().skip(start + first).zip(self.0.types(length)) {
+            mask[places.clone()].fill(1);
+            for (into, kind) in types.iter_mut().skip(places.start).zip(self.0.types(length)) {
                 *into = i64::from(kind);
             }
             if self.0.options.boundaries {
-                let places = start + first..start + first + length;
                 boundaries(&seen, &mut positions[places.clone()], &mut documents[places]);
             }
             all.push(seen);
@@ -317,6 +301,12 @@ impl Medium for Blocks {
         if self.0.options.boundaries {
             insert("position_ids", positions);
             insert("document_ids", documents);
+        }
+        if self.0.options.masking.is_some() {
+            // What is computed once and kept has one size in all batches.
+            let least = if pass.is_none() { self.0.most_hidden } else { 0 };
+            let most = all.iter().map(|seen| seen.masked.len()).max().unwrap_or(0).max(least);
+            into.inputs.insert(LOGIT_POSITIONS.to_owned(), logit_positions(&all, most));
         }
         into.extent.input = Units { real: lengths.iter().sum(), padded: size };
         Ok(all)
@@ -389,14 +379,22 @@ impl Medium for Blocks {
     }
 }
 
+/// The places of hidden tokens, `[B, P]` i64 with -1 behind the last.
+fn logit_positions(seen: &[BlockSeen], size: usize) -> Array {
+    let of = |seen: &BlockSeen| {
+        let places: Vec<i64> = seen.masked.iter().map(|masked| masked.at as i64).collect();
+        places.into_iter().chain(std::iter::repeat(-1)).take(size).collect::<Vec<i64>>()
+    };
+    Array::integers(&[seen.len(), size], seen.iter().flat_map(of).collect())
+}
+
 /// Positions that start anew at each document, and numbers of documents, of a row without its padding.
 fn boundaries(seen: &BlockSeen, positions: &mut [i64], documents: &mut [i64]) {
     let pieces = seen.pieces.len();
     for (number, piece) in seen.pieces.iter().enumerate() {
-        let at = |range: &Range<usize>| range.start - seen.first..range.end - seen.first;
         // What stands before the first document belongs to it, and what stands after the last one.
-        let begin = if number == 0 { 0 } else { at(&piece.at).start };
-        let end = if number + 1 == pieces { positions.len() } else { at(&piece.at).end };
+        let begin = if number == 0 { 0 } else { piece.at.start };
+        let end = if number + 1 == pieces { positions.len() } else { piece.at.end };
         for (position, place) in (begin..end).enumerate() {
             (positions[place], documents[place]) = (position as i64, number as i64 + 1);
         }

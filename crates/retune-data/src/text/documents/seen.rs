@@ -7,8 +7,6 @@ use crate::Seen;
 /// What a block became in a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BlockSeen {
-    /// Place of the first token in the batch's row: above 0 where padding stands on the left.
-    pub first: usize,
     /// Number of tokens, special ones included.
     pub length: usize,
     /// The pieces of documents, in their order.
