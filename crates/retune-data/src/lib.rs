@@ -164,7 +164,8 @@ pub use target::{GoldTags, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
-    Place, Reading, SeenPiece, Side, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, Tokens,
+    Place, Reading, SeenPiece, Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
+    TokenizerPlan, Tokens,
     UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]

@@ -12,6 +12,7 @@ mod text_as;
 mod token_cache;
 mod tokenizer;
 mod tokenizer_files;
+mod train;
 mod words;
 
 pub use documents::{
@@ -24,4 +25,5 @@ pub use options::TextOptions;
 pub use place::{Place, TextSeen};
 pub use text_as::{Reading, TextAs};
 pub use tokenizer::{Bare, Frame, Side, Tokenizer, Tokens, Window, Windows};
+pub use train::{SpecialTokens, TokenizerKind, TokenizerPlan};
 pub use words::{Worded, WordedSeen, Words};

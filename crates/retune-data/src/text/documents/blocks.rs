@@ -373,7 +373,9 @@ impl Medium for Blocks {
         let mut used: BTreeSet<u32> = around.chain([self.documents().tokenizer().pad_id()]).collect();
         let mut bytes = Vec::new();
         for row in rows {
-            self.0.text(row, &mut bytes, |id, _| drop(used.insert(id)))?;
+            self.0.text(row, &mut bytes, |id, _| {
+                used.insert(id);
+            })?;
         }
         Ok(Some(used.into_iter().map(i64::from).collect()))
     }
