@@ -104,6 +104,8 @@ mod image;
 #[cfg(feature = "table")]
 mod medium;
 #[cfg(feature = "table")]
+pub mod molecule;
+#[cfg(feature = "table")]
 mod problems;
 #[cfg(feature = "table")]
 mod rows;

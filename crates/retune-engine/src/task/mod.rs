@@ -9,6 +9,7 @@
 //! | `splits` | the data of a run, whatever its medium |
 //! | `parts` | data for a saved model, a part at a time |
 //! | `texts`, `documents`, `images` | the media as tasks read them |
+//! | `from_scratch` | configuration and tokenizer of a model that is trained from nothing |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
@@ -18,6 +19,7 @@ mod contract;
 mod decision;
 mod documents;
 mod entry;
+mod from_scratch;
 mod images;
 mod masked_image_modeling;
 mod masked_lm;
@@ -37,6 +39,8 @@ pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task}
 pub use decision::Decision;
 pub use documents::DocumentSettings;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
+pub(crate) use from_scratch::FromScratch;
+pub use from_scratch::FromScratchSettings;
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
 pub use splits::{About, Split, Splits};
