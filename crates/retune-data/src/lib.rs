@@ -160,12 +160,13 @@ pub use schema::{LabelNumbers, LabelSchema, Problem};
 #[cfg(feature = "table")]
 pub use table::{Cell, TextsOf};
 #[cfg(feature = "table")]
-pub use target::{ClassSets, Classes, IGNORED, Numbers, Targets, on_rows};
+pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
 #[cfg(feature = "text")]
 pub use target::{GoldTags, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "text")]
 pub use text::{
-    Bare, BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
+    Bare, BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking, MoleculeRows,
+    Molecules,
     Place, Reading, SeenPiece, Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
     TokenizerPlan, Tokens,
     UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
