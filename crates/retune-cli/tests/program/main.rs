@@ -8,6 +8,7 @@ mod input;
 mod masked_lm;
 mod methods;
 mod models;
+mod molecules;
 mod predict;
 mod settings;
 mod support;

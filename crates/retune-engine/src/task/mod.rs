@@ -23,6 +23,7 @@ mod from_scratch;
 mod images;
 mod masked_image_modeling;
 mod masked_lm;
+mod molecule_property;
 mod parts;
 mod preflight;
 mod splits;
@@ -49,13 +50,15 @@ pub use turn::{BatchTensors, Turn};
 pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
 
-/// All tasks, one line each; the first is the task of a recipe that names none.
+/// All tasks, one line each; the first is the task of a recipe that names none. Where several have one head, the first
+/// is what a model is for that does not say more.
 pub static TASKS: &[&Entry] = &[
     &classify::text::ENTRY,
     &classify::image::ENTRY,
     &masked_image_modeling::ENTRY,
     &token_classification::ENTRY,
     &masked_lm::ENTRY,
+    &molecule_property::ENTRY,
 ];
 
 /// The sections of a task; for a name that is no task, those of all tasks.
