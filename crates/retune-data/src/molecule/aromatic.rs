@@ -22,7 +22,9 @@ pub(super) fn perceive(molecule: &mut Molecule) {
     let gives: Vec<Option<Gives>> = (0..molecule.atoms.len() as u32).map(|atom| gives(molecule, atom)).collect();
     let rings: Vec<Ring> = rings
         .into_iter()
-        .filter(|ring| ring.atoms.len() <= LARGEST_RING && ring.atoms.iter().all(|&atom| gives[atom as usize].is_some()))
+        .filter(|ring| {
+            ring.atoms.len() <= LARGEST_RING && ring.atoms.iter().all(|&atom| gives[atom as usize].is_some())
+        })
         .collect();
     let mut atoms = vec![false; molecule.atoms.len()];
     let mut bonds = vec![false; molecule.bonds.len()];
@@ -76,7 +78,10 @@ fn fused(rings: &[Ring], system: &[usize], gives: &[Option<Gives>], atoms: &mut 
                 continue;
             }
             let mut of_bonds = std::collections::BTreeMap::<u32, usize>::new();
-            chosen.iter().flat_map(|&ring| &rings[ring].bonds).for_each(|&bond| *of_bonds.entry(bond).or_default() += 1);
+            chosen
+                .iter()
+                .flat_map(|&ring| &rings[ring].bonds)
+                .for_each(|&bond| *of_bonds.entry(bond).or_default() += 1);
             count.keys().for_each(|&atom| atoms[atom as usize] = true);
             of_bonds.iter().filter(|(_, rings)| **rings == 1).for_each(|(&bond, _)| bonds[bond as usize] = true);
         }

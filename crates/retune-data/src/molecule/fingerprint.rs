@@ -10,7 +10,14 @@ pub fn circular_fingerprint(molecule: &Molecule, radius: usize, bits: usize) -> 
             let it = &molecule.atoms[atom as usize];
             let neighbours = molecule.around[atom as usize].len() as u64;
             let ring = u64::from(molecule.in_ring(atom));
-            hash::of(&[u64::from(it.element), neighbours, u64::from(it.hydrogens), it.charge as u64, u64::from(it.isotope), ring])
+            hash::of(&[
+                u64::from(it.element),
+                neighbours,
+                u64::from(it.hydrogens),
+                it.charge as u64,
+                u64::from(it.isotope),
+                ring,
+            ])
         })
         .collect();
     let bits = bits.max(1) as u64;

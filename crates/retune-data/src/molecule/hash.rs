@@ -45,7 +45,8 @@ fn refine(colours: &mut Vec<u64>, edges: &[Vec<(usize, u64)>]) {
             .iter()
             .zip(edges)
             .map(|(&own, near)| {
-                let near = near.iter().fold(0u64, |sum, &(node, edge)| sum.wrapping_add(mix(colours[node] ^ mix(edge))));
+                let near =
+                    near.iter().fold(0u64, |sum, &(node, edge)| sum.wrapping_add(mix(colours[node] ^ mix(edge))));
                 mix(own.wrapping_mul(5) ^ mix(near))
             })
             .collect();

@@ -74,13 +74,7 @@ fn turn(parent: &[Option<usize>], partner: &mut [Option<usize>], end: usize) {
     }
 }
 
-fn common(
-    base: &[usize],
-    parent: &[Option<usize>],
-    partner: &[Option<usize>],
-    mut a: usize,
-    mut b: usize,
-) -> usize {
+fn common(base: &[usize], parent: &[Option<usize>], partner: &[Option<usize>], mut a: usize, mut b: usize) -> usize {
     let mut seen = vec![false; base.len()];
     loop {
         a = base[a];

@@ -53,7 +53,8 @@ pub(super) struct Ring {
 
 /// The smallest rings that all others are sums of.
 pub(super) fn smallest(molecule: &Molecule) -> Vec<Ring> {
-    let ring_bonds: Vec<u32> = (0..molecule.bonds.len() as u32).filter(|&it| molecule.bonds[it as usize].ring).collect();
+    let ring_bonds: Vec<u32> =
+        (0..molecule.bonds.len() as u32).filter(|&it| molecule.bonds[it as usize].ring).collect();
     let ring_atoms: BTreeSet<u32> = ring_bonds.iter().flat_map(|&it| molecule.bonds[it as usize].ends).collect();
     let wanted = cycles(molecule, &ring_bonds, ring_atoms.len());
     let mut candidates: BTreeSet<(usize, Vec<u32>)> = BTreeSet::new();

@@ -26,7 +26,8 @@ impl Molecule {
                 _ => it.hydrogens + lost,
             };
             let hydrogens = u64::from(hydrogens);
-            let numbers = [u64::from(it.element), it.charge as u64, u64::from(it.isotope), u64::from(it.aromatic), hydrogens];
+            let numbers =
+                [u64::from(it.element), it.charge as u64, u64::from(it.isotope), u64::from(it.aromatic), hydrogens];
             hash::of(&numbers)
         };
         let edges = nodes.iter().map(|&atom| {
@@ -53,9 +54,8 @@ impl Molecule {
                 left.extend(self.neighbours(atom).map(|(other, _)| other));
             }
         }
-        let held = |atom: u32| {
-            self.neighbours(atom).any(|(other, bond)| kept[other as usize] && bond.order == Order::Double)
-        };
+        let held =
+            |atom: u32| self.neighbours(atom).any(|(other, bond)| kept[other as usize] && bond.order == Order::Double);
         (0..count as u32).map(|atom| kept[atom as usize] || held(atom)).collect()
     }
 }

@@ -60,7 +60,10 @@ fn charge_separated(molecule: &mut Molecule) {
             let it = &molecule.bonds[bond as usize];
             let other = it.other(nitrogen);
             let end = &molecule.atoms[other as usize];
-            it.order == Order::Double && end.element == 8 && end.charge == 0 && molecule.around[other as usize].len() == 1
+            it.order == Order::Double
+                && end.element == 8
+                && end.charge == 0
+                && molecule.around[other as usize].len() == 1
         });
         if let Some(bond) = oxygen {
             let other = molecule.bonds[bond as usize].other(nitrogen);
@@ -100,7 +103,10 @@ fn place_double_bonds(molecule: &mut Molecule) -> Result<(), SmilesError> {
     let partner = matching(&edges);
     if let Some(alone) = partner.iter().position(Option::is_none) {
         let at = molecule.atoms[open[alone] as usize].at;
-        return error(at, "the double bonds of the aromatic ring cannot be placed; a hydrogen may be missing, as in [nH]");
+        return error(
+            at,
+            "the double bonds of the aromatic ring cannot be placed; a hydrogen may be missing, as in [nH]",
+        );
     }
     for bond in &mut molecule.bonds {
         if bond.order == Order::Aromatic {

@@ -9,12 +9,8 @@ use super::metric::{LOSS, Metric};
 use super::tags::TOKEN_ACCURACY;
 
 /// The exponential of the mean negative log-likelihood of a token, in nats: 1 is certainty.
-pub const PERPLEXITY: Metric = Metric {
-    key: "perplexity",
-    name: "Perplexity",
-    direction: super::Direction::Lower,
-    range: (1.0, f64::INFINITY),
-};
+pub const PERPLEXITY: Metric =
+    Metric { key: "perplexity", name: "Perplexity", direction: super::Direction::Lower, range: (1.0, f64::INFINITY) };
 
 /// What was said of the tokens of one example.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -55,9 +55,9 @@ impl PropertyMetric {
 
     /// The known pairs (gold, predicted) of a property among some rows, as often as each row was drawn.
     fn pairs<'a>(&'a self, property: usize, rows: &'a [(usize, u32)]) -> impl Iterator<Item = (f32, f32)> + 'a {
-        let cells = rows.iter().flat_map(move |&(row, times)| {
-            std::iter::repeat_n(row * self.names.len() + property, times as usize)
-        });
+        let cells = rows
+            .iter()
+            .flat_map(move |&(row, times)| std::iter::repeat_n(row * self.names.len() + property, times as usize));
         cells.map(|cell| (self.gold[cell], self.predicted[cell])).filter(|(gold, _)| !gold.is_nan())
     }
 
@@ -159,7 +159,11 @@ fn errors(pairs: impl Iterator<Item = (f32, f32)>) -> Vec<Option<f64>> {
     let squared = mean(&|(gold, said)| (gold - said).powi(2));
     let middle = mean(&|(gold, _)| *gold);
     let spread = mean(&|(gold, _)| (gold - middle).powi(2));
-    vec![Some(squared.sqrt()), Some(mean(&|(gold, said)| (gold - said).abs())), (spread > 0.0).then(|| 1.0 - squared / spread)]
+    vec![
+        Some(squared.sqrt()),
+        Some(mean(&|(gold, said)| (gold - said).abs())),
+        (spread > 0.0).then(|| 1.0 - squared / spread),
+    ]
 }
 
 #[cfg(test)]

@@ -141,7 +141,8 @@ impl DocumentInput {
             let what = format!("tokenizing {} data", split.whole_name());
             self.encode(&rows, words, &|done, all| progress(&what, done, all))
         })?;
-        let cut = |documents: &Arc<Documents>, chosen: Option<&[usize]>| Blocks::cut(documents, chosen, options.clone());
+        let cut =
+            |documents: &Arc<Documents>, chosen: Option<&[usize]>| Blocks::cut(documents, chosen, options.clone());
         let (train, mut notes) = (&documents.train, Vec::new());
         let (train, validation) = match &documents.validation {
             Some(validation) => (cut(train, None)?, cut(validation, None)?),

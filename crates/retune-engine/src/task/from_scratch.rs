@@ -45,7 +45,10 @@ impl FromScratch {
         let settings = recipe.read::<FromScratchSettings>()?;
         let Some(config) = &settings.config else {
             ensure!(settings.tokenizer == "auto", "tokenizer: only a model from nothing learns one; give --config too");
-            ensure!(settings.vocabulary.is_none(), "vocabulary: only a model from nothing learns one; give --config too");
+            ensure!(
+                settings.vocabulary.is_none(),
+                "vocabulary: only a model from nothing learns one; give --config too"
+            );
             return Ok(None);
         };
         ensure!(recipe.data.from_scratch, "config: a model of this size has random weights; give --from-scratch too");
@@ -68,7 +71,8 @@ impl FromScratch {
         let config_of_model = configuration(family, size, special, pieces)?;
         registry::family_for(&config_of_model, Some(purpose))?;
         write_json(&folder.path().join("config.json"), config_of_model.as_map())?;
-        let note = format!("{config} from nothing: a tokenizer of {pieces} pieces was learnt from {} texts", texts.len());
+        let note =
+            format!("{config} from nothing: a tokenizer of {pieces} pieces was learnt from {} texts", texts.len());
         Ok(Some(Self { folder, note }))
     }
 
@@ -158,7 +162,9 @@ mod tests {
     fn families_and_sizes_are_named_together() {
         let (family, size) = parse("roberta:mini").unwrap();
         assert_eq!((family.name, size.hidden), ("roberta", 256));
-        for (text, part) in [("bert", "names no size"), ("bert:huge", "`huge` is not one of tiny"), ("swan:tiny", "`swan`")] {
+        for (text, part) in
+            [("bert", "names no size"), ("bert:huge", "`huge` is not one of tiny"), ("swan:tiny", "`swan`")]
+        {
             let said = size_of_family(text).unwrap_err();
             assert!(said.contains(part), "{said}");
         }
@@ -175,6 +181,8 @@ mod tests {
         assert!(refused("config = 'bert:tiny'\nfrom-scratch = true\nmodel = 'm'").contains("contradicts model"));
         assert!(refused("tokenizer = 'bpe'").contains("--config too"));
         assert!(refused("vocabulary = 9").contains("--config too"));
-        assert!(refused("config = 'bert:tiny'\nfrom-scratch = true\ntrain = 'no.txt'\nvocabulary = 2").contains("no.txt"));
+        assert!(
+            refused("config = 'bert:tiny'\nfrom-scratch = true\ntrain = 'no.txt'\nvocabulary = 2").contains("no.txt")
+        );
     }
 }

@@ -83,14 +83,44 @@ pub struct FreshIds {
 static FRESH: [Fresh; 14] = [
     Fresh { name: "bert", tokens: FreshTokens::Bert, pieces: FreshPieces::WordPiece, longest: 512, fields: bert },
     Fresh { name: "roberta", tokens: FreshTokens::Roberta, pieces: FreshPieces::Bpe, longest: 512, fields: roberta },
-    Fresh { name: "xlm-roberta", tokens: FreshTokens::Roberta, pieces: FreshPieces::Unigram, longest: 512, fields: roberta },
-    Fresh { name: "camembert", tokens: FreshTokens::Roberta, pieces: FreshPieces::Unigram, longest: 512, fields: roberta },
-    Fresh { name: "distilbert", tokens: FreshTokens::Bert, pieces: FreshPieces::WordPiece, longest: 512, fields: distilbert },
+    Fresh {
+        name: "xlm-roberta",
+        tokens: FreshTokens::Roberta,
+        pieces: FreshPieces::Unigram,
+        longest: 512,
+        fields: roberta,
+    },
+    Fresh {
+        name: "camembert",
+        tokens: FreshTokens::Roberta,
+        pieces: FreshPieces::Unigram,
+        longest: 512,
+        fields: roberta,
+    },
+    Fresh {
+        name: "distilbert",
+        tokens: FreshTokens::Bert,
+        pieces: FreshPieces::WordPiece,
+        longest: 512,
+        fields: distilbert,
+    },
     Fresh { name: "electra", tokens: FreshTokens::Bert, pieces: FreshPieces::WordPiece, longest: 512, fields: electra },
     Fresh { name: "albert", tokens: FreshTokens::Bert, pieces: FreshPieces::Unigram, longest: 512, fields: albert },
     Fresh { name: "mpnet", tokens: FreshTokens::Roberta, pieces: FreshPieces::WordPiece, longest: 512, fields: mpnet },
-    Fresh { name: "deberta-v2", tokens: FreshTokens::Bert, pieces: FreshPieces::Unigram, longest: 512, fields: deberta },
-    Fresh { name: "modernbert", tokens: FreshTokens::Bert, pieces: FreshPieces::Bpe, longest: 8192, fields: modernbert },
+    Fresh {
+        name: "deberta-v2",
+        tokens: FreshTokens::Bert,
+        pieces: FreshPieces::Unigram,
+        longest: 512,
+        fields: deberta,
+    },
+    Fresh {
+        name: "modernbert",
+        tokens: FreshTokens::Bert,
+        pieces: FreshPieces::Bpe,
+        longest: 8192,
+        fields: modernbert,
+    },
     Fresh { name: "gpt2", tokens: FreshTokens::Decoder, pieces: FreshPieces::Bpe, longest: 1024, fields: gpt2 },
     Fresh { name: "llama", tokens: FreshTokens::Decoder, pieces: FreshPieces::Bpe, longest: 2048, fields: llama },
     Fresh { name: "mistral", tokens: FreshTokens::Decoder, pieces: FreshPieces::Bpe, longest: 2048, fields: llama },
@@ -108,7 +138,8 @@ pub fn fresh(name: &str) -> Result<&'static Fresh, ModelError> {
     };
     FRESH.iter().filter(served).find(|fresh| fresh.name == name).ok_or_else(|| {
         let known: Vec<&str> = FRESH.iter().filter(served).map(|fresh| fresh.name).collect();
-        let problem = format!("`{name}` is no family that can be trained from nothing; choose one of {}", known.join(", "));
+        let problem =
+            format!("`{name}` is no family that can be trained from nothing; choose one of {}", known.join(", "));
         ModelError::Config { field: "config".to_owned(), problem }
     })
 }

@@ -227,7 +227,8 @@ impl Task for MaskedLm {
     fn describe(&self, data: &Data<Self>, example: usize, answer: &Answer) -> Result<Map<String, Value>> {
         let Some(mask) = &self.mask else {
             let sums = answer.sums();
-            let mut line = Map::from_iter([("masked".to_owned(), json!(sums.tokens)), ("right".to_owned(), json!(sums.right))]);
+            let mut line =
+                Map::from_iter([("masked".to_owned(), json!(sums.tokens)), ("right".to_owned(), json!(sums.right))]);
             if sums.tokens > 0 {
                 line.insert("loss".to_owned(), json!(sums.loss / f64::from(sums.tokens)));
             }

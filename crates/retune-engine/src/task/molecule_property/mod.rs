@@ -6,6 +6,7 @@
 //! B rows, C properties.
 
 mod linear;
+mod scale;
 
 use super::classify::ClassificationSettings;
 use super::parts::{self, NextRows, STREAM};
@@ -27,8 +28,9 @@ use retune_data::{
 };
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
-use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::tch::Kind;
 use retune_models::{ModelConfig, NewHead, ProblemType, Tensors, heads};
+use scale::{MEAN, SPREAD, Scale};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,9 +47,6 @@ pub(super) static ENTRY: Entry = Entry {
     open,
 };
 
-/// Fields of config.json that hold the scale of numbers.
-const MEAN: &str = "target_mean";
-const SPREAD: &str = "target_std";
 /// How far and how finely the baseline looks at the surroundings of atoms.
 const RADIUS: usize = 2;
 const BITS: usize = 2048;
@@ -62,52 +61,6 @@ settings! {
         split: String = "scaffold".to_owned(), one_of(&["scaffold", "random"]);
         /// How a molecule is written in training: anew in each pass, or as it is given
         training_smiles: String = "random".to_owned(), under(TRAINING), one_of(&["random", "given"]);
-    }
-}
-
-/// Which property means what.
-#[derive(Debug, Clone)]
-struct Scale {
-    mean: Vec<f32>,
-    spread: Vec<f32>,
-}
-
-impl Scale {
-    /// Of the known numbers of each property; one that never differs keeps its unit.
-    fn of(train: &Data<MoleculeProperty>, count: usize) -> Result<Self> {
-        let golds = train.golds()?;
-        let of = |property: usize| {
-            let known: Vec<f64> =
-                golds.iter().map(|it| f64::from(it[property])).filter(|number| !number.is_nan()).collect();
-            let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-            let squares = known.iter().map(|number| (number - mean).powi(2)).sum::<f64>();
-            let spread = (squares / known.len().max(1) as f64).sqrt();
-            (mean as f32, if spread > 0.0 { spread as f32 } else { 1.0 })
-        };
-        let (mean, spread) = (0..count).map(of).unzip();
-        Ok(Self { mean, spread })
-    }
-
-    /// As a saved model has it; without it numbers are as the model says them.
-    fn saved(config: &ModelConfig, count: usize) -> Result<Self> {
-        let read = |name: &str, usual: f32| -> Result<Vec<f32>> {
-            let Some(value) = config.get(name) else { return Ok(vec![usual; count]) };
-            let numbers = value.as_array().map(|all| all.iter().filter_map(Value::as_f64).map(|it| it as f32).collect());
-            let numbers: Vec<f32> = numbers.unwrap_or_default();
-            ensure!(
-                numbers.len() == count && numbers.iter().all(|it| it.is_finite()),
-                "config.json: `{name}` is {value}, not {count} numbers, one for each property"
-            );
-            Ok(numbers)
-        };
-        let (mean, spread) = (read(MEAN, 0.0)?, read(SPREAD, 1.0)?);
-        ensure!(spread.iter().all(|&it| it > 0.0), "config.json: `{SPREAD}` is not above 0");
-        Ok(Self { mean, spread })
-    }
-
-    fn tensors(&self, like: &Tensor) -> (Tensor, Tensor) {
-        let to = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(like.device());
-        (to(&self.mean), to(&self.spread))
     }
 }
 
