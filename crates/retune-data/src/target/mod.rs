@@ -6,6 +6,7 @@ mod integers;
 mod labels;
 mod mixed;
 mod numbers;
+mod properties;
 #[cfg(feature = "text")]
 mod spans;
 #[cfg(feature = "text")]
@@ -22,6 +23,7 @@ pub use classes::Classes;
 pub use integers::on_tokens;
 pub use integers::{IGNORED, on_rows};
 pub use numbers::Numbers;
+pub use properties::Properties;
 #[cfg(feature = "text")]
 pub use spans::Spans;
 #[cfg(feature = "text")]

@@ -13,6 +13,8 @@
 //! | `multi_label` | any number of labels per example |
 //! | `regression`, `outputs` | one or several numbers per example |
 //! | `reconstruction` | an error per example |
+//! | `perplexity` | tokens of blocks of text, said by a language model |
+//! | `properties` | several numbers or decisions per example, some of them not known |
 //! | `tags`, `entities` | entities in a sequence of words |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
@@ -40,6 +42,8 @@ pub mod multi_label;
 pub mod operating_point;
 mod outputs;
 pub mod overlap;
+mod perplexity;
+mod properties;
 mod ranking;
 mod reconstruction;
 pub mod regression;
@@ -68,6 +72,8 @@ pub use multi_label::MultiLabelMetric;
 pub use operating_point::Curve;
 pub use outputs::OutputRow;
 pub use overlap::{EXACT_MATCH, OverlapMetric};
+pub use perplexity::{PERPLEXITY, PerplexityMetric, TokenSums};
+pub use properties::{PropertyKind, PropertyMetric};
 pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;

@@ -17,7 +17,7 @@ pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooli
 pub use masked_words::{MASKED_WORDS, MaskedWordsNames, MaskedWordsPlan};
 pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
-pub use places::LOGIT_POSITIONS;
+pub use places::{LOGIT_POSITIONS, pick};
 pub use pooler::Pooler;
 pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan, TextPooling, first_token};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};

@@ -4,7 +4,7 @@ use super::ClassificationSettings;
 use super::{Files, labels};
 use crate::recipe::settings::{DATA, Settings, settings};
 use crate::task::splits::Encoded;
-use crate::task::texts::{TextInput, TextSettings, TokenSettings};
+use crate::task::texts::{BatchSettings, TextInput, TextSettings, TokenSettings};
 use crate::task::usual::USUAL_TASK;
 use crate::task::{Entry, Opening, Parts, Preparing, Work, parts};
 use anyhow::Result;
@@ -17,7 +17,13 @@ use std::sync::Arc;
 pub(in crate::task) static ENTRY: Entry = Entry {
     name: USUAL_TASK,
     purpose: &heads::SEQUENCE_CLASSIFICATION,
-    settings: &[TextSettings::SECTION, PairSettings::SECTION, TokenSettings::SECTION, ClassificationSettings::SECTION],
+    settings: &[
+        TextSettings::SECTION,
+        PairSettings::SECTION,
+        TokenSettings::SECTION,
+        BatchSettings::SECTION,
+        ClassificationSettings::SECTION,
+    ],
     decides: Some(super::threshold::KEY),
     targets: &["labels"],
     loss: labels::loss,
@@ -67,7 +73,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         purpose: ENTRY.purpose,
         files,
         settings: &settings,
-        batching: tokens.batching(),
+        batching: recipe.read::<BatchSettings>()?.batching(),
         fingerprint: input.max_length as u64,
     };
     labels::trained(head, recipe, schema, data, std::iter::once(described).chain(note).collect(), &notes)
