@@ -9,6 +9,7 @@ use crate::families::{
     distilbert::DISTILBERT,
     electra::ELECTRA,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
+    segformer::SEGFORMER,
     swin::SWIN,
     vit::VIT,
     vit_mae::VIT_MAE,
@@ -32,6 +33,7 @@ pub static FAMILIES: &[&dyn Family] = &[
     &DINOV2,
     &SWIN,
     &CONVNEXT,
+    &SEGFORMER,
 ];
 
 /// The family of a configuration.

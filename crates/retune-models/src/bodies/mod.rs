@@ -5,5 +5,5 @@ mod pyramid;
 mod text_encoder;
 
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
-pub use pyramid::{MapShape, Pyramid, PyramidBlock, Stem};
+pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, stage_name};
 pub use text_encoder::{TextEncoder, TextEncoderNames, TextEncoderSizes};

@@ -126,7 +126,7 @@ impl Body for TextEncoder {
     fn work(&self, tokens: f64, reads: Reads) -> f64 {
         let read = match reads {
             Reads::First(count) => count as f64,
-            Reads::All => tokens,
+            Reads::All | Reads::Stages => tokens,
         };
         self.sizes.layer.stack_work(self.layers.len(), read, tokens)
     }

@@ -8,6 +8,7 @@ pub mod dinov2;
 pub mod distilbert;
 pub mod electra;
 pub mod roberta;
+pub mod segformer;
 pub mod swin;
 pub mod vit;
 pub mod vit_mae;

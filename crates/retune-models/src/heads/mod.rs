@@ -5,6 +5,7 @@ mod image;
 mod patch_loss;
 mod pixels;
 mod pooler;
+mod segmentation;
 mod sequence;
 mod spans;
 mod token;
@@ -13,6 +14,7 @@ pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooli
 pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
 pub use pooler::Pooler;
+pub use segmentation::{AllMlpPlan, SEMANTIC_SEGMENTATION, SegmenterSizes};
 pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};
 pub use token::{TOKEN_CLASSIFICATION, TokenPlan};
@@ -25,5 +27,6 @@ pub static PURPOSES: &[&Purpose] = &[
     &TOKEN_CLASSIFICATION,
     &QUESTION_ANSWERING,
     &IMAGE_CLASSIFICATION,
+    &SEMANTIC_SEGMENTATION,
     &MASKED_IMAGE_MODELING,
 ];
