@@ -5,7 +5,8 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::Tensor;
 use retune_models::heads::{
-    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
+    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_CLASSIFICATION,
+    TOKEN_CLASSIFICATION,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
 

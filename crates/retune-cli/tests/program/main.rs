@@ -8,5 +8,6 @@ mod input;
 mod methods;
 mod models;
 mod predict;
+mod segmentation;
 mod settings;
 mod support;

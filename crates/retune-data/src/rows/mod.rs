@@ -15,6 +15,8 @@ use crate::table::Cell;
 use crate::{BadExample, DataError, LabelNumbers, OnBadExample, Source};
 
 pub(crate) use builder::Builder;
+#[cfg(feature = "image")]
+pub(crate) use layout::LabelKind;
 pub use layout::Layout;
 #[cfg(any(feature = "text", feature = "image"))]
 pub(crate) use layout::{Input, Kind};

@@ -13,6 +13,7 @@
 //! | `multi_label` | any number of labels per example |
 //! | `regression`, `outputs` | one or several numbers per example |
 //! | `reconstruction` | an error per example |
+//! | `segmentation` | a class for each pixel |
 //! | `tags`, `entities` | entities in a sequence of words |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
@@ -44,6 +45,7 @@ mod ranking;
 mod reconstruction;
 pub mod regression;
 pub mod score;
+pub mod segmentation;
 pub mod tags;
 mod thresholds;
 mod unanswerable;
@@ -71,5 +73,6 @@ pub use overlap::{EXACT_MATCH, OverlapMetric};
 pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;
+pub use segmentation::SegmentationMetric;
 pub use tags::TagsMetric;
 pub use thresholds::details as threshold_details;

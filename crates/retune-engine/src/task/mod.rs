@@ -13,6 +13,7 @@
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
 
+mod class_loss;
 mod classify;
 mod contract;
 mod decision;
@@ -21,6 +22,7 @@ mod images;
 mod masked_image_modeling;
 mod parts;
 mod preflight;
+mod segmentation;
 mod splits;
 mod texts;
 mod token_classification;
@@ -30,6 +32,7 @@ mod work;
 
 use crate::recipe::Section;
 
+pub use class_loss::ClassLossSettings;
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
@@ -43,8 +46,13 @@ pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
 
 /// All tasks, one line each; the first is the task of a recipe that names none.
-pub static TASKS: &[&Entry] =
-    &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY, &token_classification::ENTRY];
+pub static TASKS: &[&Entry] = &[
+    &classify::text::ENTRY,
+    &classify::image::ENTRY,
+    &masked_image_modeling::ENTRY,
+    &token_classification::ENTRY,
+    &segmentation::ENTRY,
+];
 
 /// The sections of a task; for a name that is no task, those of all tasks.
 pub fn sections(task: &str) -> Vec<&'static Section> {

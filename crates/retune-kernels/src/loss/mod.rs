@@ -8,7 +8,7 @@ mod pixels;
 
 pub use classes::{binary_cross_entropy, cross_entropy, position_cross_entropy, soft_cross_entropy};
 pub use numbers::squared_error;
-pub use pixels::{pixel_binary_cross_entropy, pixel_cross_entropy, pixel_dice, resized, with_ignored};
+pub use pixels::{pixel_binary_cross_entropy, pixel_cross_entropy, pixel_dice, pixel_weights, resized, with_ignored};
 
 use tch::{Kind, Tensor};
 

@@ -43,14 +43,31 @@ pub fn pixel_cross_entropy(
 pub fn pixel_binary_cross_entropy(logits: &Tensor, labels: &Tensor) -> SummedLoss {
     let counted = labels.ge(0).to_kind(Kind::Float);
     let labels = labels.clamp(0, 1).to_kind(Kind::Float);
-    let each =
-        logits.squeeze_dim(1).binary_cross_entropy_with_logits(&labels, None::<&Tensor>, None::<&Tensor>, Reduction::None);
+    let each = logits.squeeze_dim(1).binary_cross_entropy_with_logits(
+        &labels,
+        None::<&Tensor>,
+        None::<&Tensor>,
+        Reduction::None,
+    );
     SummedLoss::of((each * counted).sum(Kind::Float), labels.numel())
 }
 
-/// Soft Dice loss of `logits` [B, C, H, W] against `labels` [B, H, W], summed over images, with the number of images that
-/// have a pixel that counts: 1 less the mean, over the classes that an image has, of 2·Σ p·y / (Σ p + Σ y).
-pub fn pixel_dice(logits: &Tensor, labels: &Tensor) -> SummedLoss {
+/// Sums of the class weights of each image's pixels, \[B\] in fp32: their number where there are no weights.
+pub fn pixel_weights(labels: &Tensor, class_weights: Option<&Tensor>) -> Tensor {
+    let counted = labels.ne(IGNORE_INDEX);
+    let each = match class_weights {
+        None => counted.to_kind(Kind::Float),
+        Some(weights) => {
+            let safe = labels.where_self(&counted, &labels.zeros_like());
+            weights.index_select(0, &safe.reshape([-1])).view_as(labels) * counted.to_kind(Kind::Float)
+        }
+    };
+    each.sum_dim_intlist([1i64, 2].as_slice(), false, Kind::Float)
+}
+
+/// Soft Dice loss of `logits` [B, C, H, W] against `labels` [B, H, W] for each image, \[B\]: 1 less the mean, over the classes
+/// that the image has, of 2·Σ p·y / (Σ p + Σ y). 0 for an image without a pixel that counts.
+pub fn pixel_dice(logits: &Tensor, labels: &Tensor) -> Tensor {
     let classes = logits.size()[1];
     let counted = labels.ne(IGNORE_INDEX);
     let safe = labels.where_self(&counted, &labels.zeros_like());
@@ -62,10 +79,10 @@ pub fn pixel_dice(logits: &Tensor, labels: &Tensor) -> SummedLoss {
     let (both, of_truth, of_shares) = (sum(&(&shares * &truth)), sum(&truth), sum(&shares));
     let present = of_truth.gt(0).to_kind(Kind::Float);
     let dice = (both * 2.0) / (of_truth + of_shares).clamp_min(1e-6);
-    let classes_each = present.sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
-    let mean = (dice * &present).sum_dim_intlist([1i64].as_slice(), false, Kind::Float) / classes_each.clamp_min(1.0);
-    let counts = classes_each.gt(0).to_kind(Kind::Float);
-    SummedLoss { sum: ((1.0 - mean) * &counts).sum(Kind::Float), weight: counts.sum(Kind::Double) }
+    let of_image = |x: &Tensor| x.sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
+    let number = of_image(&present);
+    let mean = of_image(&(dice * &present)) / number.clamp_min(1.0);
+    (1.0 - mean) * number.gt(0).to_kind(Kind::Float)
 }
 
 #[cfg(test)]
@@ -100,16 +117,15 @@ mod tests {
             (hot.to_kind(Kind::Float) * 100.0).to_device(test_device())
         };
         let labels = Tensor::from_slice(&[0i64, 0, 1, IGNORE_INDEX]).view([1, 2, 2]).to_device(test_device());
-        let of = |predicted: &[i64]| {
-            let loss = pixel_dice(&sure(predicted), &labels);
-            assert_eq!(loss.weight.double_value(&[]), 1.0);
-            loss.sum.double_value(&[])
-        };
+        let of = |predicted: &[i64]| pixel_dice(&sure(predicted), &labels).double_value(&[0]);
         // The pixel that does not count may be anything.
         assert!(of(&[0, 0, 1, 2]).abs() < 1e-5 && of(&[0, 0, 1, 0]).abs() < 1e-5);
         // Class 0: 2·1/(2+1); class 1: 2·1/(1+2).
         assert!((of(&[0, 1, 1, 0]) - (1.0 - (2.0 / 3.0 + 2.0 / 3.0) / 2.0)).abs() < 1e-5);
-        let nothing = pixel_dice(&sure(&[0, 0, 0, 0]), &labels.full_like(IGNORE_INDEX));
-        assert_eq!((nothing.sum.double_value(&[]), nothing.weight.double_value(&[])), (0.0, 0.0));
+        let nothing = labels.full_like(IGNORE_INDEX);
+        assert_eq!(pixel_dice(&sure(&[0, 0, 0, 0]), &nothing).double_value(&[0]), 0.0);
+        let weights = Tensor::from_slice(&[1.0f32, 4.0, 9.0]).to_device(test_device());
+        let of = |labels: &Tensor, weights| pixel_weights(labels, weights).double_value(&[0]);
+        assert_eq!((of(&labels, None), of(&labels, Some(&weights)), of(&nothing, None)), (3.0, 6.0, 0.0));
     }
 }

@@ -114,7 +114,12 @@ impl LoraPlan {
         let tensors = read_tensors(&weights_file(folder)?)?;
         let strip = |name: String| name.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(name);
         plan.tensors = Some(tensors.into_iter().map(|(n, t)| (strip(n), t)).collect());
-        if let Some((name, tensor)) = plan.tensors.iter().flatten().find(|(name, tensor)| !tensor.is_floating_point() && !name.ends_with("num_batches_tracked")) {
+        if let Some((name, tensor)) = plan
+            .tensors
+            .iter()
+            .flatten()
+            .find(|(name, tensor)| !tensor.is_floating_point() && !name.ends_with("num_batches_tracked"))
+        {
             let problem = format!("`{name}` holds {:?}, not floating-point numbers", tensor.kind());
             return Err(ModelError::file(folder.join("adapter_model.safetensors"), problem));
         }
@@ -144,9 +149,15 @@ impl LoraPlan {
     /// Number of labels in the saved head, where there is one.
     pub fn head_rows(&self) -> Option<i64> {
         let tensors = self.tensors.as_ref()?;
-        let weight = ["classifier.weight", "classifier.out_proj.weight", "score.weight", "cls_classifier.weight", "decode_head.classifier.weight"]
-            .iter()
-            .find_map(|n| tensors.get(*n));
+        let weight = [
+            "classifier.weight",
+            "classifier.out_proj.weight",
+            "score.weight",
+            "cls_classifier.weight",
+            "decode_head.classifier.weight",
+        ]
+        .iter()
+        .find_map(|n| tensors.get(*n));
         weight.map(|w| w.size()[0])
     }
 

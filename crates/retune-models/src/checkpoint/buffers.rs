@@ -38,15 +38,9 @@ impl Buffers {
     ///
     /// # Errors
     /// A value of another shape.
-    pub(crate) fn restore(
-        &self,
-        names: &TensorNames,
-        name: &str,
-        value: &Tensor,
-    ) -> Result<Option<&str>, ModelError> {
-        let is = |buffer: &&Buffer| {
-            buffer.name == name || names.module(&buffer.name).is_some_and(|module| module == name)
-        };
+    pub(crate) fn restore(&self, names: &TensorNames, name: &str, value: &Tensor) -> Result<Option<&str>, ModelError> {
+        let is =
+            |buffer: &&Buffer| buffer.name == name || names.module(&buffer.name).is_some_and(|module| module == name);
         let Some(buffer) = self.iter().find(is) else { return Ok(None) };
         if buffer.running {
             if buffer.tensor.size() != value.size() {

@@ -40,7 +40,12 @@ pub struct SegmenterSizes {
 pub struct AllMlpPlan(pub fn(&ModelConfig) -> Result<SegmenterSizes, ModelError>);
 
 impl HeadPlan for AllMlpPlan {
-    fn build(&self, weights: &Weights<'_>, config: &ModelConfig, _body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
+    fn build(
+        &self,
+        weights: &Weights<'_>,
+        config: &ModelConfig,
+        _body: &dyn Body,
+    ) -> Result<Box<dyn Head>, ModelError> {
         let sizes = (self.0)(config)?;
         let (e, labels, init) = (sizes.hidden, config.label_count(), Init::Normal(weights.initializer_range()));
         let head = weights.head().at("decode_head");

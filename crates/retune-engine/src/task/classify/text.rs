@@ -3,6 +3,7 @@
 use super::ClassificationSettings;
 use super::{Files, labels};
 use crate::recipe::Settings;
+use crate::task::class_loss::ClassLossSettings;
 use crate::task::splits::Encoded;
 use crate::task::texts::TextInput;
 use crate::task::texts::TextSettings;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 pub(in crate::task) static ENTRY: Entry = Entry {
     name: USUAL_TASK,
     purpose: &heads::SEQUENCE_CLASSIFICATION,
-    settings: &[TextSettings::SECTION, ClassificationSettings::SECTION],
+    settings: &[TextSettings::SECTION, ClassificationSettings::SECTION, ClassLossSettings::SECTION],
     decides: Some(super::threshold::KEY),
     targets: &["labels"],
     loss: labels::loss,
