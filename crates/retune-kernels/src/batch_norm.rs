@@ -30,7 +30,7 @@ impl BatchNorm {
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         if train {
             let mut batches = self.batches.shallow_clone();
-            no_grad(|| batches.g_add_scalar_(1));
+            let _counted = no_grad(|| batches.g_add_scalar_(1));
         }
         x.batch_norm(
             Some(&*self.weight),

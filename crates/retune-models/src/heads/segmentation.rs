@@ -99,7 +99,7 @@ impl Head for AllMlp {
         let [_, _, h, w] = sum.size()[..] else { panic!("feature maps have four dimensions") };
         for stage in 1..=last {
             let share = self.share(stage, map(stage)?, train);
-            sum = sum + share.upsample_bilinear2d([h, w], false, None, None);
+            sum += share.upsample_bilinear2d([h, w], false, None, None);
         }
         let active = dropout(&self.norm.forward(&sum, train).relu(), self.sizes.dropout, train);
         let logits = self.classifier.forward_channels_last(&active.permute([0, 2, 3, 1]));

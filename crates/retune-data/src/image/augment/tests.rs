@@ -85,11 +85,11 @@ fn masks_go_where_pixels_go_whatever_is_done() {
     let drawn: Vec<u8> = mask.iter().map(|&class| SHADES[usize::from(class)]).collect();
     let crop = "strong".parse::<Augmentation>().unwrap().crop;
     let chain = |seed: u64| Augmentation {
-        crop: crop.filter(|_| seed % 2 == 0),
+        crop: crop.filter(|_| seed.is_multiple_of(2)),
         zoom_out: Some(ZoomOut { probability: 0.5, least: 0.5 }),
         horizontal_flip: 0.5,
         vertical_flip: 0.5,
-        rotation: if seed % 3 == 0 { 40.0 } else { 0.0 },
+        rotation: if seed.is_multiple_of(3) { 40.0 } else { 0.0 },
         ..Augmentation::default()
     };
     let shifts = RandAugment { operations: 3, magnitude: 12 };
@@ -103,7 +103,7 @@ fn masks_go_where_pixels_go_whatever_is_done() {
         if seed % 4 == 1 {
             // Only those of its operations that move pixels: the others change shades.
             for operation in 0..3 {
-                let sign = if (seed / 4 + operation) % 2 == 0 { 1.0 } else { -1.0 };
+                let sign = if (seed / 4 + operation).is_multiple_of(2) { 1.0 } else { -1.0 };
                 picture =
                     shifts.operate(picture, 1 + (seed as usize + operation as usize) % 5, sign, &[128], &mut moves);
             }

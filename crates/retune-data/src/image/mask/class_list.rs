@@ -205,7 +205,10 @@ fn table(text: &str) -> Result<Vec<Class>, String> {
 mod tests {
     use super::*;
 
-    fn read(name: &str, text: &str) -> Result<Vec<(String, u8, Option<[u8; 3]>)>, String> {
+    /// Name, value and colour of a class.
+    type Read = (String, u8, Option<[u8; 3]>);
+
+    fn read(name: &str, text: &str) -> Result<Vec<Read>, String> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(name);
         std::fs::write(&file, text).unwrap();

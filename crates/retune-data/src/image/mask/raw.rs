@@ -1,6 +1,6 @@
 //! The stored values of all masks of a data set, read once, in parallel, before anything is computed.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -17,6 +17,8 @@ use crate::{BadExample, DataError, Medium, Records, TableRows};
 const CHUNK: usize = 64;
 /// Colours that a message about unknown ones shows.
 const SHOWN: usize = 3;
+/// Unknown colours that are told apart; a photograph in place of a mask has thousands.
+const MOST_UNKNOWN: usize = 64;
 
 /// Where a mask is in the store.
 pub(super) struct Entry {
@@ -199,9 +201,9 @@ fn by_palette(colours: &[[u8; 3]], list: Option<&ClassList>) -> Result<Vec<u8>, 
         last = Some((colour, value));
         match value {
             Some(value) => cells.push(value),
-            None => match unknown.iter_mut().find(|(other, _)| *other == colour) {
-                Some((_, count)) => *count += 1,
-                None if unknown.len() < 64 => unknown.push((colour, 1)),
+            None => match unknown.iter().position(|(other, _)| *other == colour) {
+                Some(place) => unknown[place].1 += 1,
+                None if unknown.len() < MOST_UNKNOWN => unknown.push((colour, 1)),
                 None => {}
             },
         }
@@ -209,7 +211,7 @@ fn by_palette(colours: &[[u8; 3]], list: Option<&ClassList>) -> Result<Vec<u8>, 
     if unknown.is_empty() {
         return Ok(cells);
     }
-    unknown.sort_by(|a, b| b.1.cmp(&a.1).then(Ordering::Equal));
+    unknown.sort_by_key(|(_, count)| Reverse(*count));
     let shown = unknown.iter().take(SHOWN).map(|([r, g, b], count)| format!("{r},{g},{b} ({count} pixels)"));
     let more = if unknown.len() > SHOWN { ", …" } else { "" };
     Err(format!(
