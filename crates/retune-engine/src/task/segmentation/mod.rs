@@ -238,12 +238,26 @@ impl Task for Segmentation {
 
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss> {
         let labels = loss::with_ignored(batch.targets.get("labels")?, NO_CLASS.into());
-        let logits = loss::resized(outputs.get("logits")?, height_and_width(&labels));
-        let training = phase == Phase::Training;
-        let weights = self.weights.as_ref().filter(|_| training);
-        let weights = weights.map(|weights| Tensor::from_slice(weights).to_device(logits.device()));
+        let (logits, size) = (outputs.get("logits")?, height_and_width(&labels));
+        if phase == Phase::Evaluation {
+            // Image by image: resized logits of a large batch would fill the memory, and no graph needs them.
+            let of_image = |i: i64| {
+                let logits = loss::resized(&logits.narrow(0, i, 1), size);
+                loss::pixel_cross_entropy(&logits, &labels.narrow(0, i, 1), None, 0.0)
+            };
+            let sums: Vec<SummedLoss> = (0..labels.size()[0]).map(of_image).collect();
+            let total = |of: fn(&SummedLoss) -> &Tensor, kind| {
+                Tensor::stack(&sums.iter().map(of).collect::<Vec<_>>(), 0).sum(kind)
+            };
+            return Ok(SummedLoss {
+                sum: total(|it| &it.sum, Kind::Float),
+                weight: total(|it| &it.weight, Kind::Double),
+            });
+        }
+        let logits = loss::resized(logits, size);
+        let weights = self.weights.as_ref().map(|weights| Tensor::from_slice(weights).to_device(logits.device()));
         let mut sum = loss::pixel_cross_entropy(&logits, &labels, weights.as_ref(), phase.smoothing(self.smoothing));
-        if training && self.dice > 0.0 {
+        if self.dice > 0.0 {
             // Each image counts as its pixels do, so that sums over batches divide by one weight.
             let dice = loss::pixel_dice(&logits, &labels) * loss::pixel_weights(&labels, weights.as_ref());
             sum.sum = &sum.sum + (dice.sum(Kind::Float) * self.dice);

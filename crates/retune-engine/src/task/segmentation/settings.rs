@@ -1,16 +1,13 @@
 //! The settings of semantic segmentation, and how values of masks are read by them.
 
-use crate::recipe::settings::{DATA, NOT_NEGATIVE, Range, TRAINING, settings};
+use crate::recipe::settings::{BYTE, DATA, NOT_NEGATIVE, TRAINING, settings};
 use anyhow::Result;
 use retune_data::{ClassList, IgnoredClasses, MaskReading};
 use std::path::{Path, PathBuf};
 
-/// Values of a mask.
-const BYTE: Range = Range(|x| (0.0..=255.0).contains(&x), "is not in 0..=255");
-
 settings! {
     /// Masks, and what their values mean.
-    pub struct SegmentationSettings, under DATA, else "{task} has no masks" {
+    pub(super) struct SegmentationSettings, under DATA, else "{task} has no masks" {
         /// Column with the mask, a path relative to the table or bytes; in a folder it lies in `masks`, under the name of its
         /// image in `images`
         mask_column: String = "mask".to_owned(), value("COLUMN"), at_use();
