@@ -60,6 +60,7 @@ class Family:
     config: Callable[[random.Random], dict]
     token_types: bool = False
     classes: dict[str, list[str]] = field(default_factory=dict)  # endings that replace the head's own
+    segments: bool = False  # whether it has a head for each pixel
 
 
 @dataclass
@@ -275,6 +276,25 @@ def vit_mae(draw):
     )
 
 
+def segformer(draw):
+    stages = draw.randint(2, 4)
+    heads = [draw.randint(1, 3) for _ in range(stages)]
+    return dict(
+        num_encoder_blocks=stages,
+        depths=[draw.randint(1, 2) for _ in heads],
+        sr_ratios=[draw.choice([4, 3, 2, 1]) if stage < stages - 1 else 1 for stage in range(stages)],
+        hidden_sizes=[count * draw.randint(2, 9) for count in heads],
+        patch_sizes=[draw.choice([7, 5, 4]), *(draw.choice([3, 3, 2]) for _ in heads[1:])],
+        strides=[draw.choice([4, 3, 2]), *(draw.choice([2, 2, 1]) for _ in heads[1:])],
+        num_attention_heads=heads,
+        mlp_ratios=[draw.randint(1, 4) for _ in heads],
+        hidden_act=draw.choice(ACTIVATIONS),
+        num_channels=draw.choice([3, 3, 1]),
+        decoder_hidden_size=draw.randint(3, 40),
+        semantic_loss_ignore_index=draw.choice([255, 255, 0, 1]),
+    )
+
+
 FAMILIES = {
     "bert": Family("Bert", "text", bert, token_types=True),
     "roberta": Family("Roberta", "text", roberta),
@@ -293,6 +313,7 @@ FAMILIES = {
     "swin": Family("Swin", "image", swin),
     "convnext": Family("ConvNext", "image", convnext),
     "vit_mae": Family("ViTMAE", "masked image", vit_mae),
+    "segformer": Family("Segformer", "image", segformer, segments=True),
 }
 
 
@@ -334,6 +355,8 @@ def pixels(draw, config, height, width):
 
 def image_inputs(draw, family, config):
     """The size of the configuration, or another one that the family takes."""
+    if family.prefix == "Segformer":  # of any size from one on of which every stage has something left
+        return Inputs({"pixel_values": pixels(draw, config, draw.randint(66, 99), draw.randint(66, 99))})
     size, patch = config.image_size, config.patch_size
     if draw.random() < 0.6:
         return Inputs({"pixel_values": pixels(draw, config, size, size)})
@@ -427,6 +450,17 @@ def word_targets(draw, config, inputs):
     return {"labels": labels}
 
 
+def pixel_targets(draw, config, inputs):
+    """A class for each pixel, some of which count in no loss; of the size of the images or another one."""
+    rows, _, height, width = inputs.named["pixel_values"].shape
+    if draw.random() < 0.3:
+        height, width = draw.randint(20, 90), draw.randint(20, 90)
+    noise = tensor_generator(draw)
+    labels = torch.randint(0, max(config.num_labels, 2), (rows, height, width), generator=noise)
+    labels[torch.rand(labels.shape, generator=noise) < draw.choice([0, 0.3])] = config.semantic_loss_ignore_index
+    return {"labels": labels}
+
+
 def no_targets(draw, config, inputs):
     return {}
 
@@ -437,6 +471,9 @@ HEADS = {
     "question-answering": Head("question-answering", "ForQuestionAnswering", "text", lambda draw: {}, span_targets),
     "masked-lm": Head("masked-lm", "ForMaskedLM", "text", untied_or_tied, word_targets),
     "image-classification": Head("image-classification", "ForImageClassification", "image", problem, class_targets),
+    "semantic-segmentation": Head(
+        "semantic-segmentation", "ForSemanticSegmentation", "image", lambda draw: classes(draw.randint(1, 9)), pixel_targets
+    ),
     # Its loss needs no targets; Retune gives one only for targets.
     "masked-image-modeling": Head("masked-image-modeling", "ForPreTraining", "masked image", lambda draw: {}, no_targets),
 }
@@ -542,6 +579,7 @@ def parse_arguments():
     if arguments.count < 1 or arguments.first < 0:
         parser.error("--count must be at least 1 and --first at least 0")
     arguments.pairs = [(f, h) for f in FAMILIES for h in HEADS if FAMILIES[f].medium == HEADS[h].medium]
+    arguments.pairs = [(f, h) for f, h in arguments.pairs if FAMILIES[f].segments or HEADS[h].targets is not pixel_targets]
     arguments.pairs = [(f, h) for f, h in arguments.pairs if f in (arguments.family or [f]) and h in (arguments.head or [h])]
     if not arguments.pairs:
         parser.error("no family that was named takes a head that was named")

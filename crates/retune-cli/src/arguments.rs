@@ -104,6 +104,7 @@ impl From<ModelArguments> for PredictOptions {
             precision: it.precision,
             device: it.device,
             threads: it.threads,
+            files: None,
         }
     }
 }

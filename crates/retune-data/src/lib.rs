@@ -148,8 +148,9 @@ pub use features::{Computed, FeatureBuilder, Features};
 pub use heat_map::HeatMap;
 #[cfg(feature = "image")]
 pub use image::{
-    Augmentation, ColorJitter, GreyRange, ImageOptions, ImageProcessor, ImageSeen, Images, Pixels, RandAugment,
-    RandomErasing, RandomResizedCrop, Resample, read_images, resize,
+    Augmentation, ClassList, ColorJitter, GreyRange, IgnoredClasses, ImageOptions, ImageProcessor, ImageSeen, Images,
+    Mask, MaskClasses, MaskReading, Masks, Moves, NO_CLASS, Pixels, RandAugment, RandomErasing, RandomResizedCrop,
+    RawMasks, Resample, ZoomOut, class_colour, coco_counts, coco_string, mask_png, read_images, resize, swatch,
 };
 #[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};

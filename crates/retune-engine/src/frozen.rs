@@ -55,7 +55,10 @@ impl Frozen<'_> {
             let (mut computed, mut masks, mut others) = (BTreeMap::new(), Arrays::new(), Arrays::new());
             for (name, tensor) in kept.iter() {
                 let array = to_array(tensor)?;
-                if name == features {
+                // Maps of earlier stages are as large as features.
+                if name != features && tensor.dim() == 4 && tensor.is_floating_point() {
+                    computed.insert(name.to_owned(), Computed { values: array, mask: None });
+                } else if name == features {
                     let mask = kept.optional(MASK).map(|_| MASK.to_owned());
                     computed.insert(name.to_owned(), Computed { values: array, mask });
                 } else if name == MASK {

@@ -15,6 +15,7 @@ use crate::families::{
     modernbert::MODERNBERT,
     mpnet::MPNET,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
+    segformer::SEGFORMER,
     swin::SWIN,
     vit::VIT,
     vit_mae::VIT_MAE,
@@ -44,6 +45,7 @@ pub static FAMILIES: &[&dyn Family] = &[
     &DINOV2,
     &SWIN,
     &CONVNEXT,
+    &SEGFORMER,
 ];
 
 /// The family of a configuration.

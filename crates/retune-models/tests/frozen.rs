@@ -5,8 +5,8 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::Tensor;
 use retune_models::heads::{
-    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION,
-    TOKEN_CLASSIFICATION,
+    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION,
+    SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
 
@@ -26,9 +26,11 @@ fn models() -> Vec<(String, &'static Purpose)> {
         "dinov2-swiglu",
         "swin-image-classification",
         "convnext-image-classification",
+        "segformer-image-classification",
     ] {
         models.push((name.to_owned(), &IMAGE_CLASSIFICATION));
     }
+    models.push(("segformer-semantic-segmentation".to_owned(), &SEMANTIC_SEGMENTATION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
     models
 }

@@ -11,5 +11,6 @@ mod methods;
 mod models;
 mod molecules;
 mod predict;
+mod segmentation;
 mod settings;
 mod support;

@@ -17,6 +17,8 @@ use crate::{BadExample, DataError, OnBadExample, Source};
 
 pub(crate) use builder::Builder;
 pub use label_numbers::LabelNumbers;
+#[cfg(feature = "image")]
+pub(crate) use layout::LabelKind;
 pub use layout::Layout;
 #[cfg(any(feature = "text", feature = "image"))]
 pub(crate) use layout::{Input, Kind};

@@ -14,6 +14,7 @@
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
 
+mod class_loss;
 mod classify;
 mod contract;
 mod decision;
@@ -27,6 +28,7 @@ mod molecule_property;
 mod parts;
 mod preflight;
 mod question_answering;
+mod segmentation;
 mod splits;
 mod texts;
 mod token_classification;
@@ -36,6 +38,7 @@ mod work;
 
 use crate::recipe::Section;
 
+pub use class_loss::ClassLossSettings;
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
@@ -61,6 +64,7 @@ pub static TASKS: &[&Entry] = &[
     &question_answering::ENTRY,
     &masked_lm::ENTRY,
     &molecule_property::ENTRY,
+    &segmentation::ENTRY,
 ];
 
 /// The sections of a task; for a name that is no task, those of all tasks.

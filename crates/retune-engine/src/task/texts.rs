@@ -13,7 +13,7 @@ const USUAL_MAX_LENGTH: usize = 512;
 
 settings! {
     /// How texts become tokens.
-    pub struct TokenSettings, under DATA, else "{task} cuts no texts to a length" {
+    pub struct TokenSettings, under DATA, else "{task} does not cut texts to a length (documents have --block-size)" {
         /// Longest input in tokens
         max_length: Option<usize>, value("TOKENS"), range(AT_LEAST_ONE), at_use();
     }

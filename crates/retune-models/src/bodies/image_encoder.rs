@@ -164,7 +164,7 @@ impl Body for ImageEncoder {
                 }
                 let computed = match reads {
                     Reads::First(count) => x.narrow(1, 0, count),
-                    Reads::All => x.shallow_clone(),
+                    Reads::All | Reads::Stages => x.shallow_clone(),
                 };
                 self.normed(layer.forward_read(&computed, &layer.read(&x), grid, bias.as_ref(), train))
             });
@@ -178,7 +178,7 @@ impl Body for ImageEncoder {
         let tokens = self.seen(patches) + sizes.tokens.len() as f64;
         let read = match reads {
             Reads::First(count) => count as f64,
-            Reads::All => tokens,
+            Reads::All | Reads::Stages => tokens,
         };
         projection + self.sizes.layer.stack_work(self.layers.len(), read, tokens)
     }

@@ -8,6 +8,6 @@ mod text_encoder;
 
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
-pub use pyramid::{MapShape, Pyramid, PyramidBlock, Stem};
+pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, stage_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};
 pub use text_encoder::{Sharing, TextEncoder, TextEncoderNames, TextEncoderSizes};

@@ -207,7 +207,7 @@ impl Body for TextEncoder {
     fn work(&self, tokens: f64, reads: Reads) -> f64 {
         let read = match reads {
             Reads::First(count) => count as f64,
-            Reads::All => tokens,
+            Reads::All | Reads::Stages => tokens,
         };
         let layers = self.blocks.iter().map(|block| block.times * block.layers.len()).sum();
         let projection =

@@ -12,6 +12,7 @@ pub mod electra;
 pub mod modernbert;
 pub mod mpnet;
 pub mod roberta;
+pub mod segformer;
 pub mod swin;
 pub mod vit;
 pub mod vit_mae;

@@ -7,6 +7,7 @@ mod patch_loss;
 mod pixels;
 mod places;
 mod pooler;
+mod segmentation;
 mod sequence;
 mod spans;
 mod token;
@@ -19,6 +20,7 @@ pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
 pub use places::{LOGIT_POSITIONS, pick};
 pub use pooler::Pooler;
+pub use segmentation::{AllMlpPlan, SEMANTIC_SEGMENTATION, SegmenterSizes};
 pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan, TextPooling, first_token};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};
 pub use token::{TOKEN_CLASSIFICATION, TokenPlan};
@@ -34,5 +36,6 @@ pub static PURPOSES: &[&Purpose] = &[
     &QUESTION_ANSWERING,
     &MASKED_WORDS,
     &IMAGE_CLASSIFICATION,
+    &SEMANTIC_SEGMENTATION,
     &MASKED_IMAGE_MODELING,
 ];

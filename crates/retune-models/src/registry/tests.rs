@@ -70,6 +70,16 @@ fn small_image(model_type: &str) -> ModelConfig {
     ] {
         config.set(field, value);
     }
+    if model_type == "segformer" {
+        // What is one number elsewhere is one for each stage here.
+        config.set("num_encoder_blocks", json!(2));
+        for field in ["num_attention_heads", "mlp_ratios", "sr_ratios"] {
+            config.set(field, json!([2, 1]));
+        }
+        config.set("patch_sizes", json!([7, 3]));
+        config.set("strides", json!([4, 2]));
+        config.set("decoder_hidden_size", json!(8));
+    }
     config
 }
 

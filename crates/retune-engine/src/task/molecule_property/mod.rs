@@ -97,8 +97,6 @@ fn check(labels: &ClassificationSettings) -> Result<()> {
         ("label-numbers", labels.label_numbers.is_some()),
         ("positive-class", labels.positive_class.is_some()),
         ("operating-point", labels.operating_point.is_some()),
-        ("label-smoothing", labels.label_smoothing != 0.0),
-        ("class-weights", labels.class_weights != "none"),
         ("problem single-label", labels.problem == "single-label"),
     ] {
         ensure!(!given, "{setting}: {} does not read it", ENTRY.name);
