@@ -190,7 +190,7 @@ impl Body for DisentangledEncoder {
         };
         let read = match reads {
             Reads::First(count) => count as f64,
-            Reads::All => tokens,
+            Reads::All | Reads::Stages => tokens,
         };
         let convolution =
             self.sizes.convolution.map_or(0.0, |of| 2.0 * tokens * d * d * (of.kernel / of.groups) as f64);

@@ -164,7 +164,7 @@ impl Body for RotaryEncoder {
         let layer = |queries: f64| 6.0 * tokens * d * d + 2.0 * queries * d * (d + 2.0 * tokens + 3.0 * f);
         let read = match reads {
             Reads::First(count) => count as f64,
-            Reads::All => tokens,
+            Reads::All | Reads::Stages => tokens,
         };
         self.layers.len().saturating_sub(1) as f64 * layer(tokens) + layer(read)
     }

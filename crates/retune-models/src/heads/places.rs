@@ -13,7 +13,7 @@ pub const LOGIT_POSITIONS: &str = "logit_positions";
 ///
 /// # Errors
 /// Positions of another number of rows, or behind the last token.
-pub(super) fn pick(hidden: &Tensor, positions: Option<&Tensor>) -> Result<Tensor, ModelError> {
+pub fn pick(hidden: &Tensor, positions: Option<&Tensor>) -> Result<Tensor, ModelError> {
     let Some(positions) = positions else { return Ok(hidden.shallow_clone()) };
     let [batch, tokens, width] = hidden.size()[..] else { panic!("hidden states have three dimensions") };
     let wrong =
