@@ -48,7 +48,7 @@ pub mod score;
 pub mod segmentation;
 pub mod tags;
 mod thresholds;
-mod unanswerable;
+pub(crate) mod unanswerable;
 
 #[cfg(test)]
 mod fixture_tests;
