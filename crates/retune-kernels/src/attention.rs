@@ -18,6 +18,9 @@ pub struct AttentionOptions<'a> {
     pub scale: Option<f64>,
     /// On the probabilities while training.
     pub dropout: f64,
+    /// Whether the bias may keep a query from every key, all of which it then attends to alike: libtorch's fused path would give
+    /// it another gradient than that of its result.
+    pub closed_rows: bool,
 }
 
 /// `softmax(q kᵀ · scale + bias + mask) v`.
@@ -38,7 +41,7 @@ pub fn scaled_dot_product(
     let mask = options.mask.filter(|mask| !mask.is_trivial());
     // libtorch's fused path has no dropout on the CPU. It keeps no scores, but wants the bias of each row, whose gradients
     // would be as large as the scores.
-    if (p == 0.0 || device != Device::Cpu) && (groups == 1 || !train) {
+    if (p == 0.0 || device != Device::Cpu) && (groups == 1 || !train) && !(train && options.closed_rows) {
         if p > 0.0 {
             dropout::seed_device();
         }

@@ -82,7 +82,7 @@ fn compare(
             if !ours {
                 return plain(t, rule, scale.unwrap_or(1.0 / 8f64.sqrt()));
             }
-            let options = AttentionOptions { mask: Some(&mask), bias: t.get(3), scale, dropout: 0.0 };
+            let options = AttentionOptions { mask: Some(&mask), bias: t.get(3), scale, ..Default::default() };
             scaled_dot_product(&t[0], &t[1], &t[2], &options, train)
         });
     }

@@ -7,7 +7,7 @@
 //! B batch, T tokens, D hidden size, F width of the gate.
 
 use crate::checkpoint::{Init, Weights};
-use crate::layers::rotary_attention::nearby;
+use crate::layers::rotary_attention::{Nearby, Sees};
 use crate::layers::{GatedFeedForward, GatedOptions, Rotary, RotaryAttention, RotaryAttentionSizes};
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::dropout::dropout;
@@ -140,17 +140,18 @@ impl Body for RotaryEncoder {
         let places = Tensor::arange(tokens, (Kind::Int64, device)).unsqueeze(0);
         let (global, local) = (&self.sizes.rotary.0, &self.sizes.rotary.1);
         let angles = (global.angles(&places, tokens), local.angles(&places, tokens));
-        let apart = nearby(tokens, self.sizes.reach, device);
+        let padded = given.as_ref().filter(|_| mask.is_some());
+        let nearby = Nearby::new(tokens, self.sizes.reach, padded, device);
         for depth in blocks {
             let layer = &self.layers[depth - 1];
             let queries = read.filter(|_| depth == last).unwrap_or(tokens);
-            let (angles, bias) = match layer.span {
-                Span::Global => (&angles.0, None),
-                Span::Local => (&angles.1, apart.as_ref()),
+            let (angles, sees) = match layer.span {
+                Span::Global => (&angles.0, Sees { mask: mask.as_ref(), ..Sees::default() }),
+                Span::Local => (&angles.1, nearby.sees(mask.as_ref())),
             };
             x = mode.block(depth, |train| {
                 let normed = layer.norm_before.as_ref().map_or_else(|| x.shallow_clone(), |norm| norm.forward(&x));
-                let attended = layer.attention.forward(&normed, queries, angles, mask.as_ref(), bias, train);
+                let attended = layer.attention.forward(&normed, queries, angles, sees, train);
                 let y = x.narrow(1, 0, queries) + dropout(&attended, self.sizes.attention.dropout, train);
                 let z = &y + layer.feed_forward.forward(&layer.norm_after.forward(&y), train);
                 if depth == last { self.final_norm.forward(&z) } else { z }

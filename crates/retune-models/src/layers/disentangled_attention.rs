@@ -131,7 +131,11 @@ impl DisentangledAttention {
     ) -> Tensor {
         let [batch, tokens, hidden] = x.size()[..] else { panic!("hidden states have three dimensions") };
         let split = |x: Tensor| self.split(&x);
-        let query = split(self.query.forward(&x.narrow(1, 0, queries), train));
+        let mut query = split(self.query.forward(&x.narrow(1, 0, queries), train));
+        if let Some(open) = open {
+            // What padding asks for teaches nothing.
+            query = &query * open.narrow(1, 0, queries).unsqueeze(1).unsqueeze(-1).to_kind(query.kind());
+        }
         let (key, value) = (split(self.key.forward(x, train)), split(self.value.forward(x, train)));
         let parts = 1 + i64::from(self.sizes.named.0) + i64::from(self.sizes.named.1);
         let scale = 1.0 / ((hidden / self.sizes.heads * parts) as f64).sqrt();
@@ -145,6 +149,7 @@ impl DisentangledAttention {
             bias: bias.as_ref(),
             scale: Some(scale),
             dropout: self.sizes.dropout,
+            closed_rows: open.is_some(),
             ..AttentionOptions::default()
         };
         let attended = scaled_dot_product(&query, &key, &value, &options, train);
