@@ -2,7 +2,7 @@
 
 use super::parts::{NextRows, STREAM};
 use super::splits::Encoded;
-use super::texts::{TextInput, TextSettings};
+use super::texts::{TextInput, TextSettings, TokenSettings};
 use super::{OnProgress, Split};
 use crate::Recipe;
 use crate::recipe::settings::{AT_LEAST_ONE, DATA, parsed, settings};
@@ -64,8 +64,10 @@ impl DocumentInput {
     /// Settings of texts that mean nothing here; blocks that are longer than the model's longest input.
     pub(super) fn of(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {
         let (settings, text) = (recipe.read::<DocumentSettings>()?, recipe.read::<TextSettings>()?);
-        ensure!(text.text_pair_column.is_none(), "text-pair-column: documents are single texts");
-        ensure!(text.max_length.is_none(), "max-length: documents are cut into blocks; use block-size (--block-size)");
+        ensure!(
+            recipe.read::<TokenSettings>()?.max_length.is_none(),
+            "max-length: documents are cut into blocks; use block-size (--block-size)"
+        );
         let input = TextInput::of(settings.block_size, model, config)
             .map_err(|error| anyhow!(format!("{error:#}").replace("max-length:", "block-size:")))?;
         let cut = match settings.blocks.as_str() {

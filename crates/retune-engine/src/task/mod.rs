@@ -26,6 +26,7 @@ mod masked_lm;
 mod molecule_property;
 mod parts;
 mod preflight;
+mod question_answering;
 mod splits;
 mod texts;
 mod token_classification;
@@ -45,7 +46,7 @@ pub use from_scratch::FromScratchSettings;
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
 pub use splits::{About, Split, Splits};
-pub use texts::TextSettings;
+pub use texts::{AnnotationSettings, TextSettings, TokenSettings};
 pub use turn::{BatchTensors, Turn};
 pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
@@ -57,6 +58,7 @@ pub static TASKS: &[&Entry] = &[
     &classify::image::ENTRY,
     &masked_image_modeling::ENTRY,
     &token_classification::ENTRY,
+    &question_answering::ENTRY,
     &masked_lm::ENTRY,
     &molecule_property::ENTRY,
 ];
