@@ -131,7 +131,7 @@ fn what_is_no_molecule_or_no_number_is_refused_before_anything_is_written() {
     refused(&["--train", "empty.csv", "--label-column", "size"], &["`size` has no number in any row"]);
     refused(&["--label-column", "weight"], &["no column `weight`", "--label-column"]);
     refused(&["--label-column", "size", "--smiles-column", "molecule"], &["no column `molecule`", "--smiles-column"]);
-    refused(&["--label-column", "size", "--text-column", "smiles"], &["--smiles-column"]);
+    refused(&["--label-column", "size", "--text-column", "smiles"], &["has no column of texts"]);
     refused(&["--label-column", "size", "--problem", "multi-label"], &["neither 0 nor 1"]);
     refused(&["--label-column", "nitrogen", "--class-weights", "balanced"], &["class-weights"]);
     refused(&["--label-column", "size", "--group-column", "poor"], &["--split random"]);

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `element` | symbols, valences and electrons |
 //! | `graph` | atoms and bonds |
-//! | `smiles` | from text to graph; what is wrong, and where |
+//! | `error` | what is wrong with a text, and where |
+//! | `smiles` | from text to graph |
 //! | `write` | from graph to text, from any atom on |
 //! | `rings` | which bonds are in rings, and the smallest rings |
 //! | `matching` | maximum matchings of a graph |
@@ -16,6 +17,7 @@
 
 mod aromatic;
 mod element;
+mod error;
 mod fingerprint;
 mod graph;
 mod hash;
@@ -26,9 +28,9 @@ mod smiles;
 mod valence;
 mod write;
 
+pub use error::SmilesError;
 pub use fingerprint::circular_fingerprint;
 pub use graph::Molecule;
-pub use smiles::SmilesError;
 
 #[cfg(test)]
 mod tests;

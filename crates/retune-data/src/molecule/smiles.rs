@@ -3,23 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::element;
+use super::error::{SmilesError, error};
 use super::graph::{Atom, Bond, Chirality, Direction, HYDROGEN, Molecule, Order};
 use super::{aromatic, rings, valence};
 use crate::Random;
-
-/// What is wrong with a SMILES.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("is no valid SMILES: character {at}: {message}")]
-pub struct SmilesError {
-    /// Character, from 1; one past the end where something is missing there.
-    pub at: usize,
-    /// What is wrong.
-    pub message: String,
-}
-
-pub(super) fn error<T>(at: usize, message: impl Into<String>) -> Result<T, SmilesError> {
-    Err(SmilesError { at, message: message.into() })
-}
 
 impl Molecule {
     /// Reads a SMILES: its grammar, and whether every atom can have its bonds.

@@ -3,9 +3,9 @@
 //! As RDKit's sanitization decides: usual valences by element, those of charged atoms by the element with as many electrons.
 
 use super::element::{symbol, valences};
+use super::error::{SmilesError, error};
 use super::graph::{Molecule, Order};
 use super::matching::matching;
-use super::smiles::{SmilesError, error};
 
 /// Places double bonds, counts hydrogens and checks valences. Bonds of aromatic rings become single and double ones.
 pub(super) fn settle(molecule: &mut Molecule) -> Result<(), SmilesError> {
