@@ -49,7 +49,10 @@ impl Network {
         let above = self.blocks() + 1;
         let state = self.run(inputs, mode, above)?;
         let mut outputs = match &self.head {
-            Some(head) => mode.block(above, |train| head.forward(&state, train))?,
+            Some(head) => mode.block(above, |train| {
+                let factors = if mode.factors { head.factors(&state) } else { None };
+                factors.map_or_else(|| head.forward(&state, train), Ok)
+            })?,
             None => Tensors::default(),
         };
         if mode.hidden_states || self.head.is_none() {
@@ -125,6 +128,7 @@ impl Network {
 
     /// Name of the embedding table that `input_ids` index, where nothing else reads that table.
     pub fn token_table(&self) -> Option<&str> {
-        self.body.token_table()
+        let shared = self.head.as_ref().is_some_and(|head| head.reads_token_table());
+        self.body.token_table().filter(|_| !shared)
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::Tensor;
 use retune_models::heads::{
-    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
+    CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
 
@@ -28,6 +28,10 @@ fn models() -> Vec<(String, &'static Purpose)> {
     ] {
         models.push((name.to_owned(), &IMAGE_CLASSIFICATION));
     }
+    for name in ["llama-causal-lm", "gpt2-causal-lm", "gemma2-causal-lm"] {
+        models.push((name.to_owned(), &CAUSAL_LM));
+    }
+    models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
     models
 }

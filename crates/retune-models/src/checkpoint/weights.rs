@@ -131,16 +131,33 @@ impl<'a> Weights<'a> {
 
     /// As [`Self::dense`]; its rows are the task's outputs, and fit only where the labels do.
     pub fn outputs(&self, input: i64, labels: i64) -> Result<Dense, ModelError> {
+        self.outputs_with(input, labels, true)
+    }
+
+    /// As [`Self::outputs`], the bias optional.
+    pub fn outputs_with(&self, input: i64, labels: i64, bias: bool) -> Result<Dense, ModelError> {
         let names = ["weight", "bias"].map(|part| self.at(part).path);
         self.root.state.borrow_mut().outputs.extend(names);
-        self.dense(input, labels)
+        self.dense_with(input, labels, bias)
     }
 
     /// As [`Self::dense`], the bias optional.
     pub fn dense_with(&self, input: i64, output: i64, bias: bool) -> Result<Dense, ModelError> {
-        let weight = self.compute("weight", &[output, input], Init::Normal(self.initializer_range()))?;
+        self.dense_stored(input, output, bias, false)
+    }
+
+    /// As [`Self::dense_with`]; `transposed` where the weight is stored [in, out], as transformers' `Conv1D`.
+    pub fn dense_stored(&self, input: i64, output: i64, bias: bool, transposed: bool) -> Result<Dense, ModelError> {
+        let (shape, init) =
+            (if transposed { [input, output] } else { [output, input] }, Init::Normal(self.initializer_range()));
+        let name = self.at("weight").path;
+        let value = self.root.value(&name, &shape, init, self.part)?;
+        let weight: Weight = self.push(name, value, self.compute_kind(), |param| {
+            param.transposed = transposed;
+            param.leaf().into()
+        });
         let bias = if bias { Some(self.compute("bias", &[output], Init::Constant(0.0))?) } else { None };
-        let dense = Dense::new(weight, bias);
+        let dense = if transposed { Dense::transposed(weight, bias) } else { Dense::new(weight, bias) };
         let options = &self.root.options;
         // What has no pretrained value learns as a whole, as the head does.
         let whole = self.part == Part::Head || self.root.is_new(&self.at("weight").path);
@@ -167,15 +184,23 @@ impl<'a> Weights<'a> {
 
     /// `weight` and `bias` \[size\] of a layer norm.
     pub fn layer_norm(&self, size: i64, epsilon: f64) -> Result<LayerNorm, ModelError> {
-        let part = |name: &str, value: f64| {
-            let name = self.at(name).path;
-            let value = self.root.value(&name, &[size], Init::Constant(value), self.part)?;
-            Ok::<_, ModelError>(self.push(name, value, Kind::Float, |param| {
-                param.norm = true;
-                param.leaf()
-            }))
-        };
-        let (weight, bias) = (part("weight", 1.0)?, part("bias", 0.0)?);
+        let (weight, bias) = (self.norm_part("weight", size, 1.0)?, self.norm_part("bias", size, 0.0)?);
         Ok(LayerNorm::new(weight, bias, epsilon))
+    }
+
+    /// A parameter \[size\] of a norm, in fp32; `fresh` is its value before training.
+    pub fn norm_part(&self, name: &str, size: i64, fresh: f64) -> Result<Weight, ModelError> {
+        let name = self.at(name).path;
+        let value = self.root.value(&name, &[size], Init::Constant(fresh), self.part)?;
+        Ok(self.push(name, value, Kind::Float, |param| {
+            param.norm = true;
+            param.leaf().into()
+        }))
+    }
+
+    /// A projection that learns with the body and is no target of adapters, such as the scores of next tokens: its weight
+    /// [out, in], read in the compute precision.
+    pub fn scores(&self, input: i64, output: i64) -> Result<Weight, ModelError> {
+        self.compute("weight", &[output, input], Init::Normal(self.initializer_range()))
     }
 }

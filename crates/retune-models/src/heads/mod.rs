@@ -2,6 +2,8 @@
 
 mod dropout;
 mod image;
+mod last_token;
+mod next_token;
 mod patch_loss;
 mod pixels;
 mod pooler;
@@ -10,6 +12,8 @@ mod spans;
 mod token;
 
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
+pub use last_token::LastTokenPlan;
+pub use next_token::{CAUSAL_LM, NextTokenPlan, SCORE_WEIGHT, SCORED, next_token_loss, softcap};
 pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
 pub use pooler::Pooler;
@@ -24,6 +28,7 @@ pub static PURPOSES: &[&Purpose] = &[
     &SEQUENCE_CLASSIFICATION,
     &TOKEN_CLASSIFICATION,
     &QUESTION_ANSWERING,
+    &CAUSAL_LM,
     &IMAGE_CLASSIFICATION,
     &MASKED_IMAGE_MODELING,
 ];

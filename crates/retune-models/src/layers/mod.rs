@@ -2,6 +2,10 @@
 
 pub mod attention;
 pub mod conv_next_layer;
+pub mod decoder_attention;
+pub mod decoder_layer;
+pub mod decoder_network;
+pub mod decoder_sizes;
 pub mod downsampling;
 pub mod drop_path;
 pub mod feed_forward;
@@ -16,12 +20,18 @@ pub mod position_embeddings;
 pub mod post_norm_layer;
 pub mod pre_norm_layer;
 pub mod relative_position;
+pub mod rms_norm;
+pub mod rotary;
 mod sincos_positions;
 pub mod text_embeddings;
 pub mod window_layer;
 
 pub use attention::{Attention, AttentionNames, AttentionSizes};
 pub use conv_next_layer::{ConvNextLayer, ConvNextSizes};
+pub use decoder_attention::{Attending, DecoderAttention, DecoderAttentionNames, ProjectionNames};
+pub use decoder_layer::{DecoderLayer, DecoderLayerNames};
+pub use decoder_network::{DecoderNetwork, NetworkNames};
+pub use decoder_sizes::DecoderSizes;
 pub use downsampling::Downsampling;
 pub use feed_forward::FeedForward;
 pub use gated_feed_forward::GatedFeedForward;
@@ -35,6 +45,8 @@ pub use position_embeddings::PositionEmbeddings;
 pub use post_norm_layer::PostNormLayer;
 pub use pre_norm_layer::{PreNormLayer, PreNormOptions};
 pub use relative_position::RelativePositionBias;
+pub use rms_norm::{Norm, NormKind, RmsNorm};
+pub use rotary::{Angles, RopeScaling, Rotary};
 pub use sincos_positions::sincos_positions;
 pub use text_embeddings::{EmbeddingSizes, PositionScheme, TextEmbeddings};
 pub use window_layer::{WindowLayer, WindowOptions};
