@@ -1,4 +1,4 @@
-"""fixtures/parity/<family>-<head>: tiny random decoders with inputs, outputs, losses and gradients."""
+"""fixtures/parity/<family>-<head>: tiny random decoders with inputs, outputs, losses, gradients and searches."""
 
 import json
 from pathlib import Path
@@ -109,6 +109,57 @@ def make_case(root, name, prefix, head, values):
     save_tensors(folder / "case.safetensors", case)
 
 
+# Settings of searches; every model that is searched has all of them.
+SEARCHES = [
+    dict(max_new_tokens=12),
+    dict(max_new_tokens=9, min_new_tokens=4, repetition_penalty=1.7, no_repeat_ngram_size=2),
+    dict(max_new_tokens=8, suppress_tokens=[5, 6, 7, 8], begin_suppress_tokens=[9, 10, 11, 12, 13], forced_eos_token_id=3),
+    dict(max_new_tokens=10, num_beams=3),
+    dict(max_new_tokens=10, num_beams=4, early_stopping=True, length_penalty=2.0, no_repeat_ngram_size=2),
+    dict(max_new_tokens=11, num_beams=2, early_stopping="never", length_penalty=0.5, min_length=12),
+    dict(max_new_tokens=11, num_beams=3, early_stopping="never", length_penalty=-1.0, repetition_penalty=1.3),
+    # Many ends: texts finish at once.
+    dict(max_new_tokens=12, eos_token_id=[3, 4, 7, 12, 15, 20, 23]),
+    dict(max_new_tokens=12, num_beams=3, eos_token_id=[3, 4, 7, 12, 15, 20, 23], length_penalty=0.0),
+]
+SEARCHED = ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "qwen3-causal-lm", "gpt-neox-causal-lm", "gpt2-causal-lm", "phi3-causal-lm"]
+
+
+def until_end(tokens, ends):
+    """New tokens of one text, with its end and without the padding behind it."""
+    for place, token in enumerate(tokens):
+        if token in ends:
+            return tokens[: place + 1]
+    return tokens
+
+
+def make_searches(root, name):
+    """What `generate` continues prompts of several lengths with, padded on the left."""
+    folder = root / "parity" / name
+    prefix, head, _ = CASES[name]
+    model_name = f"{prefix}LMHeadModel" if head == "LMHeadModel" else f"{prefix}For{head}"
+    model = getattr(transformers, model_name).from_pretrained(folder, attn_implementation="eager").eval()
+    random = generator(f"{name} searched")
+    lengths = [6, 3, 1, 5]
+    ids = torch.full((len(lengths), max(lengths)), model.config.pad_token_id)
+    mask = torch.zeros_like(ids)
+    for row, length in enumerate(lengths):
+        ids[row, -length:] = torch.randint(4, model.config.vocab_size, (length,), generator=random)
+        mask[row, -length:] = 1
+    searches = []
+    for settings in SEARCHES:
+        settings = dict(eos_token_id=3) | settings
+        given = transformers.GenerationConfig(**settings, pad_token_id=model.config.pad_token_id, do_sample=False)
+        with torch.no_grad():
+            found = model.generate(input_ids=ids, attention_mask=mask, generation_config=given)
+        ends = settings["eos_token_id"] if isinstance(settings["eos_token_id"], list) else [settings["eos_token_id"]]
+        continued = [until_end(row, ends) for row in found[:, ids.shape[1] :].tolist()]
+        searches.append({"settings": settings, "continued": continued})
+    lines = ",\n".join(json.dumps(search) for search in searches)
+    text = f'{{"input_ids": {ids.tolist()}, "attention_mask": {mask.tolist()}, "searches": [\n{lines}\n]}}\n'
+    (folder / "searches.json").write_text(text)
+
+
 def make_defaults(root):
     """What a configuration class assumes when config.json says nothing."""
     classes = ["Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Phi3", "GPTNeoX", "GPT2"]
@@ -122,4 +173,6 @@ def make(root):
     make_defaults(root)
     for name, (prefix, head, values) in CASES.items():
         make_case(root, name, prefix, head, values)
+    for name in SEARCHED:
+        make_searches(root, name)
     write_versions(root / "parity")

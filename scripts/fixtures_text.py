@@ -92,6 +92,18 @@ for family, (prefix, values) in SMALL_FAMILIES.items():
     CASES[f"{family}-question-answering"] = (prefix, values | names_of({0: "LABEL_0", 1: "LABEL_1"}), dict(head="QuestionAnswering"))
 
 
+WORDS = dict(head="MaskedLM")
+CASES |= {f"{family}-masked-lm": (prefix, values, WORDS) for family, (prefix, values) in SMALL_FAMILIES.items()}
+ONE, ONE_DISTILBERT = SMALL | dict(num_hidden_layers=1), SMALL_DISTILBERT | dict(n_layers=1)
+CASES |= {
+    "camembert-masked-lm": ("Camembert", bert_like(**ONE, **ROBERTA_IDS), WORDS),
+    # Scores of words by a matrix of their own; the activation is not that of RoBERTa's head.
+    "bert-masked-lm-untied": ("Bert", bert_like(**ONE, tie_word_embeddings=False, hidden_act="relu"), WORDS),
+    "distilbert-masked-lm-untied": ("DistilBert", distilbert(**ONE_DISTILBERT, tie_word_embeddings=False), WORDS),
+    "roberta-masked-lm-relu": ("Roberta", bert_like(**ONE, **ROBERTA_IDS, hidden_act="relu"), WORDS),
+}
+
+
 def text_inputs(random, config, token_types):
     pad = config.pad_token_id or 0
     first, last = (config.bos_token_id, config.eos_token_id) if pad == 1 else (2, 3)
@@ -130,6 +142,16 @@ def token_labels(random, config, mask):
     return labels
 
 
+def masked_words(random, inputs):
+    """Words at a third of the places, some rows with more of them than others; all else is in no loss."""
+    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    labels = torch.randint(0, int(ids.max()) + 1, ids.shape, generator=random)
+    labels[torch.rand(ids.shape, generator=random) < 0.6] = IGNORED
+    labels[mask == 0] = IGNORED
+    labels[0, 1] = ids[0, 1]
+    return {"labels": labels}
+
+
 def answer_positions(random, mask):
     """An answer in each row; the second row's lies outside the window, and so counts in no loss."""
     rows, width = mask.shape
@@ -142,6 +164,8 @@ def answer_positions(random, mask):
 def targets_of(head, random, config, inputs):
     if head == "TokenClassification":
         return {"labels": token_labels(random, config, inputs["attention_mask"])}
+    if head == "MaskedLM":
+        return masked_words(random, inputs)
     if head == "QuestionAnswering":
         return answer_positions(random, inputs["attention_mask"])
     return {"labels": text_labels(random, config)}

@@ -349,6 +349,18 @@ def span_targets(draw, config, inputs):
     return {"start_positions": torch.tensor(start), "end_positions": torch.tensor(end)}
 
 
+def untied_or_tied(draw):
+    return dict(tie_word_embeddings=draw.random() < 0.8)
+
+
+def word_targets(draw, config, inputs):
+    ids, noise = inputs.named["input_ids"], tensor_generator(draw)
+    labels = torch.randint(0, config.vocab_size, ids.shape, generator=noise)
+    labels[torch.rand(ids.shape, generator=noise) < 0.7] = IGNORED
+    labels[0, 0] = 0
+    return {"labels": labels}
+
+
 def no_targets(draw, config, inputs):
     return {}
 
@@ -357,6 +369,7 @@ HEADS = {
     "sequence-classification": Head("text-classification", "ForSequenceClassification", "text", problem, class_targets),
     "token-classification": Head("token-classification", "ForTokenClassification", "text", several_classes, tag_targets),
     "question-answering": Head("question-answering", "ForQuestionAnswering", "text", lambda draw: {}, span_targets),
+    "masked-lm": Head("masked-lm", "ForMaskedLM", "text", untied_or_tied, word_targets),
     "image-classification": Head("image-classification", "ForImageClassification", "image", problem, class_targets),
     # Its loss needs no targets; Retune gives one only for targets.
     "masked-image-modeling": Head("masked-image-modeling", "ForPreTraining", "masked image", lambda draw: {}, no_targets),

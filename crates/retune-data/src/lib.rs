@@ -156,15 +156,17 @@ pub use rows::{LabelRows, Layout, Records, TableLines, TableRows};
 #[cfg(feature = "table")]
 pub use schema::{LabelNumbers, LabelSchema, Problem};
 #[cfg(feature = "table")]
-pub use table::Cell;
+pub use table::{Cell, TextsOf};
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Targets, on_rows};
 #[cfg(feature = "text")]
 pub use target::{GoldTags, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "text")]
 pub use text::{
-    Place, Reading, Side, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, Tokens,
-    UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words,
+    Bare, BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
+    Place, Reading, SeenPiece, Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
+    TokenizerPlan, Tokens,
+    UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

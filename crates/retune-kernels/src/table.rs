@@ -93,13 +93,6 @@ impl Table {
         self.padding
     }
 
-    /// The whole table [V, E] as the weight of a layer that shares it, such as a head for next tokens. Only of a table that is
-    /// not compact: its rows would be stale.
-    pub fn shared(&self) -> Weight {
-        debug_assert!(self.compact().is_none(), "a table that another layer reads is not compacted");
-        self.whole.shallow_clone().into()
-    }
-
     /// The whole table; stale in the rows of a compact leaf.
     pub(crate) fn whole(&self) -> &Tensor {
         &self.whole

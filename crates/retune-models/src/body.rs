@@ -2,7 +2,6 @@
 
 use crate::explain::Explains;
 use crate::{Continues, Mode, ModelError, Reads, State, Tensors};
-use retune_kernels::Table;
 use retune_kernels::tch::Tensor;
 use std::ops::Range;
 
@@ -29,12 +28,8 @@ pub trait Body: Sync {
     /// Floating-point operations of one example's matrix products and convolutions, twice its multiply-adds; `size` counts
     /// tokens of a text, patches of an image.
     fn work(&self, size: f64, reads: Reads) -> f64;
-    /// Name of the embedding table that `input_ids` index, where no other layer of the body reads that table.
+    /// Name of the embedding table that `input_ids` index, where nothing else in the body reads that table.
     fn token_table(&self) -> Option<&str> {
-        None
-    }
-    /// That table itself, for heads that read it too.
-    fn tokens(&self) -> Option<&Table> {
         None
     }
     /// How it continues texts token by token, if it does.

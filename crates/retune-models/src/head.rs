@@ -16,7 +16,7 @@ pub trait Head: Sync {
     fn factors(&self, _state: &State) -> Option<Tensors> {
         None
     }
-    /// Whether it reads the body's table of tokens too.
+    /// Whether it reads the embedding table that `input_ids` index: then training needs all of its rows.
     fn reads_token_table(&self) -> bool {
         false
     }

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::WeightsRoot;
 use crate::explain::{Explanation, Score, refused};
-use crate::heads::Pooler;
+use crate::heads::{LOGIT_POSITIONS, Pooler};
 use crate::{Body, Family, Head, Mode, ModelConfig, ModelError, Purpose, Reads, State, Tensors, registry};
 use retune_kernels::tch::{Kind, Tensor};
 
@@ -76,7 +76,14 @@ impl Network {
     fn run(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
         let (begin, state) = match State::of(inputs) {
             Some((depth, state)) => (depth, State { hidden: state.hidden.to_kind(self.kind), ..state }),
-            None => (1, self.body.begin(inputs, mode)?),
+            None => {
+                let mut state = self.body.begin(inputs, mode)?;
+                // What the head alone reads of the inputs.
+                if let Some(positions) = inputs.optional(LOGIT_POSITIONS) {
+                    state.beside.insert(LOGIT_POSITIONS, positions.shallow_clone());
+                }
+                (1, state)
+            }
         };
         let reads = if mode.hidden_states { Reads::All } else { self.reads() };
         self.body.run(state, begin..end, reads, mode)
@@ -128,7 +135,7 @@ impl Network {
 
     /// Name of the embedding table that `input_ids` index, where nothing else reads that table.
     pub fn token_table(&self) -> Option<&str> {
-        let shared = self.head.as_ref().is_some_and(|head| head.reads_token_table());
-        self.body.token_table().filter(|_| !shared)
+        let read = self.head.as_ref().is_some_and(|head| head.reads_token_table());
+        self.body.token_table().filter(|_| !read)
     }
 }

@@ -5,7 +5,8 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::Tensor;
 use retune_models::heads::{
-    CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
+    CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION,
+    TOKEN_CLASSIFICATION,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
 
@@ -13,7 +14,7 @@ use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
 fn models() -> Vec<(String, &'static Purpose)> {
     let mut models = Vec::new();
     for family in ["bert", "roberta", "distilbert", "electra"] {
-        for purpose in [&SEQUENCE_CLASSIFICATION, &TOKEN_CLASSIFICATION, &QUESTION_ANSWERING] {
+        for purpose in [&SEQUENCE_CLASSIFICATION, &TOKEN_CLASSIFICATION, &QUESTION_ANSWERING, &MASKED_WORDS] {
             models.push((format!("{family}-{}", purpose.key), purpose));
         }
     }

@@ -8,7 +8,7 @@ use super::{Layout, Origin, TableRows};
 use crate::arena::ArenaBuilder;
 use crate::error::quoted;
 use crate::problems::Problems;
-use crate::table::{self, Cell};
+use crate::table::{self, Cell, PlainText, TextsOf};
 use crate::{BadExample, DataError, OnBadExample, RowProblem};
 
 /// A checked row: its line and its cells, inputs first.
@@ -78,6 +78,29 @@ impl Builder {
         }
         if problems.is_empty() && self.lines.is_empty() {
             return Err(DataError::Empty { file: path.to_owned(), header: true });
+        }
+        let left_out = problems.leave_out(!self.lines.is_empty())?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        self.finish(path, base, Origin::Table, left_out)
+    }
+
+    /// Reads the texts of a plain text file; see [`TableRows::read_plain`].
+    pub(super) fn read_plain(mut self, path: &Path, texts: TextsOf) -> Result<TableRows, DataError> {
+        let mut reader = PlainText::open(path, texts)?;
+        let width = self.layout.width();
+        let mut problems = Problems::that(self.on_bad_example, path);
+        while let Some(next) = reader.next_text() {
+            match next? {
+                Ok((line, text)) => {
+                    let mut cells = vec![Cell::Null; width];
+                    cells[0] = Cell::Text(text);
+                    self.push(Row { line, cells, labelled: false, group: None })?;
+                }
+                Err(problem) => problems.push_row(self.len(), problem)?,
+            }
+        }
+        if problems.is_empty() && self.lines.is_empty() {
+            return Err(DataError::Empty { file: path.to_owned(), header: false });
         }
         let left_out = problems.leave_out(!self.lines.is_empty())?;
         let base = path.parent().unwrap_or(Path::new("")).to_owned();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::arena::Arena;
-use crate::table::Cell;
+use crate::table::{Cell, TextsOf};
 use crate::{BadExample, DataError, LabelNumbers, OnBadExample, Source};
 
 pub(crate) use builder::Builder;
@@ -101,6 +101,19 @@ impl TableRows {
         on_bad_example: OnBadExample,
     ) -> Result<Self, DataError> {
         Builder::new(layout.clone(), labels_required)?.on_bad_example(on_bad_example).read_table(path.as_ref())
+    }
+
+    /// Reads a plain text file, whose one column is the layout's first; it has no labels and no groups.
+    ///
+    /// # Errors
+    /// An unreadable file, one without any text, texts that are not UTF-8, up to ten together.
+    pub fn read_plain(
+        path: impl AsRef<Path>,
+        layout: &Layout,
+        texts: TextsOf,
+        on_bad_example: OnBadExample,
+    ) -> Result<Self, DataError> {
+        Builder::new(layout.clone(), false)?.on_bad_example(on_bad_example).read_plain(path.as_ref(), texts)
     }
 
     /// The columns the rows were read by.

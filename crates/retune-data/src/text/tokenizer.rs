@@ -1,5 +1,6 @@
 //! Text to token ids, exactly as Hugging Face's fast tokenizers do it (the `tokenizers` crate).
 
+mod bare;
 mod windows;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use tokenizers::utils::truncation::truncate_encodings;
 use super::tokenizer_files::{TokenizerFiles, failed};
 use crate::DataError;
 
+pub use bare::{Bare, Frame};
 pub use windows::{Window, Windows};
 
 /// Which side of a text or batch something happens on.
@@ -32,6 +34,7 @@ pub struct Tokenizer {
     vocabulary_size: usize,
     pad_id: Option<u32>,
     unknown_id: Option<u32>,
+    mask_id: Option<u32>,
     padding_side: Side,
     truncation_side: Side,
     model_max_length: Option<usize>,
@@ -73,6 +76,7 @@ impl Tokenizer {
         };
         let pad_id = id("pad_token").or_else(|| first(&["[PAD]", "<pad>"])).or_else(|| id("eos_token"));
         let unknown_id = id("unk_token").or_else(|| first(&["[UNK]", "<unk>"]));
+        let mask_id = id("mask_token").or_else(|| first(&["[MASK]", "<mask>"]));
         // Hugging Face writes 1e30 for `no limit`.
         let model_max_length = files
             .config
@@ -87,6 +91,7 @@ impl Tokenizer {
             vocabulary_size,
             pad_id,
             unknown_id,
+            mask_id,
             padding_side: side("padding_side"),
             truncation_side: side("truncation_side"),
             model_max_length,
@@ -111,6 +116,16 @@ impl Tokenizer {
     /// Id that stands for unknown text, if the tokenizer has one.
     pub fn unknown_id(&self) -> Option<u32> {
         self.unknown_id
+    }
+
+    /// Id that stands for a hidden token, if the tokenizer has one.
+    pub fn mask_id(&self) -> Option<u32> {
+        self.mask_id
+    }
+
+    /// The spelling of a token; `None` for an id that is none.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.backend.id_to_token(id)
     }
 
     /// Longest input the tokenizer's configuration allows, in tokens; `None` if it names none.

@@ -13,6 +13,7 @@
 //! | `multi_label` | any number of labels per example |
 //! | `regression`, `outputs` | one or several numbers per example |
 //! | `reconstruction` | an error per example |
+//! | `perplexity` | tokens of blocks of text, said by a language model |
 //! | `tags`, `entities` | entities in a sequence of words |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
@@ -40,6 +41,7 @@ pub mod multi_label;
 pub mod operating_point;
 mod outputs;
 pub mod overlap;
+mod perplexity;
 mod ranking;
 mod reconstruction;
 pub mod regression;
@@ -68,6 +70,7 @@ pub use multi_label::MultiLabelMetric;
 pub use operating_point::Curve;
 pub use outputs::OutputRow;
 pub use overlap::{EXACT_MATCH, OverlapMetric};
+pub use perplexity::{PERPLEXITY, PerplexityMetric, TokenSums};
 pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;

@@ -8,7 +8,7 @@
 //! | `work` | the one place that erases a task's types: all that loop, session, report and CLI know of it |
 //! | `splits` | the data of a run, whatever its medium |
 //! | `parts` | data for a saved model, a part at a time |
-//! | `texts`, `images` | the media as tasks read them |
+//! | `texts`, `documents`, `images` | the media as tasks read them |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
@@ -16,9 +16,11 @@
 mod classify;
 mod contract;
 mod decision;
+mod documents;
 mod entry;
 mod images;
 mod masked_image_modeling;
+mod masked_lm;
 mod parts;
 mod preflight;
 mod splits;
@@ -33,6 +35,7 @@ use crate::recipe::Section;
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
+pub use documents::DocumentSettings;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
@@ -43,8 +46,13 @@ pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
 
 /// All tasks, one line each; the first is the task of a recipe that names none.
-pub static TASKS: &[&Entry] =
-    &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY, &token_classification::ENTRY];
+pub static TASKS: &[&Entry] = &[
+    &classify::text::ENTRY,
+    &classify::image::ENTRY,
+    &masked_image_modeling::ENTRY,
+    &token_classification::ENTRY,
+    &masked_lm::ENTRY,
+];
 
 /// The sections of a task; for a name that is no task, those of all tasks.
 pub fn sections(task: &str) -> Vec<&'static Section> {

@@ -13,8 +13,8 @@ use std::ops::Range;
 
 /// Beside hidden states: positions of the tokens [B, T], where inputs give them.
 const POSITIONS: &str = "position_ids";
-/// Beside hidden states: the document of each token [B, T], where a row holds several.
-const DOCUMENTS: &str = "documents";
+/// The document of each token [B, T], where a row holds several; an input, or beside hidden states.
+const DOCUMENTS: &str = "document_ids";
 /// Beside hidden states: place of the last token that is no padding \[B\].
 pub const LAST: &str = "last_token";
 
@@ -230,8 +230,8 @@ impl Body for TextDecoder {
         self.sizes.layer.hidden
     }
 
-    /// `input_ids` [B, T], `attention_mask` and `position_ids` [B, T] where they are given. Without a mask, documents begin where
-    /// positions do not go on by one, and do not see each other, as in transformers.
+    /// `input_ids` [B, T]; `attention_mask`, `position_ids` and `document_ids` [B, T] where they are given. No document sees
+    /// another. Without a mask and numbers of documents, one begins where positions do not go on by one, as in transformers.
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
         let input_ids = inputs.get("input_ids")?;
         let mask = inputs.optional("attention_mask");
@@ -239,10 +239,11 @@ impl Body for TextDecoder {
         let hidden = mode.block(0, |train| self.embed(input_ids, positions.as_ref(), train))?;
         let mut state = State { mask: mask.map(Tensor::shallow_clone), ..State::new(hidden) };
         state.beside.insert(LAST, self.last_tokens(input_ids, mask));
+        let told = positions.as_ref().filter(|_| mask.is_none()).map(documents);
+        if let Some(documents) = inputs.optional(DOCUMENTS).map(Tensor::shallow_clone).or(told) {
+            state.beside.insert(DOCUMENTS, documents);
+        }
         if let Some(positions) = positions {
-            if mask.is_none() {
-                state.beside.insert(DOCUMENTS, documents(&positions));
-            }
             state.beside.insert(POSITIONS, positions);
         }
         Ok(state)
@@ -267,10 +268,6 @@ impl Body for TextDecoder {
 
     fn token_table(&self) -> Option<&str> {
         Some(&self.token_table)
-    }
-
-    fn tokens(&self) -> Option<&Table> {
-        Some(&self.tokens)
     }
 
     fn continues(&self) -> Option<&dyn Continues> {

@@ -68,6 +68,21 @@ impl<'a> Weights<'a> {
         self.root.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.shape(&file_name).is_some())
     }
 
+    /// A parameter that was made before, by its full name, for layers that share it: it stays one parameter, which keeps
+    /// its depth and its dtype.
+    pub fn made(&self, name: &str) -> Option<Weight> {
+        self.root.state.borrow().params.iter().find(|param| param.name == name).map(|param| param.leaf().into())
+    }
+
+    /// Whether the checkpoint holds a tensor here that is another than `other` (a full name), which it should be: then
+    /// transformers does not tie them. What is the same counts as read.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn differs(&self, name: &str, other: &str) -> Result<bool, ModelError> {
+        self.root.differs(&self.at(name).path, other)
+    }
+
     /// Standard deviation of fresh matrices.
     pub fn initializer_range(&self) -> f64 {
         self.root.options.initializer_range
@@ -184,7 +199,14 @@ impl<'a> Weights<'a> {
 
     /// `weight` and `bias` \[size\] of a layer norm.
     pub fn layer_norm(&self, size: i64, epsilon: f64) -> Result<LayerNorm, ModelError> {
-        let (weight, bias) = (self.norm_part("weight", size, 1.0)?, self.norm_part("bias", size, 0.0)?);
+        self.layer_norm_with(size, epsilon, true)
+    }
+
+    /// As [`Self::layer_norm`], the bias optional.
+    pub fn layer_norm_with(&self, size: i64, epsilon: f64, bias: bool) -> Result<LayerNorm, ModelError> {
+        let weight = self.norm_part("weight", size, 1.0)?;
+        let zeros = || Tensor::zeros([size], (Kind::Float, self.device())).into();
+        let bias = if bias { self.norm_part("bias", size, 0.0)? } else { zeros() };
         Ok(LayerNorm::new(weight, bias, epsilon))
     }
 
@@ -196,11 +218,5 @@ impl<'a> Weights<'a> {
             param.norm = true;
             param.leaf().into()
         }))
-    }
-
-    /// A projection that learns with the body and is no target of adapters, such as the scores of next tokens: its weight
-    /// [out, in], read in the compute precision.
-    pub fn scores(&self, input: i64, output: i64) -> Result<Weight, ModelError> {
-        self.compute("weight", &[output, input], Init::Normal(self.initializer_range()))
     }
 }

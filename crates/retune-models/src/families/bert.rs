@@ -2,7 +2,7 @@
 
 use crate::bodies::{TextEncoderNames, TextEncoderSizes};
 use crate::family::{TensorNames, TextFamily};
-use crate::heads::{SequencePlan, SpanPlan, TokenPlan};
+use crate::heads::{MaskedWordsPlan, MaskedWordsSettings, SequencePlan, SpanPlan, TokenPlan, WordScoresPlan};
 use crate::layers::{AttentionNames, EmbeddingSizes, LayerNames, LayerSizes, PositionScheme};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub static BERT: TextFamily = TextFamily {
     model_type: "bert",
     class: "Bert",
-    names: names("bert"),
+    names: TensorNames { spellings: BIAS, ..names("bert") },
     body: BODY,
     pooler: Some(POOLER),
     sequence: SequencePlan {
@@ -25,9 +25,21 @@ pub static BERT: TextFamily = TextFamily {
     },
     token: TOKEN,
     spans: SPANS,
+    words: MaskedWordsPlan {
+        dense: "cls.predictions.transform.dense",
+        norm: "cls.predictions.transform.LayerNorm",
+        decoder: WordScoresPlan { path: "cls.predictions.decoder", bias: Some("cls.predictions.bias") },
+        settings: |config| {
+            let activation = Activation::from_name(&config.text("hidden_act")?)?;
+            Ok(MaskedWordsSettings::new(activation, config.number("layer_norm_eps")?))
+        },
+    },
     defaults: || defaults(30522),
     sizes: |config| sizes(config, config.size("hidden_size")?, PositionScheme::Absolute),
 };
+
+/// Where only one of the two names of the bias of words' scores is stored, it may be the other.
+const BIAS: &[(&str, &str)] = &[("cls.predictions.bias", "cls.predictions.decoder.bias")];
 
 const POOLER: &str = "bert.pooler.dense";
 

@@ -3,7 +3,7 @@
 use super::bert;
 use crate::bodies::{TextEncoderNames, TextEncoderSizes};
 use crate::family::{TensorNames, TextFamily};
-use crate::heads::{SequencePlan, SpanPlan, TokenPlan};
+use crate::heads::{MaskedWordsPlan, MaskedWordsSettings, SequencePlan, SpanPlan, TokenPlan, WordScoresPlan};
 use crate::layers::{AttentionNames, EmbeddingSizes, LayerNames, LayerSizes, PositionScheme};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
@@ -40,9 +40,20 @@ pub static DISTILBERT: TextFamily = TextFamily {
     },
     token: TokenPlan { dropout: &["dropout"] },
     spans: SpanPlan { dropout: &["qa_dropout"] },
+    words: MaskedWordsPlan {
+        dense: "vocab_transform",
+        norm: "vocab_layer_norm",
+        decoder: WordScoresPlan { path: "vocab_projector", bias: None },
+        settings: |config| {
+            Ok(MaskedWordsSettings::new(Activation::from_name(&config.text("activation")?)?, NORM_EPSILON))
+        },
+    },
     defaults,
     sizes,
 };
+
+/// The class fixes this number; config.json has no field for it.
+const NORM_EPSILON: f64 = 1e-12;
 
 /// What `DistilBertConfig` assumes.
 fn defaults() -> Vec<(&'static str, Value)> {
@@ -63,8 +74,7 @@ fn defaults() -> Vec<(&'static str, Value)> {
 }
 
 fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
-    // The class fixes this number; config.json has no field for it.
-    let norm_epsilon = 1e-12;
+    let norm_epsilon = NORM_EPSILON;
     let dropout = config.probability("dropout")?;
     Ok(TextEncoderSizes {
         embeddings: EmbeddingSizes {

@@ -2,7 +2,7 @@
 
 use super::bert;
 use crate::family::TextFamily;
-use crate::heads::SequencePlan;
+use crate::heads::{MaskedWordsPlan, MaskedWordsSettings, SequencePlan, WordScoresPlan};
 use crate::layers::PositionScheme;
 use retune_kernels::Activation;
 use serde_json::{Value, json};
@@ -24,6 +24,13 @@ pub static ELECTRA: TextFamily = TextFamily {
     },
     token: bert::TOKEN,
     spans: bert::SPANS,
+    // The generator's: GELU, whatever the layers have.
+    words: MaskedWordsPlan {
+        dense: "generator_predictions.dense",
+        norm: "generator_predictions.LayerNorm",
+        decoder: WordScoresPlan { path: "generator_lm_head", bias: None },
+        settings: |config| Ok(MaskedWordsSettings::new(Activation::Gelu, config.number("layer_norm_eps")?)),
+    },
     defaults,
     sizes: |config| bert::sizes(config, config.size("embedding_size")?, PositionScheme::Absolute),
 };

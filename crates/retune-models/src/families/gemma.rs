@@ -17,7 +17,7 @@ pub static GEMMA: DecoderFamily = DecoderFamily {
     causal_ending: CAUSAL,
     names: NAMES,
     body: BODY,
-    next_token: NextTokenPlan { tied: true, ..NEXT_TOKEN },
+    next_token: NEXT_TOKEN,
     defaults: || {
         let own = [
             ("hidden_size", json!(3072)),
@@ -44,7 +44,7 @@ pub static GEMMA2: DecoderFamily = DecoderFamily {
         },
         ..BODY
     },
-    next_token: NextTokenPlan { tied: true, softcap: Some("final_logit_softcapping"), ..NEXT_TOKEN },
+    next_token: NextTokenPlan { softcap: Some("final_logit_softcapping"), ..NEXT_TOKEN },
     defaults: || {
         let own = [
             ("hidden_size", json!(2304)),

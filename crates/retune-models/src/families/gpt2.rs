@@ -41,7 +41,7 @@ pub static GPT2: DecoderFamily = DecoderFamily {
         },
         norm: "ln_f",
     },
-    next_token: NextTokenPlan { projection: "lm_head", tied: true, softcap: None },
+    next_token: NextTokenPlan { projection: "lm_head", softcap: None },
     defaults,
     sizes,
 };

@@ -42,7 +42,7 @@ pub static GPT_NEOX: DecoderFamily = DecoderFamily {
         },
         norm: "final_layer_norm",
     },
-    next_token: NextTokenPlan { projection: "embed_out", tied: false, softcap: None },
+    next_token: NextTokenPlan { projection: "embed_out", softcap: None },
     defaults,
     sizes,
 };

@@ -115,7 +115,7 @@ pub(super) const BODY: TextDecoderNames = TextDecoderNames {
 };
 
 /// The head for next tokens.
-pub(super) const NEXT_TOKEN: NextTokenPlan = NextTokenPlan { projection: "lm_head", tied: false, softcap: None };
+pub(super) const NEXT_TOKEN: NextTokenPlan = NextTokenPlan { projection: "lm_head", softcap: None };
 
 /// What `LlamaConfig` assumes, with what a sibling assumes otherwise in `own`.
 pub(super) fn defaults(own: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {

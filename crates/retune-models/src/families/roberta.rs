@@ -1,8 +1,8 @@
 //! RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and CamemBERT, transformers `RobertaModel` and its siblings.
 
 use super::bert;
-use crate::family::TextFamily;
-use crate::heads::SequencePlan;
+use crate::family::{TensorNames, TextFamily};
+use crate::heads::{MaskedWordsPlan, MaskedWordsSettings, SequencePlan, WordScoresPlan};
 use crate::layers::PositionScheme;
 use retune_kernels::Activation;
 use serde_json::Value;
@@ -14,6 +14,17 @@ pub static XLM_ROBERTA: TextFamily = family("xlm-roberta", "XLMRoberta", || bert
 /// French.
 pub static CAMEMBERT: TextFamily = family("camembert", "Camembert", || bert::defaults(30522));
 
+/// Where only one of the two names of the bias of words' scores is stored, it may be the other.
+const BIAS: &[(&str, &str)] = &[("lm_head.bias", "lm_head.decoder.bias")];
+
+/// Words: dense (GELU, whatever the layers have) → norm → the table.
+pub(super) const WORDS: MaskedWordsPlan = MaskedWordsPlan {
+    dense: "lm_head.dense",
+    norm: "lm_head.layer_norm",
+    decoder: WordScoresPlan { path: "lm_head.decoder", bias: Some("lm_head.bias") },
+    settings: |config| Ok(MaskedWordsSettings::new(Activation::Gelu, config.number("layer_norm_eps")?)),
+};
+
 /// Sequences: dropout → dense (tanh) → dropout → projection; the pooler is read by no head.
 const fn family(
     model_type: &'static str,
@@ -23,7 +34,7 @@ const fn family(
     TextFamily {
         model_type,
         class,
-        names: bert::names("roberta"),
+        names: TensorNames { spellings: BIAS, ..bert::names("roberta") },
         body: bert::BODY,
         pooler: Some("roberta.pooler.dense"),
         sequence: SequencePlan {
@@ -36,6 +47,7 @@ const fn family(
         },
         token: bert::TOKEN,
         spans: bert::SPANS,
+        words: WORDS,
         defaults,
         sizes: |config| {
             let padding = config.number_or("pad_token_id", 1.0)? as i64;

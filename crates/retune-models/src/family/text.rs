@@ -4,7 +4,7 @@ use super::{Family, TensorNames};
 use crate::bodies::{TextEncoder, TextEncoderNames, TextEncoderSizes};
 use crate::checkpoint::Weights;
 use crate::heads::{
-    QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SequencePlan, SpanPlan, TOKEN_CLASSIFICATION, TokenPlan,
+    MASKED_WORDS, MaskedWordsPlan, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SequencePlan, SpanPlan, TOKEN_CLASSIFICATION, TokenPlan,
 };
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use serde_json::Value;
@@ -27,6 +27,8 @@ pub struct TextFamily {
     pub token: TokenPlan,
     /// Before the projection to begin and end.
     pub spans: SpanPlan,
+    /// The head of masked words.
+    pub words: MaskedWordsPlan,
     /// What the configuration class assumes.
     pub defaults: fn() -> Vec<(&'static str, Value)>,
     /// Reads the sizes.
@@ -47,6 +49,7 @@ impl Family for TextFamily {
             (&SEQUENCE_CLASSIFICATION, Box::new(self.sequence)),
             (&TOKEN_CLASSIFICATION, Box::new(self.token)),
             (&QUESTION_ANSWERING, Box::new(self.spans)),
+            (&MASKED_WORDS, Box::new(self.words)),
         ]
     }
 

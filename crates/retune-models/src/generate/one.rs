@@ -34,7 +34,7 @@ pub(super) fn search(
         let rules = ruled(scores.copy(), &rows, settings, limits);
         let chosen = match &settings.sampling {
             None => Vec::<i64>::try_from(rules.argmax(-1, false))?,
-            Some(sampling) => draw(&drawable(rules, sampling), &open, sampling)?,
+            Some(sampling) => draw(&drawable(rules, sampling), &open, sampling, limits)?,
         };
         let mut kept = Vec::new();
         let mut still = Vec::new();
@@ -64,11 +64,11 @@ pub(super) fn search(
 }
 
 /// One token for each row: where the running sum of probabilities passes a number that follows from seed, key and place.
-fn draw(scores: &Tensor, open: &[Open], sampling: &Sampling) -> Result<Vec<i64>, ModelError> {
+fn draw(scores: &Tensor, open: &[Open], sampling: &Sampling, limits: Limits) -> Result<Vec<i64>, ModelError> {
     let shares = scores.to_kind(Kind::Double).softmax(-1, Kind::Double);
     let sums = shares.cumsum(-1, Kind::Double);
     let draw = |(index, open): (usize, &Open)| {
-        let at = random::mix(&[sampling.seed, open.key, open.row.tokens.len() as u64]);
+        let at = random::mix(&[sampling.seed, open.key, (open.row.tokens.len() - limits.prompt) as u64]);
         let number = random::uniform(at, 1)[0];
         let passed = sums.get(index as i64).gt(number) & shares.get(index as i64).gt(0.0);
         Ok(passed.to_kind(Kind::Int64).argmax(0, false).f_int64_value(&[])?)

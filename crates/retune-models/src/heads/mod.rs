@@ -3,23 +3,29 @@
 mod dropout;
 mod image;
 mod last_token;
+mod masked_words;
 mod next_token;
 mod patch_loss;
 mod pixels;
+mod places;
 mod pooler;
 mod sequence;
 mod spans;
 mod token;
+mod word_scores;
 
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 pub use last_token::LastTokenPlan;
+pub use masked_words::{MASKED_WORDS, MaskedWordsPlan, MaskedWordsSettings};
 pub use next_token::{CAUSAL_LM, NextTokenPlan, SCORE_WEIGHT, SCORED, next_token_loss, softcap};
 pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
+pub use places::{LOGIT_POSITIONS, pick};
 pub use pooler::Pooler;
 pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};
 pub use token::{TOKEN_CLASSIFICATION, TokenPlan};
+pub use word_scores::{WordScores, WordScoresPlan};
 
 use crate::Purpose;
 
@@ -28,6 +34,7 @@ pub static PURPOSES: &[&Purpose] = &[
     &SEQUENCE_CLASSIFICATION,
     &TOKEN_CLASSIFICATION,
     &QUESTION_ANSWERING,
+    &MASKED_WORDS,
     &CAUSAL_LM,
     &IMAGE_CLASSIFICATION,
     &MASKED_IMAGE_MODELING,

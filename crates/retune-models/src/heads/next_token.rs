@@ -2,11 +2,12 @@
 //!
 //! transformers' `…ForCausalLM`. B batch, T tokens, D hidden size, V vocabulary.
 
+use super::{WordScores, WordScoresPlan};
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::loss::{NextTokens, next_token_cross_entropy};
-use retune_kernels::{Weight, fused};
+
 
 /// What comes next.
 pub static CAUSAL_LM: Purpose =
@@ -40,8 +41,6 @@ pub fn next_token_loss(outputs: &Tensors, labels: &Tensor, label_smoothing: f64)
 pub struct NextTokenPlan {
     /// Full path of the projection, where it is not the table of the tokens.
     pub projection: &'static str,
-    /// What an absent `tie_word_embeddings` means.
-    pub tied: bool,
     /// Field of config.json with the bound of the scores.
     pub softcap: Option<&'static str>,
 }
@@ -61,21 +60,14 @@ pub fn softcap(config: &ModelConfig, field: Option<&'static str>) -> Result<Opti
 
 impl HeadPlan for NextTokenPlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
-        let tied = config.flag_or("tie_word_embeddings", self.tied)?;
-        let shared = body.tokens().filter(|_| tied).map(|table| table.shared());
-        let tied = shared.is_some();
-        let weight = match shared {
-            Some(weight) => weight,
-            None => weights.at(self.projection).scores(body.width(), config.size("vocab_size")?)?,
-        };
-        Ok(Box::new(NextTokenHead { weight, tied, kind: weights.compute_kind(), softcap: softcap(config, self.softcap)? }))
+        let scores = WordScoresPlan { path: self.projection, bias: None }.build(weights, config, body, false)?;
+        Ok(Box::new(NextTokenHead { scores, kind: weights.compute_kind(), softcap: softcap(config, self.softcap)? }))
     }
 }
 
 #[derive(Debug)]
 struct NextTokenHead {
-    weight: Weight, // [V, D]
-    tied: bool,
+    scores: WordScores,
     kind: Kind,
     softcap: Option<f64>,
 }
@@ -86,20 +78,19 @@ impl Head for NextTokenHead {
     }
 
     fn reads_token_table(&self) -> bool {
-        self.tied
+        self.scores.is_tied()
     }
 
     /// `logits` [B, T, V].
     fn forward(&self, state: &State, _train: bool) -> Result<Tensors, ModelError> {
-        let x = state.hidden.to_kind(self.kind);
-        let scores = fused::linear(&x, &self.weight.to_kind(self.kind), None).to_kind(Kind::Float);
+        let scores = self.scores.forward(&state.hidden.to_kind(self.kind)).to_kind(Kind::Float);
         let scores = self.softcap.map_or_else(|| scores.shallow_clone(), |cap| (&scores / cap).tanh() * cap);
         Ok(Tensors::from([("logits", scores)]))
     }
 
     /// [`SCORED`], [`SCORE_WEIGHT`], and the bound.
     fn factors(&self, state: &State) -> Option<Tensors> {
-        let weight: Tensor = self.weight.to_kind(self.kind);
+        let weight = self.scores.weight().to_kind(self.kind);
         let mut factors = Tensors::from([(SCORED, state.hidden.shallow_clone()), (SCORE_WEIGHT, weight)]);
         if let Some(bound) = self.softcap {
             factors.insert(SCORE_BOUND, Tensor::from(bound));
@@ -109,6 +100,6 @@ impl Head for NextTokenHead {
 
     /// 2·T·D·V.
     fn work(&self, tokens: f64) -> f64 {
-        2.0 * tokens * self.weight.numel() as f64
+        2.0 * tokens * self.scores.weight().numel() as f64
     }
 }

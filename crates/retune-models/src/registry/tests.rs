@@ -122,6 +122,7 @@ fn every_family_of_texts_has_every_head_for_texts() {
     assert_eq!(all, [&encoders[..], &decoders].concat());
     assert_eq!(texts("token-classification"), encoders);
     assert_eq!(texts("question-answering"), encoders);
+    assert_eq!(texts("masked-lm"), encoders);
 }
 
 /// `fixtures/configs/text_defaults.json` and `decoder_defaults.json` are what transformers' classes say without any argument.

@@ -5,7 +5,9 @@
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
-use retune_models::heads::{CAUSAL_LM, QUESTION_ANSWERING, TOKEN_CLASSIFICATION, next_token_loss};
+use retune_models::heads::{
+    CAUSAL_LM, MASKED_WORDS, QUESTION_ANSWERING, TOKEN_CLASSIFICATION, next_token_loss,
+};
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Purpose, Tensors};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -104,7 +106,7 @@ fn loss_of_outputs(loaded: &LoadedModel, outputs: &Tensors, inputs: &Tensors) ->
     if *purpose == CAUSAL_LM {
         return loss_of_next_tokens(outputs, inputs);
     }
-    let tags = *purpose == TOKEN_CLASSIFICATION;
+    let tags = *purpose == TOKEN_CLASSIFICATION || *purpose == MASKED_WORDS;
     let problem = if tags { ProblemType::SingleLabelClassification } else { loaded.config.problem_type() };
     loss_of(problem, outputs.get("logits").unwrap(), inputs.get("labels").unwrap())
 }
