@@ -7,6 +7,7 @@ import torch
 import transformers
 
 from fixtures_common import forward_and_gradients, fresh_folder, generator, randomise, save_model, save_tensors, write_versions
+from fixtures_text import copy_tokenizer
 
 LABELS = {0: "negative", 1: "neutral", 2: "positive"}
 IGNORED = -100
@@ -160,6 +161,15 @@ def make_searches(root, name):
     (folder / "searches.json").write_text(text)
 
 
+def make_with_tokenizer(root):
+    """A model that reads and writes text: larger only in its vocabulary."""
+    folder = fresh_folder(root / "parity" / "llama-with-tokenizer")
+    random = generator("llama-with-tokenizer")
+    ids = dict(vocab_size=360, pad_token_id=1, bos_token_id=0, eos_token_id=2, max_position_embeddings=64)
+    save_model(build("Llama", "CausalLM", llama_like(tie_word_embeddings=True) | ids, random), folder)
+    copy_tokenizer(root, "tiny-tokenizer-bpe", folder)
+
+
 def make_defaults(root):
     """What a configuration class assumes when config.json says nothing."""
     classes = ["Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Phi3", "GPTNeoX", "GPT2"]
@@ -171,6 +181,7 @@ def make_defaults(root):
 def make(root):
     root = Path(root)
     make_defaults(root)
+    make_with_tokenizer(root)
     for name, (prefix, head, values) in CASES.items():
         make_case(root, name, prefix, head, values)
     for name in SEARCHED:

@@ -113,6 +113,16 @@ impl Tokenizer {
         self.pad_id.unwrap_or(0)
     }
 
+    /// Id of the end of a text, if the tokenizer has one.
+    pub fn end_id(&self) -> Option<u32> {
+        self.end_id
+    }
+
+    /// Whether it has a padding token of its own.
+    pub fn has_padding_token(&self) -> bool {
+        self.pad_id.is_some() && self.pad_id != self.end_id
+    }
+
     /// Id that stands for unknown text, if the tokenizer has one.
     pub fn unknown_id(&self) -> Option<u32> {
         self.unknown_id
@@ -182,6 +192,14 @@ impl Tokenizer {
     /// The tokenizer cannot decode them.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
         self.backend.decode(ids, true).map_err(|error| failed(&self.folder, error.to_string()))
+    }
+
+    /// Text of token ids, special tokens included.
+    ///
+    /// # Errors
+    /// The tokenizer cannot decode them.
+    pub fn spelled(&self, ids: &[u32]) -> Result<String, DataError> {
+        self.backend.decode(ids, false).map_err(|error| failed(&self.folder, error.to_string()))
     }
 
     /// Special tokens added around a single text, or around a pair.

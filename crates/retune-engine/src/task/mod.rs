@@ -13,11 +13,13 @@
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
 
+mod causal_lm;
 mod classify;
 mod contract;
 mod decision;
 mod documents;
 mod entry;
+mod generation;
 mod images;
 mod masked_image_modeling;
 mod masked_lm;
@@ -32,11 +34,13 @@ mod work;
 
 use crate::recipe::Section;
 
+pub use causal_lm::{CausalLmSettings, TextWriter};
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
 pub use documents::DocumentSettings;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
+pub use generation::GenerationFlags;
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
 pub use splits::{About, Split, Splits};
@@ -52,6 +56,7 @@ pub static TASKS: &[&Entry] = &[
     &masked_image_modeling::ENTRY,
     &token_classification::ENTRY,
     &masked_lm::ENTRY,
+    &causal_lm::ENTRY,
 ];
 
 /// The sections of a task; for a name that is no task, those of all tasks.

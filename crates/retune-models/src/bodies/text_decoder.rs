@@ -15,7 +15,7 @@ use std::ops::Range;
 const POSITIONS: &str = "position_ids";
 /// The document of each token [B, T], where a row holds several; an input, or beside hidden states.
 const DOCUMENTS: &str = "document_ids";
-/// Beside hidden states: place of the last token that is no padding \[B\].
+/// Beside hidden states: 1 at the last token that is no padding, 0 elsewhere [B, T].
 pub const LAST: &str = "last_token";
 
 /// How positions come in.
@@ -131,7 +131,13 @@ impl TextDecoder {
         })
     }
 
-    fn embed(&self, input_ids: &Tensor, positions: Option<&Tensor>, train: bool) -> Result<Tensor, ModelError> {
+    fn embed(
+        &self,
+        input_ids: &Tensor,
+        positions: Option<&Tensor>,
+        types: Option<&Tensor>,
+        train: bool,
+    ) -> Result<Tensor, ModelError> {
         let mut x = self.tokens.lookup(input_ids, train);
         if self.sizes.embedding_scale != 1.0 {
             x = x * self.sizes.embedding_scale;
@@ -145,21 +151,25 @@ impl TextDecoder {
                 Some(positions) => Tensor::embedding(table, positions, -1, false, false),
                 None => table.narrow(0, 0, longest).unsqueeze(0),
             };
+            // GPT-2 has no table for segments; where it is given some, they are tokens.
+            if let Some(types) = types {
+                x += self.tokens.lookup(types, train);
+            }
         }
         Ok(dropout(&x.to_kind(self.kind), self.sizes.embedding_dropout, train))
     }
 
-    /// Place of the last token of each row: the rightmost one that is neither filler nor masked; as transformers, the first
-    /// where there is none.
+    /// 1 at the last token of each row: the rightmost one that is not filler, or where nothing fills, not masked; as in
+    /// transformers the first where there is none.
     fn last_tokens(&self, input_ids: &Tensor, mask: Option<&Tensor>) -> Tensor {
-        let mut real = input_ids.ones_like();
-        if let Some(filler) = self.sizes.filler {
-            real = input_ids.ne(filler).to_kind(Kind::Int64);
-        } else if let Some(mask) = mask {
-            real = mask.ne(0).to_kind(Kind::Int64);
-        }
+        let real = match (self.sizes.filler, mask) {
+            (Some(filler), _) => input_ids.ne(filler).to_kind(Kind::Int64),
+            (None, Some(mask)) => mask.ne(0).to_kind(Kind::Int64).to_device(input_ids.device()),
+            (None, None) => input_ids.ones_like(),
+        };
         let places = Tensor::arange(input_ids.size()[1], (Kind::Int64, input_ids.device()));
-        (places * real).argmax(-1, false)
+        let last = (&places * real).argmax(-1, true);
+        places.unsqueeze(0).eq_tensor(&last).to_kind(Kind::Int64)
     }
 
     /// `past` keys stand before the tokens of `positions` [B or 1, T]; `mask` is of all of them.
@@ -236,7 +246,7 @@ impl Body for TextDecoder {
         let input_ids = inputs.get("input_ids")?;
         let mask = inputs.optional("attention_mask");
         let positions = inputs.optional(POSITIONS).map(|it| it.expand(input_ids.size(), false));
-        let hidden = mode.block(0, |train| self.embed(input_ids, positions.as_ref(), train))?;
+        let hidden = mode.block(0, |train| self.embed(input_ids, positions.as_ref(), inputs.optional("token_type_ids"), train))?;
         let mut state = State { mask: mask.map(Tensor::shallow_clone), ..State::new(hidden) };
         state.beside.insert(LAST, self.last_tokens(input_ids, mask));
         let told = positions.as_ref().filter(|_| mask.is_none()).map(documents);
@@ -253,8 +263,10 @@ impl Body for TextDecoder {
         let State { hidden: mut x, mask, beside } = from;
         if !blocks.is_empty() {
             let plain = || Tensor::arange(x.size()[1], (Kind::Int64, x.device())).unsqueeze(0);
-            let positions = beside.optional(POSITIONS).map_or_else(plain, Tensor::shallow_clone);
-            let shared = self.shared(mask.as_ref(), &positions, beside.optional(DOCUMENTS), 0)?;
+            // What was kept came back as plain numbers.
+            let whole = |name: &str| beside.optional(name).map(|it| it.to_kind(Kind::Int64));
+            let (positions, documents) = (whole(POSITIONS).unwrap_or_else(plain), whole(DOCUMENTS));
+            let shared = self.shared(mask.as_ref(), &positions, documents.as_ref(), 0)?;
             for depth in blocks {
                 x = mode.block(depth, |train| self.layer(depth - 1, &x, &shared, None, train));
             }
@@ -290,7 +302,7 @@ impl Continues for TextDecoder {
     fn go_on(&self, input_ids: &Tensor, attention_mask: &Tensor, cache: &mut Cache) -> Result<State, ModelError> {
         let past = cache.length();
         let (mask, positions) = cache.extend(attention_mask);
-        let mut x = self.embed(input_ids, Some(&positions), false)?;
+        let mut x = self.embed(input_ids, Some(&positions), None, false)?;
         let shared = self.shared(Some(&mask), &positions, None, past)?;
         for index in 0..self.layers.len() {
             x = self.layer(index, &x, &shared, Some(&mut cache.layers[index]), false);

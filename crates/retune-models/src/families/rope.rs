@@ -93,8 +93,9 @@ fn one(
     let base = from.optional("rope_theta")?.unwrap_or(base);
     let share = from.optional("partial_rotary_factor")?.unwrap_or(share);
     let size = (head_size as f64 * share) as i64;
-    if size < 2 || size % 2 != 0 || size > head_size {
-        let problem = format!("gives {size} rotated dimensions of {head_size}, not an even number of them");
+    // Dimensions turn in pairs; of an odd number transformers turns one more.
+    if size < 1 || (size + 1) / 2 * 2 > head_size {
+        let problem = format!("gives {size} rotated dimensions of {head_size}, which are no pairs of them");
         return Err(from.error("partial_rotary_factor", problem));
     }
     let kind = from.get("rope_type").or_else(|| from.get("type")).and_then(Value::as_str).unwrap_or("default");

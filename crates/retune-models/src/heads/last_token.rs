@@ -30,8 +30,8 @@ impl Head for LastTokenHead {
     /// `logits` [B, L].
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
         let rows = Tensor::arange(state.hidden.size()[0], (Kind::Int64, state.hidden.device()));
-        let last = state.beside.get(LAST)?;
-        let read = state.hidden.index(&[Some(&rows), Some(last)]); // [B, D]
+        let last = state.beside.get(LAST)?.argmax(-1, false);
+        let read = state.hidden.index(&[Some(&rows), Some(&last)]); // [B, D]
         Ok(Tensors::from([("logits", self.0.forward(&read, train).to_kind(Kind::Float))]))
     }
 }

@@ -77,7 +77,7 @@ pub struct Angles {
 }
 
 impl Rotary {
-    /// R / 2 frequencies for texts of this length, in fp32.
+    /// R / 2 frequencies, rounded up, for texts of this length, in fp32.
     fn frequencies(&self, length: i64, device: Device) -> Tensor {
         let half = Tensor::arange_start_step(0, self.size, 2, (Kind::Int64, device)).to_kind(Kind::Float) / self.size as f64;
         let wavelengths = |base: f64| Tensor::pow_scalar(base, &half); // over 2π

@@ -9,11 +9,13 @@
 //! | `blocks` | blocks as records and as a medium |
 //! | `seen` | where the pieces of a block went |
 //! | `masked_words` | the hidden tokens as targets |
+//! | `next_words` | the next tokens as targets |
 
 mod blocks;
 mod cut;
 mod masked_words;
 mod masking;
+mod next_words;
 mod read;
 mod seen;
 mod store;
@@ -22,6 +24,7 @@ pub use blocks::{BlockOptions, Blocks, DOCUMENTS};
 pub use cut::Cut;
 pub use masked_words::MaskedWords;
 pub use masking::{MaskOptions, Masking};
+pub use next_words::NextWords;
 pub use read::read_documents;
 pub use seen::{BlockSeen, Masked, SeenPiece};
 pub use store::Documents;

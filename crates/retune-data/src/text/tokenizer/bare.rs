@@ -42,6 +42,17 @@ impl Tokenizer {
         Ok(Bare { ids: encoding.get_ids().to_vec(), continues: continues.collect() })
     }
 
+    /// Cuts a text into tokens, without special ones around it, and says where each stands in it: first character, and one past
+    /// the last (`return_offsets_mapping=True` of transformers).
+    ///
+    /// # Errors
+    /// The tokenizer fails on the text.
+    pub fn with_offsets(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>), DataError> {
+        let encoding = self.backend.encode_char_offsets(text, false);
+        let encoding = encoding.map_err(|error| failed(&self.folder, error.to_string()))?;
+        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+    }
+
     /// What it puts around a single text.
     ///
     /// # Errors

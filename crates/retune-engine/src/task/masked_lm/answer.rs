@@ -39,6 +39,7 @@ impl Answer {
             loss: self.loss,
             tokens: known as u32,
             right: self.places.iter().filter(right).count() as u32,
+            ..TokenSums::default()
         }
     }
 }
