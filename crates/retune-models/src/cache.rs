@@ -23,7 +23,7 @@ impl LayerCache {
         // What a window has left behind is given up as soon as there is no room.
         if self.held.as_ref().is_none_or(|[keys, _]| self.length + new > keys.size()[1]) {
             let kept = self.seen_before();
-            let room = (kept + new).max(32).next_multiple_of(32).max((kept + new) * 3 / 2);
+            let room = ((kept + new) * 3 / 2).max(32);
             let grown = |old: Option<&Tensor>, like: &Tensor| {
                 let size = like.size();
                 let whole = Tensor::empty([size[0], room, size[2]], (like.kind(), like.device()));

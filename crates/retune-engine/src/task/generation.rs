@@ -2,7 +2,7 @@
 
 use crate::recipe::settings::{ABOVE_ZERO, AT_LEAST_ONE, DATA, FACTOR, NOT_NEGATIVE, settings};
 use anyhow::{Context, Result};
-use retune_models::generate::{EarlyStopping, GenerationSettings, Sampling};
+use retune_models::generate::{GenerationSettings, Sampling};
 use retune_models::{CheckpointFolder, ModelConfig};
 use std::path::Path;
 
@@ -71,9 +71,6 @@ impl GenerationFlags {
             if settings.beams > 1 && self.beams.is_none() {
                 settings.beams = 1;
             }
-        }
-        if settings.early_stopping == EarlyStopping::No && settings.beams > 1 && !own.contains_key("early_stopping") {
-            settings.early_stopping = EarlyStopping::No;
         }
         settings.check()?;
         Ok(settings)

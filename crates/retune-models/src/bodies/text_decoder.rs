@@ -138,10 +138,8 @@ impl TextDecoder {
         types: Option<&Tensor>,
         train: bool,
     ) -> Result<Tensor, ModelError> {
-        let mut x = self.tokens.lookup(input_ids, train);
-        if self.sizes.embedding_scale != 1.0 {
-            x = x * self.sizes.embedding_scale;
-        }
+        let (x, scale) = (self.tokens.lookup(input_ids, train), self.sizes.embedding_scale);
+        let mut x = if scale == 1.0 { x } else { x * scale };
         if let (Some(table), Positions::Learned(rows)) = (&self.positions, &self.sizes.positions) {
             let longest = positions.map_or(input_ids.size()[1], |at| at.max().int64_value(&[]) + 1);
             if longest > *rows {

@@ -11,7 +11,9 @@ use retune_kernels::Activation;
 use serde_json::{Value, json};
 
 /// The first.
-pub static GEMMA: DecoderFamily = DecoderFamily {
+pub static GEMMA: DecoderFamily = FIRST;
+
+const FIRST: DecoderFamily = DecoderFamily {
     model_type: "gemma",
     class: "Gemma",
     causal_ending: CAUSAL,
@@ -70,7 +72,7 @@ pub static GEMMA2: DecoderFamily = DecoderFamily {
         let kinds = slides.iter().map(|slides| LayerKind { window: window.filter(|_| *slides), rotary: 0 }).collect();
         Ok(TextDecoderSizes { layer, kinds, ..sizes })
     },
-    ..GEMMA
+    ..FIRST
 };
 
 fn gemma_defaults<const N: usize>(own: [(&'static str, Value); N]) -> Vec<(&'static str, Value)> {

@@ -13,7 +13,9 @@ use retune_kernels::Activation;
 use serde_json::{Value, json};
 
 /// The plain one.
-pub static LLAMA: DecoderFamily = DecoderFamily {
+pub static LLAMA: DecoderFamily = PLAIN;
+
+const PLAIN: DecoderFamily = DecoderFamily {
     model_type: "llama",
     class: "Llama",
     causal_ending: CAUSAL,
@@ -44,7 +46,7 @@ pub static MISTRAL: DecoderFamily = DecoderFamily {
         let kinds = sizes.kinds.iter().map(|kind| LayerKind { window, ..*kind }).collect();
         Ok(TextDecoderSizes { kinds, ..sizes })
     },
-    ..LLAMA
+    ..PLAIN
 };
 
 /// With a bias on queries, keys and values.
@@ -53,7 +55,7 @@ pub static QWEN2: DecoderFamily = DecoderFamily {
     class: "Qwen2",
     defaults: qwen_defaults,
     sizes: |config| with_windows(config, sizes(config, true, false, None)?, config.flag_or("use_sliding_window", false)?),
-    ..LLAMA
+    ..PLAIN
 };
 
 /// With norms of queries and keys, and heads of a size of their own.
@@ -75,7 +77,7 @@ pub static QWEN3: DecoderFamily = DecoderFamily {
         let bias = config.flag_or("attention_bias", false)?;
         with_windows(config, sizes(config, bias, bias, None)?, config.flag_or("use_sliding_window", false)?)
     },
-    ..LLAMA
+    ..PLAIN
 };
 
 /// The usual ending of classes for next tokens.

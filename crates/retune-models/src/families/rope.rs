@@ -74,16 +74,6 @@ pub(super) fn rotary(config: &ModelConfig, head_size: i64, fields: RopeFields) -
     one(config, &from, head_size, (old(fields.base, fields.usual_base)?, old(fields.share, fields.usual_share)?))
 }
 
-/// The rotary embeddings of the layers of a kind, where each kind has its own object in `rope_parameters`.
-///
-/// # Errors
-/// As [`rotary`].
-pub(super) fn rotary_of(config: &ModelConfig, kind: &str, head_size: i64, base: f64) -> Result<Rotary, ModelError> {
-    let map = config.get("rope_parameters").and_then(|it| it.get(kind)).and_then(Value::as_object);
-    let from = Parameters { field: format!("rope_parameters.{kind}"), map };
-    one(config, &from, head_size, (base, 1.0))
-}
-
 fn one(
     config: &ModelConfig,
     from: &Parameters<'_>,

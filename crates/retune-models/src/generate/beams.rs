@@ -49,7 +49,8 @@ pub(super) fn search(
     let mut scores = steps.step(&prompts.ids)?;
     let device = scores.device();
     let repeated: Vec<i64> = (0..searches.len() as i64).flat_map(|row| vec![row; beams]).collect();
-    let mut rows = Tensor::from_slice(&repeated).to_device(device);
+    let rows = Tensor::from_slice(&repeated).to_device(device);
+    steps.choose(&rows);
     scores = scores.index_select(0, &rows);
     let kept = (1 + settings.ends.len()).max(2) * beams;
     loop {
@@ -79,15 +80,17 @@ pub(super) fn search(
                     chosen.extend(origins.into_iter().map(|from| (index * beams + from) as i64));
                     still.push(search);
                 }
-                None => done[search.prompt] = search.best(limits),
+                None => {
+                    let prompt = search.prompt;
+                    done[prompt] = search.best(limits);
+                }
             }
         }
         searches = still;
         if searches.is_empty() {
             return Ok(done);
         }
-        rows = Tensor::from_slice(&chosen).to_device(device);
-        steps.choose(&rows);
+        steps.choose(&Tensor::from_slice(&chosen).to_device(device));
         let last: Vec<i64> =
             searches.iter().flat_map(|s| s.open.iter().filter_map(|beam| beam.row.tokens.last().copied())).collect();
         scores = steps.step(&Tensor::from_slice(&last).to_device(device).unsqueeze(1))?;

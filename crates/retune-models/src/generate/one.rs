@@ -70,8 +70,8 @@ fn draw(scores: &Tensor, open: &[Open], sampling: &Sampling, limits: Limits) -> 
     let draw = |(index, open): (usize, &Open)| {
         let at = random::mix(&[sampling.seed, open.key, (open.row.tokens.len() - limits.prompt) as u64]);
         let number = random::uniform(at, 1)[0];
-        let passed = sums.get(index as i64).gt(number) & shares.get(index as i64).gt(0.0);
-        Ok(passed.to_kind(Kind::Int64).argmax(0, false).f_int64_value(&[])?)
+        let passed = sums.get(index as i64).gt(number).logical_and(&shares.get(index as i64).gt(0.0));
+        Ok::<_, ModelError>(passed.to_kind(Kind::Int64).argmax(0, false).f_int64_value(&[])?)
     };
     open.iter().enumerate().map(draw).collect()
 }

@@ -68,11 +68,9 @@ pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSetti
 }
 
 /// `scores` [R, V] of which tokens may be drawn.
-pub(super) fn drawable(mut scores: Tensor, sampling: &Sampling) -> Tensor {
+pub(super) fn drawable(scores: Tensor, sampling: &Sampling) -> Tensor {
     let vocabulary = scores.size()[1];
-    if sampling.temperature != 1.0 {
-        scores = scores / sampling.temperature;
-    }
+    let mut scores = if sampling.temperature == 1.0 { scores } else { scores / sampling.temperature };
     if sampling.top_k > 0 {
         let (best, _) = scores.topk(sampling.top_k.min(vocabulary), -1, true, true);
         let least = best.narrow(1, best.size()[1] - 1, 1);
@@ -113,4 +111,37 @@ fn ban(scores: &Tensor, row: usize, tokens: &[i64]) {
 
 fn only(scores: &Tensor, token: i64) -> Tensor {
     scores.full_like(NEVER).index_fill(1, &on(scores, &[token]), 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(sampling: &Sampling) -> Vec<f64> {
+        let scores = Tensor::from_slice(&[0.4f32, 0.3, 0.2, 0.06, 0.04]).log().unsqueeze(0);
+        Vec::try_from(drawable(scores, sampling).softmax(-1, Kind::Double).view([-1])).unwrap()
+    }
+
+    #[test]
+    fn only_some_tokens_may_be_drawn() {
+        let all = Sampling { top_k: 0, ..Sampling::default() };
+        let open = |sampling: &Sampling| shares(sampling).iter().filter(|share| **share > 0.0).count();
+        assert_eq!(open(&all), 5);
+        assert_eq!(open(&Sampling { top_k: 2, ..all }), 2);
+        // The smallest set of at least this probability.
+        assert_eq!(open(&Sampling { top_p: 0.65, ..all }), 2);
+        assert_eq!(open(&Sampling { top_p: 0.75, ..all }), 3);
+        assert_eq!(open(&Sampling { top_p: 1e-9, ..all }), 1);
+        assert_eq!(open(&Sampling { min_p: 0.49, ..all }), 3);
+        let sharp = shares(&Sampling { temperature: 0.5, ..all });
+        assert!((sharp[0] / sharp[1] - (0.4f64 / 0.3).powi(2)).abs() < 1e-4, "{sharp:?}");
+    }
+
+    #[test]
+    fn runs_that_are_there_do_not_come_again() {
+        assert_eq!(after_same_run(&[1, 2, 3, 1, 2], 3), [3]);
+        assert_eq!(after_same_run(&[1, 2, 1, 2, 1], 2), [2, 2]);
+        assert_eq!(after_same_run(&[4, 4], 1), [4, 4]);
+        assert!(after_same_run(&[1, 2], 3).is_empty());
+    }
 }

@@ -57,7 +57,7 @@ impl ChatWriter {
                 let begin = prompt.chars().count();
                 let text = format!("{prompt}{}", completion.as_deref().unwrap_or_default());
                 let end = text.chars().count();
-                let mut tokens = self.tokens(&text, self.before.clone(), &[begin..end])?;
+                let mut tokens = self.tokens(&text, self.before.clone(), std::slice::from_ref(&(begin..end)))?;
                 if let Some(end) = self.end {
                     let place = tokens.ids.len() as u32;
                     tokens.ids.push(end);
@@ -165,12 +165,11 @@ impl ChatWriter {
 
     /// Tokens of a text behind `ids`; those that lie in `spans`, even in part, are to be learnt.
     fn tokens(&self, text: &str, mut ids: Vec<u32>, spans: &[Range<usize>]) -> Result<ChatTokens, DataError> {
-        let (tokens, offsets) = self.tokenizer.with_offsets(text)?;
         let mut learnt: Vec<Range<u32>> = Vec::new();
-        for (id, (begin, end)) in tokens.into_iter().zip(offsets) {
+        for (id, at) in self.tokenizer.with_offsets(text)? {
             let place = ids.len() as u32;
             ids.push(id);
-            if spans.iter().any(|span| end > span.start && begin < span.end) {
+            if spans.iter().any(|span| at.end > span.start && at.start < span.end) {
                 match learnt.last_mut() {
                     Some(last) if last.end == place => last.end += 1,
                     _ => learnt.push(place..place + 1),

@@ -26,7 +26,7 @@ impl Formatter for Spaced {
 }
 
 /// The filter `tojson`, with `indent`.
-pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
+pub(super) fn tojson(value: &Value, options: &Kwargs) -> Result<Value, Error> {
     let wrong = |error: serde_json::Error| Error::new(ErrorKind::BadSerialization, error.to_string());
     let indent: Option<usize> = options.get("indent")?;
     for name in ["ensure_ascii", "sort_keys", "separators"] {

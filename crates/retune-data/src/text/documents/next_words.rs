@@ -14,9 +14,6 @@ pub struct NextWords {
 
 impl NextWords {
     /// Which places of a block count, in order.
-    ///
-    /// # Errors
-    /// The store cannot be read.
     pub fn places(&self, seen: &BlockSeen) -> Vec<usize> {
         let documents = self.blocks.documents();
         let mut places = Vec::new();

@@ -1,5 +1,7 @@
 //! The tokens of a text without special ones, and the special ones that stand around a text.
 
+use std::ops::Range;
+
 use tokenizers::tokenizer::{Encoding, OffsetType, PostProcessor as _, Token};
 
 use super::{Tokenizer, failed};
@@ -47,10 +49,11 @@ impl Tokenizer {
     ///
     /// # Errors
     /// The tokenizer fails on the text.
-    pub fn with_offsets(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>), DataError> {
+    pub fn with_offsets(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, DataError> {
         let encoding = self.backend.encode_char_offsets(text, false);
         let encoding = encoding.map_err(|error| failed(&self.folder, error.to_string()))?;
-        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+        let ranges = encoding.get_offsets().iter().map(|&(begin, end)| begin..end);
+        Ok(encoding.get_ids().iter().copied().zip(ranges).collect())
     }
 
     /// What it puts around a single text.

@@ -84,7 +84,7 @@ impl TextOrChat {
         files.extend(FILES.map(|file| model.join(file)).into_iter().filter(|file| file.is_file() && !files.contains(file)));
         let longest = match registry::takes(config)? {
             Takes::Tokens { longest, .. } => longest,
-            Takes::Images(_) => None,
+            _ => None,
         };
         Ok(Self {
             documents,

@@ -23,7 +23,7 @@ use crate::recipe::settings::{DATA, settings};
 use answer::{Answer, continued};
 use anyhow::{Context, Result};
 use input::{Reading, TextOrChat};
-use retune_data::{Batching, Blocks, Dataset, Examples, Medium, NextWords, Tokenizer};
+use retune_data::{Batching, Blocks, Dataset, Examples, NextWords, Tokenizer};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
 use retune_kernels::tch::Kind;
