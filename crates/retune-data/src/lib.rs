@@ -104,6 +104,8 @@ mod image;
 #[cfg(feature = "table")]
 mod medium;
 #[cfg(feature = "table")]
+pub mod molecule;
+#[cfg(feature = "table")]
 mod problems;
 #[cfg(feature = "table")]
 mod rows;
@@ -158,16 +160,12 @@ pub use schema::{LabelNumbers, LabelSchema, Problem};
 #[cfg(feature = "table")]
 pub use table::{Cell, TextsOf};
 #[cfg(feature = "table")]
-pub use target::{ClassSets, Classes, IGNORED, Numbers, Targets, on_rows};
+pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
 #[cfg(feature = "text")]
 pub use target::{GoldTags, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "text")]
 pub use text::{
-    Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
-    ConversationLines, Conversations, NextWords, Rendered, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
-    Place, Reading, SeenPiece, Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
-    TokenizerPlan, Tokens,
-    UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
+    Bare, BlockOptions, Blocks, BlockSeen, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation, ConversationLines, Conversations, Cut, Documents, DOCUMENTS, Frame, Masked, MaskedWords, Masking, MaskOptions, MoleculeRows, Molecules, NextWords, Place, Reading, Rendered, SeenPiece, Side, SpecialTokens, Text, TextAs, TextInput, TextOptions, Texts, TextSeen, Tokenizer, TokenizerKind, TokenizerPlan, Tokens, TRUNCATED, UNKNOWN_TOKENS, Window, WINDOWS, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn all_keys_are_kept_while_room_grows() {
         let mut layer = LayerCache::default();
-        layer.append(&numbers(0, 30), &numbers(100, 30));
+        let _ = layer.append(&numbers(0, 30), &numbers(100, 30));
         for token in 30..200 {
             let [keys, values] = layer.append(&numbers(token, 1), &numbers(100 + token, 1));
             assert_eq!(keys, numbers(0, token + 1));
@@ -132,7 +132,7 @@ mod tests {
         assert!(layer.held.unwrap()[0].size()[1] <= 32);
         // Several tokens at once see what each of them needs.
         let mut layer = LayerCache { window: Some(5), ..LayerCache::default() };
-        layer.append(&numbers(0, 9), &numbers(0, 9));
+        let _ = layer.append(&numbers(0, 9), &numbers(0, 9));
         assert_eq!(layer.append(&numbers(9, 3), &numbers(9, 3))[0], numbers(5, 7));
     }
 }

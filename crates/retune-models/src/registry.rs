@@ -1,5 +1,7 @@
 //! The families, and which of them serves a configuration: the only place that chooses by `model_type`.
 
+mod fresh;
+
 use crate::families::{
     beit::BEIT,
     bert::BERT,
@@ -21,6 +23,8 @@ use crate::families::{
 use crate::heads::PURPOSES;
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use serde_json::Value;
+
+pub use fresh::{FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTokens, fresh};
 
 /// All families, in the order of messages.
 pub static FAMILIES: &[&dyn Family] = &[

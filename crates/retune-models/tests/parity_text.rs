@@ -5,7 +5,9 @@ mod common;
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
 use retune_kernels::loss;
 use retune_kernels::tch::{Device, Tensor};
-use retune_models::heads::{LOGIT_POSITIONS, MASKED_WORDS, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION};
+use retune_models::heads::{
+    LOGIT_POSITIONS, MASKED_WORDS, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
+};
 use retune_models::registry::purposes_of_class;
 use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode};
 

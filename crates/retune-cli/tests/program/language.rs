@@ -28,7 +28,7 @@ fn texts(desk: &Desk) {
 
 fn chats(desk: &Desk) {
     let line = |i: usize| {
-        let (asked, said) = if i % 2 == 0 { ("good film", "good") } else { ("bad film", "bad") };
+        let (asked, said) = if i.is_multiple_of(2) { ("good film", "good") } else { ("bad film", "bad") };
         let messages = serde_json::json!([
             {"role": "user", "content": format!("{asked} {i}")},
             {"role": "assistant", "content": said},

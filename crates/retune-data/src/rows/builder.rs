@@ -159,7 +159,7 @@ impl Builder {
                 *cell = Cell::Text(String::new());
             }
             if *cell == Cell::Null {
-                if self.required {
+                if self.required && !layout.gaps {
                     let message = "has no label; fill it in or remove the row";
                     return Err(RowProblem::new(line, Some(name), message));
                 }

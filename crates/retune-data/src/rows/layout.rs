@@ -35,13 +35,15 @@ pub struct Layout {
     /// Whether labels may be numbers where a model's labels have names.
     pub(crate) label_numbers: LabelNumbers,
     pub(crate) group: Option<String>,
+    /// Whether labels may be missing here and there, though their columns may not.
+    pub(crate) gaps: bool,
     pub(crate) kind: Kind,
 }
 
 impl Layout {
     pub(crate) fn new(inputs: Vec<Input>, kind: Kind) -> Self {
         let label_numbers = LabelNumbers::ByOrder;
-        Self { inputs, labels: Vec::new(), separator: None, label_numbers, group: None, kind }
+        Self { inputs, labels: Vec::new(), separator: None, label_numbers, group: None, gaps: false, kind }
     }
 
     /// With label columns: one; or several, of 0/1 (several labels) or of numbers (several outputs). One with commas in
@@ -65,6 +67,11 @@ impl Layout {
     /// split.
     pub fn group(self, column: Option<String>) -> Self {
         Self { group: column, ..self }
+    }
+
+    /// With label cells that may be empty here and there.
+    pub fn with_gaps(self) -> Self {
+        Self { gaps: true, ..self }
     }
 
     /// Names of the input columns.

@@ -169,9 +169,22 @@ impl TableRows {
         Ok(BadExample { place: self.place(row)?, reason, row, line, fields })
     }
 
+    /// The label cells of a row, one per label column, those included that are empty.
+    ///
+    /// # Errors
+    /// No such row, or the temporary store cannot be read.
+    pub fn label_cells(&self, row: usize) -> Result<Vec<Cell>, DataError> {
+        let start = self.layout.inputs.len();
+        Ok(self.cells(row)?[start..start + self.layout.labels.len()].to_vec())
+    }
+
     /// The label as the file has it; an array when several label columns are used.
     fn label_json(&self, row: usize) -> Result<Option<Value>, DataError> {
-        Ok(self.label(row)?.map(|cells| match cells.as_slice() {
+        let label = match self.layout.gaps {
+            true => Some(self.label_cells(row)?).filter(|cells| cells.iter().any(|cell| *cell != Cell::Null)),
+            false => self.label(row)?,
+        };
+        Ok(label.map(|cells| match cells.as_slice() {
             [cell] => cell.to_json(),
             cells => Value::Array(cells.iter().map(Cell::to_json).collect()),
         }))
@@ -252,8 +265,7 @@ impl LabelRows for TableRows {
     }
 
     fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
-        let start = self.layout.inputs.len();
-        let labels = self.cells(row)?[start..start + self.layout.labels.len()].to_vec();
+        let labels = self.label_cells(row)?;
         Ok((!labels.is_empty() && !labels.contains(&Cell::Null)).then_some(labels))
     }
 }

@@ -6,6 +6,7 @@ mod integers;
 mod labels;
 mod mixed;
 mod numbers;
+mod properties;
 #[cfg(feature = "text")]
 mod tags;
 
@@ -20,6 +21,7 @@ pub use classes::Classes;
 pub use integers::on_tokens;
 pub use integers::{IGNORED, on_rows};
 pub use numbers::Numbers;
+pub use properties::Properties;
 #[cfg(feature = "text")]
 pub use tags::{GoldTags, Tags, entities_of_classes};
 

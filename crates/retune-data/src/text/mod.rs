@@ -5,6 +5,7 @@ mod documents;
 mod encoded;
 mod input;
 mod medium;
+mod molecules;
 mod options;
 mod place;
 mod remarks;
@@ -23,6 +24,7 @@ pub use documents::{
 };
 pub use input::{TextInput, Texts};
 pub use medium::{TRUNCATED, Text, UNKNOWN_TOKENS, WINDOWS};
+pub use molecules::{MoleculeRows, Molecules};
 pub use options::TextOptions;
 pub use place::{Place, TextSeen};
 pub use text_as::{Reading, TextAs};

@@ -14,6 +14,7 @@
 //! | `regression`, `outputs` | one or several numbers per example |
 //! | `reconstruction` | an error per example |
 //! | `perplexity` | tokens of blocks of text, said by a language model |
+//! | `properties` | several numbers or decisions per example, some of them not known |
 //! | `tags`, `entities` | entities in a sequence of words |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
@@ -42,6 +43,7 @@ pub mod operating_point;
 mod outputs;
 pub mod overlap;
 mod perplexity;
+mod properties;
 mod ranking;
 mod reconstruction;
 pub mod regression;
@@ -71,6 +73,7 @@ pub use operating_point::Curve;
 pub use outputs::OutputRow;
 pub use overlap::{EXACT_MATCH, OverlapMetric};
 pub use perplexity::{BYTE_PERPLEXITY, PERPLEXITY, PerplexityMetric, TokenSums, WORD_PERPLEXITY};
+pub use properties::{PropertyKind, PropertyMetric};
 pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;

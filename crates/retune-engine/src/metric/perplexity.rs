@@ -9,12 +9,8 @@ use super::metric::{LOSS, Metric};
 use super::tags::TOKEN_ACCURACY;
 
 /// The exponential of the mean negative log-likelihood of a token, in nats: 1 is certainty.
-pub const PERPLEXITY: Metric = Metric {
-    key: "perplexity",
-    name: "Perplexity",
-    direction: super::Direction::Lower,
-    range: (1.0, f64::INFINITY),
-};
+pub const PERPLEXITY: Metric =
+    Metric { key: "perplexity", name: "Perplexity", direction: super::Direction::Lower, range: (1.0, f64::INFINITY) };
 
 /// The same of a word (between white space): models with other tokens compare.
 pub const WORD_PERPLEXITY: Metric = Metric { key: "word_perplexity", name: "Perplexity of a word", ..PERPLEXITY };

@@ -8,7 +8,7 @@ use crate::Recipe;
 use crate::recipe::settings::{AT_LEAST_ONE, DATA, parsed, settings};
 use anyhow::{Context, Result, anyhow, ensure};
 use retune_data::{
-    BlockOptions, Blocks, Cut, Documents, Layout, OnBadExample, Records, TableLines, TableRows, TextsOf, Tokenizer,
+    BlockOptions, Blocks, Cut, Documents, Layout, OnBadExample, TableLines, TableRows, TextsOf, Tokenizer,
     read_documents,
 };
 use retune_kernels::random;
@@ -43,6 +43,18 @@ pub(super) struct DocumentInput {
     layout: Layout,
     on_bad_example: OnBadExample,
     files: Vec<PathBuf>,
+}
+
+/// The texts of a run's training file, before there is a tokenizer.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(super) fn training_texts(recipe: &Recipe) -> Result<Arc<TableRows>> {
+    let (settings, text) = (recipe.read::<DocumentSettings>()?, recipe.read::<TextSettings>()?);
+    let path = recipe.data.train.as_deref().context("train: give a training file (--train)")?;
+    let texts = settings.document.parse().map_err(|error: String| anyhow!("document: {error}"))?;
+    let layout = Layout::text(text.text_column);
+    Ok(Arc::new(read_documents(path, &layout, texts, recipe.data.on_bad_example.parse()?)?))
 }
 
 impl DocumentInput {

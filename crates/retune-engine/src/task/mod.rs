@@ -9,6 +9,7 @@
 //! | `splits` | the data of a run, whatever its medium |
 //! | `parts` | data for a saved model, a part at a time |
 //! | `texts`, `documents`, `images` | the media as tasks read them |
+//! | `from_scratch` | configuration and tokenizer of a model that is trained from nothing |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
@@ -20,9 +21,11 @@ mod decision;
 mod documents;
 mod entry;
 mod generation;
+mod from_scratch;
 mod images;
 mod masked_image_modeling;
 mod masked_lm;
+mod molecule_property;
 mod parts;
 mod preflight;
 mod splits;
@@ -41,6 +44,8 @@ pub use decision::Decision;
 pub use documents::DocumentSettings;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
 pub use generation::GenerationFlags;
+pub(crate) use from_scratch::FromScratch;
+pub use from_scratch::FromScratchSettings;
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
 pub use splits::{About, Split, Splits};
@@ -49,7 +54,8 @@ pub use turn::{BatchTensors, Turn};
 pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
 
-/// All tasks, one line each; the first is the task of a recipe that names none.
+/// All tasks, one line each; the first is the task of a recipe that names none. Where several have one head, the first
+/// is what a model is for that does not say more.
 pub static TASKS: &[&Entry] = &[
     &classify::text::ENTRY,
     &classify::image::ENTRY,
@@ -57,6 +63,7 @@ pub static TASKS: &[&Entry] = &[
     &token_classification::ENTRY,
     &masked_lm::ENTRY,
     &causal_lm::ENTRY,
+    &molecule_property::ENTRY,
 ];
 
 /// The sections of a task; for a name that is no task, those of all tasks.

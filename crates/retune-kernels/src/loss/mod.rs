@@ -3,10 +3,12 @@
 //! A mean of per-batch means is wrong as soon as batches hold different numbers of targets.
 
 mod classes;
+mod gaps;
 mod next_tokens;
 mod numbers;
 
 pub use classes::{binary_cross_entropy, cross_entropy, position_cross_entropy, soft_cross_entropy};
+pub use gaps::{known_binary_cross_entropy, known_squared_error};
 pub use next_tokens::{NextTokens, next_token_cross_entropy};
 pub use numbers::squared_error;
 

@@ -195,7 +195,9 @@ impl WeightsRoot {
     /// Whether the checkpoint holds two tensors that differ; if they are the same, both count as read.
     pub(super) fn differs(&self, name: &str, other: &str) -> Result<bool, ModelError> {
         let names = [name, other].map(|name| self.file_name(name));
-        let Some(checkpoint) = self.checkpoint.as_ref().filter(|_| !self.options.from_scratch) else { return Ok(false) };
+        let Some(checkpoint) = self.checkpoint.as_ref().filter(|_| !self.options.from_scratch) else {
+            return Ok(false);
+        };
         if names[0] == names[1] || names.iter().any(|name| checkpoint.shape(name).is_none()) {
             return Ok(false);
         }

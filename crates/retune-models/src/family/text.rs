@@ -4,7 +4,8 @@ use super::{Family, TensorNames};
 use crate::bodies::{TextEncoder, TextEncoderNames, TextEncoderSizes};
 use crate::checkpoint::Weights;
 use crate::heads::{
-    MASKED_WORDS, MaskedWordsPlan, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SequencePlan, SpanPlan, TOKEN_CLASSIFICATION, TokenPlan,
+    MASKED_WORDS, MaskedWordsPlan, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SequencePlan, SpanPlan,
+    TOKEN_CLASSIFICATION, TokenPlan,
 };
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use serde_json::Value;

@@ -16,11 +16,8 @@ pub const LOGIT_POSITIONS: &str = "logit_positions";
 pub fn pick(hidden: &Tensor, positions: Option<&Tensor>) -> Result<Tensor, ModelError> {
     let Some(positions) = positions else { return Ok(hidden.shallow_clone()) };
     let [batch, tokens, width] = hidden.size()[..] else { panic!("hidden states have three dimensions") };
-    let wrong = |problem: String| ModelError::InputShape {
-        name: LOGIT_POSITIONS.to_owned(),
-        shape: positions.size(),
-        problem,
-    };
+    let wrong =
+        |problem: String| ModelError::InputShape { name: LOGIT_POSITIONS.to_owned(), shape: positions.size(), problem };
     if positions.kind() != Kind::Int64 || positions.dim() != 2 || positions.size()[0] != batch {
         return Err(wrong(format!("places are whole numbers of 64 bits in {batch} rows, as the texts are")));
     }

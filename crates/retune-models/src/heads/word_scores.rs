@@ -53,9 +53,7 @@ impl WordScoresPlan {
         let zeros = Init::Constant(0.0);
         let bias = match self.bias.filter(|_| has_bias) {
             None => has_bias.then(|| own.compute("bias", &[vocabulary], zeros)).transpose()?,
-            Some(name) if ties && !own.differs("bias", name)? => {
-                Some(head.compute(name, &[vocabulary], zeros)?)
-            }
+            Some(name) if ties && !own.differs("bias", name)? => Some(head.compute(name, &[vocabulary], zeros)?),
             Some(name) => {
                 // transformers stores it, and nothing reads it.
                 if head.is_stored(name) {

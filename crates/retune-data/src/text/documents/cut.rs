@@ -158,10 +158,7 @@ mod tests {
     #[test]
     fn documents_are_joined_split_cut_off_or_packed() {
         let lengths = [3, 5, 1];
-        assert_eq!(
-            blocks(&lengths, 4, Cut::Join),
-            [vec![(0, 0, 3), (1, 0, 1)], vec![(1, 1, 4)], vec![(2, 0, 1)]]
-        );
+        assert_eq!(blocks(&lengths, 4, Cut::Join), [vec![(0, 0, 3), (1, 0, 1)], vec![(1, 1, 4)], vec![(2, 0, 1)]]);
         assert_eq!(
             blocks(&lengths, 4, Cut::Split),
             [vec![(0, 0, 3)], vec![(1, 0, 4)], vec![(1, 4, 1)], vec![(2, 0, 1)]]

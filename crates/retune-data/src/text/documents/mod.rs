@@ -6,7 +6,8 @@
 //! | `store` | the tokens of all documents |
 //! | `cut` | which pieces of which documents a block is made of |
 //! | `masking` | which tokens are hidden from a model, drawn anew in each pass |
-//! | `blocks` | blocks as records and as a medium |
+//! | `blocks` | blocks, and where they come from |
+//! | `medium` | what a batch holds of them |
 //! | `seen` | where the pieces of a block went |
 //! | `masked_words` | the hidden tokens as targets |
 //! | `next_words` | the next tokens as targets |
@@ -16,15 +17,17 @@ mod cut;
 mod masked_words;
 mod masking;
 mod next_words;
+mod medium;
 mod read;
 mod seen;
 mod store;
 
-pub use blocks::{BlockOptions, Blocks, DOCUMENTS};
+pub use blocks::{BlockOptions, Blocks};
 pub use cut::Cut;
 pub use masked_words::MaskedWords;
 pub use masking::{MaskOptions, Masking};
 pub use next_words::NextWords;
+pub use medium::DOCUMENTS;
 pub use read::read_documents;
 pub use seen::{BlockSeen, Masked, SeenPiece};
 pub use store::Documents;

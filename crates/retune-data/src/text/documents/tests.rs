@@ -139,8 +139,7 @@ fn hidden_words_are_targets_and_fixed_without_a_pass() {
 fn texts_may_hide_words_themselves() {
     let desk = Desk::new();
     let documents = desk.documents("a [MASK] c\n[MASK]\n", false);
-    let options =
-        BlockOptions { cut: Cut::Whole, masking: Some(Masking::Given(4)), ..BlockOptions::new(16) };
+    let options = BlockOptions { cut: Cut::Whole, masking: Some(Masking::Given(4)), ..BlockOptions::new(16) };
     let blocks = Blocks::cut(&documents, None, options).unwrap();
     assert_eq!(blocks.seen(0).unwrap().masked, [Masked { at: 2, id: None }]);
     assert_eq!(blocks.source(0).unwrap().fields["text"], "a [MASK] c");

@@ -69,9 +69,7 @@ impl Tokenizer {
         let special = whole.get_special_tokens_mask();
         let all: Vec<(u32, u32)> = whole.get_ids().iter().copied().zip(whole.get_type_ids().iter().copied()).collect();
         match (0..all.len()).filter(|&at| special[at] == 0).collect::<Vec<usize>>()[..] {
-            [text] => {
-                Ok(Frame { before: all[..text].to_vec(), after: all[text + 1..].to_vec(), kind: all[text].1 })
-            }
+            [text] => Ok(Frame { before: all[..text].to_vec(), after: all[text + 1..].to_vec(), kind: all[text].1 }),
             ref texts => Err(failed(format!("puts a text {} times between its special tokens", texts.len()))),
         }
     }

@@ -85,9 +85,9 @@ impl TokenizerPlan {
                 None
             }
         });
-        backend.train(&mut self.trainer()?, all).map_err(|error| {
-            wrong(format!("no tokenizer can be learnt from {}: {error}", texts.file().display()))
-        })?;
+        backend
+            .train(&mut self.trainer()?, all)
+            .map_err(|error| wrong(format!("no tokenizer can be learnt from {}: {error}", texts.file().display())))?;
         if let Some(error) = broken.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
             return Err(error);
         }

@@ -17,7 +17,8 @@ pub(super) fn document(kind: TokenizerKind, special: SpecialTokens) -> Value {
             json!({"type": "WordPiece", "prefix": "##", "cleanup": true}),
         ),
         TokenizerKind::Bpe => {
-            let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+            let bytes =
+                json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
             (Value::Null, bytes.clone(), bytes)
         }
         TokenizerKind::Unigram => {
@@ -33,12 +34,18 @@ pub(super) fn document(kind: TokenizerKind, special: SpecialTokens) -> Value {
     };
     let unknown = special.unknown();
     let model = match kind {
-        TokenizerKind::WordPiece => json!({"type": "WordPiece", "unk_token": unknown, "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100, "vocab": {}}),
-        TokenizerKind::Bpe => json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+        TokenizerKind::WordPiece => {
+            json!({"type": "WordPiece", "unk_token": unknown, "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": {}})
+        }
+        TokenizerKind::Bpe => {
+            json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
             "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": {},
-            "merges": []}),
-        TokenizerKind::Unigram => json!({"type": "Unigram", "unk_id": 0, "vocab": [[unknown, 0.0]], "byte_fallback": false}),
+            "merges": []})
+        }
+        TokenizerKind::Unigram => {
+            json!({"type": "Unigram", "unk_id": 0, "vocab": [[unknown, 0.0]], "byte_fallback": false})
+        }
         TokenizerKind::Smiles => json!({"type": "WordLevel", "vocab": {}, "unk_token": unknown}),
     };
     json!({

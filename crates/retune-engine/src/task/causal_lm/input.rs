@@ -81,7 +81,9 @@ impl TextOrChat {
             spelled => Some(named(spelled, "end-token")?),
         };
         let mut files = documents.files();
-        files.extend(FILES.map(|file| model.join(file)).into_iter().filter(|file| file.is_file() && !files.contains(file)));
+        let others = FILES.map(|file| model.join(file)).into_iter().filter(|file| file.is_file());
+        let others: Vec<PathBuf> = others.filter(|file| !files.contains(file)).collect();
+        files.extend(others);
         let longest = match registry::takes(config)? {
             Takes::Tokens { longest, .. } => longest,
             _ => None,

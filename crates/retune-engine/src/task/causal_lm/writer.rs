@@ -3,7 +3,6 @@
 use super::ENTRY;
 use super::input::TextOrChat;
 use crate::Recipe;
-use crate::recipe::Settings as _;
 use crate::task::Entry;
 use crate::task::generation::GenerationFlags;
 use anyhow::{Result, anyhow, ensure};
@@ -89,7 +88,7 @@ impl TextWriter {
         ensure!(ids.len() <= longest, "the prompt has {} tokens; at most {longest} leave room to go on", ids.len());
         let ids: Vec<i64> = ids.into_iter().map(i64::from).collect();
         let ids = Tensor::from_slice(&ids).f_to_device(device)?.f_unsqueeze(0)?;
-        let mask = Tensor::f_ones(&ids.size(), (Kind::Int64, device))?;
+        let mask = Tensor::f_ones(ids.size(), (Kind::Int64, device))?;
         let prompts = Prompts::new(&ids, &mask, vec![0])?;
         let mut steps = DecoderSteps::new(network, &mask)?;
         let mut said = Said::default();

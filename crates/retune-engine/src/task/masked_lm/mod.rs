@@ -8,6 +8,7 @@ mod answer;
 mod guess;
 
 use super::documents::{DocumentInput, DocumentSettings};
+use super::from_scratch::FromScratchSettings;
 use super::texts::TextSettings;
 use super::{
     BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work,
@@ -21,13 +22,14 @@ use crate::recipe::settings::{AT_LEAST_ONE, DATA, PART, TRAINING, settings};
 use answer::Answer;
 use anyhow::{Context, Result};
 use retune_data::{
-    Batching, BlockOptions, Blocks, Cut, Dataset, Examples, MaskOptions, MaskedWords, Masking, TableRows, Tokenizer,
+    Batching, BlockOptions, Blocks, Cut, Dataset, Examples, MaskOptions, MaskedWords, Masking, Medium, TableRows,
+    Tokenizer,
 };
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::heads::{self, LOGIT_POSITIONS};
-use retune_models::{ModelConfig, ModelError, NewHead, Tensors, registry};
+use retune_models::{ModelError, NewHead, Tensors, registry};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -37,7 +39,12 @@ use std::sync::Arc;
 pub(super) static ENTRY: Entry = Entry {
     name: "masked-lm",
     purpose: &heads::MASKED_WORDS,
-    settings: &[TextSettings::SECTION, DocumentSettings::SECTION, MaskedLmSettings::SECTION],
+    settings: &[
+        TextSettings::SECTION,
+        DocumentSettings::SECTION,
+        MaskedLmSettings::SECTION,
+        FromScratchSettings::SECTION,
+    ],
     decides: None,
     targets: &["labels"],
     loss: |_| Ok(Box::new(summed)),
@@ -47,7 +54,7 @@ pub(super) static ENTRY: Entry = Entry {
 
 settings! {
     /// Which tokens are hidden, and how many answers are given.
-    pub struct MaskedLmSettings, under TRAINING, else "{task} hides no words" {
+    struct MaskedLmSettings, under TRAINING, else "{task} hides no words" {
         /// Probability of each token (or word) to be hidden
         mask_probability: f64 = 0.15, value("P"), range(PART);
         /// Hide whole words, not single tokens
@@ -113,7 +120,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
 }
 
 fn examples(blocks: Blocks, targets: bool) -> Result<Data<MaskedLm>> {
-    let targets = targets.then(|| MaskedWords { blocks: blocks.examples() });
+    let targets = targets.then(|| MaskedWords { blocks: Medium::examples(&blocks) });
     Ok(Examples::new(Arc::new(blocks.clone()), blocks, targets)?)
 }
 
@@ -204,14 +211,14 @@ impl Task for MaskedLm {
     fn guess(&self, train: &Data<Self>) -> Result<Option<Guess<'_, Self>>> {
         let frequencies = guess::Frequencies::of(train, self.tokenizer.vocabulary_size())?;
         let answer = move |data: &Data<Self>, example: usize| {
-            let seen = retune_data::Medium::seen(data.medium(), data.inner_example(example))?;
+            let seen = Medium::seen(data.medium(), data.inner_example(example))?;
             Ok(frequencies.answer(seen.masked.iter().filter_map(|masked| masked.id)))
         };
         Ok(Some(Guess { name: "frequencies of words", answer: Box::new(answer) }))
     }
 
     fn ideal(&self, data: &Data<Self>, example: usize) -> Result<Option<Answer>> {
-        let seen = retune_data::Medium::seen(data.medium(), data.inner_example(example))?;
+        let seen = Medium::seen(data.medium(), data.inner_example(example))?;
         Ok(Some(Answer::ideal(seen.masked.iter().filter_map(|masked| masked.id))))
     }
 
@@ -220,7 +227,8 @@ impl Task for MaskedLm {
     fn describe(&self, data: &Data<Self>, example: usize, answer: &Answer) -> Result<Map<String, Value>> {
         let Some(mask) = &self.mask else {
             let sums = answer.sums();
-            let mut line = Map::from_iter([("masked".to_owned(), json!(sums.tokens)), ("right".to_owned(), json!(sums.right))]);
+            let mut line =
+                Map::from_iter([("masked".to_owned(), json!(sums.tokens)), ("right".to_owned(), json!(sums.right))]);
             if sums.tokens > 0 {
                 line.insert("loss".to_owned(), json!(sums.loss / f64::from(sums.tokens)));
             }
