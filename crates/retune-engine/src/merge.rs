@@ -88,7 +88,8 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let weights = name.ends_with(".safetensors") || name.ends_with(".bin") || name.contains("adapter_");
-        let text = name.ends_with(".json") || name.ends_with(".txt") || name.ends_with(".jinja") || name.ends_with(".model");
+        let text =
+            name.ends_with(".json") || name.ends_with(".txt") || name.ends_with(".jinja") || name.ends_with(".model");
         if entry.file_type()?.is_file() && text && !weights && !OWN.contains(&name.as_ref()) {
             std::fs::copy(entry.path(), to.join(&*name)).with_context(|| format!("cannot copy {name}"))?;
         }

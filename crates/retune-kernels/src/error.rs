@@ -24,7 +24,9 @@ pub enum KernelError {
         packed: bool,
     },
     /// A sliding window over nothing, or over what is no sequence.
-    #[error("attention with a sliding window of {size} keys is not possible; it takes one of at least 1, and a causal mask that is not packed")]
+    #[error(
+        "attention with a sliding window of {size} keys is not possible; it takes one of at least 1, and a causal mask that is not packed"
+    )]
     Window {
         /// As asked for.
         size: i64,

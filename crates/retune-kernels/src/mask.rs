@@ -109,7 +109,10 @@ impl AttentionMask {
 
     /// Whether nothing but looking ahead is forbidden among so many keys, none of them from before.
     pub(crate) fn is_only_causal(&self, keys: i64) -> bool {
-        self.causal == Some(0) && self.window_within(keys).is_none() && self.documents.is_none() && self.has_no_padding()
+        self.causal == Some(0)
+            && self.window_within(keys).is_none()
+            && self.documents.is_none()
+            && self.has_no_padding()
     }
 
     /// The window, where it hides any of so many keys.
@@ -163,7 +166,8 @@ impl AttentionMask {
             };
             behind.unsqueeze(0).unsqueeze(0)
         });
-        let same = self.documents.as_ref().map(|of| of.unsqueeze(1).unsqueeze(3).eq_tensor(&of.unsqueeze(1).unsqueeze(1)));
+        let same =
+            self.documents.as_ref().map(|of| of.unsqueeze(1).unsqueeze(3).eq_tensor(&of.unsqueeze(1).unsqueeze(1)));
         [of_keys, behind, same].into_iter().flatten().reduce(|a, b| a.logical_and(&b))
     }
 }
@@ -218,7 +222,9 @@ mod tests {
         // One query of a step of generation.
         let step = AttentionMask::open().causal(4).unwrap().window(3).unwrap();
         assert_eq!(seen(&step, (1, 5)), [3]);
-        assert!(AttentionMask::open().window(2).is_err() && AttentionMask::open().causal(0).unwrap().window(0).is_err());
+        assert!(
+            AttentionMask::open().window(2).is_err() && AttentionMask::open().causal(0).unwrap().window(0).is_err()
+        );
     }
 
     #[test]

@@ -81,7 +81,9 @@ pub enum ModelError {
         problem: String,
     },
     /// A text for which there are no positions.
-    #[error("a text of {tokens} tokens is longer than the {longest} that this model has positions for; shorten it (--max-length, --max-new-tokens)")]
+    #[error(
+        "a text of {tokens} tokens is longer than the {longest} that this model has positions for; shorten it (--max-length, --max-new-tokens)"
+    )]
     TooLong {
         /// Its length.
         tokens: i64,

@@ -4,9 +4,9 @@ mod common;
 
 use common::{fixture, load_options, test_device};
 use retune_kernels::tch::Tensor;
+use retune_models::LoadedModel;
 use retune_models::generate::{Continuation, DecoderSteps, GenerationSettings, Prompts, Sampling, generate};
 use retune_models::heads::{CAUSAL_LM, SEQUENCE_CLASSIFICATION};
-use retune_models::LoadedModel;
 use serde_json::{Map, Value};
 
 const SEARCHED: [&str; 8] = [

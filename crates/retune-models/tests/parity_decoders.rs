@@ -62,9 +62,7 @@ fn documents_in_one_row_are_what_they_are_alone() {
         println!("{name}");
         let (loaded, case) = (load(name), case(&format!("parity/{name}/case.safetensors")));
         let packed = |name: &str| case[&format!("packed.{name}")].to_device(test_device());
-        let logits = |inputs: &Tensors| {
-            no_grad(|| common::logits(&loaded, inputs, &Mode::evaluation()))
-        };
+        let logits = |inputs: &Tensors| no_grad(|| common::logits(&loaded, inputs, &Mode::evaluation()));
         let (ids, positions) = (packed("input_ids"), packed("position_ids"));
         let together = logits(&Tensors::from([("input_ids", ids.shallow_clone()), ("position_ids", positions)]));
         let worst = difference(&together, &packed("logits"));

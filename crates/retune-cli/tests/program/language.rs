@@ -98,15 +98,18 @@ fn an_adapter_learns_what_the_assistant_says_and_can_be_merged() {
 
     assert_done(&desk.retune(["merge", "run", "--output", "merged"]));
     let of = |model: &str| {
-        let arguments = ["predict", "--model", model, "--task", "causal-lm", "--max-new-tokens", "6", "--device", "cpu"];
-        let ask = r#"{"messages": [{"role": "user", "content": "good film 3"}, {"role": "assistant", "content": "x"}]}"#;
+        let arguments =
+            ["predict", "--model", model, "--task", "causal-lm", "--max-new-tokens", "6", "--device", "cpu"];
+        let ask =
+            r#"{"messages": [{"role": "user", "content": "good film 3"}, {"role": "assistant", "content": "x"}]}"#;
         let predicted = desk.feed(&arguments, &format!("{ask}\n"));
         assert_done(&predicted);
         json_lines(&predicted.stdout)[0]["prediction"].clone()
     };
     assert_eq!(of("run"), of("merged"));
     assert_said(&desk.retune(["merge", "merged", "--output", "again"]), 2, &["no adapter"]);
-    let chat = desk.feed(&["generate", "--model", "merged", "--chat", "--max-new-tokens", "4"], "good film\nbad film\n");
+    let chat =
+        desk.feed(&["generate", "--model", "merged", "--chat", "--max-new-tokens", "4"], "good film\nbad film\n");
     assert_done(&chat);
     assert_eq!(text(&chat.stdout).lines().count(), 2);
 }

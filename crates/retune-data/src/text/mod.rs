@@ -17,7 +17,9 @@ mod tokenizer_files;
 mod train;
 mod words;
 
-pub use chat::{ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation, ConversationLines, Conversations, Rendered};
+pub use chat::{
+    ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation, ConversationLines, Conversations, Rendered,
+};
 pub use documents::{
     BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, MaskOptions, Masked, MaskedWords, Masking, NextWords,
     SeenPiece, read_documents,

@@ -111,8 +111,10 @@ mod tests {
     fn equals_the_scores_of_all_tokens_at_once() {
         let vocabulary = 37;
         for (softcap, smoothing) in [(None, 0.0), (Some(2.0), 0.0), (None, 0.1)] {
-            let inputs = [leaf_on(test_device(), 1, &[11, 6], Kind::Float), leaf_on(test_device(), 2, &[37, 6], Kind::Float)];
-            let targets: Vec<i64> = (0..11).map(|i| if i % 4 == 1 { IGNORE_INDEX } else { i * 7 % vocabulary }).collect();
+            let inputs =
+                [leaf_on(test_device(), 1, &[11, 6], Kind::Float), leaf_on(test_device(), 2, &[37, 6], Kind::Float)];
+            let targets: Vec<i64> =
+                (0..11).map(|i| if i % 4 == 1 { IGNORE_INDEX } else { i * 7 % vocabulary }).collect();
             let targets = Tensor::from_slice(&targets).to_device(test_device());
             let scores = inputs[0].matmul(&inputs[1].tr());
             let scores = softcap.map_or_else(|| scores.shallow_clone(), |cap| (&scores / cap).tanh() * cap);
@@ -121,7 +123,8 @@ mod tests {
             let apart = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
             assert!(apart(&ours.loss.sum, &whole.sum) < 1e-5);
             assert_eq!(ours.loss.weight.double_value(&[]), whole.weight.double_value(&[]));
-            let gradients = |loss: &Tensor| Tensor::run_backward(&[loss * 3.0], &[&inputs[0], &inputs[1]], false, false);
+            let gradients =
+                |loss: &Tensor| Tensor::run_backward(&[loss * 3.0], &[&inputs[0], &inputs[1]], false, false);
             for (a, b) in gradients(&ours.loss.sum).iter().zip(gradients(&whole.sum)) {
                 assert!(apart(a, &b) < 1e-5);
             }
@@ -130,7 +133,8 @@ mod tests {
             if smoothing == 0.0 {
                 assert!(apart(&ours.each.sum(Kind::Float), &whole.sum) < 1e-5);
             }
-            let frozen = next_token_cross_entropy(&inputs[0].detach(), &inputs[1].detach(), &targets, softcap, smoothing);
+            let frozen =
+                next_token_cross_entropy(&inputs[0].detach(), &inputs[1].detach(), &targets, softcap, smoothing);
             let unrecorded = no_grad(|| next_token_cross_entropy(&inputs[0], &inputs[1], &targets, softcap, smoothing));
             assert!(!unrecorded.loss.sum.requires_grad() && apart(&unrecorded.each, &ours.each) < 1e-6);
             assert!(!frozen.loss.sum.requires_grad() && apart(&frozen.loss.sum, &whole.sum) < 1e-5);

@@ -236,9 +236,10 @@ impl LoraPlan {
         let adapted: BTreeSet<String> =
             params.iter().filter_map(|param| param.name.strip_suffix(A)).map(module).collect();
         // transformers' `Conv1D`, which PEFT has to be told of.
-        let fan_in_fan_out = params.iter().filter(|param| param.transposed).any(|param| {
-            param.name.strip_suffix(".weight").is_some_and(|path| adapted.contains(&module(path)))
-        });
+        let fan_in_fan_out = params
+            .iter()
+            .filter(|param| param.transposed)
+            .any(|param| param.name.strip_suffix(".weight").is_some_and(|path| adapted.contains(&module(path))));
         let mut config = json!({
             "alpha_pattern": {}, "auto_mapping": null, "bias": "none", "corda_config": null, "eva_config": null,
             "exclude_modules": null, "fan_in_fan_out": fan_in_fan_out, "inference_mode": true, "init_lora_weights": true,

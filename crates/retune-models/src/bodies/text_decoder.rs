@@ -107,9 +107,8 @@ impl TextDecoder {
         let (d, init) = (sizes.layer.hidden, Init::Normal(weights.initializer_range()));
         let layers = at_base.at(names.layers);
         let count = sizes.kinds.len();
-        let load = |i: usize| {
-            DecoderLayer::load(&layers.at(&i.to_string()).depth(i + 1), &names.layer, &sizes.layer, i)
-        };
+        let load =
+            |i: usize| DecoderLayer::load(&layers.at(&i.to_string()).depth(i + 1), &names.layer, &sizes.layer, i);
         let tokens = at_base.at(names.tokens);
         Ok(Self {
             tokens: tokens.table("weight", [sizes.vocabulary, d], init)?.with_padding(sizes.padding),
@@ -118,12 +117,7 @@ impl TextDecoder {
                 Positions::Rotary(_) => None,
             },
             layers: (0..count).map(load).collect::<Result<_, _>>()?,
-            norm: Norm::load(
-                &at_base.at(names.norm).depth(count),
-                sizes.layer.norm,
-                d,
-                sizes.layer.norm_epsilon,
-            )?,
+            norm: Norm::load(&at_base.at(names.norm).depth(count), sizes.layer.norm, d, sizes.layer.norm_epsilon)?,
             token_table: format!("{}.weight", tokens.path()),
             gated: !matches!(names.layer.network, NetworkNames::Plain { .. }),
             sizes,
@@ -244,7 +238,8 @@ impl Body for TextDecoder {
         let input_ids = inputs.get("input_ids")?;
         let mask = inputs.optional("attention_mask");
         let positions = inputs.optional(POSITIONS).map(|it| it.expand(input_ids.size(), false));
-        let hidden = mode.block(0, |train| self.embed(input_ids, positions.as_ref(), inputs.optional("token_type_ids"), train))?;
+        let hidden =
+            mode.block(0, |train| self.embed(input_ids, positions.as_ref(), inputs.optional("token_type_ids"), train))?;
         let mut state = State { mask: mask.map(Tensor::shallow_clone), ..State::new(hidden) };
         state.beside.insert(LAST, self.last_tokens(input_ids, mask));
         let told = positions.as_ref().filter(|_| mask.is_none()).map(documents);

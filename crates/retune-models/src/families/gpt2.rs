@@ -4,9 +4,7 @@ use super::llama;
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
 use crate::family::{DecoderFamily, TensorNames};
 use crate::heads::NextTokenPlan;
-use crate::layers::{
-    DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames,
-};
+use crate::layers::{DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
 use serde_json::{Value, json};

@@ -5,9 +5,7 @@ use super::{llama, rope};
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
 use crate::family::{DecoderFamily, TensorNames};
 use crate::heads::NextTokenPlan;
-use crate::layers::{
-    DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames,
-};
+use crate::layers::{DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
 use serde_json::{Value, json};
@@ -47,12 +45,8 @@ pub static GPT_NEOX: DecoderFamily = DecoderFamily {
     sizes,
 };
 
-const ROPE: rope::RopeFields = rope::RopeFields {
-    base: "rotary_emb_base",
-    share: "rotary_pct",
-    usual_base: 10_000.0,
-    usual_share: 0.25,
-};
+const ROPE: rope::RopeFields =
+    rope::RopeFields { base: "rotary_emb_base", share: "rotary_pct", usual_base: 10_000.0, usual_share: 0.25 };
 
 /// What `GPTNeoXConfig` assumes.
 fn defaults() -> Vec<(&'static str, Value)> {

@@ -54,7 +54,9 @@ pub static QWEN2: DecoderFamily = DecoderFamily {
     model_type: "qwen2",
     class: "Qwen2",
     defaults: qwen_defaults,
-    sizes: |config| with_windows(config, sizes(config, true, false, None)?, config.flag_or("use_sliding_window", false)?),
+    sizes: |config| {
+        with_windows(config, sizes(config, true, false, None)?, config.flag_or("use_sliding_window", false)?)
+    },
     ..PLAIN
 };
 

@@ -107,7 +107,8 @@ fn one(
         },
         "longrope" | "su" => {
             let longest = original()?;
-            let factor = from.optional("factor")?.map_or_else(|| Ok(stated()? as f64 / longest as f64), Ok::<_, ModelError>)?;
+            let factor =
+                from.optional("factor")?.map_or_else(|| Ok(stated()? as f64 / longest as f64), Ok::<_, ModelError>)?;
             let assumed = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / (longest as f64).ln()).sqrt() };
             RopeScaling::LongRope {
                 short: from.list("short_factor", size / 2)?,

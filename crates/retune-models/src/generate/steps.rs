@@ -35,7 +35,9 @@ impl<'a> DecoderSteps<'a> {
     /// A network that does not continue texts.
     pub fn new(network: &'a Network, attention_mask: &Tensor) -> Result<Self, ModelError> {
         let (Some(body), Some(head)) = (network.body.continues(), &network.head) else {
-            return Err(ModelError::Generation("this model does not continue texts; its head is for something else".into()));
+            return Err(ModelError::Generation(
+                "this model does not continue texts; its head is for something else".into(),
+            ));
         };
         Ok(Self { body, head: head.as_ref(), cache: body.cache(), prompts: Some(attention_mask.shallow_clone()) })
     }

@@ -5,9 +5,8 @@
 use super::{WordScores, WordScoresPlan};
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
-use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::loss::{NextTokens, next_token_cross_entropy};
-
+use retune_kernels::tch::{Kind, Tensor};
 
 /// What comes next.
 pub static CAUSAL_LM: Purpose =

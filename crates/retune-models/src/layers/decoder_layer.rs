@@ -73,9 +73,8 @@ impl DecoderLayer {
         };
         let attended = self.attention.forward(&self.before_attention.forward(x), at, cache, train);
         let attended = branch(attended, &self.after_attention);
-        let network = |x: &Tensor| {
-            branch(self.network.forward(&self.before_network.forward(x), train), &self.after_network)
-        };
+        let network =
+            |x: &Tensor| branch(self.network.forward(&self.before_network.forward(x), train), &self.after_network);
         if self.parallel {
             return network(x) + attended + x;
         }

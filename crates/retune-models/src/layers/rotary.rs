@@ -79,7 +79,8 @@ pub struct Angles {
 impl Rotary {
     /// R / 2 frequencies, rounded up, for texts of this length, in fp32.
     fn frequencies(&self, length: i64, device: Device) -> Tensor {
-        let half = Tensor::arange_start_step(0, self.size, 2, (Kind::Int64, device)).to_kind(Kind::Float) / self.size as f64;
+        let half =
+            Tensor::arange_start_step(0, self.size, 2, (Kind::Int64, device)).to_kind(Kind::Float) / self.size as f64;
         let wavelengths = |base: f64| Tensor::pow_scalar(base, &half); // over 2π
         let plain = || wavelengths(self.base).reciprocal();
         match &self.scaling {
@@ -92,7 +93,8 @@ impl Rotary {
             }
             RopeScaling::Yarn { factor, beta, longest, truncate, .. } => {
                 let size = self.size as f64;
-                let dimension = |turns: f64| size * (*longest as f64 / (turns * 2.0 * PI)).ln() / (2.0 * self.base.ln());
+                let dimension =
+                    |turns: f64| size * (*longest as f64 / (turns * 2.0 * PI)).ln() / (2.0 * self.base.ln());
                 let (mut low, mut high) = (dimension(beta.0), dimension(beta.1));
                 if *truncate {
                     (low, high) = (low.floor(), high.ceil());

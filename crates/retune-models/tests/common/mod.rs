@@ -5,9 +5,7 @@
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
-use retune_models::heads::{
-    CAUSAL_LM, MASKED_WORDS, QUESTION_ANSWERING, TOKEN_CLASSIFICATION, next_token_loss,
-};
+use retune_models::heads::{CAUSAL_LM, MASKED_WORDS, QUESTION_ANSWERING, TOKEN_CLASSIFICATION, next_token_loss};
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Purpose, Tensors};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -150,7 +150,8 @@ fn messages(list: &Value, shared: bool) -> Result<Vec<Value>, String> {
     let parsed;
     let list = match list {
         Value::String(text) => {
-            parsed = serde_json::from_str::<Value>(text).map_err(|error| format!("is a text that is no JSON: {error}"))?;
+            parsed =
+                serde_json::from_str::<Value>(text).map_err(|error| format!("is a text that is no JSON: {error}"))?;
             &parsed
         }
         other => other,

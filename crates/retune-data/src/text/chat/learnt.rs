@@ -116,7 +116,8 @@ impl ChatWriter {
                 None if made.ids.is_empty() => Err(RowProblem::new(line, None, "is a prompt without any token")),
                 None => Ok(made),
                 Some(most) => {
-                    let message = format!("is a prompt of {} tokens, but only {most} leave room to go on", made.ids.len());
+                    let message =
+                        format!("is a prompt of {} tokens, but only {most} leave room to go on", made.ids.len());
                     Err(RowProblem::new(line, None, message))
                 }
             });

@@ -153,7 +153,8 @@ impl<R: BufRead> ConversationLines<R> {
         let line = self.line;
         if !bytes.trim_ascii_start().starts_with(b"{") {
             let text = std::str::from_utf8(bytes);
-            let text = text.map_err(|_| vec![RowProblem::new(line, None, "is not valid UTF-8; save the file as UTF-8")])?;
+            let text =
+                text.map_err(|_| vec![RowProblem::new(line, None, "is not valid UTF-8; save the file as UTF-8")])?;
             let prompt = text.trim_end_matches(['\r', '\n']).to_owned();
             let fields = Map::from_iter([(self.columns.prompt.clone(), Value::from(prompt.clone()))]);
             return Ok((Conversation::Prompt { prompt, completion: None }, fields));

@@ -74,7 +74,9 @@ impl ChatTemplate {
         environment.set_formatter(python::written);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_filter("tojson", |value: Rendering, options: minijinja::value::Kwargs| python::tojson(&value, &options));
+        environment.add_filter("tojson", |value: Rendering, options: minijinja::value::Kwargs| {
+            python::tojson(&value, &options)
+        });
         environment.add_function("strftime_now", |format: String| python::strftime_now(&format));
         environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))

@@ -93,13 +93,10 @@ fn only_what_the_assistant_says_is_learnt() {
 
 #[test]
 fn a_template_that_writes_the_past_anew_is_refused_unless_it_marks() {
-    let last_only = "{% for m in messages %}{% if loop.last or m.role == 'user' %}{{ m.content }}|{% endif %}{% endfor %}";
-    let chat = Conversation::Chat(vec![
-        said("user", "a"),
-        said("assistant", "b"),
-        said("user", "c"),
-        said("assistant", "d"),
-    ]);
+    let last_only =
+        "{% for m in messages %}{% if loop.last or m.role == 'user' %}{{ m.content }}|{% endif %}{% endfor %}";
+    let chat =
+        Conversation::Chat(vec![said("user", "a"), said("assistant", "b"), said("user", "c"), said("assistant", "d")]);
     let problem = writer(last_only).whole(7, &chat).unwrap().unwrap_err();
     assert!(problem.line == 7 && problem.message.contains("message 2"), "{}", problem.message);
     let marked = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}|{% elif loop.last %}\
@@ -136,18 +133,12 @@ fn read(lines: &str, required: bool) -> Result<Conversations, DataError> {
 fn conversations_are_spelled_in_many_ways() {
     let chat = |turns: &[(&str, &str)]| Conversation::Chat(turns.iter().map(|(role, text)| said(role, text)).collect());
     for (line, expected) in [
-        (
-            json!({"messages": [said("user", "a"), said("assistant", "b")]}),
-            chat(&[("user", "a"), ("assistant", "b")]),
-        ),
+        (json!({"messages": [said("user", "a"), said("assistant", "b")]}), chat(&[("user", "a"), ("assistant", "b")])),
         (
             json!({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}),
             chat(&[("user", "a"), ("assistant", "b")]),
         ),
-        (
-            json!({"instruction": "a", "input": "x", "output": "b"}),
-            chat(&[("user", "a\n\nx"), ("assistant", "b")]),
-        ),
+        (json!({"instruction": "a", "input": "x", "output": "b"}), chat(&[("user", "a\n\nx"), ("assistant", "b")])),
         (json!({"instruction": "a", "input": "", "output": "b"}), chat(&[("user", "a"), ("assistant", "b")])),
         (
             json!({"prompt": [said("user", "a")], "completion": [said("assistant", "b")]}),
@@ -201,7 +192,8 @@ fn lines_are_prompts_or_objects() {
     let text = "plain words\n{\"prompt\": \"a\"}\n{\"text\": \"b\"}\n";
     let mut lines = ConversationLines::new(text.as_bytes(), Path::new("input"), &columns(), OnBadExample::Fail);
     let all = lines.next_rows(9).unwrap().unwrap();
-    let prompts = ["plain words", "a", "b"].map(|prompt| Conversation::Prompt { prompt: prompt.into(), completion: None });
+    let prompts =
+        ["plain words", "a", "b"].map(|prompt| Conversation::Prompt { prompt: prompt.into(), completion: None });
     assert_eq!([0, 1, 2].map(|example| all.get(example).clone()), prompts);
     assert!(lines.next_rows(9).unwrap().is_none());
 }

@@ -40,12 +40,7 @@ use std::sync::Arc;
 pub(super) static ENTRY: Entry = Entry {
     name: "causal-lm",
     purpose: &heads::CAUSAL_LM,
-    settings: &[
-        TextSettings::SECTION,
-        DocumentSettings::SECTION,
-        CausalLmSettings::SECTION,
-        GenerationFlags::SECTION,
-    ],
+    settings: &[TextSettings::SECTION, DocumentSettings::SECTION, CausalLmSettings::SECTION, GenerationFlags::SECTION],
     decides: None,
     targets: &["labels"],
     loss: |_| Ok(Box::new(of_scores)),
@@ -168,7 +163,9 @@ impl Task for CausalLm {
         let counted = labels.f_narrow(1, 1, labels.size()[1] - 1)?.f_ne(loss::IGNORE_INDEX)?;
         let (losses, right, tokens) = (sums(&said.each)?, sums(&said.correct)?, sums(&counted.f_reshape([-1])?)?);
         let all = losses.into_iter().zip(right).zip(tokens);
-        Ok(all.map(|((loss, right), tokens)| Answer::Scored { loss, right: right as u32, tokens: tokens as u32 }).collect())
+        Ok(all
+            .map(|((loss, right), tokens)| Answer::Scored { loss, right: right as u32, tokens: tokens as u32 })
+            .collect())
     }
 
     fn scorer(&self) -> Box<dyn Scorer<Self>> {
@@ -182,7 +179,8 @@ impl Task for CausalLm {
                 Map::from_iter([("prediction".to_owned(), json!(text)), ("score".to_owned(), json!(score))])
             }
             Answer::Scored { loss, right, tokens } => {
-                let mut line = Map::from_iter([("tokens".to_owned(), json!(tokens)), ("right".to_owned(), json!(right))]);
+                let mut line =
+                    Map::from_iter([("tokens".to_owned(), json!(tokens)), ("right".to_owned(), json!(right))]);
                 if *tokens > 0 {
                     line.insert("loss".to_owned(), json!(loss / f64::from(*tokens)));
                 }

@@ -24,15 +24,15 @@ fn desk(data: &str) -> tempfile::TempDir {
 
 fn prepared(folder: &Path, more: &str) -> Result<Box<dyn Work>> {
     let data = folder.join("data.jsonl");
-    let recipe: Recipe =
-        format!("task = 'causal-lm'\ntrain = '{}'\n{more}", data.display()).parse().unwrap();
+    let recipe: Recipe = format!("task = 'causal-lm'\ntrain = '{}'\n{more}", data.display()).parse().unwrap();
     let config = CheckpointFolder::config(folder).unwrap();
     prepare(&Preparing { recipe: &recipe, model: folder, config: &config, progress: &|_, _, _| {} })
 }
 
 fn chats(count: usize) -> String {
     let one = |i: usize| {
-        let messages = json!([{"role": "user", "content": format!("good film {i}")}, {"role": "assistant", "content": "good"}]);
+        let messages =
+            json!([{"role": "user", "content": format!("good film {i}")}, {"role": "assistant", "content": "good"}]);
         format!("{}\n", json!({"messages": messages}))
     };
     (0..count).map(one).collect()

@@ -67,9 +67,7 @@ impl TextWriter {
         heard: &mut dyn FnMut(&str),
     ) -> Result<String> {
         let first = system.map(|text| json!({"role": "system", "content": text}));
-        let turn = |(at, text): (usize, &String)| {
-            json!({"role": if at % 2 == 0 { "user" } else { "assistant" }, "content": text})
-        };
+        let turn = |(at, text): (usize, &String)| json!({"role": if at % 2 == 0 { "user" } else { "assistant" }, "content": text});
         let messages: Vec<Value> = first.into_iter().chain(turns.iter().enumerate().map(turn)).collect();
         self.write(network, device, &Conversation::Chat(messages), heard)
     }
