@@ -186,6 +186,111 @@ def deberta_v2(draw):
     return values
 
 
+# ---- configurations of decoders ----
+
+
+def rope(draw, size):
+    """Rotary parameters of any kind, for heads of this size."""
+    base = draw.choice([100.0, 10000.0, 500000.0])
+    kind = draw.choice(["default", "default", "linear", "dynamic", "yarn", "llama3"])
+    fields = {
+        "default": {},
+        "linear": dict(factor=draw.choice([2.0, 3.5])),
+        "dynamic": dict(factor=draw.choice([2.0, 4.0])),
+        "yarn": dict(factor=draw.choice([2.0, 8.0]), original_max_position_embeddings=draw.choice([8, 16, 64]),
+                     beta_fast=draw.choice([32.0, 4.0]), beta_slow=1.0),
+        "llama3": dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=draw.choice([16, 64])),
+    }[kind]
+    if kind == "dynamic" and size <= 2:
+        kind, fields = "default", {}
+    return dict(rope_parameters=dict(rope_type=kind, rope_theta=base, **fields))
+
+
+def llama(draw, own_size=True):
+    heads = draw.randint(1, 5)
+    size = 2 * draw.randint(1, 6)
+    groups = draw.choice([n for n in range(1, heads + 1) if heads % n == 0])
+    values = dict(
+        vocab_size=draw.randint(20, 150),
+        hidden_size=heads * size,
+        num_hidden_layers=draw.randint(1, 4),
+        num_attention_heads=heads,
+        num_key_value_heads=groups,
+        intermediate_size=draw.randint(5, 60),
+        hidden_act=draw.choice(["silu", "gelu", "gelu_pytorch_tanh"]),
+        max_position_embeddings=draw.choice([16, 40, 80]),
+        rms_norm_eps=draw.choice([1e-6, 1e-5, 1e-3]),
+        tie_word_embeddings=draw.random() < 0.5,
+        pad_token_id=draw.choice([0, 1, 3]),
+    )
+    if own_size and draw.random() < 0.5:
+        size = values["head_dim"] = 2 * draw.randint(1, 9)
+    return values | rope(draw, size)
+
+
+def plain_llama(draw):
+    return llama(draw) | dict(attention_bias=draw.random() < 0.5, mlp_bias=draw.random() < 0.5)
+
+
+def mistral(draw):
+    return llama(draw) | dict(sliding_window=draw.choice([None, 1, 3, 9]))
+
+
+def qwen(draw):
+    values = llama(draw, own_size=False)
+    return values | dict(use_sliding_window=draw.random() < 0.5, sliding_window=draw.randint(1, 9),
+                         max_window_layers=draw.randint(0, values["num_hidden_layers"]))
+
+
+def qwen3(draw):
+    return qwen(draw) | dict(head_dim=2 * draw.randint(1, 9), attention_bias=draw.random() < 0.5, rope_parameters=dict(rope_type="default", rope_theta=1e4))
+
+
+def gemma(draw):
+    values = llama(draw)
+    values.setdefault("head_dim", values["hidden_size"] // values["num_attention_heads"])
+    return values
+
+
+def gemma2(draw):
+    values = gemma(draw)
+    values["hidden_activation"] = values.pop("hidden_act")
+    return values | dict(sliding_window=draw.choice([1, 4, 20]), query_pre_attn_scalar=draw.randint(2, 30),
+                         final_logit_softcapping=draw.choice([None, 2.0, 30.0]), attn_logit_softcapping=draw.choice([None, 1.5, 50.0]))
+
+
+def phi3(draw):
+    values = llama(draw, own_size=False)
+    size = values["hidden_size"] // values["num_attention_heads"]
+    parameters = dict(rope_type="default", rope_theta=1e4)
+    if draw.random() < 0.5:
+        divisors = lambda: [draw.uniform(1, 4) for _ in range(size // 2)]
+        parameters = dict(rope_type="longrope", rope_theta=1e4, short_factor=divisors(), long_factor=divisors())
+    return values | dict(sliding_window=draw.choice([None, 5]), original_max_position_embeddings=draw.choice([8, 32]), rope_parameters=parameters)
+
+
+def gpt_neox(draw):
+    heads, size = draw.randint(1, 5), 4 * draw.randint(1, 4)
+    share = draw.choice([0.25, 0.5, 1.0])
+    return dict(
+        vocab_size=draw.randint(20, 150), hidden_size=heads * size, num_hidden_layers=draw.randint(1, 4), num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 60), hidden_act=draw.choice(ACTIVATIONS), max_position_embeddings=draw.choice([40, 80]),
+        layer_norm_eps=draw.choice([1e-5, 1e-3]), use_parallel_residual=draw.random() < 0.5, attention_bias=draw.random() < 0.7,
+        tie_word_embeddings=draw.random() < 0.3, pad_token_id=draw.choice([0, 1]),
+        rope_parameters=dict(rope_type="default", rope_theta=1e4, partial_rotary_factor=share),
+    )
+
+
+def gpt2(draw):
+    heads, width = heads_and_width(draw)
+    return dict(
+        vocab_size=draw.randint(20, 150), n_positions=draw.randint(40, 80), n_embd=width, n_layer=draw.randint(1, 4), n_head=heads,
+        n_inner=draw.choice([None, draw.randint(5, 60)]), activation_function=draw.choice(ACTIVATIONS), layer_norm_epsilon=draw.choice([1e-5, 1e-3]),
+        scale_attn_weights=draw.random() < 0.8, scale_attn_by_inverse_layer_idx=draw.random() < 0.3,
+        tie_word_embeddings=draw.random() < 0.7, pad_token_id=draw.choice([0, 1]), bos_token_id=2, eos_token_id=3,
+    )
+
+
 # ---- configurations of image families ----
 
 
@@ -306,6 +411,15 @@ FAMILIES = {
     "mpnet": Family("MPNet", "text", mpnet),
     "modernbert": Family("ModernBert", "text", modernbert),
     "deberta-v2": Family("DebertaV2", "text", deberta_v2, token_types=True),
+    "llama": Family("Llama", "decoder", plain_llama),
+    "mistral": Family("Mistral", "decoder", mistral),
+    "qwen2": Family("Qwen2", "decoder", qwen),
+    "qwen3": Family("Qwen3", "decoder", qwen3),
+    "gemma": Family("Gemma", "decoder", gemma),
+    "gemma2": Family("Gemma2", "decoder", gemma2),
+    "phi3": Family("Phi3", "decoder", phi3),
+    "gpt_neox": Family("GPTNeoX", "decoder", gpt_neox),
+    "gpt2": Family("GPT2", "decoder", gpt2, classes={"ForCausalLM": ["LMHeadModel"]}),
     "vit": Family("ViT", "image", vit),
     "deit": Family("DeiT", "image", vit, classes={"ForImageClassification": ["ForImageClassification", "ForImageClassificationWithTeacher"]}),
     "beit": Family("Beit", "image", beit),
@@ -349,6 +463,17 @@ def text_inputs(draw, family, config):
     return Inputs(named)
 
 
+def decoder_inputs(draw, family, config):
+    """No longer than there are positions, unless angles stretch."""
+    inputs = text_inputs(draw, family, config)
+    stretched = (getattr(config, "rope_parameters", None) or {}).get("rope_type") == "dynamic"
+    longest = inputs.named["input_ids"].shape[1] if stretched else config.max_position_embeddings
+    named = {name: value[:, :longest].contiguous() for name, value in inputs.named.items()}
+    if "attention_mask" in named:
+        named["attention_mask"][:, -1] |= (named["attention_mask"].sum(1) == 0).long()
+    return Inputs(named)
+
+
 def pixels(draw, config, height, width):
     return torch.randn(draw.randint(1, 3), config.num_channels, height, width, generator=tensor_generator(draw))
 
@@ -382,7 +507,7 @@ def masked_image_inputs(draw, family, config):
     return Inputs({"pixel_values": values, "noise": torch.rand(values.shape[0], (size // config.patch_size) ** 2, generator=tensor_generator(draw))})
 
 
-INPUTS = {"text": text_inputs, "image": image_inputs, "masked image": masked_image_inputs}
+INPUTS = {"text": text_inputs, "decoder": decoder_inputs, "image": image_inputs, "masked image": masked_image_inputs}
 
 
 # ---- heads ----
@@ -421,6 +546,14 @@ def tag_targets(draw, config, inputs):
     labels = torch.randint(0, config.num_labels, ids.shape, generator=noise)
     labels[torch.rand(ids.shape, generator=noise) < 0.4] = IGNORED
     labels[0, 0] = 0  # at least one counts: a mean over none is not a number
+    return {"labels": labels}
+
+
+def next_token_targets(draw, config, inputs):
+    ids, noise = inputs.named["input_ids"], tensor_generator(draw)
+    labels = torch.randint(0, config.vocab_size, ids.shape, generator=noise)
+    labels[torch.rand(ids.shape, generator=noise) < 0.4] = IGNORED
+    labels[0, -1] = 0  # at least one counts
     return {"labels": labels}
 
 
@@ -470,6 +603,8 @@ HEADS = {
     "token-classification": Head("token-classification", "ForTokenClassification", "text", several_classes, tag_targets),
     "question-answering": Head("question-answering", "ForQuestionAnswering", "text", lambda draw: {}, span_targets),
     "masked-lm": Head("masked-lm", "ForMaskedLM", "text", untied_or_tied, word_targets),
+    "causal-lm": Head("causal-lm", "ForCausalLM", "decoder", lambda draw: {}, next_token_targets),
+    "decoder-classification": Head("text-classification", "ForSequenceClassification", "decoder", problem, class_targets),
     "image-classification": Head("image-classification", "ForImageClassification", "image", problem, class_targets),
     "semantic-segmentation": Head(
         "semantic-segmentation", "ForSemanticSegmentation", "image", lambda draw: classes(draw.randint(1, 9)), pixel_targets

@@ -166,10 +166,11 @@ pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_r
 pub use target::{GoldTags, Spans, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "text")]
 pub use text::{
-    Bare, BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
-    MoleculeRows, Molecules, Place, Reading, SeenPiece, Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput,
-    TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind, TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window,
-    Windows, Worded, WordedSeen, Words, read_documents,
+    Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
+    ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
+    MoleculeRows, Molecules, NextWords, Place, Reading, Rendered, SeenPiece, Side, SpecialTokens, TRUNCATED, Text,
+    TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind, TokenizerPlan, Tokens, UNKNOWN_TOKENS,
+    WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

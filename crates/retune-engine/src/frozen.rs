@@ -8,7 +8,7 @@ use crate::tensors::{to_array, to_tensors};
 use anyhow::{Context, Result};
 use retune_data::{Arrays, Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
 use retune_kernels::memory::free_disk_bytes;
-use retune_kernels::tch::{Device, no_grad};
+use retune_kernels::tch::{Device, Kind, no_grad};
 use retune_models::{Mode, Network, Tensors};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,12 +54,15 @@ impl Frozen<'_> {
             let kept = no_grad(|| self.network.frozen(&tensors.inputs, &mode))?;
             let (mut computed, mut masks, mut others) = (BTreeMap::new(), Arrays::new(), Arrays::new());
             for (name, tensor) in kept.iter() {
-                let array = to_array(tensor)?;
+                let mask = kept.optional(MASK);
+                // What there is one of for each token is kept by token, and comes back as plain numbers.
+                let by_token = name != MASK && mask.is_some_and(|mask| mask.size() == tensor.size());
+                let array = if by_token { to_array(&tensor.to_kind(Kind::Float))? } else { to_array(tensor)? };
                 // Maps of earlier stages are as large as features.
                 if name != features && tensor.dim() == 4 && tensor.is_floating_point() {
                     computed.insert(name.to_owned(), Computed { values: array, mask: None });
-                } else if name == features {
-                    let mask = kept.optional(MASK).map(|_| MASK.to_owned());
+                } else if name == features || by_token {
+                    let mask = mask.map(|_| MASK.to_owned());
                     computed.insert(name.to_owned(), Computed { values: array, mask });
                 } else if name == MASK {
                     masks.insert(name.to_owned(), array);

@@ -1,7 +1,7 @@
 //! What lies below a head.
 
 use crate::explain::Explains;
-use crate::{Mode, ModelError, Reads, State, Tensors};
+use crate::{Continues, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::Tensor;
 use std::ops::Range;
 
@@ -30,6 +30,10 @@ pub trait Body: Sync {
     fn work(&self, size: f64, reads: Reads) -> f64;
     /// Name of the embedding table that `input_ids` index, where nothing else in the body reads that table.
     fn token_table(&self) -> Option<&str> {
+        None
+    }
+    /// How it continues texts token by token, if it does.
+    fn continues(&self) -> Option<&dyn Continues> {
         None
     }
     /// How it draws heat maps, if it does.

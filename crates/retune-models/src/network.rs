@@ -49,7 +49,10 @@ impl Network {
         let above = self.blocks() + 1;
         let state = self.run(inputs, mode, above)?;
         let mut outputs = match &self.head {
-            Some(head) => mode.block(above, |train| head.forward(&state, train))?,
+            Some(head) => mode.block(above, |train| {
+                let factors = if mode.factors { head.factors(&state) } else { None };
+                factors.map_or_else(|| head.forward(&state, train), Ok)
+            })?,
             None => Tensors::default(),
         };
         if mode.hidden_states || self.head.is_none() {

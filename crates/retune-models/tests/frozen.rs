@@ -5,7 +5,7 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::Tensor;
 use retune_models::heads::{
-    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION,
+    CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION,
     SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
@@ -31,6 +31,10 @@ fn models() -> Vec<(String, &'static Purpose)> {
         models.push((name.to_owned(), &IMAGE_CLASSIFICATION));
     }
     models.push(("segformer-semantic-segmentation".to_owned(), &SEMANTIC_SEGMENTATION));
+    for name in ["llama-causal-lm", "gpt2-causal-lm", "gemma2-causal-lm"] {
+        models.push((name.to_owned(), &CAUSAL_LM));
+    }
+    models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
     models
 }

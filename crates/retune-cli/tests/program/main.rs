@@ -6,6 +6,7 @@ mod finetune;
 mod images;
 mod input;
 mod marked;
+mod language;
 mod masked_lm;
 mod methods;
 mod models;

@@ -1,5 +1,6 @@
 //! Text: rows of a table, their tokens, and the media made of them: texts one by one, and blocks cut from documents.
 
+mod chat;
 mod documents;
 mod encoded;
 mod input;
@@ -16,9 +17,12 @@ mod tokenizer_files;
 mod train;
 mod words;
 
+pub use chat::{
+    ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation, ConversationLines, Conversations, Rendered,
+};
 pub use documents::{
-    BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, MaskOptions, Masked, MaskedWords, Masking, SeenPiece,
-    read_documents,
+    BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, MaskOptions, Masked, MaskedWords, Masking, NextWords,
+    SeenPiece, read_documents,
 };
 pub use input::{TextInput, Texts};
 pub use medium::{TRUNCATED, Text, UNKNOWN_TOKENS, WINDOWS};

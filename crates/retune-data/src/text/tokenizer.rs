@@ -35,6 +35,7 @@ pub struct Tokenizer {
     pad_id: Option<u32>,
     unknown_id: Option<u32>,
     mask_id: Option<u32>,
+    end_id: Option<u32>,
     padding_side: Side,
     truncation_side: Side,
     model_max_length: Option<usize>,
@@ -92,6 +93,7 @@ impl Tokenizer {
             pad_id,
             unknown_id,
             mask_id,
+            end_id: id("eos_token"),
             padding_side: side("padding_side"),
             truncation_side: side("truncation_side"),
             model_max_length,
@@ -111,6 +113,16 @@ impl Tokenizer {
     /// Id that fills up a batch: the padding token, else the end-of-text token, else 0.
     pub fn pad_id(&self) -> u32 {
         self.pad_id.unwrap_or(0)
+    }
+
+    /// Id of the end of a text, if the tokenizer has one.
+    pub fn end_id(&self) -> Option<u32> {
+        self.end_id
+    }
+
+    /// Whether it has a padding token of its own.
+    pub fn has_padding_token(&self) -> bool {
+        self.pad_id.is_some() && self.pad_id != self.end_id
     }
 
     /// Id that stands for unknown text, if the tokenizer has one.
@@ -182,6 +194,14 @@ impl Tokenizer {
     /// The tokenizer cannot decode them.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
         self.backend.decode(ids, true).map_err(|error| failed(&self.folder, error.to_string()))
+    }
+
+    /// Text of token ids, special tokens included.
+    ///
+    /// # Errors
+    /// The tokenizer cannot decode them.
+    pub fn spelled(&self, ids: &[u32]) -> Result<String, DataError> {
+        self.backend.decode(ids, false).map_err(|error| failed(&self.folder, error.to_string()))
     }
 
     /// Special tokens added around a single text, or around a pair.

@@ -74,7 +74,7 @@ pub use multi_label::MultiLabelMetric;
 pub use operating_point::Curve;
 pub use outputs::OutputRow;
 pub use overlap::{EXACT_MATCH, OverlapMetric};
-pub use perplexity::{PERPLEXITY, PerplexityMetric, TokenSums};
+pub use perplexity::{BYTE_PERPLEXITY, PERPLEXITY, PerplexityMetric, TokenSums, WORD_PERPLEXITY};
 pub use properties::{PropertyKind, PropertyMetric};
 pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};

@@ -12,6 +12,12 @@ use super::tags::TOKEN_ACCURACY;
 pub const PERPLEXITY: Metric =
     Metric { key: "perplexity", name: "Perplexity", direction: super::Direction::Lower, range: (1.0, f64::INFINITY) };
 
+/// The same of a word (between white space): models with other tokens compare.
+pub const WORD_PERPLEXITY: Metric = Metric { key: "word_perplexity", name: "Perplexity of a word", ..PERPLEXITY };
+
+/// The same of a byte.
+pub const BYTE_PERPLEXITY: Metric = Metric { key: "byte_perplexity", name: "Perplexity of a byte", ..PERPLEXITY };
+
 /// What was said of the tokens of one example.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TokenSums {
@@ -21,6 +27,10 @@ pub struct TokenSums {
     pub tokens: u32,
     /// How many of them were guessed.
     pub right: u32,
+    /// Words of the text that they are, where that is known.
+    pub words: u32,
+    /// Its bytes.
+    pub bytes: u32,
 }
 
 impl TokenSums {
@@ -29,13 +39,16 @@ impl TokenSums {
         self.loss += other.loss * f64::from(times);
         self.tokens += other.tokens * times;
         self.right += other.right * times;
+        self.words += other.words * times;
+        self.bytes += other.bytes * times;
     }
 
-    /// Loss of a token, perplexity, share of right guesses; nothing without tokens.
-    fn scores(&self) -> [Option<f64>; 3] {
-        let mean = |sum: f64| (self.tokens > 0).then(|| sum / f64::from(self.tokens));
-        let loss = mean(self.loss);
-        [loss, loss.map(f64::exp), mean(f64::from(self.right))]
+    /// Loss of a token, perplexity, share of right guesses, perplexity of a word and of a byte; nothing without tokens.
+    fn scores(&self) -> [Option<f64>; 5] {
+        let mean = |sum: f64, of: u32| (of > 0).then(|| sum / f64::from(of));
+        let loss = mean(self.loss, self.tokens);
+        let of = |count: u32| mean(self.loss, count).map(f64::exp);
+        [loss, loss.map(f64::exp), mean(f64::from(self.right), self.tokens), of(self.words), of(self.bytes)]
     }
 }
 
@@ -74,15 +87,23 @@ impl PerplexityMetric {
             return evaluation;
         }
         // Counts of a large split do not fit what a resample needs.
-        let all = self.examples.iter().fold((0.0, 0u64, 0u64), |sum, it| {
-            (sum.0 + it.loss, sum.1 + u64::from(it.tokens), sum.2 + u64::from(it.right))
+        let all = self.examples.iter().fold((0.0, 0u64, 0u64, 0u64, 0u64), |sum, it| {
+            let [tokens, right, words, bytes] = [it.tokens, it.right, it.words, it.bytes].map(u64::from);
+            (sum.0 + it.loss, sum.1 + tokens, sum.2 + right, sum.3 + words, sum.4 + bytes)
         });
         if all.1 == 0 {
             evaluation.notes.push("no token counts: no metric is defined".into());
             return evaluation;
         }
         let (loss, right) = (all.0 / all.1 as f64, all.2 as f64 / all.1 as f64);
-        let points = [(&LOSS, Some(loss)), (&PERPLEXITY, Some(loss.exp())), (&TOKEN_ACCURACY, Some(right))];
+        let of = |count: u64| (count > 0).then(|| (all.0 / count as f64).exp());
+        let points = [
+            (&LOSS, Some(loss)),
+            (&PERPLEXITY, Some(loss.exp())),
+            (&TOKEN_ACCURACY, Some(right)),
+            (&WORD_PERPLEXITY, of(all.3)),
+            (&BYTE_PERPLEXITY, of(all.4)),
+        ];
         evaluation.metrics = points.iter().filter_map(|(it, value)| Some((it.key.to_owned(), (*value)?))).collect();
         let drawn = draws_for(examples, 1);
         let sample: Vec<&TokenSums> = (0..drawn).map(|i| &self.examples[i * examples / drawn]).collect();
@@ -104,20 +125,22 @@ mod tests {
     #[test]
     fn tokens_count_the_same_wherever_they_stand() {
         let mut metric = PerplexityMetric::new();
-        metric.add(TokenSums { loss: 6.0, tokens: 3, right: 1 });
-        metric.add(TokenSums { loss: 2.0, tokens: 1, right: 1 });
+        metric.add(TokenSums { loss: 6.0, tokens: 3, right: 1, words: 1, bytes: 6 });
+        metric.add(TokenSums { loss: 2.0, tokens: 1, right: 1, words: 1, bytes: 2 });
         metric.add(TokenSums::default());
         let evaluation = metric.compute();
         assert_eq!(evaluation.metrics["loss"], 2.0);
         assert_eq!(evaluation.metrics["perplexity"], 2f64.exp());
         assert_eq!(evaluation.metrics["accuracy"], 0.5);
+        assert_eq!(evaluation.metrics["word_perplexity"], 4f64.exp());
+        assert_eq!(evaluation.metrics["byte_perplexity"], 1f64.exp());
     }
 
     #[test]
     fn intervals_hold_their_points() {
         let mut metric = PerplexityMetric::new();
         for i in 0..300u32 {
-            metric.add(TokenSums { loss: f64::from(i % 7) * 4.0, tokens: 10, right: i % 11 });
+            metric.add(TokenSums { loss: f64::from(i % 7) * 4.0, tokens: 10, right: i % 11, ..TokenSums::default() });
         }
         let evaluation = metric.compute();
         for key in ["loss", "perplexity", "accuracy"] {

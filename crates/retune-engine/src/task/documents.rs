@@ -139,27 +139,39 @@ impl DocumentInput {
             let what = format!("tokenizing {} data", split.whole_name());
             self.encode(&rows, words, &|done, all| progress(&what, done, all))
         })?;
-        let cut =
-            |documents: &Arc<Documents>, chosen: Option<&[usize]>| Blocks::cut(documents, chosen, options.clone());
-        let (train, mut notes) = (&documents.train, Vec::new());
-        let (train, validation) = match &documents.validation {
-            Some(validation) => (cut(train, None)?, cut(validation, None)?),
-            None => {
-                let (fraction, seed) = (recipe.data.validation_fraction, recipe.run.seed);
-                let (kept, held) = train.hold_out(fraction, seed).with_context(|| {
-                    format!("{}: no validation file, and none can be made", train.records().file().display())
-                })?;
-                let (count, all) = (held.len(), train.len());
-                notes.push(format!("no validation file: {count} of {all} training documents validate (seed {seed})"));
-                (cut(train, Some(&kept))?, Blocks::cut_held_out(train, &held, options.clone())?)
-            }
-        };
-        let test = documents.test.as_ref().map(|test| cut(test, None)).transpose()?;
-        Ok((Encoded { train, validation: Some(validation), test }, notes))
+        held_out(recipe, &documents, options.clone())
     }
 
     /// Changes with what blocks depend on, beside their tokens.
     pub(super) fn settings(&self) -> u64 {
         random::mix(&[self.size as u64, self.cut as u64])
     }
+}
+
+/// The blocks of a run, cut from documents. Where no file validates, some documents of the training file do: blocks of one document
+/// would know each other. With a note that says so.
+///
+/// # Errors
+/// Documents that hold too little.
+pub(super) fn held_out(
+    recipe: &Recipe,
+    documents: &Encoded<Arc<Documents>>,
+    options: BlockOptions,
+) -> Result<(Encoded<Blocks>, Vec<String>)> {
+    let cut = |documents: &Arc<Documents>, chosen: Option<&[usize]>| Blocks::cut(documents, chosen, options.clone());
+    let (train, mut notes) = (&documents.train, Vec::new());
+    let (train, validation) = match &documents.validation {
+        Some(validation) => (cut(train, None)?, cut(validation, None)?),
+        None => {
+            let (fraction, seed) = (recipe.data.validation_fraction, recipe.run.seed);
+            let (kept, held) = train.hold_out(fraction, seed).with_context(|| {
+                format!("{}: no validation file, and none can be made", train.records().file().display())
+            })?;
+            let (count, all) = (held.len(), train.len());
+            notes.push(format!("no validation file: {count} of {all} training documents validate (seed {seed})"));
+            (cut(train, Some(&kept))?, Blocks::cut_held_out(train, &held, options.clone())?)
+        }
+    };
+    let test = documents.test.as_ref().map(|test| cut(test, None)).transpose()?;
+    Ok((Encoded { train, validation: Some(validation), test }, notes))
 }

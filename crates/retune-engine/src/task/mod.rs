@@ -15,12 +15,14 @@
 //! | everything else | a task, or what several tasks share |
 
 mod class_loss;
+mod causal_lm;
 mod classify;
 mod contract;
 mod decision;
 mod documents;
 mod entry;
 mod from_scratch;
+mod generation;
 mod images;
 mod masked_image_modeling;
 mod masked_lm;
@@ -39,6 +41,7 @@ mod work;
 use crate::recipe::Section;
 
 pub use class_loss::ClassLossSettings;
+pub use causal_lm::{CausalLmSettings, TextWriter};
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
@@ -46,6 +49,7 @@ pub use documents::DocumentSettings;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
 pub(crate) use from_scratch::FromScratch;
 pub use from_scratch::FromScratchSettings;
+pub use generation::GenerationFlags;
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
 pub use splits::{About, Split, Splits};
@@ -63,6 +67,7 @@ pub static TASKS: &[&Entry] = &[
     &token_classification::ENTRY,
     &question_answering::ENTRY,
     &masked_lm::ENTRY,
+    &causal_lm::ENTRY,
     &molecule_property::ENTRY,
     &segmentation::ENTRY,
 ];

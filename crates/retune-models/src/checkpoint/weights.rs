@@ -166,15 +166,32 @@ impl<'a> Weights<'a> {
 
     /// As [`Self::dense`]; its rows are the task's outputs.
     pub fn outputs(&self, input: i64, labels: i64) -> Result<Dense, ModelError> {
+        self.outputs_with(input, labels, true)
+    }
+
+    /// As [`Self::outputs`], the bias optional.
+    pub fn outputs_with(&self, input: i64, labels: i64, bias: bool) -> Result<Dense, ModelError> {
         self.mark_outputs();
-        self.dense(input, labels)
+        self.dense_with(input, labels, bias)
     }
 
     /// As [`Self::dense`], the bias optional.
     pub fn dense_with(&self, input: i64, output: i64, bias: bool) -> Result<Dense, ModelError> {
-        let weight = self.compute("weight", &[output, input], Init::Normal(self.initializer_range()))?;
+        self.dense_stored(input, output, bias, false)
+    }
+
+    /// As [`Self::dense_with`]; `transposed` where the weight is stored [in, out], as transformers' `Conv1D`.
+    pub fn dense_stored(&self, input: i64, output: i64, bias: bool, transposed: bool) -> Result<Dense, ModelError> {
+        let (shape, init) =
+            (if transposed { [input, output] } else { [output, input] }, Init::Normal(self.initializer_range()));
+        let name = self.at("weight").path;
+        let value = self.root.value(&name, &shape, init, self.part)?;
+        let weight: Weight = self.push(name, value, self.compute_kind(), |param| {
+            param.transposed = transposed;
+            param.leaf().into()
+        });
         let bias = if bias { Some(self.compute("bias", &[output], Init::Constant(0.0))?) } else { None };
-        let dense = Dense::new(weight, bias);
+        let dense = if transposed { Dense::transposed(weight, bias) } else { Dense::new(weight, bias) };
         let options = &self.root.options;
         // What has no pretrained value learns as a whole, as the head does.
         let whole = self.part == Part::Head || self.root.is_new(&self.at("weight").path);
@@ -222,11 +239,16 @@ impl<'a> Weights<'a> {
         Ok(LayerNorm::new(weight, bias, epsilon))
     }
 
+    /// A parameter \[size\] of a norm, in fp32; `fresh` is its value before training.
+    pub fn norm_part(&self, name: &str, size: i64, fresh: f64) -> Result<Weight, ModelError> {
+        Ok(self.of_norm(name, size, fresh)?.into())
+    }
+
     /// `weight` and `bias` \[size\] of a batch norm, and its running statistics.
     pub fn batch_norm(&self, size: i64, epsilon: f64, momentum: f64) -> Result<BatchNorm, ModelError> {
         Ok(BatchNorm {
-            weight: self.of_norm("weight", size, 1.0)?.into(),
-            bias: self.of_norm("bias", size, 0.0)?.into(),
+            weight: self.norm_part("weight", size, 1.0)?,
+            bias: self.norm_part("bias", size, 0.0)?,
             mean: self.running("running_mean", &[size], 0.0, Kind::Float)?,
             variance: self.running("running_var", &[size], 1.0, Kind::Float)?,
             batches: self.running("num_batches_tracked", &[], 0.0, Kind::Int64)?,

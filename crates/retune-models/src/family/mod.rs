@@ -1,8 +1,10 @@
 //! Families: Hugging Face's model types as tables of tensor names and config mappings over shared bodies and heads.
 
+mod decoder;
 mod image;
 mod text;
 
+pub use decoder::DecoderFamily;
 pub use image::ImageFamily;
 pub use text::{TextBody, TextFamily};
 

@@ -2,7 +2,9 @@
 
 mod dropout;
 mod image;
+mod last_token;
 mod masked_words;
+mod next_token;
 mod patch_loss;
 mod pixels;
 mod places;
@@ -15,7 +17,9 @@ mod transform;
 mod word_scores;
 
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
+pub use last_token::LastTokenPlan;
 pub use masked_words::{MASKED_WORDS, MaskedWordsNames, MaskedWordsPlan};
+pub use next_token::{CAUSAL_LM, NextTokenPlan, SCORE_WEIGHT, SCORED, next_token_loss, softcap};
 pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
 pub use places::{LOGIT_POSITIONS, pick};
@@ -35,6 +39,7 @@ pub static PURPOSES: &[&Purpose] = &[
     &TOKEN_CLASSIFICATION,
     &QUESTION_ANSWERING,
     &MASKED_WORDS,
+    &CAUSAL_LM,
     &IMAGE_CLASSIFICATION,
     &SEMANTIC_SEGMENTATION,
     &MASKED_IMAGE_MODELING,

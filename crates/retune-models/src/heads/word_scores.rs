@@ -77,6 +77,11 @@ impl WordScores {
         fused::linear(x, &self.weight.to_kind(x.kind()), self.bias.as_deref())
     }
 
+    /// Scores are products with it: [V, E], fp32 where it is the token table.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
     /// Whether the weight is the token table.
     pub fn is_tied(&self) -> bool {
         self.tied

@@ -77,7 +77,7 @@ pub struct Angles {
 }
 
 impl Rotary {
-    /// R / 2 frequencies for texts of this length, in fp32.
+    /// R / 2 frequencies, rounded up, for texts of this length, in fp32.
     fn frequencies(&self, length: i64, device: Device) -> Tensor {
         let half =
             Tensor::arange_start_step(0, self.size, 2, (Kind::Int64, device)).to_kind(Kind::Float) / self.size as f64;
@@ -104,18 +104,17 @@ impl Rotary {
                     high += 0.001;
                 }
                 let places = Tensor::arange(self.size / 2, (Kind::Float, device));
-                let stay: Tensor = 1.0 - ((places - low) / (high - low)).clamp(0.0, 1.0);
-                let divided = (wavelengths(self.base) * *factor).reciprocal();
-                divided * (1.0 - &stay) + plain() * &stay
+                let stay = rest(&((places - low) / (high - low)).clamp(0.0, 1.0));
+                let divided: Tensor = (wavelengths(self.base) * *factor).reciprocal();
+                divided * rest(&stay) + plain() * &stay
             }
             RopeScaling::Llama3 { factor, bands: (low, high), longest } => {
                 let plain = plain();
                 let wavelength = plain.reciprocal() * (2.0 * PI);
                 let longest = *longest as f64;
                 let smooth: Tensor = (wavelength.reciprocal() * longest - *low) / (high - low);
-                let rough: Tensor = 1.0 - &smooth;
-                let smoothed: Tensor = rough * &plain / *factor + &smooth * &plain;
-                let divided: Tensor = &plain / *factor;
+                let smoothed = rest(&smooth) * &plain / *factor + &smooth * &plain;
+                let divided = &plain / *factor;
                 let changed = divided.where_self(&wavelength.gt(longest / low), &plain);
                 let medium = wavelength.lt(longest / high).logical_not() * wavelength.gt(longest / low).logical_not();
                 smoothed.where_self(&medium, &changed)
@@ -147,6 +146,11 @@ impl Rotary {
         let of = |x: Tensor| (x * self.attention()).unsqueeze(2);
         Angles { cos: of(angles.cos()), sin: of(angles.sin()) }
     }
+}
+
+/// 1 - x.
+fn rest(x: &Tensor) -> Tensor {
+    x.ones_like() - x
 }
 
 impl Angles {

@@ -32,6 +32,8 @@ fn small(model_type: &str) -> ModelConfig {
         ("num_hidden_layers", json!(1)),
         ("n_layers", json!(1)),
         ("num_attention_heads", json!(4)),
+        ("n_layer", json!(1)),
+        ("n_embd", json!(24)),
         ("vocab_size", json!(8)),
         ("pad_token_id", json!(0)),
         ("hidden_size", json!(24)),
@@ -39,6 +41,8 @@ fn small(model_type: &str) -> ModelConfig {
         ("intermediate_size", json!(8)),
         ("hidden_dim", json!(8)),
         ("embedding_size", json!(8)),
+        ("num_attention_heads", json!(4)),
+        ("num_key_value_heads", json!(2)),
     ] {
         if config.get(field).is_some() {
             config.set(field, value);
@@ -96,7 +100,7 @@ fn every_listed_family_builds_every_head_it_lists() {
             assert!(supports(&config, purpose));
             let (network, params) = build(*family, purpose, &config);
             assert!(network.work(4, 0) > 0.0);
-            assert!(params.iter().any(|param| param.head && param.depth == network.blocks() + 1));
+            assert!(!purpose.fresh || params.iter().any(|param| param.head && param.depth == network.blocks() + 1));
             assert!(params.iter().all(|param| param.depth <= network.blocks() + 1));
             let mut saved = config.clone();
             saved.set("architectures", json!([family.architecture(&config, purpose)]));
@@ -137,18 +141,20 @@ fn every_family_of_texts_has_every_head_for_texts() {
         "modernbert",
         "deberta-v2",
     ];
-    assert_eq!(all, encoders);
-    assert_eq!(texts("token-classification"), all);
-    assert_eq!(texts("question-answering"), all);
-    assert_eq!(texts("masked-lm"), all);
+    let decoders = texts("causal-lm");
+    assert_eq!(all, [&encoders[..], &decoders].concat());
+    assert_eq!(texts("token-classification"), encoders);
+    assert_eq!(texts("question-answering"), encoders);
+    assert_eq!(texts("masked-lm"), encoders);
 }
 
-/// `fixtures/configs/text_defaults.json` is what transformers' classes say without any argument.
+/// `fixtures/configs/text_defaults.json` and `decoder_defaults.json` are what transformers' classes say without any argument.
 #[test]
 fn absent_fields_mean_what_hugging_face_assumes() {
-    let text = include_str!("../../../../fixtures/configs/text_defaults.json");
-    let all: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap();
-    for (model_type, theirs) in all {
+    let read = |text: &str| serde_json::from_str::<serde_json::Map<String, Value>>(text).unwrap();
+    let encoders = read(include_str!("../../../../fixtures/configs/text_defaults.json"));
+    let decoders = read(include_str!("../../../../fixtures/configs/decoder_defaults.json"));
+    for (model_type, theirs) in encoders.into_iter().chain(decoders) {
         let config = ModelConfig::new(json!({"model_type": model_type})).unwrap();
         assert!(config.as_map().len() > 10, "{model_type} has no defaults here");
         for (field, ours) in config.as_map() {

@@ -10,12 +10,14 @@
 //! | `medium` | what a batch holds of them |
 //! | `seen` | where the pieces of a block went |
 //! | `masked_words` | the hidden tokens as targets |
+//! | `next_words` | the next tokens as targets |
 
 mod blocks;
 mod cut;
 mod masked_words;
 mod masking;
 mod medium;
+mod next_words;
 mod read;
 mod seen;
 mod store;
@@ -25,6 +27,7 @@ pub use cut::Cut;
 pub use masked_words::MaskedWords;
 pub use masking::{MaskOptions, Masking};
 pub use medium::DOCUMENTS;
+pub use next_words::NextWords;
 pub use read::read_documents;
 pub use seen::{BlockSeen, Masked, SeenPiece};
 pub use store::Documents;

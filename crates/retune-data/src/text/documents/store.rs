@@ -1,5 +1,6 @@
 //! The tokens of whole documents, special ones left out: in a store that spills to disk, four bytes each.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::encoded::Encoded;
@@ -24,6 +25,8 @@ pub struct Documents {
     /// Equal for texts that are equal apart from surrounding white space.
     hashes: Vec<u64>,
     remarks: Vec<String>,
+    /// Places of the tokens of each document that are to be learnt; all are without.
+    learnt: Option<Vec<Vec<Range<u32>>>>,
 }
 
 impl Documents {
@@ -50,6 +53,7 @@ impl Documents {
             tokenizer: tokenizer.clone(),
             remarks: remarks(texts.as_ref(), &odd),
             hashes: looks.into_iter().map(|Look { hash, .. }| hash).collect(),
+            learnt: None,
         })
     }
 
@@ -70,7 +74,33 @@ impl Documents {
         });
         let encoded = Encoded::of_tokens(each, tokenizer.unknown_id())?;
         assert_eq!(hashes.len(), records.len(), "every record has its tokens");
-        Ok(Self { records, encoded, tokenizer: tokenizer.clone(), hashes, remarks: Vec::new() })
+        Ok(Self { records, encoded, tokenizer: tokenizer.clone(), hashes, remarks: Vec::new(), learnt: None })
+    }
+
+    /// The same documents, of which only some tokens are to be learnt: their places, for each document. Panics where these are
+    /// not as many.
+    #[must_use]
+    pub fn with_learnt(self, learnt: Vec<Vec<Range<u32>>>) -> Self {
+        assert_eq!(learnt.len(), self.len(), "every document says what is to be learnt");
+        Self { learnt: Some(learnt), ..self }
+    }
+
+    /// Places of the tokens of a document that are to be learnt; `None`: all.
+    pub fn learnt(&self, document: usize) -> Option<&[Range<u32>]> {
+        self.learnt.as_ref().map(|all| &all[document][..])
+    }
+
+    /// The same documents with these tokens before and behind each that is not empty.
+    ///
+    /// # Errors
+    /// A store that cannot be read; a temporary folder without space.
+    pub fn between(&self, before: &[u32], after: &[u32]) -> Result<Self, DataError> {
+        let whole = |document: usize| {
+            let ids = self.ids(document)?;
+            Ok(if ids.is_empty() { ids } else { [before, &ids, after].concat() })
+        };
+        let made = Self::of_tokens(Arc::clone(&self.records), &self.tokenizer, (0..self.len()).map(whole))?;
+        Ok(Self { hashes: self.hashes.clone(), remarks: self.remarks.clone(), ..made })
     }
 
     /// Number of documents, those without any token included.

@@ -177,3 +177,43 @@ fn files_that_cannot_be_used_say_so() {
     let error = Blocks::cut(&documents, None, BlockOptions::new(8)).err().map(|error| error.to_string());
     assert!(error.is_some_and(|error| error.contains("makes no token of")));
 }
+
+#[test]
+fn the_next_word_counts_but_for_the_first_of_a_document() {
+    let desk = Desk::new();
+    let documents = desk.documents("a b c d\na b\n", false);
+    let options =
+        BlockOptions { framed: false, separator: Some(3), boundaries: true, cut: Cut::Pack, ..BlockOptions::new(9) };
+    let blocks = Blocks::cut(&documents, None, options.clone()).unwrap();
+    let next = NextWords { blocks: blocks.clone() };
+    let (mut batch, seen) = filled(&blocks, &[0], None);
+    crate::Targets::fill(&next, &[0], &seen, &mut batch).unwrap();
+    let labels = &batch.targets["labels"];
+    assert_eq!(numbers(labels), [-100, 6, 7, 8, 3, -100, 6, 3]);
+    assert_eq!(labels.along.unwrap().mask, "attention_mask");
+    // A document that goes on in the next block begins anew there.
+    let halves = Blocks::cut(&documents, None, BlockOptions { cut: Cut::Join, ..BlockOptions { size: 3, ..options } });
+    let halves = halves.unwrap();
+    let places = |block| {
+        let next = NextWords { blocks: halves.clone() };
+        next.places(&Medium::seen(&halves, block).unwrap())
+    };
+    assert_eq!([places(0), places(1), places(2)], [vec![1, 2], vec![1], vec![1]]);
+}
+
+#[test]
+fn only_what_is_to_be_learnt_counts() {
+    let desk = Desk::new();
+    let plain = desk.documents("a b c d\na b\n", false);
+    let between = plain.between(&[2], &[3]).unwrap();
+    assert_eq!((between.ids(0).unwrap(), between.ids(1).unwrap()), (vec![2, 5, 6, 7, 8, 3], vec![2, 5, 6, 3]));
+    let documents = Arc::new(between.with_learnt(vec![vec![2..3, 4..6], vec![0..1, 3..4]]));
+    let blocks = |cut| {
+        let options = BlockOptions { framed: false, boundaries: true, cut, ..BlockOptions::new(10) };
+        let blocks = Blocks::cut(&documents, None, options).unwrap();
+        let seen = Medium::seen(&blocks, 0).unwrap();
+        NextWords { blocks }.places(&seen)
+    };
+    assert_eq!(blocks(Cut::Whole), [2, 4, 5]);
+    assert_eq!(blocks(Cut::Pack), [2, 4, 5, 9]);
+}

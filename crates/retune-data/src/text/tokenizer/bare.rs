@@ -1,5 +1,7 @@
 //! The tokens of a text without special ones, and the special ones that stand around a text.
 
+use std::ops::Range;
+
 use tokenizers::tokenizer::{Encoding, OffsetType, PostProcessor as _, Token};
 
 use super::{Tokenizer, failed};
@@ -40,6 +42,18 @@ impl Tokenizer {
         let words = encoding.get_word_ids();
         let continues = (0..words.len()).map(|at| at > 0 && words[at].is_some() && words[at] == words[at - 1]);
         Ok(Bare { ids: encoding.get_ids().to_vec(), continues: continues.collect() })
+    }
+
+    /// Cuts a text into tokens, without special ones around it, and says where each stands in it: first character, and one past
+    /// the last (`return_offsets_mapping=True` of transformers).
+    ///
+    /// # Errors
+    /// The tokenizer fails on the text.
+    pub fn with_offsets(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, DataError> {
+        let encoding = self.backend.encode_char_offsets(text, false);
+        let encoding = encoding.map_err(|error| failed(&self.folder, error.to_string()))?;
+        let ranges = encoding.get_offsets().iter().map(|&(begin, end)| begin..end);
+        Ok(encoding.get_ids().iter().copied().zip(ranges).collect())
     }
 
     /// What it puts around a single text.

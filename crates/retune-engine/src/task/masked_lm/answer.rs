@@ -35,7 +35,12 @@ impl Answer {
     pub(super) fn sums(&self) -> TokenSums {
         let right = |place: &&Place| place.right.is_some() && place.best.first().map(|best| best.0) == place.right;
         let known = self.places.iter().filter(|place| place.right.is_some()).count();
-        TokenSums { loss: self.loss, tokens: known as u32, right: self.places.iter().filter(right).count() as u32 }
+        TokenSums {
+            loss: self.loss,
+            tokens: known as u32,
+            right: self.places.iter().filter(right).count() as u32,
+            ..TokenSums::default()
+        }
     }
 }
 
