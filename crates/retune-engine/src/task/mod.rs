@@ -14,8 +14,8 @@
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
 
-mod class_loss;
 mod causal_lm;
+mod class_loss;
 mod classify;
 mod contract;
 mod decision;
@@ -40,8 +40,8 @@ mod work;
 
 use crate::recipe::Section;
 
-pub use class_loss::ClassLossSettings;
 pub use causal_lm::{CausalLmSettings, TextWriter};
+pub use class_loss::ClassLossSettings;
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
