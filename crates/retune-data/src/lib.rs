@@ -87,6 +87,8 @@ mod user_cache;
 pub mod annotations;
 #[cfg(feature = "table")]
 mod arena;
+#[cfg(feature = "audio")]
+mod audio;
 #[cfg(feature = "table")]
 mod examples;
 #[cfg(feature = "table")]
@@ -95,6 +97,8 @@ mod fact;
 mod facts;
 #[cfg(feature = "table")]
 mod features;
+#[cfg(any(feature = "image", feature = "audio"))]
+mod files;
 #[cfg(feature = "table")]
 mod groups;
 #[cfg(feature = "table")]
@@ -134,6 +138,11 @@ pub use sampler::{Batching, SamplerOptions, epoch_batches, evaluation_batches};
 pub use split::{stratified_group_split, stratified_split};
 pub use user_cache::user_cache;
 
+#[cfg(feature = "audio")]
+pub use audio::{
+    AudioLength, AudioOptions, AudioProcessor, AudioSeen, Casing, CtcVocabulary, Decoded, FeatureKind, Sounds, Spelled,
+    decode_audio, plain, read_audio, resample, split_values,
+};
 #[cfg(feature = "table")]
 pub use examples::Examples;
 #[cfg(feature = "table")]
@@ -159,6 +168,8 @@ pub use schema::{LabelNumbers, LabelSchema, Problem};
 pub use table::Cell;
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Targets, on_rows};
+#[cfg(feature = "audio")]
+pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use target::{GoldTags, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "text")]

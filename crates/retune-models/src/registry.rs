@@ -1,6 +1,7 @@
 //! The families, and which of them serves a configuration: the only place that chooses by `model_type`.
 
 use crate::families::{
+    ast::AST,
     beit::BEIT,
     bert::BERT,
     convnext::CONVNEXT,
@@ -8,10 +9,13 @@ use crate::families::{
     dinov2::DINOV2,
     distilbert::DISTILBERT,
     electra::ELECTRA,
+    hubert::HUBERT,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
     swin::SWIN,
     vit::VIT,
     vit_mae::VIT_MAE,
+    wav2vec2::WAV2VEC2,
+    wavlm::WAVLM,
 };
 use crate::heads::PURPOSES;
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
@@ -32,6 +36,10 @@ pub static FAMILIES: &[&dyn Family] = &[
     &DINOV2,
     &SWIN,
     &CONVNEXT,
+    &WAV2VEC2,
+    &HUBERT,
+    &WAVLM,
+    &AST,
 ];
 
 /// The family of a configuration.

@@ -25,8 +25,8 @@ pub(crate) struct Kind {
     pub(crate) accept: fn(Cell) -> Result<Cell, String>,
 }
 
-/// The columns of a table: inputs first, then labels, then the group. [`Layout::text`], [`Layout::words`] and
-/// [`Layout::image`] make one.
+/// The columns of a table: inputs first, then labels, then the group. [`Layout::text`], [`Layout::words`],
+/// [`Layout::image`] and [`Layout::audio`] make one.
 #[derive(Debug, Clone)]
 pub struct Layout {
     pub(crate) inputs: Vec<Input>,
@@ -35,13 +35,34 @@ pub struct Layout {
     /// Whether labels may be numbers where a model's labels have names.
     pub(crate) label_numbers: LabelNumbers,
     pub(crate) group: Option<String>,
+    /// The flag that names the label columns, and what a label is called in messages.
+    pub(crate) target: (&'static str, &'static str),
+    /// Which rows count, where not all do.
+    pub(crate) choice: Option<Choice>,
     pub(crate) kind: Kind,
+}
+
+/// Rows whose cell in a column is one of these values.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    /// The column.
+    pub(crate) column: String,
+    /// The values, without surrounding space.
+    pub(crate) values: Vec<String>,
 }
 
 impl Layout {
     pub(crate) fn new(inputs: Vec<Input>, kind: Kind) -> Self {
-        let label_numbers = LabelNumbers::ByOrder;
-        Self { inputs, labels: Vec::new(), separator: None, label_numbers, group: None, kind }
+        Self {
+            inputs,
+            labels: Vec::new(),
+            separator: None,
+            label_numbers: LabelNumbers::ByOrder,
+            group: None,
+            target: ("--label-column", "label"),
+            choice: None,
+            kind,
+        }
     }
 
     /// With label columns: one; or several, of 0/1 (several labels) or of numbers (several outputs). One with commas in
@@ -67,6 +88,17 @@ impl Layout {
         Self { group: column, ..self }
     }
 
+    /// With label columns that are named by another flag, and hold something else, such as transcriptions.
+    pub fn target(self, flag: &'static str, noun: &'static str) -> Self {
+        Self { target: (flag, noun), ..self }
+    }
+
+    /// With those rows of a table alone whose cell in a column is one of these values, such as those of one split.
+    pub fn only(self, column: impl Into<String>, values: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let values = values.into_iter().map(Into::into).collect();
+        Self { choice: Some(Choice { column: column.into(), values }), ..self }
+    }
+
     /// Names of the input columns.
     pub fn input_columns(&self) -> impl Iterator<Item = &str> {
         self.inputs.iter().map(|input| input.name.as_str())
@@ -89,13 +121,15 @@ impl Layout {
         for (index, label) in self.labels.iter().enumerate() {
             if is_input(label) {
                 let noun = self.kind.noun;
-                let article = if noun.starts_with('i') { "an" } else { "a" };
+                let article = if noun.starts_with(['a', 'i']) { "an" } else { "a" };
                 return fail(format!(
-                    "the column `{label}` is both {article} {noun} and the label; change --label-column"
+                    "the column `{label}` is both {article} {noun} and the {}; change {}",
+                    self.target.1, self.target.0
                 ));
             }
             if self.labels[..index].contains(label) {
-                return fail(format!("the label column `{label}` is named twice; remove one from --label-column"));
+                let (flag, what) = self.target;
+                return fail(format!("the {what} column `{label}` is named twice; remove one from {flag}"));
             }
         }
         if self.separator.is_some() && self.labels.len() > 1 {
@@ -132,9 +166,10 @@ impl Layout {
     pub(crate) fn wanted(&self, required: bool) -> Vec<Wanted> {
         let wanted = |name: &String, flag, required, bytes| Wanted { name: name.clone(), flag, required, bytes };
         let inputs = self.inputs.iter().map(|input| wanted(&input.name, input.flag, true, self.kind.files));
-        let labels = self.labels.iter().map(|name| wanted(name, "--label-column", required, false));
+        let labels = self.labels.iter().map(|name| wanted(name, self.target.0, required, false));
         let group = self.group.iter().map(|name| wanted(name, "--group-column", required, false));
-        inputs.chain(labels).chain(group).collect()
+        let choice = self.choice.iter().map(|choice| wanted(&choice.column, "--split-column", true, false));
+        inputs.chain(labels).chain(group).chain(choice).collect()
     }
 
     /// Number of columns.

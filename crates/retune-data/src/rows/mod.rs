@@ -16,7 +16,7 @@ use crate::{BadExample, DataError, LabelNumbers, OnBadExample, Source};
 
 pub(crate) use builder::Builder;
 pub use layout::Layout;
-#[cfg(any(feature = "text", feature = "image"))]
+#[cfg(any(feature = "text", feature = "image", feature = "audio"))]
 pub(crate) use layout::{Input, Kind};
 pub use lines::TableLines;
 pub use records::Records;

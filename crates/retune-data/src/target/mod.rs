@@ -8,6 +8,8 @@ mod mixed;
 mod numbers;
 #[cfg(feature = "text")]
 mod tags;
+#[cfg(feature = "audio")]
+mod transcripts;
 
 use crate::{Batch, DataError, Fact, Medium};
 
@@ -22,6 +24,8 @@ pub use integers::{IGNORED, on_rows};
 pub use numbers::Numbers;
 #[cfg(feature = "text")]
 pub use tags::{GoldTags, Tags, entities_of_classes};
+#[cfg(feature = "audio")]
+pub use transcripts::{Transcripts, transcripts};
 
 /// The targets of all examples of a file, over a medium `M`. Examples beyond the end panic.
 pub trait Targets<M: Medium>: Send + Sync {

@@ -3,9 +3,11 @@
 //! A mean of per-batch means is wrong as soon as batches hold different numbers of targets.
 
 mod classes;
+mod ctc;
 mod numbers;
 
 pub use classes::{binary_cross_entropy, cross_entropy, position_cross_entropy, soft_cross_entropy};
+pub use ctc::{CtcReduction, ctc};
 pub use numbers::squared_error;
 
 use tch::{Kind, Tensor};

@@ -1,9 +1,11 @@
 //! Families: Hugging Face's model types as tables of tensor names and config mappings over shared bodies and heads.
 
 mod image;
+mod speech;
 mod text;
 
 pub use image::ImageFamily;
+pub use speech::SpeechFamily;
 pub use text::TextFamily;
 
 pub use crate::checkpoint::TensorNames;

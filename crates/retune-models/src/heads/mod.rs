@@ -1,5 +1,7 @@
 //! Heads: what they are for, their names as data, and what they compute. A new head is one file here.
 
+mod audio;
+mod ctc;
 mod dropout;
 mod image;
 mod patch_loss;
@@ -9,6 +11,8 @@ mod sequence;
 mod spans;
 mod token;
 
+pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
+pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
@@ -26,4 +30,6 @@ pub static PURPOSES: &[&Purpose] = &[
     &QUESTION_ANSWERING,
     &IMAGE_CLASSIFICATION,
     &MASKED_IMAGE_MODELING,
+    &SPEECH_RECOGNITION,
+    &AUDIO_CLASSIFICATION,
 ];
