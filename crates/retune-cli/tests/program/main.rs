@@ -9,4 +9,5 @@ mod methods;
 mod models;
 mod predict;
 mod settings;
+mod speech;
 mod support;

@@ -17,7 +17,7 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
-use super::content;
+use super::{content, riff};
 use crate::error::shortened;
 
 /// Samples of one channel, at most: four hours at 16 kHz.
@@ -51,7 +51,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<Decoded, String> {
 
 const DAMAGED: &str = "is damaged; write the file again";
 
-fn decode_unguarded(bytes: Vec<u8>) -> Result<Decoded, String> {
+fn decode_unguarded(mut bytes: Vec<u8>) -> Result<Decoded, String> {
     if bytes.is_empty() {
         return Err("is empty; write the file again".to_owned());
     }
@@ -62,6 +62,7 @@ fn decode_unguarded(bytes: Vec<u8>) -> Result<Decoded, String> {
     if !content::is_readable(head) {
         return Err("is not a WAV, FLAC, MP3, Ogg Vorbis or AIFF file; convert it".to_owned());
     }
+    riff::settle_length(&mut bytes)?;
     let damaged = |error: Error| format!("is damaged ({}); write the file again", shortened(&error.to_string()));
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
     let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
@@ -132,9 +133,7 @@ fn check(sound: &Decoded, claimed: Option<u64>, is_mp3: bool) -> Result<(), Stri
     if sound.samples.iter().any(|sample| !sample.is_finite()) {
         return Err("holds samples that are no numbers; write the file again".to_owned());
     }
-    // Who writes into a pipe does not know the length, and claims the longest.
-    let known = claimed.filter(|&claimed| claimed < u64::from(u32::MAX) / 16 && !is_mp3);
-    if let Some(claimed) = known.filter(|&claimed| (found as u64) < claimed) {
+    if let Some(claimed) = claimed.filter(|_| !is_mp3).filter(|&claimed| (found as u64) < claimed) {
         return Err(format!("is cut off: it holds {found} of {claimed} samples; write the file again"));
     }
     Ok(())

@@ -67,6 +67,9 @@ pub(super) struct Encoded {
     pub(super) bad: Vec<BadExample>,
 }
 
+/// A sound with its samples, or why it cannot be used.
+type Prepared = Result<Result<(Sound, Vec<f32>), String>, DataError>;
+
 pub(super) fn encode(
     rows: &TableRows,
     processor: &AudioProcessor,
@@ -80,7 +83,7 @@ pub(super) fn encode(
     for start in (0..total).step_by(CHUNK) {
         let end = total.min(start + CHUNK);
         // `collect` keeps the order, so the result does not depend on the threads.
-        let prepared: Vec<Result<Result<(Sound, Vec<f32>), String>, DataError>> =
+        let prepared: Vec<Prepared> =
             (start..end).into_par_iter().map(|row| prepare(rows, row, processor, options)).collect();
         for (row, prepared) in (start..).zip(prepared) {
             let prepared = prepared?;
@@ -120,7 +123,7 @@ fn prepare(
     row: usize,
     processor: &AudioProcessor,
     options: &AudioOptions,
-) -> Result<Result<(Sound, Vec<f32>), String>, DataError> {
+) -> Prepared {
     Ok(bytes(rows, row)?.and_then(decode).and_then(|decoded| {
         let seconds = decoded.samples.len() as f64 / f64::from(decoded.rate);
         if let Some(most) = options.most_seconds.filter(|&most| seconds > most) {

@@ -10,7 +10,7 @@ use super::encode::{Encoded, again, encode};
 use super::processor::{Extractor, normalised};
 use super::{AudioOptions, AudioProcessor};
 use crate::{
-    Array, BadExample, Batch, DataError, Fact, FactValue, Medium, OnBadExample, Pass, Records, Seen, TableRows, Units,
+    Array, BadExample, Batch, DataError, Fact, FactValue, Medium, OnBadExample, Pass, Seen, TableRows, Units,
 };
 
 /// Threads that prepare batches, at most; each holds one.

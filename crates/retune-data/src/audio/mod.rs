@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `decode`, `content` | bytes of a file to samples of one channel |
+//! | `decode`, `content`, `riff` | bytes of a file to samples of one channel |
 //! | `resample` | samples at another rate |
 //! | `processor` | what a model's `preprocessor_config.json` asks for: samples, log-mel spectrograms, filter banks |
 //! | `mel`, `spectrum` | filters and Fourier transforms behind spectrograms |
@@ -18,6 +18,7 @@ mod medium;
 mod mel;
 mod processor;
 mod resample;
+mod riff;
 mod rows;
 mod spectrum;
 mod vocabulary;

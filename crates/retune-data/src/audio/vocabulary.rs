@@ -136,7 +136,7 @@ impl CtcVocabulary {
                 continue;
             }
             rest = &rest[first.len_utf8()..];
-            let piece = if first == ' ' { self.delimiter } else { self.ids.get(first.encode_utf8(&mut [0; 4])).copied() };
+            let piece = if first == ' ' { self.delimiter } else { self.ids.get(&*first.encode_utf8(&mut [0; 4])).copied() };
             if piece.is_none() && first != ' ' {
                 spelled.unknown.push(first);
             }

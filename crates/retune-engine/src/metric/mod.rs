@@ -14,6 +14,7 @@
 //! | `regression`, `outputs` | one or several numbers per example |
 //! | `reconstruction` | an error per example |
 //! | `tags`, `entities` | entities in a sequence of words |
+//! | `transcripts`, `spoken` | texts that were said, word by word; how they are made comparable |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
 //! | `calibration` | whether confidences mean what they say |
@@ -44,8 +45,10 @@ mod ranking;
 mod reconstruction;
 pub mod regression;
 pub mod score;
+mod spoken;
 pub mod tags;
 mod thresholds;
+pub mod transcripts;
 mod unanswerable;
 
 #[cfg(test)]
@@ -71,5 +74,7 @@ pub use overlap::{EXACT_MATCH, OverlapMetric};
 pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;
+pub use spoken::Normalisation;
 pub use tags::TagsMetric;
 pub use thresholds::details as threshold_details;
+pub use transcripts::TranscriptMetric;

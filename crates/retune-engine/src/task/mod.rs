@@ -8,11 +8,12 @@
 //! | `work` | the one place that erases a task's types: all that loop, session, report and CLI know of it |
 //! | `splits` | the data of a run, whatever its medium |
 //! | `parts` | data for a saved model, a part at a time |
-//! | `texts`, `images` | the media as tasks read them |
+//! | `texts`, `images`, `audio` | the media as tasks read them |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
 
+mod audio;
 mod classify;
 mod contract;
 mod decision;
@@ -21,6 +22,7 @@ mod images;
 mod masked_image_modeling;
 mod parts;
 mod preflight;
+mod speech;
 mod splits;
 mod texts;
 mod token_classification;
@@ -30,6 +32,7 @@ mod work;
 
 use crate::recipe::Section;
 
+pub use audio::AudioSettings;
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
@@ -43,8 +46,14 @@ pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
 
 /// All tasks, one line each; the first is the task of a recipe that names none.
-pub static TASKS: &[&Entry] =
-    &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY, &token_classification::ENTRY];
+pub static TASKS: &[&Entry] = &[
+    &classify::text::ENTRY,
+    &classify::image::ENTRY,
+    &masked_image_modeling::ENTRY,
+    &token_classification::ENTRY,
+    &speech::ENTRY,
+    &classify::audio::ENTRY,
+];
 
 /// The sections of a task; for a name that is no task, those of all tasks.
 pub fn sections(task: &str) -> Vec<&'static Section> {

@@ -35,7 +35,7 @@ impl FilterBank {
     }
 
     /// Samples that one frame needs.
-    pub(crate) fn least(&self) -> usize {
+    pub(crate) fn least_samples() -> usize {
         SIZES.0
     }
 

@@ -81,6 +81,14 @@ impl AudioProcessor {
         self.rate
     }
 
+    /// Samples that a sound must have so that there is something to extract.
+    pub fn least_samples(&self) -> usize {
+        match self.extractor {
+            Extractor::FilterBank(_) => FilterBank::least_samples(),
+            Extractor::Samples(_) | Extractor::LogMel(_) => 1,
+        }
+    }
+
     /// As its file has it.
     pub fn config(&self) -> &Map<String, Value> {
         &self.raw

@@ -41,9 +41,8 @@ impl CtcVocabulary {
             numbered.extend(numbers(added).map_err(|it| refuse(ADDED, it))?);
         }
         for (id, token) in config.get("added_tokens_decoder").and_then(Value::as_object).into_iter().flatten() {
-            if let (Ok(id), Some(text)) = (id.parse(), text_of(token)) {
-                numbered.push((text, id));
-            }
+            let id = id.parse().ok().filter(|&id| id < MOST);
+            numbered.extend(text_of(token).zip(id));
         }
         let size = numbered.iter().map(|(_, id)| id + 1).max().unwrap_or(0);
         let mut pieces = vec![String::new(); size as usize];
@@ -64,7 +63,7 @@ impl CtcVocabulary {
             delimiter: named("word_delimiter_token", Some(DELIMITER)),
         };
         let others: Vec<String> =
-            [("bos_token", "<s>"), ("eos_token", "</s>")].iter().filter_map(|(key, it)| named(key, Some(it))).collect();
+            [("bos_token", "<s>"), ("eos_token", "</s>")].iter().filter_map(|(key, it)| named(key, Some(*it))).collect();
         let lower_case = config.get("do_lower_case").and_then(Value::as_bool).unwrap_or(false);
         if let Some(other) = config.get("replace_word_delimiter_char").filter(|it| *it != " " && !it.is_null()) {
             return Err(refuse(CONFIG, format!("replace_word_delimiter_char is {other}; only a space is supported")));
