@@ -49,7 +49,7 @@ mod spoken;
 pub mod tags;
 mod thresholds;
 pub mod transcripts;
-mod unanswerable;
+pub(crate) mod unanswerable;
 
 #[cfg(test)]
 mod fixture_tests;

@@ -22,6 +22,7 @@ mod images;
 mod masked_image_modeling;
 mod parts;
 mod preflight;
+mod question_answering;
 mod speech;
 mod splits;
 mod texts;
@@ -40,7 +41,7 @@ pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, fin
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
 pub use splits::{About, Split, Splits};
-pub use texts::TextSettings;
+pub use texts::{AnnotationSettings, TextSettings, TokenSettings};
 pub use turn::{BatchTensors, Turn};
 pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
@@ -51,6 +52,7 @@ pub static TASKS: &[&Entry] = &[
     &classify::image::ENTRY,
     &masked_image_modeling::ENTRY,
     &token_classification::ENTRY,
+    &question_answering::ENTRY,
     &speech::ENTRY,
     &classify::audio::ENTRY,
 ];
