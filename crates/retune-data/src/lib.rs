@@ -168,10 +168,10 @@ pub use schema::{LabelSchema, Problem};
 pub use table::Cell;
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Targets, on_rows};
-#[cfg(feature = "audio")]
-pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use target::{GoldTags, Spans, Tags, entities_of_classes, on_tokens};
+#[cfg(feature = "audio")]
+pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use text::{
     Place, Reading, Side, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, Tokens,

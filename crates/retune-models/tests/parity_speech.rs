@@ -43,9 +43,8 @@ fn padding_is_not_heard() {
     let loaded = load("wav2vec2-stable-layer-norm", &SPEECH_RECOGNITION);
     let case = case("parity/wav2vec2-stable-layer-norm/case.safetensors");
     let whole = inputs(&case);
-    let row = |inputs: &Tensors, name: &str, width: i64| {
-        inputs.get(name).unwrap().narrow(0, 1, 1).narrow(1, 0, width).copy()
-    };
+    let row =
+        |inputs: &Tensors, name: &str, width: i64| inputs.get(name).unwrap().narrow(0, 1, 1).narrow(1, 0, width).copy();
     let alone = Tensors::from([
         ("input_values", row(&whole, "input_values", 114)),
         ("mask_time_indices", row(&whole, "mask_time_indices", 7)),
@@ -118,9 +117,8 @@ fn training_masks_spans_and_leaves_layers_out_as_the_stream_says() {
     assert_ne!(std::fs::read_to_string(&path).unwrap(), text);
     let loaded = LoadedModel::load(folder.path(), &load_options(&SPEECH_RECOGNITION)).unwrap();
     let all = inputs(&case("parity/wav2vec2-stable-layer-norm/case.safetensors"));
-    let inputs: Tensors = ["input_values", "attention_mask"]
-        .map(|name| (name, all.get(name).unwrap().shallow_clone()))
-        .into();
+    let inputs: Tensors =
+        ["input_values", "attention_mask"].map(|name| (name, all.get(name).unwrap().shallow_clone())).into();
     let train = |stream: u64| {
         retune_kernels::dropout::set_stream(stream);
         logits(&loaded, &inputs, &Mode::training(0)).detach()

@@ -214,7 +214,10 @@ fn sounds_and_transcripts_that_cannot_be_used_are_listed_with_their_reasons() {
         &recognize(&parity("wav2vec2-speech-recognition"), "run", &[]),
         &["none of the values of `split`", "there are dev, other, test"],
     );
-    desk.refuses(&recognize(&parity("vit-image-classification"), "run", &[]), &["`vit` is not supported for speech recognition"]);
+    desk.refuses(
+        &recognize(&parity("vit-image-classification"), "run", &[]),
+        &["`vit` is not supported for speech recognition"],
+    );
 }
 
 fn class_folders(desk: &Desk, name: &str, first: usize, count: usize) {
@@ -280,9 +283,8 @@ fn raw_outputs_are_those_of_the_named_inputs() {
         all.extend(["--device", "cpu"]);
         assert_done(&desk.retune(all));
         let (outputs, expected) = (tensors(desk.path("out.safetensors")), tensors(folder.join("case.safetensors")));
-        let floats = |bytes: &[u8]| -> Vec<f32> {
-            bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect()
-        };
+        let floats =
+            |bytes: &[u8]| -> Vec<f32> { bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect() };
         for (found, name) in [("logits", "output.logits"), ("loss", "loss")] {
             let (found, expected) = (floats(&outputs[found]), floats(&expected[name]));
             let scale = expected.iter().fold(1.0f32, |most, value| most.max(value.abs()));
@@ -290,7 +292,8 @@ fn raw_outputs_are_those_of_the_named_inputs() {
             assert!(found.len() == expected.len() && worst < 1e-5, "{model} {name}: {worst}");
         }
     }
-    fs::write(desk.path("in.safetensors"), inputs(&read(fixture("parity/ast-audio-classification/case.safetensors")))).unwrap();
+    fs::write(desk.path("in.safetensors"), inputs(&read(fixture("parity/ast-audio-classification/case.safetensors"))))
+        .unwrap();
     let folder = fixture("parity/wav2vec2-speech-recognition");
     let flags = ["--inputs", "in.safetensors", "--outputs", "out.safetensors", "--device", "cpu"];
     let output = desk.retune(["forward", "--model", folder.to_str().unwrap()].into_iter().chain(flags));

@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn files_are_known_by_their_first_bytes() {
-        for head in [&b"RIFF\0\0\0\0WAVEfmt "[..], b"fLaC\0", b"ID3\x04", b"\xff\xfb\x90\x64", b"FORM\0\0\0\0AIFFCOMM"] {
+        for head in [&b"RIFF\0\0\0\0WAVEfmt "[..], b"fLaC\0", b"ID3\x04", b"\xff\xfb\x90\x64", b"FORM\0\0\0\0AIFFCOMM"]
+        {
             assert!(is_readable(head) && foreign(head).is_none(), "{head:?}");
         }
         assert!(!is_readable(b"RIFF\0\0\0\0AVI ") && !is_readable(b"text") && !is_readable(b"\xff\xf1AAC"));

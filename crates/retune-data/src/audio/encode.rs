@@ -118,12 +118,7 @@ impl Encoded {
     }
 }
 
-fn prepare(
-    rows: &TableRows,
-    row: usize,
-    processor: &AudioProcessor,
-    options: &AudioOptions,
-) -> Prepared {
+fn prepare(rows: &TableRows, row: usize, processor: &AudioProcessor, options: &AudioOptions) -> Prepared {
     Ok(bytes(rows, row)?.and_then(decode).and_then(|decoded| {
         let seconds = decoded.samples.len() as f64 / f64::from(decoded.rate);
         if let Some(most) = options.most_seconds.filter(|&most| seconds > most) {

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use super::encode::{Encoded, again, encode};
 use super::processor::{Extractor, normalised};
 use super::{AudioOptions, AudioProcessor};
-use crate::{
-    Array, BadExample, Batch, DataError, Fact, FactValue, Medium, OnBadExample, Pass, Seen, TableRows, Units,
-};
+use crate::{Array, BadExample, Batch, DataError, Fact, FactValue, Medium, OnBadExample, Pass, Seen, TableRows, Units};
 
 /// Threads that prepare batches, at most; each holds one.
 const MOST_LOADERS: usize = 8;

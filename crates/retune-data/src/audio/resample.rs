@@ -26,7 +26,8 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Vec<f32> {
     // The weights of the samples around the place `phase / new` behind a sample, in samples.
     let weights = |phase: usize| -> Vec<f64> {
         let between = phase as f64 / new as f64;
-        let weight = |tap: usize| kernel((tap as f64 - reach as f64 - between) * passes / old as f64) * passes / old as f64;
+        let weight =
+            |tap: usize| kernel((tap as f64 - reach as f64 - between) * passes / old as f64) * passes / old as f64;
         (0..taps).map(weight).collect()
     };
     let kept: Vec<Vec<f64>> = if new * taps <= MOST_KEPT { (0..new).map(weights).collect() } else { Vec::new() };

@@ -27,9 +27,7 @@ pub(super) fn settle_length(bytes: &mut [u8]) -> Result<(), String> {
                 }
                 if size != 0 && size < UNKNOWN {
                     let (found, claimed) = (left / frame, size as usize / frame);
-                    return Err(format!(
-                        "is cut off: it holds {found} of {claimed} samples; write the file again"
-                    ));
+                    return Err(format!("is cut off: it holds {found} of {claimed} samples; write the file again"));
                 }
                 let whole = u32::try_from(left / frame * frame).unwrap_or(UNKNOWN - 1);
                 bytes[at + 4..begin].copy_from_slice(&whole.to_le_bytes());

@@ -79,11 +79,13 @@ pub fn plain(text: &str) -> String {
 impl CtcVocabulary {
     /// Of all characters of texts, in their order, then what stands for others and for nothing.
     pub fn of_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let characters: BTreeSet<char> = texts.flat_map(str::chars).map(|it| if it.is_whitespace() { ' ' } else { it }).collect();
+        let characters: BTreeSet<char> =
+            texts.flat_map(str::chars).map(|it| if it.is_whitespace() { ' ' } else { it }).collect();
         let mut pieces: Vec<String> = characters.into_iter().filter(|&it| it != ' ').map(String::from).collect();
         pieces.retain(|piece| piece != DELIMITER);
         pieces.extend([DELIMITER, UNKNOWN, BLANK].map(str::to_owned));
-        let named = Named { blank: BLANK.to_owned(), unknown: Some(UNKNOWN.to_owned()), delimiter: Some(DELIMITER.to_owned()) };
+        let named =
+            Named { blank: BLANK.to_owned(), unknown: Some(UNKNOWN.to_owned()), delimiter: Some(DELIMITER.to_owned()) };
         Self::of_pieces(pieces, named, &[], false).expect("the pieces are there")
     }
 
@@ -136,7 +138,8 @@ impl CtcVocabulary {
                 continue;
             }
             rest = &rest[first.len_utf8()..];
-            let piece = if first == ' ' { self.delimiter } else { self.ids.get(&*first.encode_utf8(&mut [0; 4])).copied() };
+            let piece =
+                if first == ' ' { self.delimiter } else { self.ids.get(&*first.encode_utf8(&mut [0; 4])).copied() };
             if piece.is_none() && first != ' ' {
                 spelled.unknown.push(first);
             }
@@ -147,8 +150,12 @@ impl CtcVocabulary {
 
     /// The casing in which texts have the fewest characters that are unknown.
     pub fn casing<'a>(&self, texts: impl Iterator<Item = &'a str> + Clone) -> Casing {
-        let unknown = |casing: Casing| texts.clone().map(|text| self.spell(&casing.of(text)).unknown.len()).sum::<usize>();
-        [Casing::Kept, Casing::Upper, Casing::Lower].into_iter().min_by_key(|&casing| unknown(casing)).unwrap_or(Casing::Kept)
+        let unknown =
+            |casing: Casing| texts.clone().map(|text| self.spell(&casing.of(text)).unknown.len()).sum::<usize>();
+        [Casing::Kept, Casing::Upper, Casing::Lower]
+            .into_iter()
+            .min_by_key(|&casing| unknown(casing))
+            .unwrap_or(Casing::Kept)
     }
 
     /// What a piece is in a text: `None` for those that are no text.

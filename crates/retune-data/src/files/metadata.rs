@@ -61,7 +61,8 @@ pub(super) fn read(
         }
     }
     let name = table.display();
-    let mut remarks = vec![format!("{name}: {} and their labels are those of this table, folders are no classes", kind.plural)];
+    let mut remarks =
+        vec![format!("{name}: {} and their labels are those of this table, folders are no classes", kind.plural)];
     let unnamed: Vec<&PathBuf> = files.iter().filter(|path| !named.contains(*path)).collect();
     if let Some(first) = unnamed.first() {
         let (count, first) = (unnamed.len(), first.display());

@@ -290,7 +290,8 @@ impl TranscriptMetric {
         let mut most: Vec<(&(String, String), &u64)> = self.confused.iter().collect();
         most.sort_by_key(|&(words, count)| (std::cmp::Reverse(*count), words));
         most.truncate(MOST_SHOWN);
-        let rows = most.iter().map(|((right, said), count)| vec![Cell::text(right), Cell::text(said), Cell::Count(**count)]);
+        let rows =
+            most.iter().map(|((right, said), count)| vec![Cell::text(right), Cell::text(said), Cell::Count(**count)]);
         let columns = vec![Column::words("right"), Column::words("said"), Column::numbers("times")];
         let table = Table { columns, rows: rows.collect(), note: String::new() };
         let shown = vec![Block::Table(table)];

@@ -135,7 +135,8 @@ impl SpeechEncoder {
         let counts = mask.to_kind(Kind::Int64).sum_dim_intlist([1i64].as_slice(), false, Kind::Int64);
         let counts = Vec::<i64>::try_from(counts.to_device(Device::Cpu))?;
         if let Some((row, count)) = counts.iter().enumerate().find(|(_, count)| !enough(**count)) {
-            let problem = format!("row {row} has {count} samples, of which no frame can be made; give at least {least}");
+            let problem =
+                format!("row {row} has {count} samples, of which no frame can be made; give at least {least}");
             return refuse(MASK, mask.size(), problem);
         }
         Ok((samples, Some(counts)))
@@ -182,9 +183,7 @@ impl SpeechEncoder {
             x = embedding.to_kind(x.kind()).where_self(&masked, &x);
         }
         let features = if train { options.feature.draw(&vec![hidden; batch as usize], hidden) } else { None };
-        features.map_or(x.shallow_clone(), |features| {
-            x.masked_fill(&features.to_device(x.device()).unsqueeze(1), 0.0)
-        })
+        features.map_or(x.shallow_clone(), |features| x.masked_fill(&features.to_device(x.device()).unsqueeze(1), 0.0))
     }
 
     /// Whether a layer is left out of this pass; the first one of relative positions never is.

@@ -2,7 +2,7 @@
 
 use crate::bodies::SpeechEncoderSizes;
 use crate::family::{SpeechFamily, TensorNames};
-use crate::layers::{AudioConvolution, AudioConvolutionSizes, FrontNorm, SpecAugment, Spans, SpeechLayerSizes};
+use crate::layers::{AudioConvolution, AudioConvolutionSizes, FrontNorm, Spans, SpecAugment, SpeechLayerSizes};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
 use serde_json::{Value, json};
@@ -22,10 +22,8 @@ pub(super) const fn names(base: &'static str) -> TensorNames {
 }
 
 /// How PyTorch called lengths and directions of weights before 2.0.
-const SPELLINGS: &[(&str, &str)] = &[
-    (".parametrizations.weight.original0", ".weight_g"),
-    (".parametrizations.weight.original1", ".weight_v"),
-];
+const SPELLINGS: &[(&str, &str)] =
+    &[(".parametrizations.weight.original0", ".weight_g"), (".parametrizations.weight.original1", ".weight_v")];
 
 fn refused(field: &str, problem: String) -> ModelError {
     ModelError::Config { field: field.to_owned(), problem }

@@ -104,13 +104,8 @@ impl AudioConvolutions {
                 Norm::Layer(norm) => norm.forward(&x.transpose(1, 2).contiguous()).transpose(1, 2),
                 Norm::Group(weight, bias) => {
                     let channels = weight.size()[0];
-                    let normed = x.to_kind(Kind::Float).group_norm(
-                        channels,
-                        Some(&**weight),
-                        Some(&**bias),
-                        NORM_EPSILON,
-                        true,
-                    );
+                    let normed =
+                        x.to_kind(Kind::Float).group_norm(channels, Some(&**weight), Some(&**bias), NORM_EPSILON, true);
                     normed.to_kind(x.kind())
                 }
             };

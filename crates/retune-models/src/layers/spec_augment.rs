@@ -4,8 +4,8 @@
 //! Hugging Face's `_mask_hidden_states` by `_compute_mask_indices`, with numbers of the stream of dropout. B batch, T frames, D
 //! hidden size.
 
-use retune_kernels::{dropout, random};
 use retune_kernels::tch::Tensor;
+use retune_kernels::{dropout, random};
 
 /// Spans along one axis.
 #[derive(Debug, Clone, Copy, PartialEq)]

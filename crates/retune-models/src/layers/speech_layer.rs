@@ -78,13 +78,7 @@ impl SpeechLayer {
     }
 
     /// `x` [B, T, D], whose frames attend to each other where `mask` is true; `positions` [H, T, T] are relative ones.
-    pub fn forward(
-        &self,
-        x: &Tensor,
-        mask: Option<&AttentionMask>,
-        positions: Option<&Tensor>,
-        train: bool,
-    ) -> Tensor {
+    pub fn forward(&self, x: &Tensor, mask: Option<&AttentionMask>, positions: Option<&Tensor>, train: bool) -> Tensor {
         let p = self.sizes.hidden_dropout;
         if self.sizes.norm_first {
             let attended = self.attend(&self.attention_norm.forward(x), mask, positions, train);
@@ -97,13 +91,7 @@ impl SpeechLayer {
         dropout_residual_norm(&self.transform(&y, train), &y, &self.output_norm, p, train)
     }
 
-    fn attend(
-        &self,
-        x: &Tensor,
-        mask: Option<&AttentionMask>,
-        positions: Option<&Tensor>,
-        train: bool,
-    ) -> Tensor {
+    fn attend(&self, x: &Tensor, mask: Option<&AttentionMask>, positions: Option<&Tensor>, train: bool) -> Tensor {
         let bias = self.gate.as_ref().zip(positions).map(|(gate, positions)| gate.forward(x, positions, train));
         self.attention.forward(x, x, mask, bias.as_ref(), train)
     }

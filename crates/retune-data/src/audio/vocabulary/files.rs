@@ -34,7 +34,10 @@ impl CtcVocabulary {
             return Err(refuse(CONFIG, format!("is of a {class}; only {CLASS} is known for speech")));
         }
         if let Some(language) = config.get("target_lang").filter(|language| !language.is_null()) {
-            return Err(refuse(CONFIG, format!("chooses the language {language} of several; give a vocabulary of one")));
+            return Err(refuse(
+                CONFIG,
+                format!("chooses the language {language} of several; give a vocabulary of one"),
+            ));
         }
         let mut numbered = numbers(object(folder, PIECES)?.unwrap_or_default()).map_err(|it| refuse(PIECES, it))?;
         if let Some(added) = object(folder, ADDED)? {
@@ -62,8 +65,10 @@ impl CtcVocabulary {
             unknown: named("unk_token", Some("<unk>")),
             delimiter: named("word_delimiter_token", Some(DELIMITER)),
         };
-        let others: Vec<String> =
-            [("bos_token", "<s>"), ("eos_token", "</s>")].iter().filter_map(|(key, it)| named(key, Some(*it))).collect();
+        let others: Vec<String> = [("bos_token", "<s>"), ("eos_token", "</s>")]
+            .iter()
+            .filter_map(|(key, it)| named(key, Some(*it)))
+            .collect();
         let lower_case = config.get("do_lower_case").and_then(Value::as_bool).unwrap_or(false);
         if let Some(other) = config.get("replace_word_delimiter_char").filter(|it| *it != " " && !it.is_null()) {
             return Err(refuse(CONFIG, format!("replace_word_delimiter_char is {other}; only a space is supported")));

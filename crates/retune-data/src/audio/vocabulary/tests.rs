@@ -45,7 +45,8 @@ fn letters_take_the_case_of_the_vocabulary() {
     assert_eq!(vocabulary.casing(["A TEA"].into_iter()), Casing::Kept);
     let counts = BTreeMap::from([(',', 2), ('x', 5)]);
     assert_eq!(CtcVocabulary::shown(&counts), "`x` (5), `,` (2)");
-    let config = r#"{"do_lower_case": true, "tokenizer_class": "Wav2Vec2CTCTokenizer", "unk_token": {"content": "<unk>"}}"#;
+    let config =
+        r#"{"do_lower_case": true, "tokenizer_class": "Wav2Vec2CTCTokenizer", "unk_token": {"content": "<unk>"}}"#;
     std::fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
     let vocabulary = CtcVocabulary::load(folder.path()).unwrap().unwrap();
     assert_eq!((vocabulary.spell("tea").ids, vocabulary.given("TEA")), (vec![6, 5, 7], "tea".to_owned()));
@@ -74,6 +75,9 @@ fn added_pieces_count_and_what_works_otherwise_is_refused() {
         published(folder.path());
         std::fs::write(folder.path().join(name), content).unwrap();
         let said = CtcVocabulary::load(folder.path()).unwrap_err().to_string();
-        assert!(said.contains(expected) && said.contains(name.trim_start_matches("tokenizer_")) || said.contains(expected), "{said}");
+        assert!(
+            said.contains(expected) && said.contains(name.trim_start_matches("tokenizer_")) || said.contains(expected),
+            "{said}"
+        );
     }
 }

@@ -172,7 +172,9 @@ fn finish<M: Medium + 'static, K: Kind<M>>(
     splits.about.notes.extend(more);
     let kind = kind(splits.train())?;
     Ok(Box::new(Prepared::new(
-        Classification::new(with.purpose, kind, with.files).with_batching(with.batching).with_frozen_below(with.frozen_below),
+        Classification::new(with.purpose, kind, with.files)
+            .with_batching(with.batching)
+            .with_frozen_below(with.frozen_below),
         splits,
     )))
 }

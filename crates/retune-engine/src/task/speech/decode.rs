@@ -82,9 +82,8 @@ pub(super) fn beam_search(log: &[f32], vocabulary: usize, blank: u32, beams: usi
             let key = ids(&beginning.pieces);
             let last = beginning.pieces.last().copied();
             let mut add = |key: Vec<u32>, pieces: &dyn Fn() -> Vec<Piece>, blank: f32, written: f32| {
-                let entry = next
-                    .entry(key)
-                    .or_insert_with(|| Beginning { pieces: pieces(), blank: none, written: none });
+                let entry =
+                    next.entry(key).or_insert_with(|| Beginning { pieces: pieces(), blank: none, written: none });
                 entry.blank = log_add(entry.blank, blank);
                 entry.written = log_add(entry.written, written);
             };

@@ -138,7 +138,8 @@ impl Task for SpeechRecognition {
 
     fn describe(&self, _data: &Data<Self>, _example: usize, spoken: &Spoken) -> Result<Map<String, Value>> {
         let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
-        let word = |word: &decode::Word| json!({"text": word.text, "start": rounded(word.start), "end": rounded(word.end)});
+        let word =
+            |word: &decode::Word| json!({"text": word.text, "start": rounded(word.start), "end": rounded(word.end)});
         let words: Vec<Value> = spoken.words.iter().map(word).collect();
         Ok(Map::from_iter([("prediction".to_owned(), json!(spoken.text)), ("words".to_owned(), Value::Array(words))]))
     }

@@ -10,7 +10,7 @@ use crate::task::parts;
 use crate::task::{Opening, Parts, Prepared, Preparing, Work};
 use anyhow::{Context, Result, ensure};
 use retune_data::{
-    Casing, CtcVocabulary, Examples, Layout, LabelRows, Medium, OnBadExample, Records, Sounds, TableRows, Transcripts,
+    Casing, CtcVocabulary, Examples, LabelRows, Layout, Medium, OnBadExample, Records, Sounds, TableRows, Transcripts,
     transcripts,
 };
 use retune_models::NewHead;
