@@ -61,7 +61,7 @@ def randomise(model, random, weight_std=0.15, embedding_std=0.5):
     activations so small that a wrong layer can still pass a 1e-5 comparison.
     """
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
-    norms = {id(m.weight) for m in model.modules() if m.__class__.__name__.endswith("LayerNorm")}
+    norms = {id(m.weight) for m in model.modules() if m.__class__.__name__.endswith("LayerNorm") and hasattr(m, "weight")}
     for name, parameter in sorted(model.named_parameters()):
         noise = torch.randn(parameter.shape, generator=random)
         if id(parameter) in norms:

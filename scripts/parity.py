@@ -400,6 +400,65 @@ def segformer(draw):
     )
 
 
+# ---- configurations of families of speech and sound ----
+
+
+def wav2vec2(draw):
+    heads, width = heads_and_width(draw)
+    layers = draw.randint(1, 4)
+    groups = draw.choice([n for n in range(1, width + 1) if width % n == 0])
+    return dict(
+        vocab_size=draw.randint(4, 40),
+        hidden_size=width,
+        num_hidden_layers=draw.randint(1, 3),
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        hidden_act=draw.choice(ACTIVATIONS),
+        feat_extract_activation=draw.choice(["gelu", "gelu", "relu"]),
+        feat_extract_norm=draw.choice(["group", "layer"]),
+        do_stable_layer_norm=draw.random() < 0.5,
+        conv_dim=[draw.randint(3, 20) for _ in range(layers)],
+        conv_kernel=[draw.randint(2, 7) for _ in range(layers)],
+        conv_stride=[draw.randint(1, 3) for _ in range(layers)],
+        conv_bias=draw.random() < 0.5,
+        num_conv_pos_embeddings=draw.randint(2, 9),
+        num_conv_pos_embedding_groups=groups,
+        layer_norm_eps=draw.choice([1e-5, 1e-7, 1e-3]),
+        use_weighted_layer_sum=draw.random() < 0.4,
+        classifier_proj_size=draw.randint(3, 40),
+        ctc_loss_reduction=draw.choice(["sum", "mean"]),
+        ctc_zero_infinity=True,  # some texts are too long for their frames
+        mask_time_prob=draw.choice([0.0, 0.05]),
+        pad_token_id=draw.choice([0, 0, 2]),
+    )
+
+
+def hubert(draw):
+    return wav2vec2(draw) | dict(feat_proj_layer_norm=draw.random() < 0.6)
+
+
+def wavlm(draw):
+    return wav2vec2(draw) | dict(num_buckets=4 * draw.randint(1, 10), max_bucket_distance=draw.randint(20, 90))
+
+
+def ast(draw):
+    heads, width = heads_and_width(draw)
+    patch = draw.randint(2, 5)
+    return dict(
+        hidden_size=width,
+        num_hidden_layers=draw.randint(1, 3),
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        hidden_act=draw.choice(ACTIVATIONS),
+        patch_size=patch,
+        frequency_stride=draw.randint(1, 5),
+        time_stride=draw.randint(1, 5),
+        max_length=patch + draw.randint(0, 30),
+        num_mel_bins=patch + draw.randint(0, 12),
+        qkv_bias=draw.random() < 0.7,
+    )
+
+
 FAMILIES = {
     "bert": Family("Bert", "text", bert, token_types=True),
     "roberta": Family("Roberta", "text", roberta),
@@ -428,6 +487,10 @@ FAMILIES = {
     "convnext": Family("ConvNext", "image", convnext),
     "vit_mae": Family("ViTMAE", "masked image", vit_mae),
     "segformer": Family("Segformer", "image", segformer, segments=True),
+    "wav2vec2": Family("Wav2Vec2", "speech", wav2vec2),
+    "hubert": Family("Hubert", "speech", hubert),
+    "wavlm": Family("WavLM", "speech", wavlm),
+    "audio-spectrogram-transformer": Family("AST", "spectrogram", ast),
 }
 
 
@@ -507,7 +570,33 @@ def masked_image_inputs(draw, family, config):
     return Inputs({"pixel_values": values, "noise": torch.rand(values.shape[0], (size // config.patch_size) ** 2, generator=tensor_generator(draw))})
 
 
-INPUTS = {"text": text_inputs, "decoder": decoder_inputs, "image": image_inputs, "masked image": masked_image_inputs}
+def speech_inputs(draw, family, config):
+    """Sounds of unequal lengths, with a mask or without."""
+    least = 1
+    for kernel, stride in reversed(list(zip(config.conv_kernel, config.conv_stride))):
+        least = (least - 1) * stride + kernel
+    lengths = [least + draw.randint(0, 300) for _ in range(draw.randint(1, 4))]
+    longest, noise = max(lengths), tensor_generator(draw)
+    mask = torch.tensor([[1] * n + [0] * (longest - n) for n in lengths])
+    named = {"input_values": torch.randn(len(lengths), longest, generator=noise) * mask}
+    if draw.random() < 0.7:
+        named["attention_mask"] = mask
+    return Inputs(named)
+
+
+def spectrogram_inputs(draw, family, config):
+    shape = (draw.randint(1, 4), config.max_length, config.num_mel_bins)
+    return Inputs({"input_values": torch.randn(*shape, generator=tensor_generator(draw))})
+
+
+INPUTS = {
+    "text": text_inputs,
+    "decoder": decoder_inputs,
+    "image": image_inputs,
+    "masked image": masked_image_inputs,
+    "speech": speech_inputs,
+    "spectrogram": spectrogram_inputs,
+}
 
 
 # ---- heads ----
@@ -594,6 +683,15 @@ def pixel_targets(draw, config, inputs):
     return {"labels": labels}
 
 
+def transcript_targets(draw, config, inputs):
+    """Texts of unequal lengths, also empty ones."""
+    rows, width = rows_of(inputs), draw.randint(1, 8)
+    labels = torch.randint(0, config.vocab_size, (rows, width), generator=tensor_generator(draw))
+    for row in range(rows):
+        labels[row, draw.randint(0, width) :] = IGNORED
+    return {"labels": labels}
+
+
 def no_targets(draw, config, inputs):
     return {}
 
@@ -609,6 +707,9 @@ HEADS = {
     "semantic-segmentation": Head(
         "semantic-segmentation", "ForSemanticSegmentation", "image", lambda draw: classes(draw.randint(1, 9)), pixel_targets
     ),
+    "speech-recognition": Head("speech-recognition", "ForCTC", "speech", lambda draw: {}, transcript_targets),
+    "sound-classification": Head("audio-classification", "ForSequenceClassification", "speech", several_classes, class_targets),
+    "spectrogram-classification": Head("audio-classification", "ForAudioClassification", "spectrogram", several_classes, class_targets),
     # Its loss needs no targets; Retune gives one only for targets.
     "masked-image-modeling": Head("masked-image-modeling", "ForPreTraining", "masked image", lambda draw: {}, no_targets),
 }

@@ -87,6 +87,8 @@ mod user_cache;
 pub mod annotations;
 #[cfg(feature = "table")]
 mod arena;
+#[cfg(feature = "audio")]
+mod audio;
 #[cfg(feature = "table")]
 mod examples;
 #[cfg(feature = "table")]
@@ -95,6 +97,8 @@ mod fact;
 mod facts;
 #[cfg(feature = "table")]
 mod features;
+#[cfg(any(feature = "image", feature = "audio"))]
+mod files;
 #[cfg(feature = "table")]
 mod groups;
 #[cfg(feature = "table")]
@@ -136,6 +140,11 @@ pub use sampler::{Batching, SamplerOptions, epoch_batches, evaluation_batches};
 pub use split::{stratified_group_split, stratified_split};
 pub use user_cache::user_cache;
 
+#[cfg(feature = "audio")]
+pub use audio::{
+    AudioLength, AudioOptions, AudioProcessor, AudioSeen, Casing, CtcVocabulary, Decoded, FeatureKind, Sounds, Spelled,
+    decode_audio, plain, read_audio, resample, split_values,
+};
 #[cfg(feature = "table")]
 pub use examples::Examples;
 #[cfg(feature = "table")]
@@ -164,6 +173,8 @@ pub use table::{Cell, TextsOf};
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
 #[cfg(feature = "text")]
 pub use target::{GoldTags, Spans, Tags, entities_of_classes, on_tokens};
+#[cfg(feature = "audio")]
+pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,

@@ -81,6 +81,12 @@ pub enum KernelError {
         /// Why, and what to do.
         problem: String,
     },
+    /// Frames and labels that do not fit each other.
+    #[error("connectionist temporal classification: {problem}")]
+    Ctc {
+        /// What does not fit.
+        problem: String,
+    },
     /// A gradient that is not finite.
     #[error("the gradient of `{name}` is not finite")]
     NotFinite {

@@ -26,8 +26,12 @@ pub trait Body: Sync {
         state.hidden.shallow_clone()
     }
     /// Floating-point operations of one example's matrix products and convolutions, twice its multiply-adds; `size` counts
-    /// tokens of a text, patches of an image.
+    /// tokens of a text, patches of an image, frames of a sound.
     fn work(&self, size: f64, reads: Reads) -> f64;
+    /// Whether block 0 costs enough that what it returns is worth keeping where it is frozen: a table is not.
+    fn begin_is_costly(&self) -> bool {
+        false
+    }
     /// Name of the embedding table that `input_ids` index, where nothing else in the body reads that table.
     fn token_table(&self) -> Option<&str> {
         None

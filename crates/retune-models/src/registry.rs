@@ -4,6 +4,7 @@ mod fresh;
 
 use crate::families::{
     albert::ALBERT,
+    ast::AST,
     beit::BEIT,
     bert::BERT,
     convnext::CONVNEXT,
@@ -19,11 +20,14 @@ use crate::families::{
     modernbert::MODERNBERT,
     mpnet::MPNET,
     phi3::PHI3,
+    hubert::HUBERT,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
     segformer::SEGFORMER,
     swin::SWIN,
     vit::VIT,
     vit_mae::VIT_MAE,
+    wav2vec2::WAV2VEC2,
+    wavlm::WAVLM,
 };
 use crate::heads::PURPOSES;
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
@@ -60,6 +64,10 @@ pub static FAMILIES: &[&dyn Family] = &[
     &SWIN,
     &CONVNEXT,
     &SEGFORMER,
+    &WAV2VEC2,
+    &HUBERT,
+    &WAVLM,
+    &AST,
 ];
 
 /// The family of a configuration.

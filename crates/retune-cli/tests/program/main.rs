@@ -14,4 +14,5 @@ mod molecules;
 mod predict;
 mod segmentation;
 mod settings;
+mod speech;
 mod support;

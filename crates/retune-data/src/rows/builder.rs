@@ -70,7 +70,15 @@ impl Builder {
         self.remarks = reader.remarks();
         let mut problems = Problems::that(self.on_bad_example, path);
         while let Some(record) = reader.next_record() {
-            let used = record?.and_then(|record| self.check(record.line, record.cells, reader.present()));
+            let mut record = record?;
+            if let (Ok(record), Some(choice)) = (&mut record, &self.layout.choice) {
+                // It comes last, and is no cell of the row.
+                let value = record.cells.pop().as_ref().and_then(Cell::name);
+                if !value.is_some_and(|value| choice.values.contains(&value)) {
+                    continue;
+                }
+            }
+            let used = record.and_then(|record| self.check(record.line, record.cells, reader.present()));
             match used {
                 Ok(row) => self.push(row)?,
                 Err(problem) => problems.push_row(self.len(), problem)?,
@@ -185,7 +193,8 @@ impl Builder {
 
     /// One line of free input: an object or a bare input.
     pub(super) fn free_line(&self, line: u64, text: &[u8]) -> Result<Row, RowProblem> {
-        let wanted = self.layout.wanted(false);
+        // Streams have no splits.
+        let wanted = Layout { choice: None, ..self.layout.clone() }.wanted(false);
         if !is_object(text) {
             let text =
                 std::str::from_utf8(text).map_err(|_| RowProblem::new(line, None, "is not valid UTF-8; send UTF-8"))?;

@@ -20,7 +20,7 @@ pub use label_numbers::LabelNumbers;
 #[cfg(feature = "image")]
 pub(crate) use layout::LabelKind;
 pub use layout::Layout;
-#[cfg(any(feature = "text", feature = "image"))]
+#[cfg(any(feature = "text", feature = "image", feature = "audio"))]
 pub(crate) use layout::{Input, Kind};
 pub use lines::TableLines;
 pub use records::Records;

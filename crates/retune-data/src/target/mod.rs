@@ -11,6 +11,8 @@ mod properties;
 mod spans;
 #[cfg(feature = "text")]
 mod tags;
+#[cfg(feature = "audio")]
+mod transcripts;
 
 use crate::{Batch, DataError, Fact, Medium};
 
@@ -28,6 +30,8 @@ pub use properties::Properties;
 pub use spans::Spans;
 #[cfg(feature = "text")]
 pub use tags::{GoldTags, Tags, entities_of_classes};
+#[cfg(feature = "audio")]
+pub use transcripts::{Transcripts, transcripts};
 
 /// The targets of all examples of a file, over a medium `M`. Examples beyond the end panic.
 pub trait Targets<M: Medium>: Send + Sync {

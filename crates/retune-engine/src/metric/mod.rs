@@ -17,6 +17,7 @@
 //! | `properties` | several numbers or decisions per example, some of them not known |
 //! | `segmentation` | a class for each pixel |
 //! | `tags`, `entities` | entities in a sequence of words |
+//! | `transcripts`, `spoken` | texts that were said, word by word; how they are made comparable |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
 //! | `calibration` | whether confidences mean what they say |
@@ -50,8 +51,10 @@ mod reconstruction;
 pub mod regression;
 pub mod score;
 pub mod segmentation;
+mod spoken;
 pub mod tags;
 mod thresholds;
+pub mod transcripts;
 pub(crate) mod unanswerable;
 
 #[cfg(test)]
@@ -80,5 +83,7 @@ pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;
 pub use segmentation::SegmentationMetric;
+pub use spoken::Normalisation;
 pub use tags::TagsMetric;
 pub use thresholds::details as threshold_details;
+pub use transcripts::TranscriptMetric;

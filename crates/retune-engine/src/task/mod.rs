@@ -8,12 +8,13 @@
 //! | `work` | the one place that erases a task's types: all that loop, session, report and CLI know of it |
 //! | `splits` | the data of a run, whatever its medium |
 //! | `parts` | data for a saved model, a part at a time |
-//! | `texts`, `documents`, `images` | the media as tasks read them |
+//! | `texts`, `documents`, `images`, `audio` | the media as tasks read them |
 //! | `from_scratch` | configuration and tokenizer of a model that is trained from nothing |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
 
+mod audio;
 mod causal_lm;
 mod class_loss;
 mod classify;
@@ -31,6 +32,7 @@ mod parts;
 mod preflight;
 mod question_answering;
 mod segmentation;
+mod speech;
 mod splits;
 mod texts;
 mod token_classification;
@@ -40,6 +42,7 @@ mod work;
 
 use crate::recipe::Section;
 
+pub use audio::AudioSettings;
 pub use causal_lm::{CausalLmSettings, TextWriter};
 pub use class_loss::ClassLossSettings;
 pub use classify::ClassificationSettings;
@@ -70,6 +73,8 @@ pub static TASKS: &[&Entry] = &[
     &causal_lm::ENTRY,
     &molecule_property::ENTRY,
     &segmentation::ENTRY,
+    &speech::ENTRY,
+    &classify::audio::ENTRY,
 ];
 
 /// The sections of a task; for a name that is no task, those of all tasks.

@@ -5,11 +5,16 @@ mod image_encoder;
 mod pyramid;
 mod rotary_encoder;
 mod text_decoder;
+mod spectrogram_encoder;
+mod speech_encoder;
 mod text_encoder;
 
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
 pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, stage_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};
+pub use spectrogram_encoder::{SpectrogramEncoder, SpectrogramEncoderSizes};
+pub(crate) use speech_encoder::layer_name;
+pub use speech_encoder::{SpeechEncoder, SpeechEncoderSizes};
 pub use text_decoder::{LAST, LayerKind, Positions, TextDecoder, TextDecoderNames, TextDecoderSizes};
 pub use text_encoder::{Sharing, TextEncoder, TextEncoderNames, TextEncoderSizes};

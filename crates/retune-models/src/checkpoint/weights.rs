@@ -83,6 +83,12 @@ impl<'a> Weights<'a> {
         self.root.differs(&self.at(name).path, other)
     }
 
+    /// Whether this tensor can be had: the checkpoint holds it, or it may be new.
+    pub fn is_at_hand(&self, name: &str) -> bool {
+        let options = &self.root.options;
+        options.from_scratch || (options.new_head && self.part != Part::Body) || self.is_stored(name)
+    }
+
     /// Standard deviation of fresh matrices.
     pub fn initializer_range(&self) -> f64 {
         self.root.options.initializer_range

@@ -1,6 +1,7 @@
 //! Families as data, one file each; [`crate::registry::FAMILIES`] lists them.
 
 pub mod albert;
+pub mod ast;
 pub mod beit;
 pub mod bert;
 pub mod convnext;
@@ -16,9 +17,12 @@ pub mod llama;
 pub mod modernbert;
 pub mod mpnet;
 pub mod phi3;
+pub mod hubert;
 pub mod roberta;
 mod rope;
 pub mod segformer;
 pub mod swin;
 pub mod vit;
 pub mod vit_mae;
+pub mod wav2vec2;
+pub mod wavlm;

@@ -2,10 +2,12 @@
 
 mod decoder;
 mod image;
+mod speech;
 mod text;
 
 pub use decoder::DecoderFamily;
 pub use image::ImageFamily;
+pub use speech::SpeechFamily;
 pub use text::{TextBody, TextFamily};
 
 pub use crate::checkpoint::TensorNames;

@@ -1,5 +1,7 @@
 //! Heads: what they are for, their names as data, and what they compute. A new head is one file here.
 
+mod audio;
+mod ctc;
 mod dropout;
 mod image;
 mod last_token;
@@ -16,6 +18,8 @@ mod token;
 mod transform;
 mod word_scores;
 
+pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
+pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 pub use last_token::LastTokenPlan;
 pub use masked_words::{MASKED_WORDS, MaskedWordsNames, MaskedWordsPlan};
@@ -43,4 +47,6 @@ pub static PURPOSES: &[&Purpose] = &[
     &IMAGE_CLASSIFICATION,
     &SEMANTIC_SEGMENTATION,
     &MASKED_IMAGE_MODELING,
+    &SPEECH_RECOGNITION,
+    &AUDIO_CLASSIFICATION,
 ];

@@ -43,6 +43,9 @@ fn small(model_type: &str) -> ModelConfig {
         ("embedding_size", json!(8)),
         ("num_attention_heads", json!(4)),
         ("num_key_value_heads", json!(2)),
+        ("conv_dim", json!([4, 4, 4, 4, 4, 4, 4])),
+        ("num_conv_pos_embeddings", json!(4)),
+        ("num_conv_pos_embedding_groups", json!(2)),
     ] {
         if config.get(field).is_some() {
             config.set(field, value);
@@ -91,8 +94,8 @@ fn small_image(model_type: &str) -> ModelConfig {
 fn every_listed_family_builds_every_head_it_lists() {
     let mut used = Vec::new();
     for family in FAMILIES {
-        let is_text = ModelConfig::new(json!({"model_type": family.model_type()})).unwrap().get("vocab_size").is_some();
-        let config = if is_text { small(family.model_type()) } else { small_image(family.model_type()) };
+        let has_defaults = !family.defaults().is_empty();
+        let config = if has_defaults { small(family.model_type()) } else { small_image(family.model_type()) };
         assert!(!family.heads().is_empty(), "{}", family.model_type());
         for (purpose, _) in family.heads() {
             used.push(purpose);
@@ -106,7 +109,9 @@ fn every_listed_family_builds_every_head_it_lists() {
             saved.set("architectures", json!([family.architecture(&config, purpose)]));
             assert_eq!(purposes_of_class(&saved), [purpose], "{}", family.model_type());
         }
-        assert_eq!(takes(&config).unwrap().images().is_none(), is_text, "{}", family.model_type());
+        let images = matches!(takes(&config).unwrap(), Takes::Images(_));
+        let takes_images = family.heads().iter().all(|(purpose, _)| purpose.key.contains("image"));
+        assert_eq!(images, takes_images, "{}", family.model_type());
     }
     assert!(PURPOSES.iter().all(|purpose| used.contains(purpose)), "a purpose that no family has");
 }
@@ -154,7 +159,8 @@ fn absent_fields_mean_what_hugging_face_assumes() {
     let read = |text: &str| serde_json::from_str::<serde_json::Map<String, Value>>(text).unwrap();
     let encoders = read(include_str!("../../../../fixtures/configs/text_defaults.json"));
     let decoders = read(include_str!("../../../../fixtures/configs/decoder_defaults.json"));
-    for (model_type, theirs) in encoders.into_iter().chain(decoders) {
+    let speech = read(include_str!("../../../../fixtures/configs/speech_defaults.json"));
+    for (model_type, theirs) in encoders.into_iter().chain(decoders).chain(speech) {
         let config = ModelConfig::new(json!({"model_type": model_type})).unwrap();
         assert!(config.as_map().len() > 10, "{model_type} has no defaults here");
         for (field, ours) in config.as_map() {

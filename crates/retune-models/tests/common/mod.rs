@@ -6,7 +6,8 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
 use retune_models::heads::{
-    CAUSAL_LM, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, TOKEN_CLASSIFICATION, next_token_loss,
+    CAUSAL_LM, CtcLoss, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SPEECH_RECOGNITION, TOKEN_CLASSIFICATION,
+    next_token_loss,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Purpose, Tensors};
 use std::collections::BTreeMap;
@@ -115,6 +116,10 @@ fn loss_of_outputs(loaded: &LoadedModel, outputs: &Tensors, inputs: &Tensors) ->
     if *purpose == QUESTION_ANSWERING {
         return loss_of_spans(outputs, inputs);
     }
+    if *purpose == SPEECH_RECOGNITION {
+        let summed = CtcLoss::new(&loaded.config).unwrap().summed(outputs, inputs.get("labels").unwrap()).unwrap();
+        return summed.sum / summed.weight;
+    }
     if *purpose == SEMANTIC_SEGMENTATION {
         return loss_of_pixels(outputs, inputs);
     }
@@ -153,8 +158,8 @@ pub(crate) fn check(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>, gradi
     trained.backward();
     let mut compared = 0;
     for param in loaded.params.trainable() {
-        let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
         let Some(expected) = case.get(&gradient_name(&param.name)) else { continue };
+        let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
         let worst = difference(&gradient, expected);
         assert!(worst < 1e-5, "{}: {worst}", param.name);
         compared += 1;

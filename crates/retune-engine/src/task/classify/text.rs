@@ -77,6 +77,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         settings: &settings,
         batching: recipe.read::<BatchSettings>()?.batching(),
         fingerprint: input.max_length as u64,
+        frozen_below: 0,
     };
     labels::trained(head, recipe, schema, data, std::iter::once(described).chain(note).collect(), &notes)
 }

@@ -1,20 +1,21 @@
-//! A table beside the images of a folder: `metadata.csv`, `.jsonl` or `.parquet`, whose `file_name` is relative to the
+//! A table beside the files of a folder: `metadata.csv`, `.jsonl` or `.parquet`, whose `file_name` is relative to the
 //! folder. As in `datasets`, its columns count, and folders are no classes then.
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
+use super::FileKind;
 use crate::error::quoted;
 use crate::rows::{Layout, Records, TableRows};
 use crate::table::{self, Cell};
 use crate::{DataError, OnBadExample};
 
 /// Names of the table.
-const NAMES: [&str; 3] = ["metadata.csv", "metadata.jsonl", "metadata.parquet"];
+pub(super) const NAMES: [&str; 3] = ["metadata.csv", "metadata.jsonl", "metadata.parquet"];
 /// Its column of paths.
 const FILE_NAME: &str = "file_name";
 
-/// The table of a folder whose files that are no images are `others`.
+/// The table of a folder whose files of other kinds are `others`.
 ///
 /// # Errors
 /// Several tables; labels are needed and tables lie deeper, where they would not be read.
@@ -35,10 +36,11 @@ pub(super) fn table(folder: &Path, others: &[PathBuf], labels_required: bool) ->
     }
 }
 
-/// The rows of the table; `images` are those of its folder.
+/// The rows of the table; `files` are those of its folder.
 pub(super) fn read(
+    kind: &FileKind,
     table: &Path,
-    images: &[PathBuf],
+    files: &[PathBuf],
     layout: &Layout,
     labels_required: bool,
     on_bad_example: OnBadExample,
@@ -59,12 +61,13 @@ pub(super) fn read(
         }
     }
     let name = table.display();
-    let mut remarks = vec![format!("{name}: images and their labels are those of this table, folders are no classes")];
-    let unnamed: Vec<&PathBuf> = images.iter().filter(|path| !named.contains(*path)).collect();
+    let mut remarks =
+        vec![format!("{name}: {} and their labels are those of this table, folders are no classes", kind.plural)];
+    let unnamed: Vec<&PathBuf> = files.iter().filter(|path| !named.contains(*path)).collect();
     if let Some(first) = unnamed.first() {
         let (count, first) = (unnamed.len(), first.display());
-        let are = if count == 1 { "image of the folder is" } else { "images of the folder are" };
-        remarks.push(format!("{name}: {count} {are} not in it and not read (such as {first})"));
+        let (what, are) = if count == 1 { (kind.noun, "is") } else { (kind.plural, "are") };
+        remarks.push(format!("{name}: {count} {what} of the folder {are} not in it and not read (such as {first})"));
     }
     Ok(rows.with_remarks(remarks))
 }

@@ -1,24 +1,18 @@
-//! Folders of images: `FOLDER/class/…/image`, images without labels, or images with a `metadata` table beside them, as the
-//! imagefolder of `datasets` reads it.
+//! Folders of files: `FOLDER/class/…/file`, files without labels, or files with a `metadata` table beside them, as the
+//! imagefolder and the audiofolder of `datasets` read it.
 //!
-//! What is no image by its name (by its content, where the name has no ending) is counted in a remark; a class folder of
+//! What is of another kind by its name (by its content, where the name has no ending) is counted in a remark; a class folder of
 //! nothing else is refused, because its class would silently vanish.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::metadata;
+use super::{FileKind, metadata};
 use crate::error::quoted;
-use crate::image::decode::content;
 use crate::rows::{Builder, LabelRows, Layout, Origin, Records, TableRows};
 use crate::table::Cell;
 use crate::{DataError, OnBadExample};
 
-/// Endings of files that are images.
-pub(super) const ENDINGS: [&str; 11] =
-    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"];
 /// Names of folders that hold splits rather than a class.
 const SPLITS: [&str; 8] = ["train", "training", "val", "valid", "validation", "dev", "test", "testing"];
 /// Files that systems leave in folders.
@@ -28,44 +22,59 @@ const MOST_DEPTH: usize = 16;
 
 /// What a folder holds, in the order of the paths.
 #[derive(Default)]
-pub(super) struct Found {
-    /// Images, relative to the folder.
-    pub(super) images: Vec<PathBuf>,
-    pub(super) ignored: Vec<PathBuf>,
+pub(crate) struct Found {
+    /// Files of the kind, relative to the folder.
+    pub(crate) files: Vec<PathBuf>,
+    ignored: Vec<PathBuf>,
     /// Folders directly inside.
-    pub(super) folders: Vec<String>,
+    pub(crate) folders: Vec<String>,
 }
 
 /// Looks into a folder and all folders inside.
-pub(super) fn find(folder: &Path) -> Result<Found, DataError> {
+pub(super) fn find(kind: &FileKind, folder: &Path) -> Result<Found, DataError> {
     let mut found = Found::default();
-    walk(folder, Path::new(""), 0, &mut found)?;
+    walk(kind, folder, Path::new(""), 0, &mut found)?;
     Ok(found)
 }
 
+/// The rows of a table beside the files, where there is one.
+pub(super) fn in_table(
+    kind: &FileKind,
+    folder: &Path,
+    found: &Found,
+    layout: &Layout,
+    labels_required: bool,
+    on_bad_example: OnBadExample,
+) -> Result<Option<TableRows>, DataError> {
+    let table = metadata::table(folder, &found.ignored, labels_required)?;
+    table.map(|table| metadata::read(kind, &table, &found.files, layout, labels_required, on_bad_example)).transpose()
+}
+
 pub(super) fn read(
+    kind: &FileKind,
     folder: &Path,
     layout: &Layout,
     labels_required: bool,
     on_bad_example: OnBadExample,
 ) -> Result<TableRows, DataError> {
     let fail = |message: String| Err(DataError::Columns { message: format!("{}: {message}", folder.display()) });
-    let found = find(folder)?;
-    if let Some(table) = metadata::table(folder, &found.ignored, labels_required)? {
-        return metadata::read(&table, &found.images, layout, labels_required, on_bad_example);
+    let found = find(kind, folder)?;
+    if let Some(rows) = in_table(kind, folder, &found, layout, labels_required, on_bad_example)? {
+        return Ok(rows);
     }
     if let Some(group) = &layout.group {
         return fail(format!("a folder has no column `{group}`; write a table with the paths, and name it instead"));
     }
-    if found.images.is_empty() {
+    if found.files.is_empty() {
         let others = match endings(found.ignored.iter()) {
             none if none.is_empty() => String::new(),
             others => format!(", but {others}"),
         };
-        return fail(format!("holds no images{others}; files that end in {} are images", ENDINGS.join(", ")));
+        let (kinds, endings) = (kind.plural, kind.endings.join(", "));
+        return fail(format!("holds no {kinds}{others}; files that end in {endings} are {kinds}"));
     }
-    let direct = found.images.iter().find(|path| class(path).is_none());
-    let mut classes: Vec<String> = found.images.iter().filter_map(|path| class(path)).map(str::to_owned).collect();
+    let direct = found.files.iter().find(|path| class(path).is_none());
+    let mut classes: Vec<String> = found.files.iter().filter_map(|path| class(path)).map(str::to_owned).collect();
     classes.dedup();
     let is_split = |name: &String| SPLITS.contains(&name.to_lowercase().as_str());
     if labels_required {
@@ -77,7 +86,7 @@ pub(super) fn read(
             let names = quoted(&classes, 8);
             return fail(format!("holds the splits {names}, not classes; name them with --train and --validation"));
         }
-        let unread = without_images(&found, &classes);
+        let unread = without_files(kind, &found, &classes);
         if !unread.is_empty() {
             return fail(unread.join("\n"));
         }
@@ -85,7 +94,7 @@ pub(super) fn read(
     let labelled = direct.is_none();
     let layout = layout.clone().labels(layout.labels.iter().take(1));
     let mut builder = Builder::new(layout, labels_required)?;
-    for path in &found.images {
+    for path in &found.files {
         let Some(text) = path.to_str() else {
             return fail(format!("{} has a name that is not UTF-8; rename it", path.display()));
         };
@@ -93,31 +102,33 @@ pub(super) fn read(
     }
     let origin = Origin::Folder { classes: labels_required };
     let rows = builder.finish(folder, folder.to_owned(), origin, Vec::new())?;
-    Ok(rows.with_remarks(remarks(folder, &found, &classes)))
+    Ok(rows.with_remarks(remarks(kind, folder, &found, &classes)))
 }
 
-/// What is wrong with folders that hold files but no image.
-fn without_images(found: &Found, classes: &[String]) -> Vec<String> {
+/// What is wrong with folders that hold files but none of the kind.
+fn without_files(kind: &FileKind, found: &Found, classes: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
     for name in found.folders.iter().filter(|name| !classes.contains(*name)) {
         let files = found.ignored.iter().filter(|path| class(path) == Some(name.as_str()));
         let kinds = endings(files);
         if !kinds.is_empty() {
             problems.push(format!(
-                "the class folder `{name}` has no image that can be read, but {kinds}; convert the files to PNG or JPEG, or \
-                 move the folder away"
+                "the class folder `{name}` has no {} that can be read, but {kinds}; convert the files to {}, or move the folder \
+                 away",
+                kind.noun, kind.usual
             ));
         }
     }
     problems
 }
 
-fn remarks(folder: &Path, found: &Found, classes: &[String]) -> Vec<String> {
+fn remarks(kind: &FileKind, folder: &Path, found: &Found, classes: &[String]) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(first) = found.ignored.first() {
         remarks.push(format!(
-            "{}: files that are no images by their names are not read: {} (such as {})",
+            "{}: files that are no {} by their names are not read: {} (such as {})",
             folder.display(),
+            kind.plural,
             endings(found.ignored.iter()),
             first.display()
         ));
@@ -156,15 +167,15 @@ fn ending(path: &Path) -> String {
     path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase()
 }
 
-/// Refuses a folder of classes where none of a class's images can be used, so that its class would have no example.
+/// Refuses a folder of classes where none of a class's files can be used, so that its class would have no example.
 ///
 /// # Errors
 /// The classes; a store that cannot be read.
-pub(super) fn check_classes(rows: &TableRows, usable: &[bool]) -> Result<(), DataError> {
+pub(super) fn check_classes(kind: &FileKind, rows: &TableRows, usable: &[bool]) -> Result<(), DataError> {
     if !rows.in_class_folders() || !usable.contains(&true) {
         return Ok(());
     }
-    // Whether each class has an image left.
+    // Whether each class has a file left.
     let mut classes: BTreeMap<String, bool> = BTreeMap::new();
     for (row, &usable) in usable.iter().enumerate() {
         if let Some([Cell::Text(class)]) = rows.label(row)?.as_deref() {
@@ -177,20 +188,21 @@ pub(super) fn check_classes(rows: &TableRows, usable: &[bool]) -> Result<(), Dat
     }
     Err(DataError::Columns {
         message: format!(
-            "{}: none of the images of the class folders {} can be used; repair them, or move the folders away",
+            "{}: none of the {} of the class folders {} can be used; repair them, or move the folders away",
             rows.file().display(),
+            kind.plural,
             quoted(&lost, 8)
         ),
     })
 }
 
-/// The first folder of a relative path, if the image lies in one.
+/// The first folder of a relative path, if the file lies in one.
 fn class(path: &Path) -> Option<&str> {
     let parent = path.parent()?.components().next()?;
     parent.as_os_str().to_str()
 }
 
-fn walk(root: &Path, inside: &Path, depth: usize, found: &mut Found) -> Result<(), DataError> {
+fn walk(kind: &FileKind, root: &Path, inside: &Path, depth: usize, found: &mut Found) -> Result<(), DataError> {
     let folder = root.join(inside);
     let failed = |source| DataError::Read { file: folder.clone(), source };
     if depth > MOST_DEPTH {
@@ -216,20 +228,14 @@ fn walk(root: &Path, inside: &Path, depth: usize, found: &mut Found) -> Result<(
             if depth == 0 {
                 found.folders.extend(name.to_str().map(str::to_owned));
             }
-            walk(root, &path, depth + 1, found)?;
+            walk(kind, root, &path, depth + 1, found)?;
             continue;
         }
         let ending = ending(&path);
-        let is_image = if ending.is_empty() { is_image(&root.join(&path)) } else { ENDINGS.contains(&ending.as_str()) };
-        let list = if is_image { &mut found.images } else { &mut found.ignored };
+        let is_one =
+            if ending.is_empty() { kind.holds(&root.join(&path)) } else { kind.endings.contains(&ending.as_str()) };
+        let list = if is_one { &mut found.files } else { &mut found.ignored };
         list.push(path);
     }
     Ok(())
-}
-
-/// Whether a file is an image by its content; one that cannot be read is none.
-fn is_image(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(content::HEAD as u64).read_to_end(&mut head));
-    read.is_ok() && content::is_readable(&head)
 }
