@@ -4,9 +4,9 @@ mod disentangled_encoder;
 mod image_encoder;
 mod pyramid;
 mod rotary_encoder;
-mod text_decoder;
 mod spectrogram_encoder;
 mod speech_encoder;
+mod text_decoder;
 mod text_encoder;
 
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};

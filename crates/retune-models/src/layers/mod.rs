@@ -1,8 +1,8 @@
 //! Layers that several families share; only tensor names differ between them.
 
 pub mod attention;
-pub mod bucketed_position;
 pub mod audio_convolutions;
+pub mod bucketed_position;
 pub mod conv_next_layer;
 pub mod decoder_attention;
 pub mod decoder_layer;
@@ -39,8 +39,8 @@ pub mod token_convolution;
 pub mod window_layer;
 
 pub use attention::{Attention, AttentionNames, AttentionSizes};
-pub use bucketed_position::BucketedPositionBias;
 pub use audio_convolutions::{AudioConvolution, AudioConvolutionSizes, AudioConvolutions, FrontNorm};
+pub use bucketed_position::BucketedPositionBias;
 pub use conv_next_layer::{ConvNextLayer, ConvNextSizes};
 pub use decoder_attention::{Attending, DecoderAttention, DecoderAttentionNames, ProjectionNames};
 pub use decoder_layer::{DecoderLayer, DecoderLayerNames};

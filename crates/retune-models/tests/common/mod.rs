@@ -6,8 +6,8 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
 use retune_models::heads::{
-    CAUSAL_LM, CtcLoss, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SPEECH_RECOGNITION, TOKEN_CLASSIFICATION,
-    next_token_loss,
+    CAUSAL_LM, CtcLoss, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SPEECH_RECOGNITION,
+    TOKEN_CLASSIFICATION, next_token_loss,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Purpose, Tensors};
 use std::collections::BTreeMap;
