@@ -132,7 +132,7 @@ impl Body for SpectrogramEncoder {
                 }
                 let computed = match reads {
                     Reads::First(count) => x.narrow(1, 0, count),
-                    Reads::All => x.shallow_clone(),
+                    Reads::All | Reads::Stages => x.shallow_clone(),
                 };
                 self.norm.forward(&layer.forward_read(&computed, &layer.read(&x), grid, None, train))
             });
@@ -148,7 +148,7 @@ impl Body for SpectrogramEncoder {
         let tokens = patches + SPECIAL as f64;
         let read = match reads {
             Reads::First(count) => count as f64,
-            Reads::All => tokens,
+            Reads::All | Reads::Stages => tokens,
         };
         projection + sizes.stack_work(self.layers.len(), read, tokens)
     }

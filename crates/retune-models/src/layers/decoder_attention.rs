@@ -147,6 +147,7 @@ impl DecoderAttention {
             scale: Some(self.scale),
             softcap: self.softcap,
             dropout: self.dropout,
+            closed_rows: false,
         };
         let attended = fused::attention(&query, &key, &value, self.heads, &options, train);
         self.output.forward(&attended, train)
