@@ -154,7 +154,7 @@ mod tests {
     fn nothing_or_no_number_leaves_everything_undefined() {
         let mut metric = PerplexityMetric::new();
         assert!(metric.compute().metrics.is_empty() && metric.compute().notes.len() == 1);
-        metric.add(TokenSums { loss: f64::NAN, tokens: 3, right: 0 });
+        metric.add(TokenSums { loss: f64::NAN, tokens: 3, ..TokenSums::default() });
         assert!(metric.compute().metrics.is_empty() && metric.compute().notes[0].contains("not finite"));
     }
 }
