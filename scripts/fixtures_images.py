@@ -72,6 +72,10 @@ PROCESSORS = {
     "convnext-384": (
         "ConvNextImageProcessor",
         dict(image_processor_type="ConvNextImageProcessor", do_resize=True, resample=3, size={"shortest_edge": 384}, **IMAGENET), 3),
+    # Silent about mean and deviation; the older name of the key about masks.
+    "segformer": ("SegformerImageProcessor", dict(image_processor_type="SegformerImageProcessor", size={"height": 26, "width": 20}, do_reduce_labels=False), 3),
+    "segformer-feature-extractor": (
+        "SegformerImageProcessor", dict(feature_extractor_type="SegformerFeatureExtractor", reduce_labels=True, do_resize=True, resample=2, size=22), 3),
 }
 PROCESSED = ["rgb.png", "tall.png", "subsampled.jpg", "half.jpg", "progressive.jpg"]
 # Of a large result every so many rows and columns are kept.
@@ -166,6 +170,17 @@ def processor(class_name, folder):
     return getattr(transformers, f"{class_name}Pil").from_pretrained(folder)
 
 
+def make_masks(root):
+    """What masks become beside their images: `mask` [H, W, 1] and `labels` [h, w, 1], where 0 is no class and 255 says so."""
+    random = numpy.random.default_rng(SEED + 1)
+    mask = random.integers(0, 6, (23, 31), dtype=numpy.uint8)
+    mask[:3] = 255
+    process = processor("SegformerImageProcessor", root / "processors/segformer-feature-extractor")
+    labels = process(Image.open(root / "files/rgb.png"), segmentation_maps=Image.fromarray(mask), do_reduce_labels=True, return_tensors="pt")["labels"][0]
+    tensors = {"mask": torch.from_numpy(mask[:, :, None]), "labels": labels[:, :, None].to(torch.uint8)}
+    save_tensors(root / "masks.safetensors", tensors)
+
+
 def make(root):
     import transformers
 
@@ -203,5 +218,6 @@ def make(root):
             thin = THINNED.get(name, 1)
             outputs[file] = values[:, ::thin, ::thin]
         save_tensors(folder / "expected.safetensors", outputs)
+    make_masks(root)
     versions = {"seed": SEED, "numpy": numpy.__version__, "pillow": PIL.__version__, "transformers": transformers.__version__}
     write_json(root / "versions.json", versions)

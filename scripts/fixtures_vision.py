@@ -29,6 +29,11 @@ SWIN = dict(
 )
 CONVNEXT = dict(hidden_sizes=[8, 12, 16, 24], depths=[2, 2, 2, 2], image_size=64, patch_size=4, drop_path_rate=0.0, **NAMES)
 
+SEGFORMER = dict(
+    num_encoder_blocks=3, depths=[1, 2, 1], sr_ratios=[3, 2, 1], hidden_sizes=[4, 6, 8], patch_sizes=[7, 3, 3], strides=[4, 2, 2],
+    num_attention_heads=[1, 2, 4], mlp_ratios=[3, 2, 1], decoder_hidden_size=10, classifier_dropout_prob=0.0, drop_path_rate=0.0, **NAMES,
+)
+
 MAE = dict(
     {k: v for k, v in PLAIN.items() if k not in NAMES},
     decoder_hidden_size=24,
@@ -67,6 +72,14 @@ CASES = {
         "SwinForImageClassification", SWIN | dict(use_absolute_embeddings=True), {"case": ((32, 32), None), "case_interpolated": ((48, 40), True)}),
     "convnext-image-classification": (
         "ConvNextForImageClassification", CONVNEXT, {"case": ((64, 64), None), "case_other_size": ((48, 72), None)}),
+    # 29 and 38 leave odd maps, and places that no reduction takes.
+    "segformer-image-classification": (
+        "SegformerForImageClassification", SEGFORMER, {"case": ((32, 32), None), "case_other_size": ((29, 38), None)}),
+    "segformer-semantic-segmentation": (
+        "SegformerForSemanticSegmentation", SEGFORMER, {"case": ((32, 32), None), "case_other_size": ((29, 38), None)}),
+    "segformer-one-label": (
+        "SegformerForSemanticSegmentation", {k: v for k, v in SEGFORMER.items() if k not in NAMES} | dict(num_labels=1),
+        {"case": ((36, 44), None)}),
     "vit-mae": ("ViTMAEForPreTraining", MAE, {"case": ((32, 32), None)}),
     "vit-mae-normalised-pixels": ("ViTMAEForPreTraining", MAE | dict(norm_pix_loss=True), {"case": ((32, 32), None)}),
 }
@@ -75,6 +88,18 @@ CASES = {
 def mean_of_heads_loss(outputs, inputs):
     """DeiT with a teacher token defines no loss: cross-entropy of the mean of its two heads' logits."""
     return torch.nn.functional.cross_entropy(outputs.logits, inputs["labels"])
+
+
+def segmentation(model, height, width, random):
+    """Labels of another size than the logits, one image of which has none, and running statistics that are no zeros and ones."""
+    labels = torch.randint(0, max(model.config.num_labels, 2), (2, height, width), generator=random)
+    labels[0, : height // 3] = 255
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.copy_(0.3 * torch.randn(buffer.shape, generator=random))
+        if name.endswith("running_var"):
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=random))
+    return labels
 
 
 def vit_mae_start(folder):
@@ -93,7 +118,7 @@ def vit_mae_start(folder):
 
 def depends_on_size(name):
     """Whether this gradient passes through code that depends on the image size; the first case covers the others."""
-    return any(part in name for part in ("embeddings", "relative_position_bias_table", "downsampl"))
+    return any(part in name for part in ("embeddings", "relative_position_bias_table", "downsampl", ".sr."))
 
 
 def make(root):
@@ -106,18 +131,25 @@ def make(root):
         config._attn_implementation = "eager"
         model = model_class(config)
         randomise(model, random)
+        dense = "Segmentation" in class_name
+        labels_of = {file: segmentation(model, *size, random) for file, (size, _) in cases.items()} if dense else {}
         names = save_model(model, folder)
         for file, ((height, width), interpolate) in cases.items():
             inputs = {"pixel_values": torch.randn(2, 3, height, width, generator=random)}
             if class_name == "ViTMAEForPreTraining":
                 inputs["noise"] = torch.rand(2, (height // 8) * (width // 8), generator=random)
+            elif "Segmentation" in class_name:
+                inputs["labels"] = labels_of[file]
             else:
                 inputs["labels"] = torch.tensor([2, 0])
             if interpolate:
                 inputs["interpolate_pos_encoding"] = True
             loss_of = mean_of_heads_loss if "WithTeacher" in class_name else None
             # A copy for each case: Swin's layers keep the window that an earlier, smaller image made them choose.
-            tensors = forward_and_gradients(copy.deepcopy(model), inputs, names, loss_of)
+            trained = copy.deepcopy(model)
+            tensors = forward_and_gradients(trained, inputs, names, loss_of, same_in_training=not dense)
+            if dense:  # What one pass of training makes of the running statistics.
+                tensors |= {f"after.{name}": buffer for name, buffer in trained.named_buffers()}
             if file != "case":
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or depends_on_size(k)}
             save_tensors(folder / f"{file}.safetensors", tensors)

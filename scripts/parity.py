@@ -60,6 +60,7 @@ class Family:
     config: Callable[[random.Random], dict]
     token_types: bool = False
     classes: dict[str, list[str]] = field(default_factory=dict)  # endings that replace the head's own
+    segments: bool = False  # whether it has a head for each pixel
 
 
 @dataclass
@@ -226,6 +227,66 @@ def gpt2(draw):
         scale_attn_weights=draw.random() < 0.8, scale_attn_by_inverse_layer_idx=draw.random() < 0.3,
         tie_word_embeddings=draw.random() < 0.7, pad_token_id=draw.choice([0, 1]), bos_token_id=2, eos_token_id=3,
     )
+def albert(draw):
+    groups = draw.randint(1, 3)
+    return bert(draw) | dict(
+        embedding_size=draw.randint(3, 40),
+        num_hidden_layers=draw.randint(groups, 6),
+        num_hidden_groups=groups,
+        inner_group_num=draw.choice([1, 1, 2, 3]),
+    )
+
+
+def mpnet(draw):
+    values = bert(draw) | dict(pad_token_id=1, bos_token_id=0, eos_token_id=2, relative_attention_num_buckets=draw.choice([32, 32, 40]))
+    del values["type_vocab_size"]
+    return values
+
+
+def modernbert(draw):
+    heads, layers = draw.randint(1, 5), draw.randint(1, 4)
+    values = dict(
+        vocab_size=draw.randint(20, 150),
+        hidden_size=heads * 2 * draw.randint(1, 8),
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        hidden_activation=draw.choice(ACTIVATIONS),
+        classifier_activation=draw.choice(ACTIVATIONS),
+        max_position_embeddings=draw.randint(40, 80),
+        pad_token_id=draw.choice([0, 0, 1, 3]),
+        bos_token_id=2, eos_token_id=3, cls_token_id=2, sep_token_id=3,
+        norm_eps=draw.choice([1e-5, 1e-7, 1e-3]),
+        local_attention=draw.randint(1, 40),
+        classifier_pooling=draw.choice(["cls", "mean"]),
+        global_rope_theta=draw.choice([160000.0, 500.0]),
+        local_rope_theta=draw.choice([10000.0, 20.0]),
+    )
+    for flag in ("norm_bias", "attention_bias", "mlp_bias", "classifier_bias", "decoder_bias"):
+        values[flag] = draw.random() < 0.5
+    if draw.random() < 0.3:
+        return values | dict(layer_types=[draw.choice(["full_attention", "sliding_attention"]) for _ in range(layers)])
+    return values | dict(global_attn_every_n_layers=draw.randint(1, 4))
+
+
+def deberta_v2(draw):
+    values = bert(draw) | dict(
+        type_vocab_size=draw.choice([0, 0, 2]),
+        relative_attention=draw.random() < 0.85,
+        pos_att_type=draw.choice([["p2c", "c2p"], "c2p|p2c", ["c2p"], ["p2c"], None]),
+        position_biased_input=draw.random() < 0.4,
+        position_buckets=draw.choice([-1, 4, 7, 16]),
+        max_relative_positions=draw.choice([-1, 24, 60]),
+        norm_rel_ebd=draw.choice(["layer_norm", "layer_norm", "none"]),
+        share_att_key=draw.random() < 0.6,
+        legacy=draw.random() < 0.6,
+        pooler_hidden_act=draw.choice(["gelu", "tanh"]),
+    )
+    if draw.random() < 0.3:
+        values |= dict(conv_kernel_size=draw.choice([1, 3, 5]), conv_act=draw.choice(["tanh", "gelu"]))
+    if values["legacy"] and draw.random() < 0.3:
+        values |= dict(embedding_size=draw.randint(3, 40))
+    return values
 
 
 # ---- configurations of image families ----
@@ -318,6 +379,25 @@ def vit_mae(draw):
     )
 
 
+def segformer(draw):
+    stages = draw.randint(2, 4)
+    heads = [draw.randint(1, 3) for _ in range(stages)]
+    return dict(
+        num_encoder_blocks=stages,
+        depths=[draw.randint(1, 2) for _ in heads],
+        sr_ratios=[draw.choice([4, 3, 2, 1]) if stage < stages - 1 else 1 for stage in range(stages)],
+        hidden_sizes=[count * draw.randint(2, 9) for count in heads],
+        patch_sizes=[draw.choice([7, 5, 4]), *(draw.choice([3, 3, 2]) for _ in heads[1:])],
+        strides=[draw.choice([4, 3, 2]), *(draw.choice([2, 2, 1]) for _ in heads[1:])],
+        num_attention_heads=heads,
+        mlp_ratios=[draw.randint(1, 4) for _ in heads],
+        hidden_act=draw.choice(ACTIVATIONS),
+        num_channels=draw.choice([3, 3, 1]),
+        decoder_hidden_size=draw.randint(3, 40),
+        semantic_loss_ignore_index=draw.choice([255, 255, 0, 1]),
+    )
+
+
 FAMILIES = {
     "bert": Family("Bert", "text", bert, token_types=True),
     "roberta": Family("Roberta", "text", roberta),
@@ -334,6 +414,10 @@ FAMILIES = {
     "phi3": Family("Phi3", "decoder", phi3),
     "gpt_neox": Family("GPTNeoX", "decoder", gpt_neox),
     "gpt2": Family("GPT2", "decoder", gpt2, classes={"ForCausalLM": ["LMHeadModel"]}),
+    "albert": Family("Albert", "text", albert, token_types=True),
+    "mpnet": Family("MPNet", "text", mpnet),
+    "modernbert": Family("ModernBert", "text", modernbert),
+    "deberta-v2": Family("DebertaV2", "text", deberta_v2, token_types=True),
     "vit": Family("ViT", "image", vit),
     "deit": Family("DeiT", "image", vit, classes={"ForImageClassification": ["ForImageClassification", "ForImageClassificationWithTeacher"]}),
     "beit": Family("Beit", "image", beit),
@@ -341,6 +425,7 @@ FAMILIES = {
     "swin": Family("Swin", "image", swin),
     "convnext": Family("ConvNext", "image", convnext),
     "vit_mae": Family("ViTMAE", "masked image", vit_mae),
+    "segformer": Family("Segformer", "image", segformer, segments=True),
 }
 
 
@@ -371,7 +456,7 @@ def text_inputs(draw, family, config):
     # Without a mask both sides attend to everything.
     if padding != "none" or draw.random() < 0.5:
         named["attention_mask"] = mask
-    if family.token_types and draw.random() < 0.6:
+    if family.token_types and config.type_vocab_size > 0 and draw.random() < 0.6:
         named["token_type_ids"] = torch.randint(0, config.type_vocab_size, (rows, width), generator=noise)
     return Inputs(named)
 
@@ -393,6 +478,8 @@ def pixels(draw, config, height, width):
 
 def image_inputs(draw, family, config):
     """The size of the configuration, or another one that the family takes."""
+    if family.prefix == "Segformer":  # of any size from one on of which every stage has something left
+        return Inputs({"pixel_values": pixels(draw, config, draw.randint(66, 99), draw.randint(66, 99))})
     size, patch = config.image_size, config.patch_size
     if draw.random() < 0.6:
         return Inputs({"pixel_values": pixels(draw, config, size, size)})
@@ -494,6 +581,17 @@ def word_targets(draw, config, inputs):
     return {"labels": labels}
 
 
+def pixel_targets(draw, config, inputs):
+    """A class for each pixel, some of which count in no loss; of the size of the images or another one."""
+    rows, _, height, width = inputs.named["pixel_values"].shape
+    if draw.random() < 0.3:
+        height, width = draw.randint(20, 90), draw.randint(20, 90)
+    noise = tensor_generator(draw)
+    labels = torch.randint(0, max(config.num_labels, 2), (rows, height, width), generator=noise)
+    labels[torch.rand(labels.shape, generator=noise) < draw.choice([0, 0.3])] = config.semantic_loss_ignore_index
+    return {"labels": labels}
+
+
 def no_targets(draw, config, inputs):
     return {}
 
@@ -506,6 +604,9 @@ HEADS = {
     "causal-lm": Head("causal-lm", "ForCausalLM", "decoder", lambda draw: {}, next_token_targets),
     "decoder-classification": Head("text-classification", "ForSequenceClassification", "decoder", problem, class_targets),
     "image-classification": Head("image-classification", "ForImageClassification", "image", problem, class_targets),
+    "semantic-segmentation": Head(
+        "semantic-segmentation", "ForSemanticSegmentation", "image", lambda draw: classes(draw.randint(1, 9)), pixel_targets
+    ),
     # Its loss needs no targets; Retune gives one only for targets.
     "masked-image-modeling": Head("masked-image-modeling", "ForPreTraining", "masked image", lambda draw: {}, no_targets),
 }
@@ -611,6 +712,7 @@ def parse_arguments():
     if arguments.count < 1 or arguments.first < 0:
         parser.error("--count must be at least 1 and --first at least 0")
     arguments.pairs = [(f, h) for f in FAMILIES for h in HEADS if FAMILIES[f].medium == HEADS[h].medium]
+    arguments.pairs = [(f, h) for f, h in arguments.pairs if FAMILIES[f].segments or HEADS[h].targets is not pixel_targets]
     arguments.pairs = [(f, h) for f, h in arguments.pairs if f in (arguments.family or [f]) and h in (arguments.head or [h])]
     if not arguments.pairs:
         parser.error("no family that was named takes a head that was named")

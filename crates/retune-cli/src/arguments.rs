@@ -108,6 +108,7 @@ impl From<ModelArguments> for PredictOptions {
             precision: it.precision,
             device: it.device,
             threads: it.threads,
+            files: None,
         }
     }
 }

@@ -141,6 +141,7 @@ pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<()
         terminal.clear();
         return Ok(pipe.finish(result).map(drop)?);
     };
+    options.files = Some(predict::files_beside(&output));
     let mut draft = Draft::new(&output).map_err(|error| Failure::input(&error))?;
     let result = predict::predict(&options, input.as_deref(), lines, &mut draft, &mut [&mut terminal, &mut remarks]);
     terminal.clear();

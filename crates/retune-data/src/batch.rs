@@ -11,7 +11,7 @@ pub enum ArrayData {
     I64(Vec<i64>),
     /// 32-bit floats: targets, pixels, samples.
     F32(Vec<f32>),
-    /// Bytes: decoded images before normalisation.
+    /// Bytes: classes of pixels.
     U8(Vec<u8>),
 }
 
@@ -60,6 +60,11 @@ impl Array {
     /// A float array. Panics when `shape` does not fit `values`: both come from this workspace.
     pub fn floats(shape: &[usize], values: Vec<f32>) -> Self {
         Self::new(shape, ArrayData::F32(values))
+    }
+
+    /// An array of bytes. Panics when `shape` does not fit `values`: both come from this workspace.
+    pub fn bytes(shape: &[usize], values: Vec<u8>) -> Self {
+        Self::new(shape, ArrayData::U8(values))
     }
 
     /// The same array, as one that is padded with an input.

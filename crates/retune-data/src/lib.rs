@@ -148,21 +148,22 @@ pub use features::{Computed, FeatureBuilder, Features};
 pub use heat_map::HeatMap;
 #[cfg(feature = "image")]
 pub use image::{
-    Augmentation, ColorJitter, GreyRange, ImageOptions, ImageProcessor, ImageSeen, Images, Pixels, RandAugment,
-    RandomErasing, RandomResizedCrop, Resample, read_images, resize,
+    Augmentation, ClassList, ColorJitter, GreyRange, IgnoredClasses, ImageOptions, ImageProcessor, ImageSeen, Images,
+    Mask, MaskClasses, MaskReading, Masks, Moves, NO_CLASS, Pixels, RandAugment, RandomErasing, RandomResizedCrop,
+    RawMasks, Resample, ZoomOut, class_colour, coco_counts, coco_string, mask_png, read_images, resize, swatch,
 };
 #[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
-pub use rows::{LabelRows, Layout, Records, TableLines, TableRows};
+pub use rows::{LabelNumbers, LabelRows, Layout, Records, TableLines, TableRows};
 #[cfg(feature = "table")]
-pub use schema::{LabelNumbers, LabelSchema, Problem};
+pub use schema::{LabelSchema, Problem};
 #[cfg(feature = "table")]
 pub use table::{Cell, TextsOf};
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
 #[cfg(feature = "text")]
-pub use target::{GoldTags, Tags, entities_of_classes, on_tokens};
+pub use target::{GoldTags, Spans, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,

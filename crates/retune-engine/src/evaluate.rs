@@ -11,6 +11,7 @@ use retune_kernels::tch::{Device, no_grad};
 use retune_models::Network;
 use serde_json::{Map, Value};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The result of scoring a split.
@@ -53,6 +54,8 @@ pub struct Judging<'a> {
     pub decide: bool,
     /// Takes predictions as they are made.
     pub line: Line<'a>,
+    /// The folder for what of predictions is a file.
+    pub files: Option<&'a Path>,
     /// Told how many of how many rows are done.
     pub progress: &'a mut dyn FnMut(usize, usize),
 }
@@ -60,7 +63,7 @@ pub struct Judging<'a> {
 impl<'a> Judging<'a> {
     /// Metrics alone.
     pub fn only(progress: &'a mut dyn FnMut(usize, usize)) -> Self {
-        Self { decide: false, line: None, progress }
+        Self { decide: false, line: None, files: None, progress }
     }
 }
 

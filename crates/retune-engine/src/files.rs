@@ -56,3 +56,9 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     draft.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     draft.publish()
 }
+
+/// The folder for the files of predictions that are written to `output`: `predictions` beside `predictions.jsonl`.
+pub fn files_beside(output: &Path) -> PathBuf {
+    let folder = output.with_extension("");
+    if folder == output { PathBuf::from(format!("{}-files", output.display())) } else { folder }
+}

@@ -3,7 +3,7 @@
 use crate::directory::{RunDirectory, Start};
 use crate::error::{EngineError, InputContext};
 use crate::evaluate::{Judging, Scored};
-use crate::files::{Draft, write_text};
+use crate::files::{Draft, files_beside, write_text};
 use crate::hardware::Hardware;
 use crate::method;
 use crate::observer::Observer;
@@ -109,7 +109,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         return Err(EngineError::Interrupted { step: state.step, output });
     }
     let mut progress = |done, all| observers.iter_mut().for_each(|o| o.on_progress("validation", done, all));
-    let judging = Judging { decide: true, line: None, progress: &mut progress };
+    let judging = Judging { decide: true, line: None, files: None, progress: &mut progress };
     let validation = session.score(&loaded, Split::Validation, judging)?;
     let test = work.rows(Split::Test).is_some().then(|| test(&session, &loaded, observers)).transpose()?;
     let counts = loaded.params.counts();
@@ -174,12 +174,13 @@ fn resolve(given: &Recipe, pinned: &Recipe, hardware: &Hardware, work: &dyn Work
 /// Scores the test split, writing its predictions as they are made.
 fn test(session: &Session<'_>, loaded: &LoadedModel, observers: &mut [&mut dyn Observer]) -> Result<Scored> {
     let path = session.recipe.run.output.join("predictions.jsonl");
+    let files = files_beside(&path);
     let mut file = Draft::new(&path)?;
     let mut line = |_: usize, line: Map<String, Value>| {
         writeln!(file, "{}", serde_json::to_string(&line)?).with_context(|| format!("cannot write {}", path.display()))
     };
     let mut progress = |done, all| observers.iter_mut().for_each(|o| o.on_progress("test", done, all));
-    let judging = Judging { decide: false, line: Some(&mut line), progress: &mut progress };
+    let judging = Judging { decide: false, line: Some(&mut line), files: Some(&files), progress: &mut progress };
     let scored = session.score(loaded, Split::Test, judging)?;
     file.publish()?;
     Ok(scored)

@@ -58,7 +58,10 @@ impl Frozen<'_> {
                 // What there is one of for each token is kept by token, and comes back as plain numbers.
                 let by_token = name != MASK && mask.is_some_and(|mask| mask.size() == tensor.size());
                 let array = if by_token { to_array(&tensor.to_kind(Kind::Float))? } else { to_array(tensor)? };
-                if name == features || by_token {
+                // Maps of earlier stages are as large as features.
+                if name != features && tensor.dim() == 4 && tensor.is_floating_point() {
+                    computed.insert(name.to_owned(), Computed { values: array, mask: None });
+                } else if name == features || by_token {
                     let mask = mask.map(|_| MASK.to_owned());
                     computed.insert(name.to_owned(), Computed { values: array, mask });
                 } else if name == MASK {

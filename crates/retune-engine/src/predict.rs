@@ -2,6 +2,8 @@
 
 use crate::Recipe;
 use crate::error::{EngineError, InputContext};
+pub use crate::files::files_beside;
+
 use crate::evaluate::{Judging, Predictor, whole_examples};
 use crate::hardware::Hardware;
 use crate::metric::Evaluation;
@@ -32,6 +34,8 @@ pub struct PredictOptions {
     pub device: String,
     /// Compute threads; 0 = all cores.
     pub threads: usize,
+    /// The folder for what of answers is a file, such as masks; without it the lines say everything.
+    pub files: Option<PathBuf>,
 }
 
 /// Batches whose predictions are written together; their rows are sorted by length, which saves padding.
@@ -133,7 +137,7 @@ pub fn predict(
         let mut start = 0;
         while start < data.len() {
             let end = whole_examples(data.as_ref(), start + part, data.len());
-            work.predict(Split::Test, start..end, &with, &mut |_, line| {
+            work.predict(Split::Test, start..end, &with, options.files.as_deref(), &mut |_, line| {
                 while let Some(bad) = bad.next_if(|bad| bad.row == next) {
                     writeln!(output, "{}", refusal(bad)?).context(broken)?;
                     next += 1;

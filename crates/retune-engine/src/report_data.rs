@@ -152,7 +152,8 @@ fn worst_errors(from: &Sources<'_>, scored: &Scored, split: Split, notes: &mut V
             severity: severity(example).into(),
             place: place(&source),
             fields: source.fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
-            picture,
+            picture: picture.filter(|_| shown.pictures.is_empty()),
+            pictures: shown.pictures,
         });
     }
     if let Some(first) = missing.first() {

@@ -11,6 +11,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod batch_norm;
 pub mod beside;
 mod deferred;
 pub mod dense;
@@ -35,6 +36,7 @@ pub mod weight;
 
 pub use activation::Activation;
 pub use attention::AttentionOptions;
+pub use batch_norm::BatchNorm;
 pub use beside::{Beside, Lora};
 pub use dense::Dense;
 pub use error::KernelError;

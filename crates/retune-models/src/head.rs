@@ -34,7 +34,7 @@ pub trait Head: Sync {
 pub(crate) fn even_shares(reads: Reads, tokens: i64) -> Tensor {
     let count = match reads {
         Reads::First(count) => count,
-        Reads::All => tokens,
+        Reads::All | Reads::Stages => tokens,
     };
     let of = |token: i64| if token < count { 1.0 / count as f32 } else { 0.0 };
     Tensor::from_slice(&(0..tokens).map(of).collect::<Vec<f32>>())

@@ -265,7 +265,10 @@ impl LoadedModel {
         }
         let mut loaded = Self::load(base, &options)?;
         loaded.report.notes.extend(note.map(str::to_owned));
-        let applied = plan.apply_saved_modules(&mut loaded.params, registry::family(&loaded.config)?.names())?;
+        let applied = {
+            let names = registry::family(&loaded.config)?.names();
+            plan.apply_saved_modules(&mut loaded.params, &loaded.buffers, names)?
+        };
         loaded.report.loaded += applied.len();
         loaded.report.new.retain(|new| !applied.contains(&new.name) && !new.name.contains(".lora_"));
         if let Some(new) = loaded.report.new.first() {

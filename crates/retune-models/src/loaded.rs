@@ -1,10 +1,9 @@
 //! A loaded model, saved as Hugging Face would.
 
 use crate::adapter::{self, BaseModel, LoraPlan};
-use crate::checkpoint::{read_tensors, write_json, write_params};
+use crate::checkpoint::{Buffers, read_tensors, write_json, write_params};
 use crate::{LoadReport, ModelConfig, ModelError, Network, Purpose, registry};
 use retune_kernels::Params;
-use retune_kernels::tch::Tensor;
 use std::path::Path;
 
 /// A model with its parameters and what happened while it was loaded.
@@ -21,8 +20,8 @@ pub struct LoadedModel {
     pub adapter: Option<LoraPlan>,
     /// What the head is for; `None` for a base model alone.
     pub purpose: Option<&'static Purpose>,
-    /// Tensors that are stored with the model and never trained.
-    pub(crate) buffers: Vec<(String, Tensor)>,
+    /// Tensors that are stored with the model and that no optimizer updates.
+    pub buffers: Buffers,
 }
 
 impl LoadedModel {
@@ -32,7 +31,7 @@ impl LoadedModel {
         if let Some(plan) = &self.adapter {
             let names = registry::family(&self.config)?.names();
             let task_type = self.purpose.and_then(|purpose| purpose.peft);
-            plan.save(folder, &self.params, &base_model.into(), task_type, names)?;
+            plan.save(folder, (&self.params, &self.buffers), &base_model.into(), task_type, names)?;
             // PEFT ignores it; it carries the label names, which an adapter alone would lose.
             return write_json(&folder.join("config.json"), self.config.as_map());
         }
@@ -40,14 +39,15 @@ impl LoadedModel {
         write_params(&folder.join("model.safetensors"), &self.params, &self.buffers)
     }
 
-    /// Puts the weights of a folder written by [`Self::save`] into the parameters; what never trains stays as it is.
+    /// Puts the weights of a folder written by [`Self::save`] into the parameters, and the statistics that training wrote
+    /// where they were; what never changes stays as it is.
     pub fn restore(&mut self, folder: &Path) -> Result<(), ModelError> {
         let adapter = folder.join("adapter_model.safetensors");
         let path = if adapter.exists() { adapter } else { folder.join("model.safetensors") };
         let names = registry::family(&self.config)?.names();
         for (stored, tensor) in read_tensors(&path)? {
             let name = stored.strip_prefix(adapter::PREFIX).unwrap_or(&stored);
-            if self.buffers.iter().any(|(buffer, _)| buffer == name) {
+            if self.buffers.restore(names, name, &tensor)?.is_some() {
                 continue;
             }
             let unknown = || ModelError::file(&path, format!("holds the unknown tensor `{name}`"));

@@ -85,7 +85,10 @@ impl Network {
                 (1, state)
             }
         };
-        let reads = if mode.hidden_states { Reads::All } else { self.reads() };
+        let reads = match self.reads() {
+            Reads::First(_) if mode.hidden_states => Reads::All,
+            reads => reads,
+        };
         self.body.run(state, begin..end, reads, mode)
     }
 
@@ -108,7 +111,9 @@ impl Network {
 
     /// The heat maps that it can draw.
     pub fn explanations(&self) -> &'static [Explanation] {
-        self.head.as_ref().and_then(|_| self.body.explains()).map_or(&[], |body| body.explanations())
+        // A heat map begins with the last hidden state alone.
+        let head = self.head.as_ref().filter(|head| head.reads() != Reads::Stages);
+        head.and_then(|_| self.body.explains()).map_or(&[], |body| body.explanations())
     }
 
     /// Which places of the inputs `score` rests on, [B, h, w]; larger is more. Parameters may be frozen, and keep their

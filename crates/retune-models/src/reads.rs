@@ -7,4 +7,6 @@ pub enum Reads {
     First(i64),
     /// All of them.
     All,
+    /// All of them, and what each earlier stage returned.
+    Stages,
 }

@@ -3,9 +3,11 @@
 mod fresh;
 
 use crate::families::{
+    albert::ALBERT,
     beit::BEIT,
     bert::BERT,
     convnext::CONVNEXT,
+    deberta_v2::DEBERTA_V2,
     deit::DEIT,
     dinov2::DINOV2,
     distilbert::DISTILBERT,
@@ -15,7 +17,10 @@ use crate::families::{
     gpt2::GPT2,
     llama::{LLAMA, MISTRAL, QWEN2, QWEN3},
     phi3::PHI3,
+    modernbert::MODERNBERT,
+    mpnet::MPNET,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
+    segformer::SEGFORMER,
     swin::SWIN,
     vit::VIT,
     vit_mae::VIT_MAE,
@@ -34,6 +39,10 @@ pub static FAMILIES: &[&dyn Family] = &[
     &CAMEMBERT,
     &DISTILBERT,
     &ELECTRA,
+    &ALBERT,
+    &MPNET,
+    &MODERNBERT,
+    &DEBERTA_V2,
     &LLAMA,
     &MISTRAL,
     &QWEN2,
@@ -50,6 +59,7 @@ pub static FAMILIES: &[&dyn Family] = &[
     &DINOV2,
     &SWIN,
     &CONVNEXT,
+    &SEGFORMER,
 ];
 
 /// The family of a configuration.

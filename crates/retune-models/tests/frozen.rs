@@ -5,15 +5,15 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::Tensor;
 use retune_models::heads::{
-    CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION,
-    TOKEN_CLASSIFICATION,
+    CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION,
+    SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
 
 /// Every family with every head: folder and purpose.
 fn models() -> Vec<(String, &'static Purpose)> {
     let mut models = Vec::new();
-    for family in ["bert", "roberta", "distilbert", "electra"] {
+    for family in ["bert", "roberta", "distilbert", "electra", "albert", "mpnet", "modernbert", "deberta-v2"] {
         for purpose in [&SEQUENCE_CLASSIFICATION, &TOKEN_CLASSIFICATION, &QUESTION_ANSWERING, &MASKED_WORDS] {
             models.push((format!("{family}-{}", purpose.key), purpose));
         }
@@ -26,6 +26,7 @@ fn models() -> Vec<(String, &'static Purpose)> {
         "dinov2-swiglu",
         "swin-image-classification",
         "convnext-image-classification",
+        "segformer-image-classification",
     ] {
         models.push((name.to_owned(), &IMAGE_CLASSIFICATION));
     }
@@ -33,6 +34,7 @@ fn models() -> Vec<(String, &'static Purpose)> {
         models.push((name.to_owned(), &CAUSAL_LM));
     }
     models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
+    models.push(("segformer-semantic-segmentation".to_owned(), &SEMANTIC_SEGMENTATION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
     models
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
 use retune_kernels::tch::{Device, Tensor};
-use retune_models::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss};
+use retune_models::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, SEMANTIC_SEGMENTATION};
 use retune_models::registry::purposes_of_class;
 use retune_models::{LoadedModel, Mode, Tensors};
 
@@ -23,6 +23,7 @@ fn every_vision_family_equals_hugging_face() {
         ("swin-image-classification", &["case", "case_uneven_size"]),
         ("swin-absolute-positions", &["case", "case_interpolated"]),
         ("convnext-image-classification", &["case", "case_other_size"]),
+        ("segformer-image-classification", &["case", "case_other_size"]),
     ] {
         for file in cases {
             println!("{name}/{file}");
@@ -32,6 +33,56 @@ fn every_vision_family_equals_hugging_face() {
             check(&loaded, &case(&format!("parity/{name}/{file}.safetensors")), |name| format!("grad.{name}"));
         }
     }
+}
+
+#[test]
+fn segmenters_equal_hugging_face_with_their_running_statistics() {
+    for (name, file) in [
+        ("segformer-semantic-segmentation", "case"),
+        ("segformer-semantic-segmentation", "case_other_size"),
+        ("segformer-one-label", "case"),
+    ] {
+        println!("{name}/{file}");
+        let folder = fixture(&format!("parity/{name}"));
+        let mut loaded = LoadedModel::load(&folder, &load_options(&SEMANTIC_SEGMENTATION)).unwrap();
+        assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        assert_eq!(purposes_of_class(&loaded.config), [&SEMANTIC_SEGMENTATION]);
+        let case = case(&format!("parity/{name}/{file}.safetensors"));
+        check(&loaded, &case, |name| format!("grad.{name}"));
+        // One pass of training wrote them; they are saved, loaded, and restored into another model.
+        let inputs = inputs(&case);
+        let saved = tempfile::tempdir().unwrap();
+        loaded.save(saved.path(), "").unwrap();
+        let again = LoadedModel::load(saved.path(), &load_options(&SEMANTIC_SEGMENTATION)).unwrap();
+        let mut other = LoadedModel::load(&folder, &load_options(&SEMANTIC_SEGMENTATION)).unwrap();
+        let before = loaded_logits(&other, &inputs);
+        other.restore(saved.path()).unwrap();
+        for model in [&mut loaded, &mut other] {
+            let mut statistics = 0;
+            for buffer in model.buffers.iter() {
+                let expected = &case[&format!("after.{}", buffer.name)];
+                assert!(difference(&buffer.tensor, expected) < 1e-5, "{}", buffer.name);
+                assert_eq!(buffer.tensor.kind(), expected.kind());
+                statistics += 1;
+            }
+            assert_eq!(statistics, 3);
+            assert_eq!(loaded_logits(model, &inputs), loaded_logits(&again, &inputs));
+        }
+        assert_ne!(before, loaded_logits(&again, &inputs));
+    }
+}
+
+#[test]
+fn a_segmenter_starts_from_a_classifier() {
+    let folder = fixture("parity/segformer-image-classification");
+    let loaded = LoadedModel::load(&folder, &with_labels(&SEMANTIC_SEGMENTATION, &["x", "y"])).unwrap();
+    assert_eq!(loaded.report.unexpected, ["classifier.bias", "classifier.weight"]);
+    assert!(loaded.report.new.iter().all(|new| new.name.starts_with("decode_head.")), "{:?}", loaded.report.new);
+    // Other labels change the last layer and nothing else.
+    let folder = fixture("parity/segformer-semantic-segmentation");
+    let loaded = LoadedModel::load(&folder, &with_labels(&SEMANTIC_SEGMENTATION, &["x", "y"])).unwrap();
+    let new: Vec<&str> = loaded.report.new.iter().map(|n| n.name.as_str()).collect();
+    assert_eq!(new, ["decode_head.classifier.weight", "decode_head.classifier.bias"]);
 }
 
 #[test]

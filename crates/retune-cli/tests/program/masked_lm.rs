@@ -130,7 +130,7 @@ fn what_cannot_be_used_is_refused_before_anything_is_written() {
     refused(&["--train", "one.txt"], &["no validation file, and none can be made"]);
     refused(&["--train", "none.doc"], &["none.doc", "no such file"]);
     refused(&["--text-column", "body"], &["train.csv", "no column `body`", "--text-column"]);
-    refused(&["--text-pair-column", "label"], &["documents are single texts"]);
+    refused(&["--text-pair-column", "label"], &["masked-lm has no pairs of texts"]);
     refused(&["--max-length", "32"], &["--block-size"]);
     refused(&["--group-column", "label"], &["--blocks split or whole"]);
     refused(&["--model", "no-mask"], &["no mask token"]);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::augment::{Augmentation, MixedBatch, apply};
 use super::encode::{Encoded, crop_source, encode, original};
+use super::mask::overlay;
 use super::thumbnail::thumbnail;
-use super::{ImageOptions, ImageProcessor, Pixels};
+use super::{ImageOptions, ImageProcessor, Mask, Moves, Pixels};
 use crate::{Array, BadExample, Batch, DataError, HeatMap, Medium, Mixed, Pass, Random, Seen, TableRows, Units};
 
 /// Names the random numbers of the mask, apart from those of augmentation.
@@ -32,8 +33,10 @@ pub struct Images {
 }
 
 /// What a pass did to an image.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImageSeen {
+    /// Where its pixels went.
+    pub moves: Moves,
     /// The image it was mixed with.
     pub mixed: Option<Mixed>,
 }
@@ -124,6 +127,40 @@ impl Images {
         }
     }
 
+    /// Leaves out images whose targets cannot be used.
+    pub fn leave_out(&mut self, bad: Vec<BadExample>) {
+        for example in &bad {
+            self.encoded.usable[example.row] = false;
+        }
+        self.encoded.bad.extend(bad);
+        self.encoded.bad.sort_by_key(|bad| bad.row);
+    }
+
+    /// A PNG of an image with a mask over it, its longer side at most `most_side` pixels.
+    ///
+    /// # Errors
+    /// Its file has changed since it was first read.
+    pub fn overlay(&self, example: usize, mask: &Mask, most_side: usize) -> Result<Vec<u8>, DataError> {
+        overlay(&self.original(example)?, mask, most_side).or_else(|reason| self.bad(example, reason))
+    }
+
+    /// Where the pixels of a row go in evaluation.
+    fn moves(&self, row: usize) -> Result<Moves, DataError> {
+        let (width, height) = self.original_size(row);
+        self.processor.moves(width, height).or_else(|reason| self.bad(row, reason))
+    }
+
+    /// Where the pixels of a row go before augmentation.
+    fn moves_to_source(&self, row: usize, source: &Pixels) -> Result<Moves, DataError> {
+        if self.augmentation.crop.is_none() {
+            return self.moves(row);
+        }
+        let (width, height) = self.original_size(row);
+        let mut moves = Moves::of(width, height);
+        moves.resize(source.width(), source.height());
+        Ok(moves)
+    }
+
     fn bad<T>(&self, row: usize, reason: String) -> Result<T, DataError> {
         Err(DataError::BadExamples { bad: vec![self.rows.bad(row, reason)?], count: 1, of: 1 })
     }
@@ -193,22 +230,28 @@ impl Medium for Images {
         let channels = self.processor.channels();
         let augmentation = &self.augmentation;
         let mut values = Vec::with_capacity(rows.len() * channels * height * width);
+        let mut seen = Vec::with_capacity(rows.len());
         for &row in rows {
             let start = values.len();
             match pass {
-                None => self.normalise(&self.pixels(row)?, &mut values),
+                None => {
+                    self.normalise(&self.pixels(row)?, &mut values);
+                    seen.push(ImageSeen { moves: self.moves(row)?, mixed: None });
+                }
                 Some(pass) => {
                     let source = self.training_source(row)?;
                     let key = [pass.seed, pass.epoch, row as u64];
                     let target = (height, width, self.processor.resample());
-                    self.normalise(&apply(augmentation, source, target, &self.neutral, key), &mut values);
+                    let mut moves = self.moves_to_source(row, &source)?;
+                    let image = apply(augmentation, source, target, &self.neutral, key, &mut moves);
+                    self.normalise(&image, &mut values);
+                    seen.push(ImageSeen { moves, mixed: None });
                     if let Some(erasing) = augmentation.erasing {
                         erasing.apply(&mut values[start..], (channels, height, width), key);
                     }
                 }
             }
         }
-        let mut seen = vec![ImageSeen::default(); rows.len()];
         if let (Some(pass), true) = (pass, augmentation.mixes()) {
             let own =
                 MixedBatch { values: &mut values, shape: (channels, height, width), rows }.mix(augmentation, pass);
@@ -226,8 +269,8 @@ impl Medium for Images {
         Ok(seen)
     }
 
-    fn seen(&self, _row: usize) -> Result<ImageSeen, DataError> {
-        Ok(ImageSeen::default())
+    fn seen(&self, row: usize) -> Result<ImageSeen, DataError> {
+        Ok(ImageSeen { moves: self.moves(row)?, mixed: None })
     }
 
     /// Of decoded pixels: equal for equal images, whatever their file format.

@@ -5,17 +5,24 @@ mod cache;
 mod decode;
 mod encode;
 mod grey;
+mod mask;
 mod medium;
+mod moves;
 mod pixels;
 mod processor;
 mod resize;
 mod rows;
 mod thumbnail;
 
-pub use augment::{Augmentation, ColorJitter, RandAugment, RandomErasing, RandomResizedCrop};
+pub use augment::{Augmentation, ColorJitter, RandAugment, RandomErasing, RandomResizedCrop, ZoomOut};
 pub use encode::ImageOptions;
 pub use grey::GreyRange;
+pub use mask::{
+    ClassList, IgnoredClasses, Mask, MaskClasses, MaskReading, Masks, NO_CLASS, RawMasks, class_colour, coco_counts,
+    coco_string, mask_png, swatch,
+};
 pub use medium::{ImageSeen, Images};
+pub use moves::Moves;
 pub use pixels::Pixels;
 pub use processor::ImageProcessor;
 pub use resize::{Resample, resize};

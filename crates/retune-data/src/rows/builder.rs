@@ -145,7 +145,11 @@ impl Builder {
             if let Cell::Other(what) = cell
                 && self.required
             {
-                return Err(RowProblem::new(line, Some(name), format!("is {what}, which cannot be a label")));
+                return Err(RowProblem::new(
+                    line,
+                    Some(name),
+                    format!("is {what}, which cannot be a {}", layout.label_kind.noun),
+                ));
             }
             let nothing = match cell {
                 Cell::Text(text) => text.trim().is_empty(),
@@ -160,7 +164,7 @@ impl Builder {
             }
             if *cell == Cell::Null {
                 if self.required && !layout.gaps {
-                    let message = "has no label; fill it in or remove the row";
+                    let message = format!("has no {}; fill it in or remove the row", layout.label_kind.noun);
                     return Err(RowProblem::new(line, Some(name), message));
                 }
                 labelled = false;

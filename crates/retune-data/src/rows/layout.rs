@@ -1,7 +1,8 @@
 //! Which columns of a table mean what, whatever the medium.
 
+use super::LabelNumbers;
+use crate::DataError;
 use crate::table::{Cell, Wanted};
-use crate::{DataError, LabelNumbers};
 
 /// An input column.
 #[derive(Debug, Clone)]
@@ -25,12 +26,24 @@ pub(crate) struct Kind {
     pub(crate) accept: fn(Cell) -> Result<Cell, String>,
 }
 
+/// What labels are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LabelKind {
+    /// What a label is called in messages.
+    pub(crate) noun: &'static str,
+    /// The command-line flag that names its column.
+    pub(crate) flag: &'static str,
+    /// Whether label cells are files, by path or as bytes.
+    pub(crate) files: bool,
+}
+
 /// The columns of a table: inputs first, then labels, then the group. [`Layout::text`], [`Layout::words`] and
 /// [`Layout::image`] make one.
 #[derive(Debug, Clone)]
 pub struct Layout {
     pub(crate) inputs: Vec<Input>,
     pub(crate) labels: Vec<String>,
+    pub(crate) label_kind: LabelKind,
     pub(crate) separator: Option<char>,
     /// Whether labels may be numbers where a model's labels have names.
     pub(crate) label_numbers: LabelNumbers,
@@ -43,7 +56,9 @@ pub struct Layout {
 impl Layout {
     pub(crate) fn new(inputs: Vec<Input>, kind: Kind) -> Self {
         let label_numbers = LabelNumbers::ByOrder;
-        Self { inputs, labels: Vec::new(), separator: None, label_numbers, group: None, gaps: false, kind }
+        let label_kind = LabelKind { noun: "label", flag: "--label-column", files: false };
+        let (labels, separator, group, gaps) = (Vec::new(), None, None, false);
+        Self { inputs, labels, label_kind, separator, label_numbers, group, gaps, kind }
     }
 
     /// With label columns: one; or several, of 0/1 (several labels) or of numbers (several outputs). One with commas in
@@ -97,9 +112,8 @@ impl Layout {
             if is_input(label) {
                 let noun = self.kind.noun;
                 let article = if noun.starts_with('i') { "an" } else { "a" };
-                return fail(format!(
-                    "the column `{label}` is both {article} {noun} and the label; change --label-column"
-                ));
+                let LabelKind { noun: other, flag, .. } = self.label_kind;
+                return fail(format!("the column `{label}` is both {article} {noun} and the {other}; change {flag}"));
             }
             if self.labels[..index].contains(label) {
                 return fail(format!("the label column `{label}` is named twice; remove one from --label-column"));
@@ -139,7 +153,7 @@ impl Layout {
     pub(crate) fn wanted(&self, required: bool) -> Vec<Wanted> {
         let wanted = |name: &String, flag, required, bytes| Wanted { name: name.clone(), flag, required, bytes };
         let inputs = self.inputs.iter().map(|input| wanted(&input.name, input.flag, true, self.kind.files));
-        let labels = self.labels.iter().map(|name| wanted(name, "--label-column", required, false));
+        let labels = self.labels.iter().map(|name| wanted(name, self.label_kind.flag, required, self.label_kind.files));
         let group = self.group.iter().map(|name| wanted(name, "--group-column", required, false));
         inputs.chain(labels).chain(group).collect()
     }

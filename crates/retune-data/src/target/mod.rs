@@ -1,4 +1,4 @@
-//! What examples should give: classes, sets of classes, numbers; and helpers for integers on tokens.
+//! What examples should give: classes, sets of classes, numbers, tags of words, answers in a text; and helpers for integers on tokens.
 
 mod class_sets;
 mod classes;
@@ -7,6 +7,8 @@ mod labels;
 mod mixed;
 mod numbers;
 mod properties;
+#[cfg(feature = "text")]
+mod spans;
 #[cfg(feature = "text")]
 mod tags;
 
@@ -22,6 +24,8 @@ pub use integers::on_tokens;
 pub use integers::{IGNORED, on_rows};
 pub use numbers::Numbers;
 pub use properties::Properties;
+#[cfg(feature = "text")]
+pub use spans::Spans;
 #[cfg(feature = "text")]
 pub use tags::{GoldTags, Tags, entities_of_classes};
 

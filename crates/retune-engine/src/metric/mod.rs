@@ -15,6 +15,7 @@
 //! | `reconstruction` | an error per example |
 //! | `perplexity` | tokens of blocks of text, said by a language model |
 //! | `properties` | several numbers or decisions per example, some of them not known |
+//! | `segmentation` | a class for each pixel |
 //! | `tags`, `entities` | entities in a sequence of words |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
@@ -48,9 +49,10 @@ mod ranking;
 mod reconstruction;
 pub mod regression;
 pub mod score;
+pub mod segmentation;
 pub mod tags;
 mod thresholds;
-mod unanswerable;
+pub(crate) mod unanswerable;
 
 #[cfg(test)]
 mod fixture_tests;
@@ -77,5 +79,6 @@ pub use properties::{PropertyKind, PropertyMetric};
 pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;
+pub use segmentation::SegmentationMetric;
 pub use tags::TagsMetric;
 pub use thresholds::details as threshold_details;

@@ -85,6 +85,8 @@ pub const ZERO_OR_ONE: Range = Range(|x| x == 0.0 || x == 1.0, "is neither 0 nor
 pub const ABOVE_ZERO: Range = Range(|x| x > 0.0 && x.is_finite(), "is not above 0");
 /// Amounts, also none.
 pub const NOT_NEGATIVE: Range = Range(|x| x >= 0.0 && x.is_finite(), "is negative or not a number");
+/// What a byte holds.
+pub const BYTE: Range = Range(|x| (0.0..=255.0).contains(&x), "is not in 0..=255");
 /// Shares and probabilities, but not everything.
 pub const SHARE: Range = Range(|x| (0.0..1.0).contains(&x), "is not in [0, 1)");
 /// Shares that leave something on both sides.

@@ -3,6 +3,7 @@
 
 use crate::directory::{Best, EvaluationPoint};
 use crate::metric::Said;
+use crate::metric::detail::Picture;
 use crate::metric::{Evaluation, Metric};
 use crate::summary::TrainSummary;
 use retune_data::Leak;
@@ -96,6 +97,8 @@ pub struct WorstError {
     pub place: String,
     /// A PNG of the example.
     pub picture: Option<Vec<u8>>,
+    /// Pictures of the prediction and of what is right.
+    pub pictures: Vec<Picture>,
 }
 
 /// What one split contains.

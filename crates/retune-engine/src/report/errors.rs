@@ -46,7 +46,8 @@ fn error(error: &WorstError) -> String {
             ("at", excerpt(&error.place, MAX_ANSWER)),
         ],
     );
-    format!("<li>{picture}<div>{text}\n{answers}</div></li>\n")
+    let pictures = picture::draw(&error.pictures);
+    format!("<li>{picture}<div>{text}\n{answers}\n{pictures}</div></li>\n")
 }
 
 /// The input; several columns are named.

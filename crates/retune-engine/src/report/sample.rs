@@ -117,6 +117,7 @@ fn error(say: Say<'_>, text: &str, right: &str, prediction: &str, confidence: f6
         fields: vec![(say("text"), say(text))],
         place: say(&format!("reviews/test.csv:{line}")),
         picture: None,
+        pictures: Vec::new(),
     }
 }
 

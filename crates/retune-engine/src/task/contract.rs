@@ -2,6 +2,7 @@
 
 use super::decision::Decision;
 use super::turn::{BatchTensors, Turn};
+use crate::metric::detail::Picture;
 use crate::metric::{Evaluation, Metric, Said};
 use anyhow::Result;
 use retune_data::{Batching, Examples, Medium, Targets};
@@ -9,7 +10,7 @@ use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Tensor;
 use retune_models::{ModelError, NewHead, Tensors};
 use serde_json::{Map, Value};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The examples that a task works on.
 pub type Data<T> = Examples<<T as Task>::Medium, <T as Task>::Targets>;
@@ -69,6 +70,21 @@ pub trait Task: Send + Sync + Sized + 'static {
     }
     /// An answer as the user reads it: `{"prediction": …}`.
     fn describe(&self, data: &Data<Self>, example: usize, answer: &Self::Answer) -> Result<Map<String, Value>>;
+    /// Writes what of an answer is a file into a folder, and what the line says of it; the folder may not be there yet. Nothing
+    /// where answers have no files.
+    fn write(
+        &self,
+        _data: &Data<Self>,
+        _example: usize,
+        _answer: &Self::Answer,
+        _folder: &Path,
+    ) -> Result<Map<String, Value>> {
+        Ok(Map::new())
+    }
+    /// Pictures of an answer beside what is right, for the report; they stand in the place of that of the example.
+    fn pictures(&self, _data: &Data<Self>, _example: usize, _answer: &Self::Answer) -> Result<Vec<Picture>> {
+        Ok(Vec::new())
+    }
     /// An answer beside what is right, for the report; where what is right is left empty, the data's own words say it.
     fn said(&self, data: &Data<Self>, example: usize, answer: &Self::Answer) -> Result<Said>;
     /// What micro-batches have equally many of.

@@ -64,8 +64,6 @@ impl DocumentInput {
     /// Settings of texts that mean nothing here; blocks that are longer than the model's longest input.
     pub(super) fn of(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {
         let (settings, text) = (recipe.read::<DocumentSettings>()?, recipe.read::<TextSettings>()?);
-        ensure!(text.text_pair_column.is_none(), "text-pair-column: documents are single texts");
-        ensure!(text.max_length.is_none(), "max-length: documents are cut into blocks; use block-size (--block-size)");
         let input = TextInput::of(settings.block_size, model, config)
             .map_err(|error| anyhow!(format!("{error:#}").replace("max-length:", "block-size:")))?;
         let cut = match settings.blocks.as_str() {

@@ -6,8 +6,8 @@ use crate::Recipe;
 use crate::recipe::settings::{AT_LEAST_ONE, DATA, parsed, settings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
-    Augmentation, GreyRange, ImageOptions, ImageProcessor, Images, Layout, OnBadExample, TableLines, TableRows,
-    read_images,
+    Augmentation, DataError, GreyRange, ImageOptions, ImageProcessor, Images, Layout, Medium, OnBadExample, TableLines,
+    TableRows, read_images,
 };
 use retune_kernels::random;
 use retune_models::takes::{ImageInput, Positions};
@@ -29,7 +29,7 @@ settings! {
         /// the saved model remembers it
         grey_range: Option<String>, value("RANGE"), usual("as the model's preprocessor_config.json says, else full"),
             reads(parsed::<GreyRange>), in_model();
-        /// Random changes of training images: none, light, medium, strong, medical-light, medical or medical-strong; the
+        /// Random changes of training images: none, light, medium, strong, scale, medical-light, medical or medical-strong; the
         /// medical ones never flip
         augmentation: String = "light".to_owned(), value("PRESET"), reads(parsed::<Augmentation>);
     }
@@ -46,6 +46,8 @@ pub(super) struct ImagesInput {
     size: (usize, usize),
     /// Whether patches are hidden from the model.
     masked: bool,
+    /// Whether images that cannot be decoded are collected, whatever the recipe says, to be told with other problems.
+    collects: bool,
 }
 
 impl ImagesInput {
@@ -70,7 +72,7 @@ impl ImagesInput {
         }
         let augmentation = settings.augmentation.parse()?;
         let on_bad_example = recipe.data.on_bad_example.parse()?;
-        Ok(Self { processor, augmentation, on_bad_example, made_for, size, masked: false })
+        Ok(Self { processor, augmentation, on_bad_example, made_for, size, masked: false, collects: false })
     }
 
     /// With random numbers that decide which patches are hidden.
@@ -88,6 +90,45 @@ impl ImagesInput {
         // Nothing is to be told apart, so images are not mixed.
         let augmentation = self.augmentation.without_mixing();
         Ok(Self { masked: true, augmentation, ..self })
+    }
+
+    /// Where targets move with the pixels: images are not mixed, what cannot be decoded is left out until all problems are
+    /// known, and masks are read as the processor says, or with `reduced_labels`.
+    ///
+    /// # Errors
+    /// A processor that cuts something of an image off, about which nothing would be said.
+    pub(super) fn dense(self, reduced_labels: bool) -> Result<Self> {
+        ensure!(
+            self.processor.keeps_all(),
+            "preprocessor_config.json: the processor crops images, so that pixels would have no answer; set do_center_crop to \
+             false"
+        );
+        let reduces = reduced_labels || self.processor.reduces_labels();
+        let processor = if reduces { self.processor.with_reduced_labels(true) } else { self.processor };
+        Ok(Self { processor, augmentation: self.augmentation.without_mixing(), collects: true, ..self })
+    }
+
+    /// Images without targets: what could not be decoded is told now, unless it is to be left out.
+    ///
+    /// # Errors
+    /// Images that cannot be used.
+    pub(super) fn complete(&self, images: Images) -> Result<Images> {
+        let bad = images.bad_examples();
+        if !bad.is_empty() && self.on_bad_example == OnBadExample::Fail {
+            let (count, of) = (bad.len(), images.examples());
+            return Err(DataError::BadExamples { bad: bad.to_vec(), count, of }.into());
+        }
+        Ok(images)
+    }
+
+    /// Whether 0 in a mask is no class.
+    pub(super) fn reduces_labels(&self) -> bool {
+        self.processor.reduces_labels()
+    }
+
+    /// Whether examples that cannot be used end the run.
+    pub(super) fn on_bad_example(&self) -> OnBadExample {
+        self.on_bad_example
     }
 
     /// Reads rows; all are read before any image is decoded, so that a typo in the last table costs nothing.
@@ -119,7 +160,8 @@ impl ImagesInput {
         progress: &dyn Fn(usize, usize),
     ) -> Result<Images> {
         let augmentation = if augmented { self.augmentation.clone() } else { Augmentation::default() };
-        let options = ImageOptions { on_bad_example: self.on_bad_example, augmentation, ..ImageOptions::default() };
+        let on_bad_example = if self.collects { OnBadExample::Skip } else { self.on_bad_example };
+        let options = ImageOptions { on_bad_example, augmentation, ..ImageOptions::default() };
         let patches = self.patches();
         let images = Images::encode(rows, &self.processor, &options, progress)?.with_patches(patches);
         Ok(if self.masked { images.with_noise(patches) } else { images })

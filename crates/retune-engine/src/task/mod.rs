@@ -15,6 +15,7 @@
 //! | everything else | a task, or what several tasks share |
 
 mod causal_lm;
+mod class_loss;
 mod classify;
 mod contract;
 mod decision;
@@ -28,6 +29,8 @@ mod masked_lm;
 mod molecule_property;
 mod parts;
 mod preflight;
+mod question_answering;
+mod segmentation;
 mod splits;
 mod texts;
 mod token_classification;
@@ -38,6 +41,7 @@ mod work;
 use crate::recipe::Section;
 
 pub use causal_lm::{CausalLmSettings, TextWriter};
+pub use class_loss::ClassLossSettings;
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
@@ -49,7 +53,7 @@ pub use generation::GenerationFlags;
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
 pub use splits::{About, Split, Splits};
-pub use texts::TextSettings;
+pub use texts::{AnnotationSettings, BatchSettings, TextSettings, TokenSettings};
 pub use turn::{BatchTensors, Turn};
 pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
@@ -61,9 +65,11 @@ pub static TASKS: &[&Entry] = &[
     &classify::image::ENTRY,
     &masked_image_modeling::ENTRY,
     &token_classification::ENTRY,
+    &question_answering::ENTRY,
     &masked_lm::ENTRY,
     &causal_lm::ENTRY,
     &molecule_property::ENTRY,
+    &segmentation::ENTRY,
 ];
 
 /// The sections of a task; for a name that is no task, those of all tasks.

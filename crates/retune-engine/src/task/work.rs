@@ -2,6 +2,7 @@
 
 use super::{About, BatchTensors, Data, Decision, Phase, Split, Splits, Task};
 use crate::evaluate::{Judging, Predictor, Scored};
+use crate::metric::detail::Picture;
 use crate::metric::{Evaluation, Metric, Said};
 use anyhow::{Context, Result};
 use retune_data::{Batching, Dataset, HeatMap};
@@ -9,7 +10,7 @@ use retune_kernels::loss::SummedLoss;
 use retune_models::{Explanation, NewHead, Tensors};
 use serde_json::{Map, Value};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Takes the line of an example as it is answered; lines come in the order of the examples.
@@ -21,6 +22,8 @@ pub struct Shown {
     pub said: Said,
     /// A PNG of the example.
     pub picture: Result<Option<Vec<u8>>>,
+    /// Pictures of both, where a task draws them; they stand in its place.
+    pub pictures: Vec<Picture>,
 }
 
 /// A task with its data.
@@ -48,8 +51,15 @@ pub trait Work: Send + Sync {
         with: &Predictor<'_>,
         judging: Judging<'_>,
     ) -> Result<Scored>;
-    /// Answers some rows of a split, whole examples.
-    fn predict(&self, split: Split, rows: Range<usize>, with: &Predictor<'_>, line: OnLine<'_>) -> Result<()>;
+    /// Answers some rows of a split, whole examples; what of answers is a file goes into the folder `files`.
+    fn predict(
+        &self,
+        split: Split,
+        rows: Range<usize>,
+        with: &Predictor<'_>,
+        files: Option<&Path>,
+        line: OnLine<'_>,
+    ) -> Result<()>;
     /// What is reached without a model, by name.
     fn guess(&self, split: Split) -> Result<Option<(&'static str, Evaluation)>>;
     /// What a model reaches on a split that says exactly what is right.
@@ -111,11 +121,20 @@ impl<T: Task> Prepared<T> {
     }
 
     /// The line of a prediction: the columns of the example, what is right where that is known, and the answer.
-    fn line(&self, data: &Data<T>, example: usize, answer: &T::Answer) -> Result<Map<String, Value>> {
+    fn line(
+        &self,
+        data: &Data<T>,
+        example: usize,
+        answer: &T::Answer,
+        files: Option<&Path>,
+    ) -> Result<Map<String, Value>> {
         let source = data.source(example)?;
         let mut line = source.fields;
         line.extend(source.label.map(|label| ("label".to_owned(), label)));
         line.extend(self.task.describe(data, example, answer)?);
+        if let Some(folder) = files {
+            line.extend(self.task.write(data, example, answer, folder)?);
+        }
         Ok(line)
     }
 }
@@ -159,13 +178,13 @@ impl<T: Task> Work for Prepared<T> {
         let data = self.data(split)?;
         let mut scorer = self.task.can_score(data).then(|| self.task.scorer());
         let mut judged = Vec::with_capacity(data.examples());
-        let Judging { decide, mut line, progress } = judging;
+        let Judging { decide, mut line, files, progress } = judging;
         let start = std::time::Instant::now();
         let mut visit = |example: usize, answer: &T::Answer| {
             if let Some(scorer) = &mut scorer {
                 judged.push(scorer.add(data, example, answer)?);
             }
-            line.as_mut().map_or(Ok(()), |line| line(example, self.line(data, example, answer)?))
+            line.as_mut().map_or(Ok(()), |line| line(example, self.line(data, example, answer, files)?))
         };
         let loss = with.answer(self.task.as_ref(), (data, rows), 0..data.len(), true, &mut visit, progress)?;
         let decision = scorer.as_mut().filter(|_| decide).map(|scorer| scorer.decide()).transpose()?.flatten();
@@ -173,10 +192,17 @@ impl<T: Task> Work for Prepared<T> {
         Ok(Scored { evaluation, loss, judged, decision, seconds: start.elapsed().as_secs_f64() })
     }
 
-    fn predict(&self, split: Split, rows: Range<usize>, with: &Predictor<'_>, line: OnLine<'_>) -> Result<()> {
+    fn predict(
+        &self,
+        split: Split,
+        rows: Range<usize>,
+        with: &Predictor<'_>,
+        files: Option<&Path>,
+        line: OnLine<'_>,
+    ) -> Result<()> {
         let data = self.data(split)?;
         let all: Arc<dyn Dataset> = Arc::clone(data) as Arc<dyn Dataset>;
-        let mut visit = |example: usize, answer: &T::Answer| line(example, self.line(data, example, answer)?);
+        let mut visit = |example: usize, answer: &T::Answer| line(example, self.line(data, example, answer, files)?);
         with.answer(self.task.as_ref(), (data, &all), rows, false, &mut visit, &mut |_, _| {})?;
         Ok(())
     }
@@ -231,6 +257,7 @@ impl<T: Task> Work for Prepared<T> {
             shown = Some(Shown {
                 said: self.task.said(data, example, answer)?,
                 picture: picture(data, example, side, heat.as_ref()),
+                pictures: self.task.pictures(data, example, answer)?,
             });
             Ok(())
         };

@@ -58,6 +58,7 @@ fn options(recipe: &Recipe, batch_size: usize) -> PredictOptions {
         precision: "fp32".into(),
         device: "cpu".into(),
         threads: 1,
+        files: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::targets::{Targets, ending};
 use super::{BaseModel, DenseLayer, PREFIX, fields, saved_modules};
 use crate::ModelError;
-use crate::checkpoint::{TensorNames, read_json, read_tensors, write_json, write_tensors};
+use crate::checkpoint::{Buffers, TensorNames, read_json, read_tensors, write_json, write_tensors};
 use regex::Regex;
 use retune_kernels::Params;
 use retune_kernels::tch::Tensor;
@@ -114,7 +114,12 @@ impl LoraPlan {
         let tensors = read_tensors(&weights_file(folder)?)?;
         let strip = |name: String| name.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(name);
         plan.tensors = Some(tensors.into_iter().map(|(n, t)| (strip(n), t)).collect());
-        if let Some((name, tensor)) = plan.tensors.iter().flatten().find(|(_, tensor)| !tensor.is_floating_point()) {
+        if let Some((name, tensor)) = plan
+            .tensors
+            .iter()
+            .flatten()
+            .find(|(name, tensor)| !tensor.is_floating_point() && !name.ends_with("num_batches_tracked"))
+        {
             let problem = format!("`{name}` holds {:?}, not floating-point numbers", tensor.kind());
             return Err(ModelError::file(folder.join("adapter_model.safetensors"), problem));
         }
@@ -144,9 +149,15 @@ impl LoraPlan {
     /// Number of labels in the saved head, where there is one.
     pub fn head_rows(&self) -> Option<i64> {
         let tensors = self.tensors.as_ref()?;
-        let weight = ["classifier.weight", "classifier.out_proj.weight", "score.weight", "cls_classifier.weight"]
-            .iter()
-            .find_map(|n| tensors.get(*n));
+        let weight = [
+            "classifier.weight",
+            "classifier.out_proj.weight",
+            "score.weight",
+            "cls_classifier.weight",
+            "decode_head.classifier.weight",
+        ]
+        .iter()
+        .find_map(|n| tensors.get(*n));
         weight.map(|w| w.size()[0])
     }
 
@@ -198,10 +209,19 @@ impl LoraPlan {
     ///
     /// # Errors
     /// Tensors that the model does not have, or has in another shape.
-    pub fn apply_saved_modules(&self, params: &mut Params, names: &TensorNames) -> Result<Vec<String>, ModelError> {
+    pub fn apply_saved_modules(
+        &self,
+        params: &mut Params,
+        buffers: &Buffers,
+        names: &TensorNames,
+    ) -> Result<Vec<String>, ModelError> {
         let mut applied = Vec::new();
         for (name, tensor) in self.tensors.iter().flatten().filter(|(name, _)| !name.contains(".lora_")) {
             let plain = name.replace(".modules_to_save.default.", ".").replace(".base_layer.", ".");
+            if let Some(buffer) = buffers.restore(names, &plain, tensor)? {
+                applied.push(buffer.to_owned());
+                continue;
+            }
             let param = names
                 .find(params, &plain)
                 .ok_or_else(|| ModelError::Adapter(format!("holds `{name}`, which this model does not have")))?;
@@ -222,16 +242,17 @@ impl LoraPlan {
     pub fn save(
         &self,
         folder: &Path,
-        params: &Params,
+        (params, buffers): (&Params, &Buffers),
         base_model: &BaseModel,
         task_type: Option<&str>,
         names: &TensorNames,
     ) -> Result<(), ModelError> {
         let module = |path: &str| names.module(path).unwrap_or_else(|| path.to_owned());
         let saved = params.iter().filter(|p| p.name.contains(".lora_") || p.head);
-        let tensors: Vec<(String, Tensor)> = saved
-            .map(|p| Ok((format!("{PREFIX}{}", module(&p.name)), p.value()?)))
-            .collect::<Result<_, ModelError>>()?;
+        let named = |name: &str| format!("{PREFIX}{}", module(name));
+        let mut tensors: Vec<(String, Tensor)> =
+            saved.map(|p| Ok((named(&p.name), p.value()?))).collect::<Result<_, ModelError>>()?;
+        tensors.extend(buffers.of_adapter().map(|buffer| (named(&buffer.name), buffer.tensor.shallow_clone())));
         write_tensors(&folder.join("adapter_model.safetensors"), &tensors)?;
         let adapted: BTreeSet<String> =
             params.iter().filter_map(|param| param.name.strip_suffix(A)).map(module).collect();

@@ -164,7 +164,7 @@ impl Body for ImageEncoder {
                 }
                 let computed = match reads {
                     Reads::First(count) => x.narrow(1, 0, count),
-                    Reads::All => x.shallow_clone(),
+                    Reads::All | Reads::Stages => x.shallow_clone(),
                 };
                 self.normed(layer.forward_read(&computed, &layer.read(&x), grid, bias.as_ref(), train))
             });
@@ -178,7 +178,7 @@ impl Body for ImageEncoder {
         let tokens = self.seen(patches) + sizes.tokens.len() as f64;
         let read = match reads {
             Reads::First(count) => count as f64,
-            Reads::All => tokens,
+            Reads::All | Reads::Stages => tokens,
         };
         projection + self.sizes.layer.stack_work(self.layers.len(), read, tokens)
     }
@@ -262,6 +262,7 @@ pub fn layer_sizes(config: &ModelConfig, intermediate: i64, epsilon: f64) -> Res
         activation: Activation::from_name(&config.text("hidden_act")?)?,
         norm_epsilon: config.number_or("layer_norm_eps", epsilon)?,
         hidden_dropout: config.probability("hidden_dropout_prob")?,
+        feed_forward_dropout: config.probability("hidden_dropout_prob")?,
         attention_dropout: config.probability("attention_probs_dropout_prob")?,
     })
 }

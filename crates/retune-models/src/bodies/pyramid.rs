@@ -1,5 +1,5 @@
-//! Bodies over feature maps that shrink from stage to stage (Swin, ConvNeXt): a stem, then layers, with a downsampling before
-//! the first layer of each stage but the first.
+//! Bodies over feature maps that shrink from stage to stage (Swin, ConvNeXt, SegFormer): a stem, then layers, with a
+//! downsampling before the first layer of each stage but the first, and perhaps a norm behind its last one.
 //!
 //! B batch, C channels, H and W image size, h and w feature map, P and Q patch size.
 
@@ -12,8 +12,13 @@ use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Tensor, no_grad};
 use std::ops::Range;
 
-/// From pixels to the first feature map.
-pub struct Stem {
+/// The name beside hidden states of what a stage returned, [B, h, w, C]; stages count from 0.
+pub fn stage_name(stage: usize) -> String {
+    format!("stage.{stage}")
+}
+
+/// From patches that do not overlap to the first feature map.
+pub struct PatchStem {
     /// From patches to C.
     pub projection: PatchProjection,
     /// Behind it.
@@ -28,13 +33,11 @@ pub struct Stem {
     pub patch: (i64, i64),
     /// C.
     pub width: i64,
-    /// The image sizes it takes.
-    pub sizes: SizeRule,
     /// Whether what does not fill a patch is padded; else it is cut off.
     pub pads: bool,
 }
 
-impl Stem {
+impl PatchStem {
     /// The projection of patches, at `weights`.
     ///
     /// # Errors
@@ -47,19 +50,24 @@ impl Stem {
     ) -> Result<PatchProjection, ModelError> {
         PatchProjection::load(weights, channels, patch, width, Init::Normal(weights.initializer_range()))
     }
+}
 
-    /// `pixels` [B, C, H, W]; returns [B, h, w, C].
+impl MapLayer for PatchStem {
     fn forward(&self, pixels: &Tensor, train: bool) -> Tensor {
         let ((p, q), size) = (self.patch, pixels.size());
-        let (bottom, right) = ((p - size[2] % p) % p, (q - size[3] % q) % q);
+        let (bottom, right) = ((p - size[1] % p) % p, (q - size[2] % q) % q);
         let whole = !self.pads || bottom + right == 0;
-        let padded = if whole { pixels.shallow_clone() } else { pixels.constant_pad_nd([0, right, 0, bottom]) };
-        let mut x = self.norm.forward(&self.projection.forward(&padded));
+        let padded = if whole { pixels.shallow_clone() } else { pixels.constant_pad_nd([0, 0, 0, right, 0, bottom]) };
+        let mut x = self.norm.forward(&self.projection.forward_channels_last(&padded));
         if let Some(positions) = &self.positions {
             let [_, h, w, c] = x.size()[..] else { panic!("patches have four dimensions") };
             x = &x + positions.at((h, w)).view([1, h, w, c]).to_kind(x.kind());
         }
         dropout(&x, self.dropout, train)
+    }
+
+    fn work(&self, places: f64) -> f64 {
+        2.0 * places * (self.channels * self.patch.0 * self.patch.1 * self.width) as f64
     }
 }
 
@@ -69,8 +77,12 @@ pub struct PyramidBlock {
     pub downsampling: Option<Box<dyn MapLayer>>,
     /// The layer.
     pub layer: Box<dyn MapLayer>,
-    /// The stage, from 0: so often the map was halved.
+    /// Behind the layer, at the end of a stage.
+    pub norm: Option<LayerNorm>,
+    /// The stage, from 0.
     pub stage: usize,
+    /// How many places of the first map one place of this one stands for.
+    pub area: f64,
 }
 
 /// How Hugging Face gives back the last feature map.
@@ -84,12 +96,14 @@ pub enum MapShape {
 
 /// The body; hidden states are [B, h, w, C].
 pub struct Pyramid {
-    /// Block 0.
-    pub stem: Stem,
+    /// Block 0: pixels [B, H, W, C] to the first map.
+    pub stem: Box<dyn MapLayer>,
+    /// Colour channels that the stem takes.
+    pub channels: i64,
+    /// Image sizes that it takes.
+    pub sizes: SizeRule,
     /// The others.
     pub blocks: Vec<PyramidBlock>,
-    /// Behind the last block.
-    pub norm: Option<LayerNorm>,
     /// C of the last stage.
     pub width: i64,
     /// How the last map is given back.
@@ -106,20 +120,24 @@ impl Body for Pyramid {
     }
 
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
-        let pixels = patch_embeddings::pixel_values(inputs, self.stem.channels, &self.stem.sizes)?;
-        Ok(State::new(mode.block(0, |train| self.stem.forward(pixels, train))))
+        let pixels = patch_embeddings::pixel_values(inputs, self.channels, &self.sizes)?.permute([0, 2, 3, 1]);
+        Ok(State::new(mode.block(0, |train| self.stem.forward(&pixels, train))))
     }
 
-    fn run(&self, from: State, blocks: Range<usize>, _reads: Reads, mode: &Mode) -> Result<State, ModelError> {
-        let State { hidden: mut x, mask, beside } = from;
+    /// Where stages are read, the maps of all but the last stand beside the hidden states under their [`stage_name`].
+    fn run(&self, from: State, blocks: Range<usize>, reads: Reads, mode: &Mode) -> Result<State, ModelError> {
+        let State { hidden: mut x, mask, mut beside } = from;
         for depth in blocks {
-            let PyramidBlock { downsampling, layer, .. } = &self.blocks[depth - 1];
+            let PyramidBlock { downsampling, layer, norm, stage, .. } = &self.blocks[depth - 1];
             x = mode.block(depth, |train| {
                 let y = downsampling.as_ref().map_or_else(|| x.shallow_clone(), |down| down.forward(&x, train));
                 let y = layer.forward(&y, train);
-                let norm = self.norm.as_ref().filter(|_| depth == self.blocks.len());
-                norm.map_or_else(|| y.shallow_clone(), |norm| norm.forward(&y))
+                norm.as_ref().map_or_else(|| y.shallow_clone(), |norm| norm.forward(&y))
             });
+            let ends = self.blocks.get(depth).is_some_and(|next| next.stage != *stage);
+            if reads == Reads::Stages && ends {
+                beside.insert(&stage_name(*stage), x.shallow_clone());
+            }
         }
         Ok(State { hidden: x, mask, beside })
     }
@@ -132,13 +150,11 @@ impl Body for Pyramid {
     }
 
     fn work(&self, patches: f64, _reads: Reads) -> f64 {
-        let Stem { channels, patch, width, .. } = self.stem;
-        let stem = 2.0 * patches * (channels * patch.0 * patch.1 * width) as f64;
         let of_block = |block: &PyramidBlock| {
-            let places = patches / 4f64.powi(block.stage as i32);
+            let places = patches / block.area;
             block.layer.work(places) + block.downsampling.as_ref().map_or(0.0, |down| down.work(places))
         };
-        stem + self.blocks.iter().map(of_block).sum::<f64>()
+        self.stem.work(patches) + self.blocks.iter().map(of_block).sum::<f64>()
     }
 
     fn explains(&self) -> Option<&dyn Explains> {

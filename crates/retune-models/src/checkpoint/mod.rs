@@ -1,5 +1,6 @@
 //! Files of a checkpoint: the only place of this crate that touches the disk.
 
+mod buffers;
 mod file;
 mod folder;
 mod identity;
@@ -10,6 +11,7 @@ mod root;
 mod save;
 mod weights;
 
+pub use buffers::{Buffer, Buffers};
 pub use file::{SafetensorsFile, read_tensors};
 pub use folder::{CheckpointFolder, read_json};
 pub use identity::identity;

@@ -3,7 +3,7 @@
 //! What the checkpoint lacks is an error, unless it belongs to a declared new head or the model starts from random weights.
 
 use super::part::Part;
-use super::{CheckpointFolder, LoadReport, NewTensor, TensorNames};
+use super::{Buffer, Buffers, CheckpointFolder, LoadReport, NewTensor, TensorNames};
 use crate::ModelError;
 use crate::adapter::{DenseLayer, LoraPlan};
 use retune_kernels::tch::{Device, Kind, Tensor};
@@ -45,7 +45,7 @@ pub struct WeightsOptions {
 
 pub(super) struct State {
     pub(super) params: Params,
-    pub(super) buffers: Vec<(String, Tensor)>,
+    pub(super) buffers: Vec<Buffer>,
     pub(super) report: LoadReport,
     pub(super) used: BTreeSet<String>,
     pub(super) missing: Vec<String>,
@@ -148,6 +148,18 @@ impl WeightsRoot {
     }
 
     pub(super) fn value(&self, name: &str, shape: &[i64], init: Init, part: Part) -> Result<Tensor, ModelError> {
+        self.value_of(name, shape, init, part, Kind::Float)
+    }
+
+    /// The same of another dtype than fp32, such as a count.
+    pub(super) fn value_of(
+        &self,
+        name: &str,
+        shape: &[i64],
+        init: Init,
+        part: Part,
+        kind: Kind,
+    ) -> Result<Tensor, ModelError> {
         let may_be_new = self.options.new_head && part != Part::Body;
         let file_name = self.file_name(name);
         let found = self.checkpoint.as_ref().and_then(|c| Some((c, c.shape(&file_name)?.to_vec())));
@@ -162,8 +174,10 @@ impl WeightsRoot {
                 state.report.loaded += 1;
                 state.used.insert(file_name.clone());
                 drop(state);
-                checkpoint.check_floating_point(&file_name)?;
-                return Ok(checkpoint.read(&file_name)?.to_kind(Kind::Float).f_to_device(self.options.device)?);
+                if kind == Kind::Float {
+                    checkpoint.check_floating_point(&file_name)?;
+                }
+                return Ok(checkpoint.read(&file_name)?.to_kind(kind).f_to_device(self.options.device)?);
             }
             Some((_, found_shape)) if may_be_new => {
                 self.state.borrow_mut().used.insert(file_name.clone());
@@ -183,13 +197,13 @@ impl WeightsRoot {
                     None => format!("  {file_name}"),
                 };
                 self.state.borrow_mut().missing.push(line);
-                return Ok(Tensor::zeros(shape, (Kind::Float, self.options.device)));
+                return Ok(Tensor::zeros(shape, (kind, self.options.device)));
             }
         };
         let mut state = self.state.borrow_mut();
         state.report.new.push(NewTensor { name: name.to_owned(), reason });
         state.fresh.insert(name.to_owned());
-        Ok(self.fresh(name, shape, init))
+        Ok(self.fresh(name, shape, init).to_kind(kind))
     }
 
     /// Whether the checkpoint holds two tensors that differ; if they are the same, both count as read.
@@ -254,9 +268,9 @@ impl WeightsRoot {
         self.state.borrow().used.contains(name)
     }
 
-    /// What is stored with the model and never trained, by name; complete once all layers are made.
-    pub fn buffers(&self) -> Vec<(String, Tensor)> {
-        self.state.borrow().buffers.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    /// What is stored with the model and no optimizer updates; complete once all layers are made, when it is taken.
+    pub fn buffers(&self) -> Buffers {
+        self.state.borrow_mut().buffers.drain(..).collect()
     }
 
     /// The parameters and the report, once all layers are made; fails if anything was missing.

@@ -1,5 +1,6 @@
 //! Writing files so that they are either whole or absent: temporary sibling, fsync, rename.
 
+use super::Buffers;
 use crate::ModelError;
 use retune_kernels::Params;
 use retune_kernels::tch::{Device, Kind, Tensor};
@@ -57,14 +58,15 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), Mo
 }
 
 /// Writes the exact values of parameters, and `buffers` beside them; those that are frozen are read again one by one.
-pub fn write_params(path: &Path, params: &Params, buffers: &[(String, Tensor)]) -> Result<(), ModelError> {
+pub fn write_params(path: &Path, params: &Params, buffers: &Buffers) -> Result<(), ModelError> {
     let failure = RefCell::new(None);
     let values = params.iter().map(|param| {
         let kind = param.exact_kind();
         later(path, &param.name, kind, &param.size(), &failure, move || Ok(param.value()?))
     });
-    let buffers = buffers.iter().map(|(name, tensor)| {
-        later(path, name, tensor.kind(), &tensor.size(), &failure, move || Ok(tensor.shallow_clone()))
+    let buffers = buffers.iter().map(|buffer| {
+        let tensor = &buffer.tensor;
+        later(path, &buffer.name, tensor.kind(), &tensor.size(), &failure, move || Ok(tensor.shallow_clone()))
     });
     write_later(path, values.chain(buffers).collect::<Result<_, _>>()?, &failure)
 }

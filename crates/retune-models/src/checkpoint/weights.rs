@@ -3,11 +3,11 @@
 //! Every tensor a layer asks for becomes a parameter under its full Hugging Face name.
 
 use super::part::Part;
-use super::{Init, WeightsRoot};
+use super::{Buffer, Init, WeightsRoot};
 use crate::ModelError;
 use crate::adapter::DenseLayer;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_kernels::{Dense, LayerNorm, Lora, Param, Table, Weight};
+use retune_kernels::{BatchNorm, Dense, LayerNorm, Lora, Param, Table, Weight};
 
 /// A position in the tree of tensor names.
 #[derive(Clone)]
@@ -135,8 +135,22 @@ impl<'a> Weights<'a> {
         let loaded = self.root.value(&name, &value.size(), Init::Constant(0.0), self.part)?;
         let is_fresh = self.root.state.borrow_mut().fresh.remove(&name);
         let tensor = if is_fresh { value } else { loaded };
-        self.root.state.borrow_mut().buffers.push((name, tensor.shallow_clone()));
-        Ok(tensor.into())
+        Ok(self.keep(name, tensor, false))
+    }
+
+    /// Statistics that training writes, all `init` in a model without a checkpoint.
+    fn running(&self, name: &str, shape: &[i64], init: f64, kind: Kind) -> Result<Weight, ModelError> {
+        let name = self.at(name).path;
+        let tensor = self.root.value_of(&name, shape, Init::Constant(init), self.part, kind)?;
+        self.root.state.borrow_mut().fresh.remove(&name);
+        Ok(self.keep(name, tensor, true))
+    }
+
+    fn keep(&self, name: String, tensor: Tensor, running: bool) -> Weight {
+        let head = self.part == Part::Head;
+        let buffer = Buffer { name, tensor: tensor.shallow_clone(), head, running };
+        self.root.state.borrow_mut().buffers.push(buffer);
+        tensor.into()
     }
 
     /// `weight` [out, in] and `bias` \[out\], with an adapter inside if the plan targets this path.
@@ -144,15 +158,20 @@ impl<'a> Weights<'a> {
         self.dense_with(input, output, true)
     }
 
-    /// As [`Self::dense`]; its rows are the task's outputs, and fit only where the labels do.
+    /// Says that the rows of `weight` and `bias` here are the task's outputs, and fit only where the labels do.
+    pub fn mark_outputs(&self) {
+        let names = ["weight", "bias"].map(|part| self.at(part).path);
+        self.root.state.borrow_mut().outputs.extend(names);
+    }
+
+    /// As [`Self::dense`]; its rows are the task's outputs.
     pub fn outputs(&self, input: i64, labels: i64) -> Result<Dense, ModelError> {
         self.outputs_with(input, labels, true)
     }
 
     /// As [`Self::outputs`], the bias optional.
     pub fn outputs_with(&self, input: i64, labels: i64, bias: bool) -> Result<Dense, ModelError> {
-        let names = ["weight", "bias"].map(|part| self.at(part).path);
-        self.root.state.borrow_mut().outputs.extend(names);
+        self.mark_outputs();
         self.dense_with(input, labels, bias)
     }
 
@@ -197,6 +216,16 @@ impl<'a> Weights<'a> {
         Ok(dense.with_beside(Box::new(Lora { a, b, scale: update.scale, dropout: plan.dropout })))
     }
 
+    /// A vector that scales or shifts a norm's result.
+    pub fn of_norm(&self, name: &str, size: i64, value: f64) -> Result<Tensor, ModelError> {
+        let name = self.at(name).path;
+        let value = self.root.value(&name, &[size], Init::Constant(value), self.part)?;
+        Ok(self.push(name, value, Kind::Float, |param| {
+            param.norm = true;
+            param.leaf()
+        }))
+    }
+
     /// `weight` and `bias` \[size\] of a layer norm.
     pub fn layer_norm(&self, size: i64, epsilon: f64) -> Result<LayerNorm, ModelError> {
         self.layer_norm_with(size, epsilon, true)
@@ -204,19 +233,22 @@ impl<'a> Weights<'a> {
 
     /// As [`Self::layer_norm`], the bias optional.
     pub fn layer_norm_with(&self, size: i64, epsilon: f64, bias: bool) -> Result<LayerNorm, ModelError> {
-        let weight = self.norm_part("weight", size, 1.0)?;
-        let zeros = || Tensor::zeros([size], (Kind::Float, self.device())).into();
-        let bias = if bias { self.norm_part("bias", size, 0.0)? } else { zeros() };
+        let weight = self.of_norm("weight", size, 1.0)?;
+        let none = || Ok(Tensor::zeros([size], (Kind::Float, self.device())));
+        let bias = if bias { self.of_norm("bias", size, 0.0) } else { none() }?;
         Ok(LayerNorm::new(weight, bias, epsilon))
     }
 
-    /// A parameter \[size\] of a norm, in fp32; `fresh` is its value before training.
-    pub fn norm_part(&self, name: &str, size: i64, fresh: f64) -> Result<Weight, ModelError> {
-        let name = self.at(name).path;
-        let value = self.root.value(&name, &[size], Init::Constant(fresh), self.part)?;
-        Ok(self.push(name, value, Kind::Float, |param| {
-            param.norm = true;
-            param.leaf().into()
-        }))
+    /// `weight` and `bias` \[size\] of a batch norm, and its running statistics.
+    pub fn batch_norm(&self, size: i64, epsilon: f64, momentum: f64) -> Result<BatchNorm, ModelError> {
+        Ok(BatchNorm {
+            weight: self.of_norm("weight", size, 1.0)?.into(),
+            bias: self.of_norm("bias", size, 0.0)?.into(),
+            mean: self.running("running_mean", &[size], 0.0, Kind::Float)?,
+            variance: self.running("running_var", &[size], 1.0, Kind::Float)?,
+            batches: self.running("num_batches_tracked", &[], 0.0, Kind::Int64)?,
+            epsilon,
+            momentum,
+        })
     }
 }

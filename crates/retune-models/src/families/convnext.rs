@@ -1,6 +1,6 @@
 //! ConvNeXt (Liu et al. 2022), transformers `ConvNextModel`: the convolutional reference.
 
-use crate::bodies::{MapShape, Pyramid, PyramidBlock, Stem};
+use crate::bodies::{MapShape, PatchStem, Pyramid, PyramidBlock};
 use crate::checkpoint::Weights;
 use crate::family::{Family, TensorNames};
 use crate::heads::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
@@ -69,26 +69,27 @@ impl Family for ConvNext {
                 let sizes = ConvNextSizes { channels, activation, layer_scale, drop_path: rates[number] };
                 let weights = weights.at(&format!("layers.{i}")).depth(number + 1);
                 let layer = Box::new(ConvNextLayer::load(&weights, sizes)?);
-                blocks.push(PyramidBlock { downsampling: downsampling.take(), layer, stage });
+                let area = 4f64.powi(stage as i32);
+                blocks.push(PyramidBlock { downsampling: downsampling.take(), layer, norm: None, stage, area });
             }
         }
-        let stem = stem(&base.at("embeddings"), config, widths[0])?;
+        let stem = Box::new(stem(&base.at("embeddings"), config, widths[0])?);
+        let (channels, sizes) = (stem.channels, image_sizes(config)?);
         let width = widths[widths.len() - 1];
-        Ok(Box::new(Pyramid { stem, blocks, norm: None, width, shape: MapShape::ChannelsFirst }))
+        Ok(Box::new(Pyramid { stem, channels, sizes, blocks, width, shape: MapShape::ChannelsFirst }))
     }
 }
 
-fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<Stem, ModelError> {
+fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<PatchStem, ModelError> {
     let (channels, patch) = (config.size_or("num_channels", 3)?, config.height_and_width("patch_size")?);
-    Ok(Stem {
-        projection: Stem::projection(&weights.at("patch_embeddings"), channels, patch, width)?,
+    Ok(PatchStem {
+        projection: PatchStem::projection(&weights.at("patch_embeddings"), channels, patch, width)?,
         norm: weights.at("layernorm").layer_norm(width, NORM_EPSILON)?,
         positions: None,
         dropout: 0.0,
         channels,
         patch,
         width,
-        sizes: image_sizes(config)?,
         pads: false,
     })
 }

@@ -3,7 +3,7 @@
 //! C channels of a stage.
 
 use super::vit;
-use crate::bodies::{MapShape, Pyramid, PyramidBlock, Stem};
+use crate::bodies::{MapShape, PatchStem, Pyramid, PyramidBlock};
 use crate::checkpoint::{Init, Weights};
 use crate::family::{Family, TensorNames};
 use crate::heads::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, Pooling};
@@ -90,7 +90,8 @@ impl Family for Swin {
                 let options = WindowOptions { window, shift, bias, drop_path: rates[number] };
                 let weights = weights.at(&format!("blocks.{i}")).depth(number + 1);
                 let layer = Box::new(WindowLayer::load(&weights, &LAYER, BIAS_TABLE, &sizes, options)?);
-                blocks.push(PyramidBlock { downsampling: merging.take(), layer, stage });
+                let area = 4f64.powi(stage as i32);
+                blocks.push(PyramidBlock { downsampling: merging.take(), layer, norm: None, stage, area });
             }
             if stage + 1 < depths.len() {
                 let weights = weights.at("downsample").depth(blocks.len() + 1);
@@ -99,12 +100,15 @@ impl Family for Swin {
         }
         let last = width << (depths.len() - 1);
         let norm = base.at("layernorm").depth(count).layer_norm(last, config.number_or("layer_norm_eps", 1e-5)?)?;
+        blocks.last_mut().expect("sizes are not empty").norm = Some(norm);
         let stem = stem(&base.at("embeddings"), config, width)?;
-        Ok(Box::new(Pyramid { stem, blocks, norm: Some(norm), width: last, shape: MapShape::Tokens }))
+        let (channels, sizes) = (stem.channels, SizeRule::at_least(stem.patch));
+        let stem = Box::new(stem);
+        Ok(Box::new(Pyramid { stem, channels, sizes, blocks, width: last, shape: MapShape::Tokens }))
     }
 }
 
-fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<Stem, ModelError> {
+fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<PatchStem, ModelError> {
     let (image, patch) = (config.height_and_width("image_size")?, config.height_and_width("patch_size")?);
     let channels = config.size_or("num_channels", 3)?;
     let positions = || {
@@ -112,15 +116,14 @@ fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<Stem,
         let table = weights.exact("position_embeddings", &[1, grid.0 * grid.1, width], Init::Constant(0.0))?;
         Ok::<_, ModelError>(PositionEmbeddings::new(table, 0, grid))
     };
-    Ok(Stem {
-        projection: Stem::projection(&weights.at("patch_embeddings.projection"), channels, patch, width)?,
+    Ok(PatchStem {
+        projection: PatchStem::projection(&weights.at("patch_embeddings.projection"), channels, patch, width)?,
         norm: weights.at("norm").layer_norm(width, DEFAULT_EPSILON)?,
         positions: config.flag_or("use_absolute_embeddings", false)?.then(positions).transpose()?,
         dropout: config.probability("hidden_dropout_prob")?,
         channels,
         patch,
         width,
-        sizes: SizeRule::at_least(patch),
         pads: true,
     })
 }
@@ -133,6 +136,7 @@ fn layer_sizes(config: &ModelConfig, hidden: i64, heads: i64) -> Result<LayerSiz
         activation: Activation::from_name(&config.text("hidden_act")?)?,
         norm_epsilon: config.number_or("layer_norm_eps", 1e-5)?,
         hidden_dropout: config.probability("hidden_dropout_prob")?,
+        feed_forward_dropout: config.probability("hidden_dropout_prob")?,
         attention_dropout: config.probability("attention_probs_dropout_prob")?,
     })
 }

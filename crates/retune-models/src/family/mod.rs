@@ -6,7 +6,7 @@ mod text;
 
 pub use decoder::DecoderFamily;
 pub use image::ImageFamily;
-pub use text::TextFamily;
+pub use text::{TextBody, TextFamily};
 
 pub use crate::checkpoint::TensorNames;
 

@@ -4,11 +4,11 @@
 //! T tokens, P places of a row, M places in all, D hidden size, E embedding size, V vocabulary.
 
 use super::places::{self, LOGIT_POSITIONS};
+use super::transform::{Transform, TransformPlan};
 use super::word_scores::{WordScores, WordScoresPlan};
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::tch::Kind;
-use retune_kernels::{Activation, Dense, LayerNorm};
 
 /// The words that stood at masked places.
 pub static MASKED_WORDS: Purpose =
@@ -17,61 +17,31 @@ pub static MASKED_WORDS: Purpose =
 /// Share of a text's tokens whose words are predicted, where nothing is known of a batch: BERT's.
 const USUAL_SHARE: f64 = 0.15;
 
-/// What a configuration says of the transform.
-#[derive(Debug, Clone, Copy)]
-pub struct MaskedWordsSettings {
-    /// After the projection.
-    pub activation: Activation,
-    /// Added to variances.
-    pub norm_epsilon: f64,
-    /// Whether the projection has a bias.
-    pub dense_bias: bool,
-    /// Whether the norm has one.
-    pub norm_bias: bool,
-    /// Whether the scores have one.
-    pub decoder_bias: bool,
-}
-
-impl MaskedWordsSettings {
-    /// With every bias.
-    pub fn new(activation: Activation, norm_epsilon: f64) -> Self {
-        Self { activation, norm_epsilon, dense_bias: true, norm_bias: true, decoder_bias: true }
-    }
-}
-
 /// Names and settings of the head.
 #[derive(Debug, Clone, Copy)]
-pub struct MaskedWordsPlan {
-    /// Full path of the projection from D to E.
-    pub dense: &'static str,
-    /// Full path of the norm behind it.
-    pub norm: &'static str,
+pub struct MaskedWordsNames {
+    /// From D to E.
+    pub transform: TransformPlan,
     /// The product with the vocabulary.
     pub decoder: WordScoresPlan,
-    /// Reads the settings.
-    pub settings: fn(&ModelConfig) -> Result<MaskedWordsSettings, ModelError>,
 }
+
+/// The head as data, by config.json.
+#[derive(Debug, Clone, Copy)]
+pub struct MaskedWordsPlan(pub fn(&ModelConfig) -> Result<MaskedWordsNames, ModelError>);
 
 impl HeadPlan for MaskedWordsPlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
-        let (head, settings) = (weights.head(), (self.settings)(config)?);
-        let decoder = self.decoder.build(&head, config, body, settings.decoder_bias)?;
-        let (d, e) = (body.width(), decoder.width());
-        Ok(Box::new(MaskedWordsHead {
-            dense: head.at(self.dense).dense_with(d, e, settings.dense_bias)?,
-            norm: head.at(self.norm).layer_norm_with(e, settings.norm_epsilon, settings.norm_bias)?,
-            activation: settings.activation,
-            decoder,
-            hidden: d,
-        }))
+        let (head, d, names) = (weights.head(), body.width(), (self.0)(config)?);
+        let decoder = names.decoder.build(&head, config, body)?;
+        let transform = names.transform.build(&head, config, (d, decoder.width()))?;
+        Ok(Box::new(MaskedWordsHead { transform, decoder, hidden: d }))
     }
 }
 
 #[derive(Debug)]
 struct MaskedWordsHead {
-    dense: Dense,
-    activation: Activation,
-    norm: LayerNorm,
+    transform: Transform,
     decoder: WordScores,
     /// D.
     hidden: i64,
@@ -85,8 +55,7 @@ impl Head for MaskedWordsHead {
     /// `logits` [B, T, V]; with [`LOGIT_POSITIONS`] of these places only, [M, V].
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
         let hidden = places::pick(&state.hidden, state.beside.optional(LOGIT_POSITIONS))?;
-        let transformed = self.norm.forward(&self.dense.forward_activated(&hidden, self.activation, train));
-        let logits = self.decoder.forward(&transformed);
+        let logits = self.decoder.forward(&self.transform.forward(&hidden, train));
         Ok(Tensors::from([("logits", logits.to_kind(Kind::Float))]))
     }
 

@@ -14,6 +14,17 @@ pub struct WordScoresPlan {
     pub path: &'static str,
     /// Full name under which its bias is stored, where that is another than the projection's own: both are one tensor.
     pub bias: Option<&'static str>,
+    /// Whether it has a bias.
+    pub has_bias: fn(&ModelConfig) -> Result<bool, ModelError>,
+    /// Whether its weight is the token table.
+    pub ties: fn(&ModelConfig) -> Result<bool, ModelError>,
+}
+
+impl WordScoresPlan {
+    /// With a bias, tied unless `tie_word_embeddings` is false.
+    pub const fn new(path: &'static str, bias: Option<&'static str>) -> Self {
+        Self { path, bias, has_bias: |_| Ok(true), ties: |config| config.flag_or("tie_word_embeddings", true) }
+    }
 }
 
 /// The projection.
@@ -30,14 +41,8 @@ impl WordScoresPlan {
     ///
     /// # Errors
     /// A checkpoint that does not fit.
-    pub fn build(
-        &self,
-        head: &Weights<'_>,
-        config: &ModelConfig,
-        body: &dyn Body,
-        has_bias: bool,
-    ) -> Result<WordScores, ModelError> {
-        let ties = config.flag_or("tie_word_embeddings", true)?;
+    pub fn build(&self, head: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<WordScores, ModelError> {
+        let (ties, has_bias) = ((self.ties)(config)?, (self.has_bias)(config)?);
         let table = body.token_table().and_then(|name| Some((name, head.made(name)?)));
         let Some((table_name, table)) = table else {
             let problem = "this family has no token table that words could be scored by".to_owned();

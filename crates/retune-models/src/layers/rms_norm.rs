@@ -32,7 +32,7 @@ impl RmsNorm {
     /// # Errors
     /// A checkpoint that does not fit.
     pub fn load(weights: &Weights<'_>, size: i64, epsilon: f64, plus_one: bool) -> Result<Self, ModelError> {
-        let weight = weights.norm_part("weight", size, if plus_one { 0.0 } else { 1.0 })?;
+        let weight = weights.of_norm("weight", size, if plus_one { 0.0 } else { 1.0 })?.into();
         Ok(Self { weight, epsilon, plus_one })
     }
 

@@ -33,7 +33,9 @@ fn small(model_type: &str) -> ModelConfig {
         ("n_layers", json!(1)),
         ("n_layer", json!(1)),
         ("n_embd", json!(24)),
+        ("num_attention_heads", json!(4)),
         ("vocab_size", json!(8)),
+        ("pad_token_id", json!(0)),
         ("hidden_size", json!(24)),
         ("dim", json!(24)),
         ("intermediate_size", json!(8)),
@@ -71,6 +73,16 @@ fn small_image(model_type: &str) -> ModelConfig {
         ("hidden_sizes", json!([8, 16])),
     ] {
         config.set(field, value);
+    }
+    if model_type == "segformer" {
+        // What is one number elsewhere is one for each stage here.
+        config.set("num_encoder_blocks", json!(2));
+        for field in ["num_attention_heads", "mlp_ratios", "sr_ratios"] {
+            config.set(field, json!([2, 1]));
+        }
+        config.set("patch_sizes", json!([7, 3]));
+        config.set("strides", json!([4, 2]));
+        config.set("decoder_hidden_size", json!(8));
     }
     config
 }
@@ -117,7 +129,18 @@ fn every_family_of_texts_has_every_head_for_texts() {
         FAMILIES.iter().filter(has).map(|family| family.model_type()).collect::<Vec<_>>()
     };
     let all = texts("sequence-classification");
-    let encoders = ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"];
+    let encoders = [
+        "bert",
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+        "distilbert",
+        "electra",
+        "albert",
+        "mpnet",
+        "modernbert",
+        "deberta-v2",
+    ];
     let decoders = texts("causal-lm");
     assert_eq!(all, [&encoders[..], &decoders].concat());
     assert_eq!(texts("token-classification"), encoders);

@@ -5,7 +5,9 @@
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
-use retune_models::heads::{CAUSAL_LM, MASKED_WORDS, QUESTION_ANSWERING, TOKEN_CLASSIFICATION, next_token_loss};
+use retune_models::heads::{
+    CAUSAL_LM, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, TOKEN_CLASSIFICATION, next_token_loss,
+};
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Purpose, Tensors};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -95,6 +97,18 @@ fn loss_of_next_tokens(outputs: &Tensors, inputs: &Tensors) -> Tensor {
     summed.sum / summed.weight
 }
 
+/// The mean loss of pixels, as Hugging Face's classes compute it of logits brought to the size of the labels.
+fn loss_of_pixels(outputs: &Tensors, inputs: &Tensors) -> Tensor {
+    let labels = loss::with_ignored(inputs.get("labels").unwrap(), 255);
+    let size = labels.size();
+    let logits = loss::resized(outputs.get("logits").unwrap(), (size[1], size[2]));
+    let summed = match logits.size()[1] {
+        1 => loss::pixel_binary_cross_entropy(&logits, &labels),
+        _ => loss::pixel_cross_entropy(&logits, &labels, None, 0.0),
+    };
+    summed.sum / summed.weight
+}
+
 /// The loss of a model's own task.
 fn loss_of_outputs(loaded: &LoadedModel, outputs: &Tensors, inputs: &Tensors) -> Tensor {
     let purpose = loaded.purpose.expect("a head");
@@ -103,6 +117,9 @@ fn loss_of_outputs(loaded: &LoadedModel, outputs: &Tensors, inputs: &Tensors) ->
     }
     if *purpose == CAUSAL_LM {
         return loss_of_next_tokens(outputs, inputs);
+    }
+    if *purpose == SEMANTIC_SEGMENTATION {
+        return loss_of_pixels(outputs, inputs);
     }
     let tags = *purpose == TOKEN_CLASSIFICATION || *purpose == MASKED_WORDS;
     let problem = if tags { ProblemType::SingleLabelClassification } else { loaded.config.problem_type() };

@@ -1,33 +1,34 @@
 //! Rotation, shear and translation about the middle, with bilinear sampling.
 
 use crate::image::Pixels;
+use crate::image::moves::{Matrix, Moves};
 
-/// Where a target pixel comes from, about the middle of the image:
-/// `x' = a·x + b·y + c`, `y' = d·x + e·y + f`.
-type Matrix = [f64; 6];
-
-/// Turns by `degrees`, counter-clockwise.
-pub(super) fn rotate(image: &Pixels, degrees: f64, fill: &[u8]) -> Pixels {
+/// Turns by `degrees`, counter-clockwise. This and the others lead from a target pixel to where it comes from, about the
+/// middle of the image.
+pub(super) fn rotation(degrees: f64) -> Matrix {
     let (sin, cos) = degrees.to_radians().sin_cos();
-    transform(image, [cos, -sin, 0.0, sin, cos, 0.0], fill)
+    [cos, -sin, 0.0, sin, cos, 0.0]
 }
 
 /// Moves rows sideways by `amount` of their distance from the middle.
-pub(super) fn shear_x(image: &Pixels, amount: f64, fill: &[u8]) -> Pixels {
-    transform(image, [1.0, amount, 0.0, 0.0, 1.0, 0.0], fill)
+pub(super) fn shear_x(amount: f64) -> Matrix {
+    [1.0, amount, 0.0, 0.0, 1.0, 0.0]
 }
 
 /// Moves columns up or down by `amount` of their distance from the middle.
-pub(super) fn shear_y(image: &Pixels, amount: f64, fill: &[u8]) -> Pixels {
-    transform(image, [1.0, 0.0, 0.0, amount, 1.0, 0.0], fill)
+pub(super) fn shear_y(amount: f64) -> Matrix {
+    [1.0, 0.0, 0.0, amount, 1.0, 0.0]
 }
 
 /// Moves by whole pixels, to the right and down.
-pub(super) fn translate(image: &Pixels, right: isize, down: isize, fill: &[u8]) -> Pixels {
-    transform(image, [1.0, 0.0, -right as f64, 0.0, 1.0, -down as f64], fill)
+pub(super) fn translation(right: isize, down: isize) -> Matrix {
+    [1.0, 0.0, -right as f64, 0.0, 1.0, -down as f64]
 }
 
-fn transform(image: &Pixels, [a, b, c, d, e, f]: Matrix, fill: &[u8]) -> Pixels {
+/// The image after such a move; what comes from outside is `fill`.
+pub(super) fn transform(image: &Pixels, matrix: Matrix, fill: &[u8], moves: &mut Moves) -> Pixels {
+    moves.about_middle(matrix);
+    let [a, b, c, d, e, f] = matrix;
     let (width, height, channels) = (image.width(), image.height(), image.channels());
     let (middle_x, middle_y) = ((width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0);
     let mut out = Pixels::filled(width, height, channels, fill);
@@ -78,20 +79,24 @@ mod tests {
         Pixels::new(3, 3, 1, vec![1, 2, 3, 4, 5, 6, 7, 8, 9])
     }
 
+    fn moved(matrix: Matrix, fill: u8) -> Pixels {
+        transform(&ramp(), matrix, &[fill], &mut Moves::of(3, 3))
+    }
+
     #[test]
     fn quarter_turns_and_shifts_move_whole_pixels() {
-        assert_eq!(rotate(&ramp(), 0.0, &[0]), ramp());
-        assert_eq!(rotate(&ramp(), 90.0, &[0]).data(), [3, 6, 9, 2, 5, 8, 1, 4, 7]);
-        assert_eq!(rotate(&ramp(), -90.0, &[0]).data(), [7, 4, 1, 8, 5, 2, 9, 6, 3]);
-        assert_eq!(translate(&ramp(), 1, 0, &[50]).data(), [50, 1, 2, 50, 4, 5, 50, 7, 8]);
-        assert_eq!(translate(&ramp(), 0, -2, &[50]).data(), [7, 8, 9, 50, 50, 50, 50, 50, 50]);
+        assert_eq!(moved(rotation(0.0), 0), ramp());
+        assert_eq!(moved(rotation(90.0), 0).data(), [3, 6, 9, 2, 5, 8, 1, 4, 7]);
+        assert_eq!(moved(rotation(-90.0), 0).data(), [7, 4, 1, 8, 5, 2, 9, 6, 3]);
+        assert_eq!(moved(translation(1, 0), 50).data(), [50, 1, 2, 50, 4, 5, 50, 7, 8]);
+        assert_eq!(moved(translation(0, -2), 50).data(), [7, 8, 9, 50, 50, 50, 50, 50, 50]);
     }
 
     #[test]
     fn shears_keep_the_middle_and_blend() {
-        assert_eq!(shear_x(&ramp(), 1.0, &[0]).data(), [0, 1, 2, 4, 5, 6, 8, 9, 0]);
-        assert_eq!(shear_y(&ramp(), 1.0, &[0]).row(1), [1, 5, 9]);
+        assert_eq!(moved(shear_x(1.0), 0).data(), [0, 1, 2, 4, 5, 6, 8, 9, 0]);
+        assert_eq!(moved(shear_y(1.0), 0).row(1), [1, 5, 9]);
         // Half a pixel: the mean of two neighbours.
-        assert_eq!(shear_x(&ramp(), 0.5, &[0]).row(2), [8, 9, 5]);
+        assert_eq!(moved(shear_x(0.5), 0).row(2), [8, 9, 5]);
     }
 }

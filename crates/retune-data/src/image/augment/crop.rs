@@ -2,7 +2,7 @@
 
 use super::between;
 use crate::Random;
-use crate::image::{Pixels, Resample, resize};
+use crate::image::{Moves, Pixels, Resample, resize};
 
 /// Tries to find a crop inside the image before the middle is taken.
 const TRIES: usize = 10;
@@ -27,8 +27,11 @@ impl RandomResizedCrop {
         image: &Pixels,
         (height, width, filter): (usize, usize, Resample),
         random: &mut Random,
+        moves: &mut Moves,
     ) -> Pixels {
         let (left, top, wide, tall) = self.place(image.width(), image.height(), random);
+        moves.window(left as isize, top as isize, wide, tall);
+        moves.resize(width, height);
         resize(&image.window(left as isize, top as isize, wide, tall), width, height, filter)
     }
 

@@ -1,9 +1,11 @@
 //! Augmentation: random changes of training images, each a pure function of
 //! `(seed, epoch, row)` and of its own name, so that switching one on changes no other.
 //!
-//! In this order: random resized crop, flips, rotation, colour jitter, RandAugment (on 8-bit
+//! In this order: random resized crop, zooming out, flips, rotation, colour jitter, RandAugment (on 8-bit
 //! pixels), random erasing (on normalised values), then mixup or cutmix of the batch. Corners
 //! that a rotation or shear leaves empty take the colour that normalises to about 0.
+//!
+//! What moves pixels says where they went ([`Moves`]), so that masks go along; erasing leaves masks as they are.
 //!
 //! | preset | crop scale | flip | rotation | jitter b/c/s/h | RandAugment | erasing | mix |
 //! |---|---|---|---|---|---|---|---|
@@ -11,6 +13,7 @@
 //! | `light` | 0.75–1 | left-right | – | 0.1/0.1/0.1/0 | – | – | – |
 //! | `medium` | 0.5–1 | left-right | 10° | 0.2/0.2/0.2/0.05 | – | 0.1 | – |
 //! | `strong` | 0.25–1 | left-right | – | – | 2 of magnitude 9 | 0.25 | mixup 0.8 or cutmix 1 |
+//! | `scale` | 0.25–1, or zoomed out to 0.5 | left-right | – | 0.3/0.3/0.3/0.05 | – | – | – |
 //! | `medical-light` | 0.9–1 | never | 5° | 0.1/0.1/0/0 | – | – | – |
 //! | `medical` | 0.8–1 | never | 10° | 0.15/0.15/0/0 | – | – | – |
 //! | `medical-strong` | 0.7–1 | never | 15° | 0.25/0.25/0/0 | – | 0.1 | mixup 0.2 |
@@ -26,8 +29,9 @@ mod mix;
 mod preset;
 mod rand_augment;
 mod tone;
+mod zoom;
 
-use super::{Pixels, Resample};
+use super::{Moves, Pixels, Resample};
 use crate::{DataError, Random};
 
 pub use color::ColorJitter;
@@ -35,12 +39,15 @@ pub use crop::RandomResizedCrop;
 pub use erase::RandomErasing;
 pub(super) use mix::MixedBatch;
 pub use rand_augment::RandAugment;
+pub use zoom::ZoomOut;
 
 /// What training does to images; the default does nothing.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Augmentation {
     /// A random part of the image instead of the processor's frame.
     pub crop: Option<RandomResizedCrop>,
+    /// Now and then the whole frame made smaller.
+    pub zoom_out: Option<ZoomOut>,
     /// Probability of mirroring left and right.
     pub horizontal_flip: f64,
     /// Probability of mirroring top and bottom.
@@ -69,6 +76,7 @@ mod stream {
     pub(super) const RAND_AUGMENT: u64 = 6;
     pub(super) const ERASING: u64 = 7;
     pub(super) const MIX: u64 = 8;
+    pub(super) const ZOOM_OUT: u64 = 9;
 }
 
 /// Seed, epoch and row of an image.
@@ -95,6 +103,7 @@ impl Augmentation {
         let shares = [
             ("horizontal flip", self.horizontal_flip),
             ("vertical flip", self.vertical_flip),
+            ("zooming out", self.zoom_out.map_or(0.0, |zoom| zoom.probability)),
             ("random erasing", self.erasing.map_or(0.0, |erasing| erasing.probability)),
         ];
         if let Some((name, value)) = shares.iter().find(|(_, value)| !(0.0..=1.0).contains(value)) {
@@ -107,6 +116,9 @@ impl Augmentation {
             if !(0.0..=100.0).contains(&value) {
                 return fail(format!("the alpha of {name} is {value}; give a number from 0 to 100"));
             }
+        }
+        if let Some(zoom) = self.zoom_out.filter(|zoom| !(zoom.least > 0.0 && zoom.least <= 1.0)) {
+            return fail(format!("zooming out leaves {} of the sides; give a number above 0, at most 1", zoom.least));
         }
         if let Some(RandomResizedCrop { scale, ratio }) = self.crop
             && !(scale.0 > 0.0 && scale.0 <= scale.1 && scale.1 <= 1.0 && ratio.0 > 0.0 && ratio.0 <= ratio.1)
@@ -129,32 +141,38 @@ impl Augmentation {
 }
 
 /// Augments one image. `target` is height, width and filter of the result, `neutral` fills
-/// corners.
+/// corners; `moves` goes on with where pixels go.
 pub(super) fn apply(
     augmentation: &Augmentation,
     mut image: Pixels,
     target: (usize, usize, Resample),
     neutral: &[u8],
     key: Key,
+    moves: &mut Moves,
 ) -> Pixels {
     if let Some(crop) = augmentation.crop {
-        image = crop.apply(&image, target, &mut random(key, stream::CROP));
+        image = crop.apply(&image, target, &mut random(key, stream::CROP), moves);
+    }
+    if let Some(zoom) = augmentation.zoom_out {
+        image = zoom.apply(image, target.2, neutral, &mut random(key, stream::ZOOM_OUT), moves);
     }
     if random(key, stream::HORIZONTAL_FLIP).unit() < augmentation.horizontal_flip {
         image.flip_horizontally();
+        moves.flip_horizontally();
     }
     if random(key, stream::VERTICAL_FLIP).unit() < augmentation.vertical_flip {
         image.flip_vertically();
+        moves.flip_vertically();
     }
     if augmentation.rotation > 0.0 {
         let degrees = between(&mut random(key, stream::ROTATION), -augmentation.rotation, augmentation.rotation);
-        image = affine::rotate(&image, degrees, neutral);
+        image = affine::transform(&image, affine::rotation(degrees), neutral, moves);
     }
     if let Some(color) = augmentation.color {
         image = color.apply(image, &mut random(key, stream::COLOR));
     }
     if let Some(rand_augment) = augmentation.rand_augment {
-        image = rand_augment.apply(image, neutral, &mut random(key, stream::RAND_AUGMENT));
+        image = rand_augment.apply(image, neutral, &mut random(key, stream::RAND_AUGMENT), moves);
     }
     image
 }

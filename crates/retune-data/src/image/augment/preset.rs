@@ -2,10 +2,10 @@
 
 use std::str::FromStr;
 
-use super::{Augmentation, ColorJitter, RandAugment, RandomErasing, RandomResizedCrop};
+use super::{Augmentation, ColorJitter, RandAugment, RandomErasing, RandomResizedCrop, ZoomOut};
 use crate::DataError;
 
-const PRESETS: &str = "none, light, medium, strong, medical-light, medical, medical-strong";
+const PRESETS: &str = "none, light, medium, strong, scale, medical-light, medical, medical-strong";
 
 fn crop(least: f64) -> Option<RandomResizedCrop> {
     Some(RandomResizedCrop { scale: (least, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) })
@@ -23,7 +23,7 @@ fn jitter(brightness: f64, contrast: f64, saturation: f64, hue: f64) -> Option<C
 impl FromStr for Augmentation {
     type Err = DataError;
 
-    /// A preset: none, light, medium, strong, medical-light, medical or medical-strong.
+    /// A preset: none, light, medium, strong, scale, medical-light, medical or medical-strong.
     fn from_str(name: &str) -> Result<Self, DataError> {
         let none = Self::default();
         Ok(match name {
@@ -44,6 +44,13 @@ impl FromStr for Augmentation {
                 erasing: Some(RandomErasing { probability: 0.25 }),
                 mixup: 0.8,
                 cutmix: 1.0,
+                ..none
+            },
+            "scale" => Self {
+                crop: crop(0.25),
+                zoom_out: Some(ZoomOut { probability: 0.5, least: 0.5 }),
+                horizontal_flip: 0.5,
+                color: jitter(0.3, 0.3, 0.3, 0.05),
                 ..none
             },
             "medical-light" => {

@@ -2,7 +2,7 @@
 
 use super::{affine, tone};
 use crate::Random;
-use crate::image::Pixels;
+use crate::image::{Moves, Pixels};
 
 /// The greatest magnitude; ranges are linear in it.
 pub(super) const MOST_MAGNITUDE: u32 = 30;
@@ -20,26 +20,27 @@ pub struct RandAugment {
 const OPERATIONS: usize = 14;
 
 impl RandAugment {
-    pub(super) fn apply(&self, mut image: Pixels, fill: &[u8], random: &mut Random) -> Pixels {
+    pub(super) fn apply(&self, mut image: Pixels, fill: &[u8], random: &mut Random, moves: &mut Moves) -> Pixels {
         for _ in 0..self.operations {
             let operation = random.below(OPERATIONS);
             let sign = if random.unit() < 0.5 { -1.0 } else { 1.0 };
-            image = self.operate(image, operation, sign, fill);
+            image = self.operate(image, operation, sign, fill, moves);
         }
         image
     }
 
-    fn operate(&self, image: Pixels, operation: usize, sign: f64, fill: &[u8]) -> Pixels {
+    pub(super) fn operate(&self, image: Pixels, operation: usize, sign: f64, fill: &[u8], moves: &mut Moves) -> Pixels {
         let strength = f64::from(self.magnitude.min(MOST_MAGNITUDE)) / f64::from(MOST_MAGNITUDE);
         let shift = |side: usize| (sign * strength * 150.0 / 331.0 * side as f64) as isize;
         let factor = 1.0 + sign * strength * 0.9;
+        let mut moved = |matrix| affine::transform(&image, matrix, fill, moves);
         match operation {
             0 => image,
-            1 => affine::shear_x(&image, sign * strength * 0.3, fill),
-            2 => affine::shear_y(&image, sign * strength * 0.3, fill),
-            3 => affine::translate(&image, shift(image.width()), 0, fill),
-            4 => affine::translate(&image, 0, shift(image.height()), fill),
-            5 => affine::rotate(&image, sign * strength * 30.0, fill),
+            1 => moved(affine::shear_x(sign * strength * 0.3)),
+            2 => moved(affine::shear_y(sign * strength * 0.3)),
+            3 => moved(affine::translation(shift(image.width()), 0)),
+            4 => moved(affine::translation(0, shift(image.height()))),
+            5 => moved(affine::rotation(sign * strength * 30.0)),
             6 => tone::brightness(image, factor),
             7 => tone::saturation(image, factor),
             8 => tone::contrast(image, factor),
@@ -63,7 +64,7 @@ mod tests {
             for sign in [-1.0, 1.0] {
                 for magnitude in [0, 9, 30] {
                     let rand_augment = RandAugment { operations: 1, magnitude };
-                    let out = rand_augment.operate(image.clone(), operation, sign, &[1, 2, 3]);
+                    let out = rand_augment.operate(image.clone(), operation, sign, &[1, 2, 3], &mut Moves::of(9, 7));
                     assert_eq!((out.width(), out.height(), out.channels()), (9, 7, 3));
                     if magnitude == 0 && operation < 12 {
                         assert_eq!(out, image, "operation {operation}");
@@ -79,7 +80,7 @@ mod tests {
     fn draws_are_reproducible_and_vary() {
         let image = Pixels::new(8, 8, 3, (0..192).collect());
         let rand_augment = RandAugment { operations: 2, magnitude: 9 };
-        let of = |seed| rand_augment.apply(image.clone(), &[0], &mut Random::at(&[seed]));
+        let of = |seed| rand_augment.apply(image.clone(), &[0], &mut Random::at(&[seed]), &mut Moves::of(8, 8));
         assert_eq!(of(1), of(1));
         let different = (0..50).map(of).filter(|out| *out != of(0)).count();
         assert!(different > 40, "{different}");

@@ -7,7 +7,7 @@ fn image() -> Pixels {
 }
 
 fn run(augmentation: &Augmentation, row: u64) -> Pixels {
-    apply(augmentation, image(), (8, 8, Resample::Bilinear), &[127; 3], [1, 2, row])
+    apply(augmentation, image(), (8, 8, Resample::Bilinear), &[127; 3], [1, 2, row], &mut Moves::of(12, 10))
 }
 
 #[test]
@@ -57,6 +57,7 @@ fn medical_presets_keep_sides_and_hues() {
                 (32, 32, Resample::Bilinear),
                 &[127],
                 [1, 2, row],
+                &mut Moves::of(40, 40),
             );
             assert!(out.pixel(4, 16)[0] > out.pixel(28, 16)[0], "{preset} {row}");
         }
@@ -67,4 +68,64 @@ fn medical_presets_keep_sides_and_hues() {
 fn crops_are_cut_from_images_that_are_fine_enough() {
     let factor = |preset: &str| preset.parse::<Augmentation>().unwrap().crop.unwrap().resolution_factor();
     assert!((factor("light") - 1.1547).abs() < 1e-4 && (factor("strong") - 2.0).abs() < 1e-12);
+}
+
+/// Draws a mask of three classes as a picture of three greys, and moves both.
+#[test]
+fn masks_go_where_pixels_go_whatever_is_done() {
+    const SHADES: [u8; 3] = [20, 120, 220];
+    let (width, height) = (96, 80);
+    // A disc in a quarter of the picture, so that no mirror image is the same.
+    let class = |x: usize, y: usize| match (x as isize - 30).pow(2) + (y as isize - 24).pow(2) {
+        distance if distance < 280 => 2,
+        _ if x + 2 * y > 120 => 1,
+        _ => 0,
+    };
+    let mask: Vec<u8> = (0..height).flat_map(|y| (0..width).map(move |x| class(x, y))).collect();
+    let drawn: Vec<u8> = mask.iter().map(|&class| SHADES[usize::from(class)]).collect();
+    let crop = "strong".parse::<Augmentation>().unwrap().crop;
+    let chain = |seed: u64| Augmentation {
+        crop: crop.filter(|_| seed.is_multiple_of(2)),
+        zoom_out: Some(ZoomOut { probability: 0.5, least: 0.5 }),
+        horizontal_flip: 0.5,
+        vertical_flip: 0.5,
+        rotation: if seed.is_multiple_of(3) { 40.0 } else { 0.0 },
+        ..Augmentation::default()
+    };
+    let shifts = RandAugment { operations: 3, magnitude: 12 };
+    let (mut compared, mut filled) = (0, 0);
+    for seed in 0..120 {
+        let mut moves = Moves::of(width, height);
+        let target = (72, 88, Resample::Bilinear);
+        // 128 is neither of the greys.
+        let mut picture =
+            apply(&chain(seed), Pixels::new(width, height, 1, drawn.clone()), target, &[128], [seed, 1, 2], &mut moves);
+        if seed % 4 == 1 {
+            // Only those of its operations that move pixels: the others change shades.
+            for operation in 0..3 {
+                let sign = if (seed / 4 + operation).is_multiple_of(2) { 1.0 } else { -1.0 };
+                picture =
+                    shifts.operate(picture, 1 + (seed as usize + operation as usize) % 5, sign, &[128], &mut moves);
+            }
+        }
+        assert_eq!((picture.width(), picture.height()), moves.size());
+        let moved = moves.pick(&mask, 255);
+        for (&shade, &class) in picture.data().iter().zip(&moved) {
+            // Where shades were blended, at a border, either class is right.
+            if SHADES.contains(&shade) && class != 255 {
+                assert_eq!(shade, SHADES[usize::from(class)], "seed {seed}");
+                compared += 1;
+            }
+            if class == 255 && !SHADES.contains(&shade) {
+                filled += 1;
+            }
+        }
+        let agree = picture.data().iter().zip(&moved).filter(|(shade, class)| {
+            let expected = SHADES.get(usize::from(**class)).copied().unwrap_or(128);
+            shade.abs_diff(expected) < 50
+        });
+        let share = agree.count() as f64 / moved.len() as f64;
+        assert!(share > 0.97, "seed {seed}: {share}");
+    }
+    assert!(compared > 300_000 && filled > 20_000, "{compared} {filled}");
 }

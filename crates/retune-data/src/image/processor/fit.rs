@@ -2,52 +2,91 @@
 
 use super::kind::Kind;
 use super::{ImageProcessor, Size};
-use crate::image::{Pixels, resize};
+use crate::image::{Moves, Pixels, resize};
 
 /// From here on ConvNeXt warps instead of cropping.
-const CONVNEXT_WARP: usize = 384;
+pub(super) const CONVNEXT_WARP: usize = 384;
 
 /// Pixels of a scaled image, at most.
 const MOST_PIXELS: usize = 1 << 26;
 
+/// What is done to an image.
+enum Act {
+    /// Brought to that width and height.
+    Scale(usize, usize),
+    /// Its middle of that width and height, surrounded by 0 where the image is too small.
+    Crop(usize, usize),
+}
+
 pub(super) fn fit(processor: &ImageProcessor, image: &Pixels) -> Result<Pixels, String> {
-    let scale = |(height, width): (usize, usize)| {
+    let mut fitted: Option<Pixels> = None;
+    for act in acts(processor, (image.height(), image.width()))? {
+        let before = fitted.as_ref().unwrap_or(image);
+        fitted = Some(match act {
+            Act::Scale(width, height) => resize(before, width, height, processor.resample),
+            Act::Crop(width, height) => {
+                let (left, top) = corner((before.width(), before.height()), (width, height));
+                before.window(left, top, width, height)
+            }
+        });
+    }
+    Ok(fitted.unwrap_or_else(|| image.clone()))
+}
+
+/// Where the pixels of an image of this size go.
+pub(super) fn moves(processor: &ImageProcessor, (height, width): (usize, usize)) -> Result<Moves, String> {
+    let mut moves = Moves::of(width, height);
+    for act in acts(processor, (height, width))? {
+        match act {
+            Act::Scale(width, height) => moves.resize(width, height),
+            Act::Crop(width, height) => {
+                let (left, top) = corner(moves.size(), (width, height));
+                moves.window(left, top, width, height);
+            }
+        }
+    }
+    Ok(moves)
+}
+
+/// Of an image of that height and width.
+fn acts(processor: &ImageProcessor, image: (usize, usize)) -> Result<Vec<Act>, String> {
+    let mut acts = Vec::new();
+    let mut scale = |(height, width): (usize, usize)| {
         if height.saturating_mul(width) > MOST_PIXELS {
-            let (from_width, from_height) = (image.width(), image.height());
+            let (from_height, from_width) = image;
             return Err(format!(
                 "is {from_width} × {from_height} pixels, which would be scaled to {width} × {height}; cut it"
             ));
         }
-        Ok(resize(image, width, height, processor.resample))
+        acts.push(Act::Scale(width, height));
+        Ok(())
     };
-    let resized = match processor.resize {
-        None => None,
-        Some(Size::ShortestEdge(edge, _)) if processor.kind == Kind::ConvNext => Some(if edge < CONVNEXT_WARP {
-            let whole = scale(shortest_edge(image, (edge as f64 / processor.crop_pct) as usize))?;
-            center_crop(&whole, edge, edge)
-        } else {
-            scale((edge, edge))?
-        }),
-        Some(Size::Exact(height, width)) => Some(scale((height, width))?),
-        Some(Size::ShortestEdge(edge, None)) => Some(scale(shortest_edge(image, edge))?),
-        Some(Size::ShortestEdge(edge, Some(longest))) => Some(scale(limited_edges(image, edge, longest))?),
-    };
-    Ok(match (processor.crop, resized) {
-        (Some((height, width)), resized) => center_crop(resized.as_ref().unwrap_or(image), height, width),
-        (None, Some(resized)) => resized,
-        (None, None) => image.clone(),
-    })
+    match processor.resize {
+        None => {}
+        Some(Size::ShortestEdge(edge, _)) if processor.kind == Kind::ConvNext => {
+            if edge < CONVNEXT_WARP {
+                scale(shortest_edge(image, (edge as f64 / processor.crop_pct) as usize))?;
+                acts.push(Act::Crop(edge, edge));
+            } else {
+                scale((edge, edge))?;
+            }
+        }
+        Some(Size::Exact(height, width)) => scale((height, width))?,
+        Some(Size::ShortestEdge(edge, None)) => scale(shortest_edge(image, edge))?,
+        Some(Size::ShortestEdge(edge, Some(longest))) => scale(limited_edges(image, edge, longest))?,
+    }
+    acts.extend(processor.crop.map(|(height, width)| Act::Crop(width, height)));
+    Ok(acts)
 }
 
 /// Height and width with the shorter side `edge`; the longer side is rounded down.
-fn shortest_edge(image: &Pixels, edge: usize) -> (usize, usize) {
-    let (height, width) = (image.height(), image.width());
+fn shortest_edge((height, width): (usize, usize), edge: usize) -> (usize, usize) {
     if width <= height { (edge * height / width, edge) } else { (edge, edge * width / height) }
 }
 
 /// As [`shortest_edge`], but scaled down where the longer side would exceed `longest`.
-fn limited_edges(image: &Pixels, edge: usize, longest: usize) -> (usize, usize) {
-    let (height, width) = (image.height() as f64, image.width() as f64);
+fn limited_edges(image: (usize, usize), edge: usize, longest: usize) -> (usize, usize) {
+    let (height, width) = (image.0 as f64, image.1 as f64);
     let (short, long) = (height.min(width), height.max(width));
     let (edge, exact) = if long / short * edge as f64 > longest as f64 {
         let exact = longest as f64 * short / long;
@@ -57,8 +96,8 @@ fn limited_edges(image: &Pixels, edge: usize, longest: usize) -> (usize, usize) 
     };
     let side = |of: f64, to: f64| ((exact * of / to) as usize).max(1);
     let edge = (edge as usize).max(1);
-    if edge == image.height().min(image.width()) {
-        (image.height(), image.width())
+    if edge == image.0.min(image.1) {
+        image
     } else if width < height {
         (side(height, width), edge)
     } else {
@@ -66,8 +105,8 @@ fn limited_edges(image: &Pixels, edge: usize, longest: usize) -> (usize, usize) 
     }
 }
 
-/// The middle; where the image is too small it is surrounded by 0.
-fn center_crop(image: &Pixels, height: usize, width: usize) -> Pixels {
+/// Left and top of the middle `to` of an image of width and height `from`; negative where that is too small.
+fn corner(from: (usize, usize), to: (usize, usize)) -> (isize, isize) {
     let start = |from: usize, to: usize| (from as isize - to as isize).div_euclid(2);
-    image.window(start(image.width(), width), start(image.height(), height), width, height)
+    (start(from.0, to.0), start(from.1, to.1))
 }

@@ -11,6 +11,7 @@ pub(super) enum Kind {
     Bit,
     Clip,
     ConvNext,
+    Segformer,
 }
 
 /// What transformers' class has as attributes.
@@ -28,17 +29,20 @@ pub(super) struct Defaults {
 }
 
 const HALF: [f64; 3] = [0.5; 3];
+const IMAGENET_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
+const IMAGENET_STD: [f64; 3] = [0.229, 0.224, 0.225];
 const CLIP_MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 const CLIP_STD: [f64; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 
 impl Kind {
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 7] = [
         (Self::Vit, "ViT"),
         (Self::Deit, "DeiT"),
         (Self::Beit, "Beit"),
         (Self::Bit, "Bit"),
         (Self::Clip, "CLIP"),
         (Self::ConvNext, "ConvNext"),
+        (Self::Segformer, "Segformer"),
     ];
 
     /// By `image_processor_type` or `feature_extractor_type`, with or without `Fast`.
@@ -75,6 +79,9 @@ impl Kind {
             Self::Vit => of(true, 224, None, Resample::Bilinear),
             Self::Deit => of(true, 256, Some(224), Resample::Bicubic),
             Self::Beit => Defaults { crops: false, ..of(true, 224, Some(224), Resample::Bicubic) },
+            Self::Segformer => {
+                Defaults { mean: IMAGENET_MEAN, std: IMAGENET_STD, ..of(true, 512, None, Resample::Bilinear) }
+            }
             Self::ConvNext => of(false, 384, None, Resample::Bicubic),
             Self::Bit | Self::Clip => {
                 Defaults { mean: CLIP_MEAN, std: CLIP_STD, ..of(false, 224, Some(224), Resample::Bicubic) }

@@ -1,10 +1,10 @@
 //! `preprocessor_config.json`: how an image becomes what a model was trained on.
 //!
 //! Hugging Face's `ViTImageProcessor`, `DeiTImageProcessor`, `BeitImageProcessor`,
-//! `BitImageProcessor` (DINOv2), `CLIPImageProcessor`, `ConvNextImageProcessor` and their older
+//! `BitImageProcessor` (DINOv2), `CLIPImageProcessor`, `ConvNextImageProcessor`, `SegformerImageProcessor` and their older
 //! `…FeatureExtractor` forms, with the arithmetic of their Pillow backend: resize, center crop,
-//! rescale, normalise, in this order. `do_reduce_labels` concerns segmentation maps only and is
-//! kept but has no effect; `do_convert_rgb` has none either, because channels follow the model.
+//! rescale, normalise, in this order. `do_reduce_labels` concerns masks only; `do_convert_rgb` has no
+//! effect, because channels follow the model.
 
 mod config;
 mod fit;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::{GreyRange, Pixels, Resample};
+use super::{GreyRange, Moves, Pixels, Resample};
 use crate::DataError;
 use kind::Kind;
 
@@ -142,6 +142,24 @@ impl ImageProcessor {
         self.grey
     }
 
+    /// Whether every pixel of an image is in the result.
+    pub fn keeps_all(&self) -> bool {
+        let cuts = matches!(self.resize, Some(Size::ShortestEdge(edge, _)) if self.kind == Kind::ConvNext && edge < fit::CONVNEXT_WARP);
+        self.crop.is_none() && !cuts
+    }
+
+    /// Whether 0 in a mask is no class and the others count from 1: `do_reduce_labels`.
+    pub fn reduces_labels(&self) -> bool {
+        ["do_reduce_labels", "reduce_labels"].iter().any(|key| self.raw.get(*key) == Some(&Value::Bool(true)))
+    }
+
+    /// The same processor, which reads masks so; a saved model remembers it.
+    pub fn with_reduced_labels(mut self, reduces: bool) -> Self {
+        self.raw.shift_remove("reduce_labels");
+        self.raw.insert("do_reduce_labels".into(), reduces.into());
+        self
+    }
+
     /// The configuration as it would be saved: everything that pixels depend on.
     pub fn config(&self) -> &Map<String, Value> {
         &self.raw
@@ -192,6 +210,14 @@ impl ImageProcessor {
     /// An image so long and thin that it would fill the memory, as a phrase that follows its path.
     pub fn fit(&self, image: &Pixels) -> Result<Pixels, String> {
         fit::fit(self, image)
+    }
+
+    /// Where the pixels of an image of this size go in [`ImageProcessor::fit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn moves(&self, width: usize, height: usize) -> Result<Moves, String> {
+        fit::moves(self, (height, width))
     }
 
     /// What each of the 256 sample values becomes, by channel: rescaled and normalised.

@@ -34,10 +34,24 @@ fn resizing_equals_pillow_bit_for_bit() {
     }
 }
 
+/// transformers resizes masks as images, but to the nearest pixel.
+#[test]
+fn masks_are_scaled_as_transformers_does_it() {
+    let masks: std::collections::BTreeMap<String, Pixels> = images("masks.safetensors").into_iter().collect();
+    let (mask, labels) = (&masks["mask"], &masks["labels"]);
+    let (_, processor) = processors().into_iter().find(|(name, _)| name == "segformer-feature-extractor").unwrap();
+    assert!(processor.reduces_labels() && processor.keeps_all());
+    let moved = processor.moves(mask.width(), mask.height()).unwrap();
+    assert_eq!(moved.size(), (labels.width(), labels.height()));
+    let reduced = |value: u8| if matches!(value, 0 | 255) { 255 } else { value - 1 };
+    let found: Vec<u8> = moved.pick(mask.data(), 255).into_iter().map(reduced).collect();
+    assert_eq!(found, labels.data());
+}
+
 #[test]
 fn every_processor_equals_transformers() {
     let processors = processors();
-    assert_eq!(processors.len(), 19);
+    assert_eq!(processors.len(), 21);
     for (name, processor) in processors {
         for (image, shape, expected) in floats(&format!("processors/{name}/expected.safetensors")) {
             let fitted = processor.fit(&decode(&file(&image), processor.channels()).unwrap()).unwrap();

@@ -28,12 +28,19 @@ const MOST_DEPTH: usize = 16;
 
 /// What a folder holds, in the order of the paths.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     /// Images, relative to the folder.
-    images: Vec<PathBuf>,
-    ignored: Vec<PathBuf>,
+    pub(super) images: Vec<PathBuf>,
+    pub(super) ignored: Vec<PathBuf>,
     /// Folders directly inside.
-    folders: Vec<String>,
+    pub(super) folders: Vec<String>,
+}
+
+/// Looks into a folder and all folders inside.
+pub(super) fn find(folder: &Path) -> Result<Found, DataError> {
+    let mut found = Found::default();
+    walk(folder, Path::new(""), 0, &mut found)?;
+    Ok(found)
 }
 
 pub(super) fn read(
@@ -43,8 +50,7 @@ pub(super) fn read(
     on_bad_example: OnBadExample,
 ) -> Result<TableRows, DataError> {
     let fail = |message: String| Err(DataError::Columns { message: format!("{}: {message}", folder.display()) });
-    let mut found = Found::default();
-    walk(folder, Path::new(""), 0, &mut found)?;
+    let found = find(folder)?;
     if let Some(table) = metadata::table(folder, &found.ignored, labels_required)? {
         return metadata::read(&table, &found.images, layout, labels_required, on_bad_example);
     }

@@ -1,13 +1,14 @@
 //! The rows of an image data set: paths or bytes, and their labels.
 
 mod folder;
+mod masks;
 mod metadata;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use crate::rows::{Input, Kind, Layout, TableRows};
+use crate::rows::{Input, Kind, LabelKind, LabelRows, Layout, TableRows};
 use crate::table::Cell;
 use crate::{DataError, OnBadExample};
 
@@ -21,6 +22,16 @@ impl Layout {
     pub fn image(column: impl Into<String>) -> Self {
         let inputs = vec![Input { name: column.into(), flag: "--image-column" }];
         Self::new(inputs, Kind { noun: "image", files: true, blank: false, accept: image_cell })
+    }
+}
+
+/// Layouts of images with masks.
+impl Layout {
+    /// With a column of masks, files as the images are. In a folder, `masks/` holds them beside `images/`, under the same
+    /// names but for their endings.
+    pub fn masks(self, column: impl Into<String>) -> Self {
+        let label_kind = LabelKind { noun: "mask", flag: "--mask-column", files: true };
+        Self { labels: vec![column.into()], label_kind, ..self }
     }
 }
 
@@ -52,11 +63,17 @@ pub fn read_images(
     on_bad_example: OnBadExample,
 ) -> Result<TableRows, DataError> {
     let path = path.as_ref();
+    if path.is_dir() && layout.label_kind.files {
+        return masks::read(path, layout, labels_required, on_bad_example);
+    }
     if path.is_dir() {
         return folder::read(path, layout, labels_required, on_bad_example);
     }
     TableRows::read(path, layout, labels_required, on_bad_example)
 }
+
+/// A mask's name and its bytes.
+type Mask = (String, Result<Vec<u8>, String>);
 
 /// The bytes of a row's image file, or why they cannot be read.
 pub(super) fn bytes(rows: &TableRows, row: usize) -> Result<Result<Vec<u8>, String>, DataError> {
@@ -64,6 +81,20 @@ pub(super) fn bytes(rows: &TableRows, row: usize) -> Result<Result<Vec<u8>, Stri
         Some(Cell::Text(path)) => read_file(&with_ending(rows.path_of(&path))),
         Some(Cell::File { bytes, .. }) => Ok(bytes),
         _ => Err("is empty; fill it in or remove the row".to_owned()),
+    })
+}
+
+/// The name of a row's mask and its bytes, or why they cannot be read; `None` where it has none.
+pub(super) fn mask_bytes(rows: &TableRows, row: usize) -> Result<Option<Mask>, DataError> {
+    let cell = rows.label(row)?.and_then(|mut cells| cells.pop());
+    Ok(match cell {
+        Some(Cell::Text(path)) => {
+            let path = with_ending(rows.path_of(path.trim()));
+            Some((path.display().to_string(), read_file(&path)))
+        }
+        Some(Cell::File { name, bytes }) => Some((name.unwrap_or_default(), Ok(bytes))),
+        Some(_) => Some((String::new(), Err("is neither a path nor the bytes of an image".to_owned()))),
+        None => None,
     })
 }
 

@@ -23,7 +23,7 @@ pub struct BlockOptions {
     /// Whether a block stands between the special tokens that the tokenizer puts around a text.
     pub framed: bool,
     /// What ends each document: the separator of an encoder where documents are joined, a decoder's end of text. A document
-    /// that is cut off has none.
+    /// that is cut off has none, nor has the last one where special tokens follow it.
     pub separator: Option<u32>,
     /// Whether batches say where documents begin: `position_ids` `[B, T]` start anew at each, and `document_ids` `[B, T]`
     /// count them from 1 within a row; both are 0 on padding.
@@ -106,13 +106,17 @@ impl Blocks {
         };
         let separator = u32::from(options.separator.is_some());
         let all = chosen.map_or_else(|| (0..documents.len()).collect(), <[usize]>::to_vec);
-        let lengths: Vec<(u32, u32)> = all
+        let mut lengths: Vec<(u32, u32)> = all
             .iter()
             .map(|&document| (document as u32, documents.length(document) as u32))
             // Where texts hide words themselves, each has its answer.
             .filter(|(_, length)| *length > 0 || matches!(options.masking, Some(Masking::Given(_))))
             .map(|(document, length)| (document, length + separator))
             .collect();
+        if let Some((_, length)) = lengths.last_mut().filter(|_| !frame.after.is_empty()) {
+            // Behind the last document stands what follows every text.
+            *length -= separator;
+        }
         let nothing = all.len() - lengths.len();
         if lengths.is_empty() {
             let file = documents.records().file().display();

@@ -58,12 +58,12 @@ fn documents_are_joined_between_special_tokens() {
     let options = BlockOptions { separator: Some(3), boundaries: true, ..BlockOptions::new(6) };
     let blocks = Blocks::cut(&documents, None, options).unwrap();
     let (batch, seen) = filled(&blocks, &[0, 1], None);
-    // a b c [SEP] | d [SEP] a [SEP] would be two full blocks of four.
-    assert_eq!(numbers(&batch.inputs["input_ids"]), [2, 5, 6, 7, 3, 3, 2, 8, 3, 5, 3, 3]);
-    assert_eq!(numbers(&batch.inputs["attention_mask"]), [1; 12]);
-    assert_eq!(numbers(&batch.inputs["position_ids"]), [0, 1, 2, 3, 4, 5, 0, 1, 2, 0, 1, 2]);
-    assert_eq!(numbers(&batch.inputs["document_ids"]), [1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2]);
-    assert_eq!(seen[1].pieces[1], SeenPiece { document: 2, from: 0, at: 3..5, separated: true });
+    // a b c [SEP] | d [SEP] a: four and three tokens.
+    assert_eq!(numbers(&batch.inputs["input_ids"]), [2, 5, 6, 7, 3, 3, 2, 8, 3, 5, 3, 0]);
+    assert_eq!(numbers(&batch.inputs["attention_mask"]), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
+    assert_eq!(numbers(&batch.inputs["position_ids"]), [0, 1, 2, 3, 4, 5, 0, 1, 2, 0, 1, 0]);
+    assert_eq!(numbers(&batch.inputs["document_ids"]), [1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 0]);
+    assert_eq!(seen[1].pieces[1], SeenPiece { document: 2, from: 0, at: 3..4, separated: false });
     assert_eq!((blocks.line(0), blocks.line(1)), (1, 3));
     assert_eq!(blocks.source(1).unwrap().fields["text"], "d a");
     assert!(!batch.inputs.contains_key("token_type_ids"));

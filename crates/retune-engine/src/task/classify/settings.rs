@@ -1,7 +1,7 @@
 //! The settings of tasks that give an input labels or numbers.
 
 use crate::metric::operating_point::Rule;
-use crate::recipe::settings::{DATA, Held, Kind, RUN, SHARE, TRAINING, ZERO_OR_ONE, parsed, settings};
+use crate::recipe::settings::{DATA, Held, Kind, RUN, ZERO_OR_ONE, parsed, settings};
 
 settings! {
     /// Labels, what they mean and how they are learnt.
@@ -20,10 +20,6 @@ settings! {
         /// How the validation split chooses a decision threshold, such as specificity:0.95, sensitivity:0.9 or
         /// threshold:0.3; it is applied to the test split, and kept for `evaluate` and `predict`
         operating_point: Option<Rule>, value("RULE:X"), under(RUN), reads(parsed::<Rule>), neutral();
-        /// Mass of the targets spread over all classes
-        label_smoothing: f64 = 0.0, value("X"), under(TRAINING), range(SHARE);
-        /// none or balanced
-        class_weights: String = "none".to_owned(), under(TRAINING), one_of(&["none", "balanced"]);
     }
 }
 

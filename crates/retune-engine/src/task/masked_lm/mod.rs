@@ -9,7 +9,7 @@ mod guess;
 
 use super::documents::{DocumentInput, DocumentSettings};
 use super::from_scratch::FromScratchSettings;
-use super::texts::TextSettings;
+use super::texts::{BatchSettings, TextSettings};
 use super::{
     BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work,
     parts,
@@ -41,6 +41,7 @@ pub(super) static ENTRY: Entry = Entry {
     purpose: &heads::MASKED_WORDS,
     settings: &[
         TextSettings::SECTION,
+        BatchSettings::SECTION,
         DocumentSettings::SECTION,
         MaskedLmSettings::SECTION,
         FromScratchSettings::SECTION,
@@ -165,7 +166,7 @@ impl MaskedLm {
         Ok(Self {
             answers: if mask.is_some() { settings.top_k } else { 1 },
             mask: mask.and_then(|id| input.tokenizer.token(id)),
-            batching: recipe.read::<TextSettings>()?.batching(),
+            batching: recipe.read::<BatchSettings>()?.batching(),
             files: input.files(),
             tokenizer: input.tokenizer.clone(),
         })

@@ -11,7 +11,7 @@ mod scale;
 use super::classify::ClassificationSettings;
 use super::parts::{self, NextRows, STREAM};
 use super::splits::Encoded;
-use super::texts::{TextInput, TextSettings};
+use super::texts::{BatchSettings, TextInput, TokenSettings};
 use super::{
     BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Split, Task, Turn,
     Work,
@@ -39,7 +39,12 @@ use std::sync::Arc;
 pub(super) static ENTRY: Entry = Entry {
     name: "molecule-property",
     purpose: &heads::SEQUENCE_CLASSIFICATION,
-    settings: &[TextSettings::SECTION, ClassificationSettings::SECTION, MoleculeSettings::SECTION],
+    settings: &[
+        TokenSettings::SECTION,
+        BatchSettings::SECTION,
+        ClassificationSettings::SECTION,
+        MoleculeSettings::SECTION,
+    ],
     decides: None,
     targets: &["labels"],
     loss: raw_loss,
@@ -86,16 +91,12 @@ fn raw_loss(config: &ModelConfig) -> Result<super::LossOf> {
 }
 
 /// Refuses what has no meaning for molecules, or none with gaps.
-fn check(text: &TextSettings, labels: &ClassificationSettings) -> Result<()> {
+fn check(labels: &ClassificationSettings) -> Result<()> {
     for (setting, given) in [
-        ("text-column (use --smiles-column)", text.text_column != TextSettings::default().text_column),
-        ("text-pair-column", text.text_pair_column.is_some()),
         ("label-separator", labels.label_separator.is_some()),
         ("label-numbers", labels.label_numbers.is_some()),
         ("positive-class", labels.positive_class.is_some()),
         ("operating-point", labels.operating_point.is_some()),
-        ("label-smoothing", labels.label_smoothing != 0.0),
-        ("class-weights", labels.class_weights != "none"),
         ("problem single-label", labels.problem == "single-label"),
     ] {
         ensure!(!given, "{setting}: {} does not read it", ENTRY.name);
@@ -113,13 +114,13 @@ struct Input {
 
 impl Input {
     fn of(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {
-        let (text, labels) = (recipe.read::<TextSettings>()?, recipe.read::<ClassificationSettings>()?);
+        let (tokens, labels) = (recipe.read::<TokenSettings>()?, recipe.read::<ClassificationSettings>()?);
         let settings = recipe.read::<MoleculeSettings>()?;
-        check(&text, &labels)?;
+        check(&labels)?;
         let group = recipe.data.group_column.clone();
         let layout = Layout::texts([(settings.smiles_column.clone(), "--smiles-column")]);
         Ok(Self {
-            text: TextInput::of(text.max_length, model, config)?,
+            text: TextInput::of(tokens.max_length, model, config)?,
             layout: layout.labels(labels.label_columns()).group(group).with_gaps(),
             settings,
             on_bad_example: recipe.data.on_bad_example.parse()?,
@@ -176,7 +177,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let fingerprint = random::mix(&[input.text.max_length as u64, u64::from(rewrites), u64::from(numbers)]);
     let splits = data.splits(recipe, fingerprint, notes)?;
     let scale = numbers.then(|| Scale::of(splits.train(), names.len())).transpose()?;
-    let batching = recipe.read::<TextSettings>()?.batching();
+    let batching = recipe.read::<BatchSettings>()?.batching();
     let task = MoleculeProperty { names, scale, batching, files: input.text.files() };
     Ok(Box::new(Prepared::new(task, splits)))
 }

@@ -1,0 +1,30 @@
+//! Masks: a class for each pixel of an image, as targets that move with it.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `decode` | the bytes of a mask file to values as they are stored, never to colours of a palette |
+//! | `class_list` | `classes.json` and its likes: names, values, colours |
+//! | `classes` | what each stored value means |
+//! | `runs` | masks in few bytes |
+//! | `raw` | the stored values of all masks of a data set |
+//! | `targets` | the classes of all pixels, moved as images are |
+//! | `paint` | masks as files, and over pictures |
+
+mod class_list;
+mod classes;
+mod decode;
+mod paint;
+mod raw;
+mod runs;
+mod targets;
+
+pub use class_list::ClassList;
+pub use classes::{IgnoredClasses, MaskClasses, MaskReading};
+pub(super) use paint::overlay;
+pub use paint::{class_colour, mask_png, swatch};
+pub use raw::RawMasks;
+pub use runs::{coco_counts, coco_string};
+pub use targets::{Mask, Masks};
+
+/// Stands for a pixel that has no class, as in Hugging Face's `semantic_loss_ignore_index`.
+pub const NO_CLASS: u8 = 255;

@@ -1,0 +1,84 @@
+//! Folders of images with masks: `FOLDER/images/NAME.jpg` and `FOLDER/masks/NAME.png`, or a `metadata` table beside them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{folder, metadata};
+use crate::error::quoted;
+use crate::rows::{Builder, Layout, Origin, TableRows};
+use crate::{DataError, OnBadExample};
+
+/// Names of the folder of images, and of that of masks, in the order in which they are looked for.
+const IMAGES: [&str; 5] = ["images", "image", "imgs", "img", "JPEGImages"];
+const MASKS: [&str; 6] = ["masks", "mask", "labels", "annotations", "SegmentationClass", "gt"];
+/// What some tools put behind the name of an image to name its mask.
+const SUFFIXES: [&str; 8] = ["", "_mask", "_masks", "_label", "_labels", "_seg", "_gt", "_L"];
+
+pub(super) fn read(
+    folder: &Path,
+    layout: &Layout,
+    masks_required: bool,
+    on_bad_example: OnBadExample,
+) -> Result<TableRows, DataError> {
+    let fail = |message: String| Err(DataError::Columns { message: format!("{}: {message}", folder.display()) });
+    let found = folder::find(folder)?;
+    if let Some(table) = metadata::table(folder, &found.ignored, masks_required)? {
+        return metadata::read(&table, &found.images, layout, masks_required, on_bad_example);
+    }
+    if let Some(group) = &layout.group {
+        return fail(format!("a folder has no column `{group}`; write a table with the paths, and name it instead"));
+    }
+    let inside = |names: &[&str]| {
+        let named = |name: &&&str| found.folders.iter().any(|folder| folder == **name);
+        names.iter().find(named).map(|name| PathBuf::from(*name))
+    };
+    let (images, masks) = (inside(&IMAGES), inside(&MASKS));
+    if masks_required && (images.is_none() || masks.is_none()) {
+        let what = match (&images, &masks) {
+            (None, None) => "no folders `images` and `masks`",
+            (None, _) => "no folder `images`",
+            _ => "no folder `masks`",
+        };
+        return fail(format!(
+            "holds {what} but {}; put images and masks of the same names into them, or name a table with their paths",
+            quoted(&found.folders, 8)
+        ));
+    }
+    // Without masks beside them, all images of the folder count.
+    let base = images.unwrap_or_default();
+    let of = |folder: &Path| -> Vec<&PathBuf> { found.images.iter().filter(|path| path.starts_with(folder)).collect() };
+    let pictures: Vec<&PathBuf> = of(&base);
+    if pictures.is_empty() {
+        return fail(format!("holds no images in `{}`", base.display()));
+    }
+    let mut unused: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
+    if let Some(masks) = &masks {
+        unused = of(masks).into_iter().map(|path| (stem(path, masks), path)).collect();
+    }
+    let mut builder = Builder::new(layout.clone(), masks_required)?.on_bad_example(on_bad_example);
+    for path in pictures {
+        let Some(text) = path.to_str() else {
+            return fail(format!("{} has a name that is not UTF-8; rename it", path.display()));
+        };
+        let stem = stem(path, &base);
+        let named = |suffix: &&str| {
+            let mut name = stem.clone().into_os_string();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let mask = SUFFIXES.iter().find_map(|suffix| unused.remove(&named(suffix)));
+        builder.push_file(text.to_owned(), mask.and_then(|mask| mask.to_str()).map(str::to_owned))?;
+    }
+    let rows = builder.finish(folder, folder.to_owned(), Origin::Folder { classes: false }, Vec::new())?;
+    let alone = unused.values().next().map(|first| {
+        let (count, first) = (unused.len(), first.display());
+        let are = if count == 1 { "mask has no image and is" } else { "masks have no image and are" };
+        format!("{}: {count} {are} not read (such as {first})", folder.display())
+    });
+    Ok(rows.with_remarks(alone))
+}
+
+/// A path below `folder` without its ending.
+fn stem(path: &Path, folder: &Path) -> PathBuf {
+    path.strip_prefix(folder).unwrap_or(path).with_extension("")
+}
