@@ -40,7 +40,13 @@ use std::sync::Arc;
 pub(super) static ENTRY: Entry = Entry {
     name: "causal-lm",
     purpose: &heads::CAUSAL_LM,
-    settings: &[TextSettings::SECTION, DocumentSettings::SECTION, CausalLmSettings::SECTION, GenerationFlags::SECTION],
+    settings: &[
+        TextSettings::SECTION,
+        BatchSettings::SECTION,
+        DocumentSettings::SECTION,
+        CausalLmSettings::SECTION,
+        GenerationFlags::SECTION,
+    ],
     decides: None,
     targets: &["labels"],
     loss: |_| Ok(Box::new(of_scores)),
