@@ -59,7 +59,8 @@ pub fn softcap(config: &ModelConfig, field: Option<&'static str>) -> Result<Opti
 
 impl HeadPlan for NextTokenPlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
-        let scores = WordScoresPlan { path: self.projection, bias: None }.build(weights, config, body, false)?;
+        let scores = WordScoresPlan { has_bias: |_| Ok(false), ..WordScoresPlan::new(self.projection, None) };
+        let scores = scores.build(weights, config, body)?;
         Ok(Box::new(NextTokenHead { scores, kind: weights.compute_kind(), softcap: softcap(config, self.softcap)? }))
     }
 }
