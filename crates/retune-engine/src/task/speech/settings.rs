@@ -5,7 +5,7 @@ use crate::recipe::settings::{AT_LEAST_ONE, DATA, settings};
 
 settings! {
     /// Transcripts, their vocabulary, and how texts are written and compared.
-    pub struct SpeechSettings, under DATA, else "{task} has no transcripts" {
+    pub(super) struct SpeechSettings, under DATA, else "{task} has no transcripts" {
         /// Column with what is said
         transcription_column: String = "transcription".to_owned(), value("COLUMN"), at_use();
         /// What texts lose before they are compared: none, or basic (case, punctuation and what stands in brackets)
