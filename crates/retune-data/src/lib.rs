@@ -152,15 +152,15 @@ pub use image::{
 #[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
-pub use rows::{LabelRows, Layout, Records, TableLines, TableRows};
+pub use rows::{LabelNumbers, LabelRows, Layout, Records, TableLines, TableRows};
 #[cfg(feature = "table")]
-pub use schema::{LabelNumbers, LabelSchema, Problem};
+pub use schema::{LabelSchema, Problem};
 #[cfg(feature = "table")]
 pub use table::Cell;
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Targets, on_rows};
 #[cfg(feature = "text")]
-pub use target::{GoldTags, Tags, entities_of_classes, on_tokens};
+pub use target::{GoldTags, Spans, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "text")]
 pub use text::{
     Place, Reading, Side, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, Tokens,

@@ -16,7 +16,7 @@
 //! file has them (a ClassLabel of `datasets`), else numerically if all are whole numbers, else by Unicode code point; a name
 //! is the string itself (`1.0` counts as `1` where all labels are whole numbers, `True` as `true`). Lists of one length of
 //! whole numbers may mean either and need a [`Problem`]. A number is the label of a class with another name only where the
-//! order of the names means something ([`LabelNumbers`]).
+//! order of the names means something ([`crate::LabelNumbers`]).
 
 mod cells;
 mod encoder;
@@ -31,7 +31,6 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use encoder::EncodedLabel;
 pub(crate) use encoder::LabelEncoder;
-pub use numbers::LabelNumbers;
 
 use crate::error::shortened;
 use crate::{DataError, LabelRows};

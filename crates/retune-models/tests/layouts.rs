@@ -185,7 +185,10 @@ fn pickles_and_missing_shards_come_with_a_remedy() {
     let index = json!({"weight_map": {"a": "model-00001-of-00001.safetensors"}});
     std::fs::write(sharded.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
     let error = LoadedModel::load(sharded.path(), &options).err().unwrap().to_string();
-    assert!(error.contains("model-00001-of-00001.safetensors") && error.contains("download it again"), "{error}");
+    assert!(
+        error.contains("model-00001-of-00001.safetensors") && error.contains("download the model again"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -219,6 +219,7 @@ fn lists_of_flags_are_labels_from_data_to_prediction() {
     // Its labels are the names for other lists of as many.
     let mut named = config.clone();
     named["id2label"] = serde_json::json!({"0": "joy", "1": "fear", "2": "anger"});
+    named["label2id"] = serde_json::json!({"joy": 0, "fear": 1, "anger": 2});
     fs::write(desk.path("run/model/config.json"), named.to_string()).unwrap();
     let again = [&data[..], &["--model", "run/model"]].concat();
     assert_done(&desk.finetune("again", &again));

@@ -5,6 +5,7 @@ mod disk;
 mod finetune;
 mod images;
 mod input;
+mod marked;
 mod methods;
 mod models;
 mod predict;

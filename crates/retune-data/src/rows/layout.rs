@@ -1,7 +1,8 @@
 //! Which columns of a table mean what, whatever the medium.
 
+use super::LabelNumbers;
+use crate::DataError;
 use crate::table::{Cell, Wanted};
-use crate::{DataError, LabelNumbers};
 
 /// An input column.
 #[derive(Debug, Clone)]

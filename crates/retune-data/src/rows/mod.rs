@@ -2,6 +2,7 @@
 //! that spills to disk.
 
 mod builder;
+mod label_numbers;
 mod layout;
 mod lines;
 mod records;
@@ -12,9 +13,10 @@ use serde_json::{Map, Value};
 
 use crate::arena::Arena;
 use crate::table::Cell;
-use crate::{BadExample, DataError, LabelNumbers, OnBadExample, Source};
+use crate::{BadExample, DataError, OnBadExample, Source};
 
 pub(crate) use builder::Builder;
+pub use label_numbers::LabelNumbers;
 pub use layout::Layout;
 #[cfg(any(feature = "text", feature = "image"))]
 pub(crate) use layout::{Input, Kind};

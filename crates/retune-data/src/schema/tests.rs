@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::table::Cell;
-use crate::{Layout, OnBadExample, Records, Source, TableRows};
+use crate::{LabelNumbers, Layout, OnBadExample, Records, Source, TableRows};
 
 fn texts() -> Layout {
     Layout::text("text").labels(["label"])

@@ -1,4 +1,4 @@
-//! What examples should give: classes, sets of classes, numbers; and helpers for integers on tokens.
+//! What examples should give: classes, sets of classes, numbers, tags of words, answers in a text; and helpers for integers on tokens.
 
 mod class_sets;
 mod classes;
@@ -6,6 +6,8 @@ mod integers;
 mod labels;
 mod mixed;
 mod numbers;
+#[cfg(feature = "text")]
+mod spans;
 #[cfg(feature = "text")]
 mod tags;
 
@@ -20,6 +22,8 @@ pub use classes::Classes;
 pub use integers::on_tokens;
 pub use integers::{IGNORED, on_rows};
 pub use numbers::Numbers;
+#[cfg(feature = "text")]
+pub use spans::Spans;
 #[cfg(feature = "text")]
 pub use tags::{GoldTags, Tags, entities_of_classes};
 

@@ -46,7 +46,7 @@ pub mod regression;
 pub mod score;
 pub mod tags;
 mod thresholds;
-mod unanswerable;
+pub(crate) mod unanswerable;
 
 #[cfg(test)]
 mod fixture_tests;

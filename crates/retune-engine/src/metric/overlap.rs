@@ -71,14 +71,24 @@ impl OverlapMetric {
     pub fn add<S: AsRef<str>>(&mut self, gold: &[S], answer: &str, doubt: Option<(f64, &str)>) -> Score {
         let score = self.score(gold, answer);
         let answerable = self.is_answerable(gold);
-        if let Some((doubt, words)) = doubt.filter(|(doubt, _)| doubt.is_finite()) {
-            self.doubted.push(Doubted { doubt, answerable, said: !words.is_empty(), score: self.score(gold, words) });
-        }
-        self.questions.push(Question { score, answerable });
+        let doubted = doubt.filter(|(doubt, _)| doubt.is_finite()).map(|(doubt, words)| Doubted {
+            doubt,
+            answerable,
+            said: !words.is_empty(),
+            score: self.score(gold, words),
+        });
+        self.push(score, answerable, doubted);
         score
     }
 
-    fn is_answerable<S: AsRef<str>>(&self, gold: &[S]) -> bool {
+    /// Adds a question that has been scored.
+    pub(crate) fn push(&mut self, score: Score, answerable: bool, doubted: Option<Doubted>) {
+        self.questions.push(Question { score, answerable });
+        self.doubted.extend(doubted);
+    }
+
+    /// Whether a question with these gold answers can be answered.
+    pub fn is_answerable<S: AsRef<str>>(&self, gold: &[S]) -> bool {
         match self.squad {
             Squad::Answerable => true,
             Squad::Unanswerable => !gold.is_empty(),

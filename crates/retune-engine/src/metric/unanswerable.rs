@@ -11,15 +11,15 @@ const MAX_POINTS: usize = 400;
 
 /// A question, and the best words that the model found for it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Doubted {
+pub(crate) struct Doubted {
     /// How much rather the model would give no answer.
-    pub(super) doubt: f64,
+    pub(crate) doubt: f64,
     /// Whether there is an answer.
-    pub(super) answerable: bool,
+    pub(crate) answerable: bool,
     /// Whether the model found any words.
-    pub(super) said: bool,
+    pub(crate) said: bool,
     /// How good they are.
-    pub(super) score: Score,
+    pub(crate) score: Score,
 }
 
 /// The best that a threshold on the doubt reaches on these questions; answers with more doubt than it are empty.
@@ -57,6 +57,13 @@ fn best(points: &[(Option<f64>, f64)]) -> Best {
     // Of equal ones the first, which answers the fewest questions.
     let first = points.iter().fold(&points[0], |best, point| if point.1 > best.1 + 1e-12 { point } else { best });
     Best { best: first.1, threshold: first.0 }
+}
+
+/// The threshold on the doubt with the best F1, of equal ones the lowest; below every doubt where it is best never to answer.
+/// `None` without questions.
+pub(crate) fn best_threshold(questions: &[Doubted]) -> Option<f64> {
+    let smallest = questions.iter().map(|question| question.doubt).min_by(f64::total_cmp)?;
+    Some(best(&curve(questions, |score| score.f1)).threshold.unwrap_or(smallest - 1.0))
 }
 
 /// The best thresholds for both metrics, and what each threshold does.
@@ -119,6 +126,8 @@ mod tests {
         assert_eq!(found, Best { best: 1.0, threshold: Some(-1.0) });
         let hopeless = [doubted(-2.0, false, false), doubted(1.0, true, true)];
         assert_eq!(best(&curve(&hopeless, |score| score.f1)), Best { best: 0.5, threshold: None });
+        assert_eq!((best_threshold(&questions), best_threshold(&hopeless)), (Some(-1.0), Some(-3.0)));
+        assert_eq!(best_threshold(&[]), None);
     }
 
     #[test]

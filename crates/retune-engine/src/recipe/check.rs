@@ -90,7 +90,7 @@ fn refuse(problems: &[String]) -> Result<()> {
 mod tests {
     use super::*;
     use crate::recipe::Settings;
-    use crate::task::{ClassificationSettings, ImageSettings, TASKS, TextSettings};
+    use crate::task::{ClassificationSettings, ImageSettings, TASKS, TextSettings, TokenSettings};
 
     fn recipe(text: &str) -> Recipe {
         text.parse().unwrap()
@@ -145,7 +145,8 @@ mod tests {
         let given = |text: &str| trained.at_use(&text.parse().unwrap());
         let used = given("text-column = 'other'").unwrap();
         let text: TextSettings = used.read().unwrap();
-        assert_eq!((text.text_column.as_str(), text.max_length), ("other", Some(64)));
+        let tokens: TokenSettings = used.read().unwrap();
+        assert_eq!((text.text_column.as_str(), tokens.max_length), ("other", Some(64)));
         assert_eq!(used.read::<ImageSettings>().unwrap().image_size, None, "the model's processor says it");
         let refused = |text: &str| format!("{:#}", given(text).unwrap_err());
         assert!(refused("image-column = 'scan'").contains("image-column: text-classification has no images"));

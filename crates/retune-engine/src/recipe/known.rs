@@ -106,7 +106,7 @@ fn take<S: Settings>(table: &mut Table) -> Result<S> {
 mod tests {
     use super::*;
     use crate::method::LoraSettings;
-    use crate::task::{ImageSettings, TextSettings};
+    use crate::task::{ImageSettings, TokenSettings};
 
     #[test]
     fn no_key_stands_in_two_sections() {
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!((recipe.optimization.steps, again.data.train.as_deref()), (Some(7), Some(Path::new("a b.csv"))));
         let lora: LoraSettings = again.read().unwrap();
         assert_eq!((lora.lora_alpha, lora.lora_rank, lora.lora_targets.len()), (4.0, 8, 2));
-        assert_eq!(again.read::<TextSettings>().unwrap().max_length, Some(9));
+        assert_eq!(again.read::<TokenSettings>().unwrap().max_length, Some(9));
         let wrong = "learning_rate = 1\nbatch-size = 'many'".parse::<Recipe>().unwrap_err();
         let text = format!("{wrong:#}");
         assert!(text.contains("unknown key `learning_rate`") && text.contains("`batch-size`: invalid type"), "{text}");

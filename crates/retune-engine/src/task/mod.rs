@@ -21,6 +21,7 @@ mod images;
 mod masked_image_modeling;
 mod parts;
 mod preflight;
+mod question_answering;
 mod splits;
 mod texts;
 mod token_classification;
@@ -37,14 +38,19 @@ pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, fin
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
 pub use splits::{About, Split, Splits};
-pub use texts::TextSettings;
+pub use texts::{AnnotationSettings, TextSettings, TokenSettings};
 pub use turn::{BatchTensors, Turn};
 pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
 
 /// All tasks, one line each; the first is the task of a recipe that names none.
-pub static TASKS: &[&Entry] =
-    &[&classify::text::ENTRY, &classify::image::ENTRY, &masked_image_modeling::ENTRY, &token_classification::ENTRY];
+pub static TASKS: &[&Entry] = &[
+    &classify::text::ENTRY,
+    &classify::image::ENTRY,
+    &masked_image_modeling::ENTRY,
+    &token_classification::ENTRY,
+    &question_answering::ENTRY,
+];
 
 /// The sections of a task; for a name that is no task, those of all tasks.
 pub fn sections(task: &str) -> Vec<&'static Section> {

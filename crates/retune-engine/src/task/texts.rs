@@ -2,6 +2,7 @@
 
 use crate::recipe::settings::{AT_LEAST_ONE, DATA, TRAINING, settings};
 use anyhow::{Result, ensure};
+use retune_data::annotations::Repair;
 use retune_data::{Batching, TextOptions, Tokenizer, user_cache};
 use retune_models::{ModelConfig, Takes, registry};
 use serde_json::Value;
@@ -11,12 +12,8 @@ use std::path::{Path, PathBuf};
 const USUAL_MAX_LENGTH: usize = 512;
 
 settings! {
-    /// Texts, and how they become tokens and batches.
-    pub struct TextSettings, under DATA, else "{task} has no texts" {
-        /// Column with the text
-        text_column: String = "text".to_owned(), value("COLUMN"), at_use();
-        /// Column with the second text of a pair
-        text_pair_column: Option<String>, value("COLUMN"), at_use();
+    /// How texts become tokens and batches.
+    pub struct TokenSettings, under DATA, else "{task} has no texts" {
         /// Longest input in tokens
         max_length: Option<usize>, value("TOKENS"), range(AT_LEAST_ONE), at_use();
         /// examples: equally many in each micro-batch; tokens: as many micro-batches, of about equally many tokens, so that
@@ -25,7 +22,30 @@ settings! {
     }
 }
 
-impl TextSettings {
+settings! {
+    /// The column of texts.
+    pub struct TextSettings, under DATA, else "{task} has no column of texts" {
+        /// Column with the text
+        text_column: String = "text".to_owned(), value("COLUMN"), at_use();
+    }
+}
+
+settings! {
+    /// What people marked in texts.
+    pub struct AnnotationSettings, under DATA, else "nothing is marked in the texts of {task}" {
+        /// Marks that contradict themselves or do not stand where they say: fail, or mend them
+        on_bad_annotation: String = "fail".to_owned(), value("fail|mend"), one_of(&["fail", "mend"]), at_use();
+    }
+}
+
+impl AnnotationSettings {
+    /// What becomes of such marks.
+    pub(super) fn repair(&self) -> Repair {
+        if self.on_bad_annotation == "mend" { Repair::Mend } else { Repair::Fail }
+    }
+}
+
+impl TokenSettings {
     /// What micro-batches have equally many of.
     pub fn batching(&self) -> Batching {
         if self.batch_by == "tokens" { Batching::Tokens } else { Batching::Examples }
@@ -43,6 +63,11 @@ pub(super) struct TextInput {
 impl TextInput {
     /// For a model folder, at the recipe's length if it names one.
     pub(super) fn of(max_length: Option<usize>, model: &Path, config: &ModelConfig) -> Result<Self> {
+        Self::up_to(USUAL_MAX_LENGTH, max_length, model, config)
+    }
+
+    /// As [`Self::of`], for a task whose rows are usually no longer than that.
+    pub(super) fn up_to(usual: usize, max_length: Option<usize>, model: &Path, config: &ModelConfig) -> Result<Self> {
         let tokenizer = Tokenizer::load(model)?;
         let tokenizer = match user_cache() {
             Some(cache) => tokenizer.with_cache(cache.join("tokens")),
@@ -59,7 +84,7 @@ impl TextInput {
         );
         let positions = longest.unwrap_or(usize::MAX);
         let allowed = tokenizer.model_max_length().unwrap_or(usize::MAX).min(positions);
-        let max_length = max_length.unwrap_or(allowed.min(USUAL_MAX_LENGTH));
+        let max_length = max_length.unwrap_or(allowed.min(usual));
         ensure!(
             max_length <= positions,
             "max-length: {max_length} is more than the {positions} positions this model has"

@@ -33,7 +33,13 @@ impl QuestionFile {
             let all = questions.len();
             notes.push(format!("{}: {unanswered} of {all} questions have no answer in their context", file.display()));
         }
-        Ok(Self { file: file.to_owned(), questions, left_out, notes })
+        let columns = (options.question.clone(), options.context.clone());
+        Ok(Self { file: file.to_owned(), questions, left_out, notes, columns, streamed: false })
+    }
+
+    /// Whether the questions are lines of a stream.
+    pub fn is_streamed(&self) -> bool {
+        self.streamed
     }
 
     /// Whether some question has no answer, so that a model must be able to say that there is none.

@@ -15,8 +15,9 @@ mod offset;
 mod positions;
 mod question;
 mod raw;
+#[cfg(feature = "text")]
+mod records;
 mod squad;
-mod threshold;
 
 pub use baseline::{best_sentence, sentences};
 pub use n_best::{
@@ -25,4 +26,5 @@ pub use n_best::{
 pub use positions::answer_positions;
 pub use question::{Answer, Question};
 pub use raw::{QuestionFile, QuestionOptions};
-pub use threshold::{BestThreshold, NoAnswerCase, best_threshold};
+#[cfg(feature = "text")]
+pub use records::QuestionLines;

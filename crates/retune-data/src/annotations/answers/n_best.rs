@@ -85,6 +85,11 @@ pub struct RankedAnswers {
 }
 
 impl RankedAnswers {
+    /// One answer without any doubt; `None` says that there is none.
+    pub fn certain(span: Option<Span>) -> Self {
+        Self { n_best: vec![RankedAnswer { span, score: 0.0, probability: 1.0 }], null_difference: None }
+    }
+
     /// The best answer that is a part of the context, whatever "no answer" scores.
     pub fn best(&self) -> Option<&RankedAnswer> {
         self.n_best.iter().find(|answer| answer.span.is_some())

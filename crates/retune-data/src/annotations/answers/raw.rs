@@ -53,6 +53,10 @@ pub struct QuestionFile {
     pub left_out: Vec<BadExample>,
     /// What was recognised or mended, a sentence each.
     pub notes: Vec<String>,
+    /// Names of the columns of questions and contexts.
+    pub(super) columns: (String, String),
+    /// Whether they are lines of a stream.
+    pub(super) streamed: bool,
 }
 
 /// A question as a file has it.

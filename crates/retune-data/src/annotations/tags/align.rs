@@ -82,8 +82,13 @@ impl Misfit {
         let place =
             format!("entity {}..{} (`{}`, {})", entity.span.start, entity.span.end, shown(entity.span), entity.label);
         match self.words {
-            Some(words) => format!("{place} does not fall on words; the words there are `{}`", shown(words)),
-            None => format!("{place} has no word of its own"),
+            Some(words) => format!(
+                "{place} does not fall on words; the words there are `{}`: mark them whole, or let them be with --on-bad-annotation mend",
+                shown(words)
+            ),
+            None => format!(
+                "{place} has no word of its own; remove it, or let it be left out with --on-bad-annotation mend"
+            ),
         }
     }
 }

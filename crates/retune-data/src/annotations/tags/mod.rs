@@ -30,7 +30,7 @@ mod words;
 pub use align::{IGNORED, Misfit, OnMisfit, align, inside_classes, tag_words, words_without_tokens};
 pub use check::unknown_labels;
 pub use entities::{entities_lenient, entities_strict, in_characters};
-pub use join::{WordJoin, token_context};
+pub use join::token_context;
 pub use names::tag_names_of_file;
 pub use parts::{TagOptions, TaggedFile};
 #[cfg(feature = "text")]

@@ -2,10 +2,9 @@
 
 use super::ClassificationSettings;
 use super::{Files, labels};
-use crate::recipe::Settings;
+use crate::recipe::settings::{DATA, Settings, settings};
 use crate::task::splits::Encoded;
-use crate::task::texts::TextInput;
-use crate::task::texts::TextSettings;
+use crate::task::texts::{TextInput, TextSettings, TokenSettings};
 use crate::task::usual::USUAL_TASK;
 use crate::task::{Entry, Opening, Parts, Preparing, Work, parts};
 use anyhow::Result;
@@ -18,7 +17,7 @@ use std::sync::Arc;
 pub(in crate::task) static ENTRY: Entry = Entry {
     name: USUAL_TASK,
     purpose: &heads::SEQUENCE_CLASSIFICATION,
-    settings: &[TextSettings::SECTION, ClassificationSettings::SECTION],
+    settings: &[TextSettings::SECTION, PairSettings::SECTION, TokenSettings::SECTION, ClassificationSettings::SECTION],
     decides: Some(super::threshold::KEY),
     targets: &["labels"],
     loss: labels::loss,
@@ -26,11 +25,19 @@ pub(in crate::task) static ENTRY: Entry = Entry {
     open,
 };
 
+settings! {
+    /// The second text of pairs.
+    struct PairSettings, under DATA, else "{task} has no pairs of texts" {
+        /// Column with the second text of a pair
+        text_pair_column: Option<String>, value("COLUMN"), at_use();
+    }
+}
+
 fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
-    let (text, settings) = (recipe.read::<TextSettings>()?, recipe.read::<ClassificationSettings>()?);
-    let input = TextInput::of(text.max_length, from.model, from.config)?;
-    let layout = layout(&text, &settings, recipe, None);
+    let (tokens, settings) = (recipe.read::<TokenSettings>()?, recipe.read::<ClassificationSettings>()?);
+    let input = TextInput::of(tokens.max_length, from.model, from.config)?;
+    let layout = layout(&settings, recipe, None)?;
     let on_bad_example: OnBadExample = recipe.data.on_bad_example.parse()?;
     let rows = Encoded::read(recipe, |path| Ok(Arc::new(TableRows::read(path, &layout, true, on_bad_example)?)))?;
     let names = from.config.labels().unwrap_or_default();
@@ -60,7 +67,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         purpose: ENTRY.purpose,
         files,
         settings: &settings,
-        batching: text.batching(),
+        batching: tokens.batching(),
         fingerprint: input.max_length as u64,
     };
     labels::trained(head, recipe, schema, data, std::iter::once(described).chain(note).collect(), &notes)
@@ -68,9 +75,9 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
 
 fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let recipe = from.recipe;
-    let (text, settings) = (recipe.read::<TextSettings>()?, recipe.read::<ClassificationSettings>()?);
-    let input = TextInput::of(text.max_length, from.model, from.config)?;
-    let layout = layout(&text, &settings, recipe, Some(from.model));
+    let (tokens, settings) = (recipe.read::<TokenSettings>()?, recipe.read::<ClassificationSettings>()?);
+    let input = TextInput::of(tokens.max_length, from.model, from.config)?;
+    let layout = layout(&settings, recipe, Some(from.model))?;
     let on_bad_example: OnBadExample = recipe.data.on_bad_example.parse()?;
     let options = input.options().on_bad_example(on_bad_example);
     let (targets, progress) = (from.targets, from.progress);
@@ -91,16 +98,11 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     labels::opened(&ENTRY, from.config, &settings, from.input, targets, rows, encode)
 }
 
-fn layout(
-    text: &TextSettings,
-    settings: &ClassificationSettings,
-    recipe: &crate::Recipe,
-    model: Option<&Path>,
-) -> Layout {
-    Layout::text(text.text_column.clone())
-        .pair(text.text_pair_column.clone())
+fn layout(settings: &ClassificationSettings, recipe: &crate::Recipe, model: Option<&Path>) -> Result<Layout> {
+    Ok(Layout::text(recipe.read::<TextSettings>()?.text_column)
+        .pair(recipe.read::<PairSettings>()?.text_pair_column)
         .labels([settings.label_column.clone()])
         .label_separator(settings.label_separator)
         .label_numbers(labels::numbers(settings, model))
-        .group(recipe.data.group_column.clone())
+        .group(recipe.data.group_column.clone()))
 }

@@ -4,17 +4,18 @@
 //! are longer than the model become overlapping windows; of each word the window counts in which it has the most context.
 //! B rows, T tokens, C tags.
 
+mod scorer;
+mod shown;
+
+use self::scorer::TagScorer;
 use super::parts::{NextRows, STREAM, parts};
 use super::splits::Encoded;
-use super::texts::TextInput;
-use super::texts::TextSettings;
+use super::texts::{AnnotationSettings, TextInput, TextSettings, TokenSettings};
 use super::{
     BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work,
 };
-use crate::metric::detail::{Mark as Why, Marked, Span as MarkedSpan};
-use crate::metric::entities::{self, compare};
-use crate::metric::tags::Sequence;
-use crate::metric::{Evaluation, Metric, Said as Shown, TagsMetric};
+use crate::Recipe;
+use crate::metric::Said as Shown;
 use crate::recipe::Settings;
 use crate::recipe::settings::{DATA, TRAINING, settings};
 use anyhow::{Context, Result, bail, ensure};
@@ -22,8 +23,8 @@ use retune_data::annotations::tags::{
     Entity, Mark, Tag, TagOptions, TagScheme, TaggedFile, TaggedLines, tag_names, tag_names_of_file, token_context,
     unknown_labels,
 };
-use retune_data::annotations::{Characters, Repair, Span};
-use retune_data::{Dataset, Examples, OnBadExample, Tags, TextOptions, Tokenizer, Worded, Words, entities_of_classes};
+use retune_data::annotations::{Characters, Span};
+use retune_data::{Batching, Dataset, Examples, Tags, TextOptions, Tokenizer, Worded, Words, entities_of_classes};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
 use retune_kernels::tch::Kind;
@@ -37,7 +38,7 @@ use std::sync::Arc;
 pub(super) static ENTRY: Entry = Entry {
     name: "token-classification",
     purpose: &heads::TOKEN_CLASSIFICATION,
-    settings: &[TextSettings::SECTION, TokenSettings::SECTION],
+    settings: &[TextSettings::SECTION, TokenSettings::SECTION, AnnotationSettings::SECTION, TagSettings::SECTION],
     decides: None,
     prepare,
     open,
@@ -47,7 +48,7 @@ pub(super) static ENTRY: Entry = Entry {
 
 settings! {
     /// Texts with entities, or words with tags.
-    struct TokenSettings, under DATA, else "{task} has no tags" {
+    struct TagSettings, under DATA, else "{task} has no tags" {
         /// Column with the words; of a CoNLL file its number, from 1
         tokens_column: String = "tokens".to_owned(), value("COLUMN"), at_use();
         /// Column with the tags; of a CoNLL file its number, from 1
@@ -58,8 +59,6 @@ settings! {
         tag_scheme: String = "auto".to_owned(), one_of(&["auto", "iob1", "iob2", "bio", "iobes", "bilou", "io"]), at_use();
         /// A file with the names of tags that are given by number: a JSON list, or a config.json with id2label
         tag_names: Option<PathBuf>, value("FILE"), at_use();
-        /// Tags and entities that contradict themselves or do not fall on words: fail, or mend them
-        on_bad_tags: String = "fail".to_owned(), value("fail|mend"), one_of(&["fail", "mend"]), at_use();
         /// Tokens that two windows of a text have in common, where the text is longer than the model
         stride: usize = 32, value("TOKENS"), at_use();
         /// Label every token of a word, not its first alone
@@ -67,23 +66,19 @@ settings! {
     }
 }
 
-impl TokenSettings {
-    fn repair(&self) -> Repair {
-        if self.on_bad_tags == "mend" { Repair::Mend } else { Repair::Fail }
-    }
-
-    fn read(&self, text: &TextSettings, on_bad_example: OnBadExample, required: bool) -> Result<TagOptions> {
+impl TagSettings {
+    fn read(&self, recipe: &Recipe, required: bool) -> Result<TagOptions> {
         let scheme = (self.tag_scheme != "auto").then(|| self.tag_scheme.parse::<TagScheme>()).transpose()?;
         let names = self.tag_names.as_deref().map(tag_names_of_file).transpose()?;
         Ok(TagOptions {
             tokens: self.tokens_column.clone(),
             tags: self.tags_column.clone(),
-            text: text.text_column.clone(),
+            text: recipe.read::<TextSettings>()?.text_column,
             entities: self.entities_column.clone(),
             scheme,
             names,
-            repair: self.repair(),
-            on_bad_example,
+            repair: recipe.read::<AnnotationSettings>()?.repair(),
+            on_bad_example: recipe.data.on_bad_example.parse()?,
             required,
         })
     }
@@ -92,6 +87,7 @@ impl TokenSettings {
 struct TokenClassification {
     /// Names of the outputs: `O`, `B-…`, `I-…`.
     names: Arc<Vec<String>>,
+    batching: Batching,
     files: Vec<PathBuf>,
 }
 
@@ -116,10 +112,10 @@ fn summed(outputs: &Tensors, batch: &BatchTensors) -> Result<SummedLoss> {
 
 fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
-    let (text, settings) = (recipe.read::<TextSettings>()?, recipe.read::<TokenSettings>()?);
-    let input = TextInput::of(text.max_length, from.model, from.config)?;
-    let on_bad_example: OnBadExample = recipe.data.on_bad_example.parse()?;
-    let mut options = settings.read(&text, on_bad_example, true)?;
+    let (tokens, settings) = (recipe.read::<TokenSettings>()?, recipe.read::<TagSettings>()?);
+    let input = TextInput::of(tokens.max_length, from.model, from.config)?;
+    let mut options = settings.read(recipe, true)?;
+    let (repair, on_bad_example) = (options.repair, options.on_bad_example);
     let path = recipe.data.train.as_deref().context("training data")?;
     let train = TaggedFile::read(path, &options)?;
     // The other files are spelled as the largest one is.
@@ -142,23 +138,25 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         let report = |done, all| (from.progress)(&what, done, all);
         let words = Words::of(file);
         let medium = encode(&words, &input.tokenizer, &options, &report)?;
-        let tags = Tags::place(&words, &names, settings.label_all_tokens, settings.repair())?;
+        let tags = Tags::place(&words, &names, settings.label_all_tokens, repair)?;
         Ok(Examples::new(words, medium, tags)?)
     })?;
     let all_tokens = u64::from(settings.label_all_tokens);
     let fingerprint = random::mix(&[input.max_length as u64, settings.stride as u64, all_tokens]);
     let splits = data.splits(recipe, fingerprint, notes)?;
-    Ok(Box::new(Prepared::new(TokenClassification { names: Arc::new(names), files: input.files() }, splits)))
+    let names = Arc::new(names);
+    let task = TokenClassification { names, batching: tokens.batching(), files: input.files() };
+    Ok(Box::new(Prepared::new(task, splits)))
 }
 
 fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let recipe = from.recipe;
-    let (text, settings) = (recipe.read::<TextSettings>()?, recipe.read::<TokenSettings>()?);
-    let input = TextInput::of(text.max_length, from.model, from.config)?;
-    let on_bad_example: OnBadExample = recipe.data.on_bad_example.parse()?;
+    let (tokens, settings) = (recipe.read::<TokenSettings>()?, recipe.read::<TagSettings>()?);
+    let input = TextInput::of(tokens.max_length, from.model, from.config)?;
     let names = from.config.labels().context("config.json names no tags (`id2label`)")?;
-    let options = settings.read(&text, on_bad_example, from.targets)?;
-    let task = TokenClassification { names: Arc::new(names.clone()), files: Vec::new() };
+    let options = settings.read(recipe, from.targets)?;
+    let (repair, on_bad_example) = (options.repair, options.on_bad_example);
+    let task = TokenClassification::new(Arc::new(names.clone()));
     let of_lines = options.clone();
     let (targets, progress) = (from.targets, from.progress);
     let known = labels_of(&names);
@@ -179,7 +177,7 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
         let silent = file.is_streamed();
         let words = Words::of(file);
         let medium = encode(&words, &input.tokenizer, &options, if silent { &|_, _| {} } else { &report })?;
-        let place = || Tags::place(&words, &names, settings.label_all_tokens, settings.repair());
+        let place = || Tags::place(&words, &names, settings.label_all_tokens, repair);
         let tags = if targets { place()? } else { None };
         Ok(Examples::new(words, medium, tags)?)
     })
@@ -216,6 +214,11 @@ fn ordered(names: Vec<String>, config: &ModelConfig) -> (Vec<String>, Option<Str
 }
 
 impl TokenClassification {
+    /// Without files to be saved.
+    fn new(names: Arc<Vec<String>>) -> Self {
+        Self { names, batching: Batching::Examples, files: Vec::new() }
+    }
+
     /// The class of each of so many words; words that the model did not see are outside.
     fn classes(&self, said: &[Said], words: usize) -> Vec<u32> {
         let outside = self.names.iter().position(|name| name == "O").unwrap_or(0) as u32;
@@ -292,8 +295,7 @@ impl Task for TokenClassification {
     }
 
     fn scorer(&self) -> Box<dyn Scorer<Self>> {
-        let task = Self { names: Arc::clone(&self.names), files: Vec::new() };
-        Box::new(TagScorer { metric: TagsMetric::new(labels_of(&self.names)), task })
+        Box::new(TagScorer::new(Self::new(Arc::clone(&self.names)), labels_of(&self.names)))
     }
 
     fn guess(&self, train: &Data<Self>) -> Result<Option<Guess<'_, Self>>> {
@@ -343,40 +345,11 @@ impl Task for TokenClassification {
     }
 
     fn said(&self, data: &Data<Self>, example: usize, said: &Vec<Said>) -> Result<Shown> {
-        let (text, words) = (text(data, example), words(data, example));
-        let in_characters = |entity: &Entity| {
-            let span = in_text(entity, words);
-            entities::Entity { start: span.start, end: span.end, label: entity.label.to_string() }
-        };
-        let gold = data.gold(example)?.map_or_else(Vec::new, |gold| gold.entities);
-        let gold: Vec<entities::Entity> = gold.iter().map(in_characters).collect();
-        let found: Vec<entities::Entity> =
-            self.entities(said, words.len()).iter().map(|(it, _)| in_characters(it)).collect();
-        let characters = Characters::of(text);
-        let listed = |all: &[entities::Entity]| {
-            let one = |entity: &entities::Entity| {
-                let part = characters.part(Span::new(entity.start, entity.end)).unwrap_or("");
-                format!("{part} ({})", entity.label)
-            };
-            let all: Vec<String> = all.iter().map(one).collect();
-            if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
-        };
-        let span = |it: &entities::Compared| MarkedSpan {
-            start: it.entity.start,
-            end: it.entity.end,
-            label: match (&it.said, it.mark) {
-                (Some(said), Why::Mistaken) => format!("{}, said {said}", it.entity.label),
-                _ => it.entity.label.clone(),
-            },
-            kind: it.mark,
-        };
-        let spans = compare(&gold, &found).iter().map(span).collect();
-        Ok(Shown {
-            prediction: listed(&found),
-            right: listed(&gold),
-            confidence: None,
-            marked: Some(Marked { text: text.to_owned(), spans }),
-        })
+        shown::said(self, data, example, said)
+    }
+
+    fn batching(&self) -> Batching {
+        self.batching
     }
 
     fn files(&self) -> &[PathBuf] {
@@ -401,43 +374,4 @@ fn words_of(data: &Data<TokenClassification>, example: usize) -> Vec<String> {
 /// An entity of words in characters.
 fn in_text(entity: &Entity, words: &[Span]) -> Span {
     Span::new(words[entity.span.start].start, words[entity.span.end - 1].end)
-}
-
-/// Entities, compared with all that are marked.
-struct TagScorer {
-    metric: TagsMetric,
-    task: TokenClassification,
-}
-
-impl Scorer<TokenClassification> for TagScorer {
-    fn add(&mut self, data: &Data<TokenClassification>, example: usize, said: &Vec<Said>) -> Result<Judged> {
-        let gold = data.gold(example)?.context("the data has no tags")?;
-        let plain = |entity: &Entity| entities::Entity {
-            start: entity.span.start,
-            end: entity.span.end,
-            label: entity.label.to_string(),
-        };
-        let words = gold.classes.len();
-        let classes = self.task.classes(said, words);
-        let predicted: Vec<entities::Entity> =
-            entities_of_classes(&self.task.names, &classes).iter().map(plain).collect();
-        let entities: Vec<entities::Entity> = gold.entities.iter().map(plain).collect();
-        let found = self.metric.add(&Sequence {
-            gold: &entities,
-            predicted: &predicted,
-            words: words as u64,
-            right: said.iter().filter(|said| gold.classes[said.word as usize] == said.tag).count() as u64,
-            unseen: (words - said.len()) as u64,
-        });
-        let wrong = found.gold + found.predicted - 2 * found.hits;
-        Ok(Judged { right: Some(wrong == 0), severity: wrong as f32 })
-    }
-
-    fn evaluation(&self) -> Evaluation {
-        self.metric.evaluation()
-    }
-
-    fn metrics(&self) -> Vec<&'static Metric> {
-        self.metric.metrics()
-    }
 }
