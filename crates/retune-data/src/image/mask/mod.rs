@@ -7,6 +7,7 @@
 //! | `classes` | what each stored value means |
 //! | `runs` | masks in few bytes |
 //! | `raw` | the stored values of all masks of a data set |
+//! | `pixel_classes` | the classes of one image, without anything about data sets |
 //! | `targets` | the classes of all pixels, moved as images are |
 //! | `paint` | masks as files, and over pictures |
 
@@ -14,6 +15,7 @@ mod class_list;
 mod classes;
 mod decode;
 mod paint;
+mod pixel_classes;
 mod raw;
 mod runs;
 mod targets;
@@ -22,9 +24,7 @@ pub use class_list::ClassList;
 pub use classes::{IgnoredClasses, MaskClasses, MaskReading};
 pub(super) use paint::overlay;
 pub use paint::{class_colour, mask_png, swatch};
+pub use pixel_classes::{Mask, NO_CLASS};
 pub use raw::RawMasks;
 pub use runs::{coco_counts, coco_string};
-pub use targets::{Mask, Masks};
-
-/// Stands for a pixel that has no class, as in Hugging Face's `semantic_loss_ignore_index`.
-pub const NO_CLASS: u8 = 255;
+pub use targets::Masks;

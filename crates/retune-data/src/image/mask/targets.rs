@@ -1,19 +1,8 @@
 //! The classes of all pixels as targets, moved as their images are. B images, H × W pixels.
 
-use super::{MaskClasses, NO_CLASS, RawMasks};
+use super::{Mask, MaskClasses, NO_CLASS, RawMasks};
 use crate::image::{ImageSeen, Images};
 use crate::{Array, Batch, DataError, Fact, FactValue, Targets};
-
-/// A class for each pixel of an image before it is scaled, row by row; [`NO_CLASS`] where there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Mask {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Number of rows.
-    pub height: usize,
-    /// A class for each pixel.
-    pub classes: Vec<u8>,
-}
 
 /// The masks of all rows; `labels` `[B, H, W]` u8, [`NO_CLASS`] where a pixel has none or was filled.
 pub struct Masks {
