@@ -12,7 +12,7 @@ pub use writer::TextWriter;
 
 use super::documents::DocumentSettings;
 use super::generation::GenerationFlags;
-use super::texts::TextSettings;
+use super::texts::{BatchSettings, TextSettings};
 use super::{
     BatchTensors, Data, Entry, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work, parts,
 };
@@ -84,7 +84,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let input = TextOrChat::of(recipe, from.model, from.config)?;
     let (blocks, notes) = input.blocks(recipe, from.progress)?;
-    let task = CausalLm::new(&input, None, recipe.read::<TextSettings>()?.batching());
+    let task = CausalLm::new(&input, None, recipe.read::<BatchSettings>()?.batching());
     let data = blocks.map(|_, blocks| examples(blocks, true))?;
     let splits = data.splits(recipe, input.fingerprint(), notes)?;
     Ok(Box::new(Prepared::new(task, splits)))
@@ -106,7 +106,7 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
         input = input.for_prompts(&settings)?;
         generation = Some(settings);
     }
-    let task = CausalLm::new(&input, generation, recipe.read::<TextSettings>()?.batching());
+    let task = CausalLm::new(&input, generation, recipe.read::<BatchSettings>()?.batching());
     let input = Rc::new(input);
     let (of_file, of_lines) = (Rc::clone(&input), Rc::clone(&input));
     let encode = move |read: Reading| {
