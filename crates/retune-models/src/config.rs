@@ -211,7 +211,9 @@ impl ModelConfig {
     /// # Errors
     /// It has none.
     pub fn set_dropout(&mut self, p: f64) -> Result<(), ModelError> {
-        let names: Vec<String> = self.map.keys().filter(|k| k.contains("dropout")).cloned().collect();
+        // GPT-2 and Phi-3 call some of theirs `resid_pdrop` and the like.
+        let is_one = |name: &&String| name.contains("dropout") || name.ends_with("_pdrop");
+        let names: Vec<String> = self.map.keys().filter(is_one).cloned().collect();
         if names.is_empty() {
             let instead = match self.get("drop_path_rate") {
                 Some(rate) => format!("; this model has stochastic depth instead: its `drop_path_rate` is {rate}"),

@@ -30,7 +30,7 @@ const FIRST: DecoderFamily = DecoderFamily {
         ];
         gemma_defaults(own)
     },
-    sizes: |config| sizes(config, "hidden_act"),
+    sizes: |config| sizes(config, llama::ACTIVATION),
 };
 
 /// The second.
@@ -60,7 +60,9 @@ pub static GEMMA2: DecoderFamily = DecoderFamily {
             ("final_logit_softcapping", json!(30.0)),
             ("attn_logit_softcapping", json!(50.0)),
         ];
-        gemma_defaults(own)
+        // It has another name for this field.
+        let all = gemma_defaults(own).into_iter();
+        all.filter(|(field, _)| *field != llama::ACTIVATION).collect()
     },
     sizes: |config| {
         let sizes = sizes(config, "hidden_activation")?;
@@ -91,7 +93,7 @@ fn sizes(config: &ModelConfig, activation: &str) -> Result<TextDecoderSizes, Mod
         return Err(ModelError::Config { field: "use_bidirectional_attention".to_owned(), problem });
     }
     let bias = config.flag_or("attention_bias", false)?;
-    let sizes = llama::sizes(config, bias, bias, None)?;
+    let sizes = llama::sizes(config, bias, bias, activation)?;
     // Older configurations say `gelu` and mean its approximation, as transformers reads them.
     let activation = match config.text(activation)?.as_str() {
         "gelu" => Activation::GeluTanh,

@@ -25,7 +25,7 @@ const PLAIN: DecoderFamily = DecoderFamily {
     defaults: || defaults(&[("max_position_embeddings", json!(2048))]),
     sizes: |config| {
         let bias = config.flag_or("attention_bias", false)?;
-        let sizes = sizes(config, bias, bias, None)?;
+        let sizes = sizes(config, bias, bias, ACTIVATION)?;
         let network_bias = config.flag_or("mlp_bias", false)?;
         Ok(TextDecoderSizes { layer: DecoderSizes { network_bias, ..sizes.layer }, ..sizes })
     },
@@ -42,7 +42,7 @@ pub static MISTRAL: DecoderFamily = DecoderFamily {
     },
     sizes: |config| {
         let window = window(config)?;
-        let sizes = sizes(config, false, false, None)?;
+        let sizes = sizes(config, false, false, ACTIVATION)?;
         let kinds = sizes.kinds.iter().map(|kind| LayerKind { window, ..*kind }).collect();
         Ok(TextDecoderSizes { kinds, ..sizes })
     },
@@ -55,7 +55,7 @@ pub static QWEN2: DecoderFamily = DecoderFamily {
     class: "Qwen2",
     defaults: qwen_defaults,
     sizes: |config| {
-        with_windows(config, sizes(config, true, false, None)?, config.flag_or("use_sliding_window", false)?)
+        with_windows(config, sizes(config, true, false, ACTIVATION)?, config.flag_or("use_sliding_window", false)?)
     },
     ..PLAIN
 };
@@ -77,10 +77,13 @@ pub static QWEN3: DecoderFamily = DecoderFamily {
     defaults: || qwen_defaults().into_iter().chain([("head_dim", json!(128))]).collect(),
     sizes: |config| {
         let bias = config.flag_or("attention_bias", false)?;
-        with_windows(config, sizes(config, bias, bias, None)?, config.flag_or("use_sliding_window", false)?)
+        with_windows(config, sizes(config, bias, bias, ACTIVATION)?, config.flag_or("use_sliding_window", false)?)
     },
     ..PLAIN
 };
+
+/// The usual field with the activation.
+pub(super) const ACTIVATION: &str = "hidden_act";
 
 /// The usual ending of classes for next tokens.
 pub(super) const CAUSAL: &str = "ForCausalLM";
@@ -199,12 +202,12 @@ pub(super) fn padding(config: &ModelConfig) -> Result<Option<i64>, ModelError> {
     Ok(Some(stated).filter(|&token| token >= 0))
 }
 
-/// The config fields that Llama and its siblings share; heads have their own size where `head_size` or config.json says so.
+/// The config fields that Llama and its siblings share; `activation` is the one that names the activation.
 pub(super) fn sizes(
     config: &ModelConfig,
     query_bias: bool,
     output_bias: bool,
-    head_size: Option<i64>,
+    activation: &str,
 ) -> Result<TextDecoderSizes, ModelError> {
     let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
     let key_heads = config.size_or("num_key_value_heads", heads)?;
@@ -212,11 +215,10 @@ pub(super) fn sizes(
         let problem = format!("is {key_heads}, which does not divide the {heads} heads");
         return Err(ModelError::Config { field: "num_key_value_heads".to_owned(), problem });
     }
-    let size = match (head_size, config.get("head_dim")) {
-        (Some(size), None) => size,
-        (_, Some(_)) => config.size("head_dim")?,
-        (None, None) if hidden % heads == 0 => hidden / heads,
-        (None, None) => {
+    let size = match config.get("head_dim") {
+        Some(_) => config.size("head_dim")?,
+        None if hidden % heads == 0 => hidden / heads,
+        None => {
             let problem = format!("is {heads}, which does not divide the hidden size {hidden}");
             return Err(ModelError::Config { field: "num_attention_heads".to_owned(), problem });
         }
@@ -239,7 +241,7 @@ pub(super) fn sizes(
             key_heads,
             head_size: size,
             intermediate: config.size("intermediate_size")?,
-            activation: Activation::from_name(&config.text("hidden_act")?)?,
+            activation: Activation::from_name(&config.text(activation)?)?,
             norm: NormKind::Rms,
             norm_epsilon: config.number("rms_norm_eps")?,
             query_bias,

@@ -37,7 +37,7 @@ pub static PHI3: DecoderFamily = DecoderFamily {
         ])
     },
     sizes: |config| {
-        let sizes = llama::sizes(config, false, false, None)?;
+        let sizes = llama::sizes(config, false, false, llama::ACTIVATION)?;
         let window = llama::window(config)?;
         let padding = match config.as_map().get("pad_token_id") {
             None => Some(32000).filter(|&token| token < sizes.vocabulary),
