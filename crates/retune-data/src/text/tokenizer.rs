@@ -115,6 +115,12 @@ impl Tokenizer {
         self.pad_id.unwrap_or(0)
     }
 
+    /// The same with another id that fills up batches: the one that a model takes for padding.
+    #[must_use]
+    pub fn with_pad_id(self, id: u32) -> Self {
+        Self { pad_id: Some(id), ..self }
+    }
+
     /// Id of the end of a text, if the tokenizer has one.
     pub fn end_id(&self) -> Option<u32> {
         self.end_id

@@ -4,7 +4,7 @@ use crate::recipe::settings::{AT_LEAST_ONE, DATA, TRAINING, settings};
 use anyhow::{Result, ensure};
 use retune_data::annotations::Repair;
 use retune_data::{Batching, TextOptions, Tokenizer, user_cache};
-use retune_models::{ModelConfig, Takes, registry};
+use retune_models::{ModelConfig, Takes, heads, registry};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -97,7 +97,15 @@ impl TextInput {
         );
         let two_types = config.get("type_vocab_size").and_then(Value::as_u64).is_some_and(|n| n > 1);
         let wanted = tokenizer.token_types() && two_types;
-        Ok(Self { tokenizer: tokenizer.with_token_types(wanted), max_length })
+        let tokenizer = tokenizer.with_token_types(wanted);
+        // A decoder tells the last token of a text by what fills the row behind it.
+        let filler = config.get("pad_token_id").and_then(Value::as_u64).filter(|&token| token < vocabulary as u64);
+        let decoder = registry::supports(config, &heads::CAUSAL_LM);
+        let tokenizer = match filler.filter(|_| decoder) {
+            Some(filler) => tokenizer.with_pad_id(filler as u32),
+            None => tokenizer,
+        };
+        Ok(Self { tokenizer, max_length })
     }
 
     /// Rows of that length.
