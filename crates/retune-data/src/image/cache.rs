@@ -42,9 +42,9 @@ impl PixelCache {
         self.failed.as_deref()
     }
 
-    /// Images that were kept.
-    pub(super) fn kept(&self) -> usize {
-        self.entries.iter().flatten().count()
+    /// Whether the image of a row was kept.
+    pub(super) fn holds(&self, row: usize) -> bool {
+        self.entries[row].is_some()
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         // The first fits the memory, the second would need the folder.
         (0..3).for_each(|_| cache.push(Some(&image), 100));
         let cache = cache.finish();
-        assert_eq!(cache.kept(), 0);
+        assert!((0..3).all(|row| !cache.holds(row)));
         assert!((0..3).all(|row| cache.get(row).unwrap().is_none()));
         assert!(cache.failed().is_some_and(|reason| reason.contains("o such file")), "{:?}", cache.failed());
     }
@@ -122,7 +122,7 @@ mod tests {
         let image = Pixels::new(2, 4, 1, vec![7; 8]);
         [(Some(&image), 8), (Some(&image), 7), (None, 8)].into_iter().for_each(|(image, room)| cache.push(image, room));
         let cache = cache.finish();
-        assert_eq!((cache.kept(), cache.failed()), (1, None));
+        assert_eq!(([0, 1, 2].map(|row| cache.holds(row)), cache.failed()), ([true, false, false], None));
         assert_eq!(cache.get(0).unwrap(), Some(image));
     }
 }

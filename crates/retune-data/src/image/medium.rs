@@ -97,7 +97,8 @@ impl Images {
 
     /// Images whose pixels did not fit the cache and are decoded at each use.
     pub fn uncached(&self) -> usize {
-        self.encoded.usable.iter().filter(|&&usable| usable).count() - self.encoded.fitted.kept()
+        let Encoded { usable, fitted, .. } = &self.encoded;
+        (0..usable.len()).filter(|&row| usable[row] && !fitted.holds(row)).count()
     }
 
     /// Why no image is in the cache, if it could not be written.
