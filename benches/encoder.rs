@@ -33,6 +33,7 @@ const MINILM: LayerSizes = LayerSizes {
     activation: Activation::Gelu,
     norm_epsilon: 1e-12,
     hidden_dropout: 0.1,
+    feed_forward_dropout: 0.1,
     attention_dropout: 0.1,
 };
 const BERT_BASE: LayerSizes = LayerSizes { hidden: 768, intermediate: 3072, ..MINILM };
@@ -73,7 +74,7 @@ fn layer(
     group.throughput(Throughput::Elements(flops as u64));
     group.bench_function("forward", |b| {
         b.iter(|| {
-            let _ = no_grad(|| black_box(layer.forward(&x, &x, None, false)));
+            let _ = no_grad(|| black_box(layer.forward(&x, &x, None, None, false)));
             wait(device);
         });
     });
@@ -84,7 +85,7 @@ fn layer(
         b.iter(|| {
             step += 1;
             dropout::set_stream(step);
-            let y = layer.forward(&x, &x, None, true);
+            let y = layer.forward(&x, &x, None, None, true);
             (y * &direction).sum(Kind::Float).backward();
             gradients.clear(&params).expect("gradients to drop");
             wait(device);

@@ -61,7 +61,7 @@ def randomise(model, random, weight_std=0.15, embedding_std=0.5):
     activations so small that a wrong layer can still pass a 1e-5 comparison.
     """
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
-    norms = {id(m.weight) for m in model.modules() if m.__class__.__name__.endswith("LayerNorm")}
+    norms = {id(m.weight) for m in model.modules() if m.__class__.__name__.endswith("LayerNorm") and hasattr(m, "weight")}
     for name, parameter in sorted(model.named_parameters()):
         noise = torch.randn(parameter.shape, generator=random)
         if id(parameter) in norms:
@@ -86,23 +86,26 @@ def saved_names(parameters, model_file):
     """Maps run-time names of `parameters` (name, parameter) to the names in the saved file.
 
     transformers may rename on saving (its modules were renamed after the checkpoints were published), so
-    names are matched by value: every randomised tensor is unlike any other. A gate and its up-projection are one
+    names are matched by value: every randomised tensor is unlike any other. A gate and its up-projection may be one
     tensor in the file, the gate first.
     """
     parameters = list(parameters)
     values = {name: parameter.detach() for name, parameter in parameters}
-    for name in [name for name in values if ".gate_proj." in name]:
-        up = name.replace(".gate_proj.", ".up_proj.")
-        values[name] = values[up] = torch.cat([values[name], values[up]])
     saved = {}
     for name, tensor in load_file(model_file).items():
         key = (tuple(tensor.shape), tensor.contiguous().numpy().tobytes())
         if key in saved:
             raise ValueError(f"{model_file}: {name} and {saved[key]} hold the same values")
         saved[key] = name
+    def key_of(value):
+        return (tuple(value.shape), value.contiguous().numpy().tobytes())
+
+    for name in [name for name in values if ".gate_proj." in name and key_of(values[name]) not in saved]:
+        up = name.replace(".gate_proj.", ".up_proj.")
+        values[name] = values[up] = torch.cat([values[name], values[up]])
     names = {}
     for name, value in values.items():
-        key = (tuple(value.shape), value.contiguous().numpy().tobytes())
+        key = key_of(value)
         if key not in saved:
             raise ValueError(f"{model_file}: holds no tensor equal to parameter {name}")
         names[name] = saved[key]

@@ -7,6 +7,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 import transformers
 
+import fixtures_decoders
 from fixtures_common import OUTPUTS, fresh_folder, generator, named_gradients, save_tensors, saved_names, write_json, write_versions
 from fixtures_text import LABELS, TAGS, names_of, targets_of, text_inputs
 
@@ -16,7 +17,9 @@ HEADS = {
     "SEQ_CLS": ("SequenceClassification", names_of(LABELS) | dict(classifier_dropout=0.0)),
     "TOKEN_CLS": ("TokenClassification", names_of(TAGS) | dict(classifier_dropout=0.0)),
     "QUESTION_ANS": ("QuestionAnswering", {}),
+    "CAUSAL_LM": ("CausalLM", {}),
 }
+DECODER = dict(task_type="CAUSAL_LM", r=3, lora_alpha=6, lora_dropout=0.0)
 # folder: (class prefix, base below fixtures/parity, configuration of the adapter)
 ADAPTERS = {
     "bert-lora": ("Bert", "bert-base-only", COMMON),
@@ -28,6 +31,9 @@ ADAPTERS = {
     # Targets that the head's layers match too. PEFT trains the head as a whole and puts no adapter into it, but lists
     # the head's layers where `all-linear` was asked for.
     "roberta-lora-all-linear": ("Roberta", "roberta-base-only", COMMON | dict(target_modules="all-linear")),
+    # Weights stored [in, out]; without targets PEFT takes its own for the family.
+    "gpt2-lora": ("GPT2", "gpt2-causal-lm", DECODER | dict(fan_in_fan_out=True)),
+    "llama-lora-all-linear": ("Llama", "llama-causal-lm", DECODER | dict(target_modules="all-linear", use_rslora=True)),
     "roberta-lora-dense": ("Roberta", "roberta-base-only", COMMON | dict(target_modules=["dense"])),
 }
 
@@ -35,7 +41,8 @@ ADAPTERS = {
 def load_base(root, prefix, base, task_type):
     """The bare encoder below a new head; the head's values are overwritten by `randomise_trainable` or the adapter's."""
     head, fields = HEADS[task_type]
-    return getattr(transformers, f"{prefix}For{head}").from_pretrained(root / "parity" / base, attn_implementation="eager", **fields)
+    name = "GPT2LMHeadModel" if (prefix, head) == ("GPT2", "CausalLM") else f"{prefix}For{head}"
+    return getattr(transformers, name).from_pretrained(root / "parity" / base, attn_implementation="eager", **fields)
 
 
 @torch.no_grad()
@@ -69,8 +76,12 @@ def make_adapter(root, name, prefix, base_name, settings):
     tidy_config(folder / "adapter_config.json", base_name)
     trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     names = saved_names(trainable, folder / "adapter_model.safetensors")
-    inputs = text_inputs(random, base.config, token_types=prefix == "Bert")
-    inputs |= targets_of(HEADS[settings["task_type"]][0], random, base.config, inputs)
+    if settings["task_type"] == "CAUSAL_LM":
+        inputs = fixtures_decoders.decoder_inputs(random, base.config)
+        inputs |= fixtures_decoders.targets_of(random, "CausalLM", base.config, inputs)
+    else:
+        inputs = text_inputs(random, base.config, token_types=prefix == "Bert")
+        inputs |= targets_of(HEADS[settings["task_type"]][0], random, base.config, inputs)
     case = {f"input.{k}": v for k, v in inputs.items()}
     # The adapted model itself: PEFT's class for QUESTION_ANS does not hand token_type_ids on to it (0.21.2).
     adapted = model.base_model

@@ -86,10 +86,67 @@ SMALL_FAMILIES = {
     "xlm-roberta": ("XLMRoberta", bert_like(**SMALL, **ROBERTA_IDS)),
     "distilbert": ("DistilBert", distilbert(**SMALL_DISTILBERT)),
     "electra": ("Electra", bert_like(**SMALL, embedding_size=16)),
+    # Three runs of one group, then two of the other, each of two layers.
+    "albert": ("Albert", bert_like(**SMALL | dict(num_hidden_layers=5, hidden_size=18, intermediate_size=22), embedding_size=16, num_hidden_groups=2, inner_group_num=2,
+                                   classifier_dropout_prob=0.0)),
+    "mpnet": ("MPNet", bert_like(**SMALL, pad_token_id=1, bos_token_id=0, eos_token_id=2, layer_norm_eps=1e-5)),
 }
+
+
+def modernbert(**changes):
+    """Local attention to two places on either side, so that most pairs of tokens are too far apart."""
+    config = dict(
+        vocab_size=48, hidden_size=24, num_attention_heads=3, intermediate_size=20, num_hidden_layers=3, max_position_embeddings=20, pad_token_id=0,
+        bos_token_id=2, eos_token_id=3, cls_token_id=2, sep_token_id=3, local_attention=4, global_attn_every_n_layers=2, global_rope_theta=5000.0,
+        local_rope_theta=100.0,
+    )
+    return config | names_of(LABELS) | changes
+
+
+def deberta(**changes):
+    config = dict(
+        relative_attention=True, pos_att_type=["p2c", "c2p"], position_biased_input=False, position_buckets=6, max_relative_positions=-1,
+        norm_rel_ebd="layer_norm", share_att_key=True, type_vocab_size=0, pooler_dropout=0.0, cls_dropout=0.0,
+    )
+    return bert_like(**SMALL) | config | changes
+
+
+# Every bias that there can be.
+BIASED = dict(norm_bias=True, attention_bias=True, mlp_bias=True, classifier_bias=True, classifier_pooling="mean", num_hidden_layers=2, classifier_activation="silu",
+              hidden_activation="gelu_pytorch_tanh")
+# As in the second version's large models: a convolution, projections of positions of their own, embeddings that are projected.
+SECOND = dict(share_att_key=False, norm_rel_ebd="none", conv_kernel_size=3, conv_groups=2, conv_act="gelu", position_biased_input=True, type_vocab_size=2, embedding_size=16,
+              position_buckets=-1, pooler_hidden_act="tanh", intermediate_size=30)
+SMALL_FAMILIES["modernbert"] = ("ModernBert", modernbert())
+SMALL_FAMILIES["deberta-v2"] = ("DebertaV2", deberta())
+CASES["modernbert-mean-pooling"] = ("ModernBert", modernbert(**BIASED), {})
+CASES["deberta-v2-convolution"] = ("DebertaV2", deberta(**SECOND), {})
+CASES["deberta-v2-content-to-position"] = ("DebertaV2", deberta(pos_att_type=["c2p"], num_hidden_layers=1, conv_kernel_size=5), {})
+for family in ("albert", "mpnet", "modernbert", "deberta-v2"):
+    CASES[f"{family}-sequence-classification"] = (*SMALL_FAMILIES[family], {})
+CASES["albert-one-group"] = ("Albert", bert_like(**SMALL | dict(num_hidden_layers=3), embedding_size=24, classifier_dropout_prob=0.0), {})
 for family, (prefix, values) in SMALL_FAMILIES.items():
     CASES[f"{family}-token-classification"] = (prefix, values | names_of(TAGS), dict(head="TokenClassification"))
     CASES[f"{family}-question-answering"] = (prefix, values | names_of({0: "LABEL_0", 1: "LABEL_1"}), dict(head="QuestionAnswering"))
+
+
+WORDS = dict(head="MaskedLM")
+CASES |= {f"{family}-masked-lm": (prefix, values, WORDS) for family, (prefix, values) in SMALL_FAMILIES.items()}
+ONE, ONE_DISTILBERT = SMALL | dict(num_hidden_layers=1), SMALL_DISTILBERT | dict(n_layers=1)
+CASES |= {
+    "camembert-masked-lm": ("Camembert", bert_like(**ONE, **ROBERTA_IDS), WORDS),
+    # Scores of words by a matrix of their own; the activation is not that of RoBERTa's head.
+    "bert-masked-lm-untied": ("Bert", bert_like(**ONE, tie_word_embeddings=False, hidden_act="relu"), WORDS),
+    "distilbert-masked-lm-untied": ("DistilBert", distilbert(**ONE_DISTILBERT, tie_word_embeddings=False), WORDS),
+    "modernbert-masked-lm-without-bias": ("ModernBert", modernbert(decoder_bias=False, num_hidden_layers=1, tie_word_embeddings=False), WORDS),
+    "deberta-v2-masked-lm-own-head": ("DebertaV2", deberta(legacy=False, num_hidden_layers=1), WORDS),
+    "deberta-v2-masked-lm-convolution": ("DebertaV2", deberta(**SECOND, num_hidden_layers=1), WORDS),
+    "roberta-masked-lm-relu": ("Roberta", bert_like(**ONE, **ROBERTA_IDS, hidden_act="relu"), WORDS),
+}
+
+
+def model_takes_types(prefix, values):
+    return prefix in ("Bert", "Electra", "Albert") or (prefix == "DebertaV2" and values["type_vocab_size"] > 0)
 
 
 def text_inputs(random, config, token_types):
@@ -130,6 +187,16 @@ def token_labels(random, config, mask):
     return labels
 
 
+def masked_words(random, inputs):
+    """Words at a third of the places, some rows with more of them than others; all else is in no loss."""
+    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    labels = torch.randint(0, int(ids.max()) + 1, ids.shape, generator=random)
+    labels[torch.rand(ids.shape, generator=random) < 0.6] = IGNORED
+    labels[mask == 0] = IGNORED
+    labels[0, 1] = ids[0, 1]
+    return {"labels": labels}
+
+
 def answer_positions(random, mask):
     """An answer in each row; the second row's lies outside the window, and so counts in no loss."""
     rows, width = mask.shape
@@ -142,6 +209,8 @@ def answer_positions(random, mask):
 def targets_of(head, random, config, inputs):
     if head == "TokenClassification":
         return {"labels": token_labels(random, config, inputs["attention_mask"])}
+    if head == "MaskedLM":
+        return masked_words(random, inputs)
     if head == "QuestionAnswering":
         return answer_positions(random, inputs["attention_mask"])
     return {"labels": text_labels(random, config)}
@@ -167,7 +236,7 @@ def make_case(root, name, prefix, config_values, extra):
     head = extra.get("head", "SequenceClassification")
     model = build(f"{prefix}Config", f"{prefix}For{head}", config_values, extra.get("embedding_std", 0.5), random)
     names = save_model(model, folder)
-    inputs = text_inputs(random, model.config, token_types=prefix in ("Bert", "Electra"))
+    inputs = text_inputs(random, model.config, token_types=model_takes_types(prefix, config_values))
     inputs |= targets_of(head, random, model.config, inputs)
     save_tensors(folder / "case.safetensors", forward_and_gradients(model, inputs, names))
     if "tokenizer" in extra:
@@ -198,7 +267,7 @@ def make_base_only(root, name, class_name, values, tokenizer):
 
 def make_defaults(root):
     """What a configuration class assumes when config.json says nothing."""
-    classes = ["Bert", "Roberta", "XLMRoberta", "Camembert", "DistilBert", "Electra"]
+    classes = ["Bert", "Roberta", "XLMRoberta", "Camembert", "DistilBert", "Electra", "Albert", "MPNet", "ModernBert", "DebertaV2"]
     configs = [getattr(transformers, f"{name}Config")() for name in classes]
     defaults = {config.model_type: config.to_dict() for config in configs}
     text = json.dumps(defaults, indent=2, sort_keys=True)

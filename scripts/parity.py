@@ -124,6 +124,173 @@ def distilbert(draw):
     )
 
 
+def albert(draw):
+    groups = draw.randint(1, 3)
+    return bert(draw) | dict(
+        embedding_size=draw.randint(3, 40),
+        num_hidden_layers=draw.randint(groups, 6),
+        num_hidden_groups=groups,
+        inner_group_num=draw.choice([1, 1, 2, 3]),
+    )
+
+
+def mpnet(draw):
+    values = bert(draw) | dict(pad_token_id=1, bos_token_id=0, eos_token_id=2, relative_attention_num_buckets=draw.choice([32, 32, 40]))
+    del values["type_vocab_size"]
+    return values
+
+
+def modernbert(draw):
+    heads, layers = draw.randint(1, 5), draw.randint(1, 4)
+    values = dict(
+        vocab_size=draw.randint(20, 150),
+        hidden_size=heads * 2 * draw.randint(1, 8),
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        hidden_activation=draw.choice(ACTIVATIONS),
+        classifier_activation=draw.choice(ACTIVATIONS),
+        max_position_embeddings=draw.randint(40, 80),
+        pad_token_id=draw.choice([0, 0, 1, 3]),
+        bos_token_id=2, eos_token_id=3, cls_token_id=2, sep_token_id=3,
+        norm_eps=draw.choice([1e-5, 1e-7, 1e-3]),
+        local_attention=draw.randint(1, 40),
+        classifier_pooling=draw.choice(["cls", "mean"]),
+        global_rope_theta=draw.choice([160000.0, 500.0]),
+        local_rope_theta=draw.choice([10000.0, 20.0]),
+    )
+    for flag in ("norm_bias", "attention_bias", "mlp_bias", "classifier_bias", "decoder_bias"):
+        values[flag] = draw.random() < 0.5
+    if draw.random() < 0.3:
+        return values | dict(layer_types=[draw.choice(["full_attention", "sliding_attention"]) for _ in range(layers)])
+    return values | dict(global_attn_every_n_layers=draw.randint(1, 4))
+
+
+def deberta_v2(draw):
+    values = bert(draw) | dict(
+        type_vocab_size=draw.choice([0, 0, 2]),
+        relative_attention=draw.random() < 0.85,
+        pos_att_type=draw.choice([["p2c", "c2p"], "c2p|p2c", ["c2p"], ["p2c"], None]),
+        position_biased_input=draw.random() < 0.4,
+        position_buckets=draw.choice([-1, 4, 7, 16]),
+        max_relative_positions=draw.choice([-1, 24, 60]),
+        norm_rel_ebd=draw.choice(["layer_norm", "layer_norm", "none"]),
+        share_att_key=draw.random() < 0.6,
+        legacy=draw.random() < 0.6,
+        pooler_hidden_act=draw.choice(["gelu", "tanh"]),
+    )
+    if draw.random() < 0.3:
+        values |= dict(conv_kernel_size=draw.choice([1, 3, 5]), conv_act=draw.choice(["tanh", "gelu"]))
+    if values["legacy"] and draw.random() < 0.3:
+        values |= dict(embedding_size=draw.randint(3, 40))
+    return values
+
+
+# ---- configurations of decoders ----
+
+
+def rope(draw, size):
+    """Rotary parameters of any kind, for heads of this size."""
+    base = draw.choice([100.0, 10000.0, 500000.0])
+    kind = draw.choice(["default", "default", "linear", "dynamic", "yarn", "llama3"])
+    fields = {
+        "default": {},
+        "linear": dict(factor=draw.choice([2.0, 3.5])),
+        "dynamic": dict(factor=draw.choice([2.0, 4.0])),
+        "yarn": dict(factor=draw.choice([2.0, 8.0]), original_max_position_embeddings=draw.choice([8, 16, 64]),
+                     beta_fast=draw.choice([32.0, 4.0]), beta_slow=1.0),
+        "llama3": dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=draw.choice([16, 64])),
+    }[kind]
+    if kind == "dynamic" and size <= 2:
+        kind, fields = "default", {}
+    return dict(rope_parameters=dict(rope_type=kind, rope_theta=base, **fields))
+
+
+def llama(draw, own_size=True):
+    heads = draw.randint(1, 5)
+    size = 2 * draw.randint(1, 6)
+    groups = draw.choice([n for n in range(1, heads + 1) if heads % n == 0])
+    values = dict(
+        vocab_size=draw.randint(20, 150),
+        hidden_size=heads * size,
+        num_hidden_layers=draw.randint(1, 4),
+        num_attention_heads=heads,
+        num_key_value_heads=groups,
+        intermediate_size=draw.randint(5, 60),
+        hidden_act=draw.choice(["silu", "gelu", "gelu_pytorch_tanh"]),
+        max_position_embeddings=draw.choice([16, 40, 80]),
+        rms_norm_eps=draw.choice([1e-6, 1e-5, 1e-3]),
+        tie_word_embeddings=draw.random() < 0.5,
+        pad_token_id=draw.choice([0, 1, 3]),
+    )
+    if own_size and draw.random() < 0.5:
+        size = values["head_dim"] = 2 * draw.randint(1, 9)
+    return values | rope(draw, size)
+
+
+def plain_llama(draw):
+    return llama(draw) | dict(attention_bias=draw.random() < 0.5, mlp_bias=draw.random() < 0.5)
+
+
+def mistral(draw):
+    return llama(draw) | dict(sliding_window=draw.choice([None, 1, 3, 9]))
+
+
+def qwen(draw):
+    values = llama(draw, own_size=False)
+    return values | dict(use_sliding_window=draw.random() < 0.5, sliding_window=draw.randint(1, 9),
+                         max_window_layers=draw.randint(0, values["num_hidden_layers"]))
+
+
+def qwen3(draw):
+    return qwen(draw) | dict(head_dim=2 * draw.randint(1, 9), attention_bias=draw.random() < 0.5, rope_parameters=dict(rope_type="default", rope_theta=1e4))
+
+
+def gemma(draw):
+    values = llama(draw)
+    values.setdefault("head_dim", values["hidden_size"] // values["num_attention_heads"])
+    return values
+
+
+def gemma2(draw):
+    values = gemma(draw)
+    values["hidden_activation"] = values.pop("hidden_act")
+    return values | dict(sliding_window=draw.choice([1, 4, 20]), query_pre_attn_scalar=draw.randint(2, 30),
+                         final_logit_softcapping=draw.choice([None, 2.0, 30.0]), attn_logit_softcapping=draw.choice([None, 1.5, 50.0]))
+
+
+def phi3(draw):
+    values = llama(draw, own_size=False)
+    size = values["hidden_size"] // values["num_attention_heads"]
+    parameters = dict(rope_type="default", rope_theta=1e4)
+    if draw.random() < 0.5:
+        divisors = lambda: [draw.uniform(1, 4) for _ in range(size // 2)]
+        parameters = dict(rope_type="longrope", rope_theta=1e4, short_factor=divisors(), long_factor=divisors())
+    return values | dict(sliding_window=draw.choice([None, 5]), original_max_position_embeddings=draw.choice([8, 32]), rope_parameters=parameters)
+
+
+def gpt_neox(draw):
+    heads, size = draw.randint(1, 5), 4 * draw.randint(1, 4)
+    share = draw.choice([0.25, 0.5, 1.0])
+    return dict(
+        vocab_size=draw.randint(20, 150), hidden_size=heads * size, num_hidden_layers=draw.randint(1, 4), num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 60), hidden_act=draw.choice(ACTIVATIONS), max_position_embeddings=draw.choice([40, 80]),
+        layer_norm_eps=draw.choice([1e-5, 1e-3]), use_parallel_residual=draw.random() < 0.5, attention_bias=draw.random() < 0.7,
+        tie_word_embeddings=draw.random() < 0.3, pad_token_id=draw.choice([0, 1]),
+        rope_parameters=dict(rope_type="default", rope_theta=1e4, partial_rotary_factor=share),
+    )
+
+
+def gpt2(draw):
+    heads, width = heads_and_width(draw)
+    return dict(
+        vocab_size=draw.randint(20, 150), n_positions=draw.randint(40, 80), n_embd=width, n_layer=draw.randint(1, 4), n_head=heads,
+        n_inner=draw.choice([None, draw.randint(5, 60)]), activation_function=draw.choice(ACTIVATIONS), layer_norm_epsilon=draw.choice([1e-5, 1e-3]),
+        scale_attn_weights=draw.random() < 0.8, scale_attn_by_inverse_layer_idx=draw.random() < 0.3,
+        tie_word_embeddings=draw.random() < 0.7, pad_token_id=draw.choice([0, 1]), bos_token_id=2, eos_token_id=3,
+    )
+
+
 # ---- configurations of image families ----
 
 
@@ -233,6 +400,65 @@ def segformer(draw):
     )
 
 
+# ---- configurations of families of speech and sound ----
+
+
+def wav2vec2(draw):
+    heads, width = heads_and_width(draw)
+    layers = draw.randint(1, 4)
+    groups = draw.choice([n for n in range(1, width + 1) if width % n == 0])
+    return dict(
+        vocab_size=draw.randint(4, 40),
+        hidden_size=width,
+        num_hidden_layers=draw.randint(1, 3),
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        hidden_act=draw.choice(ACTIVATIONS),
+        feat_extract_activation=draw.choice(["gelu", "gelu", "relu"]),
+        feat_extract_norm=draw.choice(["group", "layer"]),
+        do_stable_layer_norm=draw.random() < 0.5,
+        conv_dim=[draw.randint(3, 20) for _ in range(layers)],
+        conv_kernel=[draw.randint(2, 7) for _ in range(layers)],
+        conv_stride=[draw.randint(1, 3) for _ in range(layers)],
+        conv_bias=draw.random() < 0.5,
+        num_conv_pos_embeddings=draw.randint(2, 9),
+        num_conv_pos_embedding_groups=groups,
+        layer_norm_eps=draw.choice([1e-5, 1e-7, 1e-3]),
+        use_weighted_layer_sum=draw.random() < 0.4,
+        classifier_proj_size=draw.randint(3, 40),
+        ctc_loss_reduction=draw.choice(["sum", "mean"]),
+        ctc_zero_infinity=True,  # some texts are too long for their frames
+        mask_time_prob=draw.choice([0.0, 0.05]),
+        pad_token_id=draw.choice([0, 0, 2]),
+    )
+
+
+def hubert(draw):
+    return wav2vec2(draw) | dict(feat_proj_layer_norm=draw.random() < 0.6)
+
+
+def wavlm(draw):
+    return wav2vec2(draw) | dict(num_buckets=4 * draw.randint(1, 10), max_bucket_distance=draw.randint(20, 90))
+
+
+def ast(draw):
+    heads, width = heads_and_width(draw)
+    patch = draw.randint(2, 5)
+    return dict(
+        hidden_size=width,
+        num_hidden_layers=draw.randint(1, 3),
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        hidden_act=draw.choice(ACTIVATIONS),
+        patch_size=patch,
+        frequency_stride=draw.randint(1, 5),
+        time_stride=draw.randint(1, 5),
+        max_length=patch + draw.randint(0, 30),
+        num_mel_bins=patch + draw.randint(0, 12),
+        qkv_bias=draw.random() < 0.7,
+    )
+
+
 FAMILIES = {
     "bert": Family("Bert", "text", bert, token_types=True),
     "roberta": Family("Roberta", "text", roberta),
@@ -240,6 +466,19 @@ FAMILIES = {
     "camembert": Family("Camembert", "text", roberta),
     "distilbert": Family("DistilBert", "text", distilbert),
     "electra": Family("Electra", "text", electra, token_types=True),
+    "albert": Family("Albert", "text", albert, token_types=True),
+    "mpnet": Family("MPNet", "text", mpnet),
+    "modernbert": Family("ModernBert", "text", modernbert),
+    "deberta-v2": Family("DebertaV2", "text", deberta_v2, token_types=True),
+    "llama": Family("Llama", "decoder", plain_llama),
+    "mistral": Family("Mistral", "decoder", mistral),
+    "qwen2": Family("Qwen2", "decoder", qwen),
+    "qwen3": Family("Qwen3", "decoder", qwen3),
+    "gemma": Family("Gemma", "decoder", gemma),
+    "gemma2": Family("Gemma2", "decoder", gemma2),
+    "phi3": Family("Phi3", "decoder", phi3),
+    "gpt_neox": Family("GPTNeoX", "decoder", gpt_neox),
+    "gpt2": Family("GPT2", "decoder", gpt2, classes={"ForCausalLM": ["LMHeadModel"]}),
     "vit": Family("ViT", "image", vit),
     "deit": Family("DeiT", "image", vit, classes={"ForImageClassification": ["ForImageClassification", "ForImageClassificationWithTeacher"]}),
     "beit": Family("Beit", "image", beit),
@@ -248,6 +487,10 @@ FAMILIES = {
     "convnext": Family("ConvNext", "image", convnext),
     "vit_mae": Family("ViTMAE", "masked image", vit_mae),
     "segformer": Family("Segformer", "image", segformer, segments=True),
+    "wav2vec2": Family("Wav2Vec2", "speech", wav2vec2),
+    "hubert": Family("Hubert", "speech", hubert),
+    "wavlm": Family("WavLM", "speech", wavlm),
+    "audio-spectrogram-transformer": Family("AST", "spectrogram", ast),
 }
 
 
@@ -278,8 +521,19 @@ def text_inputs(draw, family, config):
     # Without a mask both sides attend to everything.
     if padding != "none" or draw.random() < 0.5:
         named["attention_mask"] = mask
-    if family.token_types and draw.random() < 0.6:
+    if family.token_types and config.type_vocab_size > 0 and draw.random() < 0.6:
         named["token_type_ids"] = torch.randint(0, config.type_vocab_size, (rows, width), generator=noise)
+    return Inputs(named)
+
+
+def decoder_inputs(draw, family, config):
+    """No longer than there are positions, unless angles stretch."""
+    inputs = text_inputs(draw, family, config)
+    stretched = (getattr(config, "rope_parameters", None) or {}).get("rope_type") == "dynamic"
+    longest = inputs.named["input_ids"].shape[1] if stretched else config.max_position_embeddings
+    named = {name: value[:, :longest].contiguous() for name, value in inputs.named.items()}
+    if "attention_mask" in named:
+        named["attention_mask"][:, -1] |= (named["attention_mask"].sum(1) == 0).long()
     return Inputs(named)
 
 
@@ -316,7 +570,33 @@ def masked_image_inputs(draw, family, config):
     return Inputs({"pixel_values": values, "noise": torch.rand(values.shape[0], (size // config.patch_size) ** 2, generator=tensor_generator(draw))})
 
 
-INPUTS = {"text": text_inputs, "image": image_inputs, "masked image": masked_image_inputs}
+def speech_inputs(draw, family, config):
+    """Sounds of unequal lengths, with a mask or without."""
+    least = 1
+    for kernel, stride in reversed(list(zip(config.conv_kernel, config.conv_stride))):
+        least = (least - 1) * stride + kernel
+    lengths = [least + draw.randint(0, 300) for _ in range(draw.randint(1, 4))]
+    longest, noise = max(lengths), tensor_generator(draw)
+    mask = torch.tensor([[1] * n + [0] * (longest - n) for n in lengths])
+    named = {"input_values": torch.randn(len(lengths), longest, generator=noise) * mask}
+    if draw.random() < 0.7:
+        named["attention_mask"] = mask
+    return Inputs(named)
+
+
+def spectrogram_inputs(draw, family, config):
+    shape = (draw.randint(1, 4), config.max_length, config.num_mel_bins)
+    return Inputs({"input_values": torch.randn(*shape, generator=tensor_generator(draw))})
+
+
+INPUTS = {
+    "text": text_inputs,
+    "decoder": decoder_inputs,
+    "image": image_inputs,
+    "masked image": masked_image_inputs,
+    "speech": speech_inputs,
+    "spectrogram": spectrogram_inputs,
+}
 
 
 # ---- heads ----
@@ -358,6 +638,14 @@ def tag_targets(draw, config, inputs):
     return {"labels": labels}
 
 
+def next_token_targets(draw, config, inputs):
+    ids, noise = inputs.named["input_ids"], tensor_generator(draw)
+    labels = torch.randint(0, config.vocab_size, ids.shape, generator=noise)
+    labels[torch.rand(ids.shape, generator=noise) < 0.4] = IGNORED
+    labels[0, -1] = 0  # at least one counts
+    return {"labels": labels}
+
+
 def span_targets(draw, config, inputs):
     """Start and end of each answer; some lie outside the window and count in no loss, both or the end alone."""
     rows, width = inputs.named["input_ids"].shape
@@ -372,6 +660,18 @@ def span_targets(draw, config, inputs):
     return {"start_positions": torch.tensor(start), "end_positions": torch.tensor(end)}
 
 
+def untied_or_tied(draw):
+    return dict(tie_word_embeddings=draw.random() < 0.8)
+
+
+def word_targets(draw, config, inputs):
+    ids, noise = inputs.named["input_ids"], tensor_generator(draw)
+    labels = torch.randint(0, config.vocab_size, ids.shape, generator=noise)
+    labels[torch.rand(ids.shape, generator=noise) < 0.7] = IGNORED
+    labels[0, 0] = 0
+    return {"labels": labels}
+
+
 def pixel_targets(draw, config, inputs):
     """A class for each pixel, some of which count in no loss; of the size of the images or another one."""
     rows, _, height, width = inputs.named["pixel_values"].shape
@@ -383,6 +683,15 @@ def pixel_targets(draw, config, inputs):
     return {"labels": labels}
 
 
+def transcript_targets(draw, config, inputs):
+    """Texts of unequal lengths, also empty ones."""
+    rows, width = rows_of(inputs), draw.randint(1, 8)
+    labels = torch.randint(0, config.vocab_size, (rows, width), generator=tensor_generator(draw))
+    for row in range(rows):
+        labels[row, draw.randint(0, width) :] = IGNORED
+    return {"labels": labels}
+
+
 def no_targets(draw, config, inputs):
     return {}
 
@@ -391,10 +700,16 @@ HEADS = {
     "sequence-classification": Head("text-classification", "ForSequenceClassification", "text", problem, class_targets),
     "token-classification": Head("token-classification", "ForTokenClassification", "text", several_classes, tag_targets),
     "question-answering": Head("question-answering", "ForQuestionAnswering", "text", lambda draw: {}, span_targets),
+    "masked-lm": Head("masked-lm", "ForMaskedLM", "text", untied_or_tied, word_targets),
+    "causal-lm": Head("causal-lm", "ForCausalLM", "decoder", lambda draw: {}, next_token_targets),
+    "decoder-classification": Head("text-classification", "ForSequenceClassification", "decoder", problem, class_targets),
     "image-classification": Head("image-classification", "ForImageClassification", "image", problem, class_targets),
     "semantic-segmentation": Head(
         "semantic-segmentation", "ForSemanticSegmentation", "image", lambda draw: classes(draw.randint(1, 9)), pixel_targets
     ),
+    "speech-recognition": Head("speech-recognition", "ForCTC", "speech", lambda draw: {}, transcript_targets),
+    "sound-classification": Head("audio-classification", "ForSequenceClassification", "speech", several_classes, class_targets),
+    "spectrogram-classification": Head("audio-classification", "ForAudioClassification", "spectrogram", several_classes, class_targets),
     # Its loss needs no targets; Retune gives one only for targets.
     "masked-image-modeling": Head("masked-image-modeling", "ForPreTraining", "masked image", lambda draw: {}, no_targets),
 }

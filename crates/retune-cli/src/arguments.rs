@@ -33,6 +33,10 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Answer for each example of a file or of the standard input, one JSON object a line
     Predict(PredictArguments),
+    /// Go on with a prompt, or chat, on the terminal
+    Generate(GenerateArguments),
+    /// Fold a LoRA adapter into its base model
+    Merge(MergeArguments),
     /// Raw outputs for named inputs, both safetensors with Hugging Face's names
     Forward(ForwardArguments),
     /// What is in a model or in a run
@@ -133,6 +137,39 @@ pub(crate) struct PredictArguments {
     /// Where the predictions go, one JSON object a line [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// `retune generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// A text to go on with [default: each line of the standard input]
+    #[arg(long, value_name = "TEXT", conflicts_with = "chat")]
+    pub(crate) prompt: Option<String>,
+    /// Chat: each line of the standard input is what the user says next
+    #[arg(long)]
+    pub(crate) chat: bool,
+    /// What the system says before a chat
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    pub(crate) system: Option<String>,
+    /// Of drawn tokens
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `retune merge`.
+#[derive(Debug, Args)]
+pub(crate) struct MergeArguments {
+    /// Folder of the adapter or of a run, or a hub id
+    #[arg(value_name = "ADAPTER")]
+    pub(crate) adapter: PathBuf,
+    /// Where the merged model goes
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// What the model does [default: as it was trained]
+    #[arg(long)]
+    pub(crate) task: Option<String>,
 }
 
 /// `retune forward`.

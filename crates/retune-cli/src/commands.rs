@@ -1,6 +1,8 @@
 //! One function per command: from arguments to the engine, and its answer to where it belongs.
 
-use crate::arguments::{EvaluateArguments, FinetuneArguments, ForwardArguments, PredictArguments};
+use crate::arguments::{
+    EvaluateArguments, FinetuneArguments, ForwardArguments, GenerateArguments, MergeArguments, PredictArguments,
+};
 use crate::failure::Failure;
 use crate::interrupt::StopSignal;
 use crate::output::{Draft, Pipe, print};
@@ -9,9 +11,10 @@ use crate::{conclusion, quickstart, resolve};
 use anyhow::{Context, Result};
 use indicatif::MultiProgress;
 use retune_engine::directory::RunDirectory;
+use retune_engine::generate::Writer;
 use retune_engine::metric::Evaluation;
 use retune_engine::predict::{self, PredictOptions};
-use retune_engine::{EngineError, Observer, doctor, forward, inspect, number, open};
+use retune_engine::{EngineError, Observer, doctor, forward, inspect, merge, number, open};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -146,6 +149,52 @@ pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<()
     draft.publish().map_err(|error| Failure::failed(&error))?;
     if screen.style != Style::Silent {
         let _ = writeln!(io::stderr(), "{count} predictions in {}", output.display());
+    }
+    Ok(())
+}
+
+/// `retune generate`.
+pub(crate) fn generate(it: GenerateArguments) -> Result<(), Failure> {
+    let GenerateArguments { model, prompt, chat, system, seed } = it;
+    let options = PredictOptions::from(model);
+    let writer = Writer::open(&options, seed, &mut [])?;
+    if chat && !writer.chats() {
+        let error = anyhow::anyhow!("{}: this model has no chat template; use --prompt", options.model.display());
+        return Err(Failure::input(&error));
+    }
+    let mut turns = Vec::new();
+    let mut one = |text: String| -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        // Whoever stops listening ends the program with the next line.
+        let mut heard = |new: &str| drop(out.write_all(new.as_bytes()).and_then(|()| out.flush()));
+        if chat {
+            turns.push(text);
+            let answer = writer.answer(system.as_deref(), &turns, &mut heard)?;
+            turns.push(answer);
+        } else {
+            writer.go_on(&text, &mut heard)?;
+        }
+        writeln!(out).context("cannot write").map_err(|error| Failure::failed(&error))
+    };
+    if let Some(prompt) = prompt {
+        return one(prompt);
+    }
+    for line in io::stdin().lock().lines() {
+        one(line.context("cannot read the standard input").map_err(|error| Failure::input(&error))?)?;
+    }
+    Ok(())
+}
+
+/// `retune merge`.
+pub(crate) fn merge(it: &MergeArguments, screen: &Screen) -> Result<(), Failure> {
+    let merged = merge::merge(&it.adapter, it.task.as_deref(), &it.output)?;
+    if screen.style != Style::Silent {
+        let (layers, apart) = (merged.layers, merged.largest_difference);
+        let _ = writeln!(
+            io::stderr(),
+            "{layers} layers merged into {}; outputs differ by at most {apart:.1e}",
+            it.output.display()
+        );
     }
     Ok(())
 }

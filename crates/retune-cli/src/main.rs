@@ -50,6 +50,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Finetune(arguments) => commands::finetune(&arguments, &screen),
         Command::Evaluate(arguments) => commands::evaluate(arguments, &screen),
         Command::Predict(arguments) => commands::predict(arguments, &screen),
+        Command::Generate(arguments) => commands::generate(arguments),
+        Command::Merge(arguments) => commands::merge(&arguments, &screen),
         Command::Forward(arguments) => commands::forward(&arguments),
         Command::Inspect { path, task } => commands::inspect(&path, task.as_deref()),
         Command::Doctor { device } => commands::doctor(&device),

@@ -32,7 +32,8 @@ pub(crate) fn resolve(arguments: &FinetuneArguments, runs: &Path) -> Result<Reso
     table.extend(flags);
 
     let mut notes = Vec::new();
-    if !quickstart && !table.contains_key("model") && table.contains_key("train") {
+    let made = table.contains_key("config");
+    if !quickstart && !made && !table.contains_key("model") && table.contains_key("train") {
         table.insert("model".to_owned(), DEFAULT_MODEL.into());
         notes.push(format!("no --model given: starting from {DEFAULT_MODEL}"));
     }

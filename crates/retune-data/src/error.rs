@@ -59,10 +59,12 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// The extension says nothing that can be read.
-    #[error("{}: unsupported file type; use .csv, .tsv, .jsonl, .json or .parquet", file.display())]
+    #[error("{}: unsupported file type; use {known}", file.display())]
     UnsupportedExtension {
         /// The path as given.
         file: PathBuf,
+        /// The extensions that can be read, in words.
+        known: &'static str,
     },
     /// There is not one row.
     #[error("{}: has no rows{}; check that the file was written completely", file.display(),

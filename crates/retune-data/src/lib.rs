@@ -87,6 +87,8 @@ mod user_cache;
 pub mod annotations;
 #[cfg(feature = "table")]
 mod arena;
+#[cfg(feature = "audio")]
+mod audio;
 #[cfg(feature = "table")]
 mod examples;
 #[cfg(feature = "table")]
@@ -95,6 +97,8 @@ mod fact;
 mod facts;
 #[cfg(feature = "table")]
 mod features;
+#[cfg(any(feature = "image", feature = "audio"))]
+mod files;
 #[cfg(feature = "table")]
 mod groups;
 #[cfg(feature = "table")]
@@ -103,6 +107,8 @@ mod heat_map;
 mod image;
 #[cfg(feature = "table")]
 mod medium;
+#[cfg(feature = "table")]
+pub mod molecule;
 #[cfg(feature = "table")]
 mod problems;
 #[cfg(feature = "table")]
@@ -134,6 +140,11 @@ pub use sampler::{Batching, SamplerOptions, epoch_batches, evaluation_batches};
 pub use split::{stratified_group_split, stratified_split};
 pub use user_cache::user_cache;
 
+#[cfg(feature = "audio")]
+pub use audio::{
+    AudioLength, AudioOptions, AudioProcessor, AudioSeen, Casing, CtcVocabulary, Decoded, FeatureKind, Sounds, Spelled,
+    decode_audio, plain, read_audio, resample, split_values,
+};
 #[cfg(feature = "table")]
 pub use examples::Examples;
 #[cfg(feature = "table")]
@@ -157,15 +168,20 @@ pub use rows::{LabelNumbers, LabelRows, Layout, Records, TableLines, TableRows};
 #[cfg(feature = "table")]
 pub use schema::{LabelSchema, Problem};
 #[cfg(feature = "table")]
-pub use table::Cell;
+pub use table::{Cell, TextsOf};
 #[cfg(feature = "table")]
-pub use target::{ClassSets, Classes, IGNORED, Numbers, Targets, on_rows};
+pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
 #[cfg(feature = "text")]
 pub use target::{GoldTags, Spans, Tags, entities_of_classes, on_tokens};
+#[cfg(feature = "audio")]
+pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use text::{
-    Place, Reading, Side, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, Tokens,
-    UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words,
+    Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
+    ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
+    MoleculeRows, Molecules, NextWords, Place, Reading, Rendered, SeenPiece, Side, SpecialTokens, TRUNCATED, Text,
+    TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind, TokenizerPlan, Tokens, UNKNOWN_TOKENS,
+    WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

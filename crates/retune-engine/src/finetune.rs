@@ -12,14 +12,14 @@ use crate::report::{self, Headline};
 use crate::resume::check_same_recipe;
 use crate::session::{Session, Trained};
 use crate::summary::{Summary, TrainSummary, intervals};
-use crate::task::{self, About, Preparing, Split, Work};
+use crate::task::{self, About, FromScratch, Preparing, Split, Work};
 use crate::train::Ended;
 use crate::watch::Watch;
 use crate::{Recipe, baseline, report_data};
 use anyhow::{Context, Result, anyhow};
 use retune_data::{BadExample, set_encoding_threads};
 use retune_models::checkpoint::identity;
-use retune_models::{CheckpointFolder, LoadedModel, Source};
+use retune_models::{BaseModel, CheckpointFolder, LoadedModel, Source};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,11 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     RunDirectory::check(&output, start).input()?;
     set_encoding_threads(recipe.run.threads);
     let watch = Watch::new(observers);
-    let found = open::resolve(&recipe.data.model, recipe.data.revision.as_deref(), &watch).input()?;
+    let from_scratch = FromScratch::of(recipe, entry.purpose, start).input()?;
+    let found = match &from_scratch {
+        None => open::resolve(&recipe.data.model, recipe.data.revision.as_deref(), &watch).input()?,
+        Some(it) => Found { folder: it.folder().to_owned(), base: BaseModel { name: recipe.start(), revision: None } },
+    };
     let Found { folder: model, base } = found;
     let identity = identity(&model).input()?;
     if let Source::Adapter(base) = Source::of(&model).input()? {
@@ -75,7 +79,8 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         observers.iter_mut().for_each(|o| o.on_message(&message));
         notes.push(message);
     };
-    note.into_iter().chain(work.about().notes.iter().cloned()).for_each(|note| tell(note, observers));
+    let note = from_scratch.iter().map(|it| it.note.clone()).chain(note);
+    note.chain(work.about().notes.iter().cloned()).for_each(|note| tell(note, observers));
     let resolved = resolve(recipe, &open::pinned(recipe, &base), &hardware, work.as_ref()).input()?;
     let session =
         Session { recipe: &resolved, model: &model, base: &base, identity, work: work.as_ref(), hardware: &hardware };
@@ -89,9 +94,12 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         directory.check_same_start(work.about().fingerprint, identity).input()?;
     }
     RunDirectory::create(&output, start).input()?;
+    if let Some(from_scratch) = &from_scratch {
+        from_scratch.keep(&output).input()?;
+    }
     write_text(&output.join("recipe.toml"), &resolved.to_toml()).input()?;
     write_left_out(&output.join("bad_examples.jsonl"), work.about()).input()?;
-    tell(format!("{}\n{}", resolved.data.model, loaded.report.summary()), observers);
+    tell(format!("{}\n{}", resolved.start(), loaded.report.summary()), observers);
     tell(session.describe(&loaded), observers);
     let load_report = loaded.report.clone();
 

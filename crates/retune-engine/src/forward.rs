@@ -69,7 +69,9 @@ fn check_tokens(loaded: &LoadedModel, inputs: &Tensors) -> Result<()> {
         "input_ids: {} tokens are more than the {longest} positions this model has",
         shape[1]
     );
-    let types = loaded.config.number_or("type_vocab_size", i64::MAX as f64)? as i64;
+    // Where there is no table of segments, they are not read.
+    let types = Some(loaded.config.number_or("type_vocab_size", 0.0)? as i64).filter(|&rows| rows > 0);
+    let types = types.unwrap_or(i64::MAX);
     for (name, rows) in [("input_ids", vocabulary as i64), ("token_type_ids", types), ("attention_mask", i64::MAX)] {
         let Some(tensor) = inputs.optional(name) else { continue };
         ensure!(tensor.size() == shape, "{name}: shape {:?}, but input_ids has {shape:?}", tensor.size());

@@ -8,7 +8,7 @@ use crate::tensors::{to_array, to_tensors};
 use anyhow::{Context, Result};
 use retune_data::{Arrays, Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
 use retune_kernels::memory::free_disk_bytes;
-use retune_kernels::tch::{Device, no_grad};
+use retune_kernels::tch::{Device, Kind, no_grad};
 use retune_models::{Mode, Network, Tensors};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,9 +30,10 @@ pub(crate) struct Frozen<'a> {
 }
 
 impl Frozen<'_> {
-    /// Whether a whole block is frozen: embeddings alone cost less than reading what they return.
+    /// Whether a whole block is frozen: embeddings alone cost less than reading what they return, unless they are
+    /// convolutions over samples.
     pub(crate) fn is_worth_it(&self) -> bool {
-        self.first_trained_depth > 1
+        self.first_trained_depth > usize::from(!self.network.body.begin_is_costly())
     }
 
     /// `rows` with features in place of inputs; `None` where the model gives none or the disk has no room for them.
@@ -47,19 +48,32 @@ impl Frozen<'_> {
         let batches = evaluation_batches(&|row| rows.length(row), rows.len(), self.batch_size);
         let (threads, ahead) = crate::hardware::loaders(rows.as_ref(), self.device);
         let mode = Mode::training(self.first_trained_depth);
-        let mut done = 0;
+        let (mut done, mut width) = (0, None);
         for batch in Loader::new(Arc::clone(rows), batches.into_iter().map(|rows| (rows, None)), threads, ahead) {
             let batch = batch?;
             let tensors = to_tensors(&batch, self.device)?;
             let kept = no_grad(|| self.network.frozen(&tensors.inputs, &mode))?;
             let (mut computed, mut masks, mut others) = (BTreeMap::new(), Arrays::new(), Arrays::new());
+            let hidden = kept.get(&features)?.size();
+            // Without a mask nobody knows which of the tokens are of a row, and which of its padding.
+            if kept.optional(MASK).is_none() && *width.get_or_insert(hidden[1]) != hidden[1] {
+                let note = "frozen blocks are computed in every epoch: this model pads without a mask, so that what they \
+                            return depends on the other rows of a batch";
+                observers.iter_mut().for_each(|o| o.on_message(note));
+                return Ok(None);
+            }
             for (name, tensor) in kept.iter() {
-                let array = to_array(tensor)?;
+                let mask = kept.optional(MASK);
+                // What there is one of for each token is kept by token, and comes back as plain numbers.
+                let by_token = name != MASK && mask.is_some_and(|mask| mask.size() == tensor.size());
+                // What earlier blocks returned lies beside it, token by token.
+                let beside = tensor.dim() == 3 && tensor.size()[..2] == hidden[..2];
+                let array = if by_token { to_array(&tensor.to_kind(Kind::Float))? } else { to_array(tensor)? };
                 // Maps of earlier stages are as large as features.
                 if name != features && tensor.dim() == 4 && tensor.is_floating_point() {
                     computed.insert(name.to_owned(), Computed { values: array, mask: None });
-                } else if name == features {
-                    let mask = kept.optional(MASK).map(|_| MASK.to_owned());
+                } else if name == features || by_token || beside {
+                    let mask = mask.map(|_| MASK.to_owned());
                     computed.insert(name.to_owned(), Computed { values: array, mask });
                 } else if name == MASK {
                     masks.insert(name.to_owned(), array);

@@ -42,16 +42,16 @@ pub struct PredictOptions {
 const BATCHES: usize = 16;
 
 /// A model that is ready to be used, and how.
-struct Ready {
+pub(crate) struct Ready {
     saved: SavedModel,
-    entry: &'static Entry,
-    recipe: Recipe,
+    pub(crate) entry: &'static Entry,
+    pub(crate) recipe: Recipe,
     hardware: Hardware,
-    loaded: LoadedModel,
+    pub(crate) loaded: LoadedModel,
 }
 
 impl PredictOptions {
-    fn ready(&self, watch: &Watch<'_, '_>) -> Result<Ready, EngineError> {
+    pub(crate) fn ready(&self, watch: &Watch<'_, '_>) -> Result<Ready, EngineError> {
         set_encoding_threads(self.threads);
         let saved = SavedModel::find(&self.model, watch).input()?;
         let entry = saved.task(self.task.as_deref()).input()?;
@@ -70,6 +70,16 @@ impl PredictOptions {
 }
 
 impl Ready {
+    /// The folder with its tokenizer.
+    pub(crate) fn files(&self) -> &Path {
+        self.saved.folder_with_files()
+    }
+
+    /// Where it computes.
+    pub(crate) fn device(&self) -> retune_kernels::tch::Device {
+        self.hardware.device
+    }
+
     fn open<'a>(
         &'a self,
         input: Input<'a>,

@@ -76,10 +76,10 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
     };
     let train = &from.summary.train;
     Ok(ReportData {
-        title: format!("{} with {}", recipe.data.task, recipe.data.model),
+        title: format!("{} with {}", recipe.data.task, recipe.start()),
         date: today(),
         task: recipe.data.task.clone(),
-        model: recipe.data.model.clone(),
+        model: recipe.start(),
         method: recipe.optimization.method.clone(),
         headline,
         steps: steps(&recipe.run.output.join("log.jsonl")),

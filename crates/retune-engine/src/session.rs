@@ -62,6 +62,12 @@ impl Session<'_> {
         heat_map::check(self.recipe, &loaded.network)?;
         let blocks = loaded.network.blocks();
         method.apply(&mut loaded.params, blocks)?;
+        let below = if from_scratch { 0 } else { self.work.frozen_below() };
+        loaded
+            .params
+            .iter_mut()
+            .filter(|param| param.depth < below && !param.head)
+            .for_each(|it| it.set_trainable(false));
         ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.optimization.method);
         let rows = self.rows(Split::Train)?.tokens_in_use()?;
         if let (Some(table), Some(rows)) = (loaded.network.token_table(), rows) {

@@ -6,9 +6,10 @@ use retune_data::{Array, ArrayData, Arrays, Batch};
 use retune_kernels::device;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::Tensors;
+use retune_models::heads::LOGIT_POSITIONS;
 
-/// Copies a batch to the device under the same names, without waiting for it. Masks stay on the host, which decides by them
-/// what is computed.
+/// Copies a batch to the device under the same names, without waiting for it. Masks and places whose logits are
+/// wanted stay on the host, which decides by them what is computed.
 pub fn to_tensors(batch: &Batch, device: Device) -> Result<BatchTensors> {
     Ok(BatchTensors { inputs: send(&batch.inputs, device)?, targets: send(&batch.targets, device)? })
 }
@@ -22,7 +23,7 @@ fn send(arrays: &Arrays, device: Device) -> Result<Tensors> {
             ArrayData::F32(values) => Tensor::from_slice(values),
             ArrayData::U8(values) => Tensor::from_slice(values),
         };
-        let device = if name.ends_with("attention_mask") { Device::Cpu } else { device };
+        let device = if name.ends_with("attention_mask") || name == LOGIT_POSITIONS { Device::Cpu } else { device };
         tensors.insert(name, device::send(&tensor.f_reshape(&shape)?, device)?);
     }
     Ok(tensors)

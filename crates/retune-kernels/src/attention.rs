@@ -16,8 +16,13 @@ pub struct AttentionOptions<'a> {
     pub bias: Option<&'a Tensor>,
     /// What scores are multiplied by; 1/√K where nothing is said.
     pub scale: Option<f64>,
+    /// Keeps scores between -c and c: c · tanh(scores / c), before the mask (Gemma 2).
+    pub softcap: Option<f64>,
     /// On the probabilities while training.
     pub dropout: f64,
+    /// Whether the bias may keep a query from every key, all of which it then attends to alike: libtorch's fused path would give
+    /// it another gradient than that of its result.
+    pub closed_rows: bool,
 }
 
 /// `softmax(q kᵀ · scale + bias + mask) v`.
@@ -38,11 +43,12 @@ pub fn scaled_dot_product(
     let mask = options.mask.filter(|mask| !mask.is_trivial());
     // libtorch's fused path has no dropout on the CPU. It keeps no scores, but wants the bias of each row, whose gradients
     // would be as large as the scores.
-    if (p == 0.0 || device != Device::Cpu) && (groups == 1 || !train) {
+    let fused = options.softcap.is_none() && !(train && options.closed_rows);
+    if (p == 0.0 || device != Device::Cpu) && (groups == 1 || !train) && fused {
         if p > 0.0 {
             dropout::seed_device();
         }
-        let causal = options.bias.is_none() && queries == keys && mask.is_some_and(AttentionMask::is_only_causal);
+        let causal = options.bias.is_none() && queries == keys && mask.is_some_and(|mask| mask.is_only_causal(keys));
         let mask = mask.filter(|_| !causal);
         let repeat = |bias: &Tensor| {
             let bias = bias.to_kind(query.kind());
@@ -58,6 +64,9 @@ pub fn scaled_dot_product(
         let mut grouped = scores.view([rows / groups, groups, heads, queries, keys]);
         grouped += bias.to_kind(scores.kind());
         scores = grouped.view([rows, heads, queries, keys]);
+    }
+    if let Some(cap) = options.softcap {
+        scores = (scores / cap).tanh() * cap;
     }
     if let Some(additive) = added(mask, None, (queries, keys), query) {
         scores += additive;

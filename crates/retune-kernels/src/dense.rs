@@ -7,15 +7,21 @@ use tch::{Device, Tensor};
 /// A linear layer, PyTorch's `nn.Linear`.
 #[derive(Debug)]
 pub struct Dense {
-    weight: Weight, // [out, in]
+    weight: Weight, // [out, in], or [in, out] where it is transposed
     bias: Option<Weight>,
+    transposed: bool,
     beside: Option<Box<dyn Beside>>,
 }
 
 impl Dense {
     /// `weight` [out, in], `bias` \[out\].
     pub fn new(weight: impl Into<Weight>, bias: Option<Weight>) -> Self {
-        Self { weight: weight.into(), bias, beside: None }
+        Self { weight: weight.into(), bias, transposed: false, beside: None }
+    }
+
+    /// The same of a weight [in, out], transformers' `Conv1D`.
+    pub fn transposed(weight: impl Into<Weight>, bias: Option<Weight>) -> Self {
+        Self { transposed: true, ..Self::new(weight, bias) }
     }
 
     /// The same layer with an adapter beside its weight.
@@ -26,12 +32,13 @@ impl Dense {
     }
 
     fn linear(&self) -> Linear<'_> {
-        Linear { weight: &self.weight, bias: self.bias.as_deref() }
+        Linear { weight: &self.weight, bias: self.bias.as_deref(), transposed: self.transposed }
     }
 
-    /// Weight [out, in] and bias \[out\], where they are all of the layer: no adapter beside them.
+    /// Weight [out, in] and bias \[out\], where they are all of the layer: no adapter beside them, and no other
+    /// order of the weight.
     pub(crate) fn plain(&self) -> Option<(&Tensor, Option<&Tensor>)> {
-        self.beside.is_none().then_some((&*self.weight, self.bias.as_deref()))
+        (self.beside.is_none() && !self.transposed).then_some((&*self.weight, self.bias.as_deref()))
     }
 
     /// Several layers on one input as one product, on a GPU, where each operation costs more than its arithmetic. `None`
@@ -63,7 +70,7 @@ impl Dense {
 
     /// `activation` of [`Self::forward`], in the same pass where there is no adapter.
     pub fn forward_activated(&self, x: &Tensor, activation: Activation, train: bool) -> Tensor {
-        if self.beside.is_some() {
+        if self.beside.is_some() || self.transposed {
             return activation.forward(&self.forward(x, train));
         }
         fused::linear_activation(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_deref(), activation)

@@ -20,8 +20,8 @@ pub fn set_stream(seed: u64) {
     SEEDED.set(false);
 }
 
-/// The key of the next mask of the stream.
-pub(crate) fn next_seed() -> u64 {
+/// The key of the next mask of the stream; also of other random numbers that a training step draws.
+pub fn next_seed() -> u64 {
     let (seed, call) = STREAM.get();
     STREAM.set((seed, call + 1));
     random::mix(&[seed, call])

@@ -23,6 +23,14 @@ pub enum KernelError {
         /// Whether sequences are packed.
         packed: bool,
     },
+    /// A sliding window over nothing, or over what is no sequence.
+    #[error(
+        "attention with a sliding window of {size} keys is not possible; it takes one of at least 1, and a causal mask that is not packed"
+    )]
+    Window {
+        /// As asked for.
+        size: i64,
+    },
     /// An unusable device.
     #[error("device `{device}` is not usable: {reason}; use --device cpu or --device auto")]
     Device {
@@ -71,6 +79,12 @@ pub enum KernelError {
         /// Parameter name.
         name: String,
         /// Why, and what to do.
+        problem: String,
+    },
+    /// Frames and labels that do not fit each other.
+    #[error("connectionist temporal classification: {problem}")]
+    Ctc {
+        /// What does not fit.
         problem: String,
     },
     /// A gradient that is not finite.

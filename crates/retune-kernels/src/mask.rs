@@ -11,6 +11,10 @@ pub struct AttentionMask {
     allowed: Allowed,
     /// Number of keys before that of the first query, where no query looks ahead.
     causal: Option<i64>,
+    /// How many keys up to its own each query sees, where it does not look ahead.
+    window: Option<i64>,
+    /// The document of each token, int64 [B, T]: none attends to another's.
+    documents: Option<Tensor>,
 }
 
 #[derive(Debug)]
@@ -27,9 +31,13 @@ enum Allowed {
 }
 
 impl AttentionMask {
+    fn of(allowed: Allowed) -> Self {
+        Self { allowed, causal: None, window: None, documents: None }
+    }
+
     /// Lets every query attend to every key.
     pub fn open() -> Self {
-        Self { allowed: Allowed::All, causal: None }
+        Self::of(Allowed::All)
     }
 
     /// Reads Hugging Face's `attention_mask` of the keys [B, S], 1 for a token and 0 for padding, for activations on
@@ -45,12 +53,12 @@ impl AttentionMask {
             return Err(KernelError::EmptyMaskRow { row: row as i64 });
         }
         let trivial = tokens.min().int64_value(&[]) == open.size()[1];
-        Ok(Self { allowed: Allowed::Keys { open: device::send(&open, device)?, trivial }, causal: None })
+        Ok(Self::of(Allowed::Keys { open: device::send(&open, device)?, trivial }))
     }
 
     /// Keeps each query of a packed batch in its own sequence.
     pub fn packed(packing: Packing) -> Self {
-        Self { allowed: Allowed::Sequence(packing), causal: None }
+        Self::of(Allowed::Sequence(packing))
     }
 
     /// The same mask without looking ahead: the query at place i attends to keys up to place `past` + i, where `past` is
@@ -66,19 +74,58 @@ impl AttentionMask {
         Ok(Self { causal: Some(past), ..self })
     }
 
+    /// The same causal mask with a sliding window (Beltagy et al. 2020): each query sees its own key and the `size` - 1 before.
+    ///
+    /// # Errors
+    /// A window below 1, of a mask that is not causal, or of packed sequences.
+    pub fn window(self, size: i64) -> Result<Self, KernelError> {
+        if size < 1 || self.causal.is_none() || self.packing().is_some() {
+            return Err(KernelError::Window { size });
+        }
+        Ok(Self { window: Some(size), ..self })
+    }
+
+    /// The same mask where each token attends to its own document alone: `of` int64 [B, T] numbers the documents of a row,
+    /// queries and keys are the same tokens.
+    ///
+    /// # Errors
+    /// With keys from before these queries, or with packed sequences, which are apart already.
+    pub fn documents(self, of: &Tensor) -> Result<Self, KernelError> {
+        let (past, packed) = (self.causal.unwrap_or(0), self.packing().is_some());
+        if past > 0 || packed {
+            return Err(KernelError::Causal { past, packed });
+        }
+        Ok(Self { documents: Some(of.shallow_clone()), ..self })
+    }
+
     /// Whether every key may be attended to by every query.
     pub fn is_trivial(&self) -> bool {
-        self.causal.is_none() && matches!(self.allowed, Allowed::All | Allowed::Keys { trivial: true, .. })
+        self.causal.is_none() && self.documents.is_none() && self.has_no_padding()
     }
 
-    /// Whether nothing but looking ahead is forbidden, with no keys from before.
-    pub(crate) fn is_only_causal(&self) -> bool {
-        self.causal == Some(0) && matches!(self.allowed, Allowed::All | Allowed::Keys { trivial: true, .. })
+    fn has_no_padding(&self) -> bool {
+        matches!(self.allowed, Allowed::All | Allowed::Keys { trivial: true, .. })
     }
 
-    /// Whether a query has to be kept from looking ahead: the only query of a step of generation is not.
-    pub(crate) fn looks_back_only(&self, keys: i64) -> bool {
-        self.causal.is_some_and(|past| past < keys - 1)
+    /// Whether nothing but looking ahead is forbidden among so many keys, none of them from before.
+    pub(crate) fn is_only_causal(&self, keys: i64) -> bool {
+        self.causal == Some(0)
+            && self.window_within(keys).is_none()
+            && self.documents.is_none()
+            && self.has_no_padding()
+    }
+
+    /// The window, where it hides any of so many keys.
+    fn window_within(&self, keys: i64) -> Option<i64> {
+        self.window.filter(|&size| size < keys)
+    }
+
+    /// Whether what a query sees depends on its place: not so for the only query of a step of generation, unless there is a
+    /// window.
+    pub(crate) fn depends_on_queries(&self, keys: i64) -> bool {
+        self.documents.is_some()
+            || self.window_within(keys).is_some()
+            || self.causal.is_some_and(|past| past < keys - 1)
     }
 
     /// How the batch is packed, if it is.
@@ -106,13 +153,22 @@ impl AttentionMask {
             }
             _ => self.keys().map(|open| open.unsqueeze(1).unsqueeze(1)),
         };
-        let Some(past) = self.causal.filter(|_| self.looks_back_only(keys)) else { return of_keys };
+        if !self.depends_on_queries(keys) {
+            return of_keys;
+        }
         let places = |count: i64| Tensor::arange(count, (Kind::Int64, device));
-        let behind = places(keys).unsqueeze(0).le_tensor(&(places(queries) + past).unsqueeze(1));
-        Some(match of_keys {
-            Some(open) => open.logical_and(&behind),
-            None => behind.unsqueeze(0).unsqueeze(0),
-        })
+        let behind = self.causal.map(|past| {
+            let (of_queries, of_keys) = ((places(queries) + past).unsqueeze(1), places(keys).unsqueeze(0));
+            let behind = of_keys.le_tensor(&of_queries);
+            let behind = match self.window_within(keys) {
+                Some(size) => behind.logical_and(&of_keys.gt_tensor(&(of_queries - size))),
+                None => behind,
+            };
+            behind.unsqueeze(0).unsqueeze(0)
+        });
+        let same =
+            self.documents.as_ref().map(|of| of.unsqueeze(1).unsqueeze(3).eq_tensor(&of.unsqueeze(1).unsqueeze(1)));
+        [of_keys, behind, same].into_iter().flatten().reduce(|a, b| a.logical_and(&b))
     }
 }
 
@@ -152,5 +208,34 @@ mod tests {
         let firsts = AttentionMask::packed(packing()).causal(0).unwrap().allowed((2, 64), Device::Cpu).unwrap();
         let rows = firsts.sum_dim_intlist([3i64].as_slice(), false, Kind::Int64);
         assert_eq!(Vec::<i64>::try_from(rows.view([-1])).unwrap(), [1, 1]);
+    }
+
+    #[test]
+    fn a_window_hides_what_lies_far_back() {
+        let seen = |mask: &AttentionMask, places: (i64, i64)| {
+            let allowed = mask.allowed(places, Device::Cpu).unwrap();
+            Vec::<i64>::try_from(allowed.sum_dim_intlist([3i64].as_slice(), false, Kind::Int64).view([-1])).unwrap()
+        };
+        let mask = || AttentionMask::open().causal(0).unwrap().window(2).unwrap();
+        assert_eq!(seen(&mask(), (4, 4)), [1, 2, 2, 2]);
+        assert!(mask().depends_on_queries(4) && !mask().is_only_causal(4) && mask().is_only_causal(2));
+        // One query of a step of generation.
+        let step = AttentionMask::open().causal(4).unwrap().window(3).unwrap();
+        assert_eq!(seen(&step, (1, 5)), [3]);
+        assert!(
+            AttentionMask::open().window(2).is_err() && AttentionMask::open().causal(0).unwrap().window(0).is_err()
+        );
+    }
+
+    #[test]
+    fn documents_do_not_see_each_other() {
+        let documents = Tensor::from_slice2(&[[0i64, 0, 1], [0, 1, 1]]);
+        let mask = AttentionMask::open().causal(0).unwrap().documents(&documents).unwrap();
+        assert!(!mask.is_only_causal(3) && !mask.is_trivial());
+        let allowed = mask.allowed((3, 3), Device::Cpu).unwrap();
+        let open = [true, false, false, true, true, false, false, false, true];
+        let other = [true, false, false, false, true, false, false, true, true];
+        assert_eq!(Vec::<bool>::try_from(allowed.view([-1])).unwrap(), [open, other].concat());
+        assert!(AttentionMask::open().causal(2).unwrap().documents(&documents).is_err());
     }
 }

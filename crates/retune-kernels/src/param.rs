@@ -31,6 +31,8 @@ pub struct Param {
     pub head: bool,
     /// Whether it scales or shifts a norm's result.
     pub norm: bool,
+    /// Whether it is the weight [in, out] of a dense layer, as transformers' `Conv1D` has it.
+    pub transposed: bool,
     leaf: Tensor,
     /// Whether `leaf` is of another dtype than the exact value.
     narrow: bool,
@@ -67,7 +69,7 @@ impl Param {
             }
         }
         let leaf = leaf.set_requires_grad(true);
-        Self { name, depth, head, norm: false, leaf, narrow, master, source: kept, table: None }
+        Self { name, depth, head, norm: false, transposed: false, leaf, narrow, master, source: kept, table: None }
     }
 
     /// What the forward pass reads; shares storage with the parameter.

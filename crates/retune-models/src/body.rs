@@ -1,7 +1,7 @@
 //! What lies below a head.
 
 use crate::explain::Explains;
-use crate::{Mode, ModelError, Reads, State, Tensors};
+use crate::{Continues, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::Tensor;
 use std::ops::Range;
 
@@ -26,10 +26,18 @@ pub trait Body: Sync {
         state.hidden.shallow_clone()
     }
     /// Floating-point operations of one example's matrix products and convolutions, twice its multiply-adds; `size` counts
-    /// tokens of a text, patches of an image.
+    /// tokens of a text, patches of an image, frames of a sound.
     fn work(&self, size: f64, reads: Reads) -> f64;
-    /// Name of the embedding table that `input_ids` index, where nothing else reads that table.
+    /// Whether block 0 costs enough that what it returns is worth keeping where it is frozen: a table is not.
+    fn begin_is_costly(&self) -> bool {
+        false
+    }
+    /// Name of the embedding table that `input_ids` index, where nothing else in the body reads that table.
     fn token_table(&self) -> Option<&str> {
+        None
+    }
+    /// How it continues texts token by token, if it does.
+    fn continues(&self) -> Option<&dyn Continues> {
         None
     }
     /// How it draws heat maps, if it does.

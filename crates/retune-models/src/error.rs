@@ -80,6 +80,19 @@ pub enum ModelError {
         /// What the model takes.
         problem: String,
     },
+    /// A text for which there are no positions.
+    #[error(
+        "a text of {tokens} tokens is longer than the {longest} that this model has positions for; shorten it (--max-length, --max-new-tokens)"
+    )]
+    TooLong {
+        /// Its length.
+        tokens: i64,
+        /// The longest.
+        longest: i64,
+    },
+    /// Settings of generation that cannot be used.
+    #[error("generation: {0}")]
+    Generation(String),
     /// A heat map that this model cannot draw.
     #[error("this model has no {how} heat maps{}", if known.is_empty() { String::new() } else { format!("; use {known}") })]
     HeatMap {

@@ -12,6 +12,14 @@ pub trait Head: Sync {
     /// # Errors
     /// A state without what it needs.
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError>;
+    /// What its outputs are products of, where they are too large to be held at once; `None`: it has outputs only.
+    fn factors(&self, _state: &State) -> Option<Tensors> {
+        None
+    }
+    /// Whether it reads the embedding table that `input_ids` index: then training needs all of its rows.
+    fn reads_token_table(&self) -> bool {
+        false
+    }
     /// How much of each of T `tokens` it reads, \[T\]; the sum is 1.
     fn shares(&self, tokens: i64) -> Tensor {
         even_shares(self.reads(), tokens)

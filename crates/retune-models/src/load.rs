@@ -20,12 +20,14 @@ pub struct NewHead {
     pub problem: Option<ProblemType>,
     /// Other fields of config.json that the task sets.
     pub fields: Vec<(&'static str, Value)>,
+    /// Why the checkpoint's outputs mean something else than the task's, where the task knows it: they start anew.
+    pub anew: Option<String>,
 }
 
 impl NewHead {
     /// A head for a purpose, with everything else as the checkpoint has it.
     pub fn of(purpose: &'static Purpose) -> Self {
-        Self { purpose, labels: None, problem: None, fields: Vec::new() }
+        Self { purpose, labels: None, problem: None, fields: Vec::new(), anew: None }
     }
 
     /// The same with names of its outputs.
@@ -38,6 +40,12 @@ impl NewHead {
     #[must_use]
     pub fn problem(self, problem: ProblemType) -> Self {
         Self { problem: Some(problem), ..self }
+    }
+
+    /// The same, its outputs started anew for this reason, if there is one.
+    #[must_use]
+    pub fn anew(self, reason: Option<String>) -> Self {
+        Self { anew: reason, ..self }
     }
 
     /// The same with another field of config.json.
@@ -134,6 +142,9 @@ fn meaning(config: &ModelConfig, options: &LoadOptions) -> Meaning {
         && !made_for.contains(&head.purpose)
     {
         return Meaning::Other(format!("it is the head of {class}"));
+    }
+    if let Some(reason) = &head.anew {
+        return Meaning::Other(reason.clone());
     }
     // A saved adapter brings the head that fits its labels.
     let brings_head = options.adapter.as_ref().is_some_and(LoraPlan::is_saved);

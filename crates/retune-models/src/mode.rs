@@ -11,23 +11,31 @@ pub struct Mode {
     pub first_trained_depth: usize,
     /// Whether hidden states are wanted. Without them the last layer computes only the tokens that the head reads.
     pub hidden_states: bool,
+    /// Whether factors are wanted in place of outputs that are too large to be held at once ([`crate::Head::factors`]).
+    pub factors: bool,
 }
 
 impl Mode {
     /// No dropout; the caller decides about the graph.
     pub fn evaluation() -> Self {
-        Self { train: false, first_trained_depth: 0, hidden_states: false }
+        Self { train: false, first_trained_depth: 0, hidden_states: false, factors: false }
     }
 
     /// Training of everything from `first_trained_depth` up.
     pub fn training(first_trained_depth: usize) -> Self {
-        Self { train: true, first_trained_depth, hidden_states: false }
+        Self { train: true, first_trained_depth, hidden_states: false, factors: false }
     }
 
     /// The same with hidden states.
     #[must_use]
     pub fn with_hidden_states(self) -> Self {
         Self { hidden_states: true, ..self }
+    }
+
+    /// The same with factors in place of scores over a vocabulary.
+    #[must_use]
+    pub fn with_factors(self) -> Self {
+        Self { factors: true, ..self }
     }
 
     /// Runs block `depth`: with dropout only if it trains, without a graph if nothing at or below it does.

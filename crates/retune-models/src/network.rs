@@ -2,7 +2,7 @@
 
 use crate::checkpoint::WeightsRoot;
 use crate::explain::{Explanation, Score, refused};
-use crate::heads::Pooler;
+use crate::heads::{LOGIT_POSITIONS, Pooler};
 use crate::{Body, Family, Head, Mode, ModelConfig, ModelError, Purpose, Reads, State, Tensors, registry};
 use retune_kernels::tch::{Kind, Tensor};
 
@@ -49,7 +49,10 @@ impl Network {
         let above = self.blocks() + 1;
         let state = self.run(inputs, mode, above)?;
         let mut outputs = match &self.head {
-            Some(head) => mode.block(above, |train| head.forward(&state, train))?,
+            Some(head) => mode.block(above, |train| {
+                let factors = if mode.factors { head.factors(&state) } else { None };
+                factors.map_or_else(|| head.forward(&state, train), Ok)
+            })?,
             None => Tensors::default(),
         };
         if mode.hidden_states || self.head.is_none() {
@@ -73,7 +76,14 @@ impl Network {
     fn run(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
         let (begin, state) = match State::of(inputs) {
             Some((depth, state)) => (depth, State { hidden: state.hidden.to_kind(self.kind), ..state }),
-            None => (1, self.body.begin(inputs, mode)?),
+            None => {
+                let mut state = self.body.begin(inputs, mode)?;
+                // What the head alone reads of the inputs.
+                if let Some(positions) = inputs.optional(LOGIT_POSITIONS) {
+                    state.beside.insert(LOGIT_POSITIONS, positions.shallow_clone());
+                }
+                (1, state)
+            }
         };
         let reads = match self.reads() {
             Reads::First(_) if mode.hidden_states => Reads::All,
@@ -130,6 +140,7 @@ impl Network {
 
     /// Name of the embedding table that `input_ids` index, where nothing else reads that table.
     pub fn token_table(&self) -> Option<&str> {
-        self.body.token_table()
+        let read = self.head.as_ref().is_some_and(|head| head.reads_token_table());
+        self.body.token_table().filter(|_| !read)
     }
 }

@@ -1,22 +1,39 @@
 //! The families, and which of them serves a configuration: the only place that chooses by `model_type`.
 
+mod fresh;
+
 use crate::families::{
+    albert::ALBERT,
+    ast::AST,
     beit::BEIT,
     bert::BERT,
     convnext::CONVNEXT,
+    deberta_v2::DEBERTA_V2,
     deit::DEIT,
     dinov2::DINOV2,
     distilbert::DISTILBERT,
     electra::ELECTRA,
+    gemma::{GEMMA, GEMMA2},
+    gpt_neox::GPT_NEOX,
+    gpt2::GPT2,
+    hubert::HUBERT,
+    llama::{LLAMA, MISTRAL, QWEN2, QWEN3},
+    modernbert::MODERNBERT,
+    mpnet::MPNET,
+    phi3::PHI3,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
     segformer::SEGFORMER,
     swin::SWIN,
     vit::VIT,
     vit_mae::VIT_MAE,
+    wav2vec2::WAV2VEC2,
+    wavlm::WAVLM,
 };
 use crate::heads::PURPOSES;
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use serde_json::Value;
+
+pub use fresh::{FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTokens, fresh};
 
 /// All families, in the order of messages.
 pub static FAMILIES: &[&dyn Family] = &[
@@ -26,6 +43,19 @@ pub static FAMILIES: &[&dyn Family] = &[
     &CAMEMBERT,
     &DISTILBERT,
     &ELECTRA,
+    &ALBERT,
+    &MPNET,
+    &MODERNBERT,
+    &DEBERTA_V2,
+    &LLAMA,
+    &MISTRAL,
+    &QWEN2,
+    &QWEN3,
+    &GEMMA,
+    &GEMMA2,
+    &PHI3,
+    &GPT_NEOX,
+    &GPT2,
     &VIT,
     &VIT_MAE,
     &DEIT,
@@ -34,6 +64,10 @@ pub static FAMILIES: &[&dyn Family] = &[
     &SWIN,
     &CONVNEXT,
     &SEGFORMER,
+    &WAV2VEC2,
+    &HUBERT,
+    &WAVLM,
+    &AST,
 ];
 
 /// The family of a configuration.

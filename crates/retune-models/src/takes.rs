@@ -1,10 +1,10 @@
-//! What a model takes: tokens or images.
+//! What a model takes: tokens, images or sounds.
 
 use crate::layers::SizeRule;
 use crate::{ModelConfig, ModelError};
 
 /// What a model takes, as its configuration says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Takes {
     /// `input_ids`.
     Tokens {
@@ -15,6 +15,8 @@ pub enum Takes {
     },
     /// `pixel_values`.
     Images(ImageInput),
+    /// `input_values` of a sound.
+    Audio(AudioInput),
 }
 
 impl Takes {
@@ -22,8 +24,59 @@ impl Takes {
     pub fn images(self) -> Option<ImageInput> {
         match self {
             Self::Images(input) => Some(input),
-            Self::Tokens { .. } => None,
+            Self::Tokens { .. } | Self::Audio(_) => None,
         }
+    }
+}
+
+/// The sounds that a model was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudioInput {
+    /// Samples [B, N], of any number from the first frame on.
+    Samples {
+        /// How many frames become of them.
+        frames: FrameRule,
+        /// Whether it was trained with masks that say what is padding.
+        masked: bool,
+    },
+    /// A spectrogram [B, frames, bins] of this size.
+    Spectrogram {
+        /// Along time.
+        frames: i64,
+        /// Along frequency.
+        bins: i64,
+    },
+}
+
+/// How many frames a stack of convolutions without padding makes of samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameRule {
+    /// Kernel and stride of each.
+    convolutions: Vec<(i64, i64)>,
+}
+
+impl FrameRule {
+    /// Of kernels and strides, the first one first.
+    pub fn new(convolutions: Vec<(i64, i64)>) -> Self {
+        Self { convolutions }
+    }
+
+    /// Frames of so many samples; 0 where they are too few for one.
+    pub fn frames(&self, samples: i64) -> i64 {
+        let longest = |length: i64, &(kernel, stride): &(i64, i64)| {
+            if length < kernel { 0 } else { (length - kernel) / stride + 1 }
+        };
+        self.convolutions.iter().fold(samples, longest)
+    }
+
+    /// Samples that one frame is made of: no fewer can be used.
+    pub fn receptive_field(&self) -> i64 {
+        self.convolutions.iter().rev().fold(1, |length, &(kernel, stride)| (length - 1) * stride + kernel)
+    }
+
+    /// Samples from one frame to the next.
+    pub fn hop(&self) -> i64 {
+        self.convolutions.iter().map(|(_, stride)| stride).product()
     }
 }
 
@@ -76,5 +129,20 @@ impl ImageInput {
     /// Patches of an image of that size.
     pub fn patches(&self) -> i64 {
         (self.size.0 / self.patch.0) * (self.size.1 / self.patch.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_counted_as_the_convolutions_make_them() {
+        // Wav2Vec2: 20 ms apart, of 25 ms each, at 16 kHz.
+        let kernels = [(10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2)];
+        let rule = FrameRule::new(kernels.to_vec());
+        assert_eq!((rule.hop(), rule.receptive_field()), (320, 400));
+        let frames = [0, 399, 400, 719, 720, 16_000].map(|samples| rule.frames(samples));
+        assert_eq!(frames, [0, 0, 1, 1, 2, 49]);
     }
 }

@@ -5,16 +5,16 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::Tensor;
 use retune_models::heads::{
-    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_CLASSIFICATION,
-    TOKEN_CLASSIFICATION,
+    AUDIO_CLASSIFICATION, CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, QUESTION_ANSWERING,
+    SEMANTIC_SEGMENTATION, SEQUENCE_CLASSIFICATION, SPEECH_RECOGNITION, TOKEN_CLASSIFICATION,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
 
 /// Every family with every head: folder and purpose.
 fn models() -> Vec<(String, &'static Purpose)> {
     let mut models = Vec::new();
-    for family in ["bert", "roberta", "distilbert", "electra"] {
-        for purpose in [&SEQUENCE_CLASSIFICATION, &TOKEN_CLASSIFICATION, &QUESTION_ANSWERING] {
+    for family in ["bert", "roberta", "distilbert", "electra", "albert", "mpnet", "modernbert", "deberta-v2"] {
+        for purpose in [&SEQUENCE_CLASSIFICATION, &TOKEN_CLASSIFICATION, &QUESTION_ANSWERING, &MASKED_WORDS] {
             models.push((format!("{family}-{}", purpose.key), purpose));
         }
     }
@@ -31,7 +31,17 @@ fn models() -> Vec<(String, &'static Purpose)> {
         models.push((name.to_owned(), &IMAGE_CLASSIFICATION));
     }
     models.push(("segformer-semantic-segmentation".to_owned(), &SEMANTIC_SEGMENTATION));
+    for name in ["llama-causal-lm", "gpt2-causal-lm", "gemma2-causal-lm"] {
+        models.push((name.to_owned(), &CAUSAL_LM));
+    }
+    models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
+    for name in ["wav2vec2-speech-recognition", "wav2vec2-stable-layer-norm", "wavlm-speech-recognition"] {
+        models.push((name.to_owned(), &SPEECH_RECOGNITION));
+    }
+    for name in ["wav2vec2-weighted-layers", "wavlm-audio-classification", "ast-audio-classification"] {
+        models.push((name.to_owned(), &AUDIO_CLASSIFICATION));
+    }
     models
 }
 
@@ -43,7 +53,7 @@ fn continuing_from_any_frozen_block_is_the_same_computation() {
         let options = LoadOptions { dropout, ..load_options(purpose) };
         let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
         let inputs = inputs(&case(&format!("parity/{name}/case.safetensors")));
-        for depth in 2..=loaded.network.blocks() + 1 {
+        for depth in 1..=loaded.network.blocks() + 1 {
             let train = Mode::training(depth);
             let kept = loaded.network.frozen(&inputs, &train).unwrap();
             let (at, hidden) = kept.hidden_states().unwrap();

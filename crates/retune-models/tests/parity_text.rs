@@ -3,8 +3,11 @@
 mod common;
 
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
-use retune_kernels::tch::Device;
-use retune_models::heads::{QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION};
+use retune_kernels::loss;
+use retune_kernels::tch::{Device, Tensor};
+use retune_models::heads::{
+    LOGIT_POSITIONS, MASKED_WORDS, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION,
+};
 use retune_models::registry::purposes_of_class;
 use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode};
 
@@ -21,6 +24,14 @@ fn every_text_family_equals_hugging_face() {
         "distilbert-sequence-classification",
         "electra-sequence-classification",
         "electra-without-projection",
+        "albert-sequence-classification",
+        "albert-one-group",
+        "mpnet-sequence-classification",
+        "modernbert-sequence-classification",
+        "modernbert-mean-pooling",
+        "deberta-v2-sequence-classification",
+        "deberta-v2-convolution",
+        "deberta-v2-content-to-position",
     ] {
         println!("{name}");
         let folder = fixture(&format!("parity/{name}"));
@@ -32,7 +43,9 @@ fn every_text_family_equals_hugging_face() {
 
 #[test]
 fn every_head_for_texts_equals_hugging_face_on_every_family() {
-    for family in ["bert", "roberta", "xlm-roberta", "distilbert", "electra"] {
+    for family in
+        ["bert", "roberta", "xlm-roberta", "distilbert", "electra", "albert", "mpnet", "modernbert", "deberta-v2"]
+    {
         for purpose in [&TOKEN_CLASSIFICATION, &QUESTION_ANSWERING] {
             let name = format!("{family}-{}", purpose.key);
             println!("{name}");
@@ -42,6 +55,124 @@ fn every_head_for_texts_equals_hugging_face_on_every_family() {
             check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
         }
     }
+}
+
+/// Models with a head of masked words.
+const MASKED: &[&str] = &[
+    "bert-masked-lm",
+    "bert-masked-lm-untied",
+    "roberta-masked-lm",
+    "roberta-masked-lm-relu",
+    "xlm-roberta-masked-lm",
+    "camembert-masked-lm",
+    "distilbert-masked-lm",
+    "distilbert-masked-lm-untied",
+    "electra-masked-lm",
+    "albert-masked-lm",
+    "mpnet-masked-lm",
+    "modernbert-masked-lm",
+    "modernbert-masked-lm-without-bias",
+    "deberta-v2-masked-lm",
+    "deberta-v2-masked-lm-own-head",
+    "deberta-v2-masked-lm-convolution",
+];
+
+#[test]
+fn masked_words_equal_hugging_face_on_every_family() {
+    for &name in MASKED {
+        println!("{name}");
+        let folder = fixture(&format!("parity/{name}"));
+        let loaded = LoadedModel::load(&folder, &load_options(&MASKED_WORDS)).unwrap();
+        assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        assert_eq!(purposes_of_class(&loaded.config), [&MASKED_WORDS]);
+        assert_eq!(
+            loaded.network.token_table().is_some(),
+            name.ends_with("untied") || name.ends_with("without-bias"),
+            "{name}"
+        );
+        check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
+
+        // Tied tensors are stored once, as transformers does it.
+        let saved = tempfile::tempdir().unwrap();
+        loaded.save(saved.path(), "").unwrap();
+        let stored = retune_models::checkpoint::read_tensors(&saved.path().join("model.safetensors")).unwrap();
+        let original = common::case(&format!("parity/{name}/model.safetensors"));
+        assert!(stored.keys().eq(original.keys()), "{name}");
+        assert!(stored.iter().all(|(name, tensor)| *tensor == original[name]), "{name}");
+    }
+}
+
+/// Where only some places are asked for, the loss over them has the gradients of the whole.
+#[test]
+fn logits_of_chosen_places_are_enough() {
+    for &name in MASKED {
+        let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &load_options(&MASKED_WORDS)).unwrap();
+        let case = case(&format!("parity/{name}/case.safetensors"));
+        let mut inputs = inputs(&case);
+        let labels = case["input.labels"].shallow_clone();
+        let whole = common::logits(&loaded, &inputs, &Mode::evaluation());
+        let rows: Vec<Vec<i64>> = (0..labels.size()[0])
+            .map(|row| Vec::<i64>::try_from(labels.get(row).ne(loss::IGNORE_INDEX).nonzero().squeeze_dim(1)).unwrap())
+            .collect();
+        let most = rows.iter().map(Vec::len).max().unwrap();
+        assert!(rows.iter().any(|row| row.len() < most), "every row has as many places");
+        let filled: Vec<i64> =
+            rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(-1, most - row.len()))).collect();
+        inputs.insert(LOGIT_POSITIONS, Tensor::from_slice(&filled).view([rows.len() as i64, most as i64]));
+        let counted = labels.ne(loss::IGNORE_INDEX);
+        let words = labels.masked_select(&counted).to_device(common::test_device());
+        let picked = common::logits(&loaded, &inputs, &Mode::evaluation());
+        let expected = whole.index(&[Some(counted.to_device(common::test_device()))]);
+        assert!(difference(&picked, &expected) < 1e-6, "{name}");
+
+        let trained = common::logits(&loaded, &inputs, &Mode::training(0));
+        let summed = loss::cross_entropy(&trained, &words, None, 0.0);
+        let mean = summed.sum / summed.weight;
+        assert!(difference(&mean.view([1]), &case["train.loss"].view([1])) < 1e-5, "{name}");
+        mean.backward();
+        for param in loaded.params.trainable() {
+            let worst = difference(&param.gradient().unwrap(), &case[&format!("grad.{}", param.name)]);
+            assert!(worst < 1e-5, "{name}, {}: {worst}", param.name);
+        }
+    }
+}
+
+/// transformers does not tie what a checkpoint holds twice with different values.
+#[test]
+fn tied_tensors_that_differ_in_the_file_are_not_tied() {
+    let source = fixture("parity/bert-masked-lm");
+    let load = |change: &dyn Fn(&mut std::collections::BTreeMap<String, Tensor>)| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(source.join("config.json"), folder.path().join("config.json")).unwrap();
+        let mut tensors = case("parity/bert-masked-lm/model.safetensors");
+        change(&mut tensors);
+        let list: Vec<_> = tensors.into_iter().collect();
+        retune_models::checkpoint::write_tensors(&folder.path().join("model.safetensors"), &list).unwrap();
+        LoadedModel::load(folder.path(), &load_options(&MASKED_WORDS)).unwrap()
+    };
+    let (table, matrix) = ("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight");
+    let (outer, inner) = ("cls.predictions.bias", "cls.predictions.decoder.bias");
+    let twice = load(&|tensors| {
+        tensors.insert(matrix.into(), tensors[table].copy());
+        tensors.insert(inner.into(), tensors[outer].copy());
+    });
+    assert!(twice.report.unexpected.is_empty() && twice.report.notes.is_empty(), "{:?}", twice.report);
+    assert!(twice.network.token_table().is_none());
+    assert!(twice.params.iter().all(|param| param.name != matrix && param.name != inner));
+    // Stored under the other name alone.
+    let renamed = load(&|tensors| {
+        let bias = tensors.remove(outer).unwrap();
+        tensors.insert(inner.into(), bias);
+    });
+    assert!(renamed.report.unexpected.is_empty() && renamed.report.new.is_empty(), "{:?}", renamed.report);
+    let other = load(&|tensors| {
+        tensors.insert(matrix.into(), &tensors[table] * 2.0);
+        tensors.insert(inner.into(), &tensors[outer] * 2.0);
+    });
+    assert_eq!(other.report.notes.len(), 2, "{:?}", other.report);
+    let inputs = inputs(&case("parity/bert-masked-lm/case.safetensors"));
+    let logits = |loaded: &LoadedModel| common::logits(loaded, &inputs, &Mode::evaluation());
+    assert!(difference(&logits(&other), &(logits(&twice) * 2.0)) < 1e-5);
 }
 
 /// Tensors of the same name and size do not mean the same in another class.

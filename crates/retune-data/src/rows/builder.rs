@@ -8,7 +8,7 @@ use super::{Layout, Origin, TableRows};
 use crate::arena::ArenaBuilder;
 use crate::error::quoted;
 use crate::problems::Problems;
-use crate::table::{self, Cell};
+use crate::table::{self, Cell, PlainText, TextsOf};
 use crate::{BadExample, DataError, OnBadExample, RowProblem};
 
 /// A checked row: its line and its cells, inputs first.
@@ -70,7 +70,15 @@ impl Builder {
         self.remarks = reader.remarks();
         let mut problems = Problems::that(self.on_bad_example, path);
         while let Some(record) = reader.next_record() {
-            let used = record?.and_then(|record| self.check(record.line, record.cells, reader.present()));
+            let mut record = record?;
+            if let (Ok(record), Some(choice)) = (&mut record, &self.layout.choice) {
+                // It comes last, and is no cell of the row.
+                let value = record.cells.pop().as_ref().and_then(Cell::name);
+                if !value.is_some_and(|value| choice.values.contains(&value)) {
+                    continue;
+                }
+            }
+            let used = record.and_then(|record| self.check(record.line, record.cells, reader.present()));
             match used {
                 Ok(row) => self.push(row)?,
                 Err(problem) => problems.push_row(self.len(), problem)?,
@@ -78,6 +86,29 @@ impl Builder {
         }
         if problems.is_empty() && self.lines.is_empty() {
             return Err(DataError::Empty { file: path.to_owned(), header: true });
+        }
+        let left_out = problems.leave_out(!self.lines.is_empty())?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        self.finish(path, base, Origin::Table, left_out)
+    }
+
+    /// Reads the texts of a plain text file; see [`TableRows::read_plain`].
+    pub(super) fn read_plain(mut self, path: &Path, texts: TextsOf) -> Result<TableRows, DataError> {
+        let mut reader = PlainText::open(path, texts)?;
+        let width = self.layout.width();
+        let mut problems = Problems::that(self.on_bad_example, path);
+        while let Some(next) = reader.next_text() {
+            match next? {
+                Ok((line, text)) => {
+                    let mut cells = vec![Cell::Null; width];
+                    cells[0] = Cell::Text(text);
+                    self.push(Row { line, cells, labelled: false, group: None })?;
+                }
+                Err(problem) => problems.push_row(self.len(), problem)?,
+            }
+        }
+        if problems.is_empty() && self.lines.is_empty() {
+            return Err(DataError::Empty { file: path.to_owned(), header: false });
         }
         let left_out = problems.leave_out(!self.lines.is_empty())?;
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -140,7 +171,7 @@ impl Builder {
                 *cell = Cell::Text(String::new());
             }
             if *cell == Cell::Null {
-                if self.required {
+                if self.required && !layout.gaps {
                     let message = format!("has no {}; fill it in or remove the row", layout.label_kind.noun);
                     return Err(RowProblem::new(line, Some(name), message));
                 }
@@ -162,7 +193,8 @@ impl Builder {
 
     /// One line of free input: an object or a bare input.
     pub(super) fn free_line(&self, line: u64, text: &[u8]) -> Result<Row, RowProblem> {
-        let wanted = self.layout.wanted(false);
+        // Streams have no splits.
+        let wanted = Layout { choice: None, ..self.layout.clone() }.wanted(false);
         if !is_object(text) {
             let text =
                 std::str::from_utf8(text).map_err(|_| RowProblem::new(line, None, "is not valid UTF-8; send UTF-8"))?;

@@ -37,8 +37,8 @@ pub(crate) struct LabelKind {
     pub(crate) files: bool,
 }
 
-/// The columns of a table: inputs first, then labels, then the group. [`Layout::text`], [`Layout::words`] and
-/// [`Layout::image`] make one.
+/// The columns of a table: inputs first, then labels, then the group. [`Layout::text`], [`Layout::words`],
+/// [`Layout::image`] and [`Layout::audio`] make one.
 #[derive(Debug, Clone)]
 pub struct Layout {
     pub(crate) inputs: Vec<Input>,
@@ -48,14 +48,35 @@ pub struct Layout {
     /// Whether labels may be numbers where a model's labels have names.
     pub(crate) label_numbers: LabelNumbers,
     pub(crate) group: Option<String>,
+    /// Whether labels may be missing here and there, though their columns may not.
+    pub(crate) gaps: bool,
+    /// Which rows count, where not all do.
+    pub(crate) choice: Option<Choice>,
     pub(crate) kind: Kind,
+}
+
+/// Rows whose cell in a column is one of these values.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    /// The column.
+    pub(crate) column: String,
+    /// The values, without surrounding space.
+    pub(crate) values: Vec<String>,
 }
 
 impl Layout {
     pub(crate) fn new(inputs: Vec<Input>, kind: Kind) -> Self {
-        let label_numbers = LabelNumbers::ByOrder;
-        let label_kind = LabelKind { noun: "label", flag: "--label-column", files: false };
-        Self { inputs, labels: Vec::new(), label_kind, separator: None, label_numbers, group: None, kind }
+        Self {
+            inputs,
+            labels: Vec::new(),
+            label_kind: LabelKind { noun: "label", flag: "--label-column", files: false },
+            separator: None,
+            label_numbers: LabelNumbers::ByOrder,
+            group: None,
+            gaps: false,
+            choice: None,
+            kind,
+        }
     }
 
     /// With label columns: one; or several, of 0/1 (several labels) or of numbers (several outputs). One with commas in
@@ -81,6 +102,22 @@ impl Layout {
         Self { group: column, ..self }
     }
 
+    /// With label cells that may be empty here and there.
+    pub fn with_gaps(self) -> Self {
+        Self { gaps: true, ..self }
+    }
+
+    /// With label columns that are named by another flag, and hold something else, such as transcriptions.
+    pub fn target(self, flag: &'static str, noun: &'static str) -> Self {
+        Self { label_kind: LabelKind { noun, flag, files: false }, ..self }
+    }
+
+    /// With those rows of a table alone whose cell in a column is one of these values, such as those of one split.
+    pub fn only(self, column: impl Into<String>, values: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let values = values.into_iter().map(Into::into).collect();
+        Self { choice: Some(Choice { column: column.into(), values }), ..self }
+    }
+
     /// Names of the input columns.
     pub fn input_columns(&self) -> impl Iterator<Item = &str> {
         self.inputs.iter().map(|input| input.name.as_str())
@@ -103,12 +140,13 @@ impl Layout {
         for (index, label) in self.labels.iter().enumerate() {
             if is_input(label) {
                 let noun = self.kind.noun;
-                let article = if noun.starts_with('i') { "an" } else { "a" };
+                let article = if noun.starts_with(['a', 'i']) { "an" } else { "a" };
                 let LabelKind { noun: other, flag, .. } = self.label_kind;
                 return fail(format!("the column `{label}` is both {article} {noun} and the {other}; change {flag}"));
             }
             if self.labels[..index].contains(label) {
-                return fail(format!("the label column `{label}` is named twice; remove one from --label-column"));
+                let LabelKind { noun: what, flag, .. } = self.label_kind;
+                return fail(format!("the {what} column `{label}` is named twice; remove one from {flag}"));
             }
         }
         if self.separator.is_some() && self.labels.len() > 1 {
@@ -147,7 +185,8 @@ impl Layout {
         let inputs = self.inputs.iter().map(|input| wanted(&input.name, input.flag, true, self.kind.files));
         let labels = self.labels.iter().map(|name| wanted(name, self.label_kind.flag, required, self.label_kind.files));
         let group = self.group.iter().map(|name| wanted(name, "--group-column", required, false));
-        inputs.chain(labels).chain(group).collect()
+        let choice = self.choice.iter().map(|choice| wanted(&choice.column, "--split-column", true, false));
+        inputs.chain(labels).chain(group).chain(choice).collect()
     }
 
     /// Number of columns.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::arena::Arena;
-use crate::table::Cell;
+use crate::table::{Cell, TextsOf};
 use crate::{BadExample, DataError, OnBadExample, Source};
 
 pub(crate) use builder::Builder;
@@ -20,7 +20,7 @@ pub use label_numbers::LabelNumbers;
 #[cfg(feature = "image")]
 pub(crate) use layout::LabelKind;
 pub use layout::Layout;
-#[cfg(any(feature = "text", feature = "image"))]
+#[cfg(any(feature = "text", feature = "image", feature = "audio"))]
 pub(crate) use layout::{Input, Kind};
 pub use lines::TableLines;
 pub use records::Records;
@@ -107,6 +107,19 @@ impl TableRows {
         Builder::new(layout.clone(), labels_required)?.on_bad_example(on_bad_example).read_table(path.as_ref())
     }
 
+    /// Reads a plain text file, whose one column is the layout's first; it has no labels and no groups.
+    ///
+    /// # Errors
+    /// An unreadable file, one without any text, texts that are not UTF-8, up to ten together.
+    pub fn read_plain(
+        path: impl AsRef<Path>,
+        layout: &Layout,
+        texts: TextsOf,
+        on_bad_example: OnBadExample,
+    ) -> Result<Self, DataError> {
+        Builder::new(layout.clone(), false)?.on_bad_example(on_bad_example).read_plain(path.as_ref(), texts)
+    }
+
     /// The columns the rows were read by.
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -160,9 +173,22 @@ impl TableRows {
         Ok(BadExample { place: self.place(row)?, reason, row, line, fields })
     }
 
+    /// The label cells of a row, one per label column, those included that are empty.
+    ///
+    /// # Errors
+    /// No such row, or the temporary store cannot be read.
+    pub fn label_cells(&self, row: usize) -> Result<Vec<Cell>, DataError> {
+        let start = self.layout.inputs.len();
+        Ok(self.cells(row)?[start..start + self.layout.labels.len()].to_vec())
+    }
+
     /// The label as the file has it; an array when several label columns are used.
     fn label_json(&self, row: usize) -> Result<Option<Value>, DataError> {
-        Ok(self.label(row)?.map(|cells| match cells.as_slice() {
+        let label = match self.layout.gaps {
+            true => Some(self.label_cells(row)?).filter(|cells| cells.iter().any(|cell| *cell != Cell::Null)),
+            false => self.label(row)?,
+        };
+        Ok(label.map(|cells| match cells.as_slice() {
             [cell] => cell.to_json(),
             cells => Value::Array(cells.iter().map(Cell::to_json).collect()),
         }))
@@ -243,8 +269,7 @@ impl LabelRows for TableRows {
     }
 
     fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError> {
-        let start = self.layout.inputs.len();
-        let labels = self.cells(row)?[start..start + self.layout.labels.len()].to_vec();
+        let labels = self.label_cells(row)?;
         Ok((!labels.is_empty() && !labels.contains(&Cell::Null)).then_some(labels))
     }
 }

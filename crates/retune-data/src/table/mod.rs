@@ -12,6 +12,7 @@ mod input;
 mod json;
 mod objects;
 mod parquet;
+mod plain;
 mod quoting;
 mod separator;
 mod spelled_list;
@@ -26,6 +27,8 @@ pub use cell::Cell;
 pub use input::Encoding;
 pub(crate) use json::parse_object;
 pub(crate) use objects::{Objects, hugging_face_metadata, reduced};
+pub(crate) use plain::PlainText;
+pub use plain::TextsOf;
 
 use crate::error::quoted;
 use crate::{DataError, RowProblem};
@@ -104,7 +107,10 @@ pub fn open_encoded(path: &Path, wanted: &[Wanted], encoding: Encoding) -> Resul
         }
         "jsonl" | "ndjson" | "json" => Ok(Box::new(json::JsonReader::new(path, text()?, wanted)?)),
         "parquet" => Ok(Box::new(parquet::ParquetReader::new(path, file, wanted)?)),
-        _ => Err(DataError::UnsupportedExtension { file: path.to_owned() }),
+        _ => {
+            let known = ".csv, .tsv, .jsonl, .json or .parquet";
+            Err(DataError::UnsupportedExtension { file: path.to_owned(), known })
+        }
     }
 }
 

@@ -6,10 +6,13 @@ mod integers;
 mod labels;
 mod mixed;
 mod numbers;
+mod properties;
 #[cfg(feature = "text")]
 mod spans;
 #[cfg(feature = "text")]
 mod tags;
+#[cfg(feature = "audio")]
+mod transcripts;
 
 use crate::{Batch, DataError, Fact, Medium};
 
@@ -22,10 +25,13 @@ pub use classes::Classes;
 pub use integers::on_tokens;
 pub use integers::{IGNORED, on_rows};
 pub use numbers::Numbers;
+pub use properties::Properties;
 #[cfg(feature = "text")]
 pub use spans::Spans;
 #[cfg(feature = "text")]
 pub use tags::{GoldTags, Tags, entities_of_classes};
+#[cfg(feature = "audio")]
+pub use transcripts::{Transcripts, transcripts};
 
 /// The targets of all examples of a file, over a medium `M`. Examples beyond the end panic.
 pub trait Targets<M: Medium>: Send + Sync {

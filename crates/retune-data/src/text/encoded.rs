@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::place::Place;
 use super::remarks::Look;
-use super::row_facts::{RowFacts, TOKEN, width};
+use super::row_facts::{CONTINUES, RowFacts, TOKEN, width};
 use super::token_cache::Entry;
 use super::tokenizer::{Tokenizer, Window, Windows};
 use super::{TextInput, TextOptions, Texts};
@@ -81,6 +81,22 @@ impl Encoded {
         Ok((Self::new(tokens, facts, width, &bad), looks, bad))
     }
 
+    /// Rows whose tokens are given.
+    pub(super) fn of_tokens(
+        rows: impl Iterator<Item = Result<Vec<u32>, DataError>>,
+        unknown: Option<u32>,
+    ) -> Result<Self, DataError> {
+        let (mut store, mut facts) = (ArenaBuilder::new(), Vec::new());
+        for ids in rows {
+            let ids = ids?;
+            store.append(&ids.iter().flat_map(|&id| (id & ID_MASK).to_le_bytes()).collect::<Vec<u8>>())?;
+            let unknown = ids.iter().filter(|&&id| Some(id) == unknown).count() as u32;
+            let (length, words) = (ids.len() as u32, ids.len() as u32);
+            facts.push(RowFacts { length, truncated: false, continues: false, unknown, words });
+        }
+        Ok(Self::new(store.finish()?, facts, TOKEN, &[]))
+    }
+
     fn new(tokens: Arena, facts: Vec<RowFacts>, width: usize, bad: &[(usize, String)]) -> Self {
         let mut offsets = Vec::with_capacity(facts.len() + 1);
         offsets.push(0);
@@ -123,7 +139,19 @@ impl Encoded {
         bytes: &mut Vec<u8>,
         mut each: impl FnMut(u32, u32, Option<Place>),
     ) -> Result<(), DataError> {
-        self.tokens.read(self.offsets[row] * self.width as u64, self.length(row) * self.width, bytes)?;
+        self.for_each_of(row, 0..self.length(row), bytes, &mut each)
+    }
+
+    /// As [`Self::for_each`], of some tokens of a row.
+    pub(super) fn for_each_of(
+        &self,
+        row: usize,
+        some: Range<usize>,
+        bytes: &mut Vec<u8>,
+        mut each: impl FnMut(u32, u32, Option<Place>),
+    ) -> Result<(), DataError> {
+        let first = self.offsets[row] + some.start as u64;
+        self.tokens.read(first * self.width as u64, some.len() * self.width, bytes)?;
         for token in bytes.chunks_exact(self.width) {
             let Some((number, place)) = token.split_first_chunk::<TOKEN>() else { continue };
             let number = u32::from_le_bytes(*number);
@@ -161,6 +189,12 @@ fn pack(
     options: &TextOptions,
 ) -> Result<Result<Packed, String>, DataError> {
     let input = texts.input(example)?;
+    if options.document {
+        let TextInput::Text(text) = &input else {
+            return Ok(Err("is no single text, and so no document".to_owned()));
+        };
+        return Ok(Ok(pack_document(tokenizer, text, options)?));
+    }
     let windows = match (&input, options.stride, options.keep_offsets) {
         // The way of whole texts, which is the fast one.
         (TextInput::Text(text), None, false) => cut(tokenizer, text, None, options)?,
@@ -189,6 +223,16 @@ fn pack(
         });
     }
     Ok(Ok(packed))
+}
+
+fn pack_document(tokenizer: &Tokenizer, text: &str, options: &TextOptions) -> Result<Packed, DataError> {
+    let bare = tokenizer.bare(text, options.marks_words)?;
+    let mark = |token: usize| if bare.continues.get(token) == Some(&true) { CONTINUES << ID_BITS } else { 0 };
+    let bytes = bare.ids.iter().enumerate().flat_map(|(token, &id)| (id & ID_MASK | mark(token)).to_le_bytes());
+    let unknown = bare.ids.iter().filter(|&&id| Some(id) == tokenizer.unknown_id()).count() as u32;
+    let (length, words) = (bare.ids.len() as u32, bare.ids.len() as u32);
+    let facts = vec![RowFacts { length, truncated: false, continues: false, unknown, words }];
+    Ok(Packed { bytes: bytes.collect(), facts })
 }
 
 fn cut(tokenizer: &Tokenizer, text: &str, pair: Option<&str>, options: &TextOptions) -> Result<Windows, DataError> {

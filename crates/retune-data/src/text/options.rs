@@ -14,12 +14,22 @@ pub struct TextOptions {
     pub keep_offsets: bool,
     /// Whether texts of which no row can be made end the run.
     pub on_bad_example: OnBadExample,
+    /// Whether rows are whole documents without special tokens, which may have no token.
+    pub(super) document: bool,
+    /// Whether tokens of documents say that they go on with a word.
+    pub(super) marks_words: bool,
 }
 
 impl TextOptions {
     /// Rows of at most `max_length` tokens; what is longer is cut, and offsets are not kept.
     pub fn new(max_length: usize) -> Self {
-        Self { max_length, stride: None, keep_offsets: false, on_bad_example: OnBadExample::Fail }
+        let on_bad_example = OnBadExample::Fail;
+        Self { max_length, stride: None, keep_offsets: false, on_bad_example, document: false, marks_words: false }
+    }
+
+    /// Rows that are whole documents, without special tokens.
+    pub(super) fn document(marks_words: bool) -> Self {
+        Self { document: true, marks_words, ..Self::new(usize::MAX) }
     }
 
     /// With windows that have `stride` tokens in common, in place of cutting.

@@ -5,6 +5,9 @@ use super::{TextOptions, place};
 /// Bytes of a token's id and type.
 pub(super) const TOKEN: usize = 4;
 
+/// In place of a token's type where rows are whole documents: the token goes on with the word of the one before it.
+pub(super) const CONTINUES: u32 = 8;
+
 /// What is known of one row beside its tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct RowFacts {

@@ -47,7 +47,8 @@ impl Entry {
             key.update(&fs::read(file).ok()?);
         }
         let stride = options.stride.map_or(u64::MAX, |stride| stride as u64);
-        let flags = u64::from(words) << 1 | u64::from(tokenizer.prefix_space());
+        let flags = [options.marks_words, options.document, words, tokenizer.prefix_space()];
+        let flags = flags.into_iter().fold(0, |all, flag| all << 1 | u64::from(flag));
         for number in [options.max_length as u64, stride, width(options) as u64, flags] {
             key.update(&number.to_le_bytes());
         }
@@ -63,8 +64,8 @@ impl Entry {
         let number = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap_or_default());
         let length = file.metadata().ok()?.len();
         let rows = usize::try_from(number(8)).ok()?;
-        // A row has a token at least, so that a damaged count asks for no more memory than the file has bytes.
-        if header[..8] != *MAGIC || number(8) > length / (FACTS + width) as u64 {
+        // A damaged count must ask for no more memory than the file has bytes.
+        if header[..8] != *MAGIC || number(8) > length / FACTS as u64 {
             return None;
         }
         let mut bytes = vec![0; rows * FACTS];

@@ -1,5 +1,6 @@
 //! Text to token ids, exactly as Hugging Face's fast tokenizers do it (the `tokenizers` crate).
 
+mod bare;
 mod windows;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use tokenizers::utils::truncation::truncate_encodings;
 use super::tokenizer_files::{TokenizerFiles, failed};
 use crate::DataError;
 
+pub use bare::{Bare, Frame};
 pub use windows::{Window, Windows};
 
 /// Which side of a text or batch something happens on.
@@ -32,6 +34,8 @@ pub struct Tokenizer {
     vocabulary_size: usize,
     pad_id: Option<u32>,
     unknown_id: Option<u32>,
+    mask_id: Option<u32>,
+    end_id: Option<u32>,
     padding_side: Side,
     truncation_side: Side,
     model_max_length: Option<usize>,
@@ -73,6 +77,7 @@ impl Tokenizer {
         };
         let pad_id = id("pad_token").or_else(|| first(&["[PAD]", "<pad>"])).or_else(|| id("eos_token"));
         let unknown_id = id("unk_token").or_else(|| first(&["[UNK]", "<unk>"]));
+        let mask_id = id("mask_token").or_else(|| first(&["[MASK]", "<mask>"]));
         // Hugging Face writes 1e30 for `no limit`.
         let model_max_length = files
             .config
@@ -87,6 +92,8 @@ impl Tokenizer {
             vocabulary_size,
             pad_id,
             unknown_id,
+            mask_id,
+            end_id: id("eos_token"),
             padding_side: side("padding_side"),
             truncation_side: side("truncation_side"),
             model_max_length,
@@ -108,9 +115,29 @@ impl Tokenizer {
         self.pad_id.unwrap_or(0)
     }
 
+    /// Id of the end of a text, if the tokenizer has one.
+    pub fn end_id(&self) -> Option<u32> {
+        self.end_id
+    }
+
+    /// Whether it has a padding token of its own.
+    pub fn has_padding_token(&self) -> bool {
+        self.pad_id.is_some() && self.pad_id != self.end_id
+    }
+
     /// Id that stands for unknown text, if the tokenizer has one.
     pub fn unknown_id(&self) -> Option<u32> {
         self.unknown_id
+    }
+
+    /// Id that stands for a hidden token, if the tokenizer has one.
+    pub fn mask_id(&self) -> Option<u32> {
+        self.mask_id
+    }
+
+    /// The spelling of a token; `None` for an id that is none.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.backend.id_to_token(id)
     }
 
     /// Longest input the tokenizer's configuration allows, in tokens; `None` if it names none.
@@ -167,6 +194,14 @@ impl Tokenizer {
     /// The tokenizer cannot decode them.
     pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
         self.backend.decode(ids, true).map_err(|error| failed(&self.folder, error.to_string()))
+    }
+
+    /// Text of token ids, special tokens included.
+    ///
+    /// # Errors
+    /// The tokenizer cannot decode them.
+    pub fn spelled(&self, ids: &[u32]) -> Result<String, DataError> {
+        self.backend.decode(ids, false).map_err(|error| failed(&self.folder, error.to_string()))
     }
 
     /// Special tokens added around a single text, or around a pair.

@@ -52,6 +52,8 @@ const OWN_NAMES: &[&str] = &[
     "predictions.jsonl",
     "bad_examples.jsonl",
     ".baseline",
+    "from_scratch",
+    ".from_scratch.writing",
 ];
 
 impl RunDirectory {

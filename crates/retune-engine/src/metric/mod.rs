@@ -13,8 +13,11 @@
 //! | `multi_label` | any number of labels per example |
 //! | `regression`, `outputs` | one or several numbers per example |
 //! | `reconstruction` | an error per example |
+//! | `perplexity` | tokens of blocks of text, said by a language model |
+//! | `properties` | several numbers or decisions per example, some of them not known |
 //! | `segmentation` | a class for each pixel |
 //! | `tags`, `entities` | entities in a sequence of words |
+//! | `transcripts`, `spoken` | texts that were said, word by word; how they are made comparable |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
 //! | `calibration` | whether confidences mean what they say |
@@ -41,13 +44,17 @@ pub mod multi_label;
 pub mod operating_point;
 mod outputs;
 pub mod overlap;
+mod perplexity;
+mod properties;
 mod ranking;
 mod reconstruction;
 pub mod regression;
 pub mod score;
 pub mod segmentation;
+mod spoken;
 pub mod tags;
 mod thresholds;
+pub mod transcripts;
 pub(crate) mod unanswerable;
 
 #[cfg(test)]
@@ -70,9 +77,13 @@ pub use multi_label::MultiLabelMetric;
 pub use operating_point::Curve;
 pub use outputs::OutputRow;
 pub use overlap::{EXACT_MATCH, OverlapMetric};
+pub use perplexity::{BYTE_PERPLEXITY, PERPLEXITY, PerplexityMetric, TokenSums, WORD_PERPLEXITY};
+pub use properties::{PropertyKind, PropertyMetric};
 pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;
 pub use segmentation::SegmentationMetric;
+pub use spoken::Normalisation;
 pub use tags::TagsMetric;
 pub use thresholds::details as threshold_details;
+pub use transcripts::TranscriptMetric;

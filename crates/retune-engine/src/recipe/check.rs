@@ -12,7 +12,7 @@ impl Recipe {
     pub fn validate(&self) -> Result<()> {
         let mut problems: Vec<String> = Vec::new();
         for (missing, problem) in [
-            (self.data.model.is_empty(), "model: give a checkpoint folder or a hub id (--model)"),
+            (self.start().is_empty(), "model: give a checkpoint folder or a hub id (--model)"),
             (self.data.train.is_none(), "train: give a training file (--train)"),
             (self.run.output.as_os_str().is_empty(), "output: give a folder for the run (--output)"),
         ] {

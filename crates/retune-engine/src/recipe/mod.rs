@@ -37,6 +37,9 @@ pub struct Recipe {
     others: Table,
 }
 
+/// The key of a configuration that stands in place of a model.
+const CONFIG: &str = "config";
+
 /// Reads a recipe file; problems name line and column.
 pub fn read(path: &Path) -> Result<Table> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
@@ -55,6 +58,12 @@ impl Recipe {
             bail!("{}", problems.join("; "));
         }
         values.try_into().context("the recipe does not fit")
+    }
+
+    /// What a run starts from, in words: a model, or the configuration of one that is made from nothing.
+    pub fn start(&self) -> String {
+        let made = self.others.get(CONFIG).and_then(toml::Value::as_str).filter(|_| self.data.model.is_empty());
+        made.map_or_else(|| self.data.model.clone(), str::to_owned)
     }
 
     /// Whether the same architecture is also trained from random weights, for comparison.

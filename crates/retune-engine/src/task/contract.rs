@@ -91,6 +91,10 @@ pub trait Task: Send + Sync + Sized + 'static {
     fn batching(&self) -> Batching {
         Batching::Examples
     }
+    /// Blocks below this depth never learn, whatever the method, unless all weights are random.
+    fn frozen_below(&self) -> usize {
+        0
+    }
     /// Files that belong into the saved model: tokenizer, processor.
     fn files(&self) -> &[PathBuf];
     /// What was chosen on a validation split, to be used from now on.

@@ -88,25 +88,17 @@ pub fn find(name: &str) -> Result<&'static Entry> {
     })
 }
 
-/// The task that a saved model was made for, as its config.json says.
+/// The task that a saved model was made for, as its config.json says; of several with that head the first.
 ///
 /// # Errors
-/// Its class belongs to no task, or to several.
+/// Its class belongs to no task.
 pub fn of_model(config: &ModelConfig) -> Result<&'static Entry> {
     let purposes = registry::purposes_of_class(config);
-    let of_class = |task: &&&Entry| purposes.contains(&task.purpose);
-    let candidates: Vec<&'static Entry> = TASKS.iter().filter(of_class).copied().collect();
-    let class = || config.get("architectures").map_or("nothing".to_owned(), ToString::to_string);
-    match candidates[..] {
-        [task] => Ok(task),
-        [] => {
-            bail!("config.json names {} in `architectures`, which says of no task that it was trained for it", class())
-        }
-        _ => {
-            let names: Vec<&str> = candidates.iter().map(|task| task.name).collect();
-            bail!("config.json names {} in `architectures`, which serves {}", class(), names.join(" and "))
-        }
-    }
+    let found = TASKS.iter().find(|task| purposes.contains(&task.purpose)).copied();
+    found.with_context(|| {
+        let class = config.get("architectures").map_or("nothing".to_owned(), ToString::to_string);
+        format!("config.json names {class} in `architectures`, which says of no task that it was trained for it")
+    })
 }
 
 /// The first task that a model of this family can be trained for.

@@ -8,22 +8,31 @@
 //! | `work` | the one place that erases a task's types: all that loop, session, report and CLI know of it |
 //! | `splits` | the data of a run, whatever its medium |
 //! | `parts` | data for a saved model, a part at a time |
-//! | `texts`, `images` | the media as tasks read them |
+//! | `texts`, `documents`, `images`, `audio` | the media as tasks read them |
+//! | `from_scratch` | configuration and tokenizer of a model that is trained from nothing |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
 
+mod audio;
+mod causal_lm;
 mod class_loss;
 mod classify;
 mod contract;
 mod decision;
+mod documents;
 mod entry;
+mod from_scratch;
+mod generation;
 mod images;
 mod masked_image_modeling;
+mod masked_lm;
+mod molecule_property;
 mod parts;
 mod preflight;
 mod question_answering;
 mod segmentation;
+mod speech;
 mod splits;
 mod texts;
 mod token_classification;
@@ -33,27 +42,39 @@ mod work;
 
 use crate::recipe::Section;
 
+pub use audio::AudioSettings;
+pub use causal_lm::{CausalLmSettings, TextWriter};
 pub use class_loss::ClassLossSettings;
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
+pub use documents::DocumentSettings;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
+pub(crate) use from_scratch::FromScratch;
+pub use from_scratch::FromScratchSettings;
+pub use generation::GenerationFlags;
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
 pub use splits::{About, Split, Splits};
-pub use texts::{AnnotationSettings, TextSettings, TokenSettings};
+pub use texts::{AnnotationSettings, BatchSettings, TextSettings, TokenSettings};
 pub use turn::{BatchTensors, Turn};
 pub use usual::USUAL_TASK;
 pub use work::{Prepared, Shown, Work};
 
-/// All tasks, one line each; the first is the task of a recipe that names none.
+/// All tasks, one line each; the first is the task of a recipe that names none. Where several have one head, the first
+/// is what a model is for that does not say more.
 pub static TASKS: &[&Entry] = &[
     &classify::text::ENTRY,
     &classify::image::ENTRY,
     &masked_image_modeling::ENTRY,
     &token_classification::ENTRY,
     &question_answering::ENTRY,
+    &masked_lm::ENTRY,
+    &causal_lm::ENTRY,
+    &molecule_property::ENTRY,
     &segmentation::ENTRY,
+    &speech::ENTRY,
+    &classify::audio::ENTRY,
 ];
 
 /// The sections of a task; for a name that is no task, those of all tasks.

@@ -12,10 +12,16 @@ use std::path::{Path, PathBuf};
 const USUAL_MAX_LENGTH: usize = 512;
 
 settings! {
-    /// How texts become tokens and batches.
-    pub struct TokenSettings, under DATA, else "{task} has no texts" {
+    /// How texts become tokens.
+    pub struct TokenSettings, under DATA, else "{task} does not cut texts to a length (documents have --block-size)" {
         /// Longest input in tokens
         max_length: Option<usize>, value("TOKENS"), range(AT_LEAST_ONE), at_use();
+    }
+}
+
+settings! {
+    /// How tokens become batches.
+    pub struct BatchSettings, under DATA, else "{task} has no tokens" {
         /// examples: equally many in each micro-batch; tokens: as many micro-batches, of about equally many tokens, so that
         /// steps take equally long
         batch_by: String = "examples".to_owned(), under(TRAINING), one_of(&["examples", "tokens"]);
@@ -45,7 +51,7 @@ impl AnnotationSettings {
     }
 }
 
-impl TokenSettings {
+impl BatchSettings {
     /// What micro-batches have equally many of.
     pub fn batching(&self) -> Batching {
         if self.batch_by == "tokens" { Batching::Tokens } else { Batching::Examples }

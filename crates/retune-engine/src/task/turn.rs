@@ -37,7 +37,7 @@ impl<'a, D> Turn<'a, D> {
         if let Some(outputs) = self.outputs.get() {
             return Ok(outputs);
         }
-        let outputs = self.network.forward(&self.batch.inputs, &Mode::evaluation())?;
+        let outputs = self.network.forward(&self.batch.inputs, &Mode::evaluation().with_factors())?;
         Ok(self.outputs.get_or_init(|| outputs))
     }
 }

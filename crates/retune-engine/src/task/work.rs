@@ -34,6 +34,8 @@ pub trait Work: Send + Sync {
     fn files(&self) -> &[PathBuf];
     /// What micro-batches have equally many of.
     fn batching(&self) -> Batching;
+    /// Blocks below this depth never learn, whatever the method, unless all weights are random.
+    fn frozen_below(&self) -> usize;
     /// What is known of the data.
     fn about(&self) -> &About;
     /// The rows of a split.
@@ -150,6 +152,10 @@ impl<T: Task> Work for Prepared<T> {
 
     fn batching(&self) -> Batching {
         self.task.batching()
+    }
+
+    fn frozen_below(&self) -> usize {
+        self.task.frozen_below()
     }
 
     fn about(&self) -> &About {

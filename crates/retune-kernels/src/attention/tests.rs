@@ -82,7 +82,7 @@ fn compare(
             if !ours {
                 return plain(t, rule, scale.unwrap_or(1.0 / 8f64.sqrt()));
             }
-            let options = AttentionOptions { mask: Some(&mask), bias: t.get(3), scale, dropout: 0.0 };
+            let options = AttentionOptions { mask: Some(&mask), bias: t.get(3), scale, ..Default::default() };
             scaled_dot_product(&t[0], &t[1], &t[2], &options, train)
         });
     }
@@ -165,4 +165,19 @@ fn packed_sequences_may_be_causal() {
             });
         }
     }
+}
+
+#[test]
+fn bounded_scores_are_bounded_before_the_mask() {
+    let leaf = |seed| leaf_on(test_device(), seed, &[2, 3, 5, 4], Kind::Float);
+    let mask = AttentionMask::open().causal(0).unwrap();
+    agree(Kind::Float, &[leaf(1), leaf(2), leaf(3)], |t, ours| {
+        if ours {
+            let options = AttentionOptions { mask: Some(&mask), softcap: Some(0.7), ..Default::default() };
+            return scaled_dot_product(&t[0], &t[1], &t[2], &options, true);
+        }
+        let scores = ((t[0].matmul(&t[1].transpose(2, 3)) * 0.5) / 0.7).tanh() * 0.7;
+        let ahead = scores.ones_like().triu(1).to_kind(Kind::Bool);
+        scores.masked_fill(&ahead, f64::NEG_INFINITY).softmax(-1, scores.kind()).matmul(&t[2])
+    });
 }

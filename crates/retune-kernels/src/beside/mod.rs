@@ -15,12 +15,18 @@ pub struct Linear<'a> {
     pub weight: &'a Tensor,
     /// Bias \[out\].
     pub bias: Option<&'a Tensor>,
+    /// Whether the weight is [in, out] instead, as transformers' `Conv1D` has it.
+    pub transposed: bool,
 }
 
 impl Linear<'_> {
     /// Computes `x Wᵀ + b` of `x` [.., in] in the dtype of the weight.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        fused::linear(x, self.weight, self.bias)
+        if !self.transposed {
+            return fused::linear(x, self.weight, self.bias);
+        }
+        let product = x.matmul(self.weight);
+        self.bias.map_or_else(|| product.shallow_clone(), |bias| &product + bias)
     }
 }
 

@@ -64,7 +64,9 @@ pub fn attention(
 
 /// Whether the kernel computes attention of this kind.
 pub(super) fn fits(options: &AttentionOptions<'_>, keys: i64) -> bool {
-    options.bias.is_none() && !options.mask.is_some_and(|mask| mask.looks_back_only(keys))
+    options.bias.is_none()
+        && options.softcap.is_none()
+        && !options.mask.is_some_and(|mask| mask.depends_on_queries(keys))
 }
 
 /// The kernel: `softmax(q kᵀ · scale + mask) v` per head of checked arguments.

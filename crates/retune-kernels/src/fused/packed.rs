@@ -16,7 +16,7 @@ pub fn suits(device: Device, head_size: i64) -> bool {
 /// `softmax(q kᵀ · scale) v` per head within each sequence, with dropout on the probabilities when `train`.
 ///
 /// `query` [1, M, D] of all tokens or of one for each sequence, `key` and `value` [1, N, D] or fewer heads; returns
-/// [1, M, D]. `None` where [`suits`] says no, of other dtypes than fp32 and bf16, with a bias, and where the first tokens
+/// [1, M, D]. `None` where [`suits`] says no, of other dtypes than fp32 and bf16, with a bias or capped scores, and where the first tokens
 /// alone may not look ahead.
 pub(super) fn attention(
     [query, key, value]: [&Tensor; 3],
@@ -27,9 +27,9 @@ pub(super) fn attention(
     let mask = options.mask?;
     let packing = mask.packing()?;
     let (size, tokens) = (query.size()[2] / heads, key.size()[1]);
-    let (all, causal) = (query.size()[1] == tokens, mask.looks_back_only(tokens));
+    let (all, causal) = (query.size()[1] == tokens, mask.depends_on_queries(tokens));
     let takes = suits(query.device(), size) && matches!(query.kind(), Kind::Float | Kind::BFloat16);
-    if !takes || options.bias.is_some() || (causal && !all) {
+    if !takes || options.bias.is_some() || options.softcap.is_some() || (causal && !all) {
         return None;
     }
     let p = if train { options.dropout } else { 0.0 };

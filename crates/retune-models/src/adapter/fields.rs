@@ -10,7 +10,7 @@ const ANY: &[&str] = &[
     "base_model_name_or_path",
     "eva_config",
     "exclude_modules",
-    // Of layers whose weight is stored transposed, which no family has.
+    // Whether the base stores weights transposed, which its family knows.
     "fan_in_fan_out",
     "inference_mode",
     "layers_pattern",

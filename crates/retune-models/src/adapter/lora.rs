@@ -254,10 +254,16 @@ impl LoraPlan {
             saved.map(|p| Ok((named(&p.name), p.value()?))).collect::<Result<_, ModelError>>()?;
         tensors.extend(buffers.of_adapter().map(|buffer| (named(&buffer.name), buffer.tensor.shallow_clone())));
         write_tensors(&folder.join("adapter_model.safetensors"), &tensors)?;
-        let adapted = params.iter().filter_map(|param| param.name.strip_suffix(A)).map(module).collect();
+        let adapted: BTreeSet<String> =
+            params.iter().filter_map(|param| param.name.strip_suffix(A)).map(module).collect();
+        // transformers' `Conv1D`, which PEFT has to be told of.
+        let fan_in_fan_out = params
+            .iter()
+            .filter(|param| param.transposed)
+            .any(|param| param.name.strip_suffix(".weight").is_some_and(|path| adapted.contains(&module(path))));
         let mut config = json!({
             "alpha_pattern": {}, "auto_mapping": null, "bias": "none", "corda_config": null, "eva_config": null,
-            "exclude_modules": null, "fan_in_fan_out": false, "inference_mode": true, "init_lora_weights": true,
+            "exclude_modules": null, "fan_in_fan_out": fan_in_fan_out, "inference_mode": true, "init_lora_weights": true,
             "layer_replication": null, "layers_pattern": null, "layers_to_transform": null, "loftq_config": {},
             "lora_alpha": self.alpha, "lora_bias": false, "lora_dropout": self.dropout, "megatron_config": null,
             "megatron_core": "megatron.core", "modules_to_save": saved_modules::modules_to_save(params, task_type),

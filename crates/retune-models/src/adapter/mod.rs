@@ -2,6 +2,7 @@
 
 mod fields;
 mod lora;
+mod merge;
 mod saved_modules;
 mod targets;
 

@@ -262,6 +262,7 @@ pub fn layer_sizes(config: &ModelConfig, intermediate: i64, epsilon: f64) -> Res
         activation: Activation::from_name(&config.text("hidden_act")?)?,
         norm_epsilon: config.number_or("layer_norm_eps", epsilon)?,
         hidden_dropout: config.probability("hidden_dropout_prob")?,
+        feed_forward_dropout: config.probability("hidden_dropout_prob")?,
         attention_dropout: config.probability("attention_probs_dropout_prob")?,
     })
 }

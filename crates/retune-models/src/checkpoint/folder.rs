@@ -23,6 +23,21 @@ pub struct CheckpointFolder {
 }
 
 impl CheckpointFolder {
+    /// `generation_config.json` of a folder; empty where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no JSON object.
+    pub fn generation(folder: &Path) -> Result<serde_json::Map<String, serde_json::Value>, ModelError> {
+        let path = folder.join("generation_config.json");
+        if !path.is_file() {
+            return Ok(serde_json::Map::new());
+        }
+        match read_json(&path)? {
+            serde_json::Value::Object(map) => Ok(map),
+            _ => Err(ModelError::file(path, "is not a JSON object")),
+        }
+    }
+
     /// Opens the weights: `model.safetensors`, or the shards named by `model.safetensors.index.json`.
     ///
     /// # Errors

@@ -206,6 +206,26 @@ impl WeightsRoot {
         Ok(self.fresh(name, shape, init).to_kind(kind))
     }
 
+    /// Whether the checkpoint holds two tensors that differ; if they are the same, both count as read.
+    pub(super) fn differs(&self, name: &str, other: &str) -> Result<bool, ModelError> {
+        let names = [name, other].map(|name| self.file_name(name));
+        let Some(checkpoint) = self.checkpoint.as_ref().filter(|_| !self.options.from_scratch) else {
+            return Ok(false);
+        };
+        if names[0] == names[1] || names.iter().any(|name| checkpoint.shape(name).is_none()) {
+            return Ok(false);
+        }
+        let [one, two] = [checkpoint.read(&names[0])?, checkpoint.read(&names[1])?];
+        let differs = one.size() != two.size() || one != two;
+        if differs {
+            let note = format!("`{}` and `{}` differ in this checkpoint, and so they are not tied", names[1], names[0]);
+            self.state.borrow_mut().report.notes.push(note);
+        } else {
+            self.state.borrow_mut().used.insert(names[0].clone());
+        }
+        Ok(differs)
+    }
+
     /// Where a parameter's value can be read again, if it came from the checkpoint as it is.
     pub(super) fn source(&self, name: &str) -> Option<Box<dyn Source>> {
         if self.options.from_scratch || self.state.borrow().fresh.contains(name) {

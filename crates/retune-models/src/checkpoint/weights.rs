@@ -68,6 +68,27 @@ impl<'a> Weights<'a> {
         self.root.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.shape(&file_name).is_some())
     }
 
+    /// A parameter that was made before, by its full name, for layers that share it: it stays one parameter, which keeps
+    /// its depth and its dtype.
+    pub fn made(&self, name: &str) -> Option<Weight> {
+        self.root.state.borrow().params.iter().find(|param| param.name == name).map(|param| param.leaf().into())
+    }
+
+    /// Whether the checkpoint holds a tensor here that is another than `other` (a full name), which it should be: then
+    /// transformers does not tie them. What is the same counts as read.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn differs(&self, name: &str, other: &str) -> Result<bool, ModelError> {
+        self.root.differs(&self.at(name).path, other)
+    }
+
+    /// Whether this tensor can be had: the checkpoint holds it, or it may be new.
+    pub fn is_at_hand(&self, name: &str) -> bool {
+        let options = &self.root.options;
+        options.from_scratch || (options.new_head && self.part != Part::Body) || self.is_stored(name)
+    }
+
     /// Standard deviation of fresh matrices.
     pub fn initializer_range(&self) -> f64 {
         self.root.options.initializer_range
@@ -151,15 +172,32 @@ impl<'a> Weights<'a> {
 
     /// As [`Self::dense`]; its rows are the task's outputs.
     pub fn outputs(&self, input: i64, labels: i64) -> Result<Dense, ModelError> {
+        self.outputs_with(input, labels, true)
+    }
+
+    /// As [`Self::outputs`], the bias optional.
+    pub fn outputs_with(&self, input: i64, labels: i64, bias: bool) -> Result<Dense, ModelError> {
         self.mark_outputs();
-        self.dense(input, labels)
+        self.dense_with(input, labels, bias)
     }
 
     /// As [`Self::dense`], the bias optional.
     pub fn dense_with(&self, input: i64, output: i64, bias: bool) -> Result<Dense, ModelError> {
-        let weight = self.compute("weight", &[output, input], Init::Normal(self.initializer_range()))?;
+        self.dense_stored(input, output, bias, false)
+    }
+
+    /// As [`Self::dense_with`]; `transposed` where the weight is stored [in, out], as transformers' `Conv1D`.
+    pub fn dense_stored(&self, input: i64, output: i64, bias: bool, transposed: bool) -> Result<Dense, ModelError> {
+        let (shape, init) =
+            (if transposed { [input, output] } else { [output, input] }, Init::Normal(self.initializer_range()));
+        let name = self.at("weight").path;
+        let value = self.root.value(&name, &shape, init, self.part)?;
+        let weight: Weight = self.push(name, value, self.compute_kind(), |param| {
+            param.transposed = transposed;
+            param.leaf().into()
+        });
         let bias = if bias { Some(self.compute("bias", &[output], Init::Constant(0.0))?) } else { None };
-        let dense = Dense::new(weight, bias);
+        let dense = if transposed { Dense::transposed(weight, bias) } else { Dense::new(weight, bias) };
         let options = &self.root.options;
         // What has no pretrained value learns as a whole, as the head does.
         let whole = self.part == Part::Head || self.root.is_new(&self.at("weight").path);
@@ -196,14 +234,27 @@ impl<'a> Weights<'a> {
 
     /// `weight` and `bias` \[size\] of a layer norm.
     pub fn layer_norm(&self, size: i64, epsilon: f64) -> Result<LayerNorm, ModelError> {
-        Ok(LayerNorm::new(self.of_norm("weight", size, 1.0)?, self.of_norm("bias", size, 0.0)?, epsilon))
+        self.layer_norm_with(size, epsilon, true)
+    }
+
+    /// As [`Self::layer_norm`], the bias optional.
+    pub fn layer_norm_with(&self, size: i64, epsilon: f64, bias: bool) -> Result<LayerNorm, ModelError> {
+        let weight = self.of_norm("weight", size, 1.0)?;
+        let none = || Ok(Tensor::zeros([size], (Kind::Float, self.device())));
+        let bias = if bias { self.of_norm("bias", size, 0.0) } else { none() }?;
+        Ok(LayerNorm::new(weight, bias, epsilon))
+    }
+
+    /// A parameter \[size\] of a norm, in fp32; `fresh` is its value before training.
+    pub fn norm_part(&self, name: &str, size: i64, fresh: f64) -> Result<Weight, ModelError> {
+        Ok(self.of_norm(name, size, fresh)?.into())
     }
 
     /// `weight` and `bias` \[size\] of a batch norm, and its running statistics.
     pub fn batch_norm(&self, size: i64, epsilon: f64, momentum: f64) -> Result<BatchNorm, ModelError> {
         Ok(BatchNorm {
-            weight: self.of_norm("weight", size, 1.0)?.into(),
-            bias: self.of_norm("bias", size, 0.0)?.into(),
+            weight: self.norm_part("weight", size, 1.0)?,
+            bias: self.norm_part("bias", size, 0.0)?,
             mean: self.running("running_mean", &[size], 0.0, Kind::Float)?,
             variance: self.running("running_var", &[size], 1.0, Kind::Float)?,
             batches: self.running("num_batches_tracked", &[], 0.0, Kind::Int64)?,

@@ -1,8 +1,11 @@
 //! BERT (Devlin et al. 2018), transformers `BertModel`; and what RoBERTa and ELECTRA share with it.
 
 use crate::bodies::{TextEncoderNames, TextEncoderSizes};
-use crate::family::{TensorNames, TextFamily};
-use crate::heads::{SequencePlan, SpanPlan, TokenPlan};
+use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::heads::{
+    MaskedWordsNames, MaskedWordsPlan, SequencePlan, SpanPlan, TokenPlan, TransformPlan, TransformSettings,
+    WordScoresPlan, first_token,
+};
 use crate::layers::{AttentionNames, EmbeddingSizes, LayerNames, LayerSizes, PositionScheme};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
@@ -12,22 +15,32 @@ use serde_json::{Value, json};
 pub static BERT: TextFamily = TextFamily {
     model_type: "bert",
     class: "Bert",
-    names: names("bert"),
-    body: BODY,
+    names: TensorNames { spellings: BIAS, ..names("bert") },
+    body: TextBody::PostNorm {
+        names: BODY,
+        sizes: |config| sizes(config, config.size("hidden_size")?, PositionScheme::Absolute),
+    },
     pooler: Some(POOLER),
     sequence: SequencePlan {
-        transform: POOLER,
+        pooling: first_token,
+        transform: TransformPlan {
+            dense: POOLER,
+            norm: None,
+            settings: |_| Ok(TransformSettings::new(Activation::Tanh)),
+        },
         is_pooler: true,
-        activation: Activation::Tanh,
-        dropout_before: false,
         classifier: "classifier",
+        dropout_before: &[],
         dropout: DROPOUT,
     },
     token: TOKEN,
     spans: SPANS,
+    words: MaskedWordsPlan(|_| Ok(WORDS)),
     defaults: || defaults(30522),
-    sizes: |config| sizes(config, config.size("hidden_size")?, PositionScheme::Absolute),
 };
+
+/// Where only one of the two names of the bias of words' scores is stored, it may be the other.
+pub(super) const BIAS: &[(&str, &str)] = &[("cls.predictions.bias", "cls.predictions.decoder.bias")];
 
 const POOLER: &str = "bert.pooler.dense";
 
@@ -56,14 +69,32 @@ pub(super) const BODY: TextEncoderNames = TextEncoderNames {
     },
 };
 
+/// Words: dense → norm → the table.
+pub(super) const WORDS: MaskedWordsNames = MaskedWordsNames {
+    transform: TransformPlan {
+        dense: "cls.predictions.transform.dense",
+        norm: Some("cls.predictions.transform.LayerNorm"),
+        settings: word_transform,
+    },
+    decoder: WordScoresPlan::new("cls.predictions.decoder", Some("cls.predictions.bias")),
+};
+
+/// The activation and the epsilon of the layers.
+///
+/// # Errors
+/// Fields that are missing or wrong.
+pub(super) fn word_transform(config: &ModelConfig) -> Result<TransformSettings, ModelError> {
+    Ok(TransformSettings::normed(Activation::from_name(&config.text("hidden_act")?)?, config.number("layer_norm_eps")?))
+}
+
 /// Before classifiers.
 pub(super) const DROPOUT: &[&str] = &["classifier_dropout", "hidden_dropout_prob"];
 
 /// Tokens: dropout → classifier.
-pub(super) const TOKEN: TokenPlan = TokenPlan { dropout: DROPOUT };
+pub(super) const TOKEN: TokenPlan = TokenPlan { transform: None, dropout: DROPOUT };
 
 /// Answers: nothing in between.
-pub(super) const SPANS: SpanPlan = SpanPlan { dropout: &[] };
+pub(super) const SPANS: SpanPlan = SpanPlan { transform: None, outputs: "qa_outputs", dropout: &[] };
 
 /// The config fields that BERT, RoBERTa and ELECTRA share.
 pub(super) fn sizes(
@@ -100,9 +131,13 @@ pub(super) fn sizes(
             activation: Activation::from_name(&config.text("hidden_act")?)?,
             norm_epsilon,
             hidden_dropout,
+            feed_forward_dropout: hidden_dropout,
             attention_dropout: config.probability("attention_probs_dropout_prob")?,
         },
         layers: config.size("num_hidden_layers")?,
+        projection: None,
+        sharing: None,
+        relative_positions: None,
     })
 }
 
@@ -127,6 +162,12 @@ pub(super) fn padding(config: &ModelConfig, scheme: &PositionScheme) -> Result<O
         return Ok(Some(row));
     }
     Err(ModelError::Config { field: field.to_owned(), problem: format!("is {stated}, but there are {rows} tokens") })
+}
+
+/// [`defaults`] with other values of some fields, and fields beside them.
+pub(super) fn defaults_with(vocabulary: i64, own: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {
+    let others = defaults(vocabulary).into_iter().filter(|(field, _)| own.iter().all(|(other, _)| other != field));
+    own.iter().cloned().chain(others).collect()
 }
 
 /// What `BertConfig` and its siblings assume; they differ in the vocabulary.

@@ -63,6 +63,7 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
         layer: LayerSizes {
             // Hugging Face's layer has no dropout after attention and feed-forward.
             hidden_dropout: 0.0,
+            feed_forward_dropout: 0.0,
             ..layer_sizes(config, intermediate, 1e-6)?
         },
         options: PreNormOptions {

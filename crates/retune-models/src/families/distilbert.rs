@@ -2,8 +2,11 @@
 
 use super::bert;
 use crate::bodies::{TextEncoderNames, TextEncoderSizes};
-use crate::family::{TensorNames, TextFamily};
-use crate::heads::{SequencePlan, SpanPlan, TokenPlan};
+use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::heads::{
+    MaskedWordsNames, MaskedWordsPlan, SequencePlan, SpanPlan, TokenPlan, TransformPlan, TransformSettings,
+    WordScoresPlan, first_token,
+};
 use crate::layers::{AttentionNames, EmbeddingSizes, LayerNames, LayerSizes, PositionScheme};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
@@ -14,35 +17,56 @@ pub static DISTILBERT: TextFamily = TextFamily {
     model_type: "distilbert",
     class: "DistilBert",
     names: TensorNames { lora: Ok(&["q_lin", "v_lin"]), ..bert::names("distilbert") },
-    body: TextEncoderNames {
-        layers: "transformer.layer",
-        layer: LayerNames {
-            attention: AttentionNames {
-                query: "attention.q_lin",
-                key: "attention.k_lin",
-                value: "attention.v_lin",
-                output: "attention.out_lin",
+    body: TextBody::PostNorm {
+        names: TextEncoderNames {
+            layers: "transformer.layer",
+            layer: LayerNames {
+                attention: AttentionNames {
+                    query: "attention.q_lin",
+                    key: "attention.k_lin",
+                    value: "attention.v_lin",
+                    output: "attention.out_lin",
+                },
+                attention_norm: "sa_layer_norm",
+                intermediate: "ffn.lin1",
+                output: "ffn.lin2",
+                output_norm: "output_layer_norm",
             },
-            attention_norm: "sa_layer_norm",
-            intermediate: "ffn.lin1",
-            output: "ffn.lin2",
-            output_norm: "output_layer_norm",
         },
+        sizes,
     },
     pooler: None,
     sequence: SequencePlan {
-        transform: "pre_classifier",
+        pooling: first_token,
+        transform: TransformPlan {
+            dense: "pre_classifier",
+            norm: None,
+            settings: |_| Ok(TransformSettings::new(Activation::Relu)),
+        },
         is_pooler: false,
-        activation: Activation::Relu,
-        dropout_before: false,
         classifier: "classifier",
+        dropout_before: &[],
         dropout: &["seq_classif_dropout"],
     },
-    token: TokenPlan { dropout: &["dropout"] },
-    spans: SpanPlan { dropout: &["qa_dropout"] },
+    token: TokenPlan { transform: None, dropout: &["dropout"] },
+    spans: SpanPlan { transform: None, outputs: "qa_outputs", dropout: &["qa_dropout"] },
+    words: MaskedWordsPlan(|_| {
+        Ok(MaskedWordsNames {
+            transform: TransformPlan {
+                dense: "vocab_transform",
+                norm: Some("vocab_layer_norm"),
+                settings: |config| {
+                    Ok(TransformSettings::normed(Activation::from_name(&config.text("activation")?)?, NORM_EPSILON))
+                },
+            },
+            decoder: WordScoresPlan::new("vocab_projector", None),
+        })
+    }),
     defaults,
-    sizes,
 };
+
+/// The class fixes this number; config.json has no field for it.
+const NORM_EPSILON: f64 = 1e-12;
 
 /// What `DistilBertConfig` assumes.
 fn defaults() -> Vec<(&'static str, Value)> {
@@ -63,8 +87,7 @@ fn defaults() -> Vec<(&'static str, Value)> {
 }
 
 fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
-    // The class fixes this number; config.json has no field for it.
-    let norm_epsilon = 1e-12;
+    let norm_epsilon = NORM_EPSILON;
     let dropout = config.probability("dropout")?;
     Ok(TextEncoderSizes {
         embeddings: EmbeddingSizes {
@@ -84,8 +107,12 @@ fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
             activation: Activation::from_name(&config.text("activation")?)?,
             norm_epsilon,
             hidden_dropout: dropout,
+            feed_forward_dropout: dropout,
             attention_dropout: config.probability("attention_dropout")?,
         },
         layers: config.size("n_layers")?,
+        projection: None,
+        sharing: None,
+        relative_positions: None,
     })
 }

@@ -1,8 +1,11 @@
 //! ELECTRA (Clark et al. 2020), transformers `ElectraModel`.
 
 use super::bert;
-use crate::family::TextFamily;
-use crate::heads::SequencePlan;
+use crate::bodies::TextEncoderSizes;
+use crate::family::{TextBody, TextFamily};
+use crate::heads::{
+    MaskedWordsNames, MaskedWordsPlan, SequencePlan, TransformPlan, TransformSettings, WordScoresPlan, first_token,
+};
 use crate::layers::PositionScheme;
 use retune_kernels::Activation;
 use serde_json::{Value, json};
@@ -12,20 +15,41 @@ pub static ELECTRA: TextFamily = TextFamily {
     model_type: "electra",
     class: "Electra",
     names: bert::names("electra"),
-    body: bert::BODY,
+    body: TextBody::PostNorm {
+        names: bert::BODY,
+        sizes: |config| {
+            let size = config.size("embedding_size")?;
+            let sizes = bert::sizes(config, size, PositionScheme::Absolute)?;
+            Ok(TextEncoderSizes { projection: (size != sizes.layer.hidden).then_some("embeddings_project"), ..sizes })
+        },
+    },
     pooler: None,
     sequence: SequencePlan {
-        transform: "classifier.dense",
+        pooling: first_token,
+        transform: TransformPlan {
+            dense: "classifier.dense",
+            norm: None,
+            settings: |_| Ok(TransformSettings::new(Activation::Gelu)),
+        },
         is_pooler: false,
-        activation: Activation::Gelu,
-        dropout_before: true,
         classifier: "classifier.out_proj",
+        dropout_before: bert::DROPOUT,
         dropout: bert::DROPOUT,
     },
     token: bert::TOKEN,
     spans: bert::SPANS,
+    // The generator's: GELU, whatever the layers have.
+    words: MaskedWordsPlan(|_| {
+        Ok(MaskedWordsNames {
+            transform: TransformPlan {
+                dense: "generator_predictions.dense",
+                norm: Some("generator_predictions.LayerNorm"),
+                settings: |config| Ok(TransformSettings::normed(Activation::Gelu, config.number("layer_norm_eps")?)),
+            },
+            decoder: WordScoresPlan::new("generator_lm_head", None),
+        })
+    }),
     defaults,
-    sizes: |config| bert::sizes(config, config.size("embedding_size")?, PositionScheme::Absolute),
 };
 
 /// What `ElectraConfig` assumes: the small model's sizes.
@@ -36,7 +60,5 @@ fn defaults() -> Vec<(&'static str, Value)> {
         ("num_attention_heads", json!(4)),
         ("intermediate_size", json!(1024)),
     ];
-    let same = bert::defaults(30522);
-    let others = same.into_iter().filter(|(field, _)| small.iter().all(|(other, _)| other != field));
-    small.iter().cloned().chain(others).collect()
+    bert::defaults_with(30522, &small)
 }

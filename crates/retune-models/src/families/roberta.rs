@@ -1,8 +1,10 @@
 //! RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and CamemBERT, transformers `RobertaModel` and its siblings.
 
 use super::bert;
-use crate::family::TextFamily;
-use crate::heads::SequencePlan;
+use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::heads::{
+    MaskedWordsNames, MaskedWordsPlan, SequencePlan, TransformPlan, TransformSettings, WordScoresPlan, first_token,
+};
 use crate::layers::PositionScheme;
 use retune_kernels::Activation;
 use serde_json::Value;
@@ -14,6 +16,21 @@ pub static XLM_ROBERTA: TextFamily = family("xlm-roberta", "XLMRoberta", || bert
 /// French.
 pub static CAMEMBERT: TextFamily = family("camembert", "Camembert", || bert::defaults(30522));
 
+/// Where only one of the two names of the bias of words' scores is stored, it may be the other.
+pub(super) const BIAS: &[(&str, &str)] = &[("lm_head.bias", "lm_head.decoder.bias")];
+
+/// Words: dense (GELU, whatever the layers have) → norm → the table.
+pub(super) const WORDS: MaskedWordsPlan = MaskedWordsPlan(|_| {
+    Ok(MaskedWordsNames {
+        transform: TransformPlan {
+            dense: "lm_head.dense",
+            norm: Some("lm_head.layer_norm"),
+            settings: |config| Ok(TransformSettings::normed(Activation::Gelu, config.number("layer_norm_eps")?)),
+        },
+        decoder: WordScoresPlan::new("lm_head.decoder", Some("lm_head.bias")),
+    })
+});
+
 /// Sequences: dropout → dense (tanh) → dropout → projection; the pooler is read by no head.
 const fn family(
     model_type: &'static str,
@@ -23,23 +40,30 @@ const fn family(
     TextFamily {
         model_type,
         class,
-        names: bert::names("roberta"),
-        body: bert::BODY,
+        names: TensorNames { spellings: BIAS, ..bert::names("roberta") },
+        body: TextBody::PostNorm {
+            names: bert::BODY,
+            sizes: |config| {
+                let padding = config.number_or("pad_token_id", 1.0)? as i64;
+                bert::sizes(config, config.size("hidden_size")?, PositionScheme::AfterPadding(padding))
+            },
+        },
         pooler: Some("roberta.pooler.dense"),
         sequence: SequencePlan {
-            transform: "classifier.dense",
+            pooling: first_token,
+            transform: TransformPlan {
+                dense: "classifier.dense",
+                norm: None,
+                settings: |_| Ok(TransformSettings::new(Activation::Tanh)),
+            },
             is_pooler: false,
-            activation: Activation::Tanh,
-            dropout_before: true,
             classifier: "classifier.out_proj",
+            dropout_before: bert::DROPOUT,
             dropout: bert::DROPOUT,
         },
         token: bert::TOKEN,
         spans: bert::SPANS,
+        words: WORDS,
         defaults,
-        sizes: |config| {
-            let padding = config.number_or("pad_token_id", 1.0)? as i64;
-            bert::sizes(config, config.size("hidden_size")?, PositionScheme::AfterPadding(padding))
-        },
     }
 }

@@ -136,6 +136,7 @@ fn layer_sizes(config: &ModelConfig, hidden: i64, heads: i64) -> Result<LayerSiz
         activation: Activation::from_name(&config.text("hidden_act")?)?,
         norm_epsilon: config.number_or("layer_norm_eps", 1e-5)?,
         hidden_dropout: config.probability("hidden_dropout_prob")?,
+        feed_forward_dropout: config.probability("hidden_dropout_prob")?,
         attention_dropout: config.probability("attention_probs_dropout_prob")?,
     })
 }

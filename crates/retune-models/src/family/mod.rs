@@ -1,10 +1,14 @@
 //! Families: Hugging Face's model types as tables of tensor names and config mappings over shared bodies and heads.
 
+mod decoder;
 mod image;
+mod speech;
 mod text;
 
+pub use decoder::DecoderFamily;
 pub use image::ImageFamily;
-pub use text::TextFamily;
+pub use speech::SpeechFamily;
+pub use text::{TextBody, TextFamily};
 
 pub use crate::checkpoint::TensorNames;
 

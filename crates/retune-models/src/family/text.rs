@@ -1,15 +1,40 @@
-//! Encoders of BERT's kind as data. Each of them has every head for texts.
+//! Encoders of texts as data. Each of them has every head for texts.
 
 use super::{Family, TensorNames};
-use crate::bodies::{TextEncoder, TextEncoderNames, TextEncoderSizes};
+use crate::bodies::{
+    DisentangledEncoder, DisentangledEncoderSizes, RotaryEncoder, RotaryEncoderSizes, TextEncoder, TextEncoderNames,
+    TextEncoderSizes,
+};
 use crate::checkpoint::Weights;
 use crate::heads::{
-    QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SequencePlan, SpanPlan, TOKEN_CLASSIFICATION, TokenPlan,
+    MASKED_WORDS, MaskedWordsPlan, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SequencePlan, SpanPlan,
+    TOKEN_CLASSIFICATION, TokenPlan,
 };
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use serde_json::Value;
 
-/// A family of encoders of BERT's kind.
+/// What lies below the heads of a family.
+pub enum TextBody {
+    /// BERT's kind.
+    PostNorm {
+        /// How its tensors are called.
+        names: TextEncoderNames,
+        /// Reads the sizes.
+        sizes: fn(&ModelConfig) -> Result<TextEncoderSizes, ModelError>,
+    },
+    /// ModernBERT's.
+    Rotary {
+        /// Reads the sizes.
+        sizes: fn(&ModelConfig) -> Result<RotaryEncoderSizes, ModelError>,
+    },
+    /// DeBERTa's.
+    Disentangled {
+        /// Reads the sizes.
+        sizes: fn(&ModelConfig) -> Result<DisentangledEncoderSizes, ModelError>,
+    },
+}
+
+/// A family of encoders of texts.
 pub struct TextFamily {
     /// `model_type`.
     pub model_type: &'static str,
@@ -17,20 +42,20 @@ pub struct TextFamily {
     pub class: &'static str,
     /// How tensors are called.
     pub names: TensorNames,
-    /// How those of the body are called.
-    pub body: TextEncoderNames,
+    /// Below the heads.
+    pub body: TextBody,
     /// Full path of the base model's pooler.
     pub pooler: Option<&'static str>,
     /// The head of sequence classification.
     pub sequence: SequencePlan,
-    /// Before the classifier of tokens.
+    /// The head of token classification.
     pub token: TokenPlan,
-    /// Before the projection to begin and end.
+    /// The head of question answering.
     pub spans: SpanPlan,
+    /// The head of masked words.
+    pub words: MaskedWordsPlan,
     /// What the configuration class assumes.
     pub defaults: fn() -> Vec<(&'static str, Value)>,
-    /// Reads the sizes.
-    pub sizes: fn(&ModelConfig) -> Result<TextEncoderSizes, ModelError>,
 }
 
 impl Family for TextFamily {
@@ -47,6 +72,7 @@ impl Family for TextFamily {
             (&SEQUENCE_CLASSIFICATION, Box::new(self.sequence)),
             (&TOKEN_CLASSIFICATION, Box::new(self.token)),
             (&QUESTION_ANSWERING, Box::new(self.spans)),
+            (&MASKED_WORDS, Box::new(self.words)),
         ]
     }
 
@@ -63,12 +89,29 @@ impl Family for TextFamily {
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
-        let sizes = (self.sizes)(config)?.embeddings;
-        Ok(Takes::Tokens { longest: Some(sizes.longest()), vocabulary: sizes.vocabulary as usize })
+        let (longest, vocabulary) = match &self.body {
+            TextBody::PostNorm { sizes, .. } => {
+                let sizes = sizes(config)?.embeddings;
+                (Some(sizes.longest()), sizes.vocabulary)
+            }
+            TextBody::Rotary { sizes } => {
+                let sizes = sizes(config)?;
+                (Some(sizes.longest as usize), sizes.vocabulary)
+            }
+            TextBody::Disentangled { sizes } => {
+                let sizes = sizes(config)?;
+                (Some(sizes.longest as usize), sizes.vocabulary)
+            }
+        };
+        Ok(Takes::Tokens { longest, vocabulary: vocabulary as usize })
     }
 
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
-        let sizes = (self.sizes)(config)?;
-        Ok(Box::new(TextEncoder::load(weights, self.names.base, &self.body, sizes)?))
+        let base = self.names.base;
+        Ok(match &self.body {
+            TextBody::PostNorm { names, sizes } => Box::new(TextEncoder::load(weights, base, names, sizes(config)?)?),
+            TextBody::Rotary { sizes } => Box::new(RotaryEncoder::load(weights, base, sizes(config)?)?),
+            TextBody::Disentangled { sizes } => Box::new(DisentangledEncoder::load(weights, base, sizes(config)?)?),
+        })
     }
 }

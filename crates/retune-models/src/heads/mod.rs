@@ -1,23 +1,39 @@
 //! Heads: what they are for, their names as data, and what they compute. A new head is one file here.
 
+mod audio;
+mod ctc;
 mod dropout;
 mod image;
+mod last_token;
+mod masked_words;
+mod next_token;
 mod patch_loss;
 mod pixels;
+mod places;
 mod pooler;
 mod segmentation;
 mod sequence;
 mod spans;
 mod token;
+mod transform;
+mod word_scores;
 
+pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
+pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
+pub use last_token::LastTokenPlan;
+pub use masked_words::{MASKED_WORDS, MaskedWordsNames, MaskedWordsPlan};
+pub use next_token::{CAUSAL_LM, NextTokenPlan, SCORE_WEIGHT, SCORED, next_token_loss, softcap};
 pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
+pub use places::{LOGIT_POSITIONS, pick};
 pub use pooler::Pooler;
 pub use segmentation::{AllMlpPlan, SEMANTIC_SEGMENTATION, SegmenterSizes};
-pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan};
+pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan, TextPooling, first_token};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};
 pub use token::{TOKEN_CLASSIFICATION, TokenPlan};
+pub use transform::{Transform, TransformPlan, TransformSettings};
+pub use word_scores::{WordScores, WordScoresPlan};
 
 use crate::Purpose;
 
@@ -26,7 +42,11 @@ pub static PURPOSES: &[&Purpose] = &[
     &SEQUENCE_CLASSIFICATION,
     &TOKEN_CLASSIFICATION,
     &QUESTION_ANSWERING,
+    &MASKED_WORDS,
+    &CAUSAL_LM,
     &IMAGE_CLASSIFICATION,
     &SEMANTIC_SEGMENTATION,
     &MASKED_IMAGE_MODELING,
+    &SPEECH_RECOGNITION,
+    &AUDIO_CLASSIFICATION,
 ];

@@ -1,14 +1,15 @@
-//! Sequence classification on the first token: a transform, dropout, a linear classifier.
+//! Sequence classification: pooling, a transform, dropout, a linear classifier.
 //!
-//! Hugging Face's `…ForSequenceClassification`. BERT calls the transform its pooler; RoBERTa, ELECTRA and DistilBERT have it
-//! in the head. B batch, D hidden size.
+//! Hugging Face's `…ForSequenceClassification`. BERT calls the transform its pooler; RoBERTa, ELECTRA, DistilBERT and others have
+//! it in the head. B batch, T tokens, D hidden size.
 
 use super::dropout::dropout_of;
+use super::transform::{Transform, TransformPlan};
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
+use retune_kernels::Dense;
 use retune_kernels::dropout::dropout;
-use retune_kernels::tch::Kind;
-use retune_kernels::{Activation, Dense};
+use retune_kernels::tch::{Kind, Tensor};
 
 /// One class, several, or numbers for each text.
 pub static SEQUENCE_CLASSIFICATION: Purpose = Purpose {
@@ -19,21 +20,35 @@ pub static SEQUENCE_CLASSIFICATION: Purpose = Purpose {
     labels: true,
 };
 
+/// What of a text's hidden states [B, T, D] is classified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextPooling {
+    /// The first token.
+    First,
+    /// The mean of all tokens that are no padding.
+    Mean,
+}
+
 /// Names and settings of the head.
 #[derive(Debug, Clone, Copy)]
 pub struct SequencePlan {
-    /// Full path of the transform.
-    pub transform: &'static str,
+    /// Reads what is classified.
+    pub pooling: fn(&ModelConfig) -> Result<TextPooling, ModelError>,
+    /// From D to D.
+    pub transform: TransformPlan,
     /// Whether the transform is the base model's pooler, which is no part of the head.
     pub is_pooler: bool,
-    /// After the transform.
-    pub activation: Activation,
-    /// Whether dropout also comes before the transform.
-    pub dropout_before: bool,
     /// Full path of the classifier.
     pub classifier: &'static str,
-    /// Fields of config.json that may state the dropout; the first that is there counts.
+    /// Fields of config.json that may state the dropout before the transform; the first that is there counts.
+    pub dropout_before: &'static [&'static str],
+    /// The same of the dropout before the classifier.
     pub dropout: &'static [&'static str],
+}
+
+/// The usual [`SequencePlan::pooling`].
+pub fn first_token(_: &ModelConfig) -> Result<TextPooling, ModelError> {
+    Ok(TextPooling::First)
 }
 
 impl HeadPlan for SequencePlan {
@@ -42,10 +57,10 @@ impl HeadPlan for SequencePlan {
         // Checkpoints of masked language models have no pooler.
         let transform = if self.is_pooler { weights.neck() } else { weights.head() };
         Ok(Box::new(SequenceHead {
-            transform: transform.at(self.transform).dense(d, d)?,
+            pooling: (self.pooling)(config)?,
+            transform: self.transform.build(&transform, config, (d, d))?,
             classifier: weights.head().at(self.classifier).outputs(d, config.label_count())?,
-            activation: self.activation,
-            dropout_before: self.dropout_before,
+            dropout_before: dropout_of(config, self.dropout_before)?,
             dropout: dropout_of(config, self.dropout)?,
         }))
     }
@@ -53,24 +68,38 @@ impl HeadPlan for SequencePlan {
 
 #[derive(Debug)]
 struct SequenceHead {
-    transform: Dense,
+    pooling: TextPooling,
+    transform: Transform,
     classifier: Dense,
-    activation: Activation,
-    dropout_before: bool,
+    dropout_before: f64,
     dropout: f64,
 }
 
 impl Head for SequenceHead {
     fn reads(&self) -> Reads {
-        Reads::First(1)
+        match self.pooling {
+            TextPooling::First => Reads::First(1),
+            TextPooling::Mean => Reads::All,
+        }
     }
 
     /// `logits` [B, labels].
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
-        let first = state.hidden.select(1, 0); // [B, D]
-        let first = if self.dropout_before { dropout(&first, self.dropout, train) } else { first };
-        let pooled = self.activation.forward(&self.transform.forward(&first, train));
+        let read = match self.pooling {
+            TextPooling::First => state.hidden.select(1, 0), // [B, D]
+            TextPooling::Mean => mean(state),
+        };
+        let pooled = self.transform.forward(&dropout(&read, self.dropout_before, train), train);
         let logits = self.classifier.forward(&dropout(&pooled, self.dropout, train), train);
         Ok(Tensors::from([("logits", logits.to_kind(Kind::Float))]))
     }
+}
+
+/// The mean of the tokens that are no padding, [B, D].
+fn mean(state: &State) -> Tensor {
+    let hidden = &state.hidden;
+    let Some(mask) = &state.mask else { return hidden.mean_dim([1i64].as_slice(), false, hidden.kind()) };
+    let open = mask.to_device(hidden.device()).to_kind(Kind::Float).unsqueeze(-1); // [B, T, 1]
+    let sum = |x: Tensor| x.sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
+    (sum(hidden.to_kind(Kind::Float) * &open) / sum(open)).to_kind(hidden.kind())
 }

@@ -3,6 +3,7 @@
 //! Hugging Face's `…ForQuestionAnswering`. B batch, T tokens, D hidden size.
 
 use super::dropout::dropout_of;
+use super::transform::{Transform, TransformPlan, transformed};
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::Dense;
@@ -21,17 +22,23 @@ pub static QUESTION_ANSWERING: Purpose = Purpose {
     labels: false,
 };
 
-/// Settings of the head; its tensors are called alike in all families.
+/// Names and settings of the head.
 #[derive(Debug, Clone, Copy)]
 pub struct SpanPlan {
+    /// From D to D, before dropout and projection, where there is one.
+    pub transform: Option<TransformPlan>,
+    /// Full path of the projection to begin and end.
+    pub outputs: &'static str,
     /// Fields of config.json that may state the dropout; the first that is there counts.
     pub dropout: &'static [&'static str],
 }
 
 impl HeadPlan for SpanPlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
+        let (head, d) = (weights.head(), body.width());
         Ok(Box::new(SpanHead {
-            outputs: weights.head().at("qa_outputs").dense(body.width(), OUTPUTS)?,
+            transform: self.transform.map(|plan| plan.build(&head, config, (d, d))).transpose()?,
+            outputs: head.at(self.outputs).dense(d, OUTPUTS)?,
             dropout: dropout_of(config, self.dropout)?,
         }))
     }
@@ -46,6 +53,7 @@ impl HeadPlan for SpanPlan {
 
 #[derive(Debug)]
 struct SpanHead {
+    transform: Option<Transform>,
     outputs: Dense,
     dropout: f64,
 }
@@ -57,7 +65,8 @@ impl Head for SpanHead {
 
     /// `start_logits` and `end_logits` [B, T].
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
-        let scores = self.outputs.forward(&dropout(&state.hidden, self.dropout, train), train).to_kind(Kind::Float);
+        let hidden = transformed(self.transform.as_ref(), &state.hidden, train);
+        let scores = self.outputs.forward(&dropout(&hidden, self.dropout, train), train).to_kind(Kind::Float);
         Ok(Tensors::from([
             ("start_logits", scores.select(-1, 0).contiguous()),
             ("end_logits", scores.select(-1, 1).contiguous()),

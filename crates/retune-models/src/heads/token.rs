@@ -3,6 +3,7 @@
 //! Hugging Face's `…ForTokenClassification`. B batch, T tokens, D hidden size, L labels.
 
 use super::dropout::dropout_of;
+use super::transform::{Transform, TransformPlan, transformed};
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::Dense;
@@ -21,14 +22,18 @@ pub static TOKEN_CLASSIFICATION: Purpose = Purpose {
 /// Settings of the head; its tensors are called alike in all families.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenPlan {
+    /// From D to D, before dropout and classifier, where there is one.
+    pub transform: Option<TransformPlan>,
     /// Fields of config.json that may state the dropout; the first that is there counts.
     pub dropout: &'static [&'static str],
 }
 
 impl HeadPlan for TokenPlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
+        let (head, d) = (weights.head(), body.width());
         Ok(Box::new(TokenHead {
-            classifier: weights.head().at("classifier").outputs(body.width(), config.label_count())?,
+            transform: self.transform.map(|plan| plan.build(&head, config, (d, d))).transpose()?,
+            classifier: head.at("classifier").outputs(d, config.label_count())?,
             dropout: dropout_of(config, self.dropout)?,
         }))
     }
@@ -36,6 +41,7 @@ impl HeadPlan for TokenPlan {
 
 #[derive(Debug)]
 struct TokenHead {
+    transform: Option<Transform>,
     classifier: Dense,
     dropout: f64,
 }
@@ -47,7 +53,8 @@ impl Head for TokenHead {
 
     /// `logits` [B, T, L].
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
-        let logits = self.classifier.forward(&dropout(&state.hidden, self.dropout, train), train);
+        let hidden = transformed(self.transform.as_ref(), &state.hidden, train);
+        let logits = self.classifier.forward(&dropout(&hidden, self.dropout, train), train);
         Ok(Tensors::from([("logits", logits.to_kind(Kind::Float))]))
     }
 }

@@ -1,29 +1,56 @@
-//! SwiGLU feed-forward network (Shazeer 2020) as DINOv2-giant has it: `down(silu(gate) · up)`.
+//! Gated feed-forward network (Shazeer 2020): `down(activation(gate) · up)`, gate and up in one projection; SwiGLU of DINOv2-giant,
+//! GeGLU of ModernBERT.
 
 use crate::ModelError;
 use crate::checkpoint::Weights;
-use retune_kernels::Dense;
+use retune_kernels::dropout::dropout;
 use retune_kernels::tch::Tensor;
+use retune_kernels::{Activation, Dense};
+
+/// Names and settings.
+#[derive(Debug, Clone, Copy)]
+pub struct GatedOptions {
+    /// Path of gate and up, the gate first.
+    pub gate_and_up: &'static str,
+    /// Path of down.
+    pub down: &'static str,
+    /// Of the gate.
+    pub activation: Activation,
+    /// Whether both projections have a bias.
+    pub bias: bool,
+    /// Before down.
+    pub dropout: f64,
+}
 
 /// Gate and up in one projection, down.
 #[derive(Debug)]
 pub struct GatedFeedForward {
     gate_and_up: Dense,
     down: Dense,
+    activation: Activation,
+    dropout: f64,
 }
 
 impl GatedFeedForward {
     /// `weights` points at the network; `intermediate` is the width of the gate.
-    pub fn load(weights: &Weights<'_>, hidden: i64, intermediate: i64) -> Result<Self, ModelError> {
+    pub fn load(
+        weights: &Weights<'_>,
+        hidden: i64,
+        intermediate: i64,
+        options: &GatedOptions,
+    ) -> Result<Self, ModelError> {
         Ok(Self {
-            gate_and_up: weights.at("weights_in").dense(hidden, 2 * intermediate)?,
-            down: weights.at("weights_out").dense(intermediate, hidden)?,
+            gate_and_up: weights.at(options.gate_and_up).dense_with(hidden, 2 * intermediate, options.bias)?,
+            down: weights.at(options.down).dense_with(intermediate, hidden, options.bias)?,
+            activation: options.activation,
+            dropout: options.dropout,
         })
     }
 
     /// `x` [B, T, D]; returns [B, T, D].
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let both = self.gate_and_up.forward(x, train).chunk(2, -1);
-        self.down.forward(&(both[0].silu() * &both[1]), train)
+        let gated = self.activation.forward(&both[0]) * &both[1];
+        self.down.forward(&dropout(&gated, self.dropout, train), train)
     }
 }

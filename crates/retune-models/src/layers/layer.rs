@@ -31,8 +31,10 @@ pub struct LayerSizes {
     pub activation: Activation,
     /// Added to variances.
     pub norm_epsilon: f64,
-    /// After attention and feed-forward.
+    /// After attention.
     pub hidden_dropout: f64,
+    /// After the feed-forward network.
+    pub feed_forward_dropout: f64,
     /// On attention probabilities.
     pub attention_dropout: f64,
 }

@@ -1,4 +1,4 @@
-//! One post-LayerNorm encoder layer, shared by BERT, RoBERTa, XLM-R, ELECTRA and DistilBERT.
+//! One post-LayerNorm encoder layer, shared by BERT, RoBERTa, XLM-R, ELECTRA, DistilBERT, ALBERT and MPNet.
 //!
 //!   y = LN(x + Drop(Attention(x)))      z = LN(y + Drop(FeedForward(y)))
 //!
@@ -18,7 +18,8 @@ pub struct PostNormLayer {
     attention_norm: LayerNorm,
     feed_forward: FeedForward,
     feed_forward_norm: LayerNorm,
-    dropout: f64,
+    /// After attention, after the feed-forward network.
+    dropout: (f64, f64),
 }
 
 impl PostNormLayer {
@@ -29,16 +30,23 @@ impl PostNormLayer {
             attention_norm: weights.at(names.attention_norm).layer_norm(sizes.hidden, sizes.norm_epsilon)?,
             feed_forward: FeedForward::load(weights, names, sizes)?,
             feed_forward_norm: weights.at(names.output_norm).layer_norm(sizes.hidden, sizes.norm_epsilon)?,
-            dropout: sizes.hidden_dropout,
+            dropout: (sizes.hidden_dropout, sizes.feed_forward_dropout),
         })
     }
 
-    /// Computes `queries` [B, Q, D], tokens of `x` [B, T, D], which they attend to where `mask` is true; all of `x`, or
-    /// those whose results are read. Returns [B, Q, D].
-    pub fn forward(&self, queries: &Tensor, x: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
-        let attended = self.attention.forward(queries, x, mask, None, train);
-        let y = dropout_residual_norm(&attended, queries, &self.attention_norm, self.dropout, train);
+    /// Computes `queries` [B, Q, D], tokens of `x` [B, T, D], which they attend to where `mask` is true, with `bias`
+    /// [1, H, T, T] on the scores; all of `x`, or the first tokens, whose results are read. Returns [B, Q, D].
+    pub fn forward(
+        &self,
+        queries: &Tensor,
+        x: &Tensor,
+        mask: Option<&AttentionMask>,
+        bias: Option<&Tensor>,
+        train: bool,
+    ) -> Tensor {
+        let attended = self.attention.forward(queries, x, mask, bias, train);
+        let y = dropout_residual_norm(&attended, queries, &self.attention_norm, self.dropout.0, train);
         let transformed = self.feed_forward.forward(&y, train);
-        dropout_residual_norm(&transformed, &y, &self.feed_forward_norm, self.dropout, train)
+        dropout_residual_norm(&transformed, &y, &self.feed_forward_norm, self.dropout.1, train)
     }
 }

@@ -5,12 +5,15 @@
 //! Dosovitskiy et al. 2020, §3.1; λ is layer scale (Touvron et al. 2021), absent in ViT. B batch, T tokens, D hidden size.
 
 use super::drop_path::drop_path;
-use super::{Attention, AttentionSizes, FeedForward, GatedFeedForward, LayerNames, LayerSizes, RelativePositionBias};
+use super::{
+    Attention, AttentionSizes, FeedForward, GatedFeedForward, GatedOptions, LayerNames, LayerSizes,
+    RelativePositionBias,
+};
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::Tensor;
-use retune_kernels::{LayerNorm, Weight};
+use retune_kernels::{Activation, LayerNorm, Weight};
 
 /// What differs between the families beside names and sizes.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +39,19 @@ pub struct PreNormLayer {
     norm_after: LayerNorm,
     network: Network,
     scales: Option<(Weight, Weight)>,
-    dropout: f64,
+    /// After attention, after the feed-forward network.
+    dropout: (f64, f64),
     drop_path: f64,
 }
+
+/// SwiGLU of DINOv2.
+const GATED: GatedOptions = GatedOptions {
+    gate_and_up: "weights_in",
+    down: "weights_out",
+    activation: Activation::Silu,
+    bias: true,
+    dropout: 0.0,
+};
 
 #[derive(Debug)]
 enum Network {
@@ -72,13 +85,13 @@ impl PreNormLayer {
             norm_after: weights.at(names.output_norm).layer_norm(d, sizes.norm_epsilon)?,
             network: match options.gated {
                 None => Network::Plain(FeedForward::load(weights, names, sizes)?),
-                Some(path) => Network::Gated(GatedFeedForward::load(&weights.at(path), d, sizes.intermediate)?),
+                Some(path) => Network::Gated(GatedFeedForward::load(&weights.at(path), d, sizes.intermediate, &GATED)?),
             },
             scales: options
                 .layer_scale
                 .map(|(first, second, value)| Ok::<_, ModelError>((scale(first, value)?, scale(second, value)?)))
                 .transpose()?,
-            dropout: sizes.hidden_dropout,
+            dropout: (sizes.hidden_dropout, sizes.feed_forward_dropout),
             drop_path,
         })
     }
@@ -104,13 +117,13 @@ impl PreNormLayer {
     ) -> Tensor {
         let queries = read.narrow(1, 0, x.size()[1]);
         let attended = self.attention.forward(&queries, read, None, self.bias(grid, bias).as_ref(), train);
-        let y = x + self.branch(&attended, self.scales.as_ref().map(|s| &*s.0), train);
+        let y = x + self.branch(&attended, self.scales.as_ref().map(|s| &*s.0), self.dropout.0, train);
         let normed = self.norm_after.forward(&y);
         let transformed = match &self.network {
             Network::Plain(network) => network.forward(&normed, train),
             Network::Gated(network) => network.forward(&normed, train),
         };
-        &y + self.branch(&transformed, self.scales.as_ref().map(|s| &*s.1), train)
+        &y + self.branch(&transformed, self.scales.as_ref().map(|s| &*s.1), self.dropout.1, train)
     }
 
     /// How much each token attends to each other, the mean of all heads, [B, T, T].
@@ -127,8 +140,8 @@ impl PreNormLayer {
         }
     }
 
-    fn branch(&self, x: &Tensor, scale: Option<&Tensor>, train: bool) -> Tensor {
-        let x = dropout(x, self.dropout, train);
+    fn branch(&self, x: &Tensor, scale: Option<&Tensor>, p: f64, train: bool) -> Tensor {
+        let x = dropout(x, p, train);
         let x = scale.map_or_else(|| x.shallow_clone(), |scale| &x * scale.to_kind(x.kind()));
         drop_path(&x, self.drop_path, train)
     }

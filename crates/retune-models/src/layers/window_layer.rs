@@ -122,11 +122,11 @@ impl WindowLayer {
 
 impl MapLayer for WindowLayer {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let p = self.sizes.hidden_dropout;
-        let attended = dropout(&self.attend(&self.norm_before.forward(x), train), p, train);
+        let sizes = &self.sizes;
+        let attended = dropout(&self.attend(&self.norm_before.forward(x), train), sizes.hidden_dropout, train);
         let y = x + drop_path(&attended, self.options.drop_path, train);
         let transformed = self.feed_forward.forward(&self.norm_after.forward(&y), train);
-        y + dropout(&transformed, p, train)
+        y + dropout(&transformed, sizes.feed_forward_dropout, train)
     }
 
     fn work(&self, places: f64) -> f64 {

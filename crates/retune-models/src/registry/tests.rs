@@ -31,12 +31,21 @@ fn small(model_type: &str) -> ModelConfig {
     for (field, value) in [
         ("num_hidden_layers", json!(1)),
         ("n_layers", json!(1)),
+        ("num_attention_heads", json!(4)),
+        ("n_layer", json!(1)),
+        ("n_embd", json!(24)),
         ("vocab_size", json!(8)),
+        ("pad_token_id", json!(0)),
         ("hidden_size", json!(24)),
         ("dim", json!(24)),
         ("intermediate_size", json!(8)),
         ("hidden_dim", json!(8)),
         ("embedding_size", json!(8)),
+        ("num_attention_heads", json!(4)),
+        ("num_key_value_heads", json!(2)),
+        ("conv_dim", json!([4, 4, 4, 4, 4, 4, 4])),
+        ("num_conv_pos_embeddings", json!(4)),
+        ("num_conv_pos_embedding_groups", json!(2)),
     ] {
         if config.get(field).is_some() {
             config.set(field, value);
@@ -85,8 +94,8 @@ fn small_image(model_type: &str) -> ModelConfig {
 fn every_listed_family_builds_every_head_it_lists() {
     let mut used = Vec::new();
     for family in FAMILIES {
-        let is_text = ModelConfig::new(json!({"model_type": family.model_type()})).unwrap().get("vocab_size").is_some();
-        let config = if is_text { small(family.model_type()) } else { small_image(family.model_type()) };
+        let has_defaults = !family.defaults().is_empty();
+        let config = if has_defaults { small(family.model_type()) } else { small_image(family.model_type()) };
         assert!(!family.heads().is_empty(), "{}", family.model_type());
         for (purpose, _) in family.heads() {
             used.push(purpose);
@@ -94,13 +103,15 @@ fn every_listed_family_builds_every_head_it_lists() {
             assert!(supports(&config, purpose));
             let (network, params) = build(*family, purpose, &config);
             assert!(network.work(4, 0) > 0.0);
-            assert!(params.iter().any(|param| param.head && param.depth == network.blocks() + 1));
+            assert!(!purpose.fresh || params.iter().any(|param| param.head && param.depth == network.blocks() + 1));
             assert!(params.iter().all(|param| param.depth <= network.blocks() + 1));
             let mut saved = config.clone();
             saved.set("architectures", json!([family.architecture(&config, purpose)]));
             assert_eq!(purposes_of_class(&saved), [purpose], "{}", family.model_type());
         }
-        assert_eq!(takes(&config).unwrap().images().is_none(), is_text, "{}", family.model_type());
+        let images = matches!(takes(&config).unwrap(), Takes::Images(_));
+        let takes_images = family.heads().iter().all(|(purpose, _)| purpose.key.contains("image"));
+        assert_eq!(images, takes_images, "{}", family.model_type());
     }
     assert!(PURPOSES.iter().all(|purpose| used.contains(purpose)), "a purpose that no family has");
 }
@@ -123,17 +134,33 @@ fn every_family_of_texts_has_every_head_for_texts() {
         FAMILIES.iter().filter(has).map(|family| family.model_type()).collect::<Vec<_>>()
     };
     let all = texts("sequence-classification");
-    assert_eq!(all, ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"]);
-    assert_eq!(texts("token-classification"), all);
-    assert_eq!(texts("question-answering"), all);
+    let encoders = [
+        "bert",
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+        "distilbert",
+        "electra",
+        "albert",
+        "mpnet",
+        "modernbert",
+        "deberta-v2",
+    ];
+    let decoders = texts("causal-lm");
+    assert_eq!(all, [&encoders[..], &decoders].concat());
+    assert_eq!(texts("token-classification"), encoders);
+    assert_eq!(texts("question-answering"), encoders);
+    assert_eq!(texts("masked-lm"), encoders);
 }
 
-/// `fixtures/configs/text_defaults.json` is what transformers' classes say without any argument.
+/// `fixtures/configs/text_defaults.json` and `decoder_defaults.json` are what transformers' classes say without any argument.
 #[test]
 fn absent_fields_mean_what_hugging_face_assumes() {
-    let text = include_str!("../../../../fixtures/configs/text_defaults.json");
-    let all: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap();
-    for (model_type, theirs) in all {
+    let read = |text: &str| serde_json::from_str::<serde_json::Map<String, Value>>(text).unwrap();
+    let encoders = read(include_str!("../../../../fixtures/configs/text_defaults.json"));
+    let decoders = read(include_str!("../../../../fixtures/configs/decoder_defaults.json"));
+    let speech = read(include_str!("../../../../fixtures/configs/speech_defaults.json"));
+    for (model_type, theirs) in encoders.into_iter().chain(decoders).chain(speech) {
         let config = ModelConfig::new(json!({"model_type": model_type})).unwrap();
         assert!(config.as_map().len() > 10, "{model_type} has no defaults here");
         for (field, ours) in config.as_map() {

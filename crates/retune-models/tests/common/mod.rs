@@ -5,7 +5,10 @@
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
-use retune_models::heads::{QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, TOKEN_CLASSIFICATION};
+use retune_models::heads::{
+    CAUSAL_LM, CtcLoss, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SPEECH_RECOGNITION,
+    TOKEN_CLASSIFICATION, next_token_loss,
+};
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Purpose, Tensors};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -94,16 +97,36 @@ fn loss_of_pixels(outputs: &Tensors, inputs: &Tensors) -> Tensor {
     summed.sum / summed.weight
 }
 
+/// The mean loss of next tokens, from scores or from their factors.
+fn loss_of_next_tokens(outputs: &Tensors, inputs: &Tensors) -> Tensor {
+    let labels = inputs.get("labels").unwrap();
+    let summed = match outputs.optional("logits") {
+        Some(logits) => {
+            let next = labels.size()[1] - 1;
+            loss::cross_entropy(&logits.narrow(1, 0, next), &labels.narrow(1, 1, next), None, 0.0)
+        }
+        None => next_token_loss(outputs, labels, 0.0).unwrap().loss,
+    };
+    summed.sum / summed.weight
+}
+
 /// The loss of a model's own task.
 fn loss_of_outputs(loaded: &LoadedModel, outputs: &Tensors, inputs: &Tensors) -> Tensor {
     let purpose = loaded.purpose.expect("a head");
     if *purpose == QUESTION_ANSWERING {
         return loss_of_spans(outputs, inputs);
     }
+    if *purpose == SPEECH_RECOGNITION {
+        let summed = CtcLoss::new(&loaded.config).unwrap().summed(outputs, inputs.get("labels").unwrap()).unwrap();
+        return summed.sum / summed.weight;
+    }
     if *purpose == SEMANTIC_SEGMENTATION {
         return loss_of_pixels(outputs, inputs);
     }
-    let tags = *purpose == TOKEN_CLASSIFICATION;
+    if *purpose == CAUSAL_LM {
+        return loss_of_next_tokens(outputs, inputs);
+    }
+    let tags = *purpose == TOKEN_CLASSIFICATION || *purpose == MASKED_WORDS;
     let problem = if tags { ProblemType::SingleLabelClassification } else { loaded.config.problem_type() };
     loss_of(problem, outputs.get("logits").unwrap(), inputs.get("labels").unwrap())
 }
@@ -129,14 +152,14 @@ pub(crate) fn check(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>, gradi
     let evaluated = loss_of_outputs(loaded, &outputs, &inputs);
     assert!(difference(&evaluated.view([1]), &case["loss"].view([1])) < 1e-5);
 
-    let outputs = loaded.network.forward(&inputs, &Mode::training(0)).unwrap();
+    let outputs = loaded.network.forward(&inputs, &Mode::training(0).with_factors()).unwrap();
     let trained = loss_of_outputs(loaded, &outputs, &inputs);
     assert!(difference(&trained.view([1]), &case["train.loss"].view([1])) < 1e-5);
     trained.backward();
     let mut compared = 0;
     for param in loaded.params.trainable() {
-        let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
         let Some(expected) = case.get(&gradient_name(&param.name)) else { continue };
+        let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
         let worst = difference(&gradient, expected);
         assert!(worst < 1e-5, "{}: {worst}", param.name);
         compared += 1;

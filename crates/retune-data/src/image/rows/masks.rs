@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{folder, metadata};
+use super::IMAGES as FILES;
 use crate::error::quoted;
 use crate::rows::{Builder, Layout, Origin, TableRows};
 use crate::{DataError, OnBadExample};
@@ -21,9 +21,9 @@ pub(super) fn read(
     on_bad_example: OnBadExample,
 ) -> Result<TableRows, DataError> {
     let fail = |message: String| Err(DataError::Columns { message: format!("{}: {message}", folder.display()) });
-    let found = folder::find(folder)?;
-    if let Some(table) = metadata::table(folder, &found.ignored, masks_required)? {
-        return metadata::read(&table, &found.images, layout, masks_required, on_bad_example);
+    let found = FILES.find(folder)?;
+    if let Some(rows) = FILES.in_table(folder, &found, layout, masks_required, on_bad_example)? {
+        return Ok(rows);
     }
     if let Some(group) = &layout.group {
         return fail(format!("a folder has no column `{group}`; write a table with the paths, and name it instead"));
@@ -46,7 +46,7 @@ pub(super) fn read(
     }
     // Without masks beside them, all images of the folder count.
     let base = images.unwrap_or_default();
-    let of = |folder: &Path| -> Vec<&PathBuf> { found.images.iter().filter(|path| path.starts_with(folder)).collect() };
+    let of = |folder: &Path| -> Vec<&PathBuf> { found.files.iter().filter(|path| path.starts_with(folder)).collect() };
     let pictures: Vec<&PathBuf> = of(&base);
     if pictures.is_empty() {
         return fail(format!("holds no images in `{}`", base.display()));

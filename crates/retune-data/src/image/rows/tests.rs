@@ -1,5 +1,7 @@
 //! Tests of folders, tables and lines of images.
 
+use std::fs::File;
+
 use serde_json::json;
 
 use super::*;

@@ -133,7 +133,7 @@ impl Tokenizer {
 
     /// The tokens of a text or word before any is added or cut off. A post-processor looks at the whole only: it trims
     /// offsets, and a second time would trim them again.
-    fn pieces(&self, text: &str, word: Option<u32>, offsets: OffsetType) -> tokenizers::Result<Encoding> {
+    pub(super) fn pieces(&self, text: &str, word: Option<u32>, offsets: OffsetType) -> tokenizers::Result<Encoding> {
         let mut pieces = self.backend.get_added_vocabulary().extract_and_normalize(self.backend.get_normalizer(), text);
         if let Some(step) = self.backend.get_pre_tokenizer() {
             step.pre_tokenize(&mut pieces)?;

@@ -52,6 +52,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         settings: &settings,
         batching: Batching::Examples,
         fingerprint: input.settings(),
+        frozen_below: 0,
     };
     labels::trained(with, recipe, schema, data, notes, &|_| Vec::new())
 }

@@ -100,6 +100,8 @@ pub(super) struct Trained<'a> {
     pub(super) batching: Batching,
     /// Changes with whatever the encoding of an example depends on.
     pub(super) fingerprint: u64,
+    /// Blocks below this depth never learn.
+    pub(super) frozen_below: usize,
 }
 
 /// Rows with what a medium made of them.
@@ -172,7 +174,9 @@ fn finish<M: Medium + 'static, K: Kind<M>>(
     splits.about.notes.extend(more);
     let kind = kind(splits.train())?;
     Ok(Box::new(Prepared::new(
-        Classification::new(with.purpose, kind, with.files).with_batching(with.batching),
+        Classification::new(with.purpose, kind, with.files)
+            .with_batching(with.batching)
+            .with_frozen_below(with.frozen_below),
         splits,
     )))
 }

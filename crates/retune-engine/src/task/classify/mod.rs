@@ -11,8 +11,9 @@
 //! | `weights` | weights of classes |
 //! | `settings` | what a recipe says of labels |
 //! | `labels` | what labels mean, from the data or from a saved model |
-//! | `text`, `image` | the media |
+//! | `text`, `image`, `audio` | the media |
 
+pub(super) mod audio;
 pub(super) mod image;
 mod kind;
 mod labels;
@@ -45,6 +46,7 @@ pub(super) struct Classification<M, K> {
     kind: Arc<K>,
     files: Files,
     batching: Batching,
+    frozen_below: usize,
     medium: PhantomData<fn() -> M>,
 }
 
@@ -59,11 +61,16 @@ pub(super) struct Files {
 
 impl<M: Medium + 'static, K: Kind<M>> Classification<M, K> {
     fn new(purpose: &'static Purpose, kind: K, files: Files) -> Self {
-        Self { purpose, kind: Arc::new(kind), files, batching: Batching::Examples, medium: PhantomData }
+        let batching = Batching::Examples;
+        Self { purpose, kind: Arc::new(kind), files, batching, frozen_below: 0, medium: PhantomData }
     }
 
     fn with_batching(self, batching: Batching) -> Self {
         Self { batching, ..self }
+    }
+
+    fn with_frozen_below(self, frozen_below: usize) -> Self {
+        Self { frozen_below, ..self }
     }
 }
 
@@ -128,6 +135,10 @@ impl<M: Medium + 'static, K: Kind<M>> Task for Classification<M, K> {
 
     fn batching(&self) -> Batching {
         self.batching
+    }
+
+    fn frozen_below(&self) -> usize {
+        self.frozen_below
     }
 
     fn files(&self) -> &[PathBuf] {

@@ -5,7 +5,7 @@ use super::{Files, labels};
 use crate::recipe::settings::{DATA, Settings, settings};
 use crate::task::class_loss::ClassLossSettings;
 use crate::task::splits::Encoded;
-use crate::task::texts::{TextInput, TextSettings, TokenSettings};
+use crate::task::texts::{BatchSettings, TextInput, TextSettings, TokenSettings};
 use crate::task::usual::USUAL_TASK;
 use crate::task::{Entry, Opening, Parts, Preparing, Work, parts};
 use anyhow::Result;
@@ -22,6 +22,7 @@ pub(in crate::task) static ENTRY: Entry = Entry {
         TextSettings::SECTION,
         PairSettings::SECTION,
         TokenSettings::SECTION,
+        BatchSettings::SECTION,
         ClassificationSettings::SECTION,
         ClassLossSettings::SECTION,
     ],
@@ -74,8 +75,9 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         purpose: ENTRY.purpose,
         files,
         settings: &settings,
-        batching: tokens.batching(),
+        batching: recipe.read::<BatchSettings>()?.batching(),
         fingerprint: input.max_length as u64,
+        frozen_below: 0,
     };
     labels::trained(head, recipe, schema, data, std::iter::once(described).chain(note).collect(), &notes)
 }

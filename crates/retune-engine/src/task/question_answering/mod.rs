@@ -12,7 +12,7 @@ use self::scorer::AnswerScorer;
 use self::settings::AnswerSettings;
 use super::parts::{NextRows, STREAM, parts};
 use super::splits::Encoded;
-use super::texts::{AnnotationSettings, TextInput, TokenSettings};
+use super::texts::{AnnotationSettings, BatchSettings, TextInput, TokenSettings};
 use super::{
     BatchTensors, Data, Decision, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn,
     Work,
@@ -45,7 +45,7 @@ const USUAL_LENGTH: usize = 384;
 pub(super) static ENTRY: Entry = Entry {
     name: "question-answering",
     purpose: &heads::QUESTION_ANSWERING,
-    settings: &[TokenSettings::SECTION, AnnotationSettings::SECTION, AnswerSettings::SECTION],
+    settings: &[TokenSettings::SECTION, BatchSettings::SECTION, AnnotationSettings::SECTION, AnswerSettings::SECTION],
     decides: Some(KEY),
     targets: &["start_positions", "end_positions"],
     loss: |_| Ok(Box::new(summed)),
@@ -129,7 +129,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let splits = data.splits(recipe, fingerprint, vec![note.to_owned()])?;
     let task = QuestionAnswering {
         given: Some(unanswerable),
-        batching: tokens.batching(),
+        batching: recipe.read::<BatchSettings>()?.batching(),
         files: input.files(),
         ..QuestionAnswering::new(&settings)
     };

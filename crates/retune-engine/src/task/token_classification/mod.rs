@@ -10,7 +10,7 @@ mod shown;
 use self::scorer::TagScorer;
 use super::parts::{NextRows, STREAM, parts};
 use super::splits::Encoded;
-use super::texts::{AnnotationSettings, TextInput, TextSettings, TokenSettings};
+use super::texts::{AnnotationSettings, BatchSettings, TextInput, TextSettings, TokenSettings};
 use super::{
     BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work,
 };
@@ -38,7 +38,13 @@ use std::sync::Arc;
 pub(super) static ENTRY: Entry = Entry {
     name: "token-classification",
     purpose: &heads::TOKEN_CLASSIFICATION,
-    settings: &[TextSettings::SECTION, TokenSettings::SECTION, AnnotationSettings::SECTION, TagSettings::SECTION],
+    settings: &[
+        TextSettings::SECTION,
+        TokenSettings::SECTION,
+        BatchSettings::SECTION,
+        AnnotationSettings::SECTION,
+        TagSettings::SECTION,
+    ],
     decides: None,
     prepare,
     open,
@@ -145,7 +151,8 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let fingerprint = random::mix(&[input.max_length as u64, settings.stride as u64, all_tokens]);
     let splits = data.splits(recipe, fingerprint, notes)?;
     let names = Arc::new(names);
-    let task = TokenClassification { names, batching: tokens.batching(), files: input.files() };
+    let task =
+        TokenClassification { names, batching: recipe.read::<BatchSettings>()?.batching(), files: input.files() };
     Ok(Box::new(Prepared::new(task, splits)))
 }
 

@@ -1,0 +1,55 @@
+//! What a file is by its first bytes.
+
+/// Bytes that are looked at.
+pub(super) const HEAD: usize = 64;
+
+/// Whether a file that begins so is one that can be decoded.
+pub(super) fn is_readable(head: &[u8]) -> bool {
+    let riff = |form: &[u8], kind: &[u8]| head.starts_with(form) && head.get(8..12) == Some(kind);
+    // A frame of MPEG audio, layer III: eleven bits of synchronisation, then version and layer.
+    let frame = matches!(head, [0xff, second, ..] if second & 0xe6 == 0xe2 && second & 0x18 != 0x08);
+    let vorbis = head.starts_with(b"OggS") && !has(head, b"OpusHead");
+    riff(b"RIFF", b"WAVE")
+        || riff(b"FORM", b"AIFF")
+        || riff(b"FORM", b"AIFC")
+        || head.starts_with(b"fLaC")
+        || head.starts_with(b"ID3")
+        || vorbis
+        || frame
+}
+
+/// What else a file is, where it is known.
+pub(super) fn foreign(head: &[u8]) -> Option<&'static str> {
+    let at = |place: usize, bytes: &[u8]| head.get(place..place + bytes.len()) == Some(bytes);
+    Some(match head {
+        _ if head.starts_with(b"OggS") && has(head, b"OpusHead") => "Opus",
+        _ if at(4, b"ftyp") => "MPEG-4 (m4a, mp4)",
+        _ if head.starts_with(b"\x1a\x45\xdf\xa3") => "Matroska or WebM",
+        _ if head.starts_with(b"#!AMR") => "AMR",
+        _ if head.starts_with(b".snd") => "Sun audio",
+        _ if head.starts_with(b"NIST_1A") => "NIST Sphere",
+        _ if head.starts_with(b"version https://git-lfs") => "a pointer of Git LFS in place of its file",
+        _ if head.starts_with(b"\x93NUMPY") => "a NumPy array",
+        _ => return None,
+    })
+}
+
+fn has(head: &[u8], part: &[u8]) -> bool {
+    head.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_known_by_their_first_bytes() {
+        for head in [&b"RIFF\0\0\0\0WAVEfmt "[..], b"fLaC\0", b"ID3\x04", b"\xff\xfb\x90\x64", b"FORM\0\0\0\0AIFFCOMM"]
+        {
+            assert!(is_readable(head) && foreign(head).is_none(), "{head:?}");
+        }
+        assert!(!is_readable(b"RIFF\0\0\0\0AVI ") && !is_readable(b"text") && !is_readable(b"\xff\xf1AAC"));
+        assert_eq!(foreign(b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x13OpusHead"), Some("Opus"));
+        assert_eq!(foreign(b"\0\0\0\x20ftypM4A "), Some("MPEG-4 (m4a, mp4)"));
+    }
+}

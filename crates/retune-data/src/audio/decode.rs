@@ -1,0 +1,143 @@
+//! Bytes of an audio file to samples of one channel, from -1 to 1.
+//!
+//! | file | samples |
+//! |---|---|
+//! | WAV, AIFF: 8 to 32 bits | divided by the size of the range: 32768 for 16 bits, as libsndfile does |
+//! | WAV: floating point | as they are |
+//! | FLAC, MP3, Ogg Vorbis | as decoded |
+//! | several channels | their mean |
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use symphonia::core::codecs::audio::{AudioDecoderOptions, well_known::CODEC_ID_MP3};
+use symphonia::core::errors::Error;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, TrackType};
+use symphonia::core::io::MediaSourceStream;
+use symphonia::core::meta::MetadataOptions;
+
+use super::{content, riff};
+use crate::error::shortened;
+
+/// Samples of one channel, at most: four hours at 16 kHz.
+const MOST_SAMPLES: usize = 1 << 28;
+/// The largest rate that makes sense.
+const MOST_RATE: u32 = 1_000_000;
+/// A sample this near to the end of the range counts as clipped.
+const FULL: f32 = 0.9995;
+
+/// A decoded sound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// Of one channel.
+    pub samples: Vec<f32>,
+    /// Samples a second.
+    pub rate: u32,
+    /// Channels of the file.
+    pub channels: usize,
+    /// Samples of any channel at the ends of the range.
+    pub clipped: usize,
+}
+
+/// Decodes a file.
+///
+/// # Errors
+/// Why not, as a phrase that follows the path in a message.
+pub fn decode(bytes: Vec<u8>) -> Result<Decoded, String> {
+    // Decoders are written for damaged files, but a panic in one must not end a long run.
+    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes))).unwrap_or_else(|_| Err(DAMAGED.to_owned()))
+}
+
+const DAMAGED: &str = "is damaged; write the file again";
+
+fn decode_unguarded(mut bytes: Vec<u8>) -> Result<Decoded, String> {
+    if bytes.is_empty() {
+        return Err("is empty; write the file again".to_owned());
+    }
+    let head = &bytes[..bytes.len().min(content::HEAD)];
+    if let Some(kind) = content::foreign(head) {
+        return Err(format!("is {kind}, not WAV, FLAC, MP3, Ogg Vorbis or AIFF; convert it"));
+    }
+    if !content::is_readable(head) {
+        return Err("is not a WAV, FLAC, MP3, Ogg Vorbis or AIFF file; convert it".to_owned());
+    }
+    riff::settle_length(&mut bytes)?;
+    let damaged = |error: Error| format!("is damaged ({}); write the file again", shortened(&error.to_string()));
+    let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
+    let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
+    let mut format = symphonia::default::get_probe().probe(&Hint::new(), stream, format, metadata).map_err(damaged)?;
+    let track = format.default_track(TrackType::Audio).ok_or("holds no sound; write the file again")?;
+    let (id, claimed) = (track.id, track.num_frames);
+    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
+    let parameters = parameters.ok_or("does not say how its samples are stored; write the file again")?.clone();
+    let is_mp3 = parameters.codec == CODEC_ID_MP3;
+    let mut decoder = symphonia::default::get_codecs()
+        .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
+        .map_err(|error| format!("has an encoding that is not read ({error}); convert it to plain WAV or FLAC"))?;
+    let mut sound = Decoded { samples: Vec::new(), rate: 0, channels: 0, clipped: 0 };
+    let mut interleaved: Vec<f32> = Vec::new();
+    loop {
+        let packet = match format.next_packet() {
+            Ok(Some(packet)) => packet,
+            Ok(None) => break,
+            // What a recorder that was switched off left: the claim below is not met.
+            Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(damaged(error)),
+        };
+        if packet.track_id != id {
+            continue;
+        }
+        let buffer = match decoder.decode(&packet) {
+            Ok(buffer) => buffer,
+            // The first frames of a cut piece of MP3 refer to frames that are gone.
+            Err(Error::DecodeError(_)) if is_mp3 => continue,
+            Err(error) => return Err(damaged(error)),
+        };
+        let (rate, channels) = (buffer.spec().rate(), buffer.spec().channels().count());
+        if sound.rate == 0 {
+            (sound.rate, sound.channels) = (rate, channels);
+        }
+        if (rate, channels) != (sound.rate, sound.channels) {
+            return Err(format!("changes from {} to {rate} Hz, or its channels, midway; convert it", sound.rate));
+        }
+        interleaved.resize(buffer.samples_interleaved(), 0.0);
+        buffer.copy_to_slice_interleaved(&mut interleaved[..]);
+        append(&mut sound, &interleaved)?;
+    }
+    check(&sound, claimed, is_mp3)?;
+    Ok(sound)
+}
+
+/// Adds the mean of the channels of each frame.
+fn append(sound: &mut Decoded, interleaved: &[f32]) -> Result<(), String> {
+    let channels = sound.channels.max(1);
+    for frame in interleaved.chunks_exact(channels) {
+        sound.samples.push(frame.iter().sum::<f32>() / channels as f32);
+    }
+    sound.clipped += interleaved.iter().filter(|sample| sample.abs() >= FULL).count();
+    if sound.samples.len() > MOST_SAMPLES {
+        return Err(format!("has more than {MOST_SAMPLES} samples; cut it into pieces"));
+    }
+    Ok(())
+}
+
+fn check(sound: &Decoded, claimed: Option<u64>, is_mp3: bool) -> Result<(), String> {
+    let found = sound.samples.len();
+    if found == 0 {
+        return Err("holds no samples; write the file again, or remove the row".to_owned());
+    }
+    if !(1..=MOST_RATE).contains(&sound.rate) {
+        return Err(format!("has a rate of {} Hz, which cannot be; write the file again", sound.rate));
+    }
+    if sound.samples.iter().any(|sample| !sample.is_finite()) {
+        return Err("holds samples that are no numbers; write the file again".to_owned());
+    }
+    if let Some(claimed) = claimed.filter(|_| !is_mp3).filter(|&claimed| (found as u64) < claimed) {
+        return Err(format!("is cut off: it holds {found} of {claimed} samples; write the file again"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Reads, decodes and resamples all sounds of a data set once, in parallel.
+
+use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::AudioProcessor;
+use super::cache::{SampleCache, SampleCacheBuilder};
+use super::decode::decode;
+use super::resample::resample;
+use super::rows::{SOUNDS, bytes};
+use crate::arena::ArenaBuilder;
+use crate::{BadExample, DataError, OnBadExample, Records, TableRows};
+
+/// Sounds decoded in parallel before they are stored.
+const CHUNK: usize = 16;
+/// Bad sounds that an error lists; beyond it a list in a terminal helps nobody.
+const MOST_BAD: usize = 300;
+/// A share of clipped samples from which a sound counts as clipped.
+const CLIPPED: f64 = 0.001;
+
+/// How sounds are read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AudioOptions {
+    /// Whether sounds that cannot be used end the run.
+    pub on_bad_example: OnBadExample,
+    /// Fewest samples that the model makes something of.
+    pub least_samples: usize,
+    /// Longest sound that may be used, in seconds.
+    pub most_seconds: Option<f64>,
+    /// Whether a sound may be silent.
+    pub silence: bool,
+    /// Bytes of samples to keep, in memory up to 64 MiB and then on disk; the rest is decoded again at each use.
+    pub cache_bytes: u64,
+}
+
+impl Default for AudioOptions {
+    /// Fails on bad sounds, takes any that are not silent, 8 GiB.
+    fn default() -> Self {
+        Self {
+            on_bad_example: OnBadExample::Fail,
+            least_samples: 1,
+            most_seconds: None,
+            silence: false,
+            cache_bytes: 8 << 30,
+        }
+    }
+}
+
+/// What is known of a sound that can be used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sound {
+    pub(super) hash: u64,
+    /// At the model's rate.
+    pub(super) samples: usize,
+    /// Of the file.
+    pub(super) rate: u32,
+    pub(super) channels: usize,
+    pub(super) clipped: bool,
+}
+
+/// What reading gave, by row; rows that were left out have empty places.
+pub(super) struct Encoded {
+    pub(super) cache: SampleCache,
+    pub(super) sounds: Vec<Sound>,
+    /// Whether each row can be used.
+    pub(super) usable: Vec<bool>,
+    pub(super) bad: Vec<BadExample>,
+}
+
+/// A sound with its samples, or why it cannot be used.
+type Prepared = Result<Result<(Sound, Vec<f32>), String>, DataError>;
+
+pub(super) fn encode(
+    rows: &TableRows,
+    processor: &AudioProcessor,
+    options: &AudioOptions,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Encoded, DataError> {
+    let total = rows.len();
+    let mut cache = SampleCacheBuilder::new(options.cache_bytes, ArenaBuilder::new());
+    let (mut sounds, mut usable, mut bad) = (Vec::with_capacity(total), Vec::with_capacity(total), Vec::new());
+    progress(0, total);
+    for start in (0..total).step_by(CHUNK) {
+        let end = total.min(start + CHUNK);
+        // `collect` keeps the order, so the result does not depend on the threads.
+        let prepared: Vec<Prepared> =
+            (start..end).into_par_iter().map(|row| prepare(rows, row, processor, options)).collect();
+        for (row, prepared) in (start..).zip(prepared) {
+            let prepared = prepared?;
+            usable.push(prepared.is_ok());
+            match prepared {
+                Ok((sound, samples)) => {
+                    cache.push(Some(&samples));
+                    sounds.push(sound);
+                }
+                Err(reason) => {
+                    cache.push(None);
+                    sounds.push(Sound::default());
+                    bad.push(rows.bad(row, reason)?);
+                }
+            }
+        }
+        progress(end, total);
+    }
+    let encoded = Encoded { cache: cache.finish(), sounds, usable, bad };
+    encoded.check(rows, options.on_bad_example)?;
+    Ok(encoded)
+}
+
+impl Encoded {
+    /// Refuses sounds that cannot be used, unless they are to be left out.
+    pub(super) fn check(&self, rows: &TableRows, on_bad_example: OnBadExample) -> Result<(), DataError> {
+        if !self.bad.is_empty() && on_bad_example == OnBadExample::Fail {
+            let shown = self.bad.iter().take(MOST_BAD).cloned().collect();
+            return Err(DataError::BadExamples { bad: shown, count: self.bad.len(), of: self.usable.len() });
+        }
+        SOUNDS.check_classes(rows, &self.usable)
+    }
+}
+
+fn prepare(rows: &TableRows, row: usize, processor: &AudioProcessor, options: &AudioOptions) -> Prepared {
+    Ok(bytes(rows, row)?.and_then(decode).and_then(|decoded| {
+        let seconds = decoded.samples.len() as f64 / f64::from(decoded.rate);
+        if let Some(most) = options.most_seconds.filter(|&most| seconds > most) {
+            return Err(format!("is {seconds:.1} seconds long, more than the {most} allowed; cut it into pieces"));
+        }
+        let first = decoded.samples[0];
+        if !options.silence && decoded.samples.iter().all(|&sample| sample == first) {
+            return Err("is silent: all samples are equal; record it again, or remove the row".to_owned());
+        }
+        let samples = resample(&decoded.samples, decoded.rate, processor.rate());
+        if samples.len() < options.least_samples {
+            return Err(format!(
+                "is {seconds:.3} seconds long, too short for this model, which needs {:.3}",
+                options.least_samples as f64 / f64::from(processor.rate())
+            ));
+        }
+        let sound = Sound {
+            hash: hash(&samples),
+            samples: samples.len(),
+            rate: decoded.rate,
+            channels: decoded.channels,
+            clipped: decoded.clipped as f64 > CLIPPED * (decoded.samples.len() * decoded.channels) as f64,
+        };
+        Ok((sound, samples))
+    }))
+}
+
+/// The samples of a row, read and resampled again.
+pub(super) fn again(
+    rows: &TableRows,
+    row: usize,
+    processor: &AudioProcessor,
+) -> Result<Result<Vec<f32>, String>, DataError> {
+    let decoded = bytes(rows, row)?.and_then(decode);
+    Ok(decoded.map(|decoded| resample(&decoded.samples, decoded.rate, processor.rate())))
+}
+
+fn hash(samples: &[f32]) -> u64 {
+    let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    xxh3_64_with_seed(&bytes, samples.len() as u64)
+}

@@ -1,0 +1,232 @@
+//! Sounds as a medium: decoded once, then samples or spectrograms in batches.
+//!
+//! B rows, N samples of the longest, F frames, M bins.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::encode::{Encoded, again, encode};
+use super::processor::{Extractor, normalised};
+use super::{AudioOptions, AudioProcessor};
+use crate::{Array, BadExample, Batch, DataError, Fact, FactValue, Medium, OnBadExample, Pass, Seen, TableRows, Units};
+
+/// Threads that prepare batches, at most; each holds one.
+const MOST_LOADERS: usize = 8;
+
+/// Units of work that a model makes of so many samples: frames, or patches of a spectrogram.
+pub type AudioLength = Arc<dyn Fn(usize) -> usize + Send + Sync>;
+
+/// Decoded sounds; rows are those of the table or folder.
+pub struct Sounds {
+    rows: Arc<TableRows>,
+    processor: AudioProcessor,
+    encoded: Encoded,
+    length: AudioLength,
+}
+
+/// A sound in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AudioSeen {
+    /// Samples, without padding.
+    pub samples: usize,
+}
+
+impl Seen for AudioSeen {}
+
+impl Sounds {
+    /// Decodes and resamples all sounds, in parallel; `length` says how much work a model has with so many samples. `progress`
+    /// is called with rows done and rows in all.
+    ///
+    /// # Errors
+    /// Sounds that cannot be used (all of them are counted, 300 are listed) unless they are to be left out.
+    pub fn encode(
+        rows: &Arc<TableRows>,
+        processor: &AudioProcessor,
+        options: &AudioOptions,
+        length: AudioLength,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<Self, DataError> {
+        let encoded = encode(rows, processor, options, progress)?;
+        Ok(Self { rows: Arc::clone(rows), processor: processor.clone(), encoded, length })
+    }
+
+    /// Leaves these rows out too, each for a reason.
+    ///
+    /// # Errors
+    /// They are to end the run.
+    pub fn without(mut self, rows: Vec<(usize, String)>, on_bad_example: OnBadExample) -> Result<Self, DataError> {
+        for (row, reason) in rows {
+            self.encoded.usable[row] = false;
+            self.encoded.bad.push(self.rows.bad(row, reason)?);
+        }
+        self.encoded.bad.sort_by_key(|bad| bad.row);
+        self.encoded.check(&self.rows, on_bad_example)?;
+        Ok(self)
+    }
+
+    /// How sounds are prepared.
+    pub fn processor(&self) -> &AudioProcessor {
+        &self.processor
+    }
+
+    /// Whether a row can be used. Panics beyond the end.
+    pub fn is_usable(&self, row: usize) -> bool {
+        self.encoded.usable[row]
+    }
+
+    /// Samples of a row at the model's rate. Panics beyond the end.
+    pub fn sample_count(&self, row: usize) -> usize {
+        self.encoded.sounds[row].samples
+    }
+
+    /// The samples of a row at the model's rate.
+    ///
+    /// # Errors
+    /// Its file has changed since it was first read.
+    pub fn samples(&self, row: usize) -> Result<Vec<f32>, DataError> {
+        match self.encoded.cache.get(row)? {
+            Some(samples) => Ok(samples),
+            None => again(&self.rows, row, &self.processor)?.or_else(|reason| {
+                Err(DataError::BadExamples { bad: vec![self.rows.bad(row, reason)?], count: 1, of: 1 })
+            }),
+        }
+    }
+
+    /// Sounds that did not fit the cache and are decoded at each use.
+    pub fn uncached(&self) -> usize {
+        let kept = (0..self.encoded.usable.len()).filter(|&row| self.encoded.cache.holds(row));
+        let usable = self.encoded.usable.iter().filter(|&&usable| usable).count();
+        usable - kept.filter(|&row| self.encoded.usable[row]).count()
+    }
+
+    fn seconds(&self, row: usize) -> f64 {
+        self.sample_count(row) as f64 / f64::from(self.processor.rate())
+    }
+}
+
+impl Medium for Sounds {
+    type Seen = AudioSeen;
+
+    fn examples(&self) -> usize {
+        self.encoded.usable.len()
+    }
+
+    fn rows(&self, example: usize) -> Range<usize> {
+        example..example + usize::from(self.encoded.usable[example])
+    }
+
+    fn bad_examples(&self) -> &[BadExample] {
+        &self.encoded.bad
+    }
+
+    fn length(&self, row: usize) -> usize {
+        (self.length)(self.sample_count(row)).max(1)
+    }
+
+    /// `input_values` `[B, N]` f32, and `attention_mask` `[B, N]` i64 where the model has one; or `input_values` `[B, F, M]` f32 of
+    /// spectrograms (`input_features` `[B, M, F]` of log-mel ones).
+    fn fill(&self, rows: &[usize], _pass: Option<Pass>, into: &mut Batch) -> Result<Vec<AudioSeen>, DataError> {
+        let sounds = rows.iter().map(|&row| self.samples(row)).collect::<Result<Vec<_>, _>>()?;
+        let count = rows.len();
+        match &self.processor.extractor {
+            Extractor::Samples(options) => {
+                let longest = sounds.iter().map(Vec::len).max().unwrap_or(0);
+                let mut values = Vec::with_capacity(count * longest);
+                let mut mask = Vec::with_capacity(if options.masked { count * longest } else { 0 });
+                for (place, sound) in sounds.iter().enumerate() {
+                    if options.normalise {
+                        values.extend(normalised(sound));
+                    } else {
+                        values.extend(sound);
+                    }
+                    values.resize((place + 1) * longest, options.padding);
+                    if options.masked {
+                        mask.resize(mask.len() + sound.len(), 1);
+                        mask.resize((place + 1) * longest, 0);
+                    }
+                }
+                into.inputs.insert("input_values".to_owned(), Array::floats(&[count, longest], values));
+                if options.masked {
+                    into.inputs.insert("attention_mask".to_owned(), Array::integers(&[count, longest], mask));
+                }
+            }
+            Extractor::FilterBank(features) => {
+                let (frames, bins) = features.shape();
+                let values = sounds.iter().flat_map(|sound| features.of(sound)).collect();
+                into.inputs.insert("input_values".to_owned(), Array::floats(&[count, frames, bins], values));
+            }
+            Extractor::LogMel(features) => {
+                let (frames, bins) = features.shape();
+                let values = sounds.iter().flat_map(|sound| features.of(sound)).collect();
+                into.inputs.insert("input_features".to_owned(), Array::floats(&[count, bins, frames], values));
+            }
+        }
+        let lengths = rows.iter().map(|&row| self.length(row));
+        let (real, longest) = lengths.fold((0, 0), |(sum, most), length| (sum + length, length.max(most)));
+        into.extent.input = Units { real, padded: longest * count };
+        Ok(rows.iter().map(|&row| AudioSeen { samples: self.sample_count(row) }).collect())
+    }
+
+    fn seen(&self, row: usize) -> Result<AudioSeen, DataError> {
+        Ok(AudioSeen { samples: self.sample_count(row) })
+    }
+
+    /// Of samples at the model's rate: equal for equal sounds, whatever their file format.
+    fn hash(&self, example: usize) -> u64 {
+        self.encoded.sounds[example].hash
+    }
+
+    fn size(&self, example: usize) -> usize {
+        (self.seconds(example) * 1000.0).round() as usize
+    }
+
+    fn unit(&self) -> &'static str {
+        "milliseconds"
+    }
+
+    fn facts(&self, examples: &[usize]) -> Vec<Fact> {
+        let all = examples.len();
+        let part = |name: &str, is: &dyn Fn(usize) -> bool| {
+            Fact::part(name, examples.iter().filter(|&&example| is(example)).count(), all)
+        };
+        let sound = |example: usize| self.encoded.sounds[example];
+        let minutes = examples.iter().map(|&example| self.seconds(example)).sum::<f64>() / 60.0;
+        let clipped = part("clipped", &|example| sound(example).clipped);
+        let is_flagged = examples.iter().any(|&example| sound(example).clipped);
+        vec![
+            Fact::new("minutes", FactValue::Number((minutes * 100.0).round() / 100.0)),
+            part("resampled", &|example| sound(example).rate != self.processor.rate()),
+            part("several channels", &|example| sound(example).channels > 1),
+            clipped.flagged(is_flagged),
+        ]
+    }
+
+    /// Decoding what is not cached and making features is work worth sharing.
+    fn loader_threads(&self, free: usize) -> usize {
+        free.clamp(1, MOST_LOADERS)
+    }
+
+    fn remarks(&self, file: &Path) -> Vec<String> {
+        let (file, rate) = (file.display(), self.processor.rate());
+        let mut remarks = Vec::new();
+        let why = self.encoded.cache.failed().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let count = self.uncached();
+        if count > 0 {
+            remarks.push(format!("{file}: {count} sounds do not fit the cache and are decoded at each use{why}"));
+        }
+        let usable = || self.encoded.sounds.iter().zip(&self.encoded.usable).filter(|(_, usable)| **usable);
+        let resampled = usable().filter(|(sound, _)| sound.rate != rate).count();
+        if resampled > 0 {
+            let mut rates: Vec<u32> = usable().map(|(sound, _)| sound.rate).filter(|&other| other != rate).collect();
+            rates.sort_unstable();
+            rates.dedup();
+            let rates: Vec<String> = rates.iter().take(4).map(u32::to_string).collect();
+            remarks.push(format!("{file}: {resampled} sounds are resampled from {} to {rate} Hz", rates.join(", ")));
+        }
+        remarks
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! Reading the configuration: what Hugging Face's class assumes first, then what the file says.
+
+use serde_json::{Map, Value, json};
+
+use super::filter_bank::RATE;
+use super::{AudioProcessor, Extractor, FeatureKind, FilterBank, LogMel, SampleOptions};
+use crate::error::shortened;
+
+/// Extractors that give samples alike.
+const OF_SAMPLES: [&str; 1] = ["Wav2Vec2FeatureExtractor"];
+
+impl AudioProcessor {
+    pub(super) fn from_config(mut raw: Map<String, Value>, kind: FeatureKind) -> Result<Self, String> {
+        let assumed = match kind {
+            FeatureKind::Samples { .. } => "Wav2Vec2FeatureExtractor",
+            FeatureKind::Spectrogram { .. } => "ASTFeatureExtractor",
+        };
+        let named = match raw.get("feature_extractor_type") {
+            None | Some(Value::Null) => assumed.to_owned(),
+            Some(Value::String(name)) => name.clone(),
+            Some(other) => return Err(format!("feature_extractor_type is {}, not a name", brief(other))),
+        };
+        let is_new = raw.is_empty();
+        raw.insert("feature_extractor_type".to_owned(), json!(named));
+        let rate = whole(&raw, "sampling_rate", 16_000)?;
+        let rate = u32::try_from(rate).map_err(|_| format!("sampling_rate is {rate}, which cannot be"))?;
+        let extractor = match kind {
+            FeatureKind::Samples { masked } if OF_SAMPLES.contains(&named.as_str()) => {
+                samples(&mut raw, masked && is_new)?
+            }
+            FeatureKind::Spectrogram { frames, bins } if named == "ASTFeatureExtractor" => {
+                filter_bank(&mut raw, rate, (frames, bins), is_new)?
+            }
+            FeatureKind::Spectrogram { frames, bins } if named == "WhisperFeatureExtractor" => {
+                log_mel(&raw, rate, (frames, bins))?
+            }
+            FeatureKind::Samples { .. } => {
+                return Err(format!("feature_extractor_type is `{named}`, but the model reads samples"));
+            }
+            FeatureKind::Spectrogram { .. } => {
+                let known = "known are ASTFeatureExtractor and WhisperFeatureExtractor";
+                return Err(format!("feature_extractor_type is `{named}`; {known}"));
+            }
+        };
+        raw.insert("sampling_rate".to_owned(), json!(rate));
+        Ok(Self { raw, rate, extractor })
+    }
+}
+
+/// Defaults that are not those of the class are written down, so that transformers reads the same.
+fn samples(raw: &mut Map<String, Value>, masked: bool) -> Result<Extractor, String> {
+    if whole(raw, "feature_size", 1)? != 1 {
+        return Err("feature_size is not 1, but samples of one channel are read".to_owned());
+    }
+    let options = SampleOptions {
+        normalise: flag(raw, "do_normalize", true)?,
+        masked: flag(raw, "return_attention_mask", masked)?,
+        padding: number(raw, "padding_value", 0.0)? as f32,
+    };
+    if raw.get("padding_side").is_some_and(|side| side != "right") {
+        return Err("padding_side is not `right`; padding before a sound is not supported".to_owned());
+    }
+    raw.insert("do_normalize".to_owned(), json!(options.normalise));
+    raw.insert("return_attention_mask".to_owned(), json!(options.masked));
+    raw.insert("feature_size".to_owned(), json!(1));
+    raw.insert("padding_value".to_owned(), json!(options.padding));
+    Ok(Extractor::Samples(options))
+}
+
+fn filter_bank(
+    raw: &mut Map<String, Value>,
+    rate: u32,
+    (frames, bins): (usize, usize),
+    is_new: bool,
+) -> Result<Extractor, String> {
+    if is_new {
+        raw.insert("max_length".to_owned(), json!(frames));
+        raw.insert("num_mel_bins".to_owned(), json!(bins));
+    }
+    if rate != RATE {
+        return Err(format!("sampling_rate is {rate}; filter banks are made at {RATE} Hz"));
+    }
+    for (key, class, model) in [("max_length", 1024, frames), ("num_mel_bins", 128, bins)] {
+        let found = whole(raw, key, class)?;
+        if found != model as u64 {
+            return Err(format!("{key} is {found}, but the model's config.json says {model}"));
+        }
+    }
+    let (mean, deviation) = (number(raw, "mean", -4.267_739_3)?, number(raw, "std", 4.568_997_4)?);
+    if deviation == 0.0 {
+        return Err("std is 0, by which nothing can be divided".to_owned());
+    }
+    let normalise = flag(raw, "do_normalize", true)?.then_some((mean, deviation));
+    Ok(Extractor::FilterBank(FilterBank::new(bins, frames, normalise)))
+}
+
+fn log_mel(raw: &Map<String, Value>, rate: u32, (frames, bins): (usize, usize)) -> Result<Extractor, String> {
+    let size = whole(raw, "n_fft", 400)? as usize;
+    let hop = whole(raw, "hop_length", 160)? as usize;
+    let found = whole(raw, "feature_size", 80)?;
+    if found != bins as u64 {
+        return Err(format!("feature_size is {found}, but the model's config.json says {bins} bins"));
+    }
+    if number(raw, "dither", 0.0)? != 0.0 {
+        return Err("dither is not 0; noise in features is not supported".to_owned());
+    }
+    let samples = whole(raw, "chunk_length", 30)? as usize * rate as usize;
+    if size < 2 || hop == 0 || samples <= size || samples / hop != frames {
+        return Err(format!(
+            "chunk_length and hop_length make {} frames, but the model takes {frames}",
+            samples.checked_div(hop).unwrap_or(0)
+        ));
+    }
+    Ok(Extractor::LogMel(LogMel::new(bins, (size, hop), samples, rate)))
+}
+
+fn brief(value: &Value) -> String {
+    format!("`{}`", shortened(&value.to_string()))
+}
+
+fn flag(raw: &Map<String, Value>, key: &str, default: bool) -> Result<bool, String> {
+    match raw.get(key) {
+        None | Some(Value::Null) => Ok(default),
+        Some(Value::Bool(value)) => Ok(*value),
+        Some(other) => Err(format!("{key} is {}, not true or false", brief(other))),
+    }
+}
+
+fn number(raw: &Map<String, Value>, key: &str, default: f64) -> Result<f64, String> {
+    match raw.get(key) {
+        None | Some(Value::Null) => Ok(default),
+        Some(value) => {
+            let number = value.as_f64().filter(|number| number.is_finite());
+            number.ok_or_else(|| format!("{key} is {}, not a number", brief(value)))
+        }
+    }
+}
+
+fn whole(raw: &Map<String, Value>, key: &str, default: u64) -> Result<u64, String> {
+    match raw.get(key) {
+        None | Some(Value::Null) => Ok(default),
+        Some(value) => {
+            let number = value.as_u64().filter(|number| (1..1 << 31).contains(number));
+            number.ok_or_else(|| format!("{key} is {}, not a whole number above 0", brief(value)))
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Log-mel spectrograms as Whisper's extractor makes them (Radford et al. 2022, §2.2): 8 below the loudest at most, around 0.
+
+use std::sync::Arc;
+
+use super::super::mel::{Filter, Scale};
+use super::super::spectrum::Spectrum;
+
+/// The highest frequency of all filters, whatever the rate.
+const HIGHEST: f64 = 8000.0;
+
+/// The spectrogram of a piece of fixed length.
+#[derive(Clone)]
+pub(crate) struct LogMel {
+    spectrum: Arc<Spectrum>,
+    filters: Arc<Vec<Filter>>,
+    size: usize,
+    hop: usize,
+    /// Samples of a piece: others are cut, or padded with silence.
+    samples: usize,
+}
+
+impl LogMel {
+    /// `bins` filters over transforms of `size` samples, `hop` apart, of pieces of `samples`.
+    pub(super) fn new(bins: usize, (size, hop): (usize, usize), samples: usize, rate: u32) -> Self {
+        let spectrum = Spectrum::new(size, hop, size, true, None);
+        let filters = Scale::Slaney.filters((bins, spectrum.frequencies()), (0.0, HIGHEST), rate);
+        Self { spectrum: Arc::new(spectrum), filters: Arc::new(filters), size, hop, samples }
+    }
+
+    /// Frames and bins.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.samples / self.hop, self.filters.len())
+    }
+
+    /// [bins, frames] of a sound.
+    pub(crate) fn of(&self, sound: &[f32]) -> Vec<f32> {
+        let mut piece: Vec<f64> = sound.iter().take(self.samples).map(|&sample| f64::from(sample)).collect();
+        piece.resize(self.samples, 0.0);
+        let ((frames, bins), half) = (self.shape(), self.size / 2);
+        // Pieces stand around their places, so that both ends are mirrored.
+        let mirrored = (1..=half).rev().map(|i| piece[i]).chain(piece.iter().copied());
+        let padded: Vec<f64> = mirrored.chain((1..=half).map(|i| piece[piece.len() - 1 - i])).collect();
+        let mut values = vec![0.0; bins * frames];
+        self.spectrum.of(&padded, |frame, power| {
+            // There is one more, which is left out.
+            if frame < frames {
+                for (bin, filter) in self.filters.iter().enumerate() {
+                    values[bin * frames + frame] = filter.apply(power).max(1e-10).log10();
+                }
+            }
+        });
+        let loudest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        values.into_iter().map(|value| ((value.max(loudest - 8.0) + 4.0) / 4.0) as f32).collect()
+    }
+}

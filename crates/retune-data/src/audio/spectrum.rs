@@ -1,0 +1,64 @@
+//! Power spectra of short pieces of a sound.
+
+use std::f64::consts::TAU;
+use std::sync::Arc;
+
+use realfft::{RealFftPlanner, RealToComplex};
+
+/// How pieces are cut and weighted.
+pub(super) struct Spectrum {
+    transform: Arc<dyn RealToComplex<f64>>,
+    window: Vec<f64>,
+    hop: usize,
+    /// Whether each piece first loses its mean, and its low frequencies by so much of the sample before.
+    preemphasis: Option<f64>,
+}
+
+impl Spectrum {
+    /// Of pieces of `length` samples, `hop` apart, under a Hann window that is periodic or ends in zeros, transformed at `size`
+    /// places.
+    pub(super) fn new(length: usize, hop: usize, size: usize, periodic: bool, preemphasis: Option<f64>) -> Self {
+        let period = if periodic { length } else { length - 1 } as f64;
+        let window = (0..length).map(|i| 0.5 - 0.5 * (TAU * i as f64 / period).cos()).collect();
+        Self { transform: RealFftPlanner::new().plan_fft_forward(size), window, hop, preemphasis }
+    }
+
+    /// Places of a spectrum.
+    pub(super) fn frequencies(&self) -> usize {
+        self.transform.len() / 2 + 1
+    }
+
+    /// Calls `each` with the power spectrum of each piece, in their order.
+    pub(super) fn of(&self, samples: &[f64], mut each: impl FnMut(usize, &[f64])) {
+        let length = self.window.len();
+        if samples.len() < length {
+            return;
+        }
+        let mut buffer = vec![0.0; self.transform.len()];
+        let mut spectrum = self.transform.make_output_vec();
+        let mut scratch = self.transform.make_scratch_vec();
+        let mut power = vec![0.0; self.frequencies()];
+        for (piece, begin) in (0..=samples.len() - length).step_by(self.hop).enumerate() {
+            buffer[length..].fill(0.0);
+            buffer[..length].copy_from_slice(&samples[begin..begin + length]);
+            if let Some(share) = self.preemphasis {
+                emphasise(&mut buffer[..length], share);
+            }
+            buffer.iter_mut().zip(&self.window).for_each(|(sample, weight)| *sample *= weight);
+            let done = self.transform.process_with_scratch(&mut buffer, &mut spectrum, &mut scratch);
+            done.expect("buffers are of the transform's size");
+            power.iter_mut().zip(&spectrum).for_each(|(power, value)| *power = value.norm_sqr());
+            each(piece, &power);
+        }
+    }
+}
+
+/// Takes the mean away, then `share` of the sample before each.
+fn emphasise(piece: &mut [f64], share: f64) {
+    let mean = piece.iter().sum::<f64>() / piece.len() as f64;
+    piece.iter_mut().for_each(|sample| *sample -= mean);
+    for i in (1..piece.len()).rev() {
+        piece[i] -= share * piece[i - 1];
+    }
+    piece[0] *= 1.0 - share;
+}

@@ -1,0 +1,99 @@
+//! The rows of an image data set: paths or bytes, and their labels.
+
+mod masks;
+
+use std::path::Path;
+
+use super::decode::content;
+use crate::files::FileKind;
+use crate::rows::{Input, Kind, LabelKind, LabelRows, Layout, TableRows};
+use crate::table::Cell;
+use crate::{DataError, OnBadExample};
+
+/// Files of images.
+pub(super) const IMAGES: FileKind = FileKind {
+    noun: "image",
+    plural: "images",
+    endings: &["png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"],
+    usual: "PNG or JPEG",
+    smaller: "scale it down",
+    head: content::HEAD,
+    is_readable: content::is_readable,
+};
+
+/// Layouts of images.
+impl Layout {
+    /// A column of images: paths relative to the table's folder (for a stream, to the current one), bytes (Parquet), or
+    /// Hugging Face's `{bytes, path}`. In a folder of images, the name that paths are reported by.
+    pub fn image(column: impl Into<String>) -> Self {
+        let inputs = vec![Input { name: column.into(), flag: "--image-column" }];
+        Self::new(inputs, Kind { noun: "image", files: true, blank: false, accept: image_cell })
+    }
+}
+
+/// Layouts of images with masks.
+impl Layout {
+    /// With a column of masks, files as the images are. In a folder, `masks/` holds them beside `images/`, under the same
+    /// names but for their endings.
+    pub fn masks(self, column: impl Into<String>) -> Self {
+        let label_kind = LabelKind { noun: "mask", flag: "--mask-column", files: true };
+        Self { labels: vec![column.into()], label_kind, ..self }
+    }
+}
+
+/// A path or the content of a file.
+fn image_cell(cell: Cell) -> Result<Cell, String> {
+    IMAGES.cell(cell)
+}
+
+/// Reads the rows of a table as [`TableRows::read`] does, or of a folder: `FOLDER/class/…/image` gives labelled rows in the
+/// order of their paths, images directly in the folder give rows without labels, `FOLDER/metadata.csv` (`.jsonl`,
+/// `.parquet`) gives the rows of that table. The images themselves are read later.
+///
+/// # Errors
+/// As [`TableRows::read`]; an unreadable folder. Whether the images can be decoded is found out later.
+pub fn read_images(
+    path: impl AsRef<Path>,
+    layout: &Layout,
+    labels_required: bool,
+    on_bad_example: OnBadExample,
+) -> Result<TableRows, DataError> {
+    let path = path.as_ref();
+    if path.is_dir() && layout.label_kind.files {
+        return masks::read(path, layout, labels_required, on_bad_example);
+    }
+    IMAGES.read(path, layout, labels_required, on_bad_example)
+}
+
+/// A mask's name and its bytes.
+type Mask = (String, Result<Vec<u8>, String>);
+
+/// The name of a row's mask and its bytes, or why they cannot be read; `None` where it has none.
+pub(super) fn mask_bytes(rows: &TableRows, row: usize) -> Result<Option<Mask>, DataError> {
+    let cell = rows.label(row)?.and_then(|mut cells| cells.pop());
+    Ok(match cell {
+        Some(Cell::Text(path)) => {
+            let (path, bytes) = IMAGES.named(rows, &path);
+            Some((path.display().to_string(), bytes))
+        }
+        Some(Cell::File { name, bytes }) => Some((name.unwrap_or_default(), Ok(bytes))),
+        Some(_) => Some((String::new(), Err("is neither a path nor the bytes of an image".to_owned()))),
+        None => None,
+    })
+}
+
+/// The bytes of a row's image file, or why they cannot be read.
+pub(super) fn bytes(rows: &TableRows, row: usize) -> Result<Result<Vec<u8>, String>, DataError> {
+    IMAGES.bytes(rows, row)
+}
+
+/// Refuses class folders none of whose images can be used.
+///
+/// # Errors
+/// The folders; a store that cannot be read.
+pub(super) fn check_classes(rows: &TableRows, usable: &[bool]) -> Result<(), DataError> {
+    IMAGES.check_classes(rows, usable)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! One conversation, or one prompt with its completion, and how files spell them.
+
+use serde_json::{Map, Value, json};
+
+use crate::RowProblem;
+
+/// Names of the columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatColumns {
+    /// Lists of messages with `role` and `content`.
+    pub messages: String,
+    /// Prompts: texts, or lists of messages.
+    pub prompt: String,
+    /// What follows them.
+    pub completion: String,
+    /// Plain texts, for prompts that come without any of these.
+    pub text: String,
+}
+
+/// ShareGPT's column, and what it calls roles.
+const SHARED: &str = "conversations";
+const ROLES: [(&str, &str); 6] = [
+    ("human", "user"),
+    ("user", "user"),
+    ("gpt", "assistant"),
+    ("assistant", "assistant"),
+    ("system", "system"),
+    ("tool", "tool"),
+];
+/// Alpaca's columns.
+const ALPACA: [&str; 3] = ["instruction", "input", "output"];
+
+impl ChatColumns {
+    /// All columns that may be read.
+    pub(super) fn wanted(&self) -> Vec<&str> {
+        let own = [&self.messages, &self.prompt, &self.completion, &self.text].map(String::as_str);
+        own.into_iter().chain([SHARED]).chain(ALPACA).collect()
+    }
+
+    /// Whether columns of these names hold conversations.
+    pub(super) fn are_in(&self, has: impl Fn(&str) -> bool) -> bool {
+        has(&self.messages) || has(SHARED) || has(&self.prompt) || (has(ALPACA[0]) && has(ALPACA[2]))
+    }
+}
+
+/// What is said, and what is to be learnt of it: what the assistant says, or the completion.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Conversation {
+    /// Messages with `role` and `content`, for a chat template.
+    Chat(Vec<Value>),
+    /// A text, and what follows it.
+    Prompt {
+        /// The text.
+        prompt: String,
+        /// What follows, where it is known.
+        completion: Option<String>,
+    },
+}
+
+impl Conversation {
+    /// Of the columns of a row. `required`: what is to be learnt must be there.
+    pub(super) fn of_row(
+        line: u64,
+        row: &Map<String, Value>,
+        columns: &ChatColumns,
+        required: bool,
+    ) -> Result<Self, Vec<RowProblem>> {
+        let given = |name: &str| row.get(name).filter(|value| !value.is_null());
+        let problem = |column: &str, message: String| vec![RowProblem::new(line, Some(column), message)];
+        let found = if let Some(list) = given(&columns.messages) {
+            messages(list, false).map(Self::Chat).map_err(|message| problem(&columns.messages, message))?
+        } else if let Some(list) = given(SHARED) {
+            messages(list, true).map(Self::Chat).map_err(|message| problem(SHARED, message))?
+        } else if let Some(prompt) = given(&columns.prompt) {
+            Self::of_prompt(prompt, given(&columns.completion))
+                .map_err(|message| problem(&columns.completion, message))?
+        } else if let Some(instruction) = given(ALPACA[0]) {
+            let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (mut user, input) = (text(Some(instruction)), text(given(ALPACA[1])));
+            if !input.is_empty() {
+                user = format!("{user}\n\n{input}");
+            }
+            let output = given(ALPACA[2]).map(|output| json!({"role": "assistant", "content": output}));
+            Self::Chat([json!({"role": "user", "content": user})].into_iter().chain(output).collect())
+        } else if let Some(text) = given(&columns.text).and_then(Value::as_str).filter(|_| !required) {
+            Self::Prompt { prompt: text.to_owned(), completion: None }
+        } else {
+            let message = format!("has neither `{}` nor `{}`", columns.messages, columns.prompt);
+            return Err(problem(&columns.messages, message));
+        };
+        found.check(required).map_err(|message| vec![RowProblem::new(line, None, message)])?;
+        Ok(found)
+    }
+
+    fn of_prompt(prompt: &Value, completion: Option<&Value>) -> Result<Self, String> {
+        match (prompt, completion) {
+            (Value::String(prompt), None) => Ok(Self::Prompt { prompt: prompt.clone(), completion: None }),
+            (Value::String(prompt), Some(Value::String(completion))) => {
+                Ok(Self::Prompt { prompt: prompt.clone(), completion: Some(completion.clone()) })
+            }
+            (list @ Value::Array(_), completion) => {
+                let mut all = messages(list, false)?;
+                all.extend(completion.map(|list| messages(list, false)).transpose()?.into_iter().flatten());
+                Ok(Self::Chat(all))
+            }
+            (_, other) => Err(format!("is {}, not a text as the prompt is", shown(other))),
+        }
+    }
+
+    fn check(&self, required: bool) -> Result<(), String> {
+        match self {
+            Self::Chat(messages) if messages.is_empty() => Err("holds no message".to_owned()),
+            Self::Chat(messages) if required => {
+                let said: Vec<&Value> = messages.iter().filter(|one| one["role"] == "assistant").collect();
+                if said.is_empty() {
+                    return Err("has no turn of the assistant: there is nothing to learn in it".to_owned());
+                }
+                let empty = |one: &&Value| one["content"].as_str().is_some_and(|text| text.trim().is_empty());
+                match said.iter().any(|one| empty(one) && one.get("tool_calls").is_none()) {
+                    true => Err("has an empty turn of the assistant".to_owned()),
+                    false => Ok(()),
+                }
+            }
+            Self::Prompt { completion, .. } if required => match completion.as_deref() {
+                None => Err("has no completion".to_owned()),
+                Some(text) if text.trim().is_empty() => Err("has an empty completion".to_owned()),
+                Some(_) => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// The same without what is to be written: what the assistant says last, or the completion.
+    #[must_use]
+    pub fn asked(self) -> Self {
+        match self {
+            Self::Chat(mut messages) => {
+                while messages.len() > 1 && messages.last().is_some_and(|one| one["role"] == "assistant") {
+                    messages.pop();
+                }
+                Self::Chat(messages)
+            }
+            Self::Prompt { prompt, .. } => Self::Prompt { prompt, completion: None },
+        }
+    }
+}
+
+/// Messages of a list, which a cell of a CSV spells as JSON; `shared` has `from` and `value` in place of `role` and `content`.
+fn messages(list: &Value, shared: bool) -> Result<Vec<Value>, String> {
+    let parsed;
+    let list = match list {
+        Value::String(text) => {
+            parsed =
+                serde_json::from_str::<Value>(text).map_err(|error| format!("is a text that is no JSON: {error}"))?;
+            &parsed
+        }
+        other => other,
+    };
+    let list = list.as_array().ok_or_else(|| format!("is {}, not a list of messages", shown(Some(list))))?;
+    let one = |(number, message): (usize, &Value)| {
+        let number = number + 1;
+        let message = message.as_object().ok_or_else(|| format!("message {number} is no object"))?;
+        if !shared || message.contains_key("role") {
+            if message.get("role").and_then(Value::as_str).is_none() {
+                return Err(format!("message {number} has no `role`"));
+            }
+            return Ok(Value::Object(message.clone()));
+        }
+        let from = message.get("from").and_then(Value::as_str).unwrap_or_default();
+        let role = ROLES.iter().find(|(theirs, _)| *theirs == from).map(|(_, role)| *role);
+        let role = role.ok_or_else(|| format!("message {number} is from `{from}`; known: human, gpt, system, tool"))?;
+        let value = message.get("value").ok_or_else(|| format!("message {number} has no `value`"))?;
+        Ok(json!({"role": role, "content": value}))
+    };
+    list.iter().enumerate().map(one).collect()
+}
+
+fn shown(value: Option<&Value>) -> &'static str {
+    match value {
+        None | Some(Value::Null) => "nothing",
+        Some(Value::Bool(_)) => "true or false",
+        Some(Value::Number(_)) => "a number",
+        Some(Value::String(_)) => "a text",
+        Some(Value::Array(_)) => "a list",
+        Some(Value::Object(_)) => "an object",
+    }
+}

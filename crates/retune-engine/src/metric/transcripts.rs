@@ -1,0 +1,374 @@
+//! Metrics of speech recognition: how many words, and how many characters, are said, left out or added wrongly.
+//!
+//! `wer` and `cer` are jiwer's: edits over all utterances divided by what should be said. Which of several shortest alignments
+//! counts is decided as in RapidFuzz, so that substitutions, deletions and insertions are jiwer's too.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::bootstrap::{draw_counts, draws_for, percentile_intervals};
+use super::detail::{Block, Cell, Column, Detail, Mark, Marked, Span, Table};
+use super::evaluation::{Evaluation, share};
+use super::metric::Metric;
+use super::spoken::Normalisation;
+
+/// Wrong words per word.
+pub const WER: Metric = Metric::error("wer", "Word error rate");
+/// Wrong characters per character.
+pub const CER: Metric = Metric::error("cer", "Character error rate");
+
+/// Words that were mistaken for others, shown at most.
+const MOST_SHOWN: usize = 20;
+
+/// One step of an alignment, with places in what is right and in what was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Both are alike.
+    Hit(usize, usize),
+    /// The first was said as the second.
+    Substituted(usize, usize),
+    /// It was not said.
+    Deleted(usize),
+    /// It was said, but should not have been.
+    Inserted(usize),
+}
+
+/// How many steps of each kind there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Edits {
+    /// Right.
+    pub hits: u64,
+    /// Said as something else.
+    pub substitutions: u64,
+    /// Not said.
+    pub deletions: u64,
+    /// Added.
+    pub insertions: u64,
+}
+
+impl Edits {
+    /// Of an alignment.
+    pub fn of(steps: &[Step]) -> Self {
+        let mut edits = Self::default();
+        for step in steps {
+            match step {
+                Step::Hit(..) => edits.hits += 1,
+                Step::Substituted(..) => edits.substitutions += 1,
+                Step::Deleted(_) => edits.deletions += 1,
+                Step::Inserted(_) => edits.insertions += 1,
+            }
+        }
+        edits
+    }
+
+    /// All that is wrong.
+    pub fn errors(&self) -> u64 {
+        self.substitutions + self.deletions + self.insertions
+    }
+
+    /// What should be said.
+    pub fn reference(&self) -> u64 {
+        self.hits + self.substitutions + self.deletions
+    }
+
+    fn add(&mut self, other: &Self, times: u64) {
+        self.hits += other.hits * times;
+        self.substitutions += other.substitutions * times;
+        self.deletions += other.deletions * times;
+        self.insertions += other.insertions * times;
+    }
+
+    /// Errors per reference; `None` where nothing should be said.
+    fn rate(&self) -> Option<f64> {
+        (self.reference() > 0).then(|| self.errors() as f64 / self.reference() as f64)
+    }
+}
+
+/// The shortest alignment of `said` with what is `right` (Levenshtein 1966).
+pub fn align<T: PartialEq>(right: &[T], said: &[T]) -> Vec<Step> {
+    let begin = right.iter().zip(said).take_while(|(a, b)| a == b).count();
+    let (rest, other) = (&right[begin..], &said[begin..]);
+    let end = rest.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (rest, other) = (&rest[..rest.len() - end], &other[..other.len() - end]);
+    let mut steps: Vec<Step> = (0..begin).map(|i| Step::Hit(i, i)).collect();
+    steps.extend(inner(rest, other).into_iter().map(|step| match step {
+        Step::Hit(i, j) => Step::Hit(begin + i, begin + j),
+        Step::Substituted(i, j) => Step::Substituted(begin + i, begin + j),
+        Step::Deleted(i) => Step::Deleted(begin + i),
+        Step::Inserted(j) => Step::Inserted(begin + j),
+    }));
+    let (i, j) = (begin + rest.len(), begin + other.len());
+    steps.extend((0..end).map(|k| Step::Hit(i + k, j + k)));
+    steps
+}
+
+fn inner<T: PartialEq>(right: &[T], said: &[T]) -> Vec<Step> {
+    let (rows, width) = (right.len(), said.len() + 1);
+    // Distances of beginnings, by how much of both is in them.
+    let mut distances = vec![0u32; (rows + 1) * width];
+    (0..width).for_each(|j| distances[j] = j as u32);
+    for i in 1..=rows {
+        distances[i * width] = i as u32;
+        for j in 1..width {
+            let above = distances[(i - 1) * width + j - 1] + u32::from(right[i - 1] != said[j - 1]);
+            let either = distances[(i - 1) * width + j].min(distances[i * width + j - 1]) + 1;
+            distances[i * width + j] = above.min(either);
+        }
+    }
+    let at = |i: usize, j: usize| distances[i * width + j];
+    let (mut i, mut j, mut steps) = (rows, said.len(), Vec::new());
+    while i > 0 && j > 0 {
+        if at(i, j) == at(i - 1, j) + 1 {
+            i -= 1;
+            steps.push(Step::Deleted(i));
+            continue;
+        }
+        j -= 1;
+        if at(i, j) + 1 == at(i - 1, j) {
+            steps.push(Step::Inserted(j));
+            continue;
+        }
+        i -= 1;
+        steps.push(if right[i] == said[j] { Step::Hit(i, j) } else { Step::Substituted(i, j) });
+    }
+    steps.extend((0..i).rev().map(Step::Deleted));
+    steps.extend((0..j).rev().map(Step::Inserted));
+    steps.reverse();
+    steps
+}
+
+/// The number of edits of the shortest alignment, and nothing else: for long sequences.
+fn distance(right: &[char], said: &[char]) -> u64 {
+    let mut before: Vec<u64> = (0..=said.len() as u64).collect();
+    for (i, character) in right.iter().enumerate() {
+        let mut diagonal = before[0];
+        before[0] = i as u64 + 1;
+        for (j, other) in said.iter().enumerate() {
+            let above = before[j + 1];
+            before[j + 1] = (diagonal + u64::from(character != other)).min(above.min(before[j]) + 1);
+            diagonal = above;
+        }
+    }
+    before[said.len()]
+}
+
+/// What is right and what was said, with every difference marked: words that were not said, that were added, and that were
+/// said as others.
+pub fn marked(right: &str, said: &str) -> Marked {
+    let (right, said): (Vec<&str>, Vec<&str>) = (right.split_whitespace().collect(), said.split_whitespace().collect());
+    let (mut text, mut spans, mut length) = (String::new(), Vec::new(), 0);
+    for step in align(&right, &said) {
+        let (word, mark, label) = match step {
+            Step::Hit(i, _) => (right[i], None, ""),
+            Step::Substituted(i, j) => (right[i], Some(Mark::Mistaken), said[j]),
+            Step::Deleted(i) => (right[i], Some(Mark::Missed), "not said"),
+            Step::Inserted(j) => (said[j], Some(Mark::Invented), "added"),
+        };
+        if length > 0 {
+            text.push(' ');
+            length += 1;
+        }
+        let start = length;
+        text += word;
+        length += word.chars().count();
+        spans.extend(mark.map(|kind| Span { start, end: length, label: label.to_owned(), kind }));
+    }
+    Marked { text, spans }
+}
+
+/// Sufficient statistics of a recognizer.
+pub struct TranscriptMetric {
+    normalisation: Normalisation,
+    utterances: Vec<Counted>,
+    /// Words and what was said in their place.
+    confused: BTreeMap<(String, String), u64>,
+    /// Utterances of which nothing was said, though something should be.
+    silent: u64,
+}
+
+/// What of an utterance is kept.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    words: Edits,
+    /// Wrong characters, and those that should be written.
+    characters: (u64, u64),
+}
+
+impl TranscriptMetric {
+    /// Of texts that are compared as this says.
+    pub fn new(normalisation: Normalisation) -> Self {
+        Self { normalisation, utterances: Vec::new(), confused: BTreeMap::new(), silent: 0 }
+    }
+
+    /// What [`evaluation`](Self::evaluation) gives where the rows allow it, the usual one first.
+    pub fn metrics(&self) -> Vec<&'static Metric> {
+        vec![&WER, &CER]
+    }
+
+    /// Adds an utterance and says what of its words was right.
+    pub fn add(&mut self, right: &str, said: &str) -> Edits {
+        let (right, said) = (self.normalisation.of(right), self.normalisation.of(said));
+        let (words, spoken): (Vec<&str>, Vec<&str>) =
+            (right.split_whitespace().collect(), said.split_whitespace().collect());
+        let steps = align(&words, &spoken);
+        for step in &steps {
+            if let Step::Substituted(i, j) = *step {
+                *self.confused.entry((words[i].to_owned(), spoken[j].to_owned())).or_default() += 1;
+            }
+        }
+        self.silent += u64::from(spoken.is_empty() && !words.is_empty());
+        let words = Edits::of(&steps);
+        let (right, said): (Vec<char>, Vec<char>) = (right.trim().chars().collect(), said.trim().chars().collect());
+        let characters = (distance(&right, &said), right.len() as u64);
+        self.utterances.push(Counted { words, characters });
+        words
+    }
+
+    /// Everything that can be said about the utterances seen so far.
+    pub fn evaluation(&self) -> Evaluation {
+        let examples = self.utterances.len();
+        let mut evaluation = Evaluation { examples, ..Evaluation::default() };
+        let (words, points) = self.points(&mut (0..examples).map(|utterance| (utterance, 1)));
+        if words.reference() == 0 {
+            evaluation.notes.push("wer and cer: nothing should be said, so that no rate is defined".to_owned());
+            return evaluation;
+        }
+        let defined = points.iter().filter_map(|(metric, value)| Some((metric.key.to_owned(), (*value)?)));
+        evaluation.metrics.extend(defined);
+        let drawn = draws_for(examples, 4);
+        let mut counts = vec![0; drawn];
+        evaluation.intervals = percentile_intervals(&points, (drawn, examples), |random| {
+            draw_counts(random, &mut counts);
+            let mut times = counts.iter().enumerate().map(|(i, n)| (i * examples / drawn, u64::from(*n)));
+            self.points(&mut times).1.into_iter().map(|(_, value)| value).collect()
+        });
+        evaluation.notes.push(format!("texts are compared {}", self.normalisation.words()));
+        if self.silent as usize == examples {
+            evaluation.notes.push(
+                "wer: nothing at all was said: the model writes blanks alone, as it does early in training; train longer, or \
+                 with a larger learning rate or a longer warm-up"
+                    .to_owned(),
+            );
+        }
+        evaluation.details.push(self.edits(&words));
+        evaluation.details.extend(self.confusions());
+        evaluation
+    }
+
+    /// Edits of all words, and the metrics.
+    fn points(&self, times: &mut dyn Iterator<Item = (usize, u64)>) -> (Edits, Vec<(&'static Metric, Option<f64>)>) {
+        let (mut words, mut wrong, mut all) = (Edits::default(), 0, 0);
+        for (utterance, times) in times {
+            let counted = &self.utterances[utterance];
+            words.add(&counted.words, times);
+            wrong += counted.characters.0 * times;
+            all += counted.characters.1 * times;
+        }
+        let cer = (all > 0).then(|| wrong as f64 / all as f64);
+        (words, vec![(&WER, words.rate()), (&CER, cer)])
+    }
+
+    fn edits(&self, words: &Edits) -> Detail {
+        let row = |name: &str, count: u64| {
+            vec![Cell::text(name), Cell::Count(count), Cell::Share(share(count, words.reference()))]
+        };
+        let table = Table {
+            columns: vec![Column::words("words"), Column::numbers("number"), Column::numbers("per word")],
+            rows: vec![
+                row("right", words.hits),
+                row("said as another", words.substitutions),
+                row("not said", words.deletions),
+                row("added", words.insertions),
+            ],
+            note: format!("Texts are compared {}.", self.normalisation.words()),
+        };
+        Detail::new("word_edits", "Words", words, vec![Block::Table(table)])
+    }
+
+    fn confusions(&self) -> Option<Detail> {
+        let mut most: Vec<(&(String, String), &u64)> = self.confused.iter().collect();
+        most.sort_by_key(|&(words, count)| (std::cmp::Reverse(*count), words));
+        most.truncate(MOST_SHOWN);
+        let rows =
+            most.iter().map(|((right, said), count)| vec![Cell::text(right), Cell::text(said), Cell::Count(**count)]);
+        let columns = vec![Column::words("right"), Column::words("said"), Column::numbers("times")];
+        let table = Table { columns, rows: rows.collect(), note: String::new() };
+        let shown = vec![Block::Table(table)];
+        (!most.is_empty()).then(|| Detail::shown("confused_words", "Words that were said as others", shown))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edits(right: &str, said: &str) -> [u64; 4] {
+        let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let edits = Edits::of(&align(&split(right), &split(said)));
+        [edits.hits, edits.substitutions, edits.deletions, edits.insertions]
+    }
+
+    /// `fixtures/metrics/transcripts.json` is what jiwer says of random sentences.
+    #[test]
+    fn edits_and_rates_equal_jiwers() {
+        let text = include_str!("../../../../fixtures/metrics/transcripts.json");
+        let cases: serde_json::Value = serde_json::from_str(text).unwrap();
+        for case in cases["cases"].as_array().unwrap() {
+            let texts = |key: &str| {
+                let list = case[key].as_array().unwrap().iter();
+                list.map(|text| text.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+            };
+            let mut metric = TranscriptMetric::new(Normalisation::None);
+            let mut sum = Edits::default();
+            for (right, said) in texts("references").iter().zip(texts("hypotheses")) {
+                sum.add(&metric.add(right, &said), 1);
+            }
+            let found = [sum.hits, sum.substitutions, sum.deletions, sum.insertions];
+            let keys = ["hits", "substitutions", "deletions", "insertions"];
+            assert_eq!(found, keys.map(|key| case[key].as_u64().unwrap()), "{case}");
+            let evaluation = metric.evaluation();
+            for key in ["wer", "cer"] {
+                assert!((evaluation.metrics[key] - case[key].as_f64().unwrap()).abs() < 1e-12, "{key} of {case}");
+            }
+        }
+        assert!(cases["cases"].as_array().unwrap().len() > 20);
+    }
+
+    #[test]
+    fn steps_lead_from_one_text_to_the_other() {
+        assert_eq!(edits("a b c", "a x c"), [2, 1, 0, 0]);
+        assert_eq!(edits("a b c", "a c"), [2, 0, 1, 0]);
+        assert_eq!(edits("", "a b"), [0, 0, 0, 2]);
+        assert_eq!(edits("a b", ""), [0, 0, 2, 0]);
+        let shown = marked("the big cat sat", "the pig cat sat down");
+        assert_eq!(shown.text, "the big cat sat down");
+        let spans: Vec<(usize, usize, &str, Mark)> =
+            shown.spans.iter().map(|it| (it.start, it.end, it.label.as_str(), it.kind)).collect();
+        assert_eq!(spans, [(4, 7, "pig", Mark::Mistaken), (16, 20, "added", Mark::Invented)]);
+    }
+
+    #[test]
+    fn intervals_surround_rates_and_collapse_is_told() {
+        let mut metric = TranscriptMetric::new(Normalisation::Basic);
+        for i in 0..60 {
+            metric.add("One, two three", if i % 3 == 0 { "one too three" } else { "one two three" });
+        }
+        let evaluation = metric.evaluation();
+        let (low, high) = evaluation.intervals["wer"];
+        assert!(low < evaluation.metrics["wer"] && evaluation.metrics["wer"] < high);
+        assert!((evaluation.metrics["wer"] - 20.0 / 180.0).abs() < 1e-12);
+        assert!(evaluation.notes[0].contains("without case and punctuation"), "{:?}", evaluation.notes);
+        assert_eq!(evaluation.detail("word_edits").unwrap().value["substitutions"], 20);
+        assert!(evaluation.detail("confused_words").is_some());
+
+        let mut blank = TranscriptMetric::new(Normalisation::None);
+        blank.add("yes", "");
+        let evaluation = blank.evaluation();
+        assert_eq!(evaluation.metrics["wer"], 1.0);
+        assert!(evaluation.notes.iter().any(|note| note.contains("blanks alone")));
+        let mut nothing = TranscriptMetric::new(Normalisation::None);
+        nothing.add("", "yes");
+        assert!(nothing.evaluation().metrics.is_empty());
+    }
+}

@@ -1,0 +1,210 @@
+//! Sounds as the tasks on them read them: the model's processor, columns, splits of one file, and what to tell about it.
+
+use super::parts::{NextRows, STREAM};
+use super::splits::Encoded;
+use super::{OnProgress, Split};
+use crate::Recipe;
+use crate::recipe::settings::{ABOVE_ZERO, DATA, TRAINING, settings};
+use anyhow::{Context, Result, bail, ensure};
+use retune_data::{
+    AudioLength, AudioOptions, AudioProcessor, FeatureKind, Layout, OnBadExample, Sounds, TableLines, TableRows,
+    read_audio, split_values,
+};
+use retune_kernels::random;
+use retune_models::takes::{AudioInput, FrameRule};
+use retune_models::{ModelConfig, Takes, registry};
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+settings! {
+    /// Sounds, and how they become the model's input.
+    pub struct AudioSettings, under DATA, else "{task} has no sounds" {
+        /// Column with the sound, a path relative to the table or bytes; a table without it may call it file_name, path or file
+        audio_column: String = "audio".to_owned(), value("COLUMN"), at_use();
+        /// Column that says which split a row is of, where one file holds all: train, validation (valid, val, dev) and test
+        split_column: Option<String>, value("COLUMN");
+        /// The value of the split column that is evaluated or predicted; all rows where it is not given
+        split_value: Option<String>, value("VALUE"), at_use();
+        /// Longest sound in seconds; a longer one cannot be used
+        max_seconds: Option<f64>, value("SECONDS"), range(ABOVE_ZERO), at_use();
+        /// Train the convolutions over samples too, which usually stay as they are
+        train_front_end: bool, under(TRAINING);
+    }
+}
+
+/// The column of splits where a value is given without it.
+const SPLIT_COLUMN: &str = "split";
+/// Names of splits in such a column, in lower case.
+const TRAIN: &[&str] = &["train", "training"];
+const VALIDATION: &[&str] = &["validation", "valid", "val", "dev"];
+const TEST: &[&str] = &["test", "testing"];
+
+/// How sounds become the model's input.
+pub(super) struct SoundInput {
+    processor: AudioProcessor,
+    settings: AudioSettings,
+    on_bad_example: OnBadExample,
+    /// How many frames the model makes of samples; `None` for spectrograms of one size.
+    frames: Option<FrameRule>,
+    /// Whether sounds may be silent.
+    silence: bool,
+}
+
+impl SoundInput {
+    /// The processor of a model folder.
+    pub(super) fn of(recipe: &Recipe, model: &Path, config: &ModelConfig, silence: bool) -> Result<Self> {
+        let settings = recipe.read::<AudioSettings>()?;
+        let Takes::Audio(made_for) = registry::takes(config)? else {
+            bail!("{}: this model takes no sounds", model.display());
+        };
+        let (kind, frames) = match made_for {
+            AudioInput::Samples { frames, masked } => (FeatureKind::Samples { masked }, Some(frames)),
+            AudioInput::Spectrogram { frames, bins } => {
+                (FeatureKind::Spectrogram { frames: frames as usize, bins: bins as usize }, None)
+            }
+        };
+        let processor = AudioProcessor::load(model, kind)?;
+        let on_bad_example = recipe.data.on_bad_example.parse()?;
+        Ok(Self { processor, settings, on_bad_example, frames, silence })
+    }
+
+    /// Columns, with these of what is right.
+    pub(super) fn layout(&self, recipe: &Recipe, targets: impl IntoIterator<Item = String>) -> Layout {
+        Layout::audio(&self.settings.audio_column).labels(targets).group(recipe.data.group_column.clone())
+    }
+
+    /// Whether sounds that cannot be used end the run.
+    pub(super) fn on_bad_example(&self) -> OnBadExample {
+        self.on_bad_example
+    }
+
+    /// Frames that a model makes of so many samples, where it makes any.
+    pub(super) fn frames(&self) -> Option<&FrameRule> {
+        self.frames.as_ref()
+    }
+
+    /// Samples a second.
+    pub(super) fn rate(&self) -> u32 {
+        self.processor.rate()
+    }
+
+    /// Blocks below this depth stay as they are.
+    pub(super) fn frozen_below(&self) -> usize {
+        usize::from(self.frames.is_some() && !self.settings.train_front_end)
+    }
+
+    fn read(&self, path: &Path, layout: &Layout, targets: bool) -> Result<Arc<TableRows>> {
+        Ok(Arc::new(read_audio(path, layout, targets, self.on_bad_example)?))
+    }
+
+    /// The rows of a run, all of them read before any sound is decoded.
+    pub(super) fn splits(&self, recipe: &Recipe, layout: &Layout) -> Result<Encoded<Arc<TableRows>>> {
+        let Some(column) = &self.settings.split_column else {
+            return Encoded::read(recipe, |path| self.read(path, layout, true));
+        };
+        let train = recipe.data.train.as_deref().context("training data")?;
+        // A file of its own holds one split, whatever its column says, unless it is the one that holds all.
+        let part = |own: &Option<PathBuf>, names: &[&str]| -> Result<Option<Arc<TableRows>>> {
+            match own.as_deref().filter(|path| *path != train) {
+                Some(path) => self.read(path, layout, true).map(Some),
+                None => {
+                    let values = split_values(train, column)?;
+                    let is_one = |value: &&String| names.contains(&value.to_lowercase().as_str());
+                    let chosen: Vec<String> = values.iter().filter(is_one).cloned().collect();
+                    if chosen.is_empty() && own.is_none() && names != TRAIN {
+                        return Ok(None);
+                    }
+                    let found: Vec<&str> = values.iter().map(String::as_str).collect();
+                    ensure!(
+                        !chosen.is_empty(),
+                        "split-column: none of the values of `{column}` in {} is one of {}; there are {}",
+                        train.display(),
+                        names.join(", "),
+                        found.join(", ")
+                    );
+                    self.read(train, &layout.clone().only(column, chosen), true).map(Some)
+                }
+            }
+        };
+        Ok(Encoded {
+            train: part(&None, TRAIN)?.context("training rows")?,
+            validation: part(&recipe.data.validation, VALIDATION)?,
+            test: part(&recipe.data.test, TEST)?,
+        })
+    }
+
+    /// The rows of a file for a saved model.
+    pub(super) fn file(&self, path: &Path, layout: &Layout, targets: bool) -> Result<Arc<TableRows>> {
+        let layout = match &self.settings.split_value {
+            Some(value) => {
+                let column = self.settings.split_column.as_deref().unwrap_or(SPLIT_COLUMN);
+                let values = split_values(path, column)?;
+                let found: Vec<&str> = values.iter().map(String::as_str).collect();
+                ensure!(
+                    values.contains(value),
+                    "split-value: no row of {} has `{value}` in the column `{column}`; there are {}",
+                    path.display(),
+                    found.join(", ")
+                );
+                layout.clone().only(column, [value])
+            }
+            None => layout.clone(),
+        };
+        self.read(path, &layout, targets)
+    }
+
+    /// The rows of a stream.
+    pub(super) fn lines<'a>(
+        &self,
+        reader: Box<dyn BufRead + 'a>,
+        layout: &Layout,
+    ) -> Result<NextRows<'a, Arc<TableRows>>> {
+        let mut lines = TableLines::new(reader, Path::new(STREAM), layout)?.on_bad_example(self.on_bad_example);
+        Ok(Box::new(move |most| Ok(lines.next_rows(most)?.map(Arc::new))))
+    }
+
+    /// Decodes the sounds of a split.
+    pub(super) fn encode(&self, split: Split, rows: &Arc<TableRows>, progress: OnProgress<'_>) -> Result<Sounds> {
+        let what = format!("decoding {} sounds", split.whole_name());
+        self.decode(rows, &|done, all| progress(&what, done, all))
+    }
+
+    /// Decodes sounds.
+    pub(super) fn decode(&self, rows: &Arc<TableRows>, progress: &dyn Fn(usize, usize)) -> Result<Sounds> {
+        let options = AudioOptions {
+            on_bad_example: self.on_bad_example,
+            least_samples: match &self.frames {
+                Some(frames) => frames.receptive_field() as usize,
+                None => self.processor.least_samples(),
+            },
+            most_seconds: self.settings.max_seconds,
+            silence: self.silence,
+            ..AudioOptions::default()
+        };
+        let length: AudioLength = match self.frames.clone() {
+            Some(frames) => Arc::new(move |samples| frames.frames(samples as i64) as usize),
+            None => Arc::new(|_| 1),
+        };
+        Ok(Sounds::encode(rows, &self.processor, &options, length, progress)?)
+    }
+
+    /// `preprocessor_config.json` as it belongs into the saved model, in a folder of its own.
+    pub(super) fn processor_file(&self) -> Result<(TempDir, PathBuf)> {
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let file = self.processor.save(folder.path())?;
+        Ok((folder, file))
+    }
+
+    /// Changes with what sounds in batches depend on.
+    pub(super) fn fingerprint(&self) -> u64 {
+        random::name_key(&serde_json::Value::from(self.processor.config().clone()).to_string())
+    }
+
+    /// What a person should know about what stays as it is.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let frozen = "the convolutions over samples stay as they are (--train-front-end trains them too)";
+        (self.frozen_below() > 0).then(|| frozen.to_owned()).into_iter().collect()
+    }
+}

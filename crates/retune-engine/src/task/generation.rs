@@ -1,0 +1,78 @@
+//! How a model goes on with a text: settings, over what its generation_config.json says.
+
+use crate::recipe::settings::{ABOVE_ZERO, AT_LEAST_ONE, DATA, FACTOR, NOT_NEGATIVE, settings};
+use anyhow::{Context, Result};
+use retune_models::generate::{GenerationSettings, Sampling};
+use retune_models::{CheckpointFolder, ModelConfig};
+use std::path::Path;
+
+settings! {
+    /// How texts are continued.
+    pub struct GenerationFlags, under DATA, else "{task} writes no texts" {
+        /// Most new tokens
+        max_new_tokens: Option<usize>, value("TOKENS"), usual("the model's own, else 128"), range(AT_LEAST_ONE), at_use(), neutral();
+        /// Texts that a search follows at once; 1 takes the likeliest token each time
+        beams: Option<usize>, value("N"), usual("the model's own, else 1"), range(AT_LEAST_ONE), at_use(), neutral();
+        /// Exponent of the length that the score of a beam is divided by
+        length_penalty: Option<f64>, value("X"), at_use(), neutral();
+        /// Runs of so many tokens appear once only
+        no_repeat_ngram: Option<usize>, value("N"), at_use(), neutral();
+        /// Divides the scores of tokens that are there already
+        repetition_penalty: Option<f64>, value("X"), range(ABOVE_ZERO), at_use(), neutral();
+        /// Draw tokens by their probability
+        sample: bool, at_use(), neutral();
+        /// What scores are divided by before drawing
+        temperature: Option<f64>, value("X"), range(ABOVE_ZERO), at_use(), neutral();
+        /// Draw from so many of the likeliest tokens; 0 is all
+        top_tokens: Option<usize>, value("K"), at_use(), neutral();
+        /// Draw from the likeliest tokens that together have this probability
+        top_p: Option<f64>, value("P"), range(FACTOR), at_use(), neutral();
+        /// Draw from tokens with at least this share of the probability of the likeliest
+        min_p: Option<f64>, value("P"), range(NOT_NEGATIVE), at_use(), neutral();
+    }
+}
+
+/// New tokens where neither the model nor the user says how many.
+const USUAL_NEW_TOKENS: usize = 128;
+
+impl GenerationFlags {
+    /// Over what the model says, in its folder.
+    ///
+    /// # Errors
+    /// Files that cannot be read, settings that are not understood or exclude each other.
+    pub(crate) fn over(&self, folder: &Path, config: &ModelConfig, seed: u64) -> Result<GenerationSettings> {
+        let own = CheckpointFolder::generation(folder)?;
+        let says_length = own.contains_key("max_new_tokens");
+        let file = folder.join("generation_config.json");
+        let mut settings = GenerationSettings::read(&own, config.as_map())
+            .with_context(|| format!("{}, or config.json beside it", file.display()))?;
+        if !says_length {
+            settings.max_new_tokens = USUAL_NEW_TOKENS;
+        }
+        let take = |own: &mut f64, given: Option<f64>| given.iter().for_each(|given| *own = *given);
+        let count = |own: &mut usize, given: Option<usize>| given.iter().for_each(|given| *own = *given);
+        count(&mut settings.max_new_tokens, self.max_new_tokens);
+        count(&mut settings.beams, self.beams);
+        count(&mut settings.no_repeat_ngram, self.no_repeat_ngram);
+        take(&mut settings.length_penalty, self.length_penalty);
+        take(&mut settings.repetition_penalty, self.repetition_penalty);
+        let draws = self.sample || [self.temperature, self.top_p, self.min_p].iter().any(Option::is_some);
+        if self.beams.is_some_and(|beams| beams > 1) && !draws {
+            settings.sampling = None;
+        } else if draws || self.top_tokens.is_some() {
+            settings.sampling.get_or_insert_with(Sampling::default);
+        }
+        if let Some(sampling) = &mut settings.sampling {
+            take(&mut sampling.temperature, self.temperature);
+            take(&mut sampling.top_p, self.top_p);
+            take(&mut sampling.min_p, self.min_p);
+            self.top_tokens.iter().for_each(|most| sampling.top_k = *most as i64);
+            sampling.seed = seed;
+            if settings.beams > 1 && self.beams.is_none() {
+                settings.beams = 1;
+            }
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+}

@@ -1,0 +1,139 @@
+//! The data of a run, and data for a saved model.
+
+use super::settings::SpeechSettings;
+use super::vocabulary::{Chosen, choose, learnt, saved};
+use super::{ENTRY, SpeechRecognition};
+use crate::metric::Normalisation;
+use crate::recipe::Recipe;
+use crate::task::audio::SoundInput;
+use crate::task::parts;
+use crate::task::{Opening, Parts, Prepared, Preparing, Work};
+use anyhow::{Context, Result, ensure};
+use retune_data::{
+    Casing, CtcVocabulary, Examples, LabelRows, Layout, Medium, OnBadExample, Records, Sounds, TableRows, Transcripts,
+    transcripts,
+};
+use retune_models::NewHead;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Columns of sounds with their transcripts.
+fn layout(input: &SoundInput, recipe: &Recipe, settings: &SpeechSettings) -> Layout {
+    let layout = input.layout(recipe, [settings.transcription_column.clone()]);
+    layout.target("--transcription-column", "transcription")
+}
+
+fn normalisation(settings: &SpeechSettings) -> Result<Normalisation> {
+    Normalisation::named(&settings.text_normalization).context("a known normalisation")
+}
+
+pub(super) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
+    let recipe = from.recipe;
+    let settings = recipe.read::<SpeechSettings>()?;
+    let input = SoundInput::of(recipe, from.model, from.config, false)?;
+    let frames = input.frames().context("a model that takes samples")?.clone();
+    let rows = input.splits(recipe, &layout(&input, recipe, &settings))?;
+    let learnt_of = |rows: &TableRows| -> Result<Vec<String>> {
+        let texts = transcripts(rows)?.context("every row has a transcript")?;
+        Ok(texts.iter().map(|text| learnt(text, &settings)).collect())
+    };
+    let Chosen { vocabulary, casing, head, mut notes } =
+        choose(&settings, from.model, from.config, &learnt_of(&rows.train)?)?;
+    let data = rows.map(|split, rows| {
+        let targets = Transcripts::new(learnt_of(&rows)?, &vocabulary, casing);
+        let sounds = input.encode(split, &rows, from.progress)?;
+        let note = targets.unknown_note(rows.file());
+        let sounds = without_infeasible(sounds, &targets, input.on_bad_example())?;
+        Ok((note, Examples::new(rows, sounds, Some(targets))?))
+    })?;
+    let unknown = [Some(&data.train), data.validation.as_ref(), data.test.as_ref()];
+    notes.extend(unknown.into_iter().flatten().filter_map(|(note, _)| note.clone()));
+    notes.extend(input.notes());
+    let normalisation = normalisation(&settings)?;
+    notes.push(format!("texts are compared {}", normalisation.words()));
+    let splits = data.map(|_, (_, examples)| Ok(examples))?.splits(recipe, input.fingerprint(), notes)?;
+    let (folder, file) = input.processor_file()?;
+    let of_vocabulary = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let mut files = vocabulary.save(of_vocabulary.path())?;
+    files.push(file);
+    let task = SpeechRecognition {
+        head,
+        vocabulary: Arc::new(vocabulary),
+        normalisation,
+        beams: settings.ctc_beams,
+        frames,
+        rate: input.rate(),
+        frozen_below: input.frozen_below(),
+        files,
+        _folders: vec![folder, of_vocabulary],
+    };
+    Ok(Box::new(Prepared::new(task, splits)))
+}
+
+/// Sounds without those whose transcript cannot be written in their frames: their loss would be infinite.
+fn without_infeasible(sounds: Sounds, targets: &Transcripts, on_bad_example: OnBadExample) -> Result<Sounds> {
+    let mut infeasible = Vec::new();
+    for row in (0..sounds.examples()).filter(|&row| sounds.is_usable(row)) {
+        let (needed, frames) = (targets.frames(row), sounds.length(row));
+        if needed > frames {
+            let characters = targets.ids(row).len();
+            infeasible.push((
+                row,
+                format!(
+                    "its transcript of {characters} characters needs {needed} frames, but the model makes {frames} of the \
+                     sound; correct the transcript, or remove the row"
+                ),
+            ));
+        }
+    }
+    Ok(sounds.without(infeasible, on_bad_example)?)
+}
+
+pub(super) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
+    let settings = from.recipe.read::<SpeechSettings>()?;
+    let input = Rc::new(SoundInput::of(from.recipe, from.model, from.config, true)?);
+    let layout = layout(&input, from.recipe, &settings);
+    let vocabulary = Arc::new(saved(from.model)?);
+    let rows = from.config.size_or("vocab_size", 32)?;
+    ensure!(
+        vocabulary.len() as i64 <= rows,
+        "{}: the vocabulary has {} pieces, but the model writes {rows}; they do not belong together",
+        from.model.display(),
+        vocabulary.len()
+    );
+    let task = SpeechRecognition {
+        head: NewHead::of(ENTRY.purpose),
+        vocabulary: Arc::clone(&vocabulary),
+        normalisation: normalisation(&settings)?,
+        beams: settings.ctc_beams,
+        frames: input.frames().context("a model that takes samples")?.clone(),
+        rate: input.rate(),
+        frozen_below: 0,
+        files: Vec::new(),
+        _folders: Vec::new(),
+    };
+    let (targets, progress) = (from.targets, from.progress);
+    let file = {
+        let (input, layout) = (Rc::clone(&input), layout.clone());
+        move |path: &std::path::Path| input.file(path, &layout, targets)
+    };
+    let lines = {
+        let input = Rc::clone(&input);
+        move |reader| input.lines(reader, &layout)
+    };
+    parts::parts(task, from.input, file, lines, move |rows: Arc<TableRows>| {
+        let report = |done, all| progress("decoding", done, all);
+        let sounds = input.decode(&rows, if rows.streamed() { &|_, _| {} } else { &report })?;
+        let targets = if targets { gold(&rows, &vocabulary)? } else { None };
+        Ok(Examples::new(rows, sounds, targets)?)
+    })
+}
+
+/// What is right, in the casing that the vocabulary has.
+fn gold(rows: &TableRows, vocabulary: &CtcVocabulary) -> Result<Option<Transcripts>> {
+    let texts = transcripts(rows as &dyn LabelRows)?;
+    Ok(texts.map(|texts| {
+        let casing: Casing = vocabulary.casing(texts.iter().map(String::as_str));
+        Transcripts::new(texts, vocabulary, casing)
+    }))
+}

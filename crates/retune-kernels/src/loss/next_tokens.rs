@@ -1,0 +1,154 @@
+//! Cross-entropy of a linear layer over a vocabulary, without ever holding the scores of all tokens.
+//!
+//! Scores of T tokens over V words are by far the largest tensor of a language model. They are made for a chunk of tokens at a
+//! time, and what the backward pass needs of them is summed at once: gradients of hidden states [N, D] and weight [V, D]
+//! (Wijmans et al. 2024 and Hsu et al. 2024 do the same). N places, D hidden size, V vocabulary.
+
+use super::{IGNORE_INDEX, SummedLoss};
+use tch::{Device, Kind, Tensor, no_grad};
+
+/// Scores of a chunk, as numbers: 32 MiB of fp32.
+const CHUNK: i64 = 8 << 20;
+
+/// What a linear layer over a vocabulary says of its targets.
+#[derive(Debug)]
+pub struct NextTokens {
+    /// Summed cross-entropy in fp32, and the number of targets.
+    pub loss: SummedLoss,
+    /// Cross-entropy of each place in fp32 \[N\], 0 where there is no target; no graph.
+    pub each: Tensor,
+    /// Whether the word of the highest score is the target, bool \[N\]; false where there is no target.
+    pub correct: Tensor,
+}
+
+/// Cross-entropy of `cap(hidden Wᵀ)` against `targets`, in fp32: `hidden` [N, D], `weight` [V, D], `targets` \[N\], of which
+/// [`IGNORE_INDEX`] counts for nothing. `softcap` c keeps scores between -c and c. Where gradients are wanted they are computed
+/// here, so that the graph holds none of the scores.
+pub fn next_token_cross_entropy(
+    hidden: &Tensor,
+    weight: &Tensor,
+    targets: &Tensor,
+    softcap: Option<f64>,
+    label_smoothing: f64,
+) -> NextTokens {
+    let device = hidden.device();
+    let counted = targets.ne(IGNORE_INDEX);
+    let options = (Kind::Float, device);
+    let total = targets.size()[0];
+    let mut each = Tensor::zeros([total], options);
+    let mut correct = Tensor::zeros([total], (Kind::Bool, device));
+    // Places without a target cost nothing where that need not be waited for.
+    let places = (device == Device::Cpu).then(|| counted.nonzero().squeeze_dim(1));
+    let (chosen, targets) = match &places {
+        Some(places) => (hidden.index_select(0, places), targets.index_select(0, places)),
+        None => (hidden.shallow_clone(), targets.shallow_clone()),
+    };
+    // A view has a graph only where one is recorded, which a leaf does not tell.
+    let learns = |tensor: &Tensor| tensor.narrow(0, 0, tensor.size()[0].min(1)).requires_grad();
+    let wanted = [learns(&chosen), learns(weight)];
+    let graph = wanted.contains(&true);
+    let (count, vocabulary) = (targets.size()[0], weight.size()[0]);
+    let rows = (CHUNK / vocabulary).clamp(1, count.max(1));
+    let weights = weight.detach();
+    let mut of_hidden = wanted[0].then(|| Tensor::zeros_like(&chosen).detach());
+    let mut of_weight = wanted[1].then(|| Tensor::zeros(weights.size(), options));
+    let mut sum = Tensor::zeros([0i64; 0], options);
+    let (mut losses, mut hits) = (Vec::new(), Vec::new());
+    for first in (0..count).step_by(rows as usize) {
+        let length = rows.min(count - first);
+        let x = chosen.detach().narrow(0, first, length).to_kind(weights.kind());
+        let target = targets.narrow(0, first, length);
+        let raw = no_grad(|| x.matmul(&weights.tr()).to_kind(Kind::Float)).set_requires_grad(graph);
+        let scores = softcap.map_or_else(|| raw.shallow_clone(), |cap| (&raw / cap).tanh() * cap);
+        let none = || None::<Tensor>;
+        let of = |smoothing| scores.cross_entropy_loss(&target, none(), tch::Reduction::None, IGNORE_INDEX, smoothing);
+        let loss = of(label_smoothing);
+        if graph {
+            let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&raw], false, false).remove(0);
+            let gradient = gradient.to_kind(weights.kind()); // [n, V]
+            no_grad(|| {
+                if let Some(of_hidden) = &mut of_hidden {
+                    of_hidden.narrow(0, first, length).copy_(&gradient.matmul(&weights));
+                }
+                if let Some(of_weight) = &mut of_weight {
+                    *of_weight += gradient.tr().matmul(&x).to_kind(Kind::Float);
+                }
+            });
+        }
+        let plain = if label_smoothing == 0.0 { loss.detach() } else { no_grad(|| of(0.0)).detach() };
+        sum += loss.detach().sum(Kind::Float);
+        losses.push(plain);
+        hits.push(scores.detach().argmax(-1, false).eq_tensor(&target));
+    }
+    if count > 0 {
+        let (losses, hits) = (Tensor::cat(&losses, 0), Tensor::cat(&hits, 0));
+        match &places {
+            Some(places) => {
+                each = each.index_copy(0, places, &losses);
+                correct = correct.index_put(&[Some(places)], &hits, false);
+            }
+            None => (each, correct) = (losses, hits),
+        }
+    }
+    // Adds nothing to the value, and has exactly these gradients.
+    let carriers = [(&chosen, of_hidden), (weight, of_weight)];
+    for (input, gradient) in carriers {
+        if let Some(gradient) = gradient {
+            let carrier = (input.to_kind(Kind::Float) * gradient.to_kind(Kind::Float)).sum(Kind::Float);
+            sum += &carrier - carrier.detach();
+        }
+    }
+    NextTokens { loss: SummedLoss { sum, weight: counted.sum(Kind::Double) }, each, correct }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fused::testing::{leaf_on, test_device};
+    use crate::loss::cross_entropy;
+
+    #[test]
+    fn equals_the_scores_of_all_tokens_at_once() {
+        let vocabulary = 37;
+        for (softcap, smoothing) in [(None, 0.0), (Some(2.0), 0.0), (None, 0.1)] {
+            let inputs =
+                [leaf_on(test_device(), 1, &[11, 6], Kind::Float), leaf_on(test_device(), 2, &[37, 6], Kind::Float)];
+            let targets: Vec<i64> =
+                (0..11).map(|i| if i % 4 == 1 { IGNORE_INDEX } else { i * 7 % vocabulary }).collect();
+            let targets = Tensor::from_slice(&targets).to_device(test_device());
+            let scores = inputs[0].matmul(&inputs[1].tr());
+            let scores = softcap.map_or_else(|| scores.shallow_clone(), |cap| (&scores / cap).tanh() * cap);
+            let whole = cross_entropy(&scores, &targets, None, smoothing);
+            let ours = next_token_cross_entropy(&inputs[0], &inputs[1], &targets, softcap, smoothing);
+            let apart = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+            assert!(apart(&ours.loss.sum, &whole.sum) < 1e-5);
+            assert_eq!(ours.loss.weight.double_value(&[]), whole.weight.double_value(&[]));
+            let gradients =
+                |loss: &Tensor| Tensor::run_backward(&[loss * 3.0], &[&inputs[0], &inputs[1]], false, false);
+            for (a, b) in gradients(&ours.loss.sum).iter().zip(gradients(&whole.sum)) {
+                assert!(apart(a, &b) < 1e-5);
+            }
+            let right = scores.argmax(-1, false).eq_tensor(&targets);
+            assert_eq!(ours.correct, right);
+            if smoothing == 0.0 {
+                assert!(apart(&ours.each.sum(Kind::Float), &whole.sum) < 1e-5);
+            }
+            let frozen =
+                next_token_cross_entropy(&inputs[0].detach(), &inputs[1].detach(), &targets, softcap, smoothing);
+            let unrecorded = no_grad(|| next_token_cross_entropy(&inputs[0], &inputs[1], &targets, softcap, smoothing));
+            assert!(!unrecorded.loss.sum.requires_grad() && apart(&unrecorded.each, &ours.each) < 1e-6);
+            assert!(!frozen.loss.sum.requires_grad() && apart(&frozen.loss.sum, &whole.sum) < 1e-5);
+        }
+    }
+
+    #[test]
+    fn nothing_to_predict_weighs_nothing() {
+        let hidden = leaf_on(test_device(), 1, &[3, 4], Kind::Float);
+        let weight = leaf_on(test_device(), 2, &[5, 4], Kind::Float);
+        let targets = Tensor::full([3], IGNORE_INDEX, (Kind::Int64, test_device()));
+        let loss = next_token_cross_entropy(&hidden, &weight, &targets, None, 0.0).loss;
+        assert_eq!((loss.sum.double_value(&[]), loss.weight.double_value(&[])), (0.0, 0.0));
+        loss.sum.backward();
+        assert_eq!(hidden.grad().abs().max().double_value(&[]), 0.0);
+    }
+}

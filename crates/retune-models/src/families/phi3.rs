@@ -1,0 +1,54 @@
+//! Phi-3 (Abdin et al. 2024), transformers `Phi3Model`: Llama with joint projections, and LongRoPE.
+
+use super::llama::{self, BODY, CAUSAL, NAMES, NEXT_TOKEN};
+use crate::bodies::{LayerKind, TextDecoderNames, TextDecoderSizes};
+use crate::family::{DecoderFamily, TensorNames};
+use crate::layers::{DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, ProjectionNames};
+use serde_json::json;
+
+/// The family.
+pub static PHI3: DecoderFamily = DecoderFamily {
+    model_type: "phi3",
+    class: "Phi3",
+    causal_ending: CAUSAL,
+    names: TensorNames { lora: Ok(&["qkv_proj"]), ..NAMES },
+    body: TextDecoderNames {
+        layer: DecoderLayerNames {
+            attention: DecoderAttentionNames {
+                projections: ProjectionNames::Blocks("self_attn.qkv_proj"),
+                ..BODY.layer.attention
+            },
+            network: NetworkNames::Joint { gate_and_up: "mlp.gate_up_proj", down: "mlp.down_proj" },
+            ..BODY.layer
+        },
+        ..BODY
+    },
+    next_token: NEXT_TOKEN,
+    defaults: || {
+        llama::defaults(&[
+            ("vocab_size", json!(32064)),
+            ("hidden_size", json!(3072)),
+            ("intermediate_size", json!(8192)),
+            ("rms_norm_eps", json!(1e-5)),
+            ("max_position_embeddings", json!(4096)),
+            ("original_max_position_embeddings", json!(4096)),
+            ("resid_pdrop", json!(0.0)),
+            ("embd_pdrop", json!(0.0)),
+        ])
+    },
+    sizes: |config| {
+        let sizes = llama::sizes(config, false, false, None)?;
+        let window = llama::window(config)?;
+        let padding = match config.as_map().get("pad_token_id") {
+            None => Some(32000).filter(|&token| token < sizes.vocabulary),
+            Some(_) => sizes.padding,
+        };
+        Ok(TextDecoderSizes {
+            padding,
+            filler: padding,
+            kinds: vec![LayerKind { window, rotary: 0 }; sizes.kinds.len()],
+            layer: DecoderSizes { hidden_dropout: config.probability("resid_pdrop")?, ..sizes.layer },
+            ..sizes
+        })
+    },
+};

@@ -1,0 +1,141 @@
+//! Rotary embeddings as config.json states them: `rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling`.
+
+use crate::layers::{RopeScaling, Rotary};
+use crate::{ModelConfig, ModelError};
+use serde_json::{Map, Value};
+
+/// Kinds that transformers knows and this program does too.
+const KNOWN: &str = "default, linear, dynamic, yarn, llama3, longrope";
+
+/// Where the fields of a family are called otherwise, and what absent ones mean.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RopeFields {
+    /// Older field of the base.
+    pub(super) base: &'static str,
+    /// Older field of the rotated share of a head.
+    pub(super) share: &'static str,
+    /// The base, where nothing is said.
+    pub(super) usual_base: f64,
+    /// The share, where nothing is said.
+    pub(super) usual_share: f64,
+}
+
+/// As most families have them.
+pub(super) const USUAL: RopeFields =
+    RopeFields { base: "rope_theta", share: "partial_rotary_factor", usual_base: 10_000.0, usual_share: 1.0 };
+
+/// One object of rotary parameters.
+struct Parameters<'a> {
+    field: String,
+    map: Option<&'a Map<String, Value>>,
+}
+
+impl Parameters<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.map?.get(name).filter(|value| !value.is_null())
+    }
+
+    fn error(&self, name: &str, problem: impl Into<String>) -> ModelError {
+        ModelError::Config { field: format!("{}.{name}", self.field), problem: problem.into() }
+    }
+
+    fn optional(&self, name: &str) -> Result<Option<f64>, ModelError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let number = value.as_f64().ok_or_else(|| self.error(name, format!("is {value}, not a number")))?;
+        Ok(Some(number))
+    }
+
+    fn number(&self, name: &str) -> Result<f64, ModelError> {
+        let number = self.optional(name)?.ok_or_else(|| self.error(name, "is missing"))?;
+        if number > 0.0 { Ok(number) } else { Err(self.error(name, format!("is {number}, not above 0"))) }
+    }
+
+    fn list(&self, name: &str, count: i64) -> Result<Vec<f64>, ModelError> {
+        let list = self.get(name).and_then(Value::as_array);
+        let list: Option<Vec<f64>> = list.and_then(|list| list.iter().map(Value::as_f64).collect());
+        list.filter(|list| list.len() as i64 == count)
+            .ok_or_else(|| self.error(name, format!("is not a list of {count} numbers, one for each pair of a head")))
+    }
+}
+
+/// The rotary embeddings of all layers, with heads of this size.
+///
+/// # Errors
+/// Kinds and fields that are not understood.
+pub(super) fn rotary(config: &ModelConfig, head_size: i64, fields: RopeFields) -> Result<Rotary, ModelError> {
+    let field = ["rope_parameters", "rope_scaling"].into_iter().find(|field| config.get(field).is_some());
+    let map = field.and_then(|field| config.get(field)).map(|value| {
+        let problem = || format!("is {value}, not an object");
+        let field = field.unwrap_or_default().to_owned();
+        value.as_object().ok_or_else(|| ModelError::Config { field, problem: problem() })
+    });
+    let from = Parameters { field: field.unwrap_or("rope_parameters").to_owned(), map: map.transpose()? };
+    let old = |name: &str, usual: f64| config.number_or(name, usual);
+    one(config, &from, head_size, (old(fields.base, fields.usual_base)?, old(fields.share, fields.usual_share)?))
+}
+
+fn one(
+    config: &ModelConfig,
+    from: &Parameters<'_>,
+    head_size: i64,
+    (base, share): (f64, f64),
+) -> Result<Rotary, ModelError> {
+    let base = from.optional("rope_theta")?.unwrap_or(base);
+    let share = from.optional("partial_rotary_factor")?.unwrap_or(share);
+    let size = (head_size as f64 * share) as i64;
+    // Dimensions turn in pairs; of an odd number transformers turns one more.
+    if size < 1 || (size + 1) / 2 * 2 > head_size {
+        let problem = format!("gives {size} rotated dimensions of {head_size}, which are no pairs of them");
+        return Err(from.error("partial_rotary_factor", problem));
+    }
+    let kind = from.get("rope_type").or_else(|| from.get("type")).and_then(Value::as_str).unwrap_or("default");
+    let stated = || config.size("max_position_embeddings");
+    // Where the length of pretraining stands beside the others it wins, as in transformers.
+    let original = || match config.get("original_max_position_embeddings") {
+        Some(_) => config.size("original_max_position_embeddings"),
+        None => from.optional("original_max_position_embeddings")?.map_or_else(stated, |longest| Ok(longest as i64)),
+    };
+    let scaling = match kind {
+        "default" => RopeScaling::None,
+        "linear" => RopeScaling::Linear { factor: from.number("factor")? },
+        "dynamic" => RopeScaling::Dynamic { factor: from.number("factor")?, longest: stated()? },
+        "yarn" => yarn(config, from, original()?)?,
+        "llama3" => RopeScaling::Llama3 {
+            factor: from.number("factor")?,
+            bands: (from.number("low_freq_factor")?, from.number("high_freq_factor")?),
+            longest: original()?,
+        },
+        "longrope" | "su" => {
+            let longest = original()?;
+            let factor =
+                from.optional("factor")?.map_or_else(|| Ok(stated()? as f64 / longest as f64), Ok::<_, ModelError>)?;
+            let assumed = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / (longest as f64).ln()).sqrt() };
+            RopeScaling::LongRope {
+                short: from.list("short_factor", size / 2)?,
+                long: from.list("long_factor", size / 2)?,
+                attention: from.optional("attention_factor")?.unwrap_or(assumed),
+                longest,
+            }
+        }
+        other => return Err(from.error("rope_type", format!("is `{other}`; known: {KNOWN}"))),
+    };
+    Ok(Rotary { size, base, scaling })
+}
+
+fn yarn(config: &ModelConfig, from: &Parameters<'_>, longest: i64) -> Result<RopeScaling, ModelError> {
+    let assumed = || Ok::<_, ModelError>(config.size("max_position_embeddings")? as f64 / longest as f64);
+    let factor = from.optional("factor")?.map_or_else(assumed, Ok)?;
+    let scale = |weight: f64| if factor <= 1.0 { 1.0 } else { 0.1 * weight * factor.ln() + 1.0 };
+    let set = |name: &str| Ok::<_, ModelError>(from.optional(name)?.filter(|number| *number != 0.0));
+    let attention = match (from.optional("attention_factor")?, set("mscale")?, set("mscale_all_dim")?) {
+        (Some(stated), ..) => stated,
+        (None, Some(above), Some(below)) => scale(above) / scale(below),
+        _ => scale(1.0),
+    };
+    let truncate = match from.get("truncate") {
+        None => true,
+        Some(value) => value.as_bool().ok_or_else(|| from.error("truncate", "is neither true nor false"))?,
+    };
+    let beta = (set("beta_fast")?.unwrap_or(32.0), set("beta_slow")?.unwrap_or(1.0));
+    Ok(RopeScaling::Yarn { factor, attention, beta, longest, truncate })
+}

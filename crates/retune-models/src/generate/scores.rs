@@ -1,0 +1,147 @@
+//! What settings make of scores before a token is chosen, in the order of transformers' logits processors.
+//!
+//! R rows, V vocabulary.
+
+use super::{GenerationSettings, Sampling};
+use retune_kernels::tch::{Kind, Tensor};
+use std::collections::HashSet;
+
+const NEVER: f64 = f64::NEG_INFINITY;
+
+/// One row as far as it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    /// All tokens, the prompt and its padding included.
+    pub(super) tokens: Vec<i64>,
+    /// How many of them are padding, before the prompt.
+    pub(super) padding: usize,
+}
+
+/// Where the new part of the rows begins, and where it has to end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Tokens of the prompt, padding included.
+    pub(super) prompt: usize,
+    /// Most tokens in all.
+    pub(super) longest: usize,
+}
+
+/// `scores` [R, V] of `rows` after all rules but those of drawing.
+pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSettings, limits: Limits) -> Tensor {
+    let length = rows.first().map_or(0, |row| row.tokens.len());
+    let penalty = settings.repetition_penalty;
+    if penalty != 1.0 {
+        for (index, row) in rows.iter().enumerate() {
+            let seen: HashSet<i64> = row.tokens[row.padding..].iter().copied().collect();
+            let seen = on(&scores, &seen.into_iter().collect::<Vec<_>>());
+            let mut of_row = scores.get(index as i64);
+            let old = of_row.index_select(0, &seen);
+            let new = (&old * penalty).where_self(&old.lt(0.0), &(&old / penalty));
+            let _ = of_row.index_copy_(0, &seen, &new);
+        }
+    }
+    let size = settings.no_repeat_ngram;
+    if size > 0 {
+        for (index, row) in rows.iter().enumerate() {
+            ban(&scores, index, &after_same_run(&row.tokens, size));
+        }
+    }
+    let ends = on(&scores, &settings.ends);
+    let too_short = length < settings.min_length || length - limits.prompt < settings.min_new_tokens;
+    if too_short && !settings.ends.is_empty() {
+        scores = scores.index_fill(1, &ends, NEVER);
+    }
+    if let Some(begin) = settings.forced_begin.filter(|_| length == 1) {
+        scores = only(&scores, begin);
+    }
+    if let Some(end) = settings.forced_end.filter(|_| length + 1 == limits.longest) {
+        scores = only(&scores, end);
+    }
+    if !settings.suppressed.is_empty() {
+        scores = scores.index_fill(1, &on(&scores, &settings.suppressed), NEVER);
+    }
+    let begins_late = limits.prompt <= 1 && settings.forced_begin.is_some();
+    if !settings.suppressed_at_begin.is_empty() && length == limits.prompt + usize::from(begins_late) {
+        scores = scores.index_fill(1, &on(&scores, &settings.suppressed_at_begin), NEVER);
+    }
+    scores
+}
+
+/// `scores` [R, V] of which tokens may be drawn.
+pub(super) fn drawable(scores: Tensor, sampling: &Sampling) -> Tensor {
+    let vocabulary = scores.size()[1];
+    let mut scores = if sampling.temperature == 1.0 { scores } else { scores / sampling.temperature };
+    if sampling.top_k > 0 {
+        let (best, _) = scores.topk(sampling.top_k.min(vocabulary), -1, true, true);
+        let least = best.narrow(1, best.size()[1] - 1, 1);
+        scores = scores.masked_fill(&scores.lt_tensor(&least), NEVER);
+    }
+    if sampling.top_p < 1.0 {
+        let (sorted, order) = scores.sort(-1, false);
+        let far = sorted.softmax(-1, Kind::Float).cumsum(-1, Kind::Float).le(1.0 - sampling.top_p);
+        let _ = far.narrow(1, vocabulary - 1, 1).fill_(0);
+        scores = scores.masked_fill(&far.scatter(1, &order, &far), NEVER);
+    }
+    if sampling.min_p > 0.0 {
+        let shares = scores.softmax(-1, Kind::Float);
+        let least = shares.amax([-1i64].as_slice(), true) * sampling.min_p;
+        scores = scores.masked_fill(&shares.lt_tensor(&least), NEVER);
+    }
+    scores
+}
+
+/// Tokens that would repeat a run of `size` tokens.
+fn after_same_run(tokens: &[i64], size: usize) -> Vec<i64> {
+    if tokens.len() < size {
+        return Vec::new();
+    }
+    let last = &tokens[tokens.len() + 1 - size..];
+    tokens.windows(size).filter(|run| run[..size - 1] == *last).map(|run| run[size - 1]).collect()
+}
+
+fn on(like: &Tensor, tokens: &[i64]) -> Tensor {
+    Tensor::from_slice(tokens).to_device(like.device())
+}
+
+fn ban(scores: &Tensor, row: usize, tokens: &[i64]) {
+    if !tokens.is_empty() {
+        let _ = scores.get(row as i64).index_fill_(0, &on(scores, tokens), NEVER);
+    }
+}
+
+fn only(scores: &Tensor, token: i64) -> Tensor {
+    scores.full_like(NEVER).index_fill(1, &on(scores, &[token]), 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(sampling: &Sampling) -> Vec<f64> {
+        let scores = Tensor::from_slice(&[0.4f32, 0.3, 0.2, 0.06, 0.04]).log().unsqueeze(0);
+        Vec::try_from(drawable(scores, sampling).softmax(-1, Kind::Double).view([-1])).unwrap()
+    }
+
+    #[test]
+    fn only_some_tokens_may_be_drawn() {
+        let all = Sampling { top_k: 0, ..Sampling::default() };
+        let open = |sampling: &Sampling| shares(sampling).iter().filter(|share| **share > 0.0).count();
+        assert_eq!(open(&all), 5);
+        assert_eq!(open(&Sampling { top_k: 2, ..all }), 2);
+        // The smallest set of at least this probability.
+        assert_eq!(open(&Sampling { top_p: 0.65, ..all }), 2);
+        assert_eq!(open(&Sampling { top_p: 0.75, ..all }), 3);
+        assert_eq!(open(&Sampling { top_p: 1e-9, ..all }), 1);
+        assert_eq!(open(&Sampling { min_p: 0.49, ..all }), 3);
+        let sharp = shares(&Sampling { temperature: 0.5, ..all });
+        assert!((sharp[0] / sharp[1] - (0.4f64 / 0.3).powi(2)).abs() < 1e-4, "{sharp:?}");
+    }
+
+    #[test]
+    fn runs_that_are_there_do_not_come_again() {
+        assert_eq!(after_same_run(&[1, 2, 3, 1, 2], 3), [3]);
+        assert_eq!(after_same_run(&[1, 2, 1, 2, 1], 2), [2, 2]);
+        assert_eq!(after_same_run(&[4, 4], 1), [4, 4]);
+        assert!(after_same_run(&[1, 2], 3).is_empty());
+    }
+}

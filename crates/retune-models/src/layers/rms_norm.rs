@@ -1,0 +1,81 @@
+//! Root mean square norm (Zhang & Sennrich 2019), and the choice between it and the layer norm.
+//!
+//! transformers' `LlamaRMSNorm`, `GemmaRMSNorm`. D hidden size.
+
+use crate::ModelError;
+use crate::checkpoint::Weights;
+use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::{LayerNorm, Weight};
+
+/// Which norm a family has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// Mean and variance, weight and bias.
+    Layer,
+    /// Root mean square and weight.
+    Rms,
+    /// Root mean square and 1 + weight (Gemma).
+    RmsPlusOne,
+}
+
+/// `x / √(mean(x²) + ε) · w` over the last dimension, in fp32.
+#[derive(Debug)]
+pub struct RmsNorm {
+    weight: Weight, // [D], fp32
+    epsilon: f64,
+    plus_one: bool,
+}
+
+impl RmsNorm {
+    /// `weights` points at the norm; with `plus_one` the factor is 1 + w.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    pub fn load(weights: &Weights<'_>, size: i64, epsilon: f64, plus_one: bool) -> Result<Self, ModelError> {
+        let weight = weights.norm_part("weight", size, if plus_one { 0.0 } else { 1.0 })?;
+        Ok(Self { weight, epsilon, plus_one })
+    }
+
+    /// `x` [.., D] of any float dtype; same shape and dtype out.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let exact = x.to_kind(Kind::Float);
+        let variance = exact.square().mean_dim([-1i64].as_slice(), true, Kind::Float);
+        let normed = &exact * (variance + self.epsilon).rsqrt();
+        if self.plus_one {
+            return (normed * (&*self.weight + 1.0)).to_kind(x.kind());
+        }
+        (normed.to_kind(x.kind()) * &*self.weight).to_kind(x.kind())
+    }
+}
+
+/// The norm of a family.
+#[derive(Debug)]
+pub enum Norm {
+    /// A layer norm.
+    Layer(LayerNorm),
+    /// One of the root mean square.
+    Rms(RmsNorm),
+}
+
+impl Norm {
+    /// `weights` points at the norm.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    pub fn load(weights: &Weights<'_>, kind: NormKind, size: i64, epsilon: f64) -> Result<Self, ModelError> {
+        Ok(match kind {
+            NormKind::Layer => Self::Layer(weights.layer_norm(size, epsilon)?),
+            NormKind::Rms | NormKind::RmsPlusOne => {
+                Self::Rms(RmsNorm::load(weights, size, epsilon, kind == NormKind::RmsPlusOne)?)
+            }
+        })
+    }
+
+    /// `x` [.., D]; same shape and dtype out.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        match self {
+            Self::Layer(norm) => norm.forward(x),
+            Self::Rms(norm) => norm.forward(x),
+        }
+    }
+}

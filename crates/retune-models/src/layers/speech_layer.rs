@@ -1,0 +1,109 @@
+//! One encoder layer of Wav2Vec2, HuBERT and WavLM, its norms behind attention and feed-forward or before them.
+//!
+//! Hugging Face's `Wav2Vec2EncoderLayer` and `Wav2Vec2EncoderLayerStableLayerNorm`. B batch, T frames, D hidden size, H heads.
+
+use super::{Attention, AttentionNames, AttentionSizes, PositionGate};
+use crate::ModelError;
+use crate::checkpoint::Weights;
+use retune_kernels::dropout::dropout;
+use retune_kernels::fused::dropout_residual_norm;
+use retune_kernels::tch::Tensor;
+use retune_kernels::{Activation, AttentionMask, Dense, LayerNorm};
+
+const ATTENTION: AttentionNames = AttentionNames {
+    query: "attention.q_proj",
+    key: "attention.k_proj",
+    value: "attention.v_proj",
+    output: "attention.out_proj",
+};
+
+/// Sizes and settings of a layer, from config.json.
+#[derive(Debug, Clone, Copy)]
+pub struct SpeechLayerSizes {
+    /// D.
+    pub hidden: i64,
+    /// H.
+    pub heads: i64,
+    /// Width of the feed-forward network.
+    pub intermediate: i64,
+    /// Of the feed-forward network.
+    pub activation: Activation,
+    /// Added to variances.
+    pub norm_epsilon: f64,
+    /// After attention and feed-forward.
+    pub hidden_dropout: f64,
+    /// Inside the feed-forward network.
+    pub activation_dropout: f64,
+    /// On attention probabilities.
+    pub attention_dropout: f64,
+    /// Whether norms stand before attention and feed-forward, `do_stable_layer_norm`.
+    pub norm_first: bool,
+    /// Whether relative positions pass a gate.
+    pub gated: bool,
+}
+
+/// Attention and feed-forward with their residuals.
+#[derive(Debug)]
+pub struct SpeechLayer {
+    attention: Attention,
+    gate: Option<PositionGate>,
+    attention_norm: LayerNorm,
+    up: Dense,
+    down: Dense,
+    output_norm: LayerNorm,
+    sizes: SpeechLayerSizes,
+}
+
+impl SpeechLayer {
+    /// `weights` points at `….encoder.layers.<index>`.
+    pub fn load(weights: &Weights<'_>, sizes: SpeechLayerSizes) -> Result<Self, ModelError> {
+        let (d, f) = (sizes.hidden, sizes.intermediate);
+        let attention = AttentionSizes {
+            hidden: d,
+            heads: sizes.heads,
+            dropout: sizes.attention_dropout,
+            query_value_bias: true,
+            key_bias: true,
+        };
+        let gate = || PositionGate::load(&weights.at("attention"), d, sizes.heads);
+        Ok(Self {
+            attention: Attention::load(weights, &ATTENTION, &attention)?,
+            gate: sizes.gated.then(gate).transpose()?,
+            attention_norm: weights.at("layer_norm").layer_norm(d, sizes.norm_epsilon)?,
+            up: weights.at("feed_forward.intermediate_dense").dense(d, f)?,
+            down: weights.at("feed_forward.output_dense").dense(f, d)?,
+            output_norm: weights.at("final_layer_norm").layer_norm(d, sizes.norm_epsilon)?,
+            sizes,
+        })
+    }
+
+    /// `x` [B, T, D], whose frames attend to each other where `mask` is true; `positions` [H, T, T] are relative ones.
+    pub fn forward(&self, x: &Tensor, mask: Option<&AttentionMask>, positions: Option<&Tensor>, train: bool) -> Tensor {
+        let p = self.sizes.hidden_dropout;
+        if self.sizes.norm_first {
+            let attended = self.attend(&self.attention_norm.forward(x), mask, positions, train);
+            let y = x + dropout(&attended, p, train);
+            let transformed = self.transform(&self.output_norm.forward(&y), train);
+            return &y + dropout(&transformed, p, train);
+        }
+        let attended = self.attend(x, mask, positions, train);
+        let y = dropout_residual_norm(&attended, x, &self.attention_norm, p, train);
+        dropout_residual_norm(&self.transform(&y, train), &y, &self.output_norm, p, train)
+    }
+
+    fn attend(&self, x: &Tensor, mask: Option<&AttentionMask>, positions: Option<&Tensor>, train: bool) -> Tensor {
+        let bias = self.gate.as_ref().zip(positions).map(|(gate, positions)| gate.forward(x, positions, train));
+        self.attention.forward(x, x, mask, bias.as_ref(), train)
+    }
+
+    fn transform(&self, x: &Tensor, train: bool) -> Tensor {
+        let inner = self.up.forward_activated(x, self.sizes.activation, train);
+        self.down.forward(&dropout(&inner, self.sizes.activation_dropout, train), train)
+    }
+
+    /// Floating-point operations of one layer over so many frames.
+    pub fn work(sizes: &SpeechLayerSizes, frames: f64) -> f64 {
+        let (d, f) = (sizes.hidden as f64, sizes.intermediate as f64);
+        4.0 * frames * d * (2.0 * d + f + frames)
+    }
+}

@@ -1,0 +1,162 @@
+//! Decoders equal Hugging Face on tiny random models: outputs, losses and gradients (`fixtures/parity`).
+
+mod common;
+
+use common::{case, check, difference, fixture, load_options, test_device};
+use retune_kernels::tch::{Tensor, no_grad};
+use retune_models::heads::{CAUSAL_LM, SEQUENCE_CLASSIFICATION};
+use retune_models::registry::purposes_of_class;
+use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode, Tensors};
+
+const FOR_NEXT_TOKENS: [&str; 17] = [
+    "llama-causal-lm",
+    "llama-tied",
+    "llama-linear",
+    "llama-dynamic",
+    "llama-yarn",
+    "llama-llama3",
+    "mistral-causal-lm",
+    "qwen2-causal-lm",
+    "qwen3-causal-lm",
+    "gemma-causal-lm",
+    "gemma2-causal-lm",
+    "phi3-causal-lm",
+    "phi3-longrope",
+    "gpt-neox-causal-lm",
+    "gpt-neox-in-sequence",
+    "gpt2-causal-lm",
+    "gpt2-untied",
+];
+
+fn load(name: &str) -> LoadedModel {
+    let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &load_options(&CAUSAL_LM)).unwrap();
+    assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+    loaded
+}
+
+#[test]
+fn every_decoder_equals_hugging_face() {
+    for name in FOR_NEXT_TOKENS {
+        println!("{name}");
+        let loaded = load(name);
+        assert_eq!(purposes_of_class(&loaded.config), [&CAUSAL_LM]);
+        check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
+    }
+}
+
+#[test]
+fn sequences_are_classified_by_their_last_token() {
+    for name in ["llama-sequence-classification", "gpt2-sequence-classification"] {
+        println!("{name}");
+        let options = load_options(&SEQUENCE_CLASSIFICATION);
+        let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
+        assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
+    }
+}
+
+/// Positions tell where a document begins, as in transformers; none of them sees another.
+#[test]
+fn documents_in_one_row_are_what_they_are_alone() {
+    for name in FOR_NEXT_TOKENS {
+        println!("{name}");
+        let (loaded, case) = (load(name), case(&format!("parity/{name}/case.safetensors")));
+        let packed = |name: &str| case[&format!("packed.{name}")].to_device(test_device());
+        let logits = |inputs: &Tensors| no_grad(|| common::logits(&loaded, inputs, &Mode::evaluation()));
+        let (ids, positions) = (packed("input_ids"), packed("position_ids"));
+        let together = logits(&Tensors::from([("input_ids", ids.shallow_clone()), ("position_ids", positions)]));
+        let worst = difference(&together, &packed("logits"));
+        assert!(worst < 1e-5, "{name}: {worst}");
+        if name == "llama-dynamic" || name == "phi3-longrope" {
+            continue; // Their angles are those of the longest text of a batch.
+        }
+        for (row, first, length) in [(0, 0, 4), (0, 4, 5), (1, 0, 1), (1, 1, 7), (1, 8, 1)] {
+            let alone: Tensor = ids.narrow(0, row, 1).narrow(1, first, length);
+            let alone = logits(&Tensors::from([("input_ids", alone)]));
+            let worst = difference(&together.narrow(0, row, 1).narrow(1, first, length), &alone);
+            assert!(worst < 1e-5, "{name}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn adapters_equal_peft_and_are_folded_into_their_base() {
+    for (name, base) in [("gpt2-lora", "gpt2-causal-lm"), ("llama-lora-all-linear", "llama-causal-lm")] {
+        println!("{name}");
+        let (adapter, base) = (fixture(&format!("peft/{name}")), fixture(&format!("parity/{base}")));
+        let mut loaded = LoadedModel::load_adapter(&adapter, &base, &load_options(&CAUSAL_LM)).unwrap();
+        for param in loaded.params.iter_mut() {
+            let trains = param.name.contains(".lora_");
+            param.set_trainable(trains);
+        }
+        let case = case(&format!("peft/{name}/case.safetensors"));
+        check(&loaded, &case, |name| format!("grad.base_model.model.{name}"));
+
+        let folder = tempfile::tempdir().unwrap();
+        loaded.save(folder.path(), "../../parity/base").unwrap();
+        let saved = retune_models::checkpoint::read_tensors(&folder.path().join("adapter_model.safetensors")).unwrap();
+        let original = common::case(&format!("peft/{name}/adapter_model.safetensors"));
+        assert!(saved.keys().eq(original.keys()));
+        assert!(saved.iter().all(|(name, tensor)| *tensor == original[name]));
+        let read = |folder: &std::path::Path| -> serde_json::Value {
+            serde_json::from_slice(&std::fs::read(folder.join("adapter_config.json")).unwrap()).unwrap()
+        };
+        let (ours, theirs) = (read(folder.path()), read(&adapter));
+        for field in ["fan_in_fan_out", "task_type", "r", "lora_alpha", "use_rslora", "target_modules"] {
+            assert_eq!(ours[field], theirs[field], "{name}: {field}");
+        }
+
+        let mut merged = load(base.file_name().unwrap().to_str().unwrap());
+        assert!(!loaded.merged_weights().unwrap().is_empty());
+        merged.take_weights(&loaded.whole_weights().unwrap()).unwrap();
+        let inputs = common::inputs(&case);
+        let logits = no_grad(|| common::logits(&merged, &inputs, &Mode::evaluation()));
+        let worst = difference(&logits, &case["output.logits"]);
+        assert!(worst < 1e-5, "{name}: {worst}");
+    }
+}
+
+/// A new adapter for a weight that is stored [in, out] says so, as PEFT does.
+#[test]
+fn a_new_adapter_tells_how_weights_are_stored() {
+    for (name, targets, transposed) in [
+        ("gpt2-causal-lm", &["c_attn"][..], true),
+        ("llama-causal-lm", &["q_proj", "v_proj"], false),
+        ("gpt2-causal-lm", &["all-linear"], true),
+    ] {
+        let plan = LoraPlan::new(2, 4.0, 0.0, targets.iter().map(|&one| one.to_owned()).collect()).unwrap();
+        let options = LoadOptions { adapter: Some(plan), new_head: true, ..load_options(&CAUSAL_LM) };
+        let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
+        assert!(loaded.params.iter().all(|param| !param.name.starts_with("lm_head.lora")), "no adapter beside scores");
+        let folder = tempfile::tempdir().unwrap();
+        loaded.save(folder.path(), "base").unwrap();
+        let config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.path().join("adapter_config.json")).unwrap()).unwrap();
+        assert_eq!(config["fan_in_fan_out"], transposed, "{name}");
+        assert_eq!(config["modules_to_save"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_refused() {
+    let refused = |name: &str, field: &str, value: serde_json::Value| {
+        let folder = tempfile::tempdir().unwrap();
+        let from = fixture(&format!("parity/{name}"));
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(from.join("config.json")).unwrap()).unwrap();
+        config[field] = value;
+        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        std::fs::copy(from.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+        LoadedModel::load(folder.path(), &load_options(&CAUSAL_LM)).err().expect("refused").to_string()
+    };
+    let text = refused("llama-causal-lm", "rope_parameters", serde_json::json!({"rope_type": "spiral"}));
+    assert!(text.contains("rope_parameters.rope_type") && text.contains("spiral") && text.contains("yarn"), "{text}");
+    let text = refused("llama-causal-lm", "rope_parameters", serde_json::json!({"rope_type": "linear"}));
+    assert!(text.contains("rope_parameters.factor"), "{text}");
+    let text = refused("llama-causal-lm", "num_key_value_heads", 2.into());
+    assert!(text.contains("does not divide"), "{text}");
+    let text = refused("gpt2-causal-lm", "add_cross_attention", true.into());
+    assert!(text.contains("add_cross_attention"), "{text}");
+    let text = refused("gemma-causal-lm", "use_bidirectional_attention", true.into());
+    assert!(text.contains("use_bidirectional_attention"), "{text}");
+}

@@ -1,0 +1,182 @@
+//! Families of speech and sound equal Hugging Face on tiny random models: outputs, losses and gradients (`fixtures/parity`).
+
+mod common;
+
+use common::{case, check, difference, fixture, inputs, load_options, logits, test_device};
+use retune_kernels::tch::{Kind, Tensor};
+use retune_models::checkpoint::{read_tensors, write_tensors};
+use retune_models::heads::{AUDIO_CLASSIFICATION, LOGIT_LENGTHS, SPEECH_RECOGNITION};
+use retune_models::registry::purposes_of_class;
+use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, Purpose, Tensors};
+use std::path::Path;
+
+fn load(name: &str, purpose: &'static Purpose) -> LoadedModel {
+    LoadedModel::load(&fixture(&format!("parity/{name}")), &load_options(purpose)).unwrap()
+}
+
+#[test]
+fn every_family_equals_hugging_face() {
+    for (name, purpose, cases) in [
+        ("wav2vec2-speech-recognition", &SPEECH_RECOGNITION, &["case", "case_without_mask"][..]),
+        ("wav2vec2-stable-layer-norm", &SPEECH_RECOGNITION, &["case"]),
+        ("wav2vec2-audio-classification", &AUDIO_CLASSIFICATION, &["case", "case_without_mask"]),
+        ("wav2vec2-weighted-layers", &AUDIO_CLASSIFICATION, &["case", "case_without_mask"]),
+        ("hubert-speech-recognition", &SPEECH_RECOGNITION, &["case", "case_infeasible"]),
+        ("hubert-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
+        ("wavlm-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
+        ("wavlm-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
+        ("ast-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
+    ] {
+        for file in cases {
+            println!("{name}/{file}");
+            let loaded = load(name, purpose);
+            assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+            assert_eq!(purposes_of_class(&loaded.config), [purpose]);
+            check(&loaded, &case(&format!("parity/{name}/{file}.safetensors")), |name| format!("grad.{name}"));
+        }
+    }
+}
+
+/// Samples behind the ends of rows, and how long the rows are, change nothing of what lies before.
+#[test]
+fn padding_is_not_heard() {
+    let loaded = load("wav2vec2-stable-layer-norm", &SPEECH_RECOGNITION);
+    let case = case("parity/wav2vec2-stable-layer-norm/case.safetensors");
+    let whole = inputs(&case);
+    let row =
+        |inputs: &Tensors, name: &str, width: i64| inputs.get(name).unwrap().narrow(0, 1, 1).narrow(1, 0, width).copy();
+    let alone = Tensors::from([
+        ("input_values", row(&whole, "input_values", 114)),
+        ("mask_time_indices", row(&whole, "mask_time_indices", 7)),
+    ]);
+    let outputs = loaded.network.forward(&whole, &Mode::evaluation()).unwrap();
+    let lengths = Vec::<i64>::try_from(outputs.get(LOGIT_LENGTHS).unwrap()).unwrap();
+    assert_eq!(lengths, [12, 7, 14]);
+    let batched = outputs.get("logits").unwrap().narrow(0, 1, 1).narrow(1, 0, 7);
+    assert!(difference(&logits(&loaded, &alone, &Mode::evaluation()), &batched) < 1e-6);
+}
+
+fn copy_with(name: &str, folder: &Path, rename: impl Fn(&str) -> Option<String>) {
+    let from = fixture(&format!("parity/{name}"));
+    std::fs::copy(from.join("config.json"), folder.join("config.json")).unwrap();
+    let tensors = read_tensors(&from.join("model.safetensors")).unwrap();
+    let renamed: Vec<_> = tensors.into_iter().filter_map(|(name, it)| Some((rename(&name)?, it))).collect();
+    write_tensors(&folder.join("model.safetensors"), &renamed).unwrap();
+}
+
+/// As PyTorch before 2.0 called the two parts of a normalised weight, and without a base's prefix.
+#[test]
+fn older_names_are_read_and_newer_ones_written() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_with("wav2vec2-speech-recognition", folder.path(), |name| {
+        let (length, direction) = ("parametrizations.weight.original0", "parametrizations.weight.original1");
+        let name = name.replace(length, "weight_g").replace(direction, "weight_v");
+        Some(name.strip_prefix("wav2vec2.").map_or(name.clone(), str::to_owned))
+    });
+    let old = LoadedModel::load(folder.path(), &load_options(&SPEECH_RECOGNITION)).unwrap();
+    assert!(old.report.unexpected.is_empty());
+    let case = case("parity/wav2vec2-speech-recognition/case.safetensors");
+    let same = |loaded: &LoadedModel| {
+        let worst = difference(&logits(loaded, &inputs(&case), &Mode::evaluation()), &case["output.logits"]);
+        assert!(worst < 1e-5, "{worst}");
+    };
+    same(&old);
+    let saved = tempfile::tempdir().unwrap();
+    old.save(saved.path(), "").unwrap();
+    let names = read_tensors(&saved.path().join("model.safetensors")).unwrap();
+    assert!(names.contains_key("wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original0"));
+    same(&LoadedModel::load(saved.path(), &load_options(&SPEECH_RECOGNITION)).unwrap());
+}
+
+/// Published recognizers lack what stands for masked frames; only training needs it.
+#[test]
+fn what_stands_for_masked_frames_may_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_with("wav2vec2-stable-layer-norm", folder.path(), |name| {
+        (!name.ends_with("masked_spec_embed")).then(|| name.to_owned())
+    });
+    let used = LoadedModel::load(folder.path(), &load_options(&SPEECH_RECOGNITION)).unwrap();
+    assert!(used.params.iter().all(|param| !param.name.ends_with("masked_spec_embed")));
+    let options = LoadOptions { new_head: true, ..load_options(&SPEECH_RECOGNITION) };
+    let trained = LoadedModel::load(folder.path(), &options).unwrap();
+    let new: Vec<&str> = trained.report.new.iter().map(|new| new.name.as_str()).collect();
+    assert_eq!(new, ["wav2vec2.masked_spec_embed"]);
+}
+
+#[test]
+fn training_masks_spans_and_leaves_layers_out_as_the_stream_says() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_with("wav2vec2-stable-layer-norm", folder.path(), |name| Some(name.to_owned()));
+    let path = folder.path().join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (field, from, to) in [("mask_time_length", "10", "3"), ("layerdrop", "0.0", "0.5")] {
+        let replaced = std::fs::read_to_string(&path).unwrap();
+        let replaced = replaced.replace(&format!("\"{field}\": {from}"), &format!("\"{field}\": {to}"));
+        std::fs::write(&path, replaced).unwrap();
+    }
+    assert_ne!(std::fs::read_to_string(&path).unwrap(), text);
+    let loaded = LoadedModel::load(folder.path(), &load_options(&SPEECH_RECOGNITION)).unwrap();
+    let all = inputs(&case("parity/wav2vec2-stable-layer-norm/case.safetensors"));
+    let inputs: Tensors =
+        ["input_values", "attention_mask"].map(|name| (name, all.get(name).unwrap().shallow_clone())).into();
+    let train = |stream: u64| {
+        retune_kernels::dropout::set_stream(stream);
+        logits(&loaded, &inputs, &Mode::training(0)).detach()
+    };
+    let evaluated = logits(&loaded, &inputs, &Mode::evaluation()).detach();
+    let passes: Vec<Tensor> = (0..8).map(train).collect();
+    assert!(passes.iter().all(|pass| difference(pass, &evaluated) > 1e-3));
+    assert_eq!(train(3), passes[3]);
+    assert!(passes.windows(2).all(|pair| difference(&pair[0], &pair[1]) > 1e-4));
+    // What is below the first trained block is as in evaluation.
+    assert!(difference(&logits(&loaded, &inputs, &Mode::training(4)), &evaluated) < 1e-6);
+}
+
+#[test]
+fn sounds_that_are_too_short_and_settings_that_mean_something_else_are_refused() {
+    let loaded = load("wav2vec2-speech-recognition", &SPEECH_RECOGNITION);
+    let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, test_device()));
+    let refused = |inputs: Tensors| loaded.network.forward(&inputs, &Mode::evaluation()).unwrap_err().to_string();
+    let samples = |count: i64| zeros(&[2, count], Kind::Float);
+    let said = refused(Tensors::from([("input_values", samples(30))]));
+    assert!(said.contains("give at least 31 samples"), "{said}");
+    let mask = zeros(&[2, 60], Kind::Int64);
+    let said = refused(Tensors::from([("input_values", samples(60)), ("attention_mask", mask)]));
+    assert!(said.contains("row 0 has 0 samples"), "{said}");
+    let mask = zeros(&[2, 7], Kind::Int64);
+    let said = refused(Tensors::from([("input_values", samples(60)), ("attention_mask", mask)]));
+    assert!(said.contains("the input_values have [2, 60]"), "{said}");
+
+    let ast = load("ast-audio-classification", &AUDIO_CLASSIFICATION);
+    let wrong = Tensors::from([("input_values", zeros(&[1, 17, 10], Kind::Float))]);
+    let said = ast.network.forward(&wrong, &Mode::evaluation()).unwrap_err().to_string();
+    assert!(said.contains("give [batch, 18, 10]"), "{said}");
+
+    for (field, value, expected) in [
+        ("add_adapter", "true", "convolutions behind the encoder are not supported"),
+        ("adapter_attn_dim", "16", "adapters inside layers (MMS) are not supported"),
+        ("feat_extract_norm", "\"batch\"", "only `group` and `layer` are known"),
+        ("num_conv_pos_embedding_groups", "7", "does not divide the hidden size 24"),
+        ("conv_kernel", "[3]", "has 1 numbers, but conv_dim has 3"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        copy_with("wav2vec2-speech-recognition", folder.path(), |name| Some(name.to_owned()));
+        let path = folder.path().join("config.json");
+        let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        config[field] = serde_json::from_str(value).unwrap();
+        std::fs::write(&path, config.to_string()).unwrap();
+        let said = LoadedModel::load(folder.path(), &load_options(&SPEECH_RECOGNITION)).err().unwrap().to_string();
+        assert!(said.contains(field) && said.contains(expected), "{said}");
+    }
+}
+
+/// Another vocabulary of the same size means other outputs.
+#[test]
+fn a_head_for_other_outputs_starts_anew() {
+    let head = NewHead::of(&SPEECH_RECOGNITION).field("vocab_size", 9).anew(Some("another vocabulary".to_owned()));
+    let options = LoadOptions { head: Some(head), new_head: true, ..load_options(&SPEECH_RECOGNITION) };
+    let loaded = LoadedModel::load(&fixture("parity/wav2vec2-speech-recognition"), &options).unwrap();
+    let new: Vec<&str> = loaded.report.new.iter().map(|new| new.name.as_str()).collect();
+    assert_eq!(new, ["lm_head.weight", "lm_head.bias"]);
+    assert_eq!(loaded.report.new[0].reason, "another vocabulary");
+}

@@ -1,0 +1,68 @@
+"""fixtures/audio: sounds in several formats as libsndfile reads them, resampled by torchaudio's formula, and the features that
+transformers' extractors make of them. Numbers are 32-bit floats, little-endian."""
+
+import math
+from pathlib import Path
+
+import numpy
+import soundfile
+import transformers
+from scipy.special import i0
+
+from fixtures_common import fresh_folder, write_json
+
+RATE = 16_000
+
+
+def save(path, values):
+    Path(path).write_bytes(numpy.asarray(values, dtype="<f4").tobytes())
+
+
+def resample(samples, old, new, zeros=64, rolloff=0.9475937167399596, beta=14.769656459379492):
+    """torchaudio.functional.resample with `sinc_interp_kaiser`, in double precision."""
+    divisor = math.gcd(old, new)
+    old, new = old // divisor, new // divisor
+    base = min(old, new) * rolloff
+    width = math.ceil(zeros * old / base)
+    index = numpy.arange(-width, width + old, dtype=numpy.float64)[None, :] / old
+    t = numpy.arange(0, -new, -1, dtype=numpy.float64)[:, None] / new + index
+    t = numpy.clip(t * base, -zeros, zeros)
+    window = i0(beta * numpy.sqrt(1 - (t / zeros) ** 2)) / i0(beta)
+    kernels = numpy.sinc(t) * window * base / old
+    padded = numpy.pad(samples.astype(numpy.float64), (width, width + old))
+    steps = (len(padded) - kernels.shape[1]) // old + 1
+    pieces = numpy.stack([padded[i * old : i * old + kernels.shape[1]] for i in range(steps)])
+    return (pieces @ kernels.T).reshape(-1)[: math.ceil(new * len(samples) / old)]
+
+
+def tone():
+    """A quarter of a second with a beginning, an end, and several frequencies."""
+    at = numpy.arange(RATE // 4) / RATE
+    envelope = numpy.sin(numpy.pi * at / at[-1]) ** 2
+    return (envelope * (0.4 * numpy.sin(2 * numpy.pi * 440 * at) + 0.2 * numpy.sin(2 * numpy.pi * 1300 * at * (1 + at)))).astype("f4")
+
+
+def make(root):
+    folder = fresh_folder(Path(root) / "audio")
+    for name, kind, subtype in [("tone.flac", "FLAC", "PCM_16"), ("tone.ogg", "OGG", "VORBIS"), ("tone.mp3", "MP3", None)]:
+        soundfile.write(folder / name, tone(), RATE, format=kind, subtype=subtype)
+        save(folder / f"{name}.f32", soundfile.read(folder / name, dtype="float32")[0])
+    random = numpy.random.default_rng(20240613)
+    noise = (random.standard_normal(4000) * 0.1 + 0.05 * numpy.sin(numpy.arange(4000) / 7) + 0.02).astype("f4")
+    save(folder / "noise.f32", noise)
+    for old, new in [(8000, 16_000), (44_100, 16_000), (48_000, 16_000), (11_025, 16_000), (22_050, 8000)]:
+        save(folder / f"noise_{old}_{new}.f32", resample(noise, old, new))
+    extractor = transformers.Wav2Vec2FeatureExtractor()
+    save(folder / "noise_normalised.f32", extractor(noise, sampling_rate=RATE).input_values[0])
+    long = numpy.tile(noise, 20)
+    for name, extractor in [
+        ("whisper", transformers.WhisperFeatureExtractor(chunk_length=1)),
+        ("ast", transformers.ASTFeatureExtractor(num_mel_bins=16, max_length=40, mean=-6.5, std=3.25)),
+    ]:
+        extractor.save_pretrained(folder)
+        (folder / "preprocessor_config.json").rename(folder / f"{name}_preprocessor_config.json")
+        key, features = {"whisper": ("input_features", "log_mel"), "ast": ("input_values", "filter_bank")}[name]
+        for ending, samples in [("", noise), ("_long", long)]:
+            save(folder / f"noise_{features}{ending}.f32", extractor(samples, sampling_rate=RATE)[key][0])
+    versions = {m.__name__: m.__version__ for m in (numpy, soundfile, transformers)}
+    write_json(folder / "versions.json", versions | {"libsndfile": soundfile.__libsndfile_version__})
