@@ -43,8 +43,8 @@ pub fn next_token_cross_entropy(
         Some(places) => (hidden.index_select(0, places), targets.index_select(0, places)),
         None => (hidden.shallow_clone(), targets.shallow_clone()),
     };
-    // A view has a graph only where one is recorded, which a leaf does not tell.
-    let learns = |tensor: &Tensor| tensor.narrow(0, 0, tensor.size()[0].min(1)).requires_grad();
+    // Whether a graph is recorded, and for this tensor, is told by what is computed of it; neither a leaf nor a view tells.
+    let learns = |tensor: &Tensor| (tensor.narrow(0, 0, tensor.size()[0].min(1)) * 1.0).requires_grad();
     let wanted = [learns(&chosen), learns(weight)];
     let graph = wanted.contains(&true);
     let (count, vocabulary) = (targets.size()[0], weight.size()[0]);

@@ -89,6 +89,7 @@ pub struct TextDecoder {
 /// Masks and angles of a batch, each made once for all layers that share it.
 struct Shared {
     masks: Vec<(Option<i64>, AttentionMask)>,
+    closed_rows: bool,
     angles: Vec<Angles>,
 }
 
@@ -202,14 +203,20 @@ impl TextDecoder {
                 kinds.iter().map(|rotary| rotary.angles(positions, length)).collect()
             }
         };
-        Ok(Shared { masks, angles })
+        // Padding before a text sees nothing, whatever the window.
+        let closed_rows = mask.is_some_and(|mask| mask.narrow(1, 0, 1).eq(0).any().int64_value(&[]) != 0);
+        Ok(Shared { masks, angles, closed_rows })
     }
 
     /// Runs one layer, and the norm behind the last.
     fn layer(&self, index: usize, x: &Tensor, shared: &Shared, cache: Option<&mut LayerCache>, train: bool) -> Tensor {
         let LayerKind { window, rotary } = self.sizes.kinds[index];
         let mask = shared.masks.iter().find(|(of, _)| *of == window).map(|(_, mask)| mask);
-        let at = Attending { mask: mask.expect("a mask for each window"), angles: shared.angles.get(rotary) };
+        let at = Attending {
+            mask: mask.expect("a mask for each window"),
+            angles: shared.angles.get(rotary),
+            closed_rows: shared.closed_rows,
+        };
         let x = self.layers[index].forward(x, &at, cache, train);
         if index + 1 == self.layers.len() { self.norm.forward(&x) } else { x }
     }

@@ -53,6 +53,8 @@ pub struct Attending<'a> {
     pub mask: &'a AttentionMask,
     /// Rotary angles of these tokens, where positions are rotary.
     pub angles: Option<&'a Angles>,
+    /// Whether some token sees none, as padding before a text does.
+    pub closed_rows: bool,
 }
 
 /// Projections and head layout.
@@ -147,7 +149,7 @@ impl DecoderAttention {
             scale: Some(self.scale),
             softcap: self.softcap,
             dropout: self.dropout,
-            closed_rows: false,
+            closed_rows: at.closed_rows,
         };
         let attended = fused::attention(&query, &key, &value, self.heads, &options, train);
         self.output.forward(&attended, train)

@@ -43,7 +43,7 @@ fn a_run_says_what_carries_loss() {
     let folder = desk(&chats(12));
     let work = prepared(folder.path(), "").unwrap();
     let notes = work.about().notes.join("\n");
-    assert!(notes.contains("tokens carry loss") && notes.contains("user: good film 0</s>assistant: «"), "{notes}");
+    assert!(notes.contains("tokens carry loss") && notes.contains("user: good film 0</s>assistant:«"), "{notes}");
     let rows = work.rows(Split::Train).unwrap();
     let batch = rows.batch(&[0], None).unwrap();
     assert!(!batch.inputs.contains_key("position_ids"));

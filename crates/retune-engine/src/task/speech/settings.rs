@@ -14,7 +14,7 @@ settings! {
         characters_to_ignore: String = String::new(), value("CHARACTERS");
         /// Whose characters the model writes: those of the model, of the training transcripts, or auto, the model's where it is a
         /// recognizer
-        vocabulary: String = "auto".to_owned(), value("auto|model|data"), one_of(&["auto", "model", "data"]);
+        ctc_vocabulary: String = "auto".to_owned(), value("auto|model|data"), one_of(&["auto", "model", "data"]);
         /// Beginnings of texts that a search for the likeliest one goes on with; 1 takes the likeliest character of each frame
         ctc_beams: usize = 1, value("N"), range(AT_LEAST_ONE), at_use();
     }

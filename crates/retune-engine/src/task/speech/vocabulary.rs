@@ -33,7 +33,7 @@ pub(super) fn choose(
     let is_recognizer = registry::purposes_of_class(config).contains(&&SPEECH_RECOGNITION);
     let known = CtcVocabulary::load(model)?;
     let texts = || transcripts.iter().map(String::as_str);
-    let own = match settings.vocabulary.as_str() {
+    let own = match settings.ctc_vocabulary.as_str() {
         "data" => false,
         "model" => {
             ensure!(known.is_some(), "vocabulary: {} has no vocab.json; leave it to the data", model.display());
