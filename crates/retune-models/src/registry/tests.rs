@@ -47,7 +47,8 @@ fn small(model_type: &str) -> ModelConfig {
         ("num_conv_pos_embeddings", json!(4)),
         ("num_conv_pos_embedding_groups", json!(2)),
     ] {
-        if config.get(field).is_some() {
+        // What a family has a list of, one for each stage, stays as it is.
+        if config.get(field).is_some_and(|usual| usual.is_array() == value.is_array()) {
             config.set(field, value);
         }
     }

@@ -195,7 +195,7 @@ impl MaskClasses {
 /// Whether there are two values that only black and white could be.
 fn is_binary(present: &[bool; 256], reading: &MaskReading) -> bool {
     let others = present[1..255].iter().any(|&there| there);
-    present[255] && !others && !reading.reduce && reading.ignored_value == NO_CLASS
+    present[0] && present[255] && !others && !reading.reduce && reading.ignored_value == NO_CLASS
 }
 
 /// Classes by their numbers.

@@ -36,7 +36,7 @@ pub(super) fn choose(
     let own = match settings.ctc_vocabulary.as_str() {
         "data" => false,
         "model" => {
-            ensure!(known.is_some(), "vocabulary: {} has no vocab.json; leave it to the data", model.display());
+            ensure!(known.is_some(), "ctc-vocabulary: {} has no vocab.json; leave it to the data", model.display());
             true
         }
         _ => known.is_some() && is_recognizer,
