@@ -123,7 +123,7 @@ SEARCHES = [
     dict(max_new_tokens=12, eos_token_id=[3, 4, 7, 12, 15, 20, 23]),
     dict(max_new_tokens=12, num_beams=3, eos_token_id=[3, 4, 7, 12, 15, 20, 23], length_penalty=0.0),
 ]
-SEARCHED = ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "qwen3-causal-lm", "gpt-neox-causal-lm", "gpt2-causal-lm", "phi3-causal-lm"]
+SEARCHED = ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "gpt2-causal-lm"]
 
 
 def until_end(tokens, ends):
