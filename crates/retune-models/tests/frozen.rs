@@ -110,7 +110,7 @@ fn computing_blocks_again_gives_the_same_gradients() {
             for (param, (kept, again)) in loaded.params.iter().zip(kept.iter().zip(&again)) {
                 // Contributions to a table that all blocks share, and of layers that the head reads one by one, are added up in
                 // another order.
-                let most = if param.name.contains("rel") || name.contains("weighted") { 1e-6 } else { 0.0 };
+                let most = if param.name.contains("rel") || *purpose == AUDIO_CLASSIFICATION { 1e-6 } else { 0.0 };
                 let worst = difference(kept, again);
                 assert!(worst <= most, "{name}, trained from block {depth}: {} by {worst}", param.name);
             }
