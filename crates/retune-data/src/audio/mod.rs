@@ -14,6 +14,7 @@ mod cache;
 mod content;
 mod decode;
 mod encode;
+mod fourier;
 mod medium;
 mod mel;
 mod processor;

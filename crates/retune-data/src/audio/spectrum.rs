@@ -1,13 +1,11 @@
 //! Power spectra of short pieces of a sound.
 
+use super::fourier::Fourier;
 use std::f64::consts::TAU;
-use std::sync::Arc;
-
-use realfft::{RealFftPlanner, RealToComplex};
 
 /// How pieces are cut and weighted.
 pub(super) struct Spectrum {
-    transform: Arc<dyn RealToComplex<f64>>,
+    transform: Fourier,
     window: Vec<f64>,
     hop: usize,
     /// Whether each piece first loses its mean, and its low frequencies by so much of the sample before.
@@ -20,12 +18,12 @@ impl Spectrum {
     pub(super) fn new(length: usize, hop: usize, size: usize, periodic: bool, preemphasis: Option<f64>) -> Self {
         let period = if periodic { length } else { length - 1 } as f64;
         let window = (0..length).map(|i| 0.5 - 0.5 * (TAU * i as f64 / period).cos()).collect();
-        Self { transform: RealFftPlanner::new().plan_fft_forward(size), window, hop, preemphasis }
+        Self { transform: Fourier::new(size), window, hop, preemphasis }
     }
 
     /// Places of a spectrum.
     pub(super) fn frequencies(&self) -> usize {
-        self.transform.len() / 2 + 1
+        self.transform.samples() / 2 + 1
     }
 
     /// Calls `each` with the power spectrum of each piece, in their order.
@@ -34,9 +32,8 @@ impl Spectrum {
         if samples.len() < length {
             return;
         }
-        let mut buffer = vec![0.0; self.transform.len()];
-        let mut spectrum = self.transform.make_output_vec();
-        let mut scratch = self.transform.make_scratch_vec();
+        let mut buffer = vec![0.0; self.transform.samples()];
+        let mut scratch = self.transform.scratch();
         let mut power = vec![0.0; self.frequencies()];
         for (piece, begin) in (0..=samples.len() - length).step_by(self.hop).enumerate() {
             buffer[length..].fill(0.0);
@@ -45,9 +42,7 @@ impl Spectrum {
                 emphasise(&mut buffer[..length], share);
             }
             buffer.iter_mut().zip(&self.window).for_each(|(sample, weight)| *sample *= weight);
-            let done = self.transform.process_with_scratch(&mut buffer, &mut spectrum, &mut scratch);
-            done.expect("buffers are of the transform's size");
-            power.iter_mut().zip(&spectrum).for_each(|(power, value)| *power = value.norm_sqr());
+            self.transform.power(&buffer, &mut scratch, &mut power);
             each(piece, &power);
         }
     }
