@@ -51,6 +51,14 @@ pub trait Task: Send + Sync + Sized + 'static {
     fn guess(&self, _train: &Data<Self>) -> Result<Option<Guess<'_, Self>>> {
         Ok(None)
     }
+    /// All such guesses, the simplest first.
+    fn guesses(&self, train: &Data<Self>) -> Result<Vec<Guess<'_, Self>>> {
+        Ok(self.guess(train)?.into_iter().collect())
+    }
+    /// The same task with less to go by, and its name: it is trained beside, from random weights with the same budget.
+    fn rival(&self) -> Option<(&'static str, Self)> {
+        None
+    }
     /// The answer of a model that says exactly what is right: a metric that is undefined then is undefined on this data
     /// for every model. `None` where no answer is that.
     fn ideal(&self, _data: &Data<Self>, _example: usize) -> Result<Option<Self::Answer>> {

@@ -63,7 +63,9 @@ pub trait Work: Send + Sync {
         line: OnLine<'_>,
     ) -> Result<()>;
     /// What is reached without a model, by name.
-    fn guess(&self, split: Split) -> Result<Option<(&'static str, Evaluation)>>;
+    fn guesses(&self, split: Split) -> Result<Vec<(&'static str, Evaluation)>>;
+    /// The same work with less to go by, and its name.
+    fn rival(&self) -> Option<(&'static str, Box<dyn Work>)>;
     /// What a model reaches on a split that says exactly what is right.
     fn ideal(&self, split: Split) -> Result<Option<Evaluation>>;
     /// Whether the task's settings leave a decision to the validation split.
@@ -213,10 +215,18 @@ impl<T: Task> Work for Prepared<T> {
         Ok(())
     }
 
-    fn guess(&self, split: Split) -> Result<Option<(&'static str, Evaluation)>> {
-        let Some(mut guess) = self.task.guess(self.data(Split::Train)?)? else { return Ok(None) };
-        let evaluation = self.judge(split, |data, example| (guess.answer)(data, example).map(Some))?;
-        Ok(evaluation.map(|evaluation| (guess.name, evaluation)))
+    fn guesses(&self, split: Split) -> Result<Vec<(&'static str, Evaluation)>> {
+        let mut all = Vec::new();
+        for mut guess in self.task.guesses(self.data(Split::Train)?)? {
+            let evaluation = self.judge(split, |data, example| (guess.answer)(data, example).map(Some))?;
+            all.extend(evaluation.map(|evaluation| (guess.name, evaluation)));
+        }
+        Ok(all)
+    }
+
+    fn rival(&self) -> Option<(&'static str, Box<dyn Work>)> {
+        let (name, task) = self.task.rival()?;
+        Some((name, Box::new(Self::new(task, self.splits.shared()))))
     }
 
     fn ideal(&self, split: Split) -> Result<Option<Evaluation>> {

@@ -2,6 +2,7 @@
 
 mod disentangled_encoder;
 mod image_encoder;
+mod item_encoder;
 mod pyramid;
 mod rotary_encoder;
 mod spectrogram_encoder;
@@ -11,6 +12,7 @@ mod text_encoder;
 
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
+pub use item_encoder::{ItemEncoder, ItemEncoderSizes};
 pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, stage_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};
 pub use spectrogram_encoder::{SpectrogramEncoder, SpectrogramEncoderSizes};

@@ -2,11 +2,13 @@
 
 mod decoder;
 mod image;
+mod items;
 mod speech;
 mod text;
 
 pub use decoder::DecoderFamily;
 pub use image::ImageFamily;
+pub use items::ItemFamily;
 pub use speech::SpeechFamily;
 pub use text::{TextBody, TextFamily};
 
