@@ -3,6 +3,7 @@
 
 use crate::evaluate::{Judging, Scored};
 use crate::files::write_text;
+use crate::method::FROM_SCRATCH_LEARNING_RATE;
 use crate::metric::{Difference, Evaluation, paired_accuracy_difference};
 use crate::observer::Observer;
 use crate::session::{Session, Trained};
@@ -50,8 +51,11 @@ pub(crate) fn measure(
     let mut baselines = Baselines { all, difference: None };
     if let Some((name, rival)) = session.work.rival() {
         // What starts from random weights itself has a learning rate that suits them.
-        let recipe =
-            if session.recipe.data.from_scratch { session.recipe.clone() } else { session.recipe.for_baseline() };
+        let mut recipe = session.recipe.clone();
+        if !recipe.data.from_scratch {
+            recipe = recipe.for_baseline();
+            recipe.optimization.learning_rate.get_or_insert(FROM_SCRATCH_LEARNING_RATE);
+        }
         let session = &Session { recipe: &recipe, work: rival.as_ref(), ..*session };
         match trained(session, split, ".rival", name, observers)? {
             Ok(saved) => baselines.all.push((name.to_owned(), saved.evaluation)),

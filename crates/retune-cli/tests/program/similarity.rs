@@ -140,7 +140,7 @@ fn what_cannot_be_compared_is_refused() {
     let refused = |more: &[&str], parts: &[&str]| desk.refuses(&desk.arguments("run", &[RUN, more].concat()), parts);
     refused(&["--train", "odd.csv"], &["score-range: scores go from 2 to 700"]);
     refused(&["--train", "odd.csv", "--score-range", "0:5"], &["odd.csv:2", "is 700, not between 0 and 5"]);
-    refused(&["--train", "words.csv"], &["words.csv:2", "yes"]);
+    refused(&["--train", "words.csv", "--validation", "words.csv", "--test", "words.csv"], &["words.csv:2", "yes"]);
     refused(&["--train", "half.csv"], &["no column `sentence2`", "--second-column"]);
     refused(&["--problem", "regression"], &["problem: sentence-similarity does not read it"]);
     refused(&["--score-range", "5:0"], &["score-range"]);

@@ -66,6 +66,11 @@ settings! {
         split: String = "scaffold".to_owned(), one_of(&["scaffold", "random"]);
         /// How a molecule is written in training: anew in each pass, or as it is given
         training_smiles: String = "random".to_owned(), under(TRAINING), one_of(&["random", "given"]);
+        /// Other spellings of each molecule whose answers are averaged with that of its own, on files that validate or test and
+        /// at use
+        test_augmentation: usize = 0, value("N"), at_use();
+        /// Of several molecules in one row, such as those of a salt: keep them all, or strip all but the largest
+        salts: String = "keep".to_owned(), value("keep|strip"), one_of(&["keep", "strip"]), at_use();
     }
 }
 
@@ -132,7 +137,7 @@ impl Input {
     }
 
     fn molecules(&self, rows: Arc<TableRows>, by_scaffold: bool) -> Result<Arc<MoleculeRows>> {
-        Ok(Arc::new(MoleculeRows::read(rows, by_scaffold, self.on_bad_example)?))
+        Ok(Arc::new(MoleculeRows::read(rows, by_scaffold, self.settings.salts == "strip", self.on_bad_example)?))
     }
 
     fn encode(&self, rows: &Arc<MoleculeRows>, rewrites: bool, progress: &dyn Fn(usize, usize)) -> Result<Molecules> {
@@ -171,10 +176,12 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let data = targets.map(|split, (targets, rows)| {
         let report = |done, all| (from.progress)(&format!("tokenizing {} data", split.whole_name()), done, all);
         // Validation may be held out of the training file; without a pass nothing is written anew.
-        let molecules = input.encode(&rows, rewrites && split == Split::Train, &report)?;
+        let others = if split == Split::Train { 0 } else { input.settings.test_augmentation };
+        let molecules = input.encode(&rows, rewrites && split == Split::Train, &report)?.with_others(others);
         Ok(Examples::new(rows, molecules, Some(targets))?)
     })?;
-    let fingerprint = random::mix(&[input.text.max_length as u64, u64::from(rewrites), u64::from(numbers)]);
+    let salts = u64::from(input.settings.salts == "strip");
+    let fingerprint = random::mix(&[input.text.max_length as u64, u64::from(rewrites), u64::from(numbers), salts]);
     let splits = data.splits(recipe, fingerprint, notes)?;
     let scale = numbers.then(|| Scale::of(splits.train(), names.len())).transpose()?;
     let batching = recipe.read::<BatchSettings>()?.batching();
@@ -208,6 +215,7 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
             let known = targets.then(|| Properties::read(&rows)).transpose()?;
             let rows = input.molecules(rows, false)?;
             let molecules = input.encode(&rows, false, if streamed { &|_, _| {} } else { &report })?;
+            let molecules = molecules.with_others(input.settings.test_augmentation);
             Ok(Examples::new(rows, molecules, known)?)
         }
     };
@@ -269,6 +277,13 @@ impl Task for MoleculeProperty {
         };
         let flat = Vec::<f32>::try_from(numbers.f_reshape([-1])?)?;
         Ok(flat.chunks(self.names.len()).map(<[f32]>::to_vec).collect())
+    }
+
+    /// The mean over the spellings.
+    fn merge(&self, _data: &Data<Self>, _example: usize, spellings: Vec<Vec<f32>>) -> Result<Vec<f32>> {
+        let count = spellings.len() as f32;
+        let mean = |property: usize| spellings.iter().map(|said| said[property]).sum::<f32>() / count;
+        Ok((0..self.names.len()).map(mean).collect())
     }
 
     fn scorer(&self) -> Box<dyn Scorer<Self>> {
