@@ -113,7 +113,7 @@ impl SavedModel {
 
     /// As [`Self::task`]; files beside the weights may say it, too.
     pub fn task_of_use(&self, named: Option<&str>) -> Result<&'static Entry> {
-        let told = if named.is_none() && self.recipe.is_none() { task::of_files(&self.folder) } else { None };
+        let told = if named.is_none() && self.recipe.is_none() { task::Embedder::of_files(&self.folder) } else { None };
         told.map_or_else(|| self.task(named), Ok)
     }
 

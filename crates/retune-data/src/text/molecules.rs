@@ -47,7 +47,9 @@ impl MoleculeRows {
             let text = text_of(&rows, row)?;
             // What is wrong is said of the whole.
             let whole = Molecule::parse(text.trim());
-            Ok(whole.map(|whole| if largest { Molecule::parse(largest_of(text.trim())).unwrap_or(whole) } else { whole }.scaffold()))
+            Ok(whole.map(|whole| {
+                if largest { Molecule::parse(largest_of(text.trim())).unwrap_or(whole) } else { whole }.scaffold()
+            }))
         };
         let all: Vec<Result<_, DataError>> = (0..rows.len()).into_par_iter().map(read).collect();
         let (mut scaffolds, mut bad, mut problems) = (Vec::new(), Vec::new(), Problems::new(rows.file()));

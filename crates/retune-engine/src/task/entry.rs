@@ -101,11 +101,6 @@ pub fn of_model(config: &ModelConfig) -> Result<&'static Entry> {
     })
 }
 
-/// The task that files beside a model's weights tell of: sentence-transformers' list of modules.
-pub fn of_files(folder: &Path) -> Option<&'static Entry> {
-    folder.join("modules.json").is_file().then(super::Embedder::entry)
-}
-
 /// The first task that a model of this family can be trained for.
 pub fn possible(config: &ModelConfig) -> Result<&'static Entry> {
     let mut refused = Vec::new();

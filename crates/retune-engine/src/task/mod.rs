@@ -51,7 +51,7 @@ pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
 pub use documents::DocumentSettings;
-pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_files, of_model, possible};
+pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
 pub(crate) use from_scratch::FromScratch;
 pub use from_scratch::FromScratchSettings;
 pub use generation::GenerationFlags;

@@ -3,16 +3,16 @@
 use crate::Recipe;
 use crate::evaluate::Predictor;
 use crate::hardware::Hardware;
-use crate::open::SavedModel;
 use crate::task::{Embedded, Embedder, Input, OnProgress};
 use anyhow::{Context, Result, bail, ensure};
-use retune_data::hub::Silent;
+use retune_data::hub::{Hub, Silent};
 use retune_data::{Catalogue, user_cache};
 use retune_kernels::random;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::checkpoint::{GivenTensor, identity, read_tensors, write_tensors};
+use retune_models::{LoadOptions, LoadedModel};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Name of the tensor in the cache.
 const KEPT: &str = "features";
@@ -28,11 +28,11 @@ pub(super) fn of(
     name: &str,
     progress: OnProgress<'_>,
 ) -> Result<(GivenTensor, String)> {
-    let saved = SavedModel::find(Path::new(encoder), &Silent).with_context(|| format!("item-encoder `{encoder}`"))?;
+    let folder = folder(encoder).with_context(|| format!("item-encoder `{encoder}`"))?;
     let numbered: Vec<u32> = (1..=catalogue.len() as u32).filter(|&item| !catalogue.text(item).is_empty()).collect();
     ensure!(!numbered.is_empty(), "item-encoder: no item has a text");
     let texts = catalogue.ids().iter().enumerate().map(|(at, _)| random::name_key(catalogue.text(at as u32 + 1)));
-    let key = texts.fold(random::mix(&[identity(&saved.folder)?, 1]), |key, text| random::mix(&[key, text]));
+    let key = texts.fold(random::mix(&[identity(&folder)?, 1]), |key, text| random::mix(&[key, text]));
     let path = user_cache().map(|cache| cache.join("item_features").join(format!("{key:016x}.safetensors")));
     let given = |tensor: &Tensor| -> Result<GivenTensor> {
         let values = Vec::<f32>::try_from(tensor.f_to_kind(Kind::Float)?.f_reshape([-1])?)?;
@@ -42,10 +42,11 @@ pub(super) fn of(
         return Ok((given(&kept)?, format!("vectors of {} texts of items, kept by an earlier run", numbered.len())));
     }
     let (hardware, _) = Hardware::resolve(&recipe.run.device, "fp32", recipe.run.threads)?;
-    let loaded = saved.load(Embedder::entry(), &hardware)?;
+    let options = LoadOptions { device: hardware.device, ..LoadOptions::new(Embedder::entry().purpose) };
+    let loaded = LoadedModel::load(&folder, &options)?;
     let mut usual = Recipe::default();
     Embedder::entry().name.clone_into(&mut usual.data.task);
-    let embedder = Embedder::of(&usual, saved.folder_with_files(), &loaded.config, "text")?;
+    let embedder = Embedder::of(&usual, &folder, &loaded.config, "text")?;
     let with =
         Predictor { network: &loaded.network, batch_size: BATCH, device: hardware.device, lanes: &hardware.lanes };
     let lines: String = numbered.iter().map(|&item| json!({"text": catalogue.text(item)}).to_string() + "\n").collect();
@@ -73,6 +74,16 @@ pub(super) fn of(
         given(&tensor)?,
         format!("vectors of {} texts of items, made by {encoder}, which stays as it is", numbered.len()),
     ))
+}
+
+/// Where an encoder lies: a checkpoint folder, that of a run, or a hub id.
+fn folder(encoder: &str) -> Result<PathBuf> {
+    let path = Path::new(encoder);
+    let own = [path.to_owned(), path.join("model")].into_iter().find(|it| it.join("config.json").is_file());
+    match own {
+        Some(folder) => Ok(folder),
+        None => Ok(Hub::from_env()?.resolve_model(encoder, None, &Silent)?.dir().to_owned()),
+    }
 }
 
 fn kept(path: &Path) -> Option<Tensor> {

@@ -32,6 +32,11 @@ impl Embedder {
         &ENTRY
     }
 
+    /// The same where files beside a model's weights tell of it: sentence-transformers' list of modules.
+    pub fn of_files(folder: &Path) -> Option<&'static Entry> {
+        folder.join("modules.json").is_file().then_some(&ENTRY)
+    }
+
     /// For texts of a column.
     ///
     /// # Errors
