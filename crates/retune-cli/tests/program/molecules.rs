@@ -57,6 +57,9 @@ fn decisions_with_gaps_are_learnt_and_measured() {
     }
     let baseline = &metrics["baselines"]["circular fingerprints, linear model"];
     assert!(baseline["auroc"].as_f64().unwrap() > 0.6, "{metrics}");
+    // The worst answers show what they rest on.
+    let report = String::from_utf8(read(desk.path("run/report.html"))).unwrap();
+    assert!(report.contains("<mark class=\"rests-most\">") && report.contains("the answer rests on it a little"));
     let config = json(desk.path("run/model/config.json"));
     assert_eq!(config["problem_type"], "multi_label_classification");
     assert_eq!(config["id2label"]["1"], "poor");

@@ -2,10 +2,10 @@
 
 use super::decision::Decision;
 use super::turn::{BatchTensors, Turn};
-use crate::metric::detail::Picture;
+use crate::metric::detail::{Marked, Picture};
 use crate::metric::{Evaluation, Metric, Said};
 use anyhow::Result;
-use retune_data::{Batching, Examples, Medium, Targets};
+use retune_data::{Batch, Batching, Examples, Medium, Targets};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Tensor;
 use retune_models::{ModelError, NewHead, Tensors};
@@ -76,6 +76,11 @@ pub trait Task: Send + Sync + Sized + 'static {
     fn explained(&self) -> Option<Explained<'_>> {
         None
     }
+    /// The text of an example with the places marked that its answer rests on, where a task shows them; `run` gives the outputs of
+    /// the network for a batch.
+    fn rests(&self, _data: &Data<Self>, _example: usize, _run: Run<'_>) -> Result<Option<Marked>> {
+        Ok(None)
+    }
     /// An answer as the user reads it: `{"prediction": …}`.
     fn describe(&self, data: &Data<Self>, example: usize, answer: &Self::Answer) -> Result<Map<String, Value>>;
     /// Writes what of an answer is a file into a folder, and what the line says of it; the folder may not be there yet. Nothing
@@ -113,6 +118,9 @@ pub trait Task: Send + Sync + Sized + 'static {
         anyhow::bail!("`{}` is no decision of this task", decision.key)
     }
 }
+
+/// Runs the network on a batch.
+pub type Run<'a> = &'a dyn Fn(&Batch) -> Result<Tensors>;
 
 /// Reads a score \[B\] from outputs.
 pub type Explained<'a> = Box<dyn Fn(&Tensors) -> Result<Tensor, ModelError> + 'a>;

@@ -48,7 +48,7 @@ pub use audio::AudioSettings;
 pub use causal_lm::{CausalLmSettings, TextWriter};
 pub use class_loss::ClassLossSettings;
 pub use classify::ClassificationSettings;
-pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
+pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Run, Scorer, Task};
 pub use decision::Decision;
 pub use documents::DocumentSettings;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};

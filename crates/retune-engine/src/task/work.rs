@@ -4,10 +4,12 @@ use super::{About, BatchTensors, Data, Decision, Phase, Split, Splits, Task};
 use crate::evaluate::{Judging, Predictor, Scored};
 use crate::metric::detail::Picture;
 use crate::metric::{Evaluation, Metric, Said};
+use crate::tensors::to_tensors;
 use anyhow::{Context, Result};
-use retune_data::{Batching, Dataset, HeatMap};
+use retune_data::{Batch, Batching, Dataset, HeatMap};
 use retune_kernels::loss::SummedLoss;
-use retune_models::{Explanation, NewHead, Tensors};
+use retune_kernels::tch::no_grad;
+use retune_models::{Explanation, Mode, NewHead, Tensors};
 use serde_json::{Map, Value};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -278,7 +280,15 @@ impl<T: Task> Work for Prepared<T> {
             Ok(())
         };
         with.answer(self.task.as_ref(), (data, &all), rows, false, &mut visit, &mut |_, _| {})?;
-        shown.context("an example that is there is answered")
+        let mut shown = shown.context("an example that is there is answered")?;
+        if shown.said.marked.is_none() {
+            let run = |batch: &Batch| {
+                let tensors = to_tensors(batch, with.device)?;
+                Ok(no_grad(|| with.network.forward(&tensors.inputs, &Mode::evaluation()))?)
+            };
+            shown.said.marked = self.task.rests(data, example, &run)?;
+        }
+        Ok(shown)
     }
 }
 

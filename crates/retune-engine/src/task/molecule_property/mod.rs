@@ -5,6 +5,7 @@
 //! is said and measured is in the user's unit. In training each molecule is written anew in each pass (Bjerrum 2017).
 //! B rows, C properties.
 
+mod atoms;
 mod linear;
 mod scale;
 
@@ -13,10 +14,11 @@ use super::parts::{self, NextRows, STREAM};
 use super::splits::Encoded;
 use super::texts::{BatchSettings, TextInput, TokenSettings};
 use super::{
-    BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Split, Task, Turn,
-    Work,
+    BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Run, Scorer, Split, Task,
+    Turn, Work,
 };
 use crate::Recipe;
+use crate::metric::detail::Marked;
 use crate::metric::{Evaluation, Metric, PropertyKind, PropertyMetric, Said};
 use crate::number;
 use crate::recipe::Settings;
@@ -28,7 +30,7 @@ use retune_data::{
 };
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
-use retune_kernels::tch::Kind;
+use retune_kernels::tch::{Kind, Tensor};
 use retune_models::{ModelConfig, NewHead, ProblemType, Tensors, heads};
 use scale::{MEAN, SPREAD, Scale};
 use serde_json::{Map, Value, json};
@@ -80,6 +82,8 @@ struct MoleculeProperty {
     scale: Option<Scale>,
     batching: Batching,
     files: Vec<PathBuf>,
+    /// What stands for a hidden token, where the tokenizer has it.
+    hidden: Option<u32>,
 }
 
 /// The loss of raw outputs, whose targets are in the model's own units, as transformers computes it where nothing is missing.
@@ -140,9 +144,20 @@ impl Input {
         Ok(Arc::new(MoleculeRows::read(rows, by_scaffold, self.settings.salts == "strip", self.on_bad_example)?))
     }
 
-    fn encode(&self, rows: &Arc<MoleculeRows>, rewrites: bool, progress: &dyn Fn(usize, usize)) -> Result<Molecules> {
+    fn hidden(&self) -> Option<u32> {
+        self.text.tokenizer.mask_id().or_else(|| self.text.tokenizer.unknown_id())
+    }
+
+    fn encode(
+        &self,
+        rows: &Arc<MoleculeRows>,
+        rewrites: bool,
+        places: bool,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<Molecules> {
         // Molecules that are left out are left out here, too; what no token can be made of is another matter.
         let options = self.text.options().on_bad_example(self.on_bad_example);
+        let options = if places { options.offsets() } else { options };
         Ok(Molecules::encode(rows, &self.text.tokenizer, &options, rewrites, progress)?)
     }
 }
@@ -177,7 +192,8 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         let report = |done, all| (from.progress)(&format!("tokenizing {} data", split.whole_name()), done, all);
         // Validation may be held out of the training file; without a pass nothing is written anew.
         let others = if split == Split::Train { 0 } else { input.settings.test_augmentation };
-        let molecules = input.encode(&rows, rewrites && split == Split::Train, &report)?.with_others(others);
+        let molecules =
+            input.encode(&rows, rewrites && split == Split::Train, split != Split::Train, &report)?.with_others(others);
         Ok(Examples::new(rows, molecules, Some(targets))?)
     })?;
     let salts = u64::from(input.settings.salts == "strip");
@@ -185,7 +201,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let splits = data.splits(recipe, fingerprint, notes)?;
     let scale = numbers.then(|| Scale::of(splits.train(), names.len())).transpose()?;
     let batching = recipe.read::<BatchSettings>()?.batching();
-    let task = MoleculeProperty { names, scale, batching, files: input.text.files() };
+    let task = MoleculeProperty { names, scale, batching, files: input.text.files(), hidden: input.hidden() };
     Ok(Box::new(Prepared::new(task, splits)))
 }
 
@@ -200,7 +216,7 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
             bail!("config.json: the model chooses one of several classes; use it for text-classification (--task)")
         }
     };
-    let task = MoleculeProperty { names, scale, batching: Batching::Examples, files: Vec::new() };
+    let task = MoleculeProperty { names, scale, batching: Batching::Examples, files: Vec::new(), hidden: None };
     let (targets, progress) = (from.targets, from.progress);
     let file = |path: &Path| input.read(path, targets);
     let lines = |reader| {
@@ -214,7 +230,7 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
             let streamed = rows.streamed();
             let known = targets.then(|| Properties::read(&rows)).transpose()?;
             let rows = input.molecules(rows, false)?;
-            let molecules = input.encode(&rows, false, if streamed { &|_, _| {} } else { &report })?;
+            let molecules = input.encode(&rows, false, false, if streamed { &|_, _| {} } else { &report })?;
             let molecules = molecules.with_others(input.settings.test_augmentation);
             Ok(Examples::new(rows, molecules, known)?)
         }
@@ -226,6 +242,18 @@ impl MoleculeProperty {
     fn metric(&self) -> PropertyMetric {
         let kind = if self.scale.is_some() { PropertyKind::Number } else { PropertyKind::Binary };
         PropertyMetric::new(kind, self.names.clone())
+    }
+
+    /// Probabilities, or numbers in the user's unit, of logits [B, C].
+    fn numbers(&self, logits: &Tensor) -> Result<Tensor> {
+        let logits = logits.to_kind(Kind::Float);
+        Ok(match &self.scale {
+            None => logits.f_sigmoid()?,
+            Some(scale) => {
+                let (mean, spread) = scale.tensors(&logits);
+                logits * spread + mean
+            }
+        })
     }
 
     fn by_name(&self, numbers: &[f32]) -> Value {
@@ -267,14 +295,7 @@ impl Task for MoleculeProperty {
     }
 
     fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Vec<f32>>> {
-        let logits = turn.outputs()?.get("logits")?.to_kind(Kind::Float);
-        let numbers = match &self.scale {
-            None => logits.f_sigmoid()?,
-            Some(scale) => {
-                let (mean, spread) = scale.tensors(&logits);
-                logits * spread + mean
-            }
-        };
+        let numbers = self.numbers(turn.outputs()?.get("logits")?)?;
         let flat = Vec::<f32>::try_from(numbers.f_reshape([-1])?)?;
         Ok(flat.chunks(self.names.len()).map(<[f32]>::to_vec).collect())
     }
@@ -297,6 +318,10 @@ impl Task for MoleculeProperty {
             Ok(model.predict(&linear::bits(&smiles)))
         };
         Ok(Some(Guess { name: "circular fingerprints, linear model", answer: Box::new(answer) }))
+    }
+
+    fn rests(&self, data: &Data<Self>, example: usize, run: Run<'_>) -> Result<Option<Marked>> {
+        self.hidden.map_or(Ok(None), |hidden| atoms::marked(self, data, example, hidden, run))
     }
 
     fn ideal(&self, data: &Data<Self>, example: usize) -> Result<Option<Vec<f32>>> {
