@@ -223,7 +223,7 @@ fn texts_rank_items_that_nobody_met_and_move_to_another_catalogue() {
     // What has learnt vectors item by item knows no others.
     assert_done(&run(&desk, "ids", &["--epochs", "1"]));
     let mut ids = moved(&[]);
-    ids[4] = "ids/model".to_owned();
+    (ids[4], ids[8]) = ("ids/model".to_owned(), "elsewhere".to_owned());
     desk.refuses(&ids, &["has learnt vectors item by item"]);
 }
 

@@ -22,7 +22,7 @@ pub enum Similarity {
 pub struct Similarities {
     kind: Similarity,
     count: usize,
-    /// From 0 to 1; nothing for [`Similarity::Own`].
+    /// From 0 to 1, of cosines from -1; nothing for [`Similarity::Own`].
     values: Vec<f32>,
 }
 
@@ -55,6 +55,8 @@ impl Similarities {
                 problems.push(RowProblem::new(rows.line(row), column, message))?;
             }
             values.push(match kind {
+                // They are cosines themselves.
+                Similarity::Scores(-1.0, 1.0) => number,
                 Similarity::Scores(low, high) => (number - low) / (high - low),
                 _ => number,
             });
@@ -138,6 +140,7 @@ mod tests {
     fn scores_are_mapped_and_others_are_listed() {
         let scores = read("0 2.5 5", Similarity::Scores(0.0, 5.0)).unwrap().unwrap();
         assert_eq!(scores.values, [0.0, 0.5, 1.0]);
+        assert_eq!(read("-1 0.5 1", Similarity::Scores(-1.0, 1.0)).unwrap().unwrap().values, [-1.0, 0.5, 1.0]);
         let said = read("0 6 -1 5", Similarity::Scores(0.0, 5.0)).unwrap_err().to_string();
         assert!(said.contains("a.csv:3: column `score`: is 6") && said.contains("a.csv:4"), "{said}");
         let said = read("0 1 0.5", Similarity::Labels).unwrap_err().to_string();

@@ -112,6 +112,6 @@ mod tests {
         assert_eq!(own.pair().layout(None).input_columns().count(), 2);
         let mut stream: &[u8] = b"{\"anchor\": \"a\", \"positive\": \"b\"}\n{}";
         assert_eq!(of_stream(&mut stream).unwrap(), ["anchor", "positive"]);
-        assert_eq!(stream.len(), 36);
+        assert!(stream.starts_with(b"{\"anchor\""), "nothing is taken from it");
     }
 }
