@@ -28,6 +28,7 @@ mod reads;
 pub mod registry;
 mod state;
 pub mod takes;
+mod target_begin;
 mod tensors;
 pub mod trace;
 
@@ -49,4 +50,5 @@ pub use purpose::Purpose;
 pub use reads::Reads;
 pub use state::State;
 pub use takes::Takes;
+pub use target_begin::{FirstToken, TargetBegin};
 pub use tensors::Tensors;
