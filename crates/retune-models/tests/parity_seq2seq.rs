@@ -111,9 +111,12 @@ fn searches_equal_hugging_face_s() {
 
 #[test]
 fn adapters_equal_peft_and_are_folded_into_their_base() {
-    for (name, base) in
-        [("bart-lora", "bart"), ("t5-lora", "t5"), ("t5-lora-all-linear", "t5-gated"), ("marian-lora-all-linear", "marian")]
-    {
+    for (name, base) in [
+        ("bart-lora", "bart"),
+        ("t5-lora", "t5"),
+        ("t5-lora-all-linear", "t5-gated"),
+        ("marian-lora-all-linear", "marian"),
+    ] {
         common::check_adapter(name, base, &SEQUENCE_TO_SEQUENCE);
     }
 }
