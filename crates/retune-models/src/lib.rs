@@ -30,6 +30,7 @@ pub mod registry;
 mod sentence_pooling;
 mod state;
 pub mod takes;
+mod target_begin;
 mod tensors;
 pub mod trace;
 
@@ -53,4 +54,5 @@ pub use recomputed::Recomputed;
 pub use sentence_pooling::SentencePooling;
 pub use state::State;
 pub use takes::Takes;
+pub use target_begin::{FirstToken, TargetBegin};
 pub use tensors::Tensors;

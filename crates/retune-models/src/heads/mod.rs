@@ -16,6 +16,7 @@ mod pooler;
 mod segmentation;
 mod sequence;
 mod spans;
+mod target_token;
 mod token;
 mod transform;
 mod word_scores;
@@ -35,6 +36,7 @@ pub use pooler::Pooler;
 pub use segmentation::{AllMlpPlan, SEMANTIC_SEGMENTATION, SegmenterSizes};
 pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan, TextPooling, first_token};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};
+pub use target_token::{SEQUENCE_TO_SEQUENCE, TargetTokenPlan, target_token_loss};
 pub use token::{TOKEN_CLASSIFICATION, TokenPlan};
 pub use transform::{Transform, TransformPlan, TransformSettings};
 pub use word_scores::{WordScores, WordScoresPlan};
@@ -49,6 +51,7 @@ pub static PURPOSES: &[&Purpose] = &[
     &MASKED_WORDS,
     &SENTENCE_EMBEDDINGS,
     &CAUSAL_LM,
+    &SEQUENCE_TO_SEQUENCE,
     &IMAGE_CLASSIFICATION,
     &SEMANTIC_SEGMENTATION,
     &MASKED_IMAGE_MODELING,
