@@ -33,7 +33,7 @@ use anyhow::{Context, Result, bail, ensure};
 use retune_data::{
     Batching, Catalogue, Events, Examples, HistoryOptions, ItemHistories, Names, NextItems, OnBadExample, Sequences,
 };
-use retune_kernels::loss::{self, DrawnLoss, IGNORE_INDEX, SummedLoss};
+use retune_kernels::loss::{self, DrawnLoss, IGNORE_INDEX, Scoring, SummedLoss};
 use retune_kernels::random;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::checkpoint::GivenTensor;
@@ -312,7 +312,8 @@ impl Task for Recommendation {
         let (labels, counted) = counted(batch.targets.get("labels")?);
         let drawn = self.loss.filter(|_| phase == Phase::Training);
         let Some((loss, negatives)) = drawn.zip(batch.targets.optional("negatives")) else {
-            return Ok(loss::next_token_cross_entropy(states, weight, &labels, None, 0.0).loss);
+            let scoring = Scoring { weight, bias: None, softcap: None };
+            return Ok(loss::next_token_cross_entropy(states, scoring, &labels, 0.0).loss);
         };
         let [_, _, count] = negatives.size()[..] else { bail!("negatives have three dimensions") };
         let negatives =
