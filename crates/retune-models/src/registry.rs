@@ -5,6 +5,7 @@ mod fresh;
 use crate::families::{
     albert::ALBERT,
     ast::AST,
+    bart::{BART, MBART},
     beit::BEIT,
     bert::BERT,
     convnext::CONVNEXT,
@@ -18,19 +19,23 @@ use crate::families::{
     gpt2::GPT2,
     hubert::HUBERT,
     llama::{LLAMA, MISTRAL, QWEN2, QWEN3},
+    m2m_100::M2M_100,
+    marian::MARIAN,
     modernbert::MODERNBERT,
     mpnet::MPNET,
     phi3::PHI3,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
+    sasrec::{BERT4REC, SASREC},
     segformer::SEGFORMER,
     swin::SWIN,
+    t5::{MT5, T5},
     vit::VIT,
     vit_mae::VIT_MAE,
     wav2vec2::WAV2VEC2,
     wavlm::WAVLM,
 };
-use crate::heads::PURPOSES;
-use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
+use crate::heads::{BASE_CLASS, PURPOSES, SEQUENCE_TO_SEQUENCE};
+use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use serde_json::Value;
 
 pub use fresh::{FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTokens, fresh};
@@ -57,6 +62,12 @@ pub static FAMILIES: &[&dyn Family] = &[
     &PHI3,
     &GPT_NEOX,
     &GPT2,
+    &BART,
+    &MBART,
+    &MARIAN,
+    &M2M_100,
+    &T5,
+    &MT5,
     &VIT,
     &VIT_MAE,
     &DEIT,
@@ -69,6 +80,8 @@ pub static FAMILIES: &[&dyn Family] = &[
     &HUBERT,
     &WAVLM,
     &AST,
+    &SASREC,
+    &BERT4REC,
 ];
 
 /// The family of a configuration.
@@ -131,7 +144,7 @@ pub fn class_defaults(config: &ModelConfig) -> Vec<(&'static str, Value)> {
 }
 
 /// What a saved model may have been made for, by its class `architectures[0]`; none where that has a head that this program
-/// does not know, or no head.
+/// does not know, or no head: vectors of texts are those of base models.
 pub fn purposes_of_class(config: &ModelConfig) -> Vec<&'static Purpose> {
     let Some(class) = config.architecture() else { return Vec::new() };
     let of = |purpose: &&&'static Purpose| match family_for(config, Some(purpose)) {
@@ -139,7 +152,8 @@ pub fn purposes_of_class(config: &ModelConfig) -> Vec<&'static Purpose> {
         // Loading says that the family is not known.
         Err(_) => family(config).is_err() && class.ends_with(purpose.class_ending),
     };
-    PURPOSES.iter().filter(of).copied().collect()
+    let told = PURPOSES.iter().filter(|purpose| purpose.class_ending != BASE_CLASS);
+    told.filter(of).copied().collect()
 }
 
 /// Dense layers that LoRA adapts when nothing is said: as PEFT's table has them, for images as practitioners use.
@@ -157,6 +171,15 @@ pub fn default_lora_targets(config: &ModelConfig) -> Result<Vec<String>, ModelEr
 /// An unknown family, or a configuration that does not say it.
 pub fn takes(config: &ModelConfig) -> Result<Takes, ModelError> {
     family(config)?.takes(config)
+}
+
+/// How targets become inputs of the decoder.
+///
+/// # Errors
+/// An unknown family, one whose models read no other text, or a configuration without the tokens that are needed.
+pub fn target_begin(config: &ModelConfig) -> Result<TargetBegin, ModelError> {
+    let unknown = || unknown(config.model_type().unwrap_or_default(), Some(&SEQUENCE_TO_SEQUENCE));
+    family(config)?.target_begin(config).ok_or_else(unknown)?
 }
 
 #[cfg(test)]
