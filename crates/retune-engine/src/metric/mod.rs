@@ -18,6 +18,7 @@
 //! | `segmentation` | a class for each pixel |
 //! | `tags`, `entities` | entities in a sequence of words |
 //! | `transcripts`, `spoken` | texts that were said, word by word; how they are made comparable |
+//! | `bleu`, `bleu_words`, `chrf`, `rouge`, `written` | a text that was written beside those that it should be |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
 //! | `calibration` | whether confidences mean what they say |
@@ -27,8 +28,11 @@
 //! | `bootstrap` | percentile intervals for everything else |
 //! | `ranking` | areas under the ROC and precision-recall curves |
 
+mod bleu;
+mod bleu_words;
 mod bootstrap;
 mod calibration;
+mod chrf;
 mod classes;
 pub mod classification;
 mod confusion;
@@ -49,6 +53,7 @@ mod properties;
 mod ranking;
 mod reconstruction;
 pub mod regression;
+mod rouge;
 pub mod score;
 pub mod segmentation;
 mod spoken;
@@ -56,6 +61,7 @@ pub mod tags;
 mod thresholds;
 pub mod transcripts;
 pub(crate) mod unanswerable;
+mod written;
 
 #[cfg(test)]
 mod fixture_tests;
@@ -64,7 +70,10 @@ mod golden_tests;
 #[cfg(test)]
 mod text_fixture_tests;
 
+pub use bleu::BLEU;
+pub use bleu_words::BleuWords;
 pub use calibration::{CALIBRATION_ERROR, CalibrationBin};
+pub use chrf::CHRF;
 pub use classes::{ClassRow, Confusion};
 pub use classification::{ACCURACY, ClassificationMetric};
 pub use confusion::{F1, MACRO_F1, MCC, PRECISION, RECALL, WEIGHTED_F1};
@@ -82,8 +91,10 @@ pub use properties::{PropertyKind, PropertyMetric};
 pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;
+pub use rouge::{ROUGE_1, ROUGE_2, ROUGE_L};
 pub use segmentation::SegmentationMetric;
 pub use spoken::Normalisation;
 pub use tags::TagsMetric;
 pub use thresholds::details as threshold_details;
 pub use transcripts::TranscriptMetric;
+pub use written::{Measures, WrittenMetric};
