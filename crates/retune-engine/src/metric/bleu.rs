@@ -15,15 +15,15 @@ const ORDERS: usize = 4;
 
 /// What a text and its references say about BLEU; sums of them are of a corpus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BleuCounts {
+pub(super) struct BleuCounts {
     /// Words that were written.
-    pub written: u64,
+    pub(super) written: u64,
     /// Words of the reference whose length is nearest.
-    pub reference: u64,
+    pub(super) reference: u64,
     /// Runs of one to four words that are in a reference.
-    pub right: [u64; ORDERS],
+    pub(super) right: [u64; ORDERS],
     /// Runs of one to four words that were written.
-    pub all: [u64; ORDERS],
+    pub(super) all: [u64; ORDERS],
 }
 
 /// Runs of one to four words, by length, and how often each occurs.
@@ -37,7 +37,7 @@ fn runs(words: &[String]) -> HashMap<&[String], u64> {
 
 impl BleuCounts {
     /// Of a text with one reference or several.
-    pub fn of(references: &[impl AsRef<str>], written: &str, by: BleuWords) -> Self {
+    pub(super) fn of(references: &[impl AsRef<str>], written: &str, by: BleuWords) -> Self {
         let written = by.words(written);
         let references: Vec<Vec<String>> = references.iter().map(|reference| by.words(reference.as_ref())).collect();
         let mut allowed: HashMap<&[String], u64> = HashMap::new();
@@ -58,7 +58,7 @@ impl BleuCounts {
     }
 
     /// Adds those of another text, `times` over.
-    pub fn add(&mut self, other: &Self, times: u64) {
+    pub(super) fn add(&mut self, other: &Self, times: u64) {
         self.written += other.written * times;
         self.reference += other.reference * times;
         for order in 0..ORDERS {
@@ -68,7 +68,7 @@ impl BleuCounts {
     }
 
     /// What a text that is too short is multiplied with.
-    pub fn brevity_penalty(&self) -> f64 {
+    pub(super) fn brevity_penalty(&self) -> f64 {
         match (self.written, self.reference) {
             (written, reference) if written >= reference => 1.0,
             (0, _) => 0.0,
@@ -78,7 +78,7 @@ impl BleuCounts {
 
     /// Shares of right runs from 0 to 100; where none is right, half of what one would be, a quarter for the next such
     /// length, and so on (`smooth:exp`).
-    pub fn precisions(&self) -> [f64; ORDERS] {
+    pub(super) fn precisions(&self) -> [f64; ORDERS] {
         let (mut precisions, mut smooth) = ([0.0; ORDERS], 1.0);
         for (order, precision) in precisions.iter_mut().enumerate() {
             let (right, all) = (self.right[order], self.all[order]);
@@ -96,7 +96,7 @@ impl BleuCounts {
     }
 
     /// BLEU. With `effective` only lengths count of which a run was written: for single sentences, which may be short.
-    pub fn score(&self, effective: bool) -> f64 {
+    pub(super) fn score(&self, effective: bool) -> f64 {
         if self.right.iter().all(|&right| right == 0) {
             return 0.0;
         }
@@ -111,7 +111,7 @@ impl BleuCounts {
 }
 
 /// sacreBLEU's signature of a corpus whose texts have that many references, `None` where the number varies.
-pub fn signature(references: Option<usize>, by: BleuWords) -> String {
+pub(super) fn signature(references: Option<usize>, by: BleuWords) -> String {
     let references = references.map_or_else(|| "var".to_owned(), |number| number.to_string());
     format!("nrefs:{references}|case:mixed|eff:no|tok:{}|smooth:exp|version:{VERSION}", by.name())
 }

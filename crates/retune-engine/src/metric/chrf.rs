@@ -15,7 +15,7 @@ const FACTOR: f64 = 4.0;
 
 /// What a text and the best of its references say about chrF; sums of them are of a corpus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChrfCounts {
+pub(super) struct ChrfCounts {
     /// Runs that were written, where the reference has any of that length.
     written: [u64; ORDERS],
     /// Runs of the reference.
@@ -40,7 +40,7 @@ fn runs(letters: &[char]) -> [Runs<'_>; ORDERS] {
 
 impl ChrfCounts {
     /// Of a text and the reference that it has most in common with.
-    pub fn of(references: &[impl AsRef<str>], written: &str) -> Self {
+    pub(super) fn of(references: &[impl AsRef<str>], written: &str) -> Self {
         let written = letters(written);
         let written = runs(&written);
         let mut best: Option<(f64, Self)> = None;
@@ -70,7 +70,7 @@ impl ChrfCounts {
     }
 
     /// Adds those of another text, `times` over.
-    pub fn add(&mut self, other: &Self, times: u64) {
+    pub(super) fn add(&mut self, other: &Self, times: u64) {
         for order in 0..ORDERS {
             self.written[order] += other.written[order] * times;
             self.reference[order] += other.reference[order] * times;
@@ -79,7 +79,7 @@ impl ChrfCounts {
     }
 
     /// chrF2, of the lengths that both texts have.
-    pub fn score(&self) -> f64 {
+    pub(super) fn score(&self) -> f64 {
         let (mut precision, mut recall, mut orders) = (0.0, 0.0, 0.0);
         for order in 0..ORDERS {
             let (written, reference) = (self.written[order] as f64, self.reference[order] as f64);

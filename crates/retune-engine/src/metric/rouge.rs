@@ -16,18 +16,18 @@ pub const ROUGE_L: Metric = Metric::share("rougeL", "ROUGE-L");
 
 /// F-scores of a text: each beside the reference that it is best for.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rouge {
+pub(super) struct Rouge {
     /// Of words.
-    pub one: f64,
+    pub(super) one: f64,
     /// Of pairs of words.
-    pub two: f64,
+    pub(super) two: f64,
     /// Of the longest common subsequence.
-    pub longest: f64,
+    pub(super) longest: f64,
 }
 
 impl Rouge {
     /// Of a text with one reference or several.
-    pub fn of(references: &[impl AsRef<str>], written: &str) -> Self {
+    pub(super) fn of(references: &[impl AsRef<str>], written: &str) -> Self {
         let written = words(written);
         let mut best = Self::default();
         for reference in references {
@@ -42,7 +42,7 @@ impl Rouge {
 }
 
 /// The words of a text.
-pub fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     let lower = text.to_lowercase();
     let parts = lower.split(|it: char| !(it.is_ascii_lowercase() || it.is_ascii_digit()));
     parts.filter(|word| !word.is_empty()).map(str::to_owned).collect()

@@ -44,7 +44,7 @@ use crate::recipe::Section;
 
 pub use audio::AudioSettings;
 pub use causal_lm::{CausalLmSettings, TextWriter};
-pub use class_loss::ClassLossSettings;
+pub use class_loss::{ClassLossSettings, SmoothingSettings};
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
 pub use decision::Decision;
