@@ -46,17 +46,24 @@ impl Network {
     /// # Errors
     /// Inputs that are missing or do not fit.
     pub fn forward(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
+        let state = self.below(inputs, mode, self.blocks() + 1)?;
+        self.above(&state, mode)
+    }
+
+    /// What the head makes of a state.
+    pub(crate) fn above(&self, state: &State, mode: &Mode) -> Result<Tensors, ModelError> {
         let above = self.blocks() + 1;
-        let state = self.run(inputs, mode, above)?;
         let mut outputs = match &self.head {
             Some(head) => mode.block(above, |train| {
-                let factors = if mode.factors { head.factors(&state) } else { None };
-                factors.map_or_else(|| head.forward(&state, train), Ok)
+                let factors = if mode.factors { head.factors(state) } else { None };
+                factors.map_or_else(|| head.forward(state, train), Ok)
             })?,
             None => Tensors::default(),
         };
         if mode.hidden_states || self.head.is_none() {
-            outputs.insert("last_hidden_state", self.body.last_hidden_state(&state));
+            outputs.insert("last_hidden_state", self.body.last_hidden_state(state));
+            let others = self.body.other_states(state);
+            outputs.extend(others.iter().map(|(name, it)| (name.to_owned(), it.shallow_clone())));
         }
         Ok(outputs)
     }
@@ -69,11 +76,11 @@ impl Network {
     /// As [`Self::forward`].
     pub fn frozen(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
         let depth = mode.first_trained_depth;
-        Ok(self.run(inputs, mode, depth)?.into_tensors(depth))
+        Ok(self.below(inputs, mode, depth)?.into_tensors(depth))
     }
 
     /// The state behind the blocks below `end`.
-    fn run(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
+    pub(crate) fn below(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
         let (begin, state) = match State::of(inputs) {
             Some((depth, state)) => (depth, State { hidden: state.hidden.to_kind(self.kind), ..state }),
             None => {
@@ -85,11 +92,15 @@ impl Network {
                 (1, state)
             }
         };
-        let reads = match self.reads() {
+        self.body.run(state, begin..end, self.reads_in(mode), mode)
+    }
+
+    /// What is read of the last block.
+    pub(crate) fn reads_in(&self, mode: &Mode) -> Reads {
+        match self.reads() {
             Reads::First(_) if mode.hidden_states => Reads::All,
             reads => reads,
-        };
-        self.body.run(state, begin..end, reads, mode)
+        }
     }
 
     fn reads(&self) -> Reads {
@@ -102,11 +113,13 @@ impl Network {
     }
 
     /// Floating-point operations of one forward pass over one example: of matrix products and convolutions, twice their
-    /// multiply-adds. `input` counts tokens of a text, patches of an image; `_target` those of a text that is written, which
-    /// no body has yet.
-    pub fn work(&self, input: usize, _target: usize) -> f64 {
-        let size = input as f64;
-        self.body.work(size, self.reads()) + self.head.as_ref().map_or(0.0, |head| head.work(size))
+    /// multiply-adds. `input` counts tokens of a text, patches of an image; `target` tokens of a text that is written.
+    pub fn work(&self, input: usize, target: usize) -> f64 {
+        let (size, target) = (input as f64, target as f64);
+        let of_target = self.body.target_work(size, target);
+        let read = of_target.map_or(size, |_| target);
+        let head = self.head.as_ref().map_or(0.0, |head| head.work(read));
+        self.body.work(size, self.reads()) + of_target.unwrap_or(0.0) + head
     }
 
     /// The heat maps that it can draw.

@@ -57,6 +57,7 @@ mod rouge;
 pub mod score;
 pub mod segmentation;
 mod spoken;
+mod surfaces;
 pub mod tags;
 mod thresholds;
 pub mod transcripts;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 pub static GPT2: DecoderFamily = DecoderFamily {
     model_type: "gpt2",
     class: "GPT2",
+    causal_class: None,
     causal_ending: "LMHeadModel",
     names: TensorNames {
         base: "transformer",
@@ -34,6 +35,7 @@ pub static GPT2: DecoderFamily = DecoderFamily {
             network: NetworkNames::Plain { up: "mlp.c_fc", down: "mlp.c_proj" },
             before_attention: "ln_1",
             after_attention: None,
+            cross: None,
             before_network: "ln_2",
             after_network: None,
         },
@@ -93,6 +95,7 @@ fn sizes(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
             norm: NormKind::Layer,
             norm_epsilon: config.number("layer_norm_epsilon")?,
             query_bias: true,
+            key_bias: true,
             output_bias: true,
             network_bias: true,
             transposed: true,
@@ -100,8 +103,10 @@ fn sizes(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
             scale_by_layer: config.flag_or("scale_attn_by_inverse_layer_idx", false)?,
             softcap: None,
             parallel: false,
+            post_norm: false,
             hidden_dropout: config.probability("resid_pdrop")?,
             attention_dropout: config.probability("attn_pdrop")?,
+            network_dropout: 0.0,
         },
         kinds: vec![LayerKind { window: None, rotary: 0 }; config.size("n_layer")? as usize],
     })

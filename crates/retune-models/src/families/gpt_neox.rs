@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 pub static GPT_NEOX: DecoderFamily = DecoderFamily {
     model_type: "gpt_neox",
     class: "GPTNeoX",
+    causal_class: None,
     causal_ending: llama::CAUSAL,
     names: TensorNames {
         base: "gpt_neox",
@@ -35,6 +36,7 @@ pub static GPT_NEOX: DecoderFamily = DecoderFamily {
             network: NetworkNames::Plain { up: "mlp.dense_h_to_4h", down: "mlp.dense_4h_to_h" },
             before_attention: "input_layernorm",
             after_attention: None,
+            cross: None,
             before_network: "post_attention_layernorm",
             after_network: None,
         },
@@ -93,6 +95,7 @@ fn sizes(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
             norm: NormKind::Layer,
             norm_epsilon: config.number("layer_norm_eps")?,
             query_bias: bias,
+            key_bias: bias,
             output_bias: bias,
             network_bias: true,
             transposed: false,
@@ -100,8 +103,10 @@ fn sizes(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
             scale_by_layer: false,
             softcap: None,
             parallel: config.flag_or("use_parallel_residual", true)?,
+            post_norm: false,
             hidden_dropout: dropout,
             attention_dropout: config.probability("attention_dropout")?,
+            network_dropout: 0.0,
         },
         kinds: vec![LayerKind { window: None, rotary: 0 }; config.size("num_hidden_layers")? as usize],
     })
