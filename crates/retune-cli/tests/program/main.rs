@@ -16,3 +16,4 @@ mod segmentation;
 mod settings;
 mod speech;
 mod support;
+mod translation;
