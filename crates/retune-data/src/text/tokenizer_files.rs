@@ -95,18 +95,12 @@ impl TokenizerFiles {
             (None, Kind::WordPiece | Kind::Unsaid) if pieces.is_file() => read.word_piece(&pieces)?,
             (None, Kind::ByteLevel | Kind::Unsaid) if is_byte_level => read.byte_level(folder)?,
             (None, Kind::SentencePiece(class)) if folder.join(class.file(part)).is_file() => {
-                let (document, pieces) = read.sentence_piece(folder, class, part)?;
-                read.pieces = pieces;
-                document
+                read.of_pieces(folder, class, part)?
             }
             (None, Kind::SentencePiece(class)) => {
                 return Err(failed(folder, format!("this tokenizer needs {}; fetch it", class.file(part))));
             }
-            (None, Kind::Unsaid) if folder.join(PLAIN.file(part)).is_file() => {
-                let (document, pieces) = read.sentence_piece(folder, PLAIN, part)?;
-                read.pieces = pieces;
-                document
-            }
+            (None, Kind::Unsaid) if folder.join(PLAIN.file(part)).is_file() => read.of_pieces(folder, PLAIN, part)?,
             (None, Kind::ByteLevel) => {
                 return Err(failed(folder, "this tokenizer needs vocab.json and merges.txt; fetch both"));
             }
@@ -118,6 +112,18 @@ impl TokenizerFiles {
         read.adjust_normalizer();
         read.adjust_prefix();
         Ok(read)
+    }
+
+    /// The document of a SentencePiece model, with the special tokens that its class is used to.
+    fn of_pieces(&mut self, folder: &Path, class: Class, part: Part) -> Result<Value, DataError> {
+        let (document, pieces) = self.sentence_piece(folder, class, part)?;
+        self.pieces = pieces;
+        for (role, usual) in class.usual_tokens() {
+            if self.special_token(role).is_none() {
+                self.special.insert(role.to_owned(), usual.into());
+            }
+        }
+        Ok(document)
     }
 
     /// The content of a special token such as `pad_token`, from the configuration or the map.

@@ -33,7 +33,9 @@ fn ids_and_texts_are_those_of_transformers() {
                 wrong.push(format!("{name} {text:?}: {:?} instead of {:?}", spell(&found), spell(&expected)));
             }
             let back = source.decode(&expected).unwrap();
-            if &back != decoded {
+            // The token of the language is none of the text, though transformers' classes in Python leave it there.
+            let decoded = decoded.strip_prefix("__en__").or(decoded.strip_prefix(">>deu<<")).map_or(decoded.as_str(), str::trim);
+            if back != decoded {
                 wrong.push(format!("{name} back to {back:?} instead of {decoded:?}"));
             }
         }

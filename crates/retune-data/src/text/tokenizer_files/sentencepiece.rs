@@ -123,6 +123,11 @@ impl Class {
         }
     }
 
+    /// Its special tokens by role, where no file names others.
+    pub(super) fn usual_tokens(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.roles().into_iter().map(|(role, usual, _)| (role, usual))
+    }
+
     fn roles(self) -> Vec<Role> {
         let mut roles = match self {
             Self::T5 | Self::Marian => FAIRSEQ[1..4].to_vec(),
