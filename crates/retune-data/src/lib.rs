@@ -178,10 +178,10 @@ pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
-    ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, LanguagePlace, Languages, MaskOptions, Masked, MaskedWords, Masking,
-    MoleculeRows, Molecules, NextWords, Place, Prefixed, Reading, Rendered, SeenPiece, Side, SpecialTokens, TRUNCATED, Text,
-    TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind, TokenizerPlan, Tokens, UNKNOWN_TOKENS,
-    WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
+    ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, LanguagePlace, Languages, MaskOptions, Masked,
+    MaskedWords, Masking, MoleculeRows, Molecules, NextWords, Place, Prefixed, Reading, Rendered, SeenPiece, Side,
+    SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
+    TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

@@ -46,7 +46,8 @@ fn t5(desk: &Desk) {
     model(desk, "t5", &config);
 }
 
-const WORDS: [(&str, &str); 4] = [("a man", "ein Mann"), ("a dog", "ein Hund"), ("the man", "der Mann"), ("red", "rotes")];
+const WORDS: [(&str, &str); 4] =
+    [("a man", "ein Mann"), ("a dog", "ein Hund"), ("the man", "der Mann"), ("red", "rotes")];
 
 fn pairs() -> impl Iterator<Item = (String, String)> {
     (0..40).map(|i| {
@@ -72,7 +73,8 @@ fn objects(desk: &Desk, name: &str, several: bool) {
 
 fn finetune(desk: &Desk, task: &str, model: &str, more: &[&str]) -> std::process::Output {
     let common = ["finetune", "--task", task, "--model", model, "--from-scratch", "--output", "run"];
-    let fixed = ["--device", "cpu", "--threads", "1", "--precision", "fp32", "--batch-size", "8", "--learning-rate", "0.01"];
+    let fixed =
+        ["--device", "cpu", "--threads", "1", "--precision", "fp32", "--batch-size", "8", "--learning-rate", "0.01"];
     desk.retune(common.iter().chain(&fixed).chain(more))
 }
 
@@ -83,7 +85,8 @@ fn a_translator_learns_is_measured_and_writes() {
     let desk = Desk::new();
     marian(&desk);
     table(&desk);
-    let more = ["--train", "pairs.csv", "--test", "pairs.csv", "--steps", "40", "--evaluate-every", "20", "--beams", "2"];
+    let more =
+        ["--train", "pairs.csv", "--test", "pairs.csv", "--steps", "40", "--evaluate-every", "20", "--beams", "2"];
     let output = finetune(&desk, "translation", "marian", &more);
     assert_done(&output);
     let metrics = json(desk.path("run/metrics.json"));
@@ -117,7 +120,16 @@ fn other_texts_are_measured_by_rouge_and_columns_found_by_language() {
     objects(&desk, "one.jsonl", false);
     objects(&desk, "several.jsonl", true);
     let languages = ["--source-language", "en", "--target-language", "de"];
-    let more = ["--train", "one.jsonl", "--validation", "several.jsonl", "--source-prefix", "translate: ", "--label-smoothing", "0.1"];
+    let more = [
+        "--train",
+        "one.jsonl",
+        "--validation",
+        "several.jsonl",
+        "--source-prefix",
+        "translate: ",
+        "--label-smoothing",
+        "0.1",
+    ];
     let more: Vec<&str> = more.into_iter().chain(languages).chain(["--epochs", "2", "--max-new-tokens", "5"]).collect();
     assert_done(&finetune(&desk, "text-to-text", "t5", &more));
     let metrics = json(desk.path("run/metrics.json"));
@@ -130,7 +142,8 @@ fn other_texts_are_measured_by_rouge_and_columns_found_by_language() {
     assert_done(&predicted);
     assert!(json_lines(&predicted.stdout)[0]["prediction"].is_string());
     // Pretrained blocks that are frozen are computed once; what is written needs the texts themselves.
-    let common = ["finetune", "--task", "text-to-text", "--model", "run/model", "--output", "again", "--method", "last:1"];
+    let common =
+        ["finetune", "--task", "text-to-text", "--model", "run/model", "--output", "again", "--method", "last:1"];
     let data = ["--train", "one.jsonl", "--epochs", "2", "--device", "cpu", "--threads", "1", "--max-new-tokens", "5"];
     assert_done(&desk.retune(common.iter().chain(&data).chain(&languages)));
     let common = ["finetune", "--task", "translation", "--model", "run/model", "--output", "lora", "--method", "lora"];
@@ -147,7 +160,8 @@ fn languages_are_asked_for_by_code() {
     table(&desk);
     let refused = finetune(&desk, "translation", "mbart", &["--train", "languages.csv", "--target-language", "xx_YY"]);
     assert_said(&refused, 2, &["target-language", "no language `xx_YY`", "de_DE", "ro_RO"]);
-    let languages = ["--train", "languages.csv", "--source-language", "en", "--target-language", "de_DE", "--steps", "4"];
+    let languages =
+        ["--train", "languages.csv", "--source-language", "en", "--target-language", "de_DE", "--steps", "4"];
     assert_done(&finetune(&desk, "translation", "mbart", &languages));
     let generation = json(desk.path("run/model/generation_config.json"));
     assert_eq!(generation["decoder_start_token_id"], json!(153), "the code of the language that is written");
@@ -175,6 +189,7 @@ fn what_cannot_be_learnt_is_told_before_anything_is_computed() {
     refused("far.csv", "source,target\na,b\n", &["--target-length", "50"], &["target-length: 50", "40 positions"]);
     let source = format!("source,target\n{},ein Mann\na,b\nc,d\n", "the red bicycle ".repeat(60));
     desk.write("cut.csv", &source);
-    let cut = finetune(&desk, "translation", "marian", &["--train", "cut.csv", "--steps", "1", "--max-new-tokens", "2"]);
+    let cut =
+        finetune(&desk, "translation", "marian", &["--train", "cut.csv", "--steps", "1", "--max-new-tokens", "2"]);
     assert_said(&cut, 0, &["sources are longer than 40 tokens and are cut"]);
 }

@@ -21,10 +21,13 @@ pub struct WrittenTexts {
     decoder: Option<DecoderInput>,
 }
 
+/// A target moved on by one.
+type Shift = dyn Fn(&[i64]) -> Vec<i64> + Send + Sync;
+
 /// What a decoder reads for a target, and the token of its padding.
 pub struct DecoderInput {
     /// Of one target: the target moved on by one.
-    pub shift: Arc<dyn Fn(&[i64]) -> Vec<i64> + Send + Sync>,
+    pub shift: Arc<Shift>,
     /// Stands behind the end of others.
     pub padding: i64,
 }
@@ -123,7 +126,8 @@ impl<M: Medium> Targets<M> for WrittenTexts {
         if let Some((_, read)) = read {
             into.inputs.insert("decoder_input_ids".to_owned(), Array::integers(&shape, read));
         }
-        into.extent.target = Units { real: examples.iter().map(|&example| self.ids(example).len()).sum(), padded: size };
+        into.extent.target =
+            Units { real: examples.iter().map(|&example| self.ids(example).len()).sum(), padded: size };
         into.targets.insert("labels".to_owned(), Array::integers(&shape, labels));
         Ok(())
     }
@@ -153,7 +157,8 @@ mod tests {
     fn labels_are_as_wide_as_the_longest_of_the_batch() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
-        let lines = "{\"source\": \"x\", \"target\": [\"a man\", \"one man\"]}\n{\"source\": \"y\", \"target\": \"a\"}\n";
+        let lines =
+            "{\"source\": \"x\", \"target\": [\"a man\", \"one man\"]}\n{\"source\": \"y\", \"target\": \"a\"}\n";
         std::fs::write(&path, lines).unwrap();
         let layout = Layout::text("source").labels(["target"]).target("--target-column", "target");
         let rows = TableRows::read(&path, &layout, true, OnBadExample::Fail).unwrap();

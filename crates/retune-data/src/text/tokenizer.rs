@@ -16,8 +16,8 @@ use crate::DataError;
 use pieces::Backend;
 
 pub use bare::{Bare, Frame};
-pub use languages::{LanguagePlace, Languages};
 use languages::LanguageKind;
+pub use languages::{LanguagePlace, Languages};
 pub use windows::{Window, Windows};
 
 /// Which side of a text or batch something happens on.

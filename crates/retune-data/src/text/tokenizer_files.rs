@@ -20,8 +20,8 @@ use crate::DataError;
 
 pub(super) use added::AddedToken;
 use kind::{Kind, kind};
-pub(super) use sentencepiece::{Part, PieceFile};
 use sentencepiece::Class;
+pub(super) use sentencepiece::{Part, PieceFile};
 
 /// Every file a tokenizer may consist of; those present are copied into a saved model.
 const FILES: [&str; 15] = [

@@ -66,9 +66,7 @@ impl WrittenMetric {
         let exact = references.iter().any(|reference| reference.as_ref().trim_matches(is_space) == plain);
         let characters = ChrfCounts::of(references, written);
         let scores = match self.measures {
-            Measures::Translation(words) => {
-                Scores::Translation(BleuCounts::of(references, written, words), characters)
-            }
+            Measures::Translation(words) => Scores::Translation(BleuCounts::of(references, written, words), characters),
             Measures::Texts => Scores::Texts(Rouge::of(references, written)),
         };
         let read = |reference: &&str| reference.chars().any(|it| it.is_ascii_alphanumeric());
@@ -160,7 +158,9 @@ impl WrittenMetric {
         let mut rows: Vec<Vec<Cell>> = precisions
             .iter()
             .enumerate()
-            .map(|(order, &precision)| vec![Cell::text(format!("runs of {} words", order + 1)), Cell::Number(precision)])
+            .map(|(order, &precision)| {
+                vec![Cell::text(format!("runs of {} words", order + 1)), Cell::Number(precision)]
+            })
             .collect();
         rows.push(vec![Cell::text("brevity penalty"), Cell::Number(bleu.brevity_penalty())]);
         rows.push(vec![Cell::text("words written"), Cell::Count(bleu.written)]);
@@ -209,8 +209,7 @@ mod tests {
     /// `fixtures/metrics/written.json` is what sacreBLEU and rouge_score say of texts.
     #[test]
     fn metrics_agree_with_sacrebleu_and_rouge_score() {
-        let fixture: Fixture =
-            serde_json::from_str(include_str!("../../../../fixtures/metrics/written.json")).unwrap();
+        let fixture: Fixture = serde_json::from_str(include_str!("../../../../fixtures/metrics/written.json")).unwrap();
         assert!(fixture.cases.len() > 20);
         for (at, case) in fixture.cases.iter().enumerate() {
             let texts = || case.references.iter().zip(&case.written);
@@ -226,11 +225,17 @@ mod tests {
                 close(&what, evaluation.metrics["bleu"], *score);
                 let parts = &evaluation.detail("bleu_parts").unwrap().value;
                 assert_eq!(parts["signature"], said.as_str(), "{what}");
-                assert_eq!((&parts["words"], &parts["reference_words"]), (&(*written).into(), &(*reference).into()), "{what}");
+                assert_eq!(
+                    (&parts["words"], &parts["reference_words"]),
+                    (&(*written).into(), &(*reference).into()),
+                    "{what}"
+                );
                 close(&what, parts["brevity_penalty"].as_f64().unwrap(), *penalty);
                 // sacreBLEU computes no precisions where nothing is right.
                 if *score > 0.0 {
-                    (0..4).for_each(|order| close(&what, parts["precisions"][order].as_f64().unwrap(), precisions[order]));
+                    (0..4).for_each(|order| {
+                        close(&what, parts["precisions"][order].as_f64().unwrap(), precisions[order])
+                    });
                 }
                 for ((references, text), expected) in texts().zip(single) {
                     close(&format!("{what}: {text}"), BleuCounts::of(references, text, words).score(true), *expected);
@@ -243,11 +248,13 @@ mod tests {
             }
             let mut metric = WrittenMetric::new(Measures::Texts);
             for (references, text) in texts() {
-                    metric.add(references, text);
-                }
+                metric.add(references, text);
+            }
             let evaluation = metric.evaluation();
             assert_eq!(case.rouge.len(), 3);
-            case.rouge.iter().for_each(|(key, value)| close(&format!("case {at}, {key}"), evaluation.metrics[key], *value));
+            case.rouge
+                .iter()
+                .for_each(|(key, value)| close(&format!("case {at}, {key}"), evaluation.metrics[key], *value));
         }
     }
 

@@ -59,7 +59,9 @@ impl SentencePiece {
             return Err("cuts texts into words or characters; models of kind unigram and BPE are known here".to_owned());
         }
         if proto.suffix_space {
-            return Err("puts the mark of a space behind words (treat_whitespace_as_suffix), which is not known here".into());
+            return Err(
+                "puts the mark of a space behind words (treat_whitespace_as_suffix), which is not known here".into()
+            );
         }
         let map = (!proto.charsmap.is_empty()).then(|| CharsMap::parse(&proto.charsmap)).transpose()?;
         let is_cut = |piece: &&Piece| matches!(piece.kind, PieceKind::Usual | PieceKind::Defined | PieceKind::Unused);

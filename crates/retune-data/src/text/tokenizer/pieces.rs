@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::unigram::UnigramTrainer;
 use tokenizers::tokenizer::{
-    AddedToken, DecoderWrapper, Model, ModelWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Token,
-    TokenizerImpl,
+    AddedToken, DecoderWrapper, Model, ModelWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    Token, TokenizerImpl,
 };
 
 use crate::text::sentencepiece::SentencePiece;

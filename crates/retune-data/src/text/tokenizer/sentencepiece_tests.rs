@@ -29,12 +29,14 @@ fn ids_and_texts_are_those_of_transformers() {
         for ((text, expected), decoded) in texts.iter().zip(rows("ids").unwrap()).zip(&decoded) {
             let found = ids(&source, text);
             if found != expected {
-                let spell = |ids: &[u32]| ids.iter().map(|&id| source.token(id).unwrap_or_default()).collect::<Vec<_>>();
+                let spell =
+                    |ids: &[u32]| ids.iter().map(|&id| source.token(id).unwrap_or_default()).collect::<Vec<_>>();
                 wrong.push(format!("{name} {text:?}: {:?} instead of {:?}", spell(&found), spell(&expected)));
             }
             let back = source.decode(&expected).unwrap();
             // The token of the language is none of the text, though transformers' classes in Python leave it there.
-            let decoded = decoded.strip_prefix("__en__").or(decoded.strip_prefix(">>deu<<")).map_or(decoded.as_str(), str::trim);
+            let decoded =
+                decoded.strip_prefix("__en__").or(decoded.strip_prefix(">>deu<<")).map_or(decoded.as_str(), str::trim);
             if back != decoded {
                 wrong.push(format!("{name} back to {back:?} instead of {decoded:?}"));
             }

@@ -49,14 +49,15 @@ pub(in super::super) struct PieceFile {
 
 /// Languages of mBART, in the order of their numbers.
 const MBART: [&str; 25] = [
-    "ar_AR", "cs_CZ", "de_DE", "en_XX", "es_XX", "et_EE", "fi_FI", "fr_XX", "gu_IN", "hi_IN", "it_IT", "ja_XX", "kk_KZ",
-    "ko_KR", "lt_LT", "lv_LV", "my_MM", "ne_NP", "nl_XX", "ro_RO", "ru_RU", "si_LK", "tr_TR", "vi_VN", "zh_CN",
+    "ar_AR", "cs_CZ", "de_DE", "en_XX", "es_XX", "et_EE", "fi_FI", "fr_XX", "gu_IN", "hi_IN", "it_IT", "ja_XX",
+    "kk_KZ", "ko_KR", "lt_LT", "lv_LV", "my_MM", "ne_NP", "nl_XX", "ro_RO", "ru_RU", "si_LK", "tr_TR", "vi_VN",
+    "zh_CN",
 ];
 /// Those that mBART-50 has too.
 const MBART_50: [&str; 27] = [
-    "af_ZA", "az_AZ", "bn_IN", "fa_IR", "he_IL", "hr_HR", "id_ID", "ka_GE", "km_KH", "mk_MK", "ml_IN", "mn_MN", "mr_IN",
-    "pl_PL", "ps_AF", "pt_XX", "sv_SE", "sw_KE", "ta_IN", "te_IN", "th_TH", "tl_XX", "uk_UA", "ur_PK", "xh_ZA", "gl_ES",
-    "sl_SI",
+    "af_ZA", "az_AZ", "bn_IN", "fa_IR", "he_IL", "hr_HR", "id_ID", "ka_GE", "km_KH", "mk_MK", "ml_IN", "mn_MN",
+    "mr_IN", "pl_PL", "ps_AF", "pt_XX", "sv_SE", "sw_KE", "ta_IN", "te_IN", "th_TH", "tl_XX", "uk_UA", "ur_PK",
+    "xh_ZA", "gl_ES", "sl_SI",
 ];
 /// Languages of M2M100.
 const M2M100: &str = "af am ar ast az ba be bg bn br bs ca ceb cs cy da de el en es et fa ff fi fr fy ga gd gl gu ha he hi hr ht \
@@ -115,7 +116,9 @@ impl Class {
     pub(super) fn file(self, part: Part) -> &'static str {
         match (self, part) {
             (Self::T5 | Self::Albert, _) => "spiece.model",
-            (Self::MBart | Self::MBart50 | Self::Nllb | Self::XlmRoberta | Self::M2m100, _) => "sentencepiece.bpe.model",
+            (Self::MBart | Self::MBart50 | Self::Nllb | Self::XlmRoberta | Self::M2m100, _) => {
+                "sentencepiece.bpe.model"
+            }
             (Self::DebertaV2, _) => "spm.model",
             (Self::Llama | Self::Plain, _) => "tokenizer.model",
             (Self::Marian, Part::Source) => "source.spm",
@@ -249,7 +252,8 @@ impl Building<'_> {
         let scored = |from: usize| pieces.iter().skip(from).map(|piece| json!([piece.spelling, piece.score]));
         let numbered = || pieces.iter().zip(0u32..).map(|(piece, id)| (piece.spelling.clone(), json!(id)));
         let nothing = |spelling: &str| json!([spelling, 0.0]);
-        let fairseq = || ["bos_token", "pad_token", "eos_token", "unk_token"].into_iter().zip(["<s>", "<pad>", "</s>", "<unk>"]);
+        let fairseq =
+            || ["bos_token", "pad_token", "eos_token", "unk_token"].into_iter().zip(["<s>", "<pad>", "</s>", "<unk>"]);
         let own = || fairseq().map(|(role, usual)| self.role(role, usual));
         Ok(match self.class {
             Class::T5 => {
@@ -281,7 +285,9 @@ impl Building<'_> {
                 let path = self.folder.join(if separate { "target_vocab.json" } else { "vocab.json" });
                 let vocabulary = object(&path)?
                     .ok_or_else(|| failed(&path, "is missing: it has the numbers of the pieces; fetch it"))?;
-                if let Some((piece, _)) = vocabulary.iter().find(|(_, id)| id.as_u64().is_none_or(|id| id > u32::MAX.into())) {
+                if let Some((piece, _)) =
+                    vocabulary.iter().find(|(_, id)| id.as_u64().is_none_or(|id| id > u32::MAX.into()))
+                {
                     return Err(failed(&path, format!("the piece `{piece}` has no number; fetch the file again")));
                 }
                 let unknown = self.role("unk_token", "<unk>");
@@ -412,8 +418,18 @@ impl Building<'_> {
         for (role, usual, strips) in self.class.roles() {
             let said = self.files.config.get(role).or_else(|| self.files.special.get(role));
             let flags = said.filter(|said| said.is_object()).cloned();
-            let flags = flags.unwrap_or_else(|| json!({"lstrip": strips, "normalized": self.class == Class::Nllb && strips}));
-            let new = matches!(self.class, Class::T5 | Class::MBart | Class::MBart50 | Class::Nllb | Class::XlmRoberta | Class::Albert | Class::DebertaV2);
+            let flags =
+                flags.unwrap_or_else(|| json!({"lstrip": strips, "normalized": self.class == Class::Nllb && strips}));
+            let new = matches!(
+                self.class,
+                Class::T5
+                    | Class::MBart
+                    | Class::MBart50
+                    | Class::Nllb
+                    | Class::XlmRoberta
+                    | Class::Albert
+                    | Class::DebertaV2
+            );
             add(&self.role(role, usual), true, &flags, new);
         }
         let no_flags = json!({});

@@ -20,7 +20,12 @@ use std::sync::Arc;
 pub(in crate::task) static ENTRY: Entry = Entry {
     name: "image-classification",
     purpose: &heads::IMAGE_CLASSIFICATION,
-    settings: &[ImageSettings::SECTION, ClassificationSettings::SECTION, SmoothingSettings::SECTION, ClassLossSettings::SECTION],
+    settings: &[
+        ImageSettings::SECTION,
+        ClassificationSettings::SECTION,
+        SmoothingSettings::SECTION,
+        ClassLossSettings::SECTION,
+    ],
     decides: Some(super::threshold::KEY),
     targets: &["labels"],
     loss: labels::loss,

@@ -6,8 +6,8 @@ use crate::task::parts::{NextRows, STREAM};
 use crate::task::texts::{TextInput, TokenSettings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
-    DecoderInput, Examples, LanguagePlace, Layout, OnBadExample, Prefixed, SplitFacts, TRUNCATED, TableLines, TableRows, Targets, Text,
-    Tokenizer, WrittenTexts, references,
+    DecoderInput, Examples, LanguagePlace, OnBadExample, Prefixed, SplitFacts, TRUNCATED, TableLines, TableRows,
+    Targets, Text, Tokenizer, WrittenTexts, references,
 };
 use retune_kernels::random;
 use retune_models::checkpoint::write_json;
@@ -60,7 +60,8 @@ impl PairInput {
         let (settings, tokens) = (recipe.read::<PairedTextSettings>()?, recipe.read::<TokenSettings>()?);
         let mut source = TextInput::up_to(USUAL_SOURCE, tokens.max_length, model, config)?;
         let mut target = Tokenizer::load_target(model)?;
-        let rows = config.number_or("decoder_vocab_size", config.number_or("vocab_size", f64::from(u32::MAX))?)? as usize;
+        let rows =
+            config.number_or("decoder_vocab_size", config.number_or("vocab_size", f64::from(u32::MAX))?)? as usize;
         ensure!(
             target.vocabulary_size() <= rows,
             "{}: the tokenizer of what is written has {} pieces, but the model writes {rows}; they do not belong together",
@@ -221,7 +222,8 @@ impl PairInput {
 
     /// How many texts are cut, of each split.
     pub(super) fn cut_notes(&self, about: &crate::task::About) -> Vec<String> {
-        let cut = about.facts.splits.iter().filter_map(|split| Some((split, split.count(TRUNCATED).filter(|&n| n > 0)?)));
+        let cut =
+            about.facts.splits.iter().filter_map(|split| Some((split, split.count(TRUNCATED).filter(|&n| n > 0)?)));
         let note = |(split, cut): (&SplitFacts, u64)| {
             format!(
                 "{}: {cut} of {} sources are longer than {} tokens and are cut; --max-length changes that",

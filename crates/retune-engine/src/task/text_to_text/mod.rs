@@ -210,7 +210,9 @@ impl TextToText {
         let counted = labels.f_ne(loss::IGNORE_INDEX)?.f_reshape([-1])?;
         let (losses, right, tokens) = (sums(&said.each)?, sums(&said.correct)?, sums(&counted)?);
         let all = losses.into_iter().zip(right).zip(tokens);
-        Ok(all.map(|((loss, right), tokens)| Some(Likely { loss, tokens: tokens as u32, right: right as u32 })).collect())
+        Ok(all
+            .map(|((loss, right), tokens)| Some(Likely { loss, tokens: tokens as u32, right: right as u32 }))
+            .collect())
     }
 
     /// What is written for the rows of a batch.
@@ -225,7 +227,8 @@ impl TextToText {
             }
         };
         let inputs = whole.as_ref().map_or(given, |whole| &whole.inputs);
-        let keys: Vec<u64> = turn.rows.iter().map(|&row| random::mix(&[turn.data.content_hash(turn.data.example(row))])).collect();
+        let keys: Vec<u64> =
+            turn.rows.iter().map(|&row| random::mix(&[turn.data.content_hash(turn.data.example(row))])).collect();
         let begin = self.generation.begin.context("a text begins with a token")?;
         let prompts = Prompts::begin(begin, keys, inputs.get("input_ids")?);
         let mut steps = DecoderSteps::over(turn.network, inputs)?;

@@ -1,7 +1,9 @@
 //! What was written beside what is right, and how likely that was.
 
 use super::{TextToText, Written};
-use crate::metric::{EXACT_MATCH, Evaluation, Measures, Metric, PERPLEXITY, PerplexityMetric, TokenSums, WrittenMetric};
+use crate::metric::{
+    EXACT_MATCH, Evaluation, Measures, Metric, PERPLEXITY, PerplexityMetric, TokenSums, WrittenMetric,
+};
 use crate::task::{Data, Judged, Scorer};
 use anyhow::{Context, Result};
 
