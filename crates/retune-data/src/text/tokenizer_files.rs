@@ -9,6 +9,7 @@
 
 mod added;
 mod byte_level;
+mod class;
 mod kind;
 mod sentencepiece;
 
@@ -19,9 +20,10 @@ use serde_json::{Map, Value, json};
 use crate::DataError;
 
 pub(super) use added::AddedToken;
+use class::Class;
+pub(super) use class::Part;
 use kind::{Kind, kind};
-use sentencepiece::Class;
-pub(super) use sentencepiece::{Part, PieceFile};
+pub(super) use sentencepiece::PieceFile;
 
 /// Every file a tokenizer may consist of; those present are copied into a saved model.
 const FILES: [&str; 15] = [

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 settings! {
     /// Two columns, and what becomes of them.
-    pub struct PairedTextSettings, under DATA, else "{task} does not make one text of another" {
+    pub(super) struct PairedTextSettings, under DATA, else "{task} does not make one text of another" {
         /// Column with what is read
         source_column: String = "source".to_owned(), value("COLUMN"), at_use();
         /// Column with what is to be written; for evaluation its cells may be lists of several right texts

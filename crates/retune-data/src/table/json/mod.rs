@@ -156,9 +156,10 @@ impl<R: BufRead> JsonReader<R> {
                 .find(|(_, value)| value.as_object().is_some_and(|inner| key(inner, &column.name).is_some()));
             if let Some((outer, _)) = inner {
                 let message = format!(
-                    "there is no column `{}` but one inside `{outer}`; write each row as one flat object (Label Studio calls \
-                     that JSON-MIN)",
-                    column.name
+                    "there is no column `{name}` but one inside `{outer}`; name it `{outer}.{name}` ({}), or write each row as one \
+                     flat object (Label Studio calls that JSON-MIN)",
+                    column.flag,
+                    name = column.name
                 );
                 return Err(self.malformed(line, message));
             }

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::sentencepiece::Class;
+use super::class::Class;
 
 /// How a tokenizer cuts texts by its vocabulary files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
