@@ -187,8 +187,8 @@ fn what_cannot_be_learnt_is_told_before_anything_is_computed() {
     refused("long.csv", &long, &[], &["long.csv:2", "more than 40 tokens"]);
     refused("columns.csv", "text,other\na,b\n", &[], &["source", "--source-column"]);
     refused("far.csv", "source,target\na,b\n", &["--target-length", "50"], &["target-length: 50", "40 positions"]);
-    let source = format!("source,target\n{},ein Mann\na,b\nc,d\n", "the red bicycle ".repeat(60));
-    desk.write("cut.csv", &source);
+    let rows: String = pairs().map(|(source, target)| format!("{source},{target}\n")).collect();
+    desk.write("cut.csv", &format!("source,target\n{},ein Mann\n{rows}", "the red bicycle ".repeat(60)));
     let cut =
         finetune(&desk, "translation", "marian", &["--train", "cut.csv", "--steps", "1", "--max-new-tokens", "2"]);
     assert_said(&cut, 0, &["sources are longer than 40 tokens and are cut"]);
