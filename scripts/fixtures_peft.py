@@ -40,7 +40,7 @@ ADAPTERS = {
     "bart-lora": ("Bart", "bart", BOTH),
     "t5-lora": ("T5", "t5", BOTH),
     "t5-lora-all-linear": ("T5", "t5-gated", BOTH | dict(target_modules="all-linear")),
-    "marian-lora-all-linear": ("Marian", "marian", BOTH | dict(target_modules="all-linear", use_rslora=True)),
+    "marian-lora-all-linear": ("Marian", "marian", BOTH | dict(target_modules="all-linear", lora_alpha=1)),
     "roberta-lora-dense": ("Roberta", "roberta-base-only", COMMON | dict(target_modules=["dense"])),
 }
 

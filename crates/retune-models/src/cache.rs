@@ -68,10 +68,10 @@ impl LayerCache {
 /// What a decoder reads beside its own text: what an encoder returned, the same for all rows that are written about it.
 #[derive(Debug)]
 pub struct Memory {
-    states: Tensor,           // [M, S, D]
-    given: Option<Tensor>,    // [M, S], 1 where there is no padding
-    mask: AttentionMask,      // of `given`
-    of_row: Vec<i64>,         // which of M each row reads
+    states: Tensor,        // [M, S, D]
+    given: Option<Tensor>, // [M, S], 1 where there is no padding
+    mask: AttentionMask,   // of `given`
+    of_row: Vec<i64>,      // which of M each row reads
 }
 
 impl Memory {

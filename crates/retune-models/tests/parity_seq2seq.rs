@@ -88,7 +88,7 @@ fn searches_equal_hugging_face_s() {
         let file: Value = serde_json::from_slice(&text).unwrap();
         let (ids, mask) = (rows(&file["input_ids"]), rows(&file["attention_mask"]));
         let mut different = std::collections::BTreeSet::new();
-        for search in file["searches"].as_array().unwrap() {
+        for (index, search) in file["searches"].as_array().unwrap().iter().enumerate() {
             println!("{name}: {}", search["settings"]);
             let mut config = Map::new();
             config.insert("is_encoder_decoder".to_owned(), true.into());
@@ -97,7 +97,8 @@ fn searches_equal_hugging_face_s() {
             let tokens: Vec<Vec<i64>> = together.iter().map(|one| one.tokens.clone()).collect();
             assert_eq!(tokens, rows(&search["written"]), "{name}: {}", search["settings"]);
             different.extend(tokens);
-            for row in 0..ids.len() {
+            // Some of them, as they take long.
+            for row in (0..ids.len()).filter(|_| index % 5 == 0) {
                 let length = mask[row].iter().sum::<i64>() as usize;
                 let (ids, mask) = (vec![ids[row][..length].to_vec()], vec![mask[row][..length].to_vec()]);
                 let alone = written(&loaded, &ids, &mask, &settings).remove(0);
@@ -111,9 +112,12 @@ fn searches_equal_hugging_face_s() {
 
 #[test]
 fn adapters_equal_peft_and_are_folded_into_their_base() {
-    for (name, base) in
-        [("bart-lora", "bart"), ("t5-lora", "t5"), ("t5-lora-all-linear", "t5-gated"), ("marian-lora-all-linear", "marian")]
-    {
+    for (name, base) in [
+        ("bart-lora", "bart"),
+        ("t5-lora", "t5"),
+        ("t5-lora-all-linear", "t5-gated"),
+        ("marian-lora-all-linear", "marian"),
+    ] {
         common::check_adapter(name, base, &SEQUENCE_TO_SEQUENCE);
     }
 }

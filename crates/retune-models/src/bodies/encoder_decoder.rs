@@ -123,7 +123,12 @@ impl Body for EncoderDecoder {
     }
 
     fn other_states(&self, state: &State) -> Tensors {
-        state.beside.optional(ENCODED).map(|encoded| (ENCODED.to_owned(), encoded.shallow_clone())).into_iter().collect()
+        state
+            .beside
+            .optional(ENCODED)
+            .map(|encoded| (ENCODED.to_owned(), encoded.shallow_clone()))
+            .into_iter()
+            .collect()
     }
 
     fn work(&self, tokens: f64, reads: Reads) -> f64 {

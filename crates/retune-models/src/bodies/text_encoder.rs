@@ -6,7 +6,8 @@
 
 use crate::checkpoint::Weights;
 use crate::layers::{
-    BucketedPositionBias, Buckets, EmbeddingSizes, LayerNames, LayerSizes, PostNormLayer, TextEmbeddings, text_embeddings,
+    BucketedPositionBias, Buckets, EmbeddingSizes, LayerNames, LayerSizes, PostNormLayer, TextEmbeddings,
+    text_embeddings,
 };
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::Tensor;

@@ -61,12 +61,7 @@ pub(super) const STACK: StackNames = StackNames {
     embedding_norm: None,
     layers: "layers",
     layer: DecoderLayerNames {
-        attention: attention([
-            "self_attn.q_proj",
-            "self_attn.k_proj",
-            "self_attn.v_proj",
-            "self_attn.out_proj",
-        ]),
+        attention: attention(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"]),
         network: NetworkNames::Plain { up: "fc1", down: "fc2" },
         before_attention: "self_attn_layer_norm",
         after_attention: None,

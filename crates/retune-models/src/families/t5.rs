@@ -102,7 +102,8 @@ const fn attention([query, key, value, output]: [&'static str; 4]) -> DecoderAtt
 
 /// Names of a stack whose feed-forward network is called so, with the norm before it.
 const fn names(network: NetworkNames, norm: &'static str, cross: Option<CrossNames>) -> StackNames {
-    let own = ["layer.0.SelfAttention.q", "layer.0.SelfAttention.k", "layer.0.SelfAttention.v", "layer.0.SelfAttention.o"];
+    let own =
+        ["layer.0.SelfAttention.q", "layer.0.SelfAttention.k", "layer.0.SelfAttention.v", "layer.0.SelfAttention.o"];
     StackNames {
         positions: "",
         embedding_norm: None,

@@ -270,9 +270,7 @@ impl Fields<'_> {
                 self.problems.push(format!("`{field}` is {value}, which this version cannot honour"));
             }
         }
-        for field in
-            ["sequence_bias", "force_words_ids", "constraints", "exponential_decay_length_penalty"]
-        {
+        for field in ["sequence_bias", "force_words_ids", "constraints", "exponential_decay_length_penalty"] {
             if self.get(field).is_some_and(|value| *value != Value::Bool(false)) {
                 self.problems.push(format!("`{field}` is set, which this version cannot honour"));
             }

@@ -95,9 +95,11 @@ impl DecoderAttention {
         let norm = |name: &str| RmsNorm::load(&weights.at(name), size, sizes.norm_epsilon, sizes.norm_plus_one());
         Ok(Self {
             projections: match names.projections {
-                ProjectionNames::Apart { query, key, value } => {
-                    Projections::Apart([dense(query, queries)?, stored(key, keys, sizes.key_bias)?, dense(value, keys)?])
-                }
+                ProjectionNames::Apart { query, key, value } => Projections::Apart([
+                    dense(query, queries)?,
+                    stored(key, keys, sizes.key_bias)?,
+                    dense(value, keys)?,
+                ]),
                 ProjectionNames::Blocks(path) => Projections::Blocks(dense(path, queries + 2 * keys)?),
                 ProjectionNames::Heads(path) => Projections::Heads(dense(path, 3 * queries)?),
             },
