@@ -102,7 +102,10 @@ impl WrittenMetric {
             evaluation.notes.push(format!("nothing was written for {empty} of {examples} texts"));
         }
         match self.measures {
-            Measures::Translation(words) => evaluation.details.push(self.bleu(words)),
+            Measures::Translation(words) => {
+                evaluation.notes.push(format!("bleu is sacreBLEU's {}", self.signature(words)));
+                evaluation.details.push(self.bleu(words));
+            }
             Measures::Texts => {
                 let unread = self.texts.iter().filter(|text| !text.readable).count();
                 if unread > 0 {
@@ -148,12 +151,17 @@ impl WrittenMetric {
         (bleu, chrf)
     }
 
+    /// What BLEU is of.
+    fn signature(&self, words: BleuWords) -> String {
+        let first = self.texts[0].references;
+        let same = self.texts.iter().all(|text| text.references == first);
+        signature(same.then_some(first as usize), words)
+    }
+
     /// The parts of BLEU, with its signature.
     fn bleu(&self, words: BleuWords) -> Detail {
         let (bleu, _) = self.sums(&mut (0..self.texts.len()).map(|text| (text, 1)));
-        let first = self.texts[0].references;
-        let same = self.texts.iter().all(|text| text.references == first);
-        let signature = signature(same.then_some(first as usize), words);
+        let signature = self.signature(words);
         let precisions = bleu.precisions();
         let mut rows: Vec<Vec<Cell>> = precisions
             .iter()
