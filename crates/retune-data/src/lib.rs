@@ -106,6 +106,8 @@ mod heat_map;
 #[cfg(feature = "image")]
 mod image;
 #[cfg(feature = "table")]
+mod items;
+#[cfg(feature = "table")]
 mod medium;
 #[cfg(feature = "table")]
 pub mod molecule;
@@ -162,6 +164,11 @@ pub use image::{
     RawMasks, Resample, ZoomOut, class_colour, coco_counts, coco_string, mask_png, read_images, resize, swatch,
 };
 #[cfg(feature = "table")]
+pub use items::{
+    Asked, Catalogue, EventColumns, Events, HistoryOptions, HistoryRow, HistorySeen, ItemHistories, Names, NextItems,
+    Sequences,
+};
+#[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
 pub use rows::{LabelNumbers, LabelRows, Layout, Records, TableLines, TableRows};
@@ -172,14 +179,17 @@ pub use table::{Cell, TextsOf, column_names, inner_keys};
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
 #[cfg(feature = "text")]
-pub use target::{DecoderInput, GoldTags, Spans, Tags, WrittenTexts, entities_of_classes, on_tokens, references};
+pub use target::{
+    DecoderInput, GoldTags, Similarities, Similarity, Spans, Tags, WrittenTexts, entities_of_classes, on_tokens, references,
+};
 #[cfg(feature = "audio")]
 pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
     ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, LanguagePlace, Languages, MaskOptions, Masked,
-    MaskedWords, Masking, MoleculeRows, Molecules, NextWords, Place, Prefixed, Reading, Rendered, SeenPiece, Side,
+    MaskedWords, Masking, MoleculeRows, Molecules, NextWords, Place, Prefixed, Reading, Rendered, SeenPiece, SeveralSeen,
+    SeveralTexts, Side,
     SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
     TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
