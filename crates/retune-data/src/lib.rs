@@ -180,7 +180,8 @@ pub use table::{Cell, TextsOf, column_names, inner_keys};
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
 #[cfg(feature = "text")]
 pub use target::{
-    DecoderInput, GoldTags, Similarities, Similarity, Spans, Tags, WrittenTexts, entities_of_classes, on_tokens, references,
+    DecoderInput, GoldTags, Similarities, Similarity, Spans, Tags, WrittenTexts, entities_of_classes, on_tokens,
+    references,
 };
 #[cfg(feature = "audio")]
 pub use target::{Transcripts, transcripts};
@@ -188,10 +189,10 @@ pub use target::{Transcripts, transcripts};
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
     ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, LanguagePlace, Languages, MaskOptions, Masked,
-    MaskedWords, Masking, MoleculeRows, Molecules, NextWords, Place, Prefixed, Reading, Rendered, SeenPiece, SeveralSeen,
-    SeveralTexts, Side,
-    SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
-    TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
+    MaskedWords, Masking, MoleculeRows, Molecules, NextWords, Place, Prefixed, Reading, Rendered, SeenPiece,
+    SeveralSeen, SeveralTexts, Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts,
+    Tokenizer, TokenizerKind, TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen,
+    Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;
