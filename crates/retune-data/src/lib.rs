@@ -175,20 +175,24 @@ pub use rows::{LabelNumbers, LabelRows, Layout, Records, TableLines, TableRows};
 #[cfg(feature = "table")]
 pub use schema::{LabelSchema, Problem};
 #[cfg(feature = "table")]
-pub use table::{Cell, TextsOf};
+pub use table::{Cell, TextsOf, column_names, inner_keys};
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
 #[cfg(feature = "text")]
-pub use target::{GoldTags, Similarities, Similarity, Spans, Tags, entities_of_classes, on_tokens};
+pub use target::{
+    DecoderInput, GoldTags, Similarities, Similarity, Spans, Tags, WrittenTexts, entities_of_classes, on_tokens,
+    references,
+};
 #[cfg(feature = "audio")]
 pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
-    ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
-    MoleculeRows, Molecules, NextWords, Place, Reading, Rendered, SeenPiece, SeveralSeen, SeveralTexts, Side,
-    SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
-    TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
+    ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, LanguagePlace, Languages, MaskOptions, Masked,
+    MaskedWords, Masking, MoleculeRows, Molecules, NextWords, Place, Prefixed, Reading, Rendered, SeenPiece,
+    SeveralSeen, SeveralTexts, Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts,
+    Tokenizer, TokenizerKind, TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen,
+    Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

@@ -18,3 +18,4 @@ mod settings;
 mod similarity;
 mod speech;
 mod support;
+mod translation;

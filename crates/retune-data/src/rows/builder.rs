@@ -212,6 +212,7 @@ impl Builder {
             return self.check(line, cells, &vec![false; wanted.len()]);
         }
         let mut object = table::parse_object(text, line)?;
+        table::lift(&mut object, wanted.iter().map(|column| column.name.as_str()));
         let keys: Vec<Option<String>> =
             wanted.iter().map(|column| table::key(&object, &column.name).map(str::to_owned)).collect();
         let present: Vec<bool> = keys.iter().map(Option::is_some).collect();

@@ -123,6 +123,11 @@ impl Layout {
         self.inputs.iter().map(|input| input.name.as_str())
     }
 
+    /// Names of the label columns.
+    pub fn label_columns(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(String::as_str)
+    }
+
     /// Refuses columns that contradict each other.
     pub(crate) fn check(&self) -> Result<(), DataError> {
         let fail = |message: String| Err(DataError::Columns { message });

@@ -26,6 +26,7 @@ use serde_json::{Map, Value};
 pub use cell::Cell;
 pub use input::Encoding;
 pub(crate) use json::parse_object;
+pub use objects::inner_keys;
 pub(crate) use objects::{Objects, hugging_face_metadata, reduced};
 pub(crate) use plain::PlainText;
 pub use plain::TextsOf;
@@ -118,7 +119,7 @@ pub fn open_encoded(path: &Path, wanted: &[Wanted], encoding: Encoding) -> Resul
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn column_names(path: &Path) -> Result<Vec<String>, DataError> {
+pub fn column_names(path: &Path) -> Result<Vec<String>, DataError> {
     Ok(open(path, &[])?.columns().to_vec())
 }
 
@@ -181,6 +182,22 @@ fn meant<'a>(wanted: &str, names: impl Iterator<Item = &'a str> + Clone) -> Resu
 pub(crate) fn key<'a>(object: &'a Map<String, Value>, wanted: &str) -> Option<&'a str> {
     let keys = object.keys().map(String::as_str);
     meant(wanted, keys.clone()).ok().flatten().and_then(|index| keys.clone().nth(index))
+}
+
+/// Gives an object the values of wanted names `outer.inner`, where it has none of that name and an object `outer` has.
+pub(crate) fn lift<'a>(object: &mut Map<String, Value>, wanted: impl Iterator<Item = &'a str>) {
+    for name in wanted.filter(|name| !object.contains_key(*name)).collect::<Vec<&str>>() {
+        if let Some((outer, inner)) = inside(name)
+            && let Some(value) = object.get(outer).and_then(|outer| outer.get(inner)).cloned()
+        {
+            object.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// A column that holds objects, and a key of theirs, which a name means where no column has it.
+fn inside(name: &str) -> Option<(&str, &str)> {
+    name.split_once('.')
 }
 
 /// Where the names of columns come from.

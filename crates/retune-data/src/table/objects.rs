@@ -121,6 +121,16 @@ pub(crate) fn reduced(mut object: Map<String, Value>, wanted: &[String]) -> Map<
     kept
 }
 
+/// The keys of the objects in a column, as the first row has them; nothing where it holds no objects.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn inner_keys(path: &Path, column: &str) -> Result<Vec<String>, DataError> {
+    let Some(first) = Objects::open(path, &[column])?.next() else { return Ok(Vec::new()) };
+    let object = first?.ok().and_then(|(_, mut object)| object.remove(column));
+    Ok(object.and_then(|value| value.as_object().map(|inner| inner.keys().cloned().collect())).unwrap_or_default())
+}
+
 /// What Hugging Face's `datasets` wrote about the columns of a Parquet file: names of classes, for one.
 ///
 /// # Errors

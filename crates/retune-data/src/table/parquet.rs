@@ -16,7 +16,7 @@ use parquet::schema::types::Type;
 use serde_json::Value;
 
 use super::class_label::{class_names, named};
-use super::{Cell, Names, Record, RowReader, Wanted, locate};
+use super::{Cell, Names, Record, RowReader, Wanted, inside, locate};
 use crate::{DataError, RowProblem};
 
 /// Streams the rows of a Parquet file.
@@ -25,6 +25,8 @@ pub(super) struct ParquetReader {
     rows: RowIter<'static>,
     /// For each wanted column, its place in the projected row.
     places: Vec<Option<usize>>,
+    /// For each wanted column, the field of that column which is wanted, if not all of it is.
+    inner: Vec<Option<String>>,
     /// Whether each wanted column keeps the contents of files.
     bytes: Vec<bool>,
     /// Names of the wanted columns.
@@ -47,7 +49,15 @@ impl ParquetReader {
         let reader = SerializedFileReader::new(file).map_err(failed)?;
         let schema = reader.metadata().file_metadata().schema().clone();
         let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
-        let found = locate(path, wanted, &names, Names::Keys)?;
+        // A name may mean a field of a column.
+        let is_outer = |outer: &str| schema.get_fields().iter().any(|field| field.name() == outer && field.is_group());
+        let parts = wanted.iter().map(|column| {
+            let field = inside(&column.name).filter(|(outer, _)| !names.contains(&column.name) && is_outer(outer));
+            let outer = field.map_or(column.name.as_str(), |(outer, _)| outer).to_owned();
+            (Wanted { name: outer, ..column.clone() }, field.map(|(_, inner)| inner.to_owned()))
+        });
+        let (outer, inner): (Vec<Wanted>, Vec<Option<String>>) = parts.unzip();
+        let found = locate(path, &outer, &names, Names::Keys)?;
         let features = described(&reader);
         let names_of = |index: usize| class_names(features.as_ref()?, &names[index]);
         let class_names = found.iter().map(|index| index.and_then(names_of)).collect();
@@ -72,6 +82,7 @@ impl ParquetReader {
             path: path.to_owned(),
             rows,
             places,
+            inner,
             bytes,
             wanted: wanted.iter().map(|column| column.name.clone()).collect(),
             names: class_names,
@@ -167,6 +178,17 @@ fn file(field: &Field) -> Cell {
     }
 }
 
+/// A field, or what stands under a name in it.
+fn part<'a>(field: &'a Field, inner: Option<&str>) -> Option<&'a Field> {
+    match (field, inner) {
+        (_, None) => Some(field),
+        (Field::Group(group), Some(inner)) => {
+            group.get_column_iter().find(|(name, _)| name.as_str() == inner).map(|(_, field)| field)
+        }
+        _ => None,
+    }
+}
+
 /// A field as JSON, groups and maps included; what JSON cannot hold is null.
 fn value(field: &Field) -> Value {
     match field {
@@ -205,8 +227,9 @@ impl ParquetReader {
             Err(error) => return Some(Err(error)),
         };
         let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
-        let values =
-            self.places.iter().map(|place| place.and_then(|at| fields.get(at)).map_or(Value::Null, |it| value(it)));
+        let values = self.places.iter().zip(&self.inner).map(|(place, inner)| {
+            place.and_then(|at| part(fields.get(at)?, inner.as_deref())).map_or(Value::Null, value)
+        });
         Some(Ok((self.row, values.collect())))
     }
 }
@@ -233,7 +256,7 @@ impl RowReader for ParquetReader {
         let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
         let cells = self.places.iter().zip(&self.bytes).zip(&self.names).enumerate();
         let cells = cells.map(|(wanted, ((place, &bytes), names))| {
-            let cell = match place.and_then(|place| fields.get(place)) {
+            let cell = match place.and_then(|place| part(fields.get(place)?, self.inner[wanted].as_deref())) {
                 Some(field) if bytes => file(field),
                 Some(field) => cell(field),
                 None => Cell::Null,

@@ -15,6 +15,8 @@ mod spans;
 mod tags;
 #[cfg(feature = "audio")]
 mod transcripts;
+#[cfg(feature = "text")]
+mod written_texts;
 
 use crate::{Batch, DataError, Fact, Medium};
 
@@ -36,6 +38,8 @@ pub use spans::Spans;
 pub use tags::{GoldTags, Tags, entities_of_classes};
 #[cfg(feature = "audio")]
 pub use transcripts::{Transcripts, transcripts};
+#[cfg(feature = "text")]
+pub use written_texts::{DecoderInput, WrittenTexts, references};
 
 /// The targets of all examples of a file, over a medium `M`. Examples beyond the end panic.
 pub trait Targets<M: Medium>: Send + Sync {

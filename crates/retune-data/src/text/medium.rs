@@ -1,5 +1,6 @@
 //! Tokenized texts as a medium: tokens in a store that spills to disk. B rows, T tokens of the longest.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::encoded::{Bad, Encoded};
@@ -31,6 +32,10 @@ pub struct Text {
     pad_to_multiple_of: usize,
     remarks: Vec<String>,
     bad: Vec<BadExample>,
+    /// Examples that have rows, but cannot be used all the same.
+    dropped: BTreeSet<usize>,
+    /// Whether tokens of something else go through the same table.
+    shares_table: bool,
 }
 
 impl Text {
@@ -61,12 +66,37 @@ impl Text {
             padding_side: tokenizer.padding_side(),
             token_types: tokenizer.token_types(),
             pad_to_multiple_of: 1,
+            dropped: BTreeSet::new(),
+            shares_table: false,
         })
     }
 
     /// Pads batches to a multiple of this many tokens (8 suits tensor cores); 0 counts as 1.
     pub fn with_padding_multiple(mut self, multiple: usize) -> Self {
         self.pad_to_multiple_of = multiple.max(1);
+        self
+    }
+
+    /// Without examples that cannot be used for another reason, each with that reason.
+    ///
+    /// # Errors
+    /// There are any, up to ten together, and they are not to be left out.
+    pub fn without(
+        mut self,
+        texts: &dyn Texts,
+        examples: Vec<(usize, String)>,
+        on_bad_example: OnBadExample,
+    ) -> Result<Self, DataError> {
+        self.dropped.extend(examples.iter().map(|(example, _)| *example));
+        self.bad.extend(left_out(texts, examples, on_bad_example)?);
+        self.bad.sort_by_key(|bad| bad.row);
+        Ok(self)
+    }
+
+    /// For a model whose decoder has tokens too: it is not known here which of them are in use.
+    #[must_use]
+    pub fn beside_another(mut self) -> Self {
+        self.shares_table = true;
         self
     }
 
@@ -122,7 +152,7 @@ impl Medium for Text {
     }
 
     fn rows(&self, example: usize) -> std::ops::Range<usize> {
-        self.encoded.rows(example)
+        if self.dropped.contains(&example) { 0..0 } else { self.encoded.rows(example) }
     }
 
     fn bad_examples(&self) -> &[BadExample] {
@@ -213,6 +243,9 @@ impl Medium for Text {
     }
 
     fn tokens_in_use(&self, rows: &mut dyn Iterator<Item = usize>) -> Result<Option<Vec<i64>>, DataError> {
+        if self.shares_table {
+            return Ok(None);
+        }
         let mut used = vec![false; self.pad_id as usize + 1];
         used[self.pad_id as usize] = true;
         let mut bytes = Vec::new();

@@ -1,19 +1,23 @@
 //! Text to token ids, exactly as Hugging Face's fast tokenizers do it (the `tokenizers` crate).
 
 mod bare;
+mod languages;
+mod pieces;
 mod windows;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokenizers::Tokenizer as Backend;
 use tokenizers::tokenizer::{Encoding, TruncationDirection, TruncationParams, TruncationStrategy};
 use tokenizers::utils::truncation::truncate_encodings;
 
-use super::tokenizer_files::{TokenizerFiles, failed};
+use super::tokenizer_files::{Part, TokenizerFiles, failed};
 use crate::DataError;
+use pieces::Backend;
 
 pub use bare::{Bare, Frame};
+use languages::LanguageKind;
+pub use languages::{LanguagePlace, Languages};
 pub use windows::{Window, Windows};
 
 /// Which side of a text or batch something happens on.
@@ -42,6 +46,9 @@ pub struct Tokenizer {
     token_types: bool,
     cache: Option<PathBuf>,
     prefix_space: bool,
+    language_kinds: Vec<LanguageKind>,
+    /// Of what is read and of what is written.
+    usual_languages: [Option<String>; 2],
 }
 
 /// The tokens of one text or pair.
@@ -60,15 +67,26 @@ pub struct Tokens {
 }
 
 impl Tokenizer {
-    /// Loads the tokenizer of a model's folder: `tokenizer.json`, BERT's `vocab.txt`, or RoBERTa's
-    /// `vocab.json` and `merges.txt`, with
+    /// Loads the tokenizer of a model's folder: `tokenizer.json`, BERT's `vocab.txt`, RoBERTa's
+    /// `vocab.json` and `merges.txt`, or a SentencePiece model, with
     /// `tokenizer_config.json` and `special_tokens_map.json` where present.
     ///
     /// # Errors
     /// None of the files, or a broken one.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self, DataError> {
-        let folder = folder.as_ref();
-        let TokenizerParts { backend, files } = TokenizerParts::read(folder)?;
+        Self::load_part(folder.as_ref(), Part::Source)
+    }
+
+    /// Loads the tokenizer of what the model writes, which some models (Marian) cut in another way than what they read.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_target(folder: impl AsRef<Path>) -> Result<Self, DataError> {
+        Self::load_part(folder.as_ref(), Part::Target)
+    }
+
+    fn load_part(folder: &Path, part: Part) -> Result<Self, DataError> {
+        let TokenizerParts { backend, files } = TokenizerParts::read(folder, part)?;
         let id = |name: &str| files.special_token(name).and_then(|token| backend.token_to_id(token));
         let first = |names: &[&str]| names.iter().find_map(|name| backend.token_to_id(name));
         let side = |name: &str| match files.config.get(name).and_then(|side| side.as_str()) {
@@ -86,6 +104,13 @@ impl Tokenizer {
             .filter(|length| (1.0..1e9).contains(length))
             .map(|length| length as usize);
         let vocabulary_size = backend.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
+        let text = |map: &serde_json::Map<String, serde_json::Value>, key: &str| {
+            map.get(key).and_then(serde_json::Value::as_str).map(str::to_owned)
+        };
+        let (class, kind) = (text(&files.config, "tokenizer_class"), text(files.model(), "model_type"));
+        let legacy = files.config.get("legacy_behaviour").and_then(serde_json::Value::as_bool).unwrap_or(false);
+        let language_kinds = LanguageKind::of(class.as_deref(), kind.as_deref(), legacy);
+        let usual_languages = ["src_lang", "tgt_lang"].map(|key| text(&files.config, key));
         let token_types = token_types(&files, &backend).map_err(|error| failed(folder, error.to_string()))?;
         Ok(Self {
             folder: folder.to_owned(),
@@ -102,6 +127,8 @@ impl Tokenizer {
             backend: Arc::new(backend),
             cache: None,
             prefix_space: false,
+            language_kinds,
+            usual_languages,
         })
     }
 
@@ -287,9 +314,13 @@ struct TokenizerParts {
 }
 
 impl TokenizerParts {
-    fn read(folder: &Path) -> Result<Self, DataError> {
-        let files = TokenizerFiles::read(folder)?;
-        let backend = Backend::from_bytes(files.document.to_string()).map_err(|error| {
+    fn read(folder: &Path, part: Part) -> Result<Self, DataError> {
+        let mut files = TokenizerFiles::read(folder, part)?;
+        let backend = match files.pieces.take() {
+            Some(pieces) => pieces::around(pieces, &files.document),
+            None => Backend::from_bytes(files.document.to_string()),
+        };
+        let backend = backend.map_err(|error| {
             failed(&folder.join("tokenizer.json"), format!("is not a tokenizer this program knows: {error}"))
         })?;
         // Numbers are given out in order; a file that means another would have the model read another word.
@@ -322,5 +353,7 @@ fn token_types(files: &TokenizerFiles, backend: &Backend) -> tokenizers::Result<
     Ok(encoding.get_type_ids().contains(&1) && backend.get_post_processor().is_some())
 }
 
+#[cfg(test)]
+mod sentencepiece_tests;
 #[cfg(test)]
 mod tests;

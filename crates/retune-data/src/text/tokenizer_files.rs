@@ -9,7 +9,9 @@
 
 mod added;
 mod byte_level;
+mod class;
 mod kind;
+mod sentencepiece;
 
 use std::path::{Path, PathBuf};
 
@@ -18,10 +20,13 @@ use serde_json::{Map, Value, json};
 use crate::DataError;
 
 pub(super) use added::AddedToken;
+use class::Class;
+pub(super) use class::Part;
 use kind::{Kind, kind};
+pub(super) use sentencepiece::PieceFile;
 
 /// Every file a tokenizer may consist of; those present are copied into a saved model.
-const FILES: [&str; 11] = [
+const FILES: [&str; 15] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -32,8 +37,17 @@ const FILES: [&str; 11] = [
     "spiece.model",
     "sentencepiece.bpe.model",
     "tokenizer.model",
+    "spm.model",
+    "source.spm",
+    "target.spm",
+    "target_vocab.json",
     "chat_template.jinja",
 ];
+
+/// Files of SentencePiece models.
+const MODELS: [&str; 5] = ["spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model", "source.spm"];
+/// What a SentencePiece model is where no file names a class.
+const PLAIN: Class = Class::Plain;
 
 /// A tokenizer as its files describe it.
 pub(super) struct TokenizerFiles {
@@ -48,6 +62,8 @@ pub(super) struct TokenizerFiles {
     pub(super) files: Vec<PathBuf>,
     /// Tokens that the document had to be given, each with the number that the files say it has.
     pub(super) added: Vec<AddedToken>,
+    /// The model where the library SentencePiece cuts texts.
+    pub(super) pieces: Option<PieceFile>,
 }
 
 pub(super) fn failed(path: &Path, message: impl Into<String>) -> DataError {
@@ -55,7 +71,7 @@ pub(super) fn failed(path: &Path, message: impl Into<String>) -> DataError {
 }
 
 impl TokenizerFiles {
-    pub(super) fn read(folder: &Path) -> Result<Self, DataError> {
+    pub(super) fn read(folder: &Path, part: Part) -> Result<Self, DataError> {
         if !folder.is_dir() {
             return Err(failed(folder, "is not a folder; name the model's folder"));
         }
@@ -63,14 +79,15 @@ impl TokenizerFiles {
         let special = object(&folder.join("special_tokens_map.json"))?.unwrap_or_default();
         let model = object(&folder.join("config.json"))?.unwrap_or_default();
         let files = FILES.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect();
-        let mut read = Self { document: Value::Null, config, special, model, files, added: Vec::new() };
+        let mut read = Self { document: Value::Null, config, special, model, files, added: Vec::new(), pieces: None };
         let document = object(&folder.join("tokenizer.json"))?;
         let (pieces, merges) = (folder.join("vocab.txt"), folder.join("merges.txt"));
         let is_byte_level = folder.join("vocab.json").is_file() && merges.is_file();
-        if document.is_none() && !pieces.is_file() && !is_byte_level {
+        let has_model = MODELS.iter().any(|file| folder.join(file).is_file());
+        if document.is_none() && !pieces.is_file() && !is_byte_level && !has_model {
             return Err(failed(
                 folder,
-                "there is neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt; open the tokenizer in transformers \
+                "there is neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt, nor a SentencePiece model; open the tokenizer in transformers \
                  with AutoTokenizer and save_pretrained it into this folder, which writes tokenizer.json",
             ));
         }
@@ -79,6 +96,13 @@ impl TokenizerFiles {
             (Some(document), _) => Value::Object(document),
             (None, Kind::WordPiece | Kind::Unsaid) if pieces.is_file() => read.word_piece(&pieces)?,
             (None, Kind::ByteLevel | Kind::Unsaid) if is_byte_level => read.byte_level(folder)?,
+            (None, Kind::SentencePiece(class)) if folder.join(class.file(part)).is_file() => {
+                read.of_pieces(folder, class, part)?
+            }
+            (None, Kind::SentencePiece(class)) => {
+                return Err(failed(folder, format!("this tokenizer needs {}; fetch it", class.file(part))));
+            }
+            (None, Kind::Unsaid) if folder.join(PLAIN.file(part)).is_file() => read.of_pieces(folder, PLAIN, part)?,
             (None, Kind::ByteLevel) => {
                 return Err(failed(folder, "this tokenizer needs vocab.json and merges.txt; fetch both"));
             }
@@ -92,12 +116,29 @@ impl TokenizerFiles {
         Ok(read)
     }
 
+    /// The document of a SentencePiece model, with the special tokens that its class is used to.
+    fn of_pieces(&mut self, folder: &Path, class: Class, part: Part) -> Result<Value, DataError> {
+        let (document, pieces) = self.sentence_piece(folder, class, part)?;
+        self.pieces = pieces;
+        for (role, usual) in class.usual_tokens() {
+            if self.special_token(role).is_none() {
+                self.special.insert(role.to_owned(), usual.into());
+            }
+        }
+        Ok(document)
+    }
+
     /// The content of a special token such as `pad_token`, from the configuration or the map.
     pub(super) fn special_token(&self, name: &str) -> Option<&str> {
         [&self.config, &self.special].into_iter().find_map(|map| match map.get(name)? {
             Value::String(content) => Some(content.as_str()),
             token => token.get("content")?.as_str(),
         })
+    }
+
+    /// config.json of the model.
+    pub(super) fn model(&self) -> &Map<String, Value> {
+        &self.model
     }
 
     fn adjust_normalizer(&mut self) {

@@ -18,6 +18,7 @@
 //! | `segmentation` | a class for each pixel |
 //! | `tags`, `entities` | entities in a sequence of words |
 //! | `transcripts`, `spoken` | texts that were said, word by word; how they are made comparable |
+//! | `bleu`, `bleu_words`, `chrf`, `rouge`, `written` | a text that was written beside those that it should be |
 //! | `overlap`, `unanswerable` | an answer beside one of several gold answers |
 //! | `confusion`, `classes` | scores that follow from counts of pairs; tables of them |
 //! | `calibration` | whether confidences mean what they say |
@@ -28,8 +29,11 @@
 //! | `ranks` | how far up what belongs to a query stands |
 //! | `ranking` | areas under the ROC and precision-recall curves |
 
+mod bleu;
+mod bleu_words;
 mod bootstrap;
 mod calibration;
+mod chrf;
 mod classes;
 pub mod classification;
 mod confusion;
@@ -51,6 +55,7 @@ mod ranking;
 pub mod ranks;
 mod reconstruction;
 pub mod regression;
+mod rouge;
 pub mod score;
 pub mod segmentation;
 mod spoken;
@@ -59,6 +64,7 @@ pub mod tags;
 mod thresholds;
 pub mod transcripts;
 pub(crate) mod unanswerable;
+mod written;
 
 #[cfg(test)]
 mod fixture_tests;
@@ -67,7 +73,10 @@ mod golden_tests;
 #[cfg(test)]
 mod text_fixture_tests;
 
+pub use bleu::BLEU;
+pub use bleu_words::BleuWords;
 pub use calibration::{CALIBRATION_ERROR, CalibrationBin};
+pub use chrf::CHRF;
 pub use classes::{ClassRow, Confusion};
 pub use classification::{ACCURACY, ClassificationMetric};
 pub use confusion::{F1, MACRO_F1, MCC, PRECISION, RECALL, WEIGHTED_F1};
@@ -86,8 +95,10 @@ pub use ranking::{AUPRC, AUROC};
 pub use ranks::MeanOfQueries;
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::{PEARSON, RegressionMetric, SPEARMAN};
+pub use rouge::{ROUGE_1, ROUGE_2, ROUGE_L};
 pub use segmentation::SegmentationMetric;
 pub use spoken::Normalisation;
 pub use tags::TagsMetric;
 pub use thresholds::details as threshold_details;
 pub use transcripts::TranscriptMetric;
+pub use written::{Measures, WrittenMetric};

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::bleu_words::split;
 use super::bootstrap::{draw_counts, draws_for, percentile_intervals};
 use super::confusion::F1;
 use super::detail::{Block, Cell, Column, Detail, Table};
@@ -203,9 +204,7 @@ pub fn normalized(answer: &str) -> Vec<String> {
         text.push_str(if matches!(run, "a" | "an" | "the") { " " } else { run });
         rest = behind;
     }
-    // Python's white space has four control characters that Unicode's has not.
-    let parts = text.split(|it: char| it.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&it));
-    parts.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    split(&text).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,18 @@
-//! How the loss of classes is weighed, whatever has a class: an example or a pixel.
+//! How the loss of classes is weighed, whatever has a class: an example, a pixel, a token that is to be written.
 
 use crate::recipe::settings::{SHARE, TRAINING, settings};
 
 settings! {
+    /// Targets that are not quite certain.
+    pub struct SmoothingSettings, under TRAINING, else "{task} has no classes" {
+        /// Mass of the targets spread over all classes, or over all tokens
+        label_smoothing: f64 = 0.0, value("X"), range(SHARE);
+    }
+}
+
+settings! {
     /// The loss of classes.
     pub struct ClassLossSettings, under TRAINING, else "{task} has no classes" {
-        /// Mass of the targets spread over all classes
-        label_smoothing: f64 = 0.0, value("X"), range(SHARE);
         /// none or balanced
         class_weights: String = "none".to_owned(), one_of(&["none", "balanced"]);
     }

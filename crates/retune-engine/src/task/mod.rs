@@ -8,7 +8,7 @@
 //! | `work` | the one place that erases a task's types: all that loop, session, report and CLI know of it |
 //! | `splits` | the data of a run, whatever its medium |
 //! | `parts` | data for a saved model, a part at a time |
-//! | `texts`, `documents`, `images`, `audio` | the media as tasks read them |
+//! | `texts`, `pairs`, `documents`, `images`, `audio` | the media as tasks read them |
 //! | `from_scratch` | configuration and tokenizer of a model that is trained from nothing |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
@@ -28,6 +28,7 @@ mod images;
 mod masked_image_modeling;
 mod masked_lm;
 mod molecule_property;
+mod pairs;
 mod parts;
 mod preflight;
 mod question_answering;
@@ -36,6 +37,7 @@ mod segmentation;
 mod sentence_similarity;
 mod speech;
 mod splits;
+mod text_to_text;
 mod texts;
 mod token_classification;
 mod turn;
@@ -46,7 +48,7 @@ use crate::recipe::Section;
 
 pub use audio::AudioSettings;
 pub use causal_lm::{CausalLmSettings, TextWriter};
-pub use class_loss::ClassLossSettings;
+pub use class_loss::{ClassLossSettings, SmoothingSettings};
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Run, Scorer, Task};
 pub use decision::Decision;
@@ -74,6 +76,8 @@ pub static TASKS: &[&Entry] = &[
     &question_answering::ENTRY,
     &masked_lm::ENTRY,
     &causal_lm::ENTRY,
+    &text_to_text::TRANSLATION,
+    &text_to_text::TEXT_TO_TEXT,
     &molecule_property::ENTRY,
     &sentence_similarity::ENTRY,
     &recommendation::ENTRY,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{Cell, MOST_RECORD_BYTES, Names, Record, RowReader, Wanted, key, locate};
+use super::{Cell, MOST_RECORD_BYTES, Names, Record, RowReader, Wanted, key, lift, locate};
 use crate::error::{nearest, quoted};
 use crate::{DataError, RowProblem};
 use object::{Parsed, ends_early, parse, stands_twice};
@@ -156,9 +156,10 @@ impl<R: BufRead> JsonReader<R> {
                 .find(|(_, value)| value.as_object().is_some_and(|inner| key(inner, &column.name).is_some()));
             if let Some((outer, _)) = inner {
                 let message = format!(
-                    "there is no column `{}` but one inside `{outer}`; write each row as one flat object (Label Studio calls \
-                     that JSON-MIN)",
-                    column.name
+                    "there is no column `{name}` but one inside `{outer}`; name it `{outer}.{name}` ({}), or write each row as one \
+                     flat object (Label Studio calls that JSON-MIN)",
+                    column.flag,
+                    name = column.name
                 );
                 return Err(self.malformed(line, message));
             }
@@ -216,8 +217,17 @@ impl<R: BufRead> JsonReader<R> {
         twice.map_or(Ok(()), |column| Err(stands_twice(&column.name, line)))
     }
 
-    /// The next object and its line; `None` at the end.
+    /// The next object and its line, with what is wanted of objects in it; `None` at the end.
     fn read_object(&mut self) -> Result<Option<Found>, DataError> {
+        let mut found = self.read_whole()?;
+        if let Some(Ok((_, parsed))) = &mut found {
+            lift(&mut parsed.object, self.wanted.iter().map(|column| column.name.as_str()));
+        }
+        Ok(found)
+    }
+
+    /// The next object and its line; `None` at the end.
+    fn read_whole(&mut self) -> Result<Option<Found>, DataError> {
         if let Some(row) = self.rows.pop_front() {
             return Ok(Some(row));
         }

@@ -1,6 +1,7 @@
 //! Tests of the tokenizer against ids that Hugging Face's fast tokenizers gave.
 
 use super::*;
+use crate::text::tokenizer_files::Part;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -209,7 +210,8 @@ fn added_tokens_count_in_every_way() {
         ("special_tokens_map.json", json!({"additional_special_tokens": [{"content": "<new>", "lstrip": false}]})),
     ];
     let (vocabulary, _) = word_pieces(json!({}));
-    let document = super::super::tokenizer_files::TokenizerFiles::read(vocabulary.path()).unwrap().document;
+    let document =
+        super::super::tokenizer_files::TokenizerFiles::read(vocabulary.path(), Part::Source).unwrap().document;
     for (name, value) in &sources {
         for whole in [false, true] {
             let (folder, _) = word_pieces(json!({}));
@@ -232,7 +234,8 @@ fn added_tokens_count_in_every_way() {
 fn flags_of_the_configuration_count_for_classes_that_read_them() {
     let folder = tempfile::tempdir().unwrap();
     let (vocabulary, _) = word_pieces(json!({}));
-    let document = super::super::tokenizer_files::TokenizerFiles::read(vocabulary.path()).unwrap().document;
+    let document =
+        super::super::tokenizer_files::TokenizerFiles::read(vocabulary.path(), Part::Source).unwrap().document;
     std::fs::write(folder.path().join("tokenizer.json"), document.to_string()).unwrap();
     let ids = |class: &str| {
         let config = json!({"tokenizer_class": class, "do_lower_case": false});

@@ -153,7 +153,7 @@ fn content(token: &Value) -> Option<&str> {
 }
 
 /// The number of a piece of the vocabulary.
-fn piece(document: &Value, content: &str) -> Option<u64> {
+pub(super) fn piece(document: &Value, content: &str) -> Option<u64> {
     match &document["model"]["vocab"] {
         Value::Object(vocabulary) => vocabulary.get(content)?.as_u64(),
         // Unigram: a list of pieces with their scores.
@@ -163,7 +163,7 @@ fn piece(document: &Value, content: &str) -> Option<u64> {
 }
 
 /// One more than the largest number of a document.
-fn next_id(document: &Value) -> u64 {
+pub(super) fn next_id(document: &Value) -> u64 {
     let pieces = match &document["model"]["vocab"] {
         Value::Object(vocabulary) => vocabulary.values().filter_map(Value::as_u64).max().map_or(0, |id| id + 1),
         Value::Array(pieces) => pieces.len() as u64,

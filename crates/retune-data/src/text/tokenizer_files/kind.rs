@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use super::class::Class;
+
 /// How a tokenizer cuts texts by its vocabulary files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -12,6 +14,8 @@ pub(super) enum Kind {
     WordPiece,
     /// RoBERTa's: `vocab.json` and `merges.txt`.
     ByteLevel,
+    /// A SentencePiece model.
+    SentencePiece(Class),
     /// `tokenizer.json` holds all of it, or nothing says what the files mean.
     Unsaid,
 }
@@ -84,7 +88,7 @@ pub(super) fn kind(config: &Map<String, Value>, model: &Map<String, Value>, docu
             (_, _) if document => Ok(Kind::Unsaid),
             (true, _) => Ok(Kind::WordPiece),
             (_, true) => Ok(Kind::ByteLevel),
-            _ => Err(format!(
+            _ => Class::named(name).map(Kind::SentencePiece).ok_or_else(|| format!(
                 "there is no tokenizer.json, and what the vocabulary files mean to a {class} is not known here; {SAVE}"
             )),
         };
@@ -94,7 +98,7 @@ pub(super) fn kind(config: &Map<String, Value>, model: &Map<String, Value>, docu
         None => Ok(Kind::Unsaid),
         Some(kind) if WORD_PIECE_MODELS.contains(&kind) => Ok(Kind::WordPiece),
         Some(kind) if BYTE_LEVEL_MODELS.contains(&kind) => Ok(Kind::ByteLevel),
-        Some(kind) => Err(format!(
+        Some(kind) => Class::of_model(kind).map(Kind::SentencePiece).ok_or_else(|| format!(
             "there is no tokenizer.json, no file names the tokenizer's class, and what the vocabulary files mean to a model \
              of type {kind} is not known here; {SAVE}"
         )),

@@ -78,13 +78,15 @@ impl TokenizerPlan {
         // The trainer takes texts alone; what cannot be read ends them and is told afterwards.
         let broken: Mutex<Option<DataError>> = Mutex::new(None);
         let all = (0..texts.len()).map_while(|example| match texts.input(example) {
-            Ok(TextInput::Text(text) | TextInput::Pair(text, _)) => Some(text),
-            Ok(TextInput::Words(words)) => Some(words.join(" ")),
+            Ok(TextInput::Text(text)) => Some(vec![text]),
+            Ok(TextInput::Pair(text, pair)) => Some(vec![text, pair]),
+            Ok(TextInput::Words(words)) => Some(vec![words.join(" ")]),
             Err(error) => {
                 *broken.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
                 None
             }
         });
+        let all = all.flatten();
         backend
             .train(&mut self.trainer()?, all)
             .map_err(|error| wrong(format!("no tokenizer can be learnt from {}: {error}", texts.file().display())))?;

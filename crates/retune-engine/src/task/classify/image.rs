@@ -4,7 +4,7 @@ use super::ClassificationSettings;
 use super::{Files, labels};
 use crate::Recipe;
 use crate::recipe::Settings;
-use crate::task::class_loss::ClassLossSettings;
+use crate::task::class_loss::{ClassLossSettings, SmoothingSettings};
 use crate::task::images::ImageSettings;
 use crate::task::images::ImagesInput;
 use crate::task::splits::Encoded;
@@ -20,7 +20,12 @@ use std::sync::Arc;
 pub(in crate::task) static ENTRY: Entry = Entry {
     name: "image-classification",
     purpose: &heads::IMAGE_CLASSIFICATION,
-    settings: &[ImageSettings::SECTION, ClassificationSettings::SECTION, ClassLossSettings::SECTION],
+    settings: &[
+        ImageSettings::SECTION,
+        ClassificationSettings::SECTION,
+        SmoothingSettings::SECTION,
+        ClassLossSettings::SECTION,
+    ],
     decides: Some(super::threshold::KEY),
     targets: &["labels"],
     loss: labels::loss,

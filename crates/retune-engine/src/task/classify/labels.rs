@@ -1,6 +1,6 @@
 //! What labels mean: as the data and the recipe say for a new model, as config.json says for a saved one.
 
-use super::super::class_loss::ClassLossSettings;
+use super::super::class_loss::{ClassLossSettings, SmoothingSettings};
 use super::ClassificationSettings;
 use super::kind::Kind;
 use super::multi::Multi;
@@ -123,19 +123,20 @@ where
 {
     let settings = with.settings;
     let of_loss = recipe.read::<ClassLossSettings>()?;
+    let smoothing = recipe.read::<SmoothingSettings>()?.label_smoothing;
     let single = matches!(schema, LabelSchema::SingleLabel { .. });
     if !single {
         demand_single(&[
             ("positive-class", settings.positive_class.is_some()),
             ("operating-point", settings.operating_point.is_some()),
-            ("label-smoothing", of_loss.label_smoothing != 0.0),
+            ("label-smoothing", smoothing != 0.0),
             ("class-weights balanced", of_loss.class_weights == "balanced"),
         ])?;
     }
     match schema {
         LabelSchema::SingleLabel { names } => {
             let threshold = Threshold::new(&names, settings.positive_class.as_deref(), settings.operating_point)?;
-            let kind = Single::saved(names.clone(), threshold).with_smoothing(of_loss.label_smoothing);
+            let kind = Single::saved(names.clone(), threshold).with_smoothing(smoothing);
             finish(with, recipe, data, notes, after, &|rows| Ok(Classes::read(rows, &names)?), |train| {
                 kind.with_weights(
                     &of_loss.class_weights,

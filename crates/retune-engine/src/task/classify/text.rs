@@ -3,7 +3,7 @@
 use super::ClassificationSettings;
 use super::{Files, labels};
 use crate::recipe::settings::{DATA, Settings, settings};
-use crate::task::class_loss::ClassLossSettings;
+use crate::task::class_loss::{ClassLossSettings, SmoothingSettings};
 use crate::task::splits::Encoded;
 use crate::task::texts::{BatchSettings, TextInput, TextSettings, TokenSettings};
 use crate::task::usual::USUAL_TASK;
@@ -24,6 +24,7 @@ pub(in crate::task) static ENTRY: Entry = Entry {
         TokenSettings::SECTION,
         BatchSettings::SECTION,
         ClassificationSettings::SECTION,
+        SmoothingSettings::SECTION,
         ClassLossSettings::SECTION,
     ],
     decides: Some(super::threshold::KEY),

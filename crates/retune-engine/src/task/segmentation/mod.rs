@@ -8,7 +8,7 @@ mod resized;
 mod scorer;
 mod settings;
 
-use super::class_loss::ClassLossSettings;
+use super::class_loss::{ClassLossSettings, SmoothingSettings};
 use super::images::{ImageSettings, ImagesInput};
 use super::splits::Encoded;
 use super::{
@@ -41,7 +41,12 @@ use tempfile::TempDir;
 pub(super) static ENTRY: Entry = Entry {
     name: "semantic-segmentation",
     purpose: &heads::SEMANTIC_SEGMENTATION,
-    settings: &[ImageSettings::SECTION, SegmentationSettings::SECTION, ClassLossSettings::SECTION],
+    settings: &[
+        ImageSettings::SECTION,
+        SegmentationSettings::SECTION,
+        SmoothingSettings::SECTION,
+        ClassLossSettings::SECTION,
+    ],
     decides: None,
     targets: &["labels"],
     loss: saved_loss,
@@ -113,7 +118,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let (folder, file) = input.processor_file()?;
     let task = Segmentation {
         weights,
-        smoothing: of_loss.label_smoothing,
+        smoothing: recipe.read::<SmoothingSettings>()?.label_smoothing,
         dice: settings.dice_weight,
         files: vec![file],
         _folder: Some(folder),
