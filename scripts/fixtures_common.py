@@ -135,7 +135,7 @@ def save_model(model, folder):
 
 # What a model is told about the right answer, and what it returns besides its loss, by Hugging Face's names.
 TARGETS = ("labels", "start_positions", "end_positions")
-OUTPUTS = ("logits", "start_logits", "end_logits", "cls_logits", "distillation_logits", "mask")
+OUTPUTS = ("logits", "pred_boxes", "start_logits", "end_logits", "cls_logits", "distillation_logits", "mask")
 
 
 def forward_and_gradients(model, inputs, names, loss_of=None, same_in_training=True):

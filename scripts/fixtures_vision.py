@@ -34,6 +34,10 @@ SEGFORMER = dict(
     num_attention_heads=[1, 2, 4], mlp_ratios=[3, 2, 1], decoder_hidden_size=10, classifier_dropout_prob=0.0, drop_path_rate=0.0, **NAMES,
 )
 
+YOLOS = PLAIN | dict(
+    hidden_size=16, intermediate_size=24, num_attention_heads=2, num_hidden_layers=3, image_size=[12, 20], patch_size=4,
+    num_detection_tokens=5)
+
 MAE = dict(
     {k: v for k, v in PLAIN.items() if k not in NAMES},
     decoder_hidden_size=24,
@@ -80,6 +84,11 @@ CASES = {
     "segformer-one-label": (
         "SegformerForSemanticSegmentation", {k: v for k, v in SEGFORMER.items() if k not in NAMES} | dict(num_labels=1),
         {"case": ((36, 44), None)}),
+    "yolos-object-detection": (
+        "YolosForObjectDetection", YOLOS, {"case": ((12, 20), None), "case_other_size": ((23, 18), None)}),
+    "yolos-without-middle-positions": (
+        "YolosForObjectDetection", YOLOS | dict(use_mid_position_embeddings=False, num_hidden_layers=2, eos_coefficient=0.3, class_cost=2),
+        {"case": ((12, 20), None)}),
     "vit-mae": ("ViTMAEForPreTraining", MAE, {"case": ((32, 32), None)}),
     "vit-mae-normalised-pixels": ("ViTMAEForPreTraining", MAE | dict(norm_pix_loss=True), {"case": ((32, 32), None)}),
 }
@@ -88,6 +97,25 @@ CASES = {
 def mean_of_heads_loss(outputs, inputs):
     """DeiT with a teacher token defines no loss: cross-entropy of the mean of its two heads' logits."""
     return torch.nn.functional.cross_entropy(outputs.logits, inputs["labels"])
+
+
+def objects(random, of_second):
+    """Objects of two images: three, and as many as said."""
+    def some(classes):
+        count = len(classes)
+        centre, size = 0.3 + 0.4 * torch.rand(count, 2, generator=random), 0.1 + 0.4 * torch.rand(count, 2, generator=random)
+        return {"class_labels": torch.tensor(classes, dtype=torch.int64), "boxes": torch.cat([centre, size], dim=1)}
+    return [some([2, 0, 2]), some([1, 0][:of_second])]
+
+
+def padded(labels):
+    """The same as two tensors: -100 and zeros where an image has fewer objects."""
+    most = max(len(image["class_labels"]) for image in labels)
+    classes, boxes = torch.full((len(labels), most), -100), torch.zeros(len(labels), most, 4)
+    for number, image in enumerate(labels):
+        classes[number, : len(image["class_labels"])] = image["class_labels"]
+        boxes[number, : len(image["boxes"])] = image["boxes"]
+    return {"input.class_labels": classes, "input.boxes": boxes}
 
 
 def segmentation(model, height, width, random):
@@ -118,7 +146,7 @@ def vit_mae_start(folder):
 
 def depends_on_size(name):
     """Whether this gradient passes through code that depends on the image size; the first case covers the others."""
-    return any(part in name for part in ("embeddings", "relative_position_bias_table", "downsampl", ".sr."))
+    return any(part in name for part in ("embeddings", "tokens", "relative_position_bias_table", "downsampl", ".sr."))
 
 
 def make(root):
@@ -138,6 +166,8 @@ def make(root):
             inputs = {"pixel_values": torch.randn(2, 3, height, width, generator=random)}
             if class_name == "ViTMAEForPreTraining":
                 inputs["noise"] = torch.rand(2, (height // 8) * (width // 8), generator=random)
+            elif "ObjectDetection" in class_name:
+                inputs["labels"] = objects(random, 2 if "other" in file else 0)
             elif "Segmentation" in class_name:
                 inputs["labels"] = labels_of[file]
             else:
@@ -148,6 +178,11 @@ def make(root):
             # A copy for each case: Swin's layers keep the window that an earlier, smaller image made them choose.
             trained = copy.deepcopy(model)
             tensors = forward_and_gradients(trained, inputs, names, loss_of, same_in_training=not dense)
+            if "ObjectDetection" in class_name:
+                tensors |= padded(inputs["labels"])
+                with torch.no_grad():
+                    terms = model(**inputs).loss_dict
+                tensors |= {f"term.{key}": terms[key] for key in ("loss_ce", "loss_bbox", "loss_giou")}
             if dense:  # What one pass of training makes of the running statistics.
                 tensors |= {f"after.{name}": buffer for name, buffer in trained.named_buffers()}
             if file != "case":

@@ -26,6 +26,7 @@ use crate::families::{
     swin::SWIN,
     vit::VIT,
     vit_mae::VIT_MAE,
+    yolos::YOLOS,
     wav2vec2::WAV2VEC2,
     wavlm::WAVLM,
 };
@@ -64,6 +65,7 @@ pub static FAMILIES: &[&dyn Family] = &[
     &SWIN,
     &CONVNEXT,
     &SEGFORMER,
+    &YOLOS,
     &WAV2VEC2,
     &HUBERT,
     &WAVLM,

@@ -5,8 +5,8 @@ mod common;
 use common::{case, difference, fixture, inputs, load_options};
 use retune_kernels::tch::Tensor;
 use retune_models::heads::{
-    AUDIO_CLASSIFICATION, CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, QUESTION_ANSWERING,
-    SEMANTIC_SEGMENTATION, SEQUENCE_CLASSIFICATION, SPEECH_RECOGNITION, TOKEN_CLASSIFICATION,
+    AUDIO_CLASSIFICATION, CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, OBJECT_DETECTION,
+    QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_CLASSIFICATION, SPEECH_RECOGNITION, TOKEN_CLASSIFICATION,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
 
@@ -35,6 +35,7 @@ fn models() -> Vec<(String, &'static Purpose)> {
         models.push((name.to_owned(), &CAUSAL_LM));
     }
     models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
+    models.push(("yolos-object-detection".to_owned(), &OBJECT_DETECTION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
     for name in ["wav2vec2-speech-recognition", "wav2vec2-stable-layer-norm", "wavlm-speech-recognition"] {
         models.push((name.to_owned(), &SPEECH_RECOGNITION));

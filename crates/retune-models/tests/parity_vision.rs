@@ -3,8 +3,9 @@
 mod common;
 
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
+use retune_kernels::loss::{Objects, detection_loss, detection_terms};
 use retune_kernels::tch::{Device, Tensor};
-use retune_models::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, SEMANTIC_SEGMENTATION};
+use retune_models::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, OBJECT_DETECTION, SEMANTIC_SEGMENTATION, detection_weights};
 use retune_models::registry::purposes_of_class;
 use retune_models::{LoadedModel, Mode, Tensors};
 
@@ -69,6 +70,61 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
             assert_eq!(loaded_logits(model, &inputs), loaded_logits(&again, &inputs));
         }
         assert_ne!(before, loaded_logits(&again, &inputs));
+    }
+}
+
+#[test]
+fn detectors_equal_hugging_face() {
+    for (name, file) in [
+        ("yolos-object-detection", "case"),
+        ("yolos-object-detection", "case_other_size"),
+        ("yolos-without-middle-positions", "case"),
+    ] {
+        println!("{name}/{file}");
+        let folder = fixture(&format!("parity/{name}"));
+        let loaded = LoadedModel::load(&folder, &load_options(&OBJECT_DETECTION)).unwrap();
+        assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        let case = case(&format!("parity/{name}/{file}.safetensors"));
+        let inputs = inputs(&case);
+        let (labels, truth) = (inputs.get("class_labels").unwrap(), inputs.get("boxes").unwrap());
+        let objects = Objects { labels, boxes: truth };
+        let weights = detection_weights(&loaded.config).unwrap();
+        let whole = loaded.network.forward(&inputs, &Mode::evaluation().with_hidden_states()).unwrap();
+        for (mode, key) in [(Mode::evaluation(), "loss"), (Mode::training(0), "train.loss")] {
+            let outputs = loaded.network.forward(&inputs, &mode).unwrap();
+            for name in ["logits", "pred_boxes"] {
+                for outputs in [&outputs, &whole] {
+                    let worst = difference(outputs.get(name).unwrap(), &case[&format!("output.{name}")]);
+                    assert!(worst < 1e-5, "{name}: {worst}");
+                }
+            }
+            let (logits, boxes) = (outputs.get("logits").unwrap(), outputs.get("pred_boxes").unwrap());
+            let terms = detection_terms(logits, boxes, objects, &weights);
+            for (name, sum, of) in [
+                ("loss_ce", &terms.class, terms.class_weight),
+                ("loss_bbox", &terms.distance, terms.objects),
+                ("loss_giou", &terms.overlap, terms.objects),
+            ] {
+                let worst = difference(&(sum / of).view([1]), &case[&format!("term.{name}")].view([1]));
+                assert!(worst < 1e-5, "{name}: {worst}");
+            }
+            let summed = detection_loss(&[(logits, boxes)], objects, &weights, None);
+            let mean = summed.sum / summed.weight;
+            assert!(difference(&mean.view([1]), &case[key].view([1])) < 1e-5, "{key}");
+            if mode.train {
+                mean.backward();
+            }
+        }
+        assert!(difference(whole.get("last_hidden_state").unwrap(), &case["output.last_hidden_state"]) < 1e-5);
+        let mut compared = 0;
+        for param in loaded.params.iter() {
+            let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
+            let Some(expected) = case.get(&format!("grad.{}", param.name)) else { continue };
+            let worst = difference(&gradient, expected);
+            assert!(worst < 1e-5, "{}: {worst}", param.name);
+            compared += 1;
+        }
+        assert_eq!(compared, case.keys().filter(|k| k.starts_with("grad.")).count());
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod audio;
 mod ctc;
+mod detection;
 mod dropout;
 mod image;
 mod last_token;
@@ -20,6 +21,7 @@ mod word_scores;
 
 pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
 pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
+pub use detection::{DetectionPlan, OBJECT_DETECTION, detection_weights};
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 pub use last_token::LastTokenPlan;
 pub use masked_words::{MASKED_WORDS, MaskedWordsNames, MaskedWordsPlan};
@@ -46,6 +48,7 @@ pub static PURPOSES: &[&Purpose] = &[
     &CAUSAL_LM,
     &IMAGE_CLASSIFICATION,
     &SEMANTIC_SEGMENTATION,
+    &OBJECT_DETECTION,
     &MASKED_IMAGE_MODELING,
     &SPEECH_RECOGNITION,
     &AUDIO_CLASSIFICATION,
