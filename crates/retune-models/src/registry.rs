@@ -26,9 +26,9 @@ use crate::families::{
     swin::SWIN,
     vit::VIT,
     vit_mae::VIT_MAE,
-    yolos::YOLOS,
     wav2vec2::WAV2VEC2,
     wavlm::WAVLM,
+    yolos::YOLOS,
 };
 use crate::heads::PURPOSES;
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes};

@@ -5,7 +5,10 @@ mod common;
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
 use retune_kernels::loss::{Objects, detection_loss, detection_terms};
 use retune_kernels::tch::{Device, Tensor};
-use retune_models::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, OBJECT_DETECTION, SEMANTIC_SEGMENTATION, detection_weights};
+use retune_models::heads::{
+    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, OBJECT_DETECTION, SEMANTIC_SEGMENTATION,
+    detection_weights,
+};
 use retune_models::registry::purposes_of_class;
 use retune_models::{LoadedModel, Mode, Tensors};
 

@@ -75,7 +75,12 @@ pub fn generalised_overlap(a: &Tensor, b: &Tensor) -> Tensor {
 }
 
 /// For each image the pairs of query and object that belong together, by query. `logits` [B, Q, L + 1], `boxes` [B, Q, 4].
-pub fn matched(logits: &Tensor, boxes: &Tensor, objects: Objects<'_>, weights: &DetectionWeights) -> Vec<Vec<(i64, i64)>> {
+pub fn matched(
+    logits: &Tensor,
+    boxes: &Tensor,
+    objects: Objects<'_>,
+    weights: &DetectionWeights,
+) -> Vec<Vec<(i64, i64)>> {
     let counts = counts(objects.labels);
     let of_image = |(i, &count): (i64, &i64)| {
         if count == 0 {
@@ -188,8 +193,14 @@ mod tests {
     use super::*;
     use crate::random;
 
-    const WEIGHTS: DetectionWeights =
-        DetectionWeights { class_cost: 1.0, box_cost: 5.0, overlap_cost: 2.0, distance: 5.0, overlap: 2.0, nothing: 0.1 };
+    const WEIGHTS: DetectionWeights = DetectionWeights {
+        class_cost: 1.0,
+        box_cost: 5.0,
+        overlap_cost: 2.0,
+        distance: 5.0,
+        overlap: 2.0,
+        nothing: 0.1,
+    };
 
     #[test]
     fn overlaps_by_hand() {

@@ -12,8 +12,8 @@ mod numbers;
 mod pixels;
 
 pub use boxes::{
-    DetectionTerms, DetectionWeights, Objects, StepObjects, corners, detection_loss, detection_terms, generalised_overlap,
-    matched,
+    DetectionTerms, DetectionWeights, Objects, StepObjects, corners, detection_loss, detection_terms,
+    generalised_overlap, matched,
 };
 pub use classes::{binary_cross_entropy, cross_entropy, position_cross_entropy, soft_cross_entropy};
 pub use ctc::{CtcReduction, ctc};

@@ -6,8 +6,8 @@
 use crate::checkpoint::Weights;
 use crate::explain::{self, Explains, Explanation, Score};
 use crate::layers::{
-    ImageEmbeddingSizes, ImageEmbeddings, LayerNames, LayerSizes, Masking, PreNormLayer, PreNormOptions,
-    RelativePositionBias, SizeRule, patch_embeddings, PositionEmbeddings,
+    ImageEmbeddingSizes, ImageEmbeddings, LayerNames, LayerSizes, Masking, PositionEmbeddings, PreNormLayer,
+    PreNormOptions, RelativePositionBias, SizeRule, patch_embeddings,
 };
 use crate::{Body, Head, Mode, ModelConfig, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::{Kind, Tensor, no_grad, with_grad};

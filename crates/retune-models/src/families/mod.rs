@@ -24,6 +24,6 @@ pub mod segformer;
 pub mod swin;
 pub mod vit;
 pub mod vit_mae;
-pub mod yolos;
 pub mod wav2vec2;
 pub mod wavlm;
+pub mod yolos;

@@ -28,11 +28,10 @@ impl Family for Yolos {
     }
 
     fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
-        vec![(&OBJECT_DETECTION, Box::new(DetectionPlan {
-            front: FRONT.len() as i64,
-            class_layers: 3,
-            queries: "num_detection_tokens",
-        }))]
+        vec![(
+            &OBJECT_DETECTION,
+            Box::new(DetectionPlan { front: FRONT.len() as i64, class_layers: 3, queries: "num_detection_tokens" }),
+        )]
     }
 
     fn names(&self) -> &TensorNames {

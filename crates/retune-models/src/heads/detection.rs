@@ -10,13 +10,8 @@ use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Activation, Dense};
 
 /// Boxes with classes.
-pub static OBJECT_DETECTION: Purpose = Purpose {
-    key: "object-detection",
-    class_ending: "ForObjectDetection",
-    peft: None,
-    fresh: true,
-    labels: true,
-};
+pub static OBJECT_DETECTION: Purpose =
+    Purpose { key: "object-detection", class_ending: "ForObjectDetection", peft: None, fresh: true, labels: true };
 
 /// Projections of the network that makes boxes.
 const BOX_LAYERS: usize = 3;
