@@ -93,6 +93,8 @@ def saved_names(parameters, model_file):
     values = {name: parameter.detach() for name, parameter in parameters}
     saved = {}
     for name, tensor in load_file(model_file).items():
+        if name.endswith("num_batches_tracked"):  # no parameter, and alike in all norms
+            continue
         key = (tuple(tensor.shape), tensor.contiguous().numpy().tobytes())
         if key in saved:
             raise ValueError(f"{model_file}: {name} and {saved[key]} hold the same values")

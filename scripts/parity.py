@@ -411,6 +411,40 @@ def yolos(draw):
     )
 
 
+def resnet(draw):
+    stages = draw.randint(1, 4)
+    return dict(
+        num_channels=draw.choice([3, 3, 1]),
+        embedding_size=draw.randint(2, 12),
+        hidden_sizes=[4 * draw.randint(1, 6) for _ in range(stages)],
+        depths=[draw.randint(1, 3) for _ in range(stages)],
+        layer_type=draw.choice(["bottleneck", "basic"]),
+        downsample_in_first_stage=draw.random() < 0.3,
+        downsample_in_bottleneck=draw.random() < 0.3,
+    )
+
+
+def detr(draw):
+    heads = draw.randint(1, 4)
+    backbone = resnet(draw)
+    return dict(
+        backbone_config=backbone | dict(model_type="resnet", out_features=[f"stage{len(backbone['depths'])}"]),
+        use_timm_backbone=False,
+        num_channels=backbone["num_channels"],
+        d_model=4 * heads * draw.randint(1, 4),
+        encoder_layers=draw.randint(1, 3),
+        decoder_layers=draw.randint(1, 3),
+        encoder_attention_heads=heads,
+        decoder_attention_heads=heads,
+        encoder_ffn_dim=draw.randint(5, 60),
+        decoder_ffn_dim=draw.randint(5, 60),
+        activation_function=draw.choice(["relu", "gelu"]),
+        num_queries=draw.randint(1, 12),
+        auxiliary_loss=draw.random() < 0.3,
+        **matching(draw),
+    )
+
+
 def matching(draw):
     """How objects are matched, and how the terms of the loss are weighed."""
     return dict(
@@ -506,7 +540,9 @@ FAMILIES = {
     "convnext": Family("ConvNext", "image", convnext),
     "vit_mae": Family("ViTMAE", "masked image", vit_mae),
     "segformer": Family("Segformer", "image", segformer, segments=True),
+    "resnet": Family("ResNet", "image", resnet),
     "yolos": Family("Yolos", "detector", yolos),
+    "detr": Family("Detr", "detector", detr),
     "wav2vec2": Family("Wav2Vec2", "speech", wav2vec2),
     "hubert": Family("Hubert", "speech", hubert),
     "wavlm": Family("WavLM", "speech", wavlm),
@@ -563,6 +599,8 @@ def pixels(draw, config, height, width):
 
 def image_inputs(draw, family, config):
     """The size of the configuration, or another one that the family takes."""
+    if family.prefix == "ResNet":
+        return Inputs({"pixel_values": pixels(draw, config, draw.randint(20, 70), draw.randint(20, 70))})
     if family.prefix == "Segformer":  # of any size from one on of which every stage has something left
         return Inputs({"pixel_values": pixels(draw, config, draw.randint(66, 99), draw.randint(66, 99))})
     size, patch = config.image_size, config.patch_size
@@ -586,7 +624,7 @@ def image_inputs(draw, family, config):
 
 def detector_inputs(draw, family, config):
     """Of any size; a detector that takes a mask of pixels gets images of unequal sizes."""
-    least = getattr(config, "patch_size", 24)
+    least = getattr(config, "patch_size", 40)
     height, width = (least + draw.randint(0, 40) for _ in range(2))
     named = {"pixel_values": pixels(draw, config, height, width)}
     if family.prefix != "Yolos" and draw.random() < 0.7:

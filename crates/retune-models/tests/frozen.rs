@@ -27,6 +27,7 @@ fn models() -> Vec<(String, &'static Purpose)> {
         "swin-image-classification",
         "convnext-image-classification",
         "segformer-image-classification",
+        "resnet-image-classification",
     ] {
         models.push((name.to_owned(), &IMAGE_CLASSIFICATION));
     }
@@ -36,6 +37,7 @@ fn models() -> Vec<(String, &'static Purpose)> {
     }
     models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
     models.push(("yolos-object-detection".to_owned(), &OBJECT_DETECTION));
+    models.push(("detr-object-detection".to_owned(), &OBJECT_DETECTION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
     for name in ["wav2vec2-speech-recognition", "wav2vec2-stable-layer-norm", "wavlm-speech-recognition"] {
         models.push((name.to_owned(), &SPEECH_RECOGNITION));
@@ -49,8 +51,8 @@ fn models() -> Vec<(String, &'static Purpose)> {
 #[test]
 fn continuing_from_any_frozen_block_is_the_same_computation() {
     for (name, purpose) in models() {
-        // ConvNeXt has no dropout to switch off.
-        let dropout = (!name.starts_with("convnext")).then_some(0.0);
+        // Convolutions have no dropout to switch off.
+        let dropout = (!["convnext", "resnet"].iter().any(|family| name.starts_with(family))).then_some(0.0);
         let options = LoadOptions { dropout, ..load_options(purpose) };
         let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
         let inputs = inputs(&case(&format!("parity/{name}/case.safetensors")));

@@ -66,6 +66,10 @@ impl Family for Yolos {
 }
 
 fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
+    if config.flag_or("auxiliary_loss", false)? {
+        let problem = "is true, but its layers have no outputs of their own; set it to false".to_owned();
+        return Err(ModelError::Config { field: "auxiliary_loss".to_owned(), problem });
+    }
     let mut sizes = vit::sizes(config, FRONT, Init::Constant(0.0))?;
     sizes.embeddings.detection = config.size("num_detection_tokens")?;
     sizes.middle_positions = config.flag_or("use_mid_position_embeddings", true)?;

@@ -3,6 +3,7 @@
 //! transformers' `YolosForObjectDetection` and `DetrForObjectDetection`. B batch, Q queries, D hidden size, L labels, and one for
 //! no object.
 
+use crate::bodies::INTERMEDIATE;
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::loss::DetectionWeights;
@@ -13,6 +14,10 @@ use retune_kernels::{Activation, Dense};
 pub static OBJECT_DETECTION: Purpose =
     Purpose { key: "object-detection", class_ending: "ForObjectDetection", peft: None, fresh: true, labels: true };
 
+/// Outputs of earlier layers of a decoder, [B, E, Q, L + 1] and [B, E, Q, 4].
+pub const EARLIER_LOGITS: &str = "auxiliary_outputs.logits";
+/// Their boxes.
+pub const EARLIER_BOXES: &str = "auxiliary_outputs.pred_boxes";
 /// Projections of the network that makes boxes.
 const BOX_LAYERS: usize = 3;
 
@@ -77,24 +82,27 @@ impl Head for Detection {
         Reads::First(self.front + self.queries)
     }
 
+    /// What earlier layers say, [B, E, Q, ..], stands beside it where a body learns all of them.
+    ///
     /// `logits` [B, Q, L + 1] and `pred_boxes` [B, Q, 4], centre, width and height as shares of the picture.
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
-        let x = state.hidden.narrow(1, self.front, self.queries);
-        let logits = perceptron(&self.classifier, &x, train);
-        let boxes = perceptron(&self.boxes, &x, train).sigmoid();
-        Ok(Tensors::from([("logits", logits), ("pred_boxes", boxes)]))
+        let said = |x: &Tensor| (perceptron(&self.classifier, x, train), perceptron(&self.boxes, x, train).sigmoid());
+        let (logits, boxes) = said(&state.hidden.narrow(1, self.front, self.queries));
+        let mut outputs = Tensors::from([("logits", logits), ("pred_boxes", boxes)]);
+        if let Some(intermediate) = state.beside.optional(INTERMEDIATE) {
+            let (logits, boxes) = said(intermediate);
+            outputs.insert(EARLIER_LOGITS, logits);
+            outputs.insert(EARLIER_BOXES, boxes);
+        }
+        Ok(outputs)
     }
 }
 
 /// How a configuration weighs matching and losses.
 ///
 /// # Errors
-/// Fields that are no numbers; intermediate losses, which are not computed.
+/// Fields that are no numbers.
 pub fn detection_weights(config: &ModelConfig) -> Result<DetectionWeights, ModelError> {
-    if config.flag_or("auxiliary_loss", false)? {
-        let problem = "is true, but losses of intermediate layers are not computed; set it to false".to_owned();
-        return Err(ModelError::Config { field: "auxiliary_loss".to_owned(), problem });
-    }
     Ok(DetectionWeights {
         class_cost: config.number_or("class_cost", 1.0)?,
         box_cost: config.number_or("bbox_cost", 5.0)?,

@@ -21,7 +21,7 @@ mod word_scores;
 
 pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
 pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
-pub use detection::{DetectionPlan, OBJECT_DETECTION, detection_weights};
+pub use detection::{DetectionPlan, EARLIER_BOXES, EARLIER_LOGITS, OBJECT_DETECTION, detection_weights};
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 pub use last_token::LastTokenPlan;
 pub use masked_words::{MASKED_WORDS, MaskedWordsNames, MaskedWordsPlan};

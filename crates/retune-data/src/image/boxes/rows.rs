@@ -41,8 +41,8 @@ impl ObjectRows {
     }
 }
 
-/// Reads the rows of a data set, whatever its format; paths of a file of annotations are relative to `image_folder`, else to its
-/// own folder. Without `required` objects need not be said, and are not read where a folder is named.
+/// Reads the rows of a data set, whatever its format; paths in a file of annotations are relative to `image_folder`, else to its
+/// own folder; those of a folder to it. Without `required` objects need not be said, and are not read where a folder is named.
 ///
 /// # Errors
 /// Nothing that says what is in the images; files that cannot be read.
@@ -57,7 +57,7 @@ pub fn read_objects(
         return Ok(ObjectRows::bare(Arc::new(read_images(path, layout, false, on_bad_example)?)));
     }
     if path.is_dir() {
-        return in_folder(path, image_folder, layout, column);
+        return in_folder(path, layout, column);
     }
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) {
         let own = path.parent().unwrap_or(Path::new(""));
@@ -78,17 +78,12 @@ fn of_document(file: &Path, base: &Path) -> Result<Option<RawSet>, DataError> {
     Ok(create_ml::is_create_ml(&document).then(|| create_ml::read(file, base, &document)))
 }
 
-fn in_folder(
-    folder: &Path,
-    image_folder: Option<&Path>,
-    layout: &Layout,
-    column: &str,
-) -> Result<ObjectRows, DataError> {
+fn in_folder(folder: &Path, layout: &Layout, column: &str) -> Result<ObjectRows, DataError> {
     let named = COCO.iter().map(|name| folder.join(name)).filter(|file| file.is_file());
     let others =
         BESIDE.iter().map(|name| folder.join(name)).chain([folder.to_owned()]).flat_map(|it| with(&it, "json"));
     for file in named.chain(others) {
-        if let Some(set) = of_document(&file, image_folder.unwrap_or(folder))? {
+        if let Some(set) = of_document(&file, folder)? {
             return of_set(set, layout);
         }
     }

@@ -90,8 +90,20 @@ fn saved_loss(config: &ModelConfig) -> Result<LossOf> {
             "{LABELS}: {IGNORE_INDEX} before a class; it stands behind the objects of an image"
         );
         let objects = Objects { labels, boxes };
-        Ok(loss::detection_loss(&[(outputs.get("logits")?, outputs.get("pred_boxes")?)], objects, &weights, None))
+        let all = of_layers(outputs)?;
+        let all: Vec<(&Tensor, &Tensor)> = all.iter().map(|(logits, boxes)| (logits, boxes)).collect();
+        Ok(loss::detection_loss(&all, objects, &weights, None))
     }))
+}
+
+/// Logits and boxes of the last layer, and of the earlier ones where they are learnt, too.
+fn of_layers(outputs: &Tensors) -> Result<Vec<(Tensor, Tensor)>> {
+    let mut all = vec![(outputs.get("logits")?.shallow_clone(), outputs.get("pred_boxes")?.shallow_clone())];
+    let earlier = (outputs.optional(heads::EARLIER_LOGITS), outputs.optional(heads::EARLIER_BOXES));
+    if let (Some(logits), Some(boxes)) = earlier {
+        all.extend((0..logits.size()[1]).map(|layer| (logits.select(1, layer), boxes.select(1, layer))));
+    }
+    Ok(all)
 }
 
 fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
@@ -299,8 +311,9 @@ impl Task for Detection {
         let step = batch.targets.optional(OF_STEP).map(|of| -> Result<StepObjects> {
             Ok(StepObjects { objects: of.f_double_value(&[0, 0])?, images: of.f_double_value(&[0, 1])? })
         });
-        let last = (outputs.get("logits")?, outputs.get("pred_boxes")?);
-        Ok(loss::detection_loss(&[last], objects, &self.weights, step.transpose()?))
+        let all = of_layers(outputs)?;
+        let all: Vec<(&Tensor, &Tensor)> = all.iter().map(|(logits, boxes)| (logits, boxes)).collect();
+        Ok(loss::detection_loss(&all, objects, &self.weights, step.transpose()?))
     }
 
     /// Two means of different weights are summed: each must know what divides it in the whole step.

@@ -10,7 +10,7 @@ settings! {
     pub(super) struct DetectionSettings, under DATA, else "{task} has no boxes" {
         /// Column of a table with the objects of an image, as Hugging Face has them: lists of `bbox` and `category`
         objects_column: String = "objects".to_owned(), value("COLUMN"), at_use();
-        /// Folder that the paths in a file of annotations are relative to
+        /// Folder that the paths in a file of annotations are relative to, where a file is named and not a folder
         image_folder: Option<PathBuf>, value("FOLDER"), usual("the folder of the file"), at_use();
         /// What the four numbers of a box are: xywh, xyxy, cxcywh in pixels, or the same with n behind it as shares of the image
         box_format: Option<String>, value("FORMAT"), reads(parsed::<BoxConvention>),
