@@ -30,9 +30,14 @@ def rope(kind, **fields):
 GPT2 = dict(vocab_size=29, n_positions=32, n_embd=18, n_layer=2, n_head=3, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
             pad_token_id=1, bos_token_id=2, eos_token_id=3)
 GEMMA = llama_like(head_dim=8)
+# Three layers: two that slide by angles of their own, one that sees everything.
+GEMMA3 = GEMMA | dict(num_hidden_layers=3, sliding_window=3, query_pre_attn_scalar=5, layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+                      rope_parameters=dict(full_attention=dict(rope_type="linear", factor=2.0, rope_theta=500.0), sliding_attention=dict(rope_type="default", rope_theta=30.0)))
 NEOX = {k: v for k, v in llama_like(hidden_size=24, hidden_dropout=0.0, max_position_embeddings=32).items() if k != "num_key_value_heads"}
 SEQUENCES = dict(id2label=dict(LABELS), label2id={v: k for k, v in LABELS.items()})
 SMALL = dict(num_hidden_layers=1)
+
+CONFIGS = {"Gemma3": "Gemma3TextConfig"}
 
 # folder: (class prefix, head, config values)
 CASES = {
@@ -50,6 +55,8 @@ CASES = {
     "qwen3-causal-lm": ("Qwen3", "CausalLM", llama_like(head_dim=8, tie_word_embeddings=True)),
     "gemma-causal-lm": ("Gemma", "CausalLM", GEMMA),
     "gemma2-causal-lm": ("Gemma2", "CausalLM", GEMMA | dict(sliding_window=3, query_pre_attn_scalar=5, final_logit_softcapping=3.0, attn_logit_softcapping=2.0)),
+    "gemma3-causal-lm": ("Gemma3", "CausalLM", GEMMA3),
+    "gemma3-sequence-classification": ("Gemma3Text", "SequenceClassification", GEMMA3 | SEQUENCES),
     "phi3-causal-lm": ("Phi3", "CausalLM", llama_like(sliding_window=5)),
     # Long texts, by their own divisors.
     "phi3-longrope": ("Phi3", "CausalLM", llama_like(**SMALL, original_max_position_embeddings=8, **rope(
@@ -84,7 +91,7 @@ def targets_of(random, head, config, inputs):
 
 
 def build(prefix, head, values, random):
-    config = getattr(transformers, f"{prefix}Config")(**values)
+    config = getattr(transformers, CONFIGS.get(prefix, f"{prefix}Config"))(**values)
     config._attn_implementation = "eager"
     name = f"{prefix}LMHeadModel" if head == "LMHeadModel" else f"{prefix}For{head}"
     model = getattr(transformers, name)(config)
@@ -123,7 +130,7 @@ SEARCHES = [
     dict(max_new_tokens=12, eos_token_id=[3, 4, 7, 12, 15, 20, 23]),
     dict(max_new_tokens=12, num_beams=3, eos_token_id=[3, 4, 7, 12, 15, 20, 23], length_penalty=0.0),
 ]
-SEARCHED = ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "gpt2-causal-lm"]
+SEARCHED = ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "gemma3-causal-lm", "gpt2-causal-lm"]
 
 
 def until_end(tokens, ends):
@@ -172,7 +179,7 @@ def make_with_tokenizer(root):
 
 def make_defaults(root):
     """What a configuration class assumes when config.json says nothing."""
-    classes = ["Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Phi3", "GPTNeoX", "GPT2"]
+    classes = ["Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Gemma3Text", "Phi3", "GPTNeoX", "GPT2"]
     configs = [getattr(transformers, f"{name}Config")() for name in classes]
     text = json.dumps({config.model_type: config.to_dict() for config in configs}, indent=2, sort_keys=True)
     (root / "configs" / "decoder_defaults.json").write_text(text + "\n")

@@ -259,6 +259,14 @@ def gemma2(draw):
                          final_logit_softcapping=draw.choice([None, 2.0, 30.0]), attn_logit_softcapping=draw.choice([None, 1.5, 50.0]))
 
 
+def gemma3(draw):
+    values = gemma2(draw)
+    kinds = [draw.choice(["sliding_attention", "full_attention"]) for _ in range(values["num_hidden_layers"])]
+    scaled = dict(rope_type="linear", factor=draw.uniform(1, 8)) if draw.random() < 0.5 else dict(rope_type="default")
+    return values | dict(layer_types=kinds, rope_parameters=dict(
+        full_attention=scaled | dict(rope_theta=1e4), sliding_attention=dict(rope_type="default", rope_theta=draw.choice([50.0, 1e4]))))
+
+
 def phi3(draw):
     values = llama(draw, own_size=False)
     size = values["hidden_size"] // values["num_attention_heads"]

@@ -182,6 +182,7 @@ impl Session<'_> {
             optimizer,
             device: self.hardware.device,
             first_trained_depth,
+            recompute: recipe.gradient_checkpointing,
             clip: recipe.clip,
             seed: self.recipe.run.seed,
             training_factor: self.method(from_scratch)?.training_factor(

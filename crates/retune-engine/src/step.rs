@@ -7,7 +7,7 @@ use retune_data::{Batch, Dataset};
 use retune_kernels::device::Arrival;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{AdamW, GradientNorm, Params, dropout, random};
-use retune_models::{Mode, Network};
+use retune_models::{Mode, Network, Recomputed};
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +50,8 @@ pub struct Trainer<'a> {
     pub device: Device,
     /// Nothing below this depth is trained.
     pub first_trained_depth: usize,
+    /// Whether blocks are computed again in the backward pass, so that their graph need not be kept.
+    pub recompute: bool,
     /// Largest gradient norm; 0 = no clipping.
     pub clip: f64,
     /// Of the dropout masks.
@@ -90,9 +92,14 @@ impl Trainer<'_> {
         for (micro, batch) in window.iter().enumerate() {
             dropout::set_stream(self.stream(step, micro));
             let tensors = to_tensors(batch, self.device)?;
-            let outputs = self.network.forward(&tensors.inputs, &mode)?;
+            let (outputs, recomputed) = match self.recompute {
+                true => self.network.forward_recomputed(&tensors.inputs, &mode)?,
+                false => (self.network.forward(&tensors.inputs, &mode)?, None),
+            };
             let loss = self.work.loss(&outputs, &tensors, Phase::Training)?;
             loss.sum.f_backward()?;
+            drop(outputs);
+            recomputed.map_or(Ok(()), Recomputed::backward)?;
             if window.len() > 1 {
                 self.optimizer.collect(self.params)?;
             }

@@ -2,7 +2,7 @@
 //!
 //! B batch, C channels, H and W feature map.
 
-use crate::Weight;
+use crate::{Weight, replay};
 use tch::{Tensor, no_grad};
 
 /// Norm over batch and places of each channel. While training, the statistics are the batch's own and the running ones
@@ -28,7 +28,8 @@ pub struct BatchNorm {
 impl BatchNorm {
     /// `x` [B, C, H, W] in fp32; the same shape out. A pass of training must be the only one at the time.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        if train {
+        let counts = train && !replay::is_on();
+        if counts {
             let mut batches = self.batches.shallow_clone();
             let _counted = no_grad(|| batches.g_add_scalar_(1));
         }
@@ -38,7 +39,7 @@ impl BatchNorm {
             Some(&*self.mean),
             Some(&*self.variance),
             train,
-            self.momentum,
+            if counts { self.momentum } else { 0.0 },
             self.epsilon,
             true,
         )

@@ -10,13 +10,35 @@ use tch::{Device, Kind, Tensor};
 
 thread_local! {
     static STREAM: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    /// How many parts of the forward pass were marked off.
+    static PART: Cell<u64> = const { Cell::new(0) };
     /// Whether libtorch's generators follow the stream.
     static SEEDED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Starts the stream of masks for one forward pass of this thread.
 pub fn set_stream(seed: u64) {
-    STREAM.set((seed, 0));
+    resume(Place { stream: (seed, 0), part: 0 });
+}
+
+/// A place in the stream, from which a part of the forward pass can be run again with the same masks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    stream: (u64, u64),
+    part: u64,
+}
+
+/// Begins a part of the forward pass that may be run again.
+pub(crate) fn begin_part() -> Place {
+    let place = Place { stream: STREAM.get(), part: PART.get() + 1 };
+    resume(place);
+    place
+}
+
+/// Goes on from `place`.
+pub(crate) fn resume(place: Place) {
+    STREAM.set(place.stream);
+    PART.set(place.part);
     SEEDED.set(false);
 }
 
@@ -30,7 +52,8 @@ pub fn next_seed() -> u64 {
 /// Lets libtorch's generators follow the stream: the first of its operations on a GPU that draw numbers seeds them.
 pub(crate) fn seed_device() {
     if !SEEDED.replace(true) {
-        tch::manual_seed(STREAM.get().0 as i64);
+        let (seed, part) = (STREAM.get().0, PART.get());
+        tch::manual_seed(if part == 0 { seed } else { random::mix(&[seed, part]) } as i64);
     }
 }
 

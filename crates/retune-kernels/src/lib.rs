@@ -29,6 +29,7 @@ pub mod packing;
 pub mod param;
 pub mod precision;
 pub mod random;
+pub mod replay;
 pub mod schedule;
 mod shim;
 pub mod table;

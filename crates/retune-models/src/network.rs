@@ -46,17 +46,22 @@ impl Network {
     /// # Errors
     /// Inputs that are missing or do not fit.
     pub fn forward(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
+        let state = self.below(inputs, mode, self.blocks() + 1)?;
+        self.above(&state, mode)
+    }
+
+    /// What the head makes of a state.
+    pub(crate) fn above(&self, state: &State, mode: &Mode) -> Result<Tensors, ModelError> {
         let above = self.blocks() + 1;
-        let state = self.run(inputs, mode, above)?;
         let mut outputs = match &self.head {
             Some(head) => mode.block(above, |train| {
-                let factors = if mode.factors { head.factors(&state) } else { None };
-                factors.map_or_else(|| head.forward(&state, train), Ok)
+                let factors = if mode.factors { head.factors(state) } else { None };
+                factors.map_or_else(|| head.forward(state, train), Ok)
             })?,
             None => Tensors::default(),
         };
         if mode.hidden_states || self.head.is_none() {
-            outputs.insert("last_hidden_state", self.body.last_hidden_state(&state));
+            outputs.insert("last_hidden_state", self.body.last_hidden_state(state));
         }
         Ok(outputs)
     }
@@ -69,11 +74,11 @@ impl Network {
     /// As [`Self::forward`].
     pub fn frozen(&self, inputs: &Tensors, mode: &Mode) -> Result<Tensors, ModelError> {
         let depth = mode.first_trained_depth;
-        Ok(self.run(inputs, mode, depth)?.into_tensors(depth))
+        Ok(self.below(inputs, mode, depth)?.into_tensors(depth))
     }
 
     /// The state behind the blocks below `end`.
-    fn run(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
+    pub(crate) fn below(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
         let (begin, state) = match State::of(inputs) {
             Some((depth, state)) => (depth, State { hidden: state.hidden.to_kind(self.kind), ..state }),
             None => {
@@ -85,11 +90,15 @@ impl Network {
                 (1, state)
             }
         };
-        let reads = match self.reads() {
+        self.body.run(state, begin..end, self.reads_in(mode), mode)
+    }
+
+    /// What is read of the last block.
+    pub(crate) fn reads_in(&self, mode: &Mode) -> Reads {
+        match self.reads() {
             Reads::First(_) if mode.hidden_states => Reads::All,
             reads => reads,
-        };
-        self.body.run(state, begin..end, reads, mode)
+        }
     }
 
     fn reads(&self) -> Reads {

@@ -3,12 +3,13 @@
 mod common;
 
 use common::{case, difference, fixture, inputs, load_options};
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::{Param, dropout};
 use retune_models::heads::{
     AUDIO_CLASSIFICATION, CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, OBJECT_DETECTION,
     QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_CLASSIFICATION, SPEECH_RECOGNITION, TOKEN_CLASSIFICATION,
 };
-use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Tensors};
+use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Recomputed, Tensors};
 
 /// Every family with every head: folder and purpose.
 fn models() -> Vec<(String, &'static Purpose)> {
@@ -72,6 +73,49 @@ fn continuing_from_any_frozen_block_is_the_same_computation() {
                     let worst = difference(rest.get(output).unwrap(), whole);
                     assert!(worst < 1e-6, "{name} from block {depth}, {output}: {worst}");
                 }
+            }
+        }
+    }
+}
+
+/// Gradients of all parameters, of a loss that every output has a part in.
+fn gradients<'a>(loaded: &LoadedModel, forward: impl FnOnce() -> (Tensors, Option<Recomputed<'a>>)) -> Vec<Tensor> {
+    dropout::set_stream(11);
+    let (outputs, recomputed) = forward();
+    let floats = outputs.iter().map(|(_, output)| output).filter(|output| output.requires_grad());
+    let loss = floats.map(|output| (output.sin() * output).sum(Kind::Float)).fold(Tensor::from(0.0f32), |a, b| a + b);
+    loss.backward();
+    drop(outputs);
+    recomputed.map_or(Ok(()), Recomputed::backward).unwrap();
+    let take = |param: &Param| {
+        let gradient = param.gradient().map_or_else(|| param.leaf().detach().zeros_like(), |gradient| gradient.copy());
+        param.leaf().zero_grad();
+        gradient
+    };
+    loaded.params.iter().map(take).collect()
+}
+
+#[test]
+fn computing_blocks_again_gives_the_same_gradients() {
+    for (name, purpose) in models() {
+        let dropout = (!name.starts_with("convnext")).then_some(0.2);
+        let options = LoadOptions { dropout, ..load_options(purpose) };
+        let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
+        let inputs = inputs(&case(&format!("parity/{name}/case.safetensors")));
+        for depth in [0, 2, loaded.network.blocks() + 1] {
+            let mode = Mode::training(depth);
+            let kept = gradients(&loaded, || (loaded.network.forward(&inputs, &mode).unwrap(), None));
+            let again = gradients(&loaded, || loaded.network.forward_recomputed(&inputs, &mode).unwrap());
+            assert!(
+                kept.iter().any(|gradient| gradient.count_nonzero(None::<i64>).int64_value(&[]) > 0),
+                "{name}: nothing learns"
+            );
+            for (param, (kept, again)) in loaded.params.iter().zip(kept.iter().zip(&again)) {
+                // Contributions to a table that all blocks share, and of layers that the head reads one by one, are added up in
+                // another order.
+                let most = if param.name.contains("rel") || *purpose == AUDIO_CLASSIFICATION { 1e-6 } else { 0.0 };
+                let worst = difference(kept, again);
+                assert!(worst <= most, "{name}, trained from block {depth}: {} by {worst}", param.name);
             }
         }
     }

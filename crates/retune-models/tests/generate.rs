@@ -9,8 +9,8 @@ use retune_models::generate::{Continuation, DecoderSteps, GenerationSettings, Pr
 use retune_models::heads::{CAUSAL_LM, SEQUENCE_CLASSIFICATION};
 use serde_json::{Map, Value};
 
-const SEARCHED: [&str; 5] =
-    ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "gpt2-causal-lm"];
+const SEARCHED: [&str; 6] =
+    ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "gemma3-causal-lm", "gpt2-causal-lm"];
 
 fn load(name: &str) -> LoadedModel {
     LoadedModel::load(&fixture(&format!("parity/{name}")), &load_options(&CAUSAL_LM)).unwrap()

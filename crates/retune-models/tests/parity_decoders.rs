@@ -8,7 +8,7 @@ use retune_models::heads::{CAUSAL_LM, SEQUENCE_CLASSIFICATION};
 use retune_models::registry::purposes_of_class;
 use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode, Tensors};
 
-const FOR_NEXT_TOKENS: [&str; 17] = [
+const FOR_NEXT_TOKENS: [&str; 18] = [
     "llama-causal-lm",
     "llama-tied",
     "llama-linear",
@@ -20,6 +20,7 @@ const FOR_NEXT_TOKENS: [&str; 17] = [
     "qwen3-causal-lm",
     "gemma-causal-lm",
     "gemma2-causal-lm",
+    "gemma3-causal-lm",
     "phi3-causal-lm",
     "phi3-longrope",
     "gpt-neox-causal-lm",
@@ -46,7 +47,7 @@ fn every_decoder_equals_hugging_face() {
 
 #[test]
 fn sequences_are_classified_by_their_last_token() {
-    for name in ["llama-sequence-classification", "gpt2-sequence-classification"] {
+    for name in ["llama-sequence-classification", "gemma3-sequence-classification", "gpt2-sequence-classification"] {
         println!("{name}");
         let options = load_options(&SEQUENCE_CLASSIFICATION);
         let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();

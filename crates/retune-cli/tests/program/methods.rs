@@ -77,6 +77,16 @@ fn lora_saves_an_adapter_as_peft_does() {
 }
 
 #[test]
+fn checkpointed_gradients_train_the_same_weights() {
+    let desk = Desk::new();
+    let more = ["--steps", "5", "--gradient-accumulation", "2", "--dropout", "0.1"];
+    assert_done(&desk.finetune("kept", &more));
+    assert_done(&desk.finetune("again", &[&more[..], &["--gradient-checkpointing"]].concat()));
+    let weights = |run: &str| read(desk.path(run).join("model/model.safetensors"));
+    assert!(weights("kept") == weights("again"), "the weights differ");
+}
+
+#[test]
 fn several_labels_per_text() {
     let desk = Desk::new();
     let mut rows = "text,label\n".to_owned();

@@ -54,6 +54,7 @@ pub mod regression;
 pub mod score;
 pub mod segmentation;
 mod spoken;
+mod surfaces;
 pub mod tags;
 mod thresholds;
 pub mod transcripts;

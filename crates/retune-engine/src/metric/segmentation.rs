@@ -1,7 +1,9 @@
-//! The metrics of a class for each pixel: intersection over union, Dice, and the share of pixels that are right.
+//! The metrics of a class for each pixel: intersection over union, Dice, the share of pixels that are right, and how far borders
+//! lie apart.
 //!
 //! As `evaluate`'s `mean_iou` and MMSegmentation: pixels of all pictures count together, those without a class not at all,
-//! and means run over the classes that occur as truth or as prediction. Intervals resample pictures.
+//! and means run over the classes that occur as truth or as prediction. Borders are compared picture by picture, the mean of a class
+//! is that of its pictures. Intervals resample pictures.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,7 @@ use super::classes::{Confusion, confusion};
 use super::detail::{Block, Cell, Column, Detail, Table};
 use super::evaluation::Evaluation;
 use super::metric::Metric;
+use super::surfaces::borders;
 
 /// Intersection over union, the mean of all classes.
 pub const MEAN_IOU: Metric = Metric::share("mean_iou", "Mean IoU");
@@ -19,17 +22,47 @@ pub const DICE: Metric = Metric::share("dice", "Dice");
 pub const PIXEL_ACCURACY: Metric = Metric::share("pixel_accuracy", "Pixel accuracy");
 /// The share of each class's pixels that are found, the mean of all classes.
 pub const MEAN_ACCURACY: Metric = Metric::share("mean_accuracy", "Mean accuracy");
+/// F1 of border pixels, the mean of all classes.
+pub const BOUNDARY_F1: Metric = Metric::share("boundary_f1", "Boundary F1");
+/// The 95th percentile of the Hausdorff distance in pixels, the mean of all classes.
+pub const HAUSDORFF_95: Metric = Metric::error("hausdorff_95", "Hausdorff distance, 95th percentile");
 
-const METRICS: [&Metric; 4] = [&MEAN_IOU, &DICE, &PIXEL_ACCURACY, &MEAN_ACCURACY];
+const METRICS: [&Metric; 6] = [&MEAN_IOU, &DICE, &PIXEL_ACCURACY, &MEAN_ACCURACY, &BOUNDARY_F1, &HAUSDORFF_95];
 /// Rows of the table of classes, at most.
 const MOST_ROWS: usize = 60;
 
-/// Pixels of a class: right, true and predicted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Pixels of a class: right, true and predicted; and its borders.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Pixels {
     right: u64,
     truth: u64,
     predicted: u64,
+    f1: Sum,
+    distance: Sum,
+    /// Pictures where only the truth or only the prediction has the class.
+    alone: u64,
+}
+
+/// Of what is defined in some pictures.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Sum {
+    sum: f64,
+    count: u64,
+}
+
+impl Sum {
+    fn of(value: Option<f64>) -> Self {
+        Self { sum: value.unwrap_or(0.0), count: value.is_some().into() }
+    }
+
+    fn add(&mut self, other: Self, times: u64) {
+        self.sum += other.sum * times as f64;
+        self.count += other.count * times;
+    }
+
+    fn mean(self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
 }
 
 impl Pixels {
@@ -72,6 +105,8 @@ fn scores(classes: &[Pixels]) -> Vec<Option<f64>> {
         mean(classes.iter().map(|it| it.dice())),
         ratio(right, all),
         mean(classes.iter().map(|it| it.accuracy())),
+        mean(classes.iter().map(|it| it.f1.mean())),
+        mean(classes.iter().map(|it| it.distance.mean())),
     ]
 }
 
@@ -90,6 +125,10 @@ pub struct SegmentedClass {
     pub accuracy: Option<f64>,
     /// Share of the pixels said to be of it that are.
     pub precision: Option<f64>,
+    /// F1 of its border pixels.
+    pub boundary_f1: Option<f64>,
+    /// 95th percentile of the Hausdorff distance, in pixels.
+    pub hausdorff_95: Option<f64>,
 }
 
 /// Counts pixels, picture by picture.
@@ -112,9 +151,9 @@ impl SegmentationMetric {
         METRICS.to_vec()
     }
 
-    /// Adds a picture: classes of its pixels, true and predicted, in the same order. Where either is no class, the pixel does
+    /// Adds a picture: classes of its pixels, true and predicted, row by row of `width` pixels. Where either is no class, the pixel does
     /// not count. Returns the mean intersection over union of the picture alone, if it has a pixel that counts.
-    pub fn add(&mut self, truth: &[u8], predicted: &[u8]) -> Option<f64> {
+    pub fn add(&mut self, truth: &[u8], predicted: &[u8], width: usize) -> Option<f64> {
         let classes = self.names.len();
         let mut own = vec![0u64; classes * classes];
         for (&truth, &predicted) in truth.iter().zip(predicted) {
@@ -133,6 +172,10 @@ impl SegmentationMetric {
                     rows[truth].right += count;
                 }
             }
+        }
+        for (row, borders) in rows.iter_mut().zip(borders(truth, predicted, width, classes)) {
+            (row.f1, row.distance) = (Sum::of(borders.f1), Sum::of(borders.distance));
+            row.alone = borders.alone.into();
         }
         self.confusion.iter_mut().zip(&own).for_each(|(all, own)| *all += own);
         let iou = scores(&rows)[0];
@@ -177,6 +220,12 @@ impl SegmentationMetric {
                 .notes
                 .push(format!("{} {are} neither true nor predicted anywhere and in no mean: {names}", absent.len()));
         }
+        let alone: u64 = all.iter().map(|it| it.alone).sum();
+        if alone > 0 {
+            evaluation.notes.push(format!(
+                "hausdorff_95 leaves out {alone} times that a class is only true or only predicted in a picture: there is no distance"
+            ));
+        }
         evaluation.details = vec![self.table(&all), self.matrix()];
         evaluation
     }
@@ -189,6 +238,8 @@ impl SegmentationMetric {
             dice: it.dice(),
             accuracy: it.accuracy(),
             precision: it.precision(),
+            boundary_f1: it.f1.mean(),
+            hausdorff_95: it.distance.mean(),
         };
         let rows: Vec<SegmentedClass> = self.names.iter().zip(all).map(row).collect();
         let mut shown: Vec<&SegmentedClass> = rows.iter().collect();
@@ -206,6 +257,8 @@ impl SegmentationMetric {
                 Cell::Share(row.pixels as f64 / total.max(1) as f64),
                 Cell::number(row.accuracy),
                 Cell::number(row.precision),
+                Cell::number(row.boundary_f1),
+                Cell::number(row.hausdorff_95),
                 Cell::number(row.dice),
                 Cell::number(row.iou),
             ]
@@ -215,6 +268,8 @@ impl SegmentationMetric {
             Column::numbers("pixels"),
             Column::numbers("accuracy"),
             Column::numbers("precision"),
+            Column::numbers("boundary F1"),
+            Column::numbers("Hausdorff 95"),
             Column::numbers("Dice"),
             Column::bars("IoU"),
         ];
@@ -233,6 +288,9 @@ fn add(sums: &mut [Pixels], picture: &[Pixels], times: u64) {
         sum.right += it.right * times;
         sum.truth += it.truth * times;
         sum.predicted += it.predicted * times;
+        sum.alone += it.alone * times;
+        sum.f1.add(it.f1, times);
+        sum.distance.add(it.distance, times);
     }
 }
 
@@ -248,10 +306,10 @@ mod tests {
     fn by_hand() {
         let mut metric = SegmentationMetric::new(names(4));
         // Class 3 occurs nowhere; the last two pixels have no class.
-        let of_first = metric.add(&[0, 0, 1, 1, 255, 255], &[0, 1, 1, 1, 2, 0]);
+        let of_first = metric.add(&[0, 0, 1, 1, 255, 255], &[0, 1, 1, 1, 2, 0], 6);
         assert!((of_first.unwrap() - (0.5 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
-        metric.add(&[2, 2, 0], &[2, 0, 0]);
-        assert_eq!(metric.add(&[255, 255], &[0, 1]), None);
+        metric.add(&[2, 2, 0], &[2, 0, 0], 3);
+        assert_eq!(metric.add(&[255, 255], &[0, 1], 2), None);
         let evaluation = metric.compute();
         // Class 0: 2 right, 3 true, 3 predicted; class 1: 2, 2, 3; class 2: 1, 2, 1.
         let iou = [2.0 / 4.0, 2.0 / 3.0, 1.0 / 2.0];
@@ -275,8 +333,8 @@ mod tests {
         for picture in 0..50u8 {
             // Whole pictures are right or wrong: pixels of one are not independent.
             let predicted = u8::from(picture % 5 == 0);
-            metric.add(&[0; 400], &[predicted; 400]);
-            metric.add(&[1; 400], &[1; 400]);
+            metric.add(&[0; 400], &[predicted; 400], 20);
+            metric.add(&[1; 400], &[1; 400], 20);
         }
         let evaluation = metric.compute();
         let (value, interval) = evaluation.value("pixel_accuracy").unwrap();

@@ -81,6 +81,9 @@ settings! {
         evaluation_batch_size: usize = 32, value("N"), range(AT_LEAST_ONE), neutral();
         /// Micro-batches per optimizer step
         gradient_accumulation: usize = 1, value("N"), range(AT_LEAST_ONE);
+        /// Compute blocks again in the backward pass in place of keeping what it needs: the same weights, less memory, a third more
+        /// work
+        gradient_checkpointing: bool, neutral();
         /// Peak learning rate
         learning_rate: Option<f64>, value("X"), usual("the method's usual one"), range(ABOVE_ZERO);
         /// linear, cosine or constant

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 pub static GPT2: DecoderFamily = DecoderFamily {
     model_type: "gpt2",
     class: "GPT2",
+    causal_class: None,
     causal_ending: "LMHeadModel",
     names: TensorNames {
         base: "transformer",

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 pub static GPT_NEOX: DecoderFamily = DecoderFamily {
     model_type: "gpt_neox",
     class: "GPTNeoX",
+    causal_class: None,
     causal_ending: llama::CAUSAL,
     names: TensorNames {
         base: "gpt_neox",

@@ -18,6 +18,7 @@ pub static LLAMA: DecoderFamily = PLAIN;
 const PLAIN: DecoderFamily = DecoderFamily {
     model_type: "llama",
     class: "Llama",
+    causal_class: None,
     causal_ending: CAUSAL,
     names: NAMES,
     body: BODY,

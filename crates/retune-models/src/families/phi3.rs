@@ -10,6 +10,7 @@ use serde_json::json;
 pub static PHI3: DecoderFamily = DecoderFamily {
     model_type: "phi3",
     class: "Phi3",
+    causal_class: None,
     causal_ending: CAUSAL,
     names: TensorNames { lora: Ok(&["qkv_proj"]), ..NAMES },
     body: TextDecoderNames {

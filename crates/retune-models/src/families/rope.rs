@@ -74,6 +74,34 @@ pub(super) fn rotary(config: &ModelConfig, head_size: i64, fields: RopeFields) -
     one(config, &from, head_size, (old(fields.base, fields.usual_base)?, old(fields.share, fields.usual_share)?))
 }
 
+/// The rotary embeddings of the layers of one `layer_types`, with heads of this size: an object of `rope_parameters`. Older
+/// configurations have a field with the base, and `rope_scaling` for the layers that see everything.
+///
+/// # Errors
+/// Kinds and fields that are not understood.
+pub(super) fn rotary_of_type(
+    config: &ModelConfig,
+    layer_type: &str,
+    head_size: i64,
+    (base, usual_base): (&str, f64),
+    scales: bool,
+) -> Result<Rotary, ModelError> {
+    let object = |field: String, value: Option<&'_ Value>| match value.map(|value| (value, value.as_object())) {
+        Some((value, None)) => Err(ModelError::Config { field, problem: format!("is {value}, not an object") }),
+        Some((_, map)) => Ok(map.cloned()),
+        None => Ok(None),
+    };
+    let (field, map) = match config.get("rope_parameters") {
+        Some(all) => {
+            let field = format!("rope_parameters.{layer_type}");
+            (field.clone(), object(field, all.get(layer_type).filter(|value| !value.is_null()))?)
+        }
+        None if scales => ("rope_scaling".to_owned(), object("rope_scaling".to_owned(), config.get("rope_scaling"))?),
+        None => (base.to_owned(), None),
+    };
+    one(config, &Parameters { field, map: map.as_ref() }, head_size, (config.number_or(base, usual_base)?, 1.0))
+}
+
 fn one(
     config: &ModelConfig,
     from: &Parameters<'_>,

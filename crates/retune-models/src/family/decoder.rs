@@ -13,6 +13,8 @@ pub struct DecoderFamily {
     pub model_type: &'static str,
     /// How the names of Hugging Face's classes begin.
     pub class: &'static str,
+    /// How the class for next tokens begins, where it does not as the others.
+    pub causal_class: Option<&'static str>,
     /// How the class for next tokens ends, where it is not the usual ending.
     pub causal_ending: &'static str,
     /// How tensors are called.
@@ -37,8 +39,10 @@ impl Family for DecoderFamily {
     }
 
     fn architecture(&self, _config: &ModelConfig, purpose: &Purpose) -> String {
-        let ending = if *purpose == CAUSAL_LM { self.causal_ending } else { purpose.class_ending };
-        format!("{}{ending}", self.class)
+        if *purpose == CAUSAL_LM {
+            return format!("{}{}", self.causal_class.unwrap_or(self.class), self.causal_ending);
+        }
+        format!("{}{}", self.class, purpose.class_ending)
     }
 
     fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {

@@ -111,7 +111,8 @@ fn every_listed_family_builds_every_head_it_lists() {
             assert_eq!(purposes_of_class(&saved), [purpose], "{}", family.model_type());
         }
         let images = matches!(takes(&config).unwrap(), Takes::Images(_));
-        let takes_images = family.heads().iter().all(|(purpose, _)| purpose.key.contains("image"));
+        let visual = |key: &str| ["image", "segmentation", "detection"].iter().any(|word| key.contains(word));
+        let takes_images = family.heads().iter().all(|(purpose, _)| visual(purpose.key));
         assert_eq!(images, takes_images, "{}", family.model_type());
     }
     assert!(PURPOSES.iter().all(|purpose| used.contains(purpose)), "a purpose that no family has");

@@ -26,7 +26,7 @@ impl Scorer<Segmentation> for Pixels {
     fn add(&mut self, data: &Data<Segmentation>, example: usize, answer: &Mask) -> Result<Judged> {
         let gold = data.gold(example)?.context("the data has no masks")?;
         ensure!((gold.width, gold.height) == (answer.width, answer.height), "an answer is of the size of its image");
-        let iou = self.metric.add(&gold.classes, &answer.classes);
+        let iou = self.metric.add(&gold.classes, &answer.classes, gold.width);
         Ok(Judged { right: None, severity: iou.map_or(0.0, |iou| 1.0 - iou as f32) })
     }
 
