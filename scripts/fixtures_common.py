@@ -140,11 +140,11 @@ TARGETS = ("labels", "start_positions", "end_positions")
 OUTPUTS = ("logits", "pred_boxes", "start_logits", "end_logits", "cls_logits", "distillation_logits", "mask")
 
 
-def forward_and_gradients(model, inputs, names, loss_of=None, same_in_training=True):
+def forward_and_gradients(model, inputs, names, loss_of=None, same_in_training=True, base=True):
     """One case: eval-mode outputs, then the loss again in train mode with its gradients.
 
     The configs set every dropout to zero, so both modes must give the same numbers; that is checked here, unless
-    a batch norm makes them differ.
+    a batch norm makes them differ. Without `base` no hidden state of the base model is among the outputs.
     `loss_of(outputs, inputs)` replaces the model's own loss.
     """
     compute = loss_of or (lambda outputs, _: outputs.loss)
@@ -157,7 +157,8 @@ def forward_and_gradients(model, inputs, names, loss_of=None, same_in_training=T
         for name in OUTPUTS:
             if getattr(outputs, name, None) is not None:
                 case[f"output.{name}"] = getattr(outputs, name)
-        case["output.last_hidden_state"] = model.base_model(**base_call).last_hidden_state
+        if base:
+            case["output.last_hidden_state"] = model.base_model(**base_call).last_hidden_state
         case["loss"] = compute(outputs, inputs)
     model.train()
     model.zero_grad(set_to_none=True)

@@ -8,6 +8,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 import transformers
 
 import fixtures_decoders
+import fixtures_seq2seq
 from fixtures_common import OUTPUTS, fresh_folder, generator, named_gradients, save_tensors, saved_names, write_json, write_versions
 from fixtures_text import LABELS, TAGS, names_of, targets_of, text_inputs
 
@@ -18,8 +19,10 @@ HEADS = {
     "TOKEN_CLS": ("TokenClassification", names_of(TAGS) | dict(classifier_dropout=0.0)),
     "QUESTION_ANS": ("QuestionAnswering", {}),
     "CAUSAL_LM": ("CausalLM", {}),
+    "SEQ_2_SEQ_LM": ("ConditionalGeneration", {}),
 }
 DECODER = dict(task_type="CAUSAL_LM", r=3, lora_alpha=6, lora_dropout=0.0)
+BOTH = DECODER | dict(task_type="SEQ_2_SEQ_LM")
 # folder: (class prefix, base below fixtures/parity, configuration of the adapter)
 ADAPTERS = {
     "bert-lora": ("Bert", "bert-base-only", COMMON),
@@ -34,6 +37,10 @@ ADAPTERS = {
     # Weights stored [in, out]; without targets PEFT takes its own for the family.
     "gpt2-lora": ("GPT2", "gpt2-causal-lm", DECODER | dict(fan_in_fan_out=True)),
     "llama-lora-all-linear": ("Llama", "llama-causal-lm", DECODER | dict(target_modules="all-linear", use_rslora=True)),
+    "bart-lora": ("Bart", "bart", BOTH),
+    "t5-lora": ("T5", "t5", BOTH),
+    "t5-lora-all-linear": ("T5", "t5-gated", BOTH | dict(target_modules="all-linear")),
+    "marian-lora-all-linear": ("Marian", "marian", BOTH | dict(target_modules="all-linear", lora_alpha=1)),
     "roberta-lora-dense": ("Roberta", "roberta-base-only", COMMON | dict(target_modules=["dense"])),
 }
 
@@ -41,7 +48,8 @@ ADAPTERS = {
 def load_base(root, prefix, base, task_type):
     """The bare encoder below a new head; the head's values are overwritten by `randomise_trainable` or the adapter's."""
     head, fields = HEADS[task_type]
-    name = "GPT2LMHeadModel" if (prefix, head) == ("GPT2", "CausalLM") else f"{prefix}For{head}"
+    names = {("GPT2", "CausalLM"): "GPT2LMHeadModel", ("Marian", "ConditionalGeneration"): "MarianMTModel"}
+    name = names.get((prefix, head), f"{prefix}For{head}")
     return getattr(transformers, name).from_pretrained(root / "parity" / base, attn_implementation="eager", **fields)
 
 
@@ -79,6 +87,8 @@ def make_adapter(root, name, prefix, base_name, settings):
     if settings["task_type"] == "CAUSAL_LM":
         inputs = fixtures_decoders.decoder_inputs(random, base.config)
         inputs |= fixtures_decoders.targets_of(random, "CausalLM", base.config, inputs)
+    elif settings["task_type"] == "SEQ_2_SEQ_LM":
+        inputs = fixtures_seq2seq.inputs_of(random, base.config)
     else:
         inputs = text_inputs(random, base.config, token_types=prefix == "Bert")
         inputs |= targets_of(HEADS[settings["task_type"]][0], random, base.config, inputs)

@@ -3,7 +3,7 @@
 
     make_fixtures.py [PART ...] [--root fixtures]
 
-Parts: tokenizers, text, decoders, chat, vision, speech, images, audio, curves, peft; all of them when none is named. Deterministic for the versions
+Parts: tokenizers, text, decoders, seq2seq, chat, vision, speech, images, audio, curves, peft; all of them when none is named. Deterministic for the versions
 recorded in the versions.json beside each group. Needs torch, transformers, tokenizers, peft, safetensors, Pillow.
 `tokenizers` reads ROOT/sentiment/train.csv; `text`, `curves` and `peft` need `tokenizers` and `text` made first.
 """
@@ -18,7 +18,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("RAYON_NUM_THREADS", "1")
 
-PARTS = ["tokenizers", "text", "decoders", "chat", "vision", "speech", "images", "audio", "curves", "peft"]
+PARTS = ["tokenizers", "text", "decoders", "seq2seq", "chat", "vision", "speech", "images", "audio", "curves", "peft"]
 
 
 def main():

@@ -39,7 +39,7 @@ from fixtures_common import TARGETS, randomise
 HERE = Path(__file__).resolve().parent
 IGNORED = -100  # as a label: counts in no loss
 OUTPUTS = ("logits", "pred_boxes", "start_logits", "end_logits", "mask")  # must be there, where transformers has them, besides `loss`
-FURTHER = ("cls_logits", "distillation_logits")  # compared where Retune gives them, as hidden states are
+FURTHER = ("cls_logits", "distillation_logits", "encoder_last_hidden_state")  # compared where Retune gives them, as hidden states are
 ACTIVATIONS = ["gelu", "gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "quick_gelu"]
 
 
@@ -520,6 +520,76 @@ def ast(draw):
     )
 
 
+# ---- configurations of encoder–decoders ----
+
+
+def bart(draw, starts=True, own=None):
+    """Stacks of unlike depth, heads and widths over one hidden size."""
+    heads, width = heads_and_width(draw)
+    divisors = [n for n in range(1, width + 1) if width % n == 0 and n <= 6]
+    vocabulary = draw.randint(20, 60)
+    padding = draw.randrange(vocabulary)
+    start = draw.randrange(vocabulary)
+    return dict(
+        vocab_size=vocabulary,
+        d_model=width,
+        encoder_layers=draw.randint(1, 3),
+        decoder_layers=draw.randint(1, 3),
+        encoder_attention_heads=heads,
+        decoder_attention_heads=draw.choice(divisors),
+        encoder_ffn_dim=draw.randint(5, 50),
+        decoder_ffn_dim=draw.randint(5, 50),
+        activation_function=draw.choice(ACTIVATIONS),
+        max_position_embeddings=draw.randint(20, 40),
+        scale_embedding=draw.random() < 0.5,
+        tie_word_embeddings=draw.random() < 0.8,
+        pad_token_id=padding,
+        decoder_start_token_id=start if starts else None,
+        encoder_layerdrop=0.0,
+        decoder_layerdrop=0.0,
+    ) | (own or {})
+
+
+def mbart(draw):
+    return bart(draw, starts=False)
+
+
+def marian(draw):
+    config = bart(draw)
+    if draw.random() < 0.4:
+        rows = draw.randint(20, 60)
+        config |= dict(share_encoder_decoder_embeddings=False, decoder_vocab_size=rows)
+        smallest = min(rows, config["vocab_size"])
+        config |= dict(pad_token_id=draw.randrange(smallest), decoder_start_token_id=draw.randrange(smallest))
+    return config
+
+
+def m2m_100(draw):
+    config = bart(draw)
+    while config["d_model"] < 4:
+        config = bart(draw)
+    return config
+
+
+def t5(draw):
+    buckets = draw.randint(4, 32)
+    return dict(
+        vocab_size=draw.randint(20, 60),
+        d_model=draw.randint(3, 40),
+        d_kv=draw.randint(1, 9),
+        d_ff=draw.randint(5, 50),
+        num_layers=draw.randint(1, 3),
+        num_decoder_layers=draw.choice([None, 1, 2, 3]),
+        num_heads=draw.randint(1, 5),
+        relative_attention_num_buckets=buckets,
+        relative_attention_max_distance=buckets + draw.randint(1, 40),
+        feed_forward_proj=draw.choice(["relu", "gated-gelu", "gated-silu", "gelu", "gated-relu"]),
+        tie_word_embeddings=draw.random() < 0.5,
+        pad_token_id=0,
+        decoder_start_token_id=draw.randrange(20),
+    )
+
+
 FAMILIES = {
     "bert": Family("Bert", "text", bert, token_types=True),
     "roberta": Family("Roberta", "text", roberta),
@@ -540,6 +610,12 @@ FAMILIES = {
     "phi3": Family("Phi3", "decoder", phi3),
     "gpt_neox": Family("GPTNeoX", "decoder", gpt_neox),
     "gpt2": Family("GPT2", "decoder", gpt2, classes={"ForCausalLM": ["LMHeadModel"]}),
+    "bart": Family("Bart", "sequence to sequence", bart),
+    "mbart": Family("MBart", "sequence to sequence", mbart),
+    "marian": Family("Marian", "sequence to sequence", marian, classes={"ForConditionalGeneration": ["MTModel"]}),
+    "m2m_100": Family("M2M100", "sequence to sequence", m2m_100),
+    "t5": Family("T5", "sequence to sequence", t5),
+    "mt5": Family("MT5", "sequence to sequence", t5),
     "vit": Family("ViT", "image", vit),
     "deit": Family("DeiT", "image", vit, classes={"ForImageClassification": ["ForImageClassification", "ForImageClassificationWithTeacher"]}),
     "beit": Family("Beit", "image", beit),
@@ -599,6 +675,32 @@ def decoder_inputs(draw, family, config):
     if "attention_mask" in named:
         named["attention_mask"][:, -1] |= (named["attention_mask"].sum(1) == 0).long()
     return Inputs(named)
+
+
+def sequence_to_sequence_inputs(draw, family, config):
+    """A source, and what the decoder reads: labels, moved on by one, or an input of its own with padding on either side."""
+    noise = tensor_generator(draw)
+    rows, width, written = draw.randint(1, 4), draw.randint(1, 16), draw.randint(1, 12)
+    named = {"input_ids": torch.randint(0, config.vocab_size, (rows, width), generator=noise)}
+    if draw.random() < 0.8:
+        named["attention_mask"] = padded(draw, rows, width)
+    vocabulary = getattr(config, "decoder_vocab_size", None) or config.vocab_size
+    if draw.random() < 0.5:
+        named["decoder_input_ids"] = torch.randint(0, vocabulary, (rows, written), generator=noise)
+        if draw.random() < 0.5:
+            named["decoder_attention_mask"] = padded(draw, rows, written)
+    return Inputs(named)
+
+
+def padded(draw, rows, width):
+    mask = torch.ones(rows, width, dtype=torch.int64)
+    for row in range(rows):
+        length = draw.randint(1, width)
+        if draw.random() < 0.5:
+            mask[row, length:] = 0
+        else:
+            mask[row, : width - length] = 0
+    return mask
 
 
 def pixels(draw, config, height, width):
@@ -726,6 +828,20 @@ def next_token_targets(draw, config, inputs):
     return {"labels": labels}
 
 
+def written_targets(draw, config, inputs):
+    """What is written, of the length that the decoder reads where that is given."""
+    rows, noise = rows_of(inputs), tensor_generator(draw)
+    given = inputs.named.get("decoder_input_ids")
+    width = draw.randint(1, 12) if given is None else given.shape[1]
+    vocabulary = getattr(config, "decoder_vocab_size", None) or config.vocab_size
+    labels = torch.randint(0, vocabulary, (rows, width), generator=noise)
+    for row in range(1, rows):
+        labels[row, draw.randint(1, width) :] = IGNORED
+    # The start of mBART is the last token that is no padding; one row of nothing else has none.
+    labels[labels == config.pad_token_id] = (config.pad_token_id + 1) % vocabulary
+    return {"labels": labels}
+
+
 def span_targets(draw, config, inputs):
     """Start and end of each answer; some lie outside the window and count in no loss, both or the end alone."""
     rows, width = inputs.named["input_ids"].shape
@@ -800,6 +916,7 @@ HEADS = {
     "question-answering": Head("question-answering", "ForQuestionAnswering", "text", lambda draw: {}, span_targets),
     "masked-lm": Head("masked-lm", "ForMaskedLM", "text", untied_or_tied, word_targets),
     "causal-lm": Head("causal-lm", "ForCausalLM", "decoder", lambda draw: {}, next_token_targets),
+    "sequence-to-sequence": Head("text-to-text", "ForConditionalGeneration", "sequence to sequence", lambda draw: {}, written_targets),
     "decoder-classification": Head("text-classification", "ForSequenceClassification", "decoder", problem, class_targets),
     "image-classification": Head("image-classification", "ForImageClassification", "image", problem, class_targets),
     "semantic-segmentation": Head(
@@ -839,6 +956,9 @@ def expected_outputs(model, inputs, targets):
     outputs = {name: getattr(result, name) for name in OUTPUTS if getattr(result, name, None) is not None}
     if takes_targets:
         outputs["loss"] = result.loss
+    further = {name: getattr(result, name) for name in FURTHER if getattr(result, name, None) is not None}
+    if model.config.is_encoder_decoder:
+        return outputs, further
     base = model.base_model(**{k: v for k, v in named.items() if k not in TARGETS}, **inputs.call)
     further = {name: getattr(result, name) for name in FURTHER if getattr(result, name, None) is not None}
     return outputs, further | {"last_hidden_state": base.last_hidden_state}

@@ -75,13 +75,21 @@ fn check_tokens(loaded: &LoadedModel, inputs: &Tensors) -> Result<()> {
     for (name, rows) in [("input_ids", vocabulary as i64), ("token_type_ids", types), ("attention_mask", i64::MAX)] {
         let Some(tensor) = inputs.optional(name) else { continue };
         ensure!(tensor.size() == shape, "{name}: shape {:?}, but input_ids has {shape:?}", tensor.size());
-        if name == "attention_mask" {
-            continue;
+        if name != "attention_mask" {
+            check_rows(name, tensor, rows)?;
         }
-        ensure!(tensor.kind() == Kind::Int64, "{name}: {:?}, not whole numbers of 64 bits (I64)", tensor.kind());
-        for found in [tensor.min(), tensor.max()].map(|bound| bound.int64_value(&[])) {
-            ensure!((0..rows).contains(&found), "{name}: {found} is outside 0..{rows}, the rows of the model's table");
-        }
+    }
+    // Those of a text that is written about it; the body checks their shapes.
+    let written = loaded.config.size_or("decoder_vocab_size", vocabulary as i64)?;
+    inputs.optional("decoder_input_ids").map_or(Ok(()), |ids| check_rows("decoder_input_ids", ids, written))
+}
+
+/// Numbers of rows of a table.
+fn check_rows(name: &str, tensor: &Tensor, rows: i64) -> Result<()> {
+    ensure!(tensor.kind() == Kind::Int64, "{name}: {:?}, not whole numbers of 64 bits (I64)", tensor.kind());
+    ensure!(tensor.numel() > 0, "{name}: shape {:?} holds no token", tensor.size());
+    for found in [tensor.min(), tensor.max()].map(|bound| bound.int64_value(&[])) {
+        ensure!((0..rows).contains(&found), "{name}: {found} is outside 0..{rows}, the rows of the model's table");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use crate::observer::Observer;
 use crate::tensors::{to_array, to_tensors};
 use anyhow::{Context, Result};
-use retune_data::{Arrays, Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
+use retune_data::{Array, Arrays, Computed, Dataset, FeatureBuilder, Loader, evaluation_batches};
 use retune_kernels::memory::free_disk_bytes;
 use retune_kernels::tch::{Device, Kind, no_grad};
 use retune_models::{Mode, Network, Tensors};
@@ -48,7 +48,7 @@ impl Frozen<'_> {
         let batches = evaluation_batches(&|row| rows.length(row), rows.len(), self.batch_size);
         let (threads, ahead) = crate::hardware::loaders(rows.as_ref(), self.device);
         let mode = Mode::training(self.first_trained_depth);
-        let (mut done, mut width) = (0, None);
+        let (mut done, mut width, mut sizes) = (0, None, BTreeMap::<String, Vec<usize>>::new());
         for batch in Loader::new(Arc::clone(rows), batches.into_iter().map(|rows| (rows, None)), threads, ahead) {
             let batch = batch?;
             let tensors = to_tensors(&batch, self.device)?;
@@ -84,6 +84,16 @@ impl Frozen<'_> {
             let read =
                 self.loss_reads.iter().filter_map(|&name| Some((name.to_owned(), batch.inputs.get(name)?.clone())));
             others.extend(read);
+            // A text that is written is as long as the longest of its batch, and no mask of what is read says so.
+            let fixed = |(_, array): &(&String, &Array)| array.along.is_none();
+            for (name, array) in others.iter().chain(batch.targets.iter().filter(fixed)) {
+                let size = sizes.entry(name.clone()).or_insert_with(|| array.shape[1..].to_vec());
+                if *size != array.shape[1..] {
+                    let note = "frozen blocks are computed in every epoch: targets have lengths of their own";
+                    observers.iter_mut().for_each(|o| o.on_message(note));
+                    return Ok(None);
+                }
+            }
             // The longest rows come first, so that an estimate by the first batch is on the safe side.
             let bytes: usize = computed.values().map(|it| it.values.data.len() * size_of::<f32>()).sum();
             let expected = bytes as f64 / batch.rows.len() as f64 * rows.len() as f64;

@@ -67,9 +67,12 @@ fn problem(loaded: &LoadedModel) -> ProblemType {
 fn apart(one: &LoadedModel, other: &LoadedModel) -> Result<f64> {
     let Takes::Tokens { longest, vocabulary } = registry::takes(&one.config)? else { return Ok(0.0) };
     let count = longest.unwrap_or(TOKENS).min(TOKENS);
-    let ids = random::uniform(0, count).into_iter().map(|share| (share * vocabulary as f64) as i64);
+    // A decoder over an encoder has fewer words at times; others do not read what is for it.
+    let words = one.config.size_or("decoder_vocab_size", vocabulary as i64)?.min(vocabulary as i64);
+    let ids = random::uniform(0, count).into_iter().map(|share| (share * words as f64) as i64);
     let ids = Tensor::from_slice(&ids.collect::<Vec<_>>()).unsqueeze(0);
-    let inputs = Tensors::from([("attention_mask", ids.ones_like()), ("input_ids", ids)]);
+    let inputs = [("attention_mask", ids.ones_like()), ("decoder_input_ids", ids.shallow_clone()), ("input_ids", ids)];
+    let inputs = Tensors::from(inputs);
     let outputs = |loaded: &LoadedModel| no_grad(|| loaded.network.forward(&inputs, &Mode::evaluation()));
     let (ours, theirs) = (outputs(one)?, outputs(other)?);
     let mut largest = 0.0f64;

@@ -25,9 +25,17 @@ pub trait Body: Sync {
     fn last_hidden_state(&self, state: &State) -> Tensor {
         state.hidden.shallow_clone()
     }
+    /// What Hugging Face returns beside it, by its names.
+    fn other_states(&self, _state: &State) -> Tensors {
+        Tensors::default()
+    }
     /// Floating-point operations of one example's matrix products and convolutions, twice its multiply-adds; `size` counts
     /// tokens of a text, patches of an image, frames of a sound.
     fn work(&self, size: f64, reads: Reads) -> f64;
+    /// The same of what a decoder does beside, which writes `target` tokens over a `source`; the head reads those.
+    fn target_work(&self, _source: f64, _target: f64) -> Option<f64> {
+        None
+    }
     /// Whether block 0 costs enough that what it returns is worth keeping where it is frozen: a table is not.
     fn begin_is_costly(&self) -> bool {
         false
@@ -35,6 +43,10 @@ pub trait Body: Sync {
     /// Name of the embedding table that `input_ids` index, where nothing else in the body reads that table.
     fn token_table(&self) -> Option<&str> {
         None
+    }
+    /// Name of the embedding table that scores of words may be tied to.
+    fn score_table(&self) -> Option<&str> {
+        self.token_table()
     }
     /// How it continues texts token by token, if it does.
     fn continues(&self) -> Option<&dyn Continues> {

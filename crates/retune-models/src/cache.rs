@@ -1,7 +1,9 @@
 //! Keys and values of the tokens that a text already has, so that each new token costs one step.
 //!
-//! R rows, T new tokens, S keys, C room for keys, W width of all heads of keys.
+//! R rows, T new tokens, S keys, C room for keys, W width of all heads of keys; M texts that are read, D hidden size.
 
+use crate::ModelError;
+use retune_kernels::AttentionMask;
 use retune_kernels::tch::{Kind, Tensor};
 
 /// What one layer keeps.
@@ -13,9 +15,16 @@ pub struct LayerCache {
     length: i64,
     /// How many keys up to its own a query sees.
     window: Option<i64>,
+    /// Keys and values of what is read, [M, S, W] each, once there are some.
+    memory: Option<[Tensor; 2]>,
 }
 
 impl LayerCache {
+    /// Keys and values of what is read, which `make` computes once.
+    pub fn of_memory(&mut self, make: impl FnOnce() -> [Tensor; 2]) -> [Tensor; 2] {
+        self.memory.get_or_insert_with(make).each_ref().map(Tensor::shallow_clone)
+    }
+
     /// Adds `key` and `value` [R, T, W]; returns all that these tokens may see of them, [R, S, W]: with a window of w that is
     /// the last w - 1 + T at most.
     pub fn append(&mut self, key: &Tensor, value: &Tensor) -> [Tensor; 2] {
@@ -56,11 +65,68 @@ impl LayerCache {
     }
 }
 
+/// What a decoder reads beside its own text: what an encoder returned, the same for all rows that are written about it.
+#[derive(Debug)]
+pub struct Memory {
+    states: Tensor,        // [M, S, D]
+    given: Option<Tensor>, // [M, S], 1 where there is no padding
+    mask: AttentionMask,   // of `given`
+    of_row: Vec<i64>,      // which of M each row reads
+}
+
+impl Memory {
+    /// `states` [M, S, D] and the mask [M, S] of what is no padding; each text is read by one row at first.
+    ///
+    /// # Errors
+    /// Texts that are nothing but padding.
+    pub fn new(states: Tensor, given: Option<Tensor>) -> Result<Self, ModelError> {
+        let mask = seen(given.as_ref(), &states)?;
+        let of_row = (0..states.size()[0]).collect();
+        Ok(Self { states, given, mask, of_row })
+    }
+
+    /// [M, S, D].
+    pub fn states(&self) -> &Tensor {
+        &self.states
+    }
+
+    /// Which of S keys may be seen.
+    pub fn mask(&self) -> &AttentionMask {
+        &self.mask
+    }
+
+    /// Goes on with these rows; returns which of the texts are still there, where they are others than before. Rows that read
+    /// the same text stand side by side and are equally many; where they would not, each has a copy of its own.
+    fn choose(&mut self, rows: &[i64]) -> Option<Tensor> {
+        let of_row: Vec<i64> = rows.iter().map(|&row| self.of_row[row as usize]).collect();
+        let runs: Vec<&[i64]> = of_row.chunk_by(|a, b| a == b).collect();
+        let even = runs.iter().all(|run| run.len() == runs[0].len());
+        let kept: Vec<i64> = if even { runs.iter().map(|run| run[0]).collect() } else { of_row.clone() };
+        let times = of_row.len() / kept.len().max(1);
+        self.of_row = (0..kept.len() as i64).flat_map(|text| std::iter::repeat_n(text, times)).collect();
+        if kept.iter().copied().eq(0..self.states.size()[0]) {
+            return None;
+        }
+        let kept = Tensor::from_slice(&kept).to_device(self.states.device());
+        self.states = self.states.index_select(0, &kept);
+        self.given = self.given.as_ref().map(|given| given.index_select(0, &kept.to_device(given.device())));
+        self.mask = seen(self.given.as_ref(), &self.states).expect("rows of a mask that was fine");
+        Some(kept)
+    }
+}
+
+/// The keys that a mask [M, S] opens, all where there is none, for states that lie where `states` do.
+pub(crate) fn seen(given: Option<&Tensor>, states: &Tensor) -> Result<AttentionMask, ModelError> {
+    Ok(given.map_or_else(|| Ok(AttentionMask::open()), |given| AttentionMask::padding(given, states.device()))?)
+}
+
 /// What a decoder keeps of texts while they are continued.
 #[derive(Debug)]
 pub struct Cache {
     /// One for each layer.
     pub layers: Vec<LayerCache>,
+    /// What is read beside.
+    pub memory: Option<Memory>,
     /// Which tokens so far are no padding, int64 [R, S]; `None` before the first.
     mask: Option<Tensor>,
 }
@@ -69,7 +135,13 @@ impl Cache {
     /// Nothing is known yet; a window for each layer that has one.
     pub fn new(windows: impl IntoIterator<Item = Option<i64>>) -> Self {
         let layers = windows.into_iter().map(|window| LayerCache { window, ..LayerCache::default() }).collect();
-        Self { layers, mask: None }
+        Self { layers, memory: None, mask: None }
+    }
+
+    /// The same, beside what is read.
+    #[must_use]
+    pub fn over(self, memory: Memory) -> Self {
+        Self { memory: Some(memory), ..self }
     }
 
     /// Tokens so far, padding included.
@@ -94,6 +166,13 @@ impl Cache {
     /// Goes on with these of its rows, in this order: int64 \[R\]. A row may come several times.
     pub fn choose(&mut self, rows: &Tensor) {
         self.layers.iter_mut().for_each(|layer| layer.choose(rows));
+        if let Some(memory) = &mut self.memory {
+            let rows = Vec::<i64>::try_from(rows).expect("numbers of rows");
+            if let Some(texts) = memory.choose(&rows) {
+                let of_layers = self.layers.iter_mut().filter_map(|layer| layer.memory.as_mut());
+                of_layers.for_each(|held| *held = [0, 1].map(|i| held[i].index_select(0, &texts)));
+            }
+        }
         self.mask = self.mask.as_ref().map(|mask| mask.index_select(0, rows));
     }
 }
@@ -134,5 +213,29 @@ mod tests {
         let mut layer = LayerCache { window: Some(5), ..LayerCache::default() };
         let _ = layer.append(&numbers(0, 9), &numbers(0, 9));
         assert_eq!(layer.append(&numbers(9, 3), &numbers(9, 3))[0], numbers(5, 7));
+    }
+
+    #[test]
+    fn what_is_read_is_kept_once_for_all_rows_about_it() {
+        let states = || Tensor::arange(6, (Kind::Float, Device::Cpu)).view([3, 2, 1]);
+        let mut cache = Cache::new([None]).over(Memory::new(states(), None).unwrap());
+        let _ = cache.layers[0].of_memory(|| [states(), states() + 10.0]);
+        let rows = |rows: &[i64]| Tensor::from_slice(rows);
+        let held = |cache: &mut Cache| {
+            let [keys, values] = cache.layers[0].of_memory(|| panic!("they are known"));
+            assert_eq!(&keys + 10.0, values);
+            assert_eq!(cache.memory.as_ref().unwrap().states(), &keys);
+            keys
+        };
+        cache.choose(&rows(&[0, 0, 1, 1, 2, 2]));
+        assert_eq!(held(&mut cache), states());
+        // Beams change places, each of its own text; the second text is done.
+        cache.choose(&rows(&[1, 1, 5, 4]));
+        assert_eq!(held(&mut cache), states().index_select(0, &rows(&[0, 2])));
+        // No longer equally many.
+        cache.choose(&rows(&[0, 2, 3]));
+        assert_eq!(held(&mut cache), states().index_select(0, &rows(&[0, 2, 2])));
+        cache.choose(&rows(&[2]));
+        assert_eq!(held(&mut cache), states().index_select(0, &rows(&[2])));
     }
 }

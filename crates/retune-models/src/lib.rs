@@ -29,6 +29,7 @@ mod recomputed;
 pub mod registry;
 mod state;
 pub mod takes;
+mod target_begin;
 mod tensors;
 pub mod trace;
 
@@ -51,4 +52,5 @@ pub use reads::Reads;
 pub use recomputed::Recomputed;
 pub use state::State;
 pub use takes::Takes;
+pub use target_begin::{FirstToken, TargetBegin};
 pub use tensors::Tensors;

@@ -172,6 +172,11 @@ fn settle(config: &mut ModelConfig, family: &dyn Family, head: Option<&NewHead>)
     Ok(())
 }
 
+/// Standard deviation of fresh matrices, by either of its names.
+fn initializer_range(config: &ModelConfig) -> Result<f64, ModelError> {
+    config.number_or("initializer_range", config.number_or("init_std", 0.02)?)
+}
+
 impl LoadedModel {
     /// Loads a checkpoint folder.
     ///
@@ -198,13 +203,13 @@ impl LoadedModel {
         let root = WeightsRoot::new(
             checkpoint,
             WeightsOptions {
-                base_prefix: format!("{}.", names.base),
+                base_prefix: names.base_prefix(),
                 new_head: options.new_head && purpose.is_some_and(|purpose| purpose.fresh),
                 from_scratch: options.from_scratch,
                 seed: options.seed,
                 precision: options.precision,
                 device: options.device,
-                initializer_range: effective.number_or("initializer_range", 0.02)?,
+                initializer_range: initializer_range(&effective)?,
                 adapter: options.adapter.clone(),
             },
         )

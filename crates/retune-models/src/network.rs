@@ -62,6 +62,8 @@ impl Network {
         };
         if mode.hidden_states || self.head.is_none() {
             outputs.insert("last_hidden_state", self.body.last_hidden_state(state));
+            let others = self.body.other_states(state);
+            outputs.extend(others.iter().map(|(name, it)| (name.to_owned(), it.shallow_clone())));
         }
         Ok(outputs)
     }
@@ -111,11 +113,13 @@ impl Network {
     }
 
     /// Floating-point operations of one forward pass over one example: of matrix products and convolutions, twice their
-    /// multiply-adds. `input` counts tokens of a text, patches of an image; `_target` those of a text that is written, which
-    /// no body has yet.
-    pub fn work(&self, input: usize, _target: usize) -> f64 {
-        let size = input as f64;
-        self.body.work(size, self.reads()) + self.head.as_ref().map_or(0.0, |head| head.work(size))
+    /// multiply-adds. `input` counts tokens of a text, patches of an image; `target` tokens of a text that is written.
+    pub fn work(&self, input: usize, target: usize) -> f64 {
+        let (size, target) = (input as f64, target as f64);
+        let of_target = self.body.target_work(size, target);
+        let read = of_target.map_or(size, |_| target);
+        let head = self.head.as_ref().map_or(0.0, |head| head.work(read));
+        self.body.work(size, self.reads()) + of_target.unwrap_or(0.0) + head
     }
 
     /// The heat maps that it can draw.

@@ -5,6 +5,7 @@ mod fresh;
 use crate::families::{
     albert::ALBERT,
     ast::AST,
+    bart::{BART, MBART},
     beit::BEIT,
     bert::BERT,
     convnext::CONVNEXT,
@@ -19,6 +20,8 @@ use crate::families::{
     gpt2::GPT2,
     hubert::HUBERT,
     llama::{LLAMA, MISTRAL, QWEN2, QWEN3},
+    m2m_100::M2M_100,
+    marian::MARIAN,
     modernbert::MODERNBERT,
     mpnet::MPNET,
     phi3::PHI3,
@@ -26,14 +29,15 @@ use crate::families::{
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
     segformer::SEGFORMER,
     swin::SWIN,
+    t5::{MT5, T5},
     vit::VIT,
     vit_mae::VIT_MAE,
     wav2vec2::WAV2VEC2,
     wavlm::WAVLM,
     yolos::YOLOS,
 };
-use crate::heads::PURPOSES;
-use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
+use crate::heads::{PURPOSES, SEQUENCE_TO_SEQUENCE};
+use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use serde_json::Value;
 
 pub use fresh::{FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTokens, fresh};
@@ -60,6 +64,12 @@ pub static FAMILIES: &[&dyn Family] = &[
     &PHI3,
     &GPT_NEOX,
     &GPT2,
+    &BART,
+    &MBART,
+    &MARIAN,
+    &M2M_100,
+    &T5,
+    &MT5,
     &VIT,
     &VIT_MAE,
     &DEIT,
@@ -163,6 +173,15 @@ pub fn default_lora_targets(config: &ModelConfig) -> Result<Vec<String>, ModelEr
 /// An unknown family, or a configuration that does not say it.
 pub fn takes(config: &ModelConfig) -> Result<Takes, ModelError> {
     family(config)?.takes(config)
+}
+
+/// How targets become inputs of the decoder.
+///
+/// # Errors
+/// An unknown family, one whose models read no other text, or a configuration without the tokens that are needed.
+pub fn target_begin(config: &ModelConfig) -> Result<TargetBegin, ModelError> {
+    let unknown = || unknown(config.model_type().unwrap_or_default(), Some(&SEQUENCE_TO_SEQUENCE));
+    family(config)?.target_begin(config).ok_or_else(unknown)?
 }
 
 #[cfg(test)]

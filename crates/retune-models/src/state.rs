@@ -9,7 +9,7 @@ const MASK: &str = "attention_mask";
 
 /// Hidden states and what later blocks or the head need beside them. B batch, T tokens, D hidden size.
 ///
-/// A decoder over an encoder will add the encoder's result and its mask; its blocks are numbered on from the encoder's.
+/// A decoder over an encoder has the encoder's result and its mask beside; its blocks are numbered on from the encoder's.
 #[derive(Debug)]
 pub struct State {
     /// [B, T, D], of feature maps [B, h, w, C].

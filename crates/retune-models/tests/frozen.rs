@@ -7,7 +7,8 @@ use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Param, dropout};
 use retune_models::heads::{
     AUDIO_CLASSIFICATION, CAUSAL_LM, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MASKED_WORDS, OBJECT_DETECTION,
-    QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_CLASSIFICATION, SPEECH_RECOGNITION, TOKEN_CLASSIFICATION,
+    QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_CLASSIFICATION, SEQUENCE_TO_SEQUENCE, SPEECH_RECOGNITION,
+    TOKEN_CLASSIFICATION,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, Purpose, Recomputed, Tensors};
 
@@ -35,6 +36,9 @@ fn models() -> Vec<(String, &'static Purpose)> {
     models.push(("segformer-semantic-segmentation".to_owned(), &SEMANTIC_SEGMENTATION));
     for name in ["llama-causal-lm", "gpt2-causal-lm", "gemma2-causal-lm"] {
         models.push((name.to_owned(), &CAUSAL_LM));
+    }
+    for name in ["bart", "marian", "m2m-100", "t5-gated"] {
+        models.push((name.to_owned(), &SEQUENCE_TO_SEQUENCE));
     }
     models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
     models.push(("yolos-object-detection".to_owned(), &OBJECT_DETECTION));

@@ -115,8 +115,14 @@ fn what_cannot_be_searched_is_refused() {
         let settings: Map<String, Value> = serde_json::from_str(text).unwrap();
         GenerationSettings::read(&settings, &Map::new())
     };
-    let error = read(r#"{"num_beams": "four", "typical_p": 0.5, "bad_words_ids": [[1]]}"#).unwrap_err().to_string();
-    assert!(["num_beams", "typical_p", "bad_words_ids"].iter().all(|field| error.contains(field)), "{error}");
+    let error =
+        read(r#"{"num_beams": "four", "typical_p": 0.5, "bad_words_ids": [[]], "sequence_bias": [[[1], 2.0]]}"#)
+            .unwrap_err()
+            .to_string();
+    assert!(
+        ["num_beams", "typical_p", "bad_words_ids", "sequence_bias"].iter().all(|field| error.contains(field)),
+        "{error}"
+    );
     let error = read(r#"{"do_sample": true, "num_beams": 2, "top_p": 0.0}"#).unwrap_err().to_string();
     assert!(error.contains("num_beams") && error.contains("top_p"), "{error}");
     let settings = read(r#"{"do_sample": true, "temperature": 0.5, "eos_token_id": 3}"#).unwrap();

@@ -83,37 +83,7 @@ fn documents_in_one_row_are_what_they_are_alone() {
 #[test]
 fn adapters_equal_peft_and_are_folded_into_their_base() {
     for (name, base) in [("gpt2-lora", "gpt2-causal-lm"), ("llama-lora-all-linear", "llama-causal-lm")] {
-        println!("{name}");
-        let (adapter, base) = (fixture(&format!("peft/{name}")), fixture(&format!("parity/{base}")));
-        let mut loaded = LoadedModel::load_adapter(&adapter, &base, &load_options(&CAUSAL_LM)).unwrap();
-        for param in loaded.params.iter_mut() {
-            let trains = param.name.contains(".lora_");
-            param.set_trainable(trains);
-        }
-        let case = case(&format!("peft/{name}/case.safetensors"));
-        check(&loaded, &case, |name| format!("grad.base_model.model.{name}"));
-
-        let folder = tempfile::tempdir().unwrap();
-        loaded.save(folder.path(), "../../parity/base").unwrap();
-        let saved = retune_models::checkpoint::read_tensors(&folder.path().join("adapter_model.safetensors")).unwrap();
-        let original = common::case(&format!("peft/{name}/adapter_model.safetensors"));
-        assert!(saved.keys().eq(original.keys()));
-        assert!(saved.iter().all(|(name, tensor)| *tensor == original[name]));
-        let read = |folder: &std::path::Path| -> serde_json::Value {
-            serde_json::from_slice(&std::fs::read(folder.join("adapter_config.json")).unwrap()).unwrap()
-        };
-        let (ours, theirs) = (read(folder.path()), read(&adapter));
-        for field in ["fan_in_fan_out", "task_type", "r", "lora_alpha", "use_rslora", "target_modules"] {
-            assert_eq!(ours[field], theirs[field], "{name}: {field}");
-        }
-
-        let mut merged = load(base.file_name().unwrap().to_str().unwrap());
-        assert!(!loaded.merged_weights().unwrap().is_empty());
-        merged.take_weights(&loaded.whole_weights().unwrap()).unwrap();
-        let inputs = common::inputs(&case);
-        let logits = no_grad(|| common::logits(&merged, &inputs, &Mode::evaluation()));
-        let worst = difference(&logits, &case["output.logits"]);
-        assert!(worst < 1e-5, "{name}: {worst}");
+        common::check_adapter(name, base, &CAUSAL_LM);
     }
 }
 

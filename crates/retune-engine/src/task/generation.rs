@@ -42,7 +42,10 @@ impl GenerationFlags {
     /// Files that cannot be read, settings that are not understood or exclude each other.
     pub(crate) fn over(&self, folder: &Path, config: &ModelConfig, seed: u64) -> Result<GenerationSettings> {
         let own = CheckpointFolder::generation(folder)?;
-        let says_length = own.contains_key("max_new_tokens");
+        // Of an encoder–decoder the length with the token that begins it counts as well.
+        let says = |field: &str| own.contains_key(field) || config.get(field).is_some();
+        let writes_about_others = config.flag_or("is_encoder_decoder", false)?;
+        let says_length = own.contains_key("max_new_tokens") || writes_about_others && says("max_length");
         let file = folder.join("generation_config.json");
         let mut settings = GenerationSettings::read(&own, config.as_map())
             .with_context(|| format!("{}, or config.json beside it", file.display()))?;

@@ -18,7 +18,7 @@ pub use boxes::{
 pub use classes::{binary_cross_entropy, cross_entropy, position_cross_entropy, soft_cross_entropy};
 pub use ctc::{CtcReduction, ctc};
 pub use gaps::{known_binary_cross_entropy, known_squared_error};
-pub use next_tokens::{NextTokens, next_token_cross_entropy};
+pub use next_tokens::{NextTokens, Scoring, next_token_cross_entropy};
 pub use numbers::squared_error;
 pub use pixels::{pixel_binary_cross_entropy, pixel_cross_entropy, pixel_dice, pixel_weights, resized, with_ignored};
 

@@ -21,16 +21,28 @@ pub struct NextTokens {
     pub correct: Tensor,
 }
 
-/// Cross-entropy of `cap(hidden Wᵀ)` against `targets`, in fp32: `hidden` [N, D], `weight` [V, D], `targets` \[N\], of which
-/// [`IGNORE_INDEX`] counts for nothing. `softcap` c keeps scores between -c and c. Where gradients are wanted they are computed
-/// here, so that the graph holds none of the scores.
+/// The linear layer over the vocabulary, and what becomes of its scores.
+#[derive(Debug, Clone, Copy)]
+pub struct Scoring<'a> {
+    /// [V, D]
+    pub weight: &'a Tensor,
+    /// Added to the scores, \[V\]; nothing learns it.
+    pub bias: Option<&'a Tensor>,
+    /// Keeps scores between -c and c.
+    pub softcap: Option<f64>,
+}
+
+/// Cross-entropy of `cap(hidden Wᵀ + b)` against `targets`, in fp32: `hidden` [N, D], `targets` \[N\], of which
+/// [`IGNORE_INDEX`] counts for nothing. Where gradients are wanted they are computed here, so that the graph holds none of the
+/// scores.
 pub fn next_token_cross_entropy(
     hidden: &Tensor,
-    weight: &Tensor,
+    scoring: Scoring<'_>,
     targets: &Tensor,
-    softcap: Option<f64>,
     label_smoothing: f64,
 ) -> NextTokens {
+    let Scoring { weight, bias, softcap } = scoring;
+    let bias = bias.map(|bias| bias.detach().to_kind(Kind::Float));
     let device = hidden.device();
     let counted = targets.ne(IGNORE_INDEX);
     let options = (Kind::Float, device);
@@ -58,7 +70,11 @@ pub fn next_token_cross_entropy(
         let length = rows.min(count - first);
         let x = chosen.detach().narrow(0, first, length).to_kind(weights.kind());
         let target = targets.narrow(0, first, length);
-        let raw = no_grad(|| x.matmul(&weights.tr()).to_kind(Kind::Float)).set_requires_grad(graph);
+        let raw = no_grad(|| {
+            let raw = x.matmul(&weights.tr()).to_kind(Kind::Float);
+            bias.as_ref().map_or_else(|| raw.shallow_clone(), |bias| &raw + bias)
+        });
+        let raw = raw.set_requires_grad(graph);
         let scores = softcap.map_or_else(|| raw.shallow_clone(), |cap| (&raw / cap).tanh() * cap);
         let none = || None::<Tensor>;
         let of = |smoothing| scores.cross_entropy_loss(&target, none(), tch::Reduction::None, IGNORE_INDEX, smoothing);
@@ -110,16 +126,21 @@ mod tests {
     #[test]
     fn equals_the_scores_of_all_tokens_at_once() {
         let vocabulary = 37;
-        for (softcap, smoothing) in [(None, 0.0), (Some(2.0), 0.0), (None, 0.1)] {
+        let shift = (Tensor::arange(vocabulary, (Kind::Float, test_device())) * 0.7).sin();
+        for (softcap, smoothing, bias) in
+            [(None, 0.0, None), (Some(2.0), 0.0, None), (None, 0.1, None), (None, 0.1, Some(&shift))]
+        {
             let inputs =
                 [leaf_on(test_device(), 1, &[11, 6], Kind::Float), leaf_on(test_device(), 2, &[37, 6], Kind::Float)];
             let targets: Vec<i64> =
                 (0..11).map(|i| if i % 4 == 1 { IGNORE_INDEX } else { i * 7 % vocabulary }).collect();
             let targets = Tensor::from_slice(&targets).to_device(test_device());
             let scores = inputs[0].matmul(&inputs[1].tr());
+            let scores = bias.map_or_else(|| scores.shallow_clone(), |bias| &scores + bias);
             let scores = softcap.map_or_else(|| scores.shallow_clone(), |cap| (&scores / cap).tanh() * cap);
+            let scoring = Scoring { weight: &inputs[1], bias, softcap };
             let whole = cross_entropy(&scores, &targets, None, smoothing);
-            let ours = next_token_cross_entropy(&inputs[0], &inputs[1], &targets, softcap, smoothing);
+            let ours = next_token_cross_entropy(&inputs[0], scoring, &targets, smoothing);
             let apart = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
             assert!(apart(&ours.loss.sum, &whole.sum) < 1e-5);
             assert_eq!(ours.loss.weight.double_value(&[]), whole.weight.double_value(&[]));
@@ -133,9 +154,10 @@ mod tests {
             if smoothing == 0.0 {
                 assert!(apart(&ours.each.sum(Kind::Float), &whole.sum) < 1e-5);
             }
-            let frozen =
-                next_token_cross_entropy(&inputs[0].detach(), &inputs[1].detach(), &targets, softcap, smoothing);
-            let unrecorded = no_grad(|| next_token_cross_entropy(&inputs[0], &inputs[1], &targets, softcap, smoothing));
+            let detached = inputs[1].detach();
+            let fixed = Scoring { weight: &detached, ..scoring };
+            let frozen = next_token_cross_entropy(&inputs[0].detach(), fixed, &targets, smoothing);
+            let unrecorded = no_grad(|| next_token_cross_entropy(&inputs[0], scoring, &targets, smoothing));
             assert!(!unrecorded.loss.sum.requires_grad() && apart(&unrecorded.each, &ours.each) < 1e-6);
             assert!(!frozen.loss.sum.requires_grad() && apart(&frozen.loss.sum, &whole.sum) < 1e-5);
         }
@@ -146,7 +168,8 @@ mod tests {
         let hidden = leaf_on(test_device(), 1, &[3, 4], Kind::Float);
         let weight = leaf_on(test_device(), 2, &[5, 4], Kind::Float);
         let targets = Tensor::full([3], IGNORE_INDEX, (Kind::Int64, test_device()));
-        let loss = next_token_cross_entropy(&hidden, &weight, &targets, None, 0.0).loss;
+        let scoring = Scoring { weight: &weight, bias: None, softcap: None };
+        let loss = next_token_cross_entropy(&hidden, scoring, &targets, 0.0).loss;
         assert_eq!((loss.sum.double_value(&[]), loss.weight.double_value(&[])), (0.0, 0.0));
         loss.sum.backward();
         assert_eq!(hidden.grad().abs().max().double_value(&[]), 0.0);

@@ -1,22 +1,28 @@
 //! Bodies: what families of one kind compute below their heads.
 
 mod disentangled_encoder;
+mod encoder_decoder;
 mod image_encoder;
 mod pyramid;
 mod rotary_encoder;
+mod sequence_encoder;
 mod set_transformer;
 mod spectrogram_encoder;
 mod speech_encoder;
+mod stack;
 mod text_decoder;
 mod text_encoder;
 
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
+pub use encoder_decoder::EncoderDecoder;
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
 pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, stage_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};
+pub use sequence_encoder::SequenceEncoder;
 pub use set_transformer::{INTERMEDIATE, SetTransformer, SetTransformerSizes};
 pub use spectrogram_encoder::{SpectrogramEncoder, SpectrogramEncoderSizes};
 pub(crate) use speech_encoder::layer_name;
 pub use speech_encoder::{SpeechEncoder, SpeechEncoderSizes};
+pub use stack::{Stack, StackNames, StackPositions, StackSizes};
 pub use text_decoder::{LAST, LayerKind, Positions, TextDecoder, TextDecoderNames, TextDecoderSizes};
 pub use text_encoder::{Sharing, TextEncoder, TextEncoderNames, TextEncoderSizes};

@@ -215,9 +215,11 @@ impl TextDecoder {
         let at = Attending {
             mask: mask.expect("a mask for each window"),
             angles: shared.angles.get(rotary),
+            bias: None,
+            memory: None,
             closed_rows: shared.closed_rows,
         };
-        let x = self.layers[index].forward(x, &at, cache, train);
+        let x = self.layers[index].forward(x, &at, None, cache, train);
         if index + 1 == self.layers.len() { self.norm.forward(&x) } else { x }
     }
 }
@@ -288,8 +290,8 @@ impl Body for TextDecoder {
 }
 
 impl Continues for TextDecoder {
-    fn cache(&self) -> Cache {
-        Cache::new(self.sizes.kinds.iter().map(|kind| kind.window))
+    fn cache(&self, _inputs: &Tensors) -> Result<Cache, ModelError> {
+        Ok(Cache::new(self.sizes.kinds.iter().map(|kind| kind.window)))
     }
 
     fn longest(&self) -> Option<i64> {

@@ -6,7 +6,8 @@
 
 use crate::checkpoint::Weights;
 use crate::layers::{
-    BucketedPositionBias, EmbeddingSizes, LayerNames, LayerSizes, PostNormLayer, TextEmbeddings, text_embeddings,
+    BucketedPositionBias, Buckets, EmbeddingSizes, LayerNames, LayerSizes, PostNormLayer, TextEmbeddings,
+    text_embeddings,
 };
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::Tensor;
@@ -26,8 +27,8 @@ pub struct TextEncoderSizes {
     pub projection: Option<&'static str>,
     /// Which layers share their weights, where some do.
     pub sharing: Option<Sharing>,
-    /// Path and rows of the table of relative positions that all layers share, where there is one.
-    pub relative_positions: Option<(&'static str, i64)>,
+    /// Path and rows of the table of relative positions that all layers share, where there is one, and what they are of.
+    pub relative_positions: Option<(&'static str, i64, Buckets)>,
 }
 
 /// Layers in groups: a group is several layers one after the other, run several times (Lan et al. 2019, §3.1).
@@ -113,7 +114,8 @@ impl TextEncoder {
                 blocks
             }
         };
-        let bias = |(path, buckets)| BucketedPositionBias::load(&at_base.at(path), buckets, sizes.layer.heads);
+        let bias =
+            |(path, rows, buckets)| BucketedPositionBias::load(&at_base.at(path), rows, sizes.layer.heads, buckets);
         Ok(Self {
             embeddings: TextEmbeddings::load(&at_base.at("embeddings"), sizes.embeddings, weights.compute_kind())?,
             projection: sizes.projection.map(|path| at_base.at(path).dense(size, hidden)).transpose()?,

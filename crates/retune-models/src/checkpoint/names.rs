@@ -5,7 +5,8 @@ use retune_kernels::{Param, Params};
 /// How the tensors of a family are called.
 #[derive(Debug, Clone, Copy)]
 pub struct TensorNames {
-    /// Attribute of the base model in Hugging Face's class, such as `bert`: base checkpoints are stored without it.
+    /// Attribute of the base model in Hugging Face's class, such as `bert`: base checkpoints are stored without it. Empty
+    /// where the parts of the base model are attributes themselves.
     pub base: &'static str,
     /// Parts of names that some files spell in another way: ours, theirs.
     pub spellings: &'static [(&'static str, &'static str)],
@@ -19,6 +20,11 @@ pub struct TensorNames {
 }
 
 impl TensorNames {
+    /// What stands in front of the names of the base model.
+    pub fn base_prefix(&self) -> String {
+        if self.base.is_empty() { String::new() } else { format!("{}.", self.base) }
+    }
+
     /// What transformers 5 calls the module (or a tensor of the module) at a path; `None` where it has several in its place.
     pub fn module(&self, path: &str) -> Option<String> {
         let mut path = path.to_owned();

@@ -25,7 +25,7 @@ pub enum Init {
 /// How to load.
 #[derive(Debug, Clone)]
 pub struct WeightsOptions {
-    /// Prefix of the base model, such as `bert.`: base checkpoints are stored without it.
+    /// Prefix of the base model, such as `bert.`: base checkpoints are stored without it. Empty where there is none.
     pub base_prefix: String,
     /// Whether what is asked for as the task's head, or as the neck below it, may be missing from the checkpoint.
     pub new_head: bool,
@@ -305,7 +305,9 @@ const WRAPPERS: &[&str] = &["_orig_mod.", "module.", "base_model.model.", "model
 fn wrapper(names: &[&str], base_prefix: &str) -> String {
     let mut found = String::new();
     let all = |prefix: &str| !names.is_empty() && names.iter().all(|name| name.starts_with(prefix));
-    let is_model = |prefix: &str| names.iter().any(|name| name[prefix.len()..].starts_with(base_prefix));
+    let is_model = |prefix: &str| {
+        !base_prefix.is_empty() && names.iter().any(|name| name[prefix.len()..].starts_with(base_prefix))
+    };
     while !is_model(&found) {
         let Some(next) = WRAPPERS.iter().map(|wrapper| format!("{found}{wrapper}")).find(|prefix| all(prefix)) else {
             break;
@@ -330,6 +332,8 @@ mod tests {
         assert_eq!(of(&["module.bert.a", "classifier.b"]), "");
         assert_eq!(of(&[]), "");
         assert_eq!(wrapper(&["model.layers.0"], "model."), "");
+        assert_eq!(wrapper(&["module.shared.a", "module.encoder.b"], ""), "module.");
+        assert_eq!(wrapper(&["shared.a", "encoder.b"], ""), "");
         assert_eq!(wrapper(&["module.model.layers.0"], "model."), "module.");
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod albert;
 pub mod ast;
+pub mod bart;
 pub mod beit;
 pub mod bert;
 pub mod convnext;
@@ -16,6 +17,8 @@ pub mod gpt2;
 pub mod gpt_neox;
 pub mod hubert;
 pub mod llama;
+pub mod m2m_100;
+pub mod marian;
 pub mod modernbert;
 pub mod mpnet;
 pub mod phi3;
@@ -24,6 +27,7 @@ pub mod roberta;
 mod rope;
 pub mod segformer;
 pub mod swin;
+pub mod t5;
 pub mod vit;
 pub mod vit_mae;
 pub mod wav2vec2;

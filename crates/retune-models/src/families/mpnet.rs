@@ -4,14 +4,15 @@ use super::{bert, roberta};
 use crate::bodies::{TextEncoderNames, TextEncoderSizes};
 use crate::family::{TensorNames, TextBody, TextFamily};
 use crate::heads::{SequencePlan, TokenPlan, TransformPlan, TransformSettings, first_token};
-use crate::layers::bucketed_position::BUCKETS;
-use crate::layers::{AttentionNames, EmbeddingSizes, LayerNames, PositionScheme};
+use crate::layers::{AttentionNames, Buckets, EmbeddingSizes, LayerNames, PositionScheme};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
 use serde_json::{Value, json};
 
 /// The class fixes the token of padding, behind whose number positions begin.
 const PADDING: i64 = 1;
+/// The class fixes them, whatever its configuration says.
+const BUCKETS: Buckets = Buckets { count: 32, farthest: 128, both_sides: true };
 
 /// Sequences: dropout → dense (tanh) → dropout → projection; the pooler is read by no head.
 pub static MPNET: TextFamily = TextFamily {
@@ -57,7 +58,7 @@ const DROPOUT: &[&str] = &["hidden_dropout_prob"];
 
 /// What `MPNetConfig` assumes.
 fn defaults() -> Vec<(&'static str, Value)> {
-    let mut all = bert::defaults_with(30527, &[("relative_attention_num_buckets", json!(BUCKETS))]);
+    let mut all = bert::defaults_with(30527, &[("relative_attention_num_buckets", json!(BUCKETS.count))]);
     all.retain(|(field, _)| *field != "type_vocab_size");
     all
 }
@@ -65,8 +66,8 @@ fn defaults() -> Vec<(&'static str, Value)> {
 fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
     let field = "relative_attention_num_buckets";
     let rows = config.size(field)?;
-    if rows < BUCKETS {
-        let problem = format!("is {rows}; MPNet numbers its buckets up to {BUCKETS} whatever this field says");
+    if rows < BUCKETS.count {
+        let problem = format!("is {rows}; MPNet numbers its buckets up to {} whatever this field says", BUCKETS.count);
         return Err(ModelError::Config { field: field.to_owned(), problem });
     }
     // It has no segments.
@@ -76,7 +77,7 @@ fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
     let sizes = bert::sizes(&plain, config.size("hidden_size")?, PositionScheme::AfterPadding(PADDING))?;
     Ok(TextEncoderSizes {
         embeddings: EmbeddingSizes { padding: Some(PADDING), ..sizes.embeddings },
-        relative_positions: Some(("encoder.relative_attention_bias", rows)),
+        relative_positions: Some(("encoder.relative_attention_bias", rows, BUCKETS)),
         ..sizes
     })
 }

@@ -1,11 +1,13 @@
 //! Families: Hugging Face's model types as tables of tensor names and config mappings over shared bodies and heads.
 
 mod decoder;
+mod encoder_decoder;
 mod image;
 mod speech;
 mod text;
 
 pub use decoder::DecoderFamily;
+pub use encoder_decoder::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables};
 pub use image::ImageFamily;
 pub use speech::SpeechFamily;
 pub use text::{TextBody, TextFamily};
@@ -13,7 +15,7 @@ pub use text::{TextBody, TextFamily};
 pub use crate::checkpoint::TensorNames;
 
 use crate::checkpoint::Weights;
-use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
+use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use serde_json::Value;
 
 /// What a configuration and its class become when a checkpoint is used for another purpose than that of its own class.
@@ -51,6 +53,10 @@ pub trait Family: Sync {
     /// # Errors
     /// A configuration that does not say it.
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError>;
+    /// How targets become inputs of a decoder that reads another text; `None` where there is none.
+    fn target_begin(&self, _config: &ModelConfig) -> Option<Result<TargetBegin, ModelError>> {
+        None
+    }
     /// Makes the body from weights.
     ///
     /// # Errors

@@ -46,6 +46,13 @@ pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSetti
             ban(&scores, index, &after_same_run(&row.tokens, size));
         }
     }
+    // An end is never banned.
+    let banned: Vec<&[i64]> = settings.banned.iter().map(Vec::as_slice).filter(|run| !is_end(run, settings)).collect();
+    if !banned.is_empty() {
+        for (index, row) in rows.iter().enumerate() {
+            ban(&scores, index, &completing(&row.tokens, &banned));
+        }
+    }
     let ends = on(&scores, &settings.ends);
     let too_short = length < settings.min_length || length - limits.prompt < settings.min_new_tokens;
     if too_short && !settings.ends.is_empty() {
@@ -64,7 +71,17 @@ pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSetti
     if !settings.suppressed_at_begin.is_empty() && length == limits.prompt + usize::from(begins_late) {
         scores = scores.index_fill(1, &on(&scores, &settings.suppressed_at_begin), NEVER);
     }
-    scores
+    if settings.renormalize { scores.log_softmax(-1, Kind::Float) } else { scores }
+}
+
+fn is_end(run: &[i64], settings: &GenerationSettings) -> bool {
+    matches!(run, [one] if settings.ends.contains(one))
+}
+
+/// Tokens that would complete one of these runs.
+fn completing(tokens: &[i64], runs: &[&[i64]]) -> Vec<i64> {
+    let last = |run: &&&[i64]| run.split_last().filter(|(_, before)| tokens.ends_with(before)).map(|(last, _)| *last);
+    runs.iter().filter_map(|run| last(&run)).collect()
 }
 
 /// `scores` [R, V] of which tokens may be drawn.
@@ -135,6 +152,13 @@ mod tests {
         assert_eq!(open(&Sampling { min_p: 0.49, ..all }), 3);
         let sharp = shares(&Sampling { temperature: 0.5, ..all });
         assert!((sharp[0] / sharp[1] - (0.4f64 / 0.3).powi(2)).abs() < 1e-4, "{sharp:?}");
+    }
+
+    #[test]
+    fn runs_are_not_completed() {
+        let runs: [&[i64]; 4] = [&[5], &[1, 2, 3], &[2, 4], &[7, 8]];
+        assert_eq!(completing(&[1, 2], &runs), [5, 3, 4]);
+        assert_eq!(completing(&[2], &runs), [5, 4]);
     }
 
     #[test]

@@ -61,12 +61,18 @@ pub struct GenerationSettings {
     pub forced_begin: Option<i64>,
     /// The last token of a text that reaches the limit.
     pub forced_end: Option<i64>,
+    /// Runs of tokens that never come, none of them empty.
+    pub banned: Vec<Vec<i64>>,
     /// Tokens that never come.
     pub suppressed: Vec<i64>,
     /// Tokens that do not come first.
     pub suppressed_at_begin: Vec<i64>,
+    /// Whether the probabilities of what the rules leave add up to 1 again, which changes the scores of beams.
+    pub renormalize: bool,
     /// Drawing; `None` takes the likeliest.
     pub sampling: Option<Sampling>,
+    /// The token that a text about another one begins with.
+    pub begin: Option<i64>,
 }
 
 impl Default for GenerationSettings {
@@ -83,9 +89,12 @@ impl Default for GenerationSettings {
             repetition_penalty: 1.0,
             forced_begin: None,
             forced_end: None,
+            banned: Vec::new(),
             suppressed: Vec::new(),
             suppressed_at_begin: Vec::new(),
+            renormalize: false,
             sampling: None,
+            begin: None,
         }
     }
 }
@@ -184,6 +193,39 @@ impl Fields<'_> {
         self.taken(field, "a token or a list of tokens", read).unwrap_or_default()
     }
 
+    fn flag(&mut self, field: &str) -> bool {
+        self.taken(field, "true or false", Value::as_bool).unwrap_or(false)
+    }
+
+    /// Runs of tokens.
+    fn runs(&mut self, field: &str) -> Vec<Vec<i64>> {
+        let run = |value: &Value| {
+            let run: Vec<i64> = value.as_array()?.iter().map(Value::as_i64).collect::<Option<_>>()?;
+            (!run.is_empty()).then_some(run)
+        };
+        let read = |value: &Value| value.as_array()?.iter().map(run).collect();
+        self.taken(field, "a list of lists of tokens", read).unwrap_or_default()
+    }
+
+    /// Of an encoder–decoder, whose texts begin with one token, `max_length` counts too.
+    fn most_new_tokens(&mut self, usual: usize) -> usize {
+        if self.get("max_new_tokens").is_none() && self.writes_about_others() {
+            let longest = self.count("max_length", usual + 1);
+            return longest.saturating_sub(1);
+        }
+        self.count("max_new_tokens", usual)
+    }
+
+    fn writes_about_others(&self) -> bool {
+        self.get("is_encoder_decoder") == Some(&Value::Bool(true))
+    }
+
+    /// As transformers chooses it.
+    fn begin(&mut self) -> Option<i64> {
+        let own = self.tokens("decoder_start_token_id").first().copied();
+        own.or_else(|| self.tokens("bos_token_id").first().copied())
+    }
+
     fn read(mut self) -> Result<GenerationSettings, ModelError> {
         let usual = GenerationSettings::default();
         let early_stopping = self.taken("early_stopping", "true, false or \"never\"", |value| match value {
@@ -192,7 +234,7 @@ impl Fields<'_> {
             Value::String(never) if never == "never" => Some(EarlyStopping::Never),
             _ => None,
         });
-        let samples = self.taken("do_sample", "true or false", Value::as_bool).unwrap_or(false);
+        let samples = self.flag("do_sample");
         let sampling = samples.then(|| {
             let usual = Sampling::default();
             Sampling {
@@ -204,7 +246,7 @@ impl Fields<'_> {
             }
         });
         let settings = GenerationSettings {
-            max_new_tokens: self.count("max_new_tokens", usual.max_new_tokens),
+            max_new_tokens: self.most_new_tokens(usual.max_new_tokens),
             min_new_tokens: self.count("min_new_tokens", 0),
             min_length: self.count("min_length", 0),
             ends: self.tokens("eos_token_id"),
@@ -215,9 +257,12 @@ impl Fields<'_> {
             repetition_penalty: self.number("repetition_penalty", 1.0),
             forced_begin: self.tokens("forced_bos_token_id").first().copied(),
             forced_end: self.tokens("forced_eos_token_id").first().copied(),
+            banned: self.runs("bad_words_ids"),
             suppressed: self.tokens("suppress_tokens"),
             suppressed_at_begin: self.tokens("begin_suppress_tokens"),
+            renormalize: self.flag("renormalize_logits"),
             sampling,
+            begin: self.begin(),
         };
         for &(field, neutral) in NOT_UNDERSTOOD {
             let value = self.number(field, neutral);
@@ -225,9 +270,7 @@ impl Fields<'_> {
                 self.problems.push(format!("`{field}` is {value}, which this version cannot honour"));
             }
         }
-        for field in
-            ["bad_words_ids", "sequence_bias", "force_words_ids", "constraints", "exponential_decay_length_penalty"]
-        {
+        for field in ["sequence_bias", "force_words_ids", "constraints", "exponential_decay_length_penalty"] {
             if self.get(field).is_some_and(|value| *value != Value::Bool(false)) {
                 self.problems.push(format!("`{field}` is set, which this version cannot honour"));
             }

@@ -1,7 +1,7 @@
 //! What a search asks of a model: scores of the next token, one step at a time.
 
 use crate::cache::Cache;
-use crate::{Continues, Head, ModelError, Network, State};
+use crate::{Continues, Head, ModelError, Network, State, Tensors};
 use retune_kernels::tch::{Kind, Tensor, no_grad};
 
 /// A model that writes several texts at once. R rows, T tokens, V vocabulary. An encoder–decoder has read its sources before, and
@@ -19,7 +19,7 @@ pub trait Steps {
     fn longest(&self) -> Option<usize>;
 }
 
-/// A decoder alone.
+/// A decoder, alone or over an encoder.
 pub struct DecoderSteps<'a> {
     body: &'a dyn Continues,
     head: &'a dyn Head,
@@ -34,12 +34,22 @@ impl<'a> DecoderSteps<'a> {
     /// # Errors
     /// A network that does not continue texts.
     pub fn new(network: &'a Network, attention_mask: &Tensor) -> Result<Self, ModelError> {
+        let steps = Self::over(network, &Tensors::default())?;
+        Ok(Self { prompts: Some(attention_mask.shallow_clone()), ..steps })
+    }
+
+    /// For texts that are written about `inputs` of an encoder, which reads them here; their prompts have no padding.
+    ///
+    /// # Errors
+    /// A network that does not continue texts, inputs that are missing or do not fit.
+    pub fn over(network: &'a Network, inputs: &Tensors) -> Result<Self, ModelError> {
         let (Some(body), Some(head)) = (network.body.continues(), &network.head) else {
             return Err(ModelError::Generation(
                 "this model does not continue texts; its head is for something else".into(),
             ));
         };
-        Ok(Self { body, head: head.as_ref(), cache: body.cache(), prompts: Some(attention_mask.shallow_clone()) })
+        let cache = no_grad(|| body.cache(inputs))?;
+        Ok(Self { body, head: head.as_ref(), cache, prompts: None })
     }
 }
 

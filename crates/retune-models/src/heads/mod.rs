@@ -15,6 +15,7 @@ mod pooler;
 mod segmentation;
 mod sequence;
 mod spans;
+mod target_token;
 mod token;
 mod transform;
 mod word_scores;
@@ -33,6 +34,7 @@ pub use pooler::Pooler;
 pub use segmentation::{AllMlpPlan, SEMANTIC_SEGMENTATION, SegmenterSizes};
 pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan, TextPooling, first_token};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};
+pub use target_token::{SEQUENCE_TO_SEQUENCE, TargetTokenPlan, target_token_loss};
 pub use token::{TOKEN_CLASSIFICATION, TokenPlan};
 pub use transform::{Transform, TransformPlan, TransformSettings};
 pub use word_scores::{WordScores, WordScoresPlan};
@@ -46,6 +48,7 @@ pub static PURPOSES: &[&Purpose] = &[
     &QUESTION_ANSWERING,
     &MASKED_WORDS,
     &CAUSAL_LM,
+    &SEQUENCE_TO_SEQUENCE,
     &IMAGE_CLASSIFICATION,
     &SEMANTIC_SEGMENTATION,
     &OBJECT_DETECTION,

@@ -5,7 +5,7 @@
 use super::{WordScores, WordScoresPlan};
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
-use retune_kernels::loss::{NextTokens, next_token_cross_entropy};
+use retune_kernels::loss::{NextTokens, Scoring, next_token_cross_entropy};
 use retune_kernels::tch::{Kind, Tensor};
 
 /// What comes next.
@@ -19,6 +19,8 @@ pub const SCORED: &str = "scored_states";
 
 /// The bound of the scores, a scalar, where outputs are factors and there is a bound.
 const SCORE_BOUND: &str = "score_bound";
+/// What is added to the scores, \[V\], where outputs are factors and something is.
+pub(super) const SCORE_BIAS: &str = "score_bias";
 
 /// Cross-entropy of what comes next, from the factors of a forward pass: `labels` int64 [B, T] of the same places as the input,
 /// where [`retune_kernels::loss::IGNORE_INDEX`] counts for nothing. Scores at a place are for the label of the next one, as in
@@ -27,12 +29,24 @@ const SCORE_BOUND: &str = "score_bound";
 /// # Errors
 /// Outputs without factors.
 pub fn next_token_loss(outputs: &Tensors, labels: &Tensor, label_smoothing: f64) -> Result<NextTokens, ModelError> {
-    let (states, weight) = (outputs.get(SCORED)?, outputs.get(SCORE_WEIGHT)?);
-    let [batch, tokens, width] = states.size()[..] else { panic!("hidden states have three dimensions") };
-    let states = states.narrow(1, 0, tokens - 1).reshape([batch * (tokens - 1), width]);
-    let targets = labels.narrow(1, 1, tokens - 1).reshape([-1]);
-    let bound = outputs.optional(SCORE_BOUND).map(|bound| bound.double_value(&[]));
-    Ok(next_token_cross_entropy(&states, weight, &targets, bound, label_smoothing))
+    let next = outputs.get(SCORED)?.size()[1] - 1;
+    token_loss(outputs, &outputs.get(SCORED)?.narrow(1, 0, next), &labels.narrow(1, 1, next), label_smoothing)
+}
+
+/// Cross-entropy of `targets` [B, T] by the scores of `states` [B, T, D], from the other factors of a forward pass.
+pub(super) fn token_loss(
+    outputs: &Tensors,
+    states: &Tensor,
+    targets: &Tensor,
+    label_smoothing: f64,
+) -> Result<NextTokens, ModelError> {
+    let scoring = Scoring {
+        weight: outputs.get(SCORE_WEIGHT)?,
+        bias: outputs.optional(SCORE_BIAS),
+        softcap: outputs.optional(SCORE_BOUND).map(|bound| bound.double_value(&[])),
+    };
+    let states = states.reshape([-1, states.size()[2]]);
+    Ok(next_token_cross_entropy(&states, scoring, &targets.reshape([-1]), label_smoothing))
 }
 
 /// Names of the head.

@@ -36,14 +36,14 @@ pub struct WordScores {
 }
 
 impl WordScoresPlan {
-    /// `head` points at the top. The token table is that of the `body`, and the weight too, unless config.json says that they
+    /// `head` points at the top. The token table is the one that the `body` names for it, and the weight too, unless config.json says that they
     /// are not tied, or the checkpoint holds both and they differ, as in transformers.
     ///
     /// # Errors
     /// A checkpoint that does not fit.
     pub fn build(&self, head: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<WordScores, ModelError> {
         let (ties, has_bias) = ((self.ties)(config)?, (self.has_bias)(config)?);
-        let table = body.token_table().and_then(|name| Some((name, head.made(name)?)));
+        let table = body.score_table().and_then(|name| Some((name, head.made(name)?)));
         let Some((table_name, table)) = table else {
             let problem = "this family has no token table that words could be scored by".to_owned();
             return Err(ModelError::Config { field: "model_type".to_owned(), problem });

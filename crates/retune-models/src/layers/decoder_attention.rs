@@ -1,7 +1,9 @@
-//! Causal self-attention of decoders: grouped queries (Ainslie et al. 2023), rotary positions, a cache of keys and values.
+//! Attention of decoders, and of encoders that a decoder reads: to the tokens themselves or to another text's (cross-attention),
+//! with grouped queries (Ainslie et al. 2023), rotary positions or a bias by position, and a cache of keys and values.
 //!
-//! transformers' `LlamaAttention`, `Qwen3Attention`, `GPT2Attention`, `GPTNeoXAttention`, `Phi3Attention`.
-//! B batch, T tokens, S keys, D hidden size, H heads, G heads of keys, K head size.
+//! transformers' `LlamaAttention`, `Qwen3Attention`, `GPT2Attention`, `GPTNeoXAttention`, `Phi3Attention`, `BartAttention`,
+//! `T5Attention`. B batch, T tokens, S keys, D hidden size, H heads, G heads of keys, K head size; M texts that are read, of which
+//! each serves B / M rows that stand side by side.
 
 use super::{Angles, DecoderSizes, RmsNorm};
 use crate::ModelError;
@@ -53,6 +55,10 @@ pub struct Attending<'a> {
     pub mask: &'a AttentionMask,
     /// Rotary angles of these tokens, where positions are rotary.
     pub angles: Option<&'a Angles>,
+    /// Added to the scores, [1, H, T, S].
+    pub bias: Option<&'a Tensor>,
+    /// What is attended to in place of the tokens themselves, [M, S, D].
+    pub memory: Option<&'a Tensor>,
     /// Whether some token sees none, as padding before a text does.
     pub closed_rows: bool,
 }
@@ -84,13 +90,16 @@ impl DecoderAttention {
     ) -> Result<Self, ModelError> {
         let (d, size) = (sizes.hidden, sizes.head_size);
         let (queries, keys) = (sizes.heads * size, sizes.key_heads * size);
-        let dense = |name: &str, output| weights.at(name).dense_stored(d, output, sizes.query_bias, sizes.transposed);
+        let stored = |name: &str, output, bias| weights.at(name).dense_stored(d, output, bias, sizes.transposed);
+        let dense = |name: &str, output| stored(name, output, sizes.query_bias);
         let norm = |name: &str| RmsNorm::load(&weights.at(name), size, sizes.norm_epsilon, sizes.norm_plus_one());
         Ok(Self {
             projections: match names.projections {
-                ProjectionNames::Apart { query, key, value } => {
-                    Projections::Apart([dense(query, queries)?, dense(key, keys)?, dense(value, keys)?])
-                }
+                ProjectionNames::Apart { query, key, value } => Projections::Apart([
+                    dense(query, queries)?,
+                    stored(key, keys, sizes.key_bias)?,
+                    dense(value, keys)?,
+                ]),
                 ProjectionNames::Blocks(path) => Projections::Blocks(dense(path, queries + 2 * keys)?),
                 ProjectionNames::Heads(path) => Projections::Heads(dense(path, 3 * queries)?),
             },
@@ -128,8 +137,16 @@ impl DecoderAttention {
         }
     }
 
-    /// `x` [B, T, D] attends to itself, and to what is in the cache. Returns [B, T, D].
+    /// `x` [B, T, D] attends to itself and to what is in the cache, or to the memory, whose keys and values the cache keeps.
+    /// Returns [B, T, D].
     pub fn forward(&self, x: &Tensor, at: &Attending<'_>, cache: Option<&mut LayerCache>, train: bool) -> Tensor {
+        match at.memory {
+            None => self.attend_to_itself(x, at, cache, train),
+            Some(memory) => self.attend_to(memory, x, at, cache, train),
+        }
+    }
+
+    fn attend_to_itself(&self, x: &Tensor, at: &Attending<'_>, cache: Option<&mut LayerCache>, train: bool) -> Tensor {
         let [mut query, mut key, value] = self.project(x, train);
         if let Some((of_query, of_key)) = &self.norms {
             (query, key) = (of_query.forward(&query), of_key.forward(&key));
@@ -143,15 +160,43 @@ impl DecoderAttention {
             Some(cache) => cache.append(&key, &value),
             None => [key, value],
         };
-        let options = AttentionOptions {
+        let attended = fused::attention(&query, &key, &value, self.heads, &self.options(at), train);
+        self.output.forward(&attended, train)
+    }
+
+    fn attend_to(
+        &self,
+        memory: &Tensor,
+        x: &Tensor,
+        at: &Attending<'_>,
+        cache: Option<&mut LayerCache>,
+        train: bool,
+    ) -> Tensor {
+        let Projections::Apart([of_query, of_key, of_value]) = &self.projections else {
+            panic!("projections of cross-attention are stored apart")
+        };
+        let project = || [of_key.forward(memory, train), of_value.forward(memory, train)];
+        let [key, value] = match cache {
+            Some(cache) => cache.of_memory(project),
+            None => project(),
+        };
+        let query = of_query.forward(x, train);
+        // Rows that read the same text are more queries of it.
+        let [rows, tokens, width] = query.size()[..] else { panic!("hidden states have three dimensions") };
+        let texts = key.size()[0];
+        let query = query.reshape([texts, rows / texts * tokens, width]);
+        let attended = fused::attention(&query, &key, &value, self.heads, &self.options(at), train);
+        self.output.forward(&attended.reshape([rows, tokens, width]), train)
+    }
+
+    fn options<'a>(&self, at: &Attending<'a>) -> AttentionOptions<'a> {
+        AttentionOptions {
             mask: Some(at.mask),
-            bias: None,
+            bias: at.bias,
             scale: Some(self.scale),
             softcap: self.softcap,
             dropout: self.dropout,
             closed_rows: at.closed_rows,
-        };
-        let attended = fused::attention(&query, &key, &value, self.heads, &options, train);
-        self.output.forward(&attended, train)
+        }
     }
 }

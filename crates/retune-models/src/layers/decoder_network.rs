@@ -1,10 +1,11 @@
 //! Feed-forward networks of decoders: plain, or gated (SwiGLU, GeGLU; Shazeer 2020).
 //!
-//! transformers' `LlamaMLP`, `Phi3MLP`, `GPT2MLP`. B batch, T tokens, D hidden size.
+//! transformers' `LlamaMLP`, `Phi3MLP`, `GPT2MLP`, `T5DenseGatedActDense`. B batch, T tokens, D hidden size.
 
 use super::DecoderSizes;
 use crate::ModelError;
 use crate::checkpoint::Weights;
+use retune_kernels::dropout::dropout;
 use retune_kernels::tch::Tensor;
 use retune_kernels::{Activation, Dense};
 
@@ -49,6 +50,7 @@ pub struct DecoderNetwork {
     up: Up,
     down: Dense,
     activation: Activation,
+    dropout: f64,
 }
 
 impl DecoderNetwork {
@@ -66,7 +68,8 @@ impl DecoderNetwork {
             NetworkNames::Gated { gate, up, down } => (Up::Gated(dense(gate, d, f)?, dense(up, d, f)?), down),
             NetworkNames::Joint { gate_and_up, down } => (Up::Joint(dense(gate_and_up, d, 2 * f)?), down),
         };
-        Ok(Self { up, down: dense(down, f, d)?, activation: sizes.activation })
+        let (activation, dropout) = (sizes.activation, sizes.network_dropout);
+        Ok(Self { up, down: dense(down, f, d)?, activation, dropout })
     }
 
     /// `x` [B, T, D]; returns [B, T, D].
@@ -79,6 +82,6 @@ impl DecoderNetwork {
                 self.activation.forward(&both[0]) * &both[1]
             }
         };
-        self.down.forward(&inner, train)
+        self.down.forward(&dropout(&inner, self.dropout, train), train)
     }
 }

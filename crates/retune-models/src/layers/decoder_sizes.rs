@@ -1,4 +1,4 @@
-//! Sizes and settings of decoder layers. D hidden size, H heads, G heads of keys, K head size.
+//! Sizes and settings of decoder layers, and of layers of an encoder that a decoder reads. D hidden size, H heads, G heads of keys, K head size.
 
 use super::NormKind;
 use retune_kernels::Activation;
@@ -22,8 +22,10 @@ pub struct DecoderSizes {
     pub norm: NormKind,
     /// Added to variances.
     pub norm_epsilon: f64,
-    /// Whether the projections to queries, keys and values have a bias.
+    /// Whether the projections to queries and values have a bias, and where they are in one with the keys, all of it.
     pub query_bias: bool,
+    /// Whether the projection to keys has one.
+    pub key_bias: bool,
     /// Whether the projection after attention has one.
     pub output_bias: bool,
     /// Whether the feed-forward network has some.
@@ -38,10 +40,14 @@ pub struct DecoderSizes {
     pub softcap: Option<f64>,
     /// Whether attention and feed-forward read the same input.
     pub parallel: bool,
+    /// Whether norms stand behind the residuals in place of before the branches (Vaswani et al. 2017).
+    pub post_norm: bool,
     /// After attention and feed-forward.
     pub hidden_dropout: f64,
     /// On attention probabilities.
     pub attention_dropout: f64,
+    /// Inside the feed-forward network, behind its activation.
+    pub network_dropout: f64,
 }
 
 impl DecoderSizes {
@@ -57,5 +63,11 @@ impl DecoderSizes {
         let (q, k) = ((self.heads * self.head_size) as f64, (self.key_heads * self.head_size) as f64);
         let network = if gated { 3.0 } else { 2.0 } * d * f;
         2.0 * tokens * (2.0 * d * (q + k) + network + 2.0 * q * tokens)
+    }
+
+    /// The same of attention to so many tokens of another text.
+    pub fn cross_work(&self, tokens: f64, others: f64) -> f64 {
+        let (d, q) = (self.hidden as f64, (self.heads * self.head_size) as f64);
+        2.0 * (2.0 * d * q * (tokens + others) + 2.0 * q * tokens * others)
     }
 }

@@ -1,9 +1,10 @@
 //! Root mean square norm (Zhang & Sennrich 2019), and the choice between it and the layer norm.
 //!
-//! transformers' `LlamaRMSNorm`, `GemmaRMSNorm`. D hidden size.
+//! transformers' `LlamaRMSNorm`, `GemmaRMSNorm`, `T5LayerNorm`. D hidden size.
 
 use crate::ModelError;
 use crate::checkpoint::Weights;
+use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{LayerNorm, Weight};
 
@@ -76,6 +77,14 @@ impl Norm {
         match self {
             Self::Layer(norm) => norm.forward(x),
             Self::Rms(norm) => norm.forward(x),
+        }
+    }
+
+    /// Of `residual` + dropout of `x`, both [.., D].
+    pub fn after_residual(&self, x: &Tensor, residual: &Tensor, p: f64, train: bool) -> Tensor {
+        match self {
+            Self::Layer(norm) => norm.after_residual(x, residual, p, train),
+            Self::Rms(norm) => norm.forward(&(residual + dropout(x, p, train))),
         }
     }
 }

@@ -80,7 +80,7 @@ pub struct FreshIds {
     pub sep: Option<u32>,
 }
 
-static FRESH: [Fresh; 14] = [
+static FRESH: [Fresh; 15] = [
     Fresh { name: "bert", tokens: FreshTokens::Bert, pieces: FreshPieces::WordPiece, longest: 512, fields: bert },
     Fresh { name: "roberta", tokens: FreshTokens::Roberta, pieces: FreshPieces::Bpe, longest: 512, fields: roberta },
     Fresh {
@@ -125,6 +125,7 @@ static FRESH: [Fresh; 14] = [
     Fresh { name: "llama", tokens: FreshTokens::Decoder, pieces: FreshPieces::Bpe, longest: 2048, fields: llama },
     Fresh { name: "mistral", tokens: FreshTokens::Decoder, pieces: FreshPieces::Bpe, longest: 2048, fields: llama },
     Fresh { name: "qwen2", tokens: FreshTokens::Decoder, pieces: FreshPieces::Bpe, longest: 2048, fields: llama },
+    Fresh { name: "bart", tokens: FreshTokens::Roberta, pieces: FreshPieces::Bpe, longest: 1024, fields: bart },
 ];
 
 /// The family of a name, if it can be trained from nothing.
@@ -163,6 +164,10 @@ impl Fresh {
             ("sep_token_id", ids.sep),
         ];
         fields.extend(others.into_iter().filter_map(|(name, id)| Some((name.to_owned(), json!(id?)))));
+        // What a decoder over an encoder writes begins, as BART's does, with the end of a text.
+        if fields.contains_key("is_encoder_decoder") {
+            fields.extend(ids.eos.map(|end| ("decoder_start_token_id".to_owned(), json!(end))));
+        }
         ModelConfig::new(Value::Object(fields))
     }
 }
@@ -237,6 +242,17 @@ fn gpt2(size: &FreshSize) -> Value {
         "n_embd": size.hidden, "n_layer": size.layers, "n_head": size.heads, "n_positions": 1024,
         "activation_function": "gelu_new", "embd_pdrop": 0.1, "attn_pdrop": 0.1, "resid_pdrop": 0.1,
         "layer_norm_epsilon": 1e-5, "initializer_range": 0.02, "tie_word_embeddings": true,
+    })
+}
+
+/// Each of the two stacks has as many layers as the one of other families.
+fn bart(size: &FreshSize) -> Value {
+    json!({
+        "is_encoder_decoder": true, "d_model": size.hidden, "encoder_layers": size.layers, "decoder_layers": size.layers,
+        "encoder_attention_heads": size.heads, "decoder_attention_heads": size.heads, "encoder_ffn_dim": 4 * size.hidden,
+        "decoder_ffn_dim": 4 * size.hidden, "activation_function": "gelu", "dropout": 0.1, "attention_dropout": 0.1,
+        "activation_dropout": 0.0, "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0, "max_position_embeddings": 1024,
+        "scale_embedding": false, "init_std": 0.02, "forced_eos_token_id": null, "tie_word_embeddings": true,
     })
 }
 

@@ -10,7 +10,7 @@ fn build(family: &'static dyn Family, purpose: &Purpose, config: &ModelConfig) -
     let root = WeightsRoot::new(
         None,
         WeightsOptions {
-            base_prefix: format!("{}.", family.names().base),
+            base_prefix: family.names().base_prefix(),
             new_head: true,
             from_scratch: true,
             seed: 0,
@@ -45,6 +45,18 @@ fn small(model_type: &str) -> ModelConfig {
         ("num_key_value_heads", json!(2)),
         ("conv_dim", json!([4, 4, 4, 4, 4, 4, 4])),
         ("num_conv_pos_embeddings", json!(4)),
+        ("d_model", json!(24)),
+        ("d_kv", json!(6)),
+        ("d_ff", json!(8)),
+        ("num_layers", json!(1)),
+        ("num_heads", json!(4)),
+        ("encoder_layers", json!(1)),
+        ("decoder_layers", json!(1)),
+        ("encoder_attention_heads", json!(4)),
+        ("decoder_attention_heads", json!(4)),
+        ("encoder_ffn_dim", json!(8)),
+        ("decoder_ffn_dim", json!(8)),
+        ("decoder_start_token_id", json!(0)),
         ("num_conv_pos_embedding_groups", json!(2)),
     ] {
         // What a family has a list of, one for each stage, stays as it is.
@@ -161,8 +173,9 @@ fn absent_fields_mean_what_hugging_face_assumes() {
     let read = |text: &str| serde_json::from_str::<serde_json::Map<String, Value>>(text).unwrap();
     let encoders = read(include_str!("../../../../fixtures/configs/text_defaults.json"));
     let decoders = read(include_str!("../../../../fixtures/configs/decoder_defaults.json"));
+    let both = read(include_str!("../../../../fixtures/configs/sequence_to_sequence_defaults.json"));
     let speech = read(include_str!("../../../../fixtures/configs/speech_defaults.json"));
-    for (model_type, theirs) in encoders.into_iter().chain(decoders).chain(speech) {
+    for (model_type, theirs) in encoders.into_iter().chain(decoders).chain(both).chain(speech) {
         let config = ModelConfig::new(json!({"model_type": model_type})).unwrap();
         assert!(config.as_map().len() > 10, "{model_type} has no defaults here");
         for (field, ours) in config.as_map() {

@@ -6,8 +6,8 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
 use retune_models::heads::{
-    CAUSAL_LM, CtcLoss, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SPEECH_RECOGNITION,
-    TOKEN_CLASSIFICATION, next_token_loss,
+    CAUSAL_LM, CtcLoss, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_TO_SEQUENCE,
+    SPEECH_RECOGNITION, TOKEN_CLASSIFICATION, next_token_loss, target_token_loss,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Purpose, Tensors};
 use std::collections::BTreeMap;
@@ -110,6 +110,16 @@ fn loss_of_next_tokens(outputs: &Tensors, inputs: &Tensors) -> Tensor {
     summed.sum / summed.weight
 }
 
+/// The mean loss of a text that is written, from scores or from their factors.
+fn loss_of_target_tokens(outputs: &Tensors, inputs: &Tensors) -> Tensor {
+    let labels = inputs.get("labels").unwrap();
+    let summed = match outputs.optional("logits") {
+        Some(logits) => loss::cross_entropy(logits, labels, None, 0.0),
+        None => target_token_loss(outputs, labels, 0.0).unwrap().loss,
+    };
+    summed.sum / summed.weight
+}
+
 /// The loss of a model's own task.
 fn loss_of_outputs(loaded: &LoadedModel, outputs: &Tensors, inputs: &Tensors) -> Tensor {
     let purpose = loaded.purpose.expect("a head");
@@ -125,6 +135,9 @@ fn loss_of_outputs(loaded: &LoadedModel, outputs: &Tensors, inputs: &Tensors) ->
     }
     if *purpose == CAUSAL_LM {
         return loss_of_next_tokens(outputs, inputs);
+    }
+    if *purpose == SEQUENCE_TO_SEQUENCE {
+        return loss_of_target_tokens(outputs, inputs);
     }
     let tags = *purpose == TOKEN_CLASSIFICATION || *purpose == MASKED_WORDS;
     let problem = if tags { ProblemType::SingleLabelClassification } else { loaded.config.problem_type() };
@@ -144,7 +157,9 @@ pub(crate) fn check(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>, gradi
     let whole = loaded.network.forward(&inputs, &Mode::evaluation().with_hidden_states()).unwrap();
     assert!(outputs.optional("last_hidden_state").is_none(), "nobody asked for it");
     for (name, expected) in expected {
-        for outputs in [Some(&outputs).filter(|_| name != "last_hidden_state"), Some(&whole)].into_iter().flatten() {
+        for outputs in
+            [Some(&outputs).filter(|_| !name.ends_with("last_hidden_state")), Some(&whole)].into_iter().flatten()
+        {
             let worst = difference(outputs.get(name).unwrap(), expected);
             assert!(worst < 1e-5, "{name}: {worst}");
         }
@@ -165,4 +180,38 @@ pub(crate) fn check(loaded: &LoadedModel, case: &BTreeMap<String, Tensor>, gradi
         compared += 1;
     }
     assert_eq!(compared, case.keys().filter(|k| k.starts_with("grad.")).count());
+}
+
+/// An adapter as PEFT wrote it, over its base: outputs, loss and gradients, what is written again, and the folded model.
+pub(crate) fn check_adapter(name: &str, base_name: &str, purpose: &'static Purpose) {
+    println!("{name}");
+    let (adapter, base) = (fixture(&format!("peft/{name}")), fixture(&format!("parity/{base_name}")));
+    let mut loaded = LoadedModel::load_adapter(&adapter, &base, &load_options(purpose)).unwrap();
+    for param in loaded.params.iter_mut() {
+        let trains = param.name.contains(".lora_");
+        param.set_trainable(trains);
+    }
+    let case = case(&format!("peft/{name}/case.safetensors"));
+    check(&loaded, &case, |name| format!("grad.base_model.model.{name}"));
+
+    let folder = tempfile::tempdir().unwrap();
+    loaded.save(folder.path(), "../../parity/base").unwrap();
+    let saved = read_tensors(&folder.path().join("adapter_model.safetensors")).unwrap();
+    let original = self::case(&format!("peft/{name}/adapter_model.safetensors"));
+    assert!(saved.keys().eq(original.keys()), "{name}: {:?}", saved.keys());
+    assert!(saved.iter().all(|(name, tensor)| *tensor == original[name]));
+    let read = |folder: &std::path::Path| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(folder.join("adapter_config.json")).unwrap()).unwrap()
+    };
+    let (ours, theirs) = (read(folder.path()), read(&adapter));
+    for field in ["fan_in_fan_out", "task_type", "r", "lora_alpha", "use_rslora", "target_modules"] {
+        assert_eq!(ours[field], theirs[field], "{name}: {field}");
+    }
+
+    let mut merged = LoadedModel::load(&base, &load_options(purpose)).unwrap();
+    assert!(!loaded.merged_weights().unwrap().is_empty());
+    merged.take_weights(&loaded.whole_weights().unwrap()).unwrap();
+    let logits = retune_kernels::tch::no_grad(|| logits(&merged, &inputs(&case), &Mode::evaluation()));
+    let worst = difference(&logits, &case["output.logits"]);
+    assert!(worst < 1e-5, "{name}: {worst}");
 }

@@ -1,0 +1,203 @@
+//! BART (Lewis et al. 2019) and mBART (Liu et al. 2020), transformers `BartModel` and `MBartModel`: learned positions and a norm of the
+//! embeddings; mBART has norms before its branches, a norm behind each stack, and begins with the last token of the target.
+
+use crate::bodies::{StackNames, StackPositions, StackSizes};
+use crate::family::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables, TensorNames};
+use crate::heads::TargetTokenPlan;
+use crate::layers::{
+    CrossNames, DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames,
+};
+use crate::{ModelConfig, ModelError, TargetBegin};
+use retune_kernels::Activation;
+use serde_json::{Value, json};
+
+/// The first.
+pub static BART: EncoderDecoderFamily = FIRST;
+
+const FIRST: EncoderDecoderFamily = EncoderDecoderFamily {
+    model_type: "bart",
+    class: "Bart",
+    ending: "ForConditionalGeneration",
+    names: NAMES,
+    target_token: TargetTokenPlan::new("lm_head", Some(BIAS)),
+    defaults: || defaults(&[("decoder_start_token_id", json!(2)), ("forced_eos_token_id", json!(2))]),
+    plan: |config| plan(config, learned(config)?, &NORMED, false),
+    begin: TargetBegin::fixed,
+    reads_source: true,
+};
+
+/// With norms before its branches.
+pub static MBART: EncoderDecoderFamily = EncoderDecoderFamily {
+    model_type: "mbart",
+    class: "MBart",
+    defaults: || defaults(&[("forced_eos_token_id", json!(2))]),
+    plan: |config| plan(config, learned(config)?, &StackNames { norm: Some("layer_norm"), ..NORMED }, true),
+    begin: TargetBegin::last_of_target,
+    ..FIRST
+};
+
+/// Names of BART and all that follow it. Files of a base model that was taken out of its class have the shared table under one
+/// of several names.
+pub(super) const NAMES: TensorNames = TensorNames {
+    base: "model",
+    spellings: &[
+        ("model.shared.weight", "model.encoder.embed_tokens.weight"),
+        ("model.shared.weight", "model.decoder.embed_tokens.weight"),
+        ("model.shared.weight", "lm_head.weight"),
+    ],
+    buffers: &["encoder.version", "decoder.version"],
+    modules: &[],
+    lora: Ok(&["q_proj", "v_proj"]),
+};
+
+/// What is added to the scores.
+pub(super) const BIAS: &str = "final_logits_bias";
+
+const NORMED: StackNames = StackNames { embedding_norm: Some("layernorm_embedding"), ..STACK };
+
+/// Names of a stack.
+pub(super) const STACK: StackNames = StackNames {
+    positions: "embed_positions",
+    embedding_norm: None,
+    layers: "layers",
+    layer: DecoderLayerNames {
+        attention: attention(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"]),
+        network: NetworkNames::Plain { up: "fc1", down: "fc2" },
+        before_attention: "self_attn_layer_norm",
+        after_attention: None,
+        cross: None,
+        before_network: "final_layer_norm",
+        after_network: None,
+    },
+    norm: None,
+    relative: "",
+};
+
+/// Attention of a decoder to what the encoder returned.
+const CROSS: CrossNames = CrossNames {
+    attention: attention([
+        "encoder_attn.q_proj",
+        "encoder_attn.k_proj",
+        "encoder_attn.v_proj",
+        "encoder_attn.out_proj",
+    ]),
+    norm: "encoder_attn_layer_norm",
+};
+
+const fn attention([query, key, value, output]: [&'static str; 4]) -> DecoderAttentionNames {
+    DecoderAttentionNames { projections: ProjectionNames::Apart { query, key, value }, output, norms: None }
+}
+
+/// The same stack with attention to another one.
+pub(super) const fn over_encoder(names: &StackNames) -> StackNames {
+    StackNames { layer: DecoderLayerNames { cross: Some(CROSS), ..names.layer }, ..*names }
+}
+
+/// What `BartConfig` assumes, with what a sibling assumes otherwise in `own`.
+pub(super) fn defaults(own: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {
+    let usual = [
+        ("vocab_size", json!(50265)),
+        ("max_position_embeddings", json!(1024)),
+        ("encoder_layers", json!(12)),
+        ("encoder_ffn_dim", json!(4096)),
+        ("encoder_attention_heads", json!(16)),
+        ("decoder_layers", json!(12)),
+        ("decoder_ffn_dim", json!(4096)),
+        ("decoder_attention_heads", json!(16)),
+        ("encoder_layerdrop", json!(0.0)),
+        ("decoder_layerdrop", json!(0.0)),
+        ("activation_function", json!("gelu")),
+        ("d_model", json!(1024)),
+        ("dropout", json!(0.1)),
+        ("attention_dropout", json!(0.0)),
+        ("activation_dropout", json!(0.0)),
+        ("init_std", json!(0.02)),
+        ("scale_embedding", json!(false)),
+        ("pad_token_id", json!(1)),
+        ("bos_token_id", json!(0)),
+        ("eos_token_id", json!(2)),
+        ("tie_word_embeddings", json!(true)),
+    ];
+    let others = usual.into_iter().filter(|(field, _)| own.iter().all(|(other, _)| other != field));
+    others.chain(own.iter().cloned()).collect()
+}
+
+/// Learned positions, the first two of which belong to no place.
+fn learned(config: &ModelConfig) -> Result<StackPositions, ModelError> {
+    Ok(StackPositions::Learned { rows: config.size("max_position_embeddings")? + 2, unused: 2 })
+}
+
+/// The token of padding, where there is one.
+pub(super) fn padding(config: &ModelConfig) -> Result<Option<i64>, ModelError> {
+    super::llama::padding(config)
+}
+
+/// Both stacks of BART's kind, called `names` but for cross-attention; `pre_norm` has norms before the branches.
+pub(super) fn plan(
+    config: &ModelConfig,
+    positions: StackPositions,
+    names: &StackNames,
+    pre_norm: bool,
+) -> Result<EncoderDecoderPlan, ModelError> {
+    let vocabulary = config.size("vocab_size")?;
+    let stack = |path: &'static str, names: StackNames| {
+        Ok::<_, ModelError>(StackPlan { path, names, sizes: sizes(config, path, positions, pre_norm)?, vocabulary })
+    };
+    let ties = config.flag_or("tie_word_embeddings", true)?;
+    Ok(EncoderDecoderPlan {
+        encoder: stack("encoder", *names)?,
+        decoder: stack("decoder", over_encoder(names))?,
+        tables: if ties { Tables::Tied } else { Tables::Untied },
+        padding: padding(config)?,
+        longest: Some(config.size("max_position_embeddings")? as usize),
+    })
+}
+
+/// Sizes of one stack, by the fields that begin with its name.
+fn sizes(
+    config: &ModelConfig,
+    stack: &str,
+    positions: StackPositions,
+    pre_norm: bool,
+) -> Result<StackSizes, ModelError> {
+    let field = |name: &str| format!("{stack}_{name}");
+    let (hidden, heads) = (config.size("d_model")?, config.size(&field("attention_heads"))?);
+    if hidden % heads != 0 {
+        let problem = format!("is {heads}, which does not divide the hidden size {hidden}");
+        return Err(ModelError::Config { field: field("attention_heads"), problem });
+    }
+    let dropout = config.probability("dropout")?;
+    let head_size = hidden / heads;
+    Ok(StackSizes {
+        embedding_scale: if config.flag_or("scale_embedding", false)? { (hidden as f64).sqrt() } else { 1.0 },
+        positions,
+        embedding_dropout: dropout,
+        layer: DecoderSizes {
+            hidden,
+            heads,
+            key_heads: heads,
+            head_size,
+            intermediate: config.size(&field("ffn_dim"))?,
+            activation: Activation::from_name(&config.text("activation_function")?)?,
+            norm: NormKind::Layer,
+            norm_epsilon: 1e-5,
+            query_bias: true,
+            key_bias: true,
+            output_bias: true,
+            network_bias: true,
+            transposed: false,
+            scale: 1.0 / (head_size as f64).sqrt(),
+            scale_by_layer: false,
+            softcap: None,
+            parallel: false,
+            post_norm: !pre_norm,
+            hidden_dropout: dropout,
+            attention_dropout: config.probability("attention_dropout")?,
+            network_dropout: config.probability("activation_dropout")?,
+        },
+        layers: config.size(&field("layers"))? as usize,
+        relative: None,
+        final_dropout: 0.0,
+        layer_drop: config.probability(&field("layerdrop"))?,
+    })
+}
