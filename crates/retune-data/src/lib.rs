@@ -106,6 +106,8 @@ mod heat_map;
 #[cfg(feature = "image")]
 mod image;
 #[cfg(feature = "table")]
+mod items;
+#[cfg(feature = "table")]
 mod medium;
 #[cfg(feature = "table")]
 pub mod molecule;
@@ -163,6 +165,11 @@ pub use image::{
     class_colour, coco_counts, coco_string, draw_boxes, mask_png, read_images, read_objects, resize, swatch,
 };
 #[cfg(feature = "table")]
+pub use items::{
+    Asked, Catalogue, EventColumns, Events, HistoryOptions, HistoryRow, HistorySeen, ItemHistories, Names, NextItems,
+    Sequences,
+};
+#[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
 pub use rows::{LabelNumbers, LabelRows, Layout, Records, TableLines, TableRows};
@@ -173,16 +180,16 @@ pub use table::{Cell, TextsOf};
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
 #[cfg(feature = "text")]
-pub use target::{GoldTags, Spans, Tags, entities_of_classes, on_tokens};
+pub use target::{GoldTags, Similarities, Similarity, Spans, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "audio")]
 pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
     ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
-    MoleculeRows, Molecules, NextWords, Place, Reading, Rendered, SeenPiece, Side, SpecialTokens, TRUNCATED, Text,
-    TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind, TokenizerPlan, Tokens, UNKNOWN_TOKENS,
-    WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
+    MoleculeRows, Molecules, NextWords, Place, Reading, Rendered, SeenPiece, SeveralSeen, SeveralTexts, Side,
+    SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
+    TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

@@ -10,6 +10,8 @@ mod gaps;
 mod next_tokens;
 mod numbers;
 mod pixels;
+mod ranking;
+mod similarity;
 
 pub use boxes::{
     DetectionTerms, DetectionWeights, Objects, StepObjects, corners, detection_loss, detection_terms,
@@ -21,6 +23,8 @@ pub use gaps::{known_binary_cross_entropy, known_squared_error};
 pub use next_tokens::{NextTokens, Scoring, next_token_cross_entropy};
 pub use numbers::squared_error;
 pub use pixels::{pixel_binary_cross_entropy, pixel_cross_entropy, pixel_dice, pixel_weights, resized, with_ignored};
+pub use ranking::{DrawnLoss, drawn_items};
+pub use similarity::{contrastive, cosines, in_batch_negatives, unit_vectors};
 
 use tch::{Kind, Tensor};
 
