@@ -19,7 +19,8 @@ pub fn sine_positions(mask: &Tensor, size: i64) -> Tensor {
         counted / (last + EPSILON) * TAU
     };
     let steps = Tensor::arange(half, (Kind::Float, mask.device()));
-    let steps = (steps.divide_scalar_mode(2.0, "floor") * 2.0 / half as f64 * TEMPERATURE.ln()).exp();
+    let exponents = steps.divide_scalar_mode(2.0, "floor") * 2.0 / half as f64;
+    let steps = exponents.full_like(TEMPERATURE).pow(&exponents);
     let waves = |places: Tensor| {
         let turned = places.unsqueeze(-1) / &steps; // [B, h, w, D/2]
         let every = |from: i64| turned.slice(3, from, None, 2);
