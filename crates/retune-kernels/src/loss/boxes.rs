@@ -138,8 +138,13 @@ pub fn detection_terms(
     let mut of_classes = vec![1f32; outputs as usize];
     of_classes[nothing as usize] = weights.nothing as f32;
     let of_classes = Tensor::from_slice(&of_classes).to_device(device);
-    let class =
-        logits.reshape([-1, outputs]).cross_entropy_loss(&classes, Some(&of_classes), Reduction::Sum, IGNORE_INDEX, 0.0);
+    let class = logits.reshape([-1, outputs]).cross_entropy_loss(
+        &classes,
+        Some(&of_classes),
+        Reduction::Sum,
+        IGNORE_INDEX,
+        0.0,
+    );
     let count = pairs.iter().map(Vec::len).sum::<usize>() as f64;
     let boxes = boxes.reshape([-1, 4]).index_select(0, &found);
     let truth = objects.boxes.to_kind(Kind::Float).reshape([-1, 4]).index_select(0, &true_ones);
