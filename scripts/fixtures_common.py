@@ -93,6 +93,8 @@ def saved_names(parameters, model_file):
     values = {name: parameter.detach() for name, parameter in parameters}
     saved = {}
     for name, tensor in load_file(model_file).items():
+        if name.endswith("num_batches_tracked"):  # no parameter, and alike in all norms
+            continue
         key = (tuple(tensor.shape), tensor.contiguous().numpy().tobytes())
         if key in saved:
             raise ValueError(f"{model_file}: {name} and {saved[key]} hold the same values")
@@ -135,7 +137,7 @@ def save_model(model, folder):
 
 # What a model is told about the right answer, and what it returns besides its loss, by Hugging Face's names.
 TARGETS = ("labels", "start_positions", "end_positions")
-OUTPUTS = ("logits", "start_logits", "end_logits", "cls_logits", "distillation_logits", "mask")
+OUTPUTS = ("logits", "pred_boxes", "start_logits", "end_logits", "cls_logits", "distillation_logits", "mask")
 
 
 def forward_and_gradients(model, inputs, names, loss_of=None, same_in_training=True, base=True):

@@ -34,6 +34,16 @@ SEGFORMER = dict(
     num_attention_heads=[1, 2, 4], mlp_ratios=[3, 2, 1], decoder_hidden_size=10, classifier_dropout_prob=0.0, drop_path_rate=0.0, **NAMES,
 )
 
+YOLOS = PLAIN | dict(
+    hidden_size=16, intermediate_size=24, num_attention_heads=2, num_hidden_layers=3, image_size=[12, 20], patch_size=4,
+    num_detection_tokens=5)
+
+RESNET = dict(embedding_size=4, hidden_sizes=[8, 12], depths=[1, 2], **NAMES)
+BACKBONE = dict(model_type="resnet", embedding_size=3, hidden_sizes=[4, 8], depths=[1, 2], out_features=["stage2"])
+DETR = dict(
+    d_model=8, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=4, encoder_ffn_dim=10,
+    decoder_ffn_dim=12, num_queries=5, dropout=0.0, use_timm_backbone=False, **NAMES)
+
 MAE = dict(
     {k: v for k, v in PLAIN.items() if k not in NAMES},
     decoder_hidden_size=24,
@@ -80,6 +90,21 @@ CASES = {
     "segformer-one-label": (
         "SegformerForSemanticSegmentation", {k: v for k, v in SEGFORMER.items() if k not in NAMES} | dict(num_labels=1),
         {"case": ((36, 44), None)}),
+    "yolos-object-detection": (
+        "YolosForObjectDetection", YOLOS, {"case": ((12, 20), None), "case_other_size": ((23, 18), None)}),
+    "yolos-without-middle-positions": (
+        "YolosForObjectDetection", YOLOS | dict(use_mid_position_embeddings=False, num_hidden_layers=2, eos_coefficient=0.3, class_cost=2),
+        {"case": ((12, 20), None)}),
+    "resnet-image-classification": (
+        "ResNetForImageClassification", RESNET, {"case": ((32, 32), None), "case_other_size": ((37, 42), None)}),
+    "resnet-basic": (
+        "ResNetForImageClassification", RESNET | dict(layer_type="basic", downsample_in_first_stage=True), {"case": ((32, 40), None)}),
+    # The second image of the mask is smaller than the first.
+    "detr-object-detection": (
+        "DetrForObjectDetection", DETR | dict(backbone_config=BACKBONE), {"case": ((24, 31), None), "case_other_size": ((33, 22), None)}),
+    "detr-auxiliary-loss": (
+        "DetrForObjectDetection", DETR | dict(backbone_config=BACKBONE, auxiliary_loss=True, decoder_layers=3, eos_coefficient=0.2),
+        {"case": ((24, 31), None)}),
     "vit-mae": ("ViTMAEForPreTraining", MAE, {"case": ((32, 32), None)}),
     "vit-mae-normalised-pixels": ("ViTMAEForPreTraining", MAE | dict(norm_pix_loss=True), {"case": ((32, 32), None)}),
 }
@@ -88,6 +113,34 @@ CASES = {
 def mean_of_heads_loss(outputs, inputs):
     """DeiT with a teacher token defines no loss: cross-entropy of the mean of its two heads' logits."""
     return torch.nn.functional.cross_entropy(outputs.logits, inputs["labels"])
+
+
+def objects(random, of_second):
+    """Objects of two images: three, and as many as said."""
+    def some(classes):
+        count = len(classes)
+        centre, size = 0.3 + 0.4 * torch.rand(count, 2, generator=random), 0.1 + 0.4 * torch.rand(count, 2, generator=random)
+        return {"class_labels": torch.tensor(classes, dtype=torch.int64), "boxes": torch.cat([centre, size], dim=1)}
+    return [some([2, 0, 2]), some([1, 0][:of_second])]
+
+
+def padded(labels):
+    """The same as two tensors: -100 and zeros where an image has fewer objects."""
+    most = max(len(image["class_labels"]) for image in labels)
+    classes, boxes = torch.full((len(labels), most), -100), torch.zeros(len(labels), most, 4)
+    for number, image in enumerate(labels):
+        classes[number, : len(image["class_labels"])] = image["class_labels"]
+        boxes[number, : len(image["boxes"])] = image["boxes"]
+    return {"input.class_labels": classes, "input.boxes": boxes}
+
+
+def statistics(model, random):
+    """Running statistics that are no zeros and ones, and frozen norms that do something."""
+    for name, buffer in model.named_buffers():
+        if name.endswith(("running_mean", "bias")):
+            buffer.copy_(0.3 * torch.randn(buffer.shape, generator=random))
+        if name.endswith(("running_var", "weight")):
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=random))
 
 
 def segmentation(model, height, width, random):
@@ -118,7 +171,7 @@ def vit_mae_start(folder):
 
 def depends_on_size(name):
     """Whether this gradient passes through code that depends on the image size; the first case covers the others."""
-    return any(part in name for part in ("embeddings", "relative_position_bias_table", "downsampl", ".sr."))
+    return any(part in name for part in ("embeddings", "tokens", "relative_position_bias_table", "downsampl", ".sr."))
 
 
 def make(root):
@@ -132,12 +185,21 @@ def make(root):
         model = model_class(config)
         randomise(model, random)
         dense = "Segmentation" in class_name
+        normed = "ResNet" in class_name
+        if normed or class_name.startswith("Detr"):
+            statistics(model, random)
         labels_of = {file: segmentation(model, *size, random) for file, (size, _) in cases.items()} if dense else {}
         names = save_model(model, folder)
         for file, ((height, width), interpolate) in cases.items():
             inputs = {"pixel_values": torch.randn(2, 3, height, width, generator=random)}
             if class_name == "ViTMAEForPreTraining":
                 inputs["noise"] = torch.rand(2, (height // 8) * (width // 8), generator=random)
+            elif "ObjectDetection" in class_name:
+                inputs["labels"] = objects(random, 2 if "other" in file else 0)
+                if class_name.startswith("Detr"):
+                    inputs["pixel_mask"] = torch.ones(2, height, width, dtype=torch.int64)
+                    inputs["pixel_mask"][1, height - 7 :] = 0
+                    inputs["pixel_mask"][1, :, width - 9 :] = 0
             elif "Segmentation" in class_name:
                 inputs["labels"] = labels_of[file]
             else:
@@ -147,8 +209,13 @@ def make(root):
             loss_of = mean_of_heads_loss if "WithTeacher" in class_name else None
             # A copy for each case: Swin's layers keep the window that an earlier, smaller image made them choose.
             trained = copy.deepcopy(model)
-            tensors = forward_and_gradients(trained, inputs, names, loss_of, same_in_training=not dense)
-            if dense:  # What one pass of training makes of the running statistics.
+            tensors = forward_and_gradients(trained, inputs, names, loss_of, same_in_training=not (dense or normed))
+            if "ObjectDetection" in class_name:
+                tensors |= padded(inputs["labels"])
+                with torch.no_grad():
+                    terms = model(**inputs).loss_dict
+                tensors |= {f"term.{key}": terms[key] for key in ("loss_ce", "loss_bbox", "loss_giou")}
+            if dense or normed:  # What one pass of training makes of the running statistics.
                 tensors |= {f"after.{name}": buffer for name, buffer in trained.named_buffers()}
             if file != "case":
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or depends_on_size(k)}

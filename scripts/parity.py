@@ -38,7 +38,7 @@ from fixtures_common import TARGETS, randomise
 
 HERE = Path(__file__).resolve().parent
 IGNORED = -100  # as a label: counts in no loss
-OUTPUTS = ("logits", "start_logits", "end_logits", "mask")  # must be there, where transformers has them, besides `loss`
+OUTPUTS = ("logits", "pred_boxes", "start_logits", "end_logits", "mask")  # must be there, where transformers has them, besides `loss`
 FURTHER = ("cls_logits", "distillation_logits", "encoder_last_hidden_state")  # compared where Retune gives them, as hidden states are
 ACTIVATIONS = ["gelu", "gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "quick_gelu"]
 
@@ -408,6 +408,59 @@ def segformer(draw):
     )
 
 
+def yolos(draw):
+    values = vit(draw)
+    patch = values["patch_size"]
+    return values | dict(
+        image_size=[image_size(draw, patch), image_size(draw, patch)],
+        num_detection_tokens=draw.randint(1, 12),
+        use_mid_position_embeddings=draw.random() < 0.6,
+        **matching(draw),
+    )
+
+
+def resnet(draw):
+    stages = draw.randint(1, 4)
+    return dict(
+        num_channels=draw.choice([3, 3, 1]),
+        embedding_size=draw.randint(2, 12),
+        hidden_sizes=[4 * draw.randint(1, 6) for _ in range(stages)],
+        depths=[draw.randint(1, 3) for _ in range(stages)],
+        layer_type=draw.choice(["bottleneck", "basic"]),
+        downsample_in_first_stage=draw.random() < 0.3,
+        downsample_in_bottleneck=draw.random() < 0.3,
+    )
+
+
+def detr(draw):
+    heads = draw.randint(1, 4)
+    backbone = resnet(draw)
+    return dict(
+        backbone_config=backbone | dict(model_type="resnet", out_features=[f"stage{len(backbone['depths'])}"]),
+        use_timm_backbone=False,
+        num_channels=backbone["num_channels"],
+        d_model=4 * heads * draw.randint(1, 4),
+        encoder_layers=draw.randint(1, 3),
+        decoder_layers=draw.randint(1, 3),
+        encoder_attention_heads=heads,
+        decoder_attention_heads=heads,
+        encoder_ffn_dim=draw.randint(5, 60),
+        decoder_ffn_dim=draw.randint(5, 60),
+        activation_function=draw.choice(["relu", "gelu"]),
+        num_queries=draw.randint(1, 12),
+        auxiliary_loss=draw.random() < 0.3,
+        **matching(draw),
+    )
+
+
+def matching(draw):
+    """How objects are matched, and how the terms of the loss are weighed."""
+    return dict(
+        class_cost=draw.choice([1, 2]), bbox_cost=draw.choice([5, 1]), giou_cost=draw.choice([2, 4]),
+        bbox_loss_coefficient=draw.choice([5, 2]), giou_loss_coefficient=draw.choice([2, 1]), eos_coefficient=draw.choice([0.1, 0.4]),
+    )
+
+
 # ---- configurations of families of speech and sound ----
 
 
@@ -571,6 +624,9 @@ FAMILIES = {
     "convnext": Family("ConvNext", "image", convnext),
     "vit_mae": Family("ViTMAE", "masked image", vit_mae),
     "segformer": Family("Segformer", "image", segformer, segments=True),
+    "resnet": Family("ResNet", "image", resnet),
+    "yolos": Family("Yolos", "detector", yolos),
+    "detr": Family("Detr", "detector", detr),
     "wav2vec2": Family("Wav2Vec2", "speech", wav2vec2),
     "hubert": Family("Hubert", "speech", hubert),
     "wavlm": Family("WavLM", "speech", wavlm),
@@ -653,6 +709,8 @@ def pixels(draw, config, height, width):
 
 def image_inputs(draw, family, config):
     """The size of the configuration, or another one that the family takes."""
+    if family.prefix == "ResNet":
+        return Inputs({"pixel_values": pixels(draw, config, draw.randint(20, 70), draw.randint(20, 70))})
     if family.prefix == "Segformer":  # of any size from one on of which every stage has something left
         return Inputs({"pixel_values": pixels(draw, config, draw.randint(66, 99), draw.randint(66, 99))})
     size, patch = config.image_size, config.patch_size
@@ -672,6 +730,19 @@ def image_inputs(draw, family, config):
     # The others interpolate without being asked.
     call = {"interpolate_pos_encoding": True} if family.prefix in ("ViT", "DeiT") else {}
     return Inputs({"pixel_values": pixels(draw, config, height, width)}, call)
+
+
+def detector_inputs(draw, family, config):
+    """Of any size; a detector that takes a mask of pixels gets images of unequal sizes."""
+    least = getattr(config, "patch_size", 40)
+    height, width = (least + draw.randint(0, 40) for _ in range(2))
+    named = {"pixel_values": pixels(draw, config, height, width)}
+    if family.prefix != "Yolos" and draw.random() < 0.7:
+        mask = torch.zeros(named["pixel_values"].shape[0], height, width, dtype=torch.int64)
+        for row in mask:
+            row[: draw.randint(height // 2, height), : draw.randint(width // 2, width)] = 1
+        named |= {"pixel_values": named["pixel_values"] * mask.unsqueeze(1), "pixel_mask": mask}
+    return Inputs(named)
 
 
 def masked_image_inputs(draw, family, config):
@@ -703,6 +774,7 @@ INPUTS = {
     "text": text_inputs,
     "decoder": decoder_inputs,
     "image": image_inputs,
+    "detector": detector_inputs,
     "masked image": masked_image_inputs,
     "speech": speech_inputs,
     "spectrogram": spectrogram_inputs,
@@ -807,6 +879,24 @@ def pixel_targets(draw, config, inputs):
     return {"labels": labels}
 
 
+def object_targets(draw, config, inputs):
+    """Classes and boxes of up to seven objects in an image, filled up to one number; some images have none."""
+    noise = tensor_generator(draw)
+    counts = [draw.choice([0, 1, 2, 3, 7]) for _ in range(rows_of(inputs))]
+    most = max(counts + [1])
+    centre, size = 0.2 + 0.6 * torch.rand(len(counts), most, 2, generator=noise), 0.02 + 0.5 * torch.rand(len(counts), most, 2, generator=noise)
+    labels = torch.randint(0, config.num_labels, (len(counts), most), generator=noise)
+    for row, count in zip(labels, counts):
+        row[count:] = IGNORED
+    return {"class_labels": labels, "boxes": torch.cat([centre, size], dim=2)}
+
+
+def listed_objects(targets):
+    """The same as transformers takes it: a dictionary for each image."""
+    pairs = zip(targets["class_labels"], targets["boxes"])
+    return [{"class_labels": labels[labels != IGNORED], "boxes": boxes[labels != IGNORED]} for labels, boxes in pairs]
+
+
 def transcript_targets(draw, config, inputs):
     """Texts of unequal lengths, also empty ones."""
     rows, width = rows_of(inputs), draw.randint(1, 8)
@@ -850,6 +940,7 @@ HEADS = {
     "semantic-segmentation": Head(
         "semantic-segmentation", "ForSemanticSegmentation", "image", lambda draw: classes(draw.randint(1, 9)), pixel_targets
     ),
+    "object-detection": Head("object-detection", "ForObjectDetection", "detector", lambda draw: classes(draw.randint(1, 9)), object_targets),
     "speech-recognition": Head("speech-recognition", "ForCTC", "speech", lambda draw: {}, transcript_targets),
     "sound-classification": Head("audio-classification", "ForSequenceClassification", "speech", several_classes, class_targets),
     "spectrogram-classification": Head("audio-classification", "ForAudioClassification", "spectrogram", several_classes, class_targets),
@@ -876,6 +967,8 @@ def expected_outputs(model, inputs, targets):
     """transformers' outputs by name, those that must be there and those that may; in the model's own precision."""
     dtype = next(model.parameters()).dtype
     named = {name: value.to(dtype) if value.is_floating_point() else value for name, value in (inputs.named | targets).items()}
+    if "class_labels" in targets:
+        named["labels"] = listed_objects({name: named.pop(name) for name in ("class_labels", "boxes")})
     takes_targets = targets and "WithTeacher" not in type(model).__name__  # that class is for use alone
     result = model(**(named if takes_targets else {k: v for k, v in named.items() if k not in TARGETS}), **inputs.call)
     outputs = {name: getattr(result, name) for name in OUTPUTS if getattr(result, name, None) is not None}
@@ -920,10 +1013,11 @@ def run_case(arguments, family_name, head_name, number, folder):
     save_file({k: v.contiguous() for k, v in (inputs.named | targets).items()}, str(folder / "inputs.safetensors"))
     try:
         expected, further = expected_outputs(model, inputs, targets)
-        exact, _ = expected_outputs(model.double(), inputs, targets)
+        # Losses of sets are computed in fp32 alone.
+        exact, _ = expected_outputs(model.double(), inputs, {} if "class_labels" in targets else targets)
     except Exception as error:  # of whatever kind: the other cases are still worth a run
         return None, None, [f"transformers itself fails: {error}"]
-    rounding = max(difference(expected[name], exact[name]) for name in expected)
+    rounding = max(difference(expected[name], exact[name]) for name in exact)
     given, failure = run_retune(arguments, head.task, folder)
     if failure:
         return None, rounding, [failure]

@@ -159,9 +159,10 @@ pub use features::{Computed, FeatureBuilder, Features};
 pub use heat_map::HeatMap;
 #[cfg(feature = "image")]
 pub use image::{
-    Augmentation, ClassList, ColorJitter, GreyRange, IgnoredClasses, ImageOptions, ImageProcessor, ImageSeen, Images,
-    Mask, MaskClasses, MaskReading, Masks, Moves, NO_CLASS, Pixels, RandAugment, RandomErasing, RandomResizedCrop,
-    RawMasks, Resample, ZoomOut, class_colour, coco_counts, coco_string, mask_png, read_images, resize, swatch,
+    Augmentation, BoxConvention, Boxes, CheckedBoxes, ClassList, ColorJitter, DrawnBox, GreyRange, IgnoredClasses,
+    ImageObject, ImageOptions, ImageProcessor, ImageSeen, Images, Mask, MaskClasses, MaskReading, Masks, Moves,
+    NO_CLASS, ObjectRows, Pixels, RandAugment, RandomErasing, RandomResizedCrop, RawMasks, Resample, ZoomOut,
+    class_colour, coco_counts, coco_string, draw_boxes, mask_png, read_images, read_objects, resize, swatch,
 };
 #[cfg(feature = "table")]
 pub use items::{

@@ -84,9 +84,10 @@ impl UnderWay {
 impl Trainer<'_> {
     /// Begins step `step` (counted from 0) over `window`. Losses are summed and divided once by the target count of the
     /// whole window, because a mean of means weighs examples unequally.
-    pub fn begin(&mut self, step: u64, window: Vec<Batch>, learning_rate: f64) -> Result<UnderWay> {
+    pub fn begin(&mut self, step: u64, mut window: Vec<Batch>, learning_rate: f64) -> Result<UnderWay> {
         let mode = Mode::training(self.first_trained_depth).with_factors();
         let mut report = StepReport { step: step + 1, learning_rate, ..StepReport::default() };
+        self.work.of_step(&mut window);
         let mut sums = Tensor::zeros([2], (Kind::Double, self.device));
         for (micro, batch) in window.iter().enumerate() {
             dropout::set_stream(self.stream(step, micro));

@@ -45,6 +45,14 @@ impl ModelConfig {
         Ok(config)
     }
 
+    /// A configuration that stands inside another one.
+    pub(crate) fn part(value: Value) -> Result<Self, ModelError> {
+        match value {
+            Value::Object(map) => Ok(Self { map, label_notes: Vec::new(), label_problem: None }),
+            _ => Err(ModelError::Config { field: "{}".into(), problem: "is not a JSON object".into() }),
+        }
+    }
+
     /// The whole object.
     pub fn as_map(&self) -> &Map<String, Value> {
         &self.map

@@ -11,6 +11,7 @@ use crate::families::{
     convnext::CONVNEXT,
     deberta_v2::DEBERTA_V2,
     deit::DEIT,
+    detr::DETR,
     dinov2::DINOV2,
     distilbert::DISTILBERT,
     electra::ELECTRA,
@@ -24,6 +25,7 @@ use crate::families::{
     modernbert::MODERNBERT,
     mpnet::MPNET,
     phi3::PHI3,
+    resnet::RESNET,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
     sasrec::{BERT4REC, SASREC},
     segformer::SEGFORMER,
@@ -33,6 +35,7 @@ use crate::families::{
     vit_mae::VIT_MAE,
     wav2vec2::WAV2VEC2,
     wavlm::WAVLM,
+    yolos::YOLOS,
 };
 use crate::heads::{BASE_CLASS, PURPOSES, SEQUENCE_TO_SEQUENCE};
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
@@ -76,6 +79,9 @@ pub static FAMILIES: &[&dyn Family] = &[
     &SWIN,
     &CONVNEXT,
     &SEGFORMER,
+    &RESNET,
+    &YOLOS,
+    &DETR,
     &WAV2VEC2,
     &HUBERT,
     &WAVLM,

@@ -3,10 +3,15 @@
 mod common;
 
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
-use retune_kernels::tch::{Device, Tensor};
-use retune_models::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, SEMANTIC_SEGMENTATION};
+use retune_kernels::loss::{Objects, detection_loss, detection_terms};
+use retune_kernels::tch::{Device, Kind, Tensor};
+use retune_models::checkpoint::{read_tensors, write_tensors};
+use retune_models::heads::{
+    EARLIER_BOXES, EARLIER_LOGITS, IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, OBJECT_DETECTION,
+    SEMANTIC_SEGMENTATION, detection_weights,
+};
 use retune_models::registry::purposes_of_class;
-use retune_models::{LoadedModel, Mode, Tensors};
+use retune_models::{LoadOptions, LoadedModel, Mode, Tensors};
 
 #[test]
 fn every_vision_family_equals_hugging_face() {
@@ -24,6 +29,8 @@ fn every_vision_family_equals_hugging_face() {
         ("swin-absolute-positions", &["case", "case_interpolated"]),
         ("convnext-image-classification", &["case", "case_other_size"]),
         ("segformer-image-classification", &["case", "case_other_size"]),
+        ("resnet-image-classification", &["case", "case_other_size"]),
+        ("resnet-basic", &["case"]),
     ] {
         for file in cases {
             println!("{name}/{file}");
@@ -69,6 +76,71 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
             assert_eq!(loaded_logits(model, &inputs), loaded_logits(&again, &inputs));
         }
         assert_ne!(before, loaded_logits(&again, &inputs));
+    }
+}
+
+#[test]
+fn detectors_equal_hugging_face() {
+    for (name, file) in [
+        ("yolos-object-detection", "case"),
+        ("yolos-object-detection", "case_other_size"),
+        ("yolos-without-middle-positions", "case"),
+        ("detr-object-detection", "case"),
+        ("detr-object-detection", "case_other_size"),
+        ("detr-auxiliary-loss", "case"),
+    ] {
+        println!("{name}/{file}");
+        let folder = fixture(&format!("parity/{name}"));
+        let loaded = LoadedModel::load(&folder, &load_options(&OBJECT_DETECTION)).unwrap();
+        assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        let case = case(&format!("parity/{name}/{file}.safetensors"));
+        let inputs = inputs(&case);
+        let (labels, truth) = (inputs.get("class_labels").unwrap(), inputs.get("boxes").unwrap());
+        let objects = Objects { labels, boxes: truth };
+        let weights = detection_weights(&loaded.config).unwrap();
+        let whole = loaded.network.forward(&inputs, &Mode::evaluation().with_hidden_states()).unwrap();
+        for (mode, key) in [(Mode::evaluation(), "loss"), (Mode::training(0), "train.loss")] {
+            let outputs = loaded.network.forward(&inputs, &mode).unwrap();
+            for name in ["logits", "pred_boxes"] {
+                for outputs in [&outputs, &whole] {
+                    let worst = difference(outputs.get(name).unwrap(), &case[&format!("output.{name}")]);
+                    assert!(worst < 1e-5, "{name}: {worst}");
+                }
+            }
+            let (logits, boxes) = (outputs.get("logits").unwrap(), outputs.get("pred_boxes").unwrap());
+            let terms = detection_terms(logits, boxes, objects, &weights);
+            for (name, sum, of) in [
+                ("loss_ce", &terms.class, terms.class_weight),
+                ("loss_bbox", &terms.distance, terms.objects),
+                ("loss_giou", &terms.overlap, terms.objects),
+            ] {
+                let worst = difference(&(sum / of).view([1]), &case[&format!("term.{name}")].view([1]));
+                assert!(worst < 1e-5, "{name}: {worst}");
+            }
+            let mut all = vec![(logits.shallow_clone(), boxes.shallow_clone())];
+            if let Some(earlier) = outputs.optional(EARLIER_LOGITS) {
+                let boxes = outputs.get(EARLIER_BOXES).unwrap();
+                all.extend(earlier.unbind(1).into_iter().zip(boxes.unbind(1)));
+            }
+            assert_eq!(all.len(), if name.contains("auxiliary") { 3 } else { 1 });
+            let all: Vec<(&Tensor, &Tensor)> = all.iter().map(|(logits, boxes)| (logits, boxes)).collect();
+            let summed = detection_loss(&all, objects, &weights, None);
+            let mean = summed.sum / summed.weight;
+            assert!(difference(&mean.view([1]), &case[key].view([1])) < 1e-5, "{key}");
+            if mode.train {
+                mean.backward();
+            }
+        }
+        assert!(difference(whole.get("last_hidden_state").unwrap(), &case["output.last_hidden_state"]) < 1e-5);
+        let mut compared = 0;
+        for param in loaded.params.iter() {
+            let gradient = param.gradient().unwrap_or_else(|| panic!("{} received no gradient", param.name));
+            let Some(expected) = case.get(&format!("grad.{}", param.name)) else { continue };
+            let worst = difference(&gradient, expected);
+            assert!(worst < 1e-5, "{}: {worst}", param.name);
+            compared += 1;
+        }
+        assert_eq!(compared, case.keys().filter(|k| k.starts_with("grad.")).count());
     }
 }
 
@@ -149,4 +221,64 @@ fn a_classifier_starts_from_a_masked_autoencoder() {
     assert!(!config.contains_key("mask_ratio") && !config.contains_key("decoder_hidden_size"));
     assert_eq!(purposes_of_class(&again.config), [&IMAGE_CLASSIFICATION]);
     assert_eq!(loaded_logits(&again, &inputs(&case)), loaded_logits(&loaded, &inputs(&case)));
+}
+
+/// The published detectors have convolutions by timm's names.
+#[test]
+fn convolutions_have_the_names_of_either_library() {
+    let config = std::fs::read_to_string(fixture("parity/detr-object-detection/config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["backbone_config"] = serde_json::json!({"model_type": "resnet", "layer_type": "basic", "embedding_size": 64,
+        "hidden_sizes": [64, 128, 256, 512], "depths": [2, 2, 2, 2], "out_features": ["stage4"]});
+    let folder = tempfile::tempdir().unwrap();
+    let write =
+        |config: &serde_json::Value| std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    write(&config);
+    let options = LoadOptions { from_scratch: true, ..load_options(&OBJECT_DETECTION) };
+    let own = LoadedModel::load(folder.path(), &options).unwrap();
+    own.save(folder.path(), "").unwrap();
+    let pixels = || {
+        Tensors::from([("pixel_values", Tensor::arange(2 * 3 * 40 * 33, float_options()).view([2, 3, 40, 33]).sin())])
+    };
+    let expected = loaded_logits(&own, &pixels());
+    // Renamed as timm has them.
+    let file = folder.path().join("model.safetensors");
+    let renamed = |name: &str| {
+        let Some(inside) = name.strip_prefix("model.backbone.conv_encoder.model.") else { return name.to_owned() };
+        let mut parts: Vec<String> = inside.split('.').map(str::to_owned).collect();
+        let last = parts.pop().unwrap();
+        let kind = if parts.pop().unwrap() == "convolution" { "conv" } else { "bn" };
+        let inside = match parts[0].as_str() {
+            "embedder" => format!("{kind}1"),
+            // encoder.stages.I.layers.J and layer.K, or shortcut.
+            _ => {
+                let layer = format!("layer{}.{}", parts[2].parse::<usize>().unwrap() + 1, parts[4]);
+                match parts[5].as_str() {
+                    "shortcut" => format!("{layer}.downsample.{}", u8::from(kind == "bn")),
+                    _ => format!("{layer}.{kind}{}", parts[6].parse::<usize>().unwrap() + 1),
+                }
+            }
+        };
+        format!("model.backbone.conv_encoder.model.{inside}.{last}")
+    };
+    let tensors = read_tensors(&file).unwrap().into_iter().map(|(name, tensor)| (renamed(&name), tensor));
+    let tensors: Vec<(String, Tensor)> = tensors.collect();
+    assert!(tensors.iter().any(|(name, _)| name.ends_with("layer2.0.downsample.1.running_var")));
+    write_tensors(&file, &tensors).unwrap();
+    config.as_object_mut().unwrap().remove("backbone_config");
+    config["use_timm_backbone"] = true.into();
+    config["backbone"] = "resnet18".into();
+    write(&config);
+    let theirs = LoadedModel::load(folder.path(), &load_options(&OBJECT_DETECTION)).unwrap();
+    assert!(theirs.report.new.is_empty() && theirs.report.unexpected.is_empty(), "{:?}", theirs.report);
+    assert_eq!(loaded_logits(&theirs, &pixels()), expected);
+    // Others are refused by name.
+    config["backbone"] = "efficientnet_b0".into();
+    write(&config);
+    let error = LoadedModel::load(folder.path(), &load_options(&OBJECT_DETECTION)).err().unwrap().to_string();
+    assert!(error.contains("efficientnet_b0") && error.contains("resnet18"), "{error}");
+}
+
+fn float_options() -> (Kind, Device) {
+    (Kind::Float, common::test_device())
 }

@@ -83,7 +83,7 @@ pub(super) fn encode(
         for (row, image) in (start..).zip(prepared) {
             let checked = image?.and_then(|image| {
                 let (height, width) = *output.get_or_insert((image.fitted.height(), image.fitted.width()));
-                if (height, width) == (image.fitted.height(), image.fitted.width()) {
+                if processor.pads() || (height, width) == (image.fitted.height(), image.fitted.width()) {
                     return Ok(image);
                 }
                 Err(format!(

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::augment::{Augmentation, MixedBatch, apply};
+use super::boxes::{DrawnBox, draw_boxes};
 use super::encode::{Encoded, crop_source, encode, original};
 use super::mask::overlay;
 use super::thumbnail::thumbnail;
@@ -30,6 +31,8 @@ pub struct Images {
     noise: Option<usize>,
     /// Units of work per image.
     patches: usize,
+    /// Height and width of a patch, where images are of several sizes.
+    patch: Option<(usize, usize)>,
 }
 
 /// What a pass did to an image.
@@ -69,6 +72,7 @@ impl Images {
             neutral: processor.neutral(),
             noise: None,
             patches: 1,
+            patch: None,
         })
     }
 
@@ -85,12 +89,18 @@ impl Images {
         self
     }
 
+    /// Says how large a patch is, for images that keep their shapes: each has its own number of patches.
+    pub fn with_patch(mut self, patch: (usize, usize)) -> Self {
+        self.patch = Some(patch).filter(|_| self.processor.pads());
+        self
+    }
+
     /// How images are prepared.
     pub fn processor(&self) -> &ImageProcessor {
         &self.processor
     }
 
-    /// Height and width of every image of a batch.
+    /// Height and width of every image of a batch; of the first one, where they keep their shapes.
     pub fn image_size(&self) -> (usize, usize) {
         self.encoded.output
     }
@@ -126,6 +136,23 @@ impl Images {
             Some(image) => Ok(image),
             None => self.processor.fit(&self.original(row)?).or_else(|reason| self.bad(row, reason)),
         }
+    }
+
+    /// Height and width of a row's image as the model sees it in evaluation, without padding.
+    ///
+    /// # Errors
+    /// As [`Images::pixels`].
+    pub fn seen_size(&self, row: usize) -> Result<(usize, usize), DataError> {
+        let (width, height) = self.moves(row)?.size();
+        Ok((height, width))
+    }
+
+    /// A PNG of an image with boxes over it, its longer side at most `most_side` pixels.
+    ///
+    /// # Errors
+    /// Its file has changed since it was first read.
+    pub fn with_boxes(&self, example: usize, boxes: &[DrawnBox], most_side: usize) -> Result<Vec<u8>, DataError> {
+        draw_boxes(&self.original(example)?, boxes, most_side).or_else(|reason| self.bad(example, reason))
     }
 
     /// Leaves out images whose targets cannot be used.
@@ -178,7 +205,7 @@ impl Images {
         };
         match self.encoded.copies.get(row)? {
             Some(image) => Ok(image),
-            None => Ok(crop_source(self.original(row)?, crop.resolution_factor(), self.encoded.output)),
+            None => Ok(crop_source(self.original(row)?, crop.resolution_factor(), self.seen_size(row)?)),
         }
     }
 
@@ -220,39 +247,50 @@ impl Medium for Images {
         &self.encoded.bad
     }
 
-    /// The same for all: every image is as much work as any other.
-    fn length(&self, _row: usize) -> usize {
-        self.patches
+    /// Patches: the same for all that are brought to one size.
+    fn length(&self, row: usize) -> usize {
+        let Some((tall, wide)) = self.patch else { return self.patches };
+        // A row that cannot be measured cannot be used.
+        self.seen_size(row).map_or(self.patches, |(height, width)| ((height / tall) * (width / wide)).max(1))
     }
 
-    /// `pixel_values` `[B, C, H, W]` f32; `noise` `[B, N]` f32 if asked for. With a pass, images are augmented.
+    /// `pixel_values` `[B, C, H, W]` f32; `noise` `[B, N]` f32 if asked for. With a pass, images are augmented. Images that keep
+    /// their shapes are filled up with 0 on the right and below, and `pixel_mask` `[B, H, W]` says with 1 where they are.
     fn fill(&self, rows: &[usize], pass: Option<Pass>, into: &mut Batch) -> Result<Vec<ImageSeen>, DataError> {
-        let (height, width) = self.encoded.output;
         let channels = self.processor.channels();
         let augmentation = &self.augmentation;
-        let mut values = Vec::with_capacity(rows.len() * channels * height * width);
+        let mut images = Vec::with_capacity(rows.len());
         let mut seen = Vec::with_capacity(rows.len());
         for &row in rows {
-            let start = values.len();
-            match pass {
+            let mut values = Vec::new();
+            let size = match pass {
                 None => {
-                    self.normalise(&self.pixels(row)?, &mut values);
+                    let image = self.pixels(row)?;
+                    self.normalise(&image, &mut values);
                     seen.push(ImageSeen { moves: self.moves(row)?, mixed: None });
+                    (image.height(), image.width())
                 }
                 Some(pass) => {
                     let source = self.training_source(row)?;
                     let key = [pass.seed, pass.epoch, row as u64];
+                    let (height, width) = self.seen_size(row)?;
                     let target = (height, width, self.processor.resample());
                     let mut moves = self.moves_to_source(row, &source)?;
                     let image = apply(augmentation, source, target, &self.neutral, key, &mut moves);
                     self.normalise(&image, &mut values);
                     seen.push(ImageSeen { moves, mixed: None });
+                    let size = (image.height(), image.width());
                     if let Some(erasing) = augmentation.erasing {
-                        erasing.apply(&mut values[start..], (channels, height, width), key);
+                        erasing.apply(&mut values, (channels, size.0, size.1), key);
                     }
+                    size
                 }
-            }
+            };
+            images.push((values, size));
         }
+        let (height, width) =
+            images.iter().fold((0, 0), |(tall, wide), (_, size)| (size.0.max(tall), size.1.max(wide)));
+        let mut values = joined(&images, channels, (height, width));
         if let (Some(pass), true) = (pass, augmentation.mixes()) {
             let own =
                 MixedBatch { values: &mut values, shape: (channels, height, width), rows }.mix(augmentation, pass);
@@ -265,8 +303,17 @@ impl Medium for Images {
         if let Some(per_image) = self.noise {
             into.inputs.insert("noise".to_owned(), self.noise(rows, per_image, pass));
         }
-        let work = rows.len() * self.patches;
-        into.extent.input = Units { real: work, padded: work };
+        if self.processor.pads() {
+            let sizes: Vec<(usize, usize)> = images.iter().map(|(_, size)| *size).collect();
+            let mask = Array::integers(&[rows.len(), height, width], pixel_mask(&sizes, (height, width)));
+            into.inputs.insert("pixel_mask".to_owned(), mask);
+        }
+        let work = rows.iter().map(|&row| self.length(row)).sum();
+        let padded = match self.patch {
+            Some((tall, wide)) => rows.len() * ((height / tall) * (width / wide)).max(1),
+            None => work,
+        };
+        into.extent.input = Units { real: work, padded };
         Ok(seen)
     }
 
@@ -298,8 +345,9 @@ impl Medium for Images {
         self.augmentation.mixes()
     }
 
+    /// What images of several sizes leave in a model is of several sizes, too, and depends on what else is in the batch.
     fn varies(&self) -> bool {
-        self.noise.is_some() || self.augmentation != Augmentation::default()
+        self.noise.is_some() || self.processor.pads() || self.augmentation != Augmentation::default()
     }
 
     /// Augmenting, and decoding what is not cached, is work worth sharing.
@@ -313,6 +361,30 @@ impl Medium for Images {
         let note = |count| format!("{file}: {count} images do not fit the cache and are decoded at each use{why}");
         Some(self.uncached()).filter(|&count| count > 0).map(note).into_iter().collect()
     }
+}
+
+/// Values of images, one after the other, each filled up with 0 to one height and width.
+fn joined(images: &[(Vec<f32>, (usize, usize))], channels: usize, (height, width): (usize, usize)) -> Vec<f32> {
+    if images.iter().all(|(_, size)| *size == (height, width)) {
+        return images.iter().flat_map(|(values, _)| values).copied().collect();
+    }
+    let mut all = vec![0f32; images.len() * channels * height * width];
+    for ((values, (tall, wide)), place) in images.iter().zip(all.chunks_exact_mut(channels * height * width)) {
+        for (line, row) in values.chunks_exact(*wide).enumerate() {
+            let start = (line / tall * height + line % tall) * width;
+            place[start..start + wide].copy_from_slice(row);
+        }
+    }
+    all
+}
+
+/// 1 where images of these heights and widths are.
+fn pixel_mask(sizes: &[(usize, usize)], (height, width): (usize, usize)) -> Vec<i64> {
+    let mut mask = vec![0; sizes.len() * height * width];
+    for ((tall, wide), place) in sizes.iter().zip(mask.chunks_exact_mut(height * width)) {
+        place.chunks_exact_mut(width).take(*tall).for_each(|row| row[..*wide].fill(1));
+    }
+    mask
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Images: rows of a table or folder, decoding, processors, augmentation, and the medium made of them.
 
 mod augment;
+mod boxes;
 mod cache;
 mod decode;
 mod encode;
@@ -15,6 +16,7 @@ mod rows;
 mod thumbnail;
 
 pub use augment::{Augmentation, ColorJitter, RandAugment, RandomErasing, RandomResizedCrop, ZoomOut};
+pub use boxes::{BoxConvention, Boxes, CheckedBoxes, DrawnBox, ImageObject, ObjectRows, draw_boxes, read_objects};
 pub use encode::ImageOptions;
 pub use grey::GreyRange;
 pub use mask::{

@@ -85,6 +85,39 @@ impl Moves {
         Some((x, y))
     }
 
+    /// The upright box around what is left of a box (left, top, right, bottom) behind all steps, and the share of its area that
+    /// is left; `None` where nothing is. What was outside of the image counts in neither.
+    pub fn carry(&self, [left, top, right, bottom]: [f64; 4]) -> Option<([f64; 4], f64)> {
+        let first = self.steps.first().map_or(self.size, |step| step.frame);
+        let corners = vec![(left, top), (right, top), (right, bottom), (left, bottom)];
+        let mut outline = clipped(corners, first);
+        let mut left = 1.0;
+        for (number, step) in self.steps.iter().enumerate() {
+            let [a, b, c, d, e, f] = step.back;
+            let determinant = a * e - b * d;
+            // The way there is the inverse of the way back.
+            let forward = |&(x, y): &(f64, f64)| {
+                let (x, y) = (x - c, y - f);
+                ((e * x - b * y) / determinant, (a * y - d * x) / determinant)
+            };
+            let moved: Vec<(f64, f64)> = outline.iter().map(forward).collect();
+            let whole = area(&moved);
+            outline = clipped(moved, self.steps.get(number + 1).map_or(self.size, |next| next.frame));
+            left *= if whole > 0.0 { area(&outline) / whole } else { 0.0 };
+        }
+        let found = bounds(&outline).filter(|[x, y, right, bottom]| right > x && bottom > y);
+        found.map(|corners| (corners, left))
+    }
+
+    /// The upright box around where a box behind all steps came from, which may lie outside of the image.
+    pub fn back(&self, [left, top, right, bottom]: [f64; 4]) -> [f64; 4] {
+        let mut corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
+        for Step { back: [a, b, c, d, e, f], .. } in self.steps.iter().rev() {
+            corners = corners.map(|(x, y)| (a * x + b * y + c, d * x + e * y + f));
+        }
+        bounds(&corners).unwrap_or_default()
+    }
+
     /// The cells of the image before all steps, row by row, as they lie behind them: each the nearest one, `fill` where
     /// nothing was. Panics where they are not as many as the image has pixels.
     pub fn pick(&self, cells: &[u8], fill: u8) -> Vec<u8> {
@@ -126,6 +159,45 @@ impl Moves {
     }
 }
 
+/// The part of a convex outline that lies in a frame (Sutherland & Hodgman 1974).
+fn clipped(mut outline: Vec<(f64, f64)>, (width, height): (usize, usize)) -> Vec<(f64, f64)> {
+    // How far a point is inside of each side.
+    type Side = fn((f64, f64), (f64, f64)) -> f64;
+    let sides: [Side; 4] = [|(x, _), _| x, |(_, y), _| y, |(x, _), (w, _)| w - x, |(_, y), (_, h)| h - y];
+    let frame = (width as f64, height as f64);
+    for inside in sides {
+        let mut kept = Vec::with_capacity(outline.len() + 1);
+        for (i, &point) in outline.iter().enumerate() {
+            let before = outline[(i + outline.len() - 1) % outline.len()];
+            let (here, there) = (inside(point, frame), inside(before, frame));
+            if (here < 0.0) != (there < 0.0) {
+                let share = there / (there - here);
+                kept.push((before.0 + share * (point.0 - before.0), before.1 + share * (point.1 - before.1)));
+            }
+            if here >= 0.0 {
+                kept.push(point);
+            }
+        }
+        outline = kept;
+    }
+    outline
+}
+
+/// Of an outline (the shoelace formula).
+fn area(outline: &[(f64, f64)]) -> f64 {
+    let next = outline.iter().cycle().skip(1);
+    outline.iter().zip(next).map(|(a, b)| a.0 * b.1 - b.0 * a.1).sum::<f64>().abs() / 2.0
+}
+
+/// Left, top, right and bottom of points.
+fn bounds(points: &[(f64, f64)]) -> Option<[f64; 4]> {
+    let &(x, y) = points.first()?;
+    let around = points.iter().fold([x, y, x, y], |[left, top, right, bottom], &(x, y)| {
+        [left.min(x), top.min(y), right.max(x), bottom.max(y)]
+    });
+    Some(around)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +227,31 @@ mod tests {
         let mut moves = Moves::of(3, 3);
         moves.about_middle([0.0, -1.0, 0.0, 1.0, 0.0, 0.0]); // a quarter turn
         assert_eq!(moves.pick(&cells, 0), [3, 6, 9, 2, 5, 8, 1, 4, 7]);
+    }
+
+    #[test]
+    fn boxes_are_carried_and_brought_back() {
+        let mut moves = Moves::of(40, 20);
+        assert_eq!(moves.carry([4.0, 2.0, 14.0, 12.0]), Some(([4.0, 2.0, 14.0, 12.0], 1.0)));
+        moves.flip_horizontally();
+        moves.window(20, 0, 20, 20); // the right half of the mirrored image: the left one
+        moves.resize(40, 60);
+        let (corners, left) = moves.carry([4.0, 2.0, 14.0, 12.0]).unwrap();
+        assert!((left - 1.0).abs() < 1e-9);
+        for (found, expected) in corners.iter().zip([12.0, 6.0, 32.0, 36.0]) {
+            assert!((found - expected).abs() < 1e-9, "{corners:?}");
+        }
+        for (found, expected) in moves.back(corners).iter().zip([4.0, 2.0, 14.0, 12.0]) {
+            assert!((found - expected).abs() < 1e-9);
+        }
+        // A quarter of it is left of the cut; nothing of the last one is.
+        let (corners, left) = moves.carry([15.0, 0.0, 35.0, 10.0]).unwrap();
+        assert!((left - 0.25).abs() < 1e-9 && corners[0].abs() < 1e-9, "{corners:?} {left}");
+        assert_eq!(moves.carry([21.0, 0.0, 30.0, 10.0]), None);
+        // A quarter turn about the middle.
+        let mut moves = Moves::of(20, 20);
+        moves.about_middle([0.0, -1.0, 0.0, 1.0, 0.0, 0.0]);
+        let (corners, left) = moves.carry([0.0, 0.0, 10.0, 4.0]).unwrap();
+        assert!((left - 1.0).abs() < 1e-9 && (corners[3] - corners[1] - 10.0).abs() < 1e-9, "{corners:?}");
     }
 }

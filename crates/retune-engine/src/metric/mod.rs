@@ -16,6 +16,7 @@
 //! | `perplexity` | tokens of blocks of text, said by a language model |
 //! | `properties` | several numbers or decisions per example, some of them not known |
 //! | `segmentation` | a class for each pixel |
+//! | `detection` | boxes with classes |
 //! | `tags`, `entities` | entities in a sequence of words |
 //! | `transcripts`, `spoken` | texts that were said, word by word; how they are made comparable |
 //! | `bleu`, `bleu_words`, `chrf`, `rouge`, `written` | a text that was written beside those that it should be |
@@ -39,6 +40,7 @@ pub mod classification;
 mod confusion;
 pub mod decision;
 pub mod detail;
+pub mod detection;
 pub mod entities;
 mod error;
 mod evaluation;
@@ -81,6 +83,7 @@ pub use classes::{ClassRow, Confusion};
 pub use classification::{ACCURACY, ClassificationMetric};
 pub use confusion::{F1, MACRO_F1, MCC, PRECISION, RECALL, WEIGHTED_F1};
 pub use detail::{Block, Detail, Said};
+pub use detection::{DetectionMetric, FoundBox, TrueBox};
 pub use error::MetricError;
 pub use evaluation::{Evaluation, Intervals, Metrics};
 pub use interval::{Difference, paired_accuracy_difference, wilson};

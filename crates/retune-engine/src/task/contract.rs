@@ -31,6 +31,8 @@ pub trait Task: Send + Sync + Sized + 'static {
     fn head(&self) -> NewHead;
     /// The summed loss of a batch; smoothing and weights of classes belong to [`Phase::Training`] alone.
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss>;
+    /// Puts among the targets of each batch of a step what its loss needs to know of all of them.
+    fn of_step(&self, _window: &mut [Batch]) {}
     /// Inputs that the loss reads, by Hugging Face's names: they are kept where frozen blocks have been computed once.
     fn loss_reads(&self) -> &'static [&'static str] {
         &[]
@@ -83,14 +85,14 @@ pub trait Task: Send + Sync + Sized + 'static {
     }
     /// An answer as the user reads it: `{"prediction": …}`.
     fn describe(&self, data: &Data<Self>, example: usize, answer: &Self::Answer) -> Result<Map<String, Value>>;
-    /// Writes what of an answer is a file into a folder, and what the line says of it; the folder may not be there yet. Nothing
-    /// where answers have no files.
+    /// Writes what of an answer is a file, and what the line says of it: into a folder, where there is one for files, which may
+    /// not be there yet. Nothing where answers have no files.
     fn write(
         &self,
         _data: &Data<Self>,
         _example: usize,
         _answer: &Self::Answer,
-        _folder: &Path,
+        _folder: Option<&Path>,
     ) -> Result<Map<String, Value>> {
         Ok(Map::new())
     }

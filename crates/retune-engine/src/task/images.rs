@@ -164,6 +164,7 @@ impl ImagesInput {
         let options = ImageOptions { on_bad_example, augmentation, ..ImageOptions::default() };
         let patches = self.patches();
         let images = Images::encode(rows, &self.processor, &options, progress)?.with_patches(patches);
+        let images = images.with_patch((self.made_for.patch.0 as usize, self.made_for.patch.1 as usize));
         Ok(if self.masked { images.with_noise(patches) } else { images })
     }
 

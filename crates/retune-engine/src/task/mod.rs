@@ -11,6 +11,7 @@
 //! | `texts`, `pairs`, `documents`, `images`, `audio` | the media as tasks read them |
 //! | `from_scratch` | configuration and tokenizer of a model that is trained from nothing |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
+//! | `written` | names of files that answers are written to |
 //! | `decision` | what a task chooses on the validation split and keeps with the model |
 //! | everything else | a task, or what several tasks share |
 
@@ -20,6 +21,7 @@ mod class_loss;
 mod classify;
 mod contract;
 mod decision;
+mod detection;
 mod documents;
 mod entry;
 mod from_scratch;
@@ -43,6 +45,7 @@ mod token_classification;
 mod turn;
 mod usual;
 mod work;
+mod written;
 
 use crate::recipe::Section;
 
@@ -82,6 +85,7 @@ pub static TASKS: &[&Entry] = &[
     &sentence_similarity::ENTRY,
     &recommendation::ENTRY,
     &segmentation::ENTRY,
+    &detection::ENTRY,
     &speech::ENTRY,
     &classify::audio::ENTRY,
 ];

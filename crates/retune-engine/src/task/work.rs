@@ -44,6 +44,8 @@ pub trait Work: Send + Sync {
     fn rows(&self, split: Split) -> Option<Arc<dyn Dataset>>;
     /// The loss of a batch.
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss>;
+    /// Puts among the targets of each batch of a step what its loss needs to know of all of them.
+    fn of_step(&self, window: &mut [Batch]);
     /// Inputs that the loss reads, by Hugging Face's names.
     fn loss_reads(&self) -> &'static [&'static str];
     /// Answers a split and judges the answers where it says what is right. `rows` are the split's, or what frozen blocks
@@ -138,9 +140,7 @@ impl<T: Task> Prepared<T> {
         let mut line = source.fields;
         line.extend(source.label.map(|label| ("label".to_owned(), label)));
         line.extend(self.task.describe(data, example, answer)?);
-        if let Some(folder) = files {
-            line.extend(self.task.write(data, example, answer, folder)?);
-        }
+        line.extend(self.task.write(data, example, answer, files)?);
         Ok(line)
     }
 }
@@ -172,6 +172,10 @@ impl<T: Task> Work for Prepared<T> {
 
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss> {
         self.task.loss(outputs, batch, phase)
+    }
+
+    fn of_step(&self, window: &mut [Batch]) {
+        self.task.of_step(window);
     }
 
     fn loss_reads(&self) -> &'static [&'static str] {

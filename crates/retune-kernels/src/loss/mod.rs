@@ -2,6 +2,8 @@
 //!
 //! A mean of per-batch means is wrong as soon as batches hold different numbers of targets.
 
+mod assignment;
+mod boxes;
 mod classes;
 mod ctc;
 mod gaps;
@@ -11,6 +13,10 @@ mod pixels;
 mod ranking;
 mod similarity;
 
+pub use boxes::{
+    DetectionTerms, DetectionWeights, Objects, StepObjects, corners, detection_loss, detection_terms,
+    generalised_overlap, matched,
+};
 pub use classes::{binary_cross_entropy, cross_entropy, position_cross_entropy, soft_cross_entropy};
 pub use ctc::{CtcReduction, ctc};
 pub use gaps::{known_binary_cross_entropy, known_squared_error};

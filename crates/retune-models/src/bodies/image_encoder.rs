@@ -6,12 +6,12 @@
 use crate::checkpoint::Weights;
 use crate::explain::{self, Explains, Explanation, Score};
 use crate::layers::{
-    ImageEmbeddingSizes, ImageEmbeddings, LayerNames, LayerSizes, Masking, PreNormLayer, PreNormOptions,
-    RelativePositionBias, SizeRule, patch_embeddings,
+    ImageEmbeddingSizes, ImageEmbeddings, LayerNames, LayerSizes, Masking, PositionEmbeddings, PreNormLayer,
+    PreNormOptions, RelativePositionBias, SizeRule, patch_embeddings,
 };
 use crate::{Body, Head, Mode, ModelConfig, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::{Kind, Tensor, no_grad, with_grad};
-use retune_kernels::{Activation, LayerNorm};
+use retune_kernels::{Activation, LayerNorm, Weight};
 use std::ops::Range;
 
 /// Beside the hidden states: rows and columns of patches, [B, 2].
@@ -36,8 +36,18 @@ pub struct ImageEncoderSizes {
     pub shared_bias: Option<&'static str>,
     /// Whether a norm follows the last layer.
     pub final_norm: bool,
+    /// Whether positions are added again behind each layer but the last (YOLOS).
+    pub middle_positions: bool,
     /// How many patches a masked autoencoder keeps: those with the lowest of the `noise` [B, N] that it then takes.
     pub kept: Option<i64>,
+}
+
+impl ImageEncoderSizes {
+    /// The image sizes that it takes: a detector cuts off what does not fill a patch, others want whole patches.
+    pub fn size_rule(&self) -> SizeRule {
+        let patch = self.embeddings.patch;
+        if self.embeddings.detection > 0 { SizeRule::at_least(patch) } else { SizeRule::multiples(patch) }
+    }
 }
 
 /// The encoder.
@@ -46,6 +56,7 @@ pub struct ImageEncoder {
     shared_bias: Option<RelativePositionBias>,
     layers: Vec<PreNormLayer>,
     norm: Option<LayerNorm>,
+    middle_positions: Option<Weight>, // [layers - 1, 1, rows, D]
     sizes: ImageEncoderSizes,
 }
 
@@ -69,12 +80,19 @@ impl ImageEncoder {
         };
         let norm = || base.at("layernorm").depth(depth).layer_norm(d, sizes.layer.norm_epsilon);
         let grid = sizes.embeddings.grid();
+        let (special, behind) = (sizes.embeddings.tokens.len() as i64, sizes.embeddings.detection);
+        let middle = || {
+            let rows = special + grid.0 * grid.1 + behind;
+            let shape = [depth as i64 - 1, 1, rows, d];
+            base.exact("encoder.mid_position_embeddings", &shape, sizes.embeddings.init)
+        };
         let shared = |path| RelativePositionBias::load(&base.at(path), grid, sizes.layer.heads);
         Ok(Self {
             embeddings: ImageEmbeddings::load(&base.at("embeddings"), &sizes.embeddings)?,
             shared_bias: sizes.shared_bias.map(shared).transpose()?,
             layers: (0..depth).map(load).collect::<Result<_, _>>()?,
             norm: sizes.final_norm.then(norm).transpose()?,
+            middle_positions: sizes.middle_positions.then(middle).transpose()?,
             sizes,
         })
     }
@@ -82,7 +100,7 @@ impl ImageEncoder {
     /// The images, checked.
     fn pixels<'a>(&self, inputs: &'a Tensors) -> Result<&'a Tensor, ModelError> {
         let sizes = &self.sizes.embeddings;
-        let pixels = patch_embeddings::pixel_values(inputs, sizes.channels, &SizeRule::multiples(sizes.patch))?;
+        let pixels = patch_embeddings::pixel_values(inputs, sizes.channels, &self.sizes.size_rule())?;
         let size = pixels.size();
         if self.sizes.kept.is_some() && (size[2], size[3]) != sizes.image {
             let (height, width) = sizes.image;
@@ -106,6 +124,14 @@ impl ImageEncoder {
     /// The bias that all layers share: it belongs to block 0, whichever blocks run.
     fn shared_bias(&self, grid: (i64, i64), mode: &Mode) -> Option<Tensor> {
         self.shared_bias.as_ref().map(|bias| mode.block(0, |_| bias.at(grid)))
+    }
+
+    /// The positions that are added behind block `depth`.
+    fn middle_positions(&self, depth: usize, grid: (i64, i64)) -> Option<Tensor> {
+        let table = self.middle_positions.as_ref()?.get(depth as i64 - 1);
+        let sizes = &self.sizes.embeddings;
+        let positions = PositionEmbeddings::new(table.into(), sizes.tokens.len() as i64, sizes.grid());
+        Some(positions.with_behind(sizes.detection).at(grid))
     }
 
     fn normed(&self, x: Tensor) -> Tensor {
@@ -160,7 +186,9 @@ impl Body for ImageEncoder {
             let layer = &self.layers[depth - 1];
             x = mode.block(depth, |train| {
                 if depth < self.layers.len() {
-                    return layer.forward(&x, grid, bias.as_ref(), train);
+                    let y = layer.forward(&x, grid, bias.as_ref(), train);
+                    let positions = self.middle_positions(depth, grid);
+                    return positions.map_or_else(|| y.shallow_clone(), |it| &y + it.to_kind(y.kind()));
                 }
                 let computed = match reads {
                     Reads::First(count) => x.narrow(1, 0, count),
@@ -172,10 +200,22 @@ impl Body for ImageEncoder {
         Ok(State { hidden: x, mask, beside })
     }
 
+    /// Detection tokens behind the patches again.
+    fn last_hidden_state(&self, state: &State) -> Tensor {
+        let (special, detection) = (self.sizes.embeddings.tokens.len() as i64, self.sizes.embeddings.detection);
+        let x = &state.hidden;
+        if detection == 0 {
+            return x.shallow_clone();
+        }
+        let front = special + detection;
+        let parts = [(0, special), (front, x.size()[1] - front), (special, detection)];
+        Tensor::cat(&parts.map(|(from, count)| x.narrow(1, from, count)), 1)
+    }
+
     fn work(&self, patches: f64, reads: Reads) -> f64 {
         let sizes = &self.sizes.embeddings;
         let projection = 2.0 * patches * (sizes.channels * sizes.patch.0 * sizes.patch.1 * sizes.hidden) as f64;
-        let tokens = self.seen(patches) + sizes.tokens.len() as f64;
+        let tokens = self.seen(patches) + (sizes.tokens.len() as i64 + sizes.detection) as f64;
         let read = match reads {
             Reads::First(count) => count as f64,
             Reads::All | Reads::Stages => tokens,
@@ -184,8 +224,8 @@ impl Body for ImageEncoder {
     }
 
     fn explains(&self) -> Option<&dyn Explains> {
-        // What a masked autoencoder does not see has no place on a map.
-        if self.sizes.kept.is_some() { None } else { Some(self) }
+        // What a masked autoencoder does not see has no place on a map, and a detector answers for many places at once.
+        if self.sizes.kept.is_some() || self.sizes.embeddings.detection > 0 { None } else { Some(self) }
     }
 }
 

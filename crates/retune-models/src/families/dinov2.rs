@@ -54,6 +54,7 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
             patch: config.height_and_width("patch_size")?,
             hidden,
             tokens: &["cls_token"],
+            detection: 0,
             mask_token: config.flag_or("use_mask_token", true)?.then_some(&[1]),
             positions: PositionTable::Learned,
             init,
@@ -81,5 +82,6 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
         shared_bias: None,
         final_norm: true,
         kept: None,
+        middle_positions: false,
     })
 }

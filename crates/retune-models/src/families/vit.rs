@@ -64,6 +64,7 @@ pub(super) fn sizes(
             patch: config.height_and_width("patch_size")?,
             hidden: config.size("hidden_size")?,
             tokens,
+            detection: 0,
             mask_token: None,
             positions: PositionTable::Learned,
             init,
@@ -82,5 +83,6 @@ pub(super) fn sizes(
         shared_bias: None,
         final_norm: true,
         kept: None,
+        middle_positions: false,
     })
 }

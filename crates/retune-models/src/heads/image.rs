@@ -56,6 +56,11 @@ impl ImageReading {
     pub fn new(pooling: Pooling) -> Self {
         Self { pooling, norm: None, classifiers: &["classifier"] }
     }
+
+    /// With classifiers of these names.
+    pub fn named(self, classifiers: &'static [&'static str]) -> Self {
+        Self { classifiers, ..self }
+    }
 }
 
 /// The head as data.

@@ -2,6 +2,7 @@
 
 mod audio;
 mod ctc;
+mod detection;
 mod dropout;
 mod embeddings;
 mod image;
@@ -23,6 +24,7 @@ mod word_scores;
 
 pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
 pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
+pub use detection::{DetectionPlan, EARLIER_BOXES, EARLIER_LOGITS, OBJECT_DETECTION, detection_weights};
 pub use embeddings::{BASE_CLASS, EmbeddingPlan, NORMALIZE, POOLING, SENTENCE_EMBEDDINGS};
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 pub use last_token::LastTokenPlan;
@@ -54,6 +56,7 @@ pub static PURPOSES: &[&Purpose] = &[
     &SEQUENCE_TO_SEQUENCE,
     &IMAGE_CLASSIFICATION,
     &SEMANTIC_SEGMENTATION,
+    &OBJECT_DETECTION,
     &MASKED_IMAGE_MODELING,
     &SPEECH_RECOGNITION,
     &AUDIO_CLASSIFICATION,

@@ -1,6 +1,8 @@
 //! Patch, token and position embeddings of ViT and its relatives (Dosovitskiy et al. 2020, §3.1).
 //!
-//! B batch, S special tokens, h and w grid of patches, T = S + h·w, D hidden size. Tokens and positions stay in fp32.
+//! B batch, S special tokens, M detection tokens, h and w grid of patches, T = S + M + h·w, D hidden size. Tokens and positions
+//! stay in fp32. Detection tokens stand behind the patches in Hugging Face's classes and before them here, so that what a head
+//! reads comes first: attention does not care.
 
 use super::masking::pick;
 use super::{PatchProjection, PositionEmbeddings, sincos_positions};
@@ -34,6 +36,8 @@ pub struct ImageEmbeddingSizes {
     pub hidden: i64,
     /// Names of the tokens in front of the patches.
     pub tokens: &'static [&'static str],
+    /// M (Fang et al. 2021).
+    pub detection: i64,
     /// Leading dimensions, before D, of a mask token that the checkpoint holds and classification does not use.
     pub mask_token: Option<&'static [i64]>,
     /// Absolute positions.
@@ -58,6 +62,7 @@ impl ImageEmbeddingSizes {
 pub struct ImageEmbeddings {
     projection: PatchProjection,
     tokens: Vec<Weight>,
+    detection: Option<Weight>, // [1, M, D]
     positions: Option<PositionEmbeddings>,
     dropout: f64,
     kind: Kind,
@@ -78,11 +83,16 @@ impl ImageEmbeddings {
         let name = "position_embeddings";
         let table = match sizes.positions {
             PositionTable::Absent => None,
-            PositionTable::Learned => Some(weights.exact(name, &[1, special + grid.0 * grid.1, d], sizes.init)?),
+            PositionTable::Learned => Some({
+                let rows = special + grid.0 * grid.1 + sizes.detection;
+                weights.exact(name, &[1, rows, d], sizes.init)?
+            }),
             PositionTable::Fixed => Some(weights.fixed(name, sincos_positions(grid, d, weights.device()))?),
         };
-        let positions = table.map(|table| PositionEmbeddings::new(table, special, grid));
+        let positions = table.map(|table| PositionEmbeddings::new(table, special, grid).with_behind(sizes.detection));
+        let detection = || weights.exact("detection_tokens", &[1, sizes.detection, d], sizes.init);
         Ok(Self {
+            detection: (sizes.detection > 0).then(detection).transpose()?,
             tokens: sizes.tokens.iter().map(token).collect::<Result<_, _>>()?,
             projection: PatchProjection::load(&patches, sizes.channels, sizes.patch, d, sizes.projection)?,
             positions,
@@ -97,6 +107,7 @@ impl ImageEmbeddings {
         let patches = self.projection.forward(pixels);
         let [batch, h, w, d] = patches.size()[..] else { panic!("patches have four dimensions") };
         let mut parts: Vec<Tensor> = self.tokens.iter().map(|token| token.expand([batch, 1, d], false)).collect();
+        parts.extend(self.detection.as_ref().map(|tokens| tokens.expand([batch, -1, d], false)));
         parts.push(patches.view([batch, h * w, d]).to_kind(Kind::Float));
         let mut sum = Tensor::cat(&parts, 1);
         if let Some(positions) = &self.positions {

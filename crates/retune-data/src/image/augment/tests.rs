@@ -135,3 +135,57 @@ fn masks_go_where_pixels_go_whatever_is_done() {
     }
     assert!(compared > 200_000 && filled > 20_000, "{compared} {filled}");
 }
+
+/// Draws a box as a bright field, and moves both: what is bright afterwards is where the box went.
+#[test]
+fn boxes_go_where_pixels_go_whatever_is_done() {
+    let (width, height) = (96, 80);
+    let corners = [20.0, 12.0, 52.0, 36.0];
+    let inside = |x: usize, y: usize| (20..52).contains(&x) && (12..36).contains(&y);
+    let drawn: Vec<u8> =
+        (0..height).flat_map(|y| (0..width).map(move |x| if inside(x, y) { 255 } else { 0 })).collect();
+    let crop = "strong".parse::<Augmentation>().unwrap().crop;
+    let (mut there, mut gone, mut cut) = (0, 0, 0);
+    for seed in 0..200 {
+        let augmentation = Augmentation {
+            crop: crop.filter(|_| seed % 4 != 0),
+            zoom_out: Some(ZoomOut { probability: 0.5, least: 0.5 }),
+            horizontal_flip: 0.5,
+            vertical_flip: 0.5,
+            rotation: if seed % 3 == 0 { 40.0 } else { 0.0 },
+            ..Augmentation::default()
+        };
+        let mut moves = Moves::of(width, height);
+        let target = (72, 88, Resample::Bilinear);
+        let image = Pixels::new(width, height, 1, drawn.clone());
+        let picture = apply(&augmentation, image, target, &[0], [seed, 3, 4], &mut moves);
+        let bright: Vec<(usize, usize)> = (0..picture.height())
+            .flat_map(|y| (0..picture.width()).map(move |x| (x, y)))
+            .filter(|&(x, y)| picture.pixel(x, y)[0] > 127)
+            .collect();
+        let Some((found, left)) = moves.carry(corners) else {
+            assert!(bright.len() < 90, "seed {seed}: {} bright pixels, and no box", bright.len());
+            gone += 1;
+            continue;
+        };
+        assert!(left > 0.0 && left < 1.0 + 1e-9, "seed {seed}: {left}");
+        cut += usize::from(left < 0.999);
+        if left < 0.1 {
+            continue;
+        }
+        let of = |by: fn(&(usize, usize)) -> usize| {
+            let least = bright.iter().map(by).min().unwrap_or(0);
+            (least as f64, bright.iter().map(by).max().unwrap_or(0) as f64 + 1.0)
+        };
+        let ((x, right), (y, bottom)) = (of(|place| place.0), of(|place| place.1));
+        // Corners of what was turned are blunt, and those that the frame then cuts are as thin as you like.
+        let cut_askew = augmentation.rotation > 0.0 && left < 0.999;
+        for (i, (pixel, side)) in [x, y, right, bottom].iter().zip(found).enumerate() {
+            let outside = if i < 2 { side - pixel } else { pixel - side };
+            let wrong = if cut_askew { outside } else { (pixel - side).abs() };
+            assert!(wrong < 2.5, "seed {seed}: {found:?}, but bright is {x} {y} {right} {bottom}");
+        }
+        there += 1;
+    }
+    assert!(there > 120 && gone > 2 && cut > 40, "{there} {gone} {cut}");
+}

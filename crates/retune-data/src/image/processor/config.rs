@@ -9,7 +9,7 @@ use crate::error::shortened;
 /// The longest side that makes sense; beyond it a typo would ask for all memory.
 const MOST_SIDE: u64 = 16_384;
 /// Keys of processors that do what this one cannot.
-const UNSUPPORTED: [&str; 3] = ["do_pad", "do_flip_channel_order", "do_thumbnail"];
+const UNSUPPORTED: [&str; 2] = ["do_flip_channel_order", "do_thumbnail"];
 
 impl ImageProcessor {
     pub(super) fn from_config(raw: Map<String, Value>, channels: usize) -> Result<Self, String> {
@@ -26,12 +26,26 @@ impl ImageProcessor {
             return Err(format!("{key} is not supported; set it to false if the model can do without"));
         }
         let defaults = kind.defaults();
+        // Older configurations say it in other words.
+        let pads = flag(&raw, "do_pad", flag(&raw, "pad_and_return_pixel_mask", defaults.pads)?)?;
+        if pads && !defaults.pads {
+            return Err("do_pad is not supported; set it to false if the model can do without".to_owned());
+        }
+        if pads && raw.get("pad_size").is_some_and(|size| !size.is_null()) {
+            return Err(
+                "pad_size is not supported; without it images are padded to the largest of their batch".to_owned()
+            );
+        }
+        let longest = match raw.get("max_size").filter(|value| !value.is_null()) {
+            Some(value) => Some(side(value, "max_size")?),
+            None => defaults.longest.map(|longest| longest as usize),
+        };
         let resize = match flag(&raw, "do_resize", true)? {
             false => None,
             true => Some(match raw.get("size").filter(|value| !value.is_null()) {
                 None if defaults.square => Size::Exact(defaults.size as usize, defaults.size as usize),
-                None => Size::ShortestEdge(defaults.size as usize, None),
-                Some(value) => size(value, defaults.square)?,
+                None => Size::ShortestEdge(defaults.size as usize, longest),
+                Some(value) => size(value, defaults.square, longest)?,
             }),
         };
         if kind == Kind::ConvNext && matches!(resize, Some(Size::Exact(..))) {
@@ -44,7 +58,7 @@ impl ImageProcessor {
                     let side = defaults.crop.ok_or("do_center_crop needs crop_size")? as usize;
                     Some((side, side))
                 }
-                Some(value) => match size(value, true).map_err(|error| error.replace("size", "crop_size"))? {
+                Some(value) => match size(value, true, None).map_err(|error| error.replace("size", "crop_size"))? {
                     Size::Exact(height, width) => Some((height, width)),
                     Size::ShortestEdge(..) => return Err("crop_size needs height and width".to_owned()),
                 },
@@ -82,7 +96,7 @@ impl ImageProcessor {
             Some(Value::String(text)) => text.parse()?,
             Some(other) => return Err(format!("{GREY_RANGE} is {}, not a text", brief(other))),
         };
-        Ok(Self { raw, kind, resize, resample, crop, crop_pct, rescale_factor, normalize, channels, grey })
+        Ok(Self { raw, kind, resize, resample, crop, crop_pct, rescale_factor, normalize, channels, grey, pads })
     }
 }
 
@@ -116,11 +130,11 @@ fn side(value: &Value, key: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("{key} is {}, not a whole number from 1 to {MOST_SIDE}", brief(value)))
 }
 
-fn size(value: &Value, square: bool) -> Result<Size, String> {
+fn size(value: &Value, square: bool, longest_usual: Option<usize>) -> Result<Size, String> {
     match value {
         Value::Number(_) => {
             let side = side(value, "size")?;
-            Ok(if square { Size::Exact(side, side) } else { Size::ShortestEdge(side, None) })
+            Ok(if square { Size::Exact(side, side) } else { Size::ShortestEdge(side, longest_usual) })
         }
         Value::Array(sides) => match sides.as_slice() {
             [height, width] => Ok(Size::Exact(side(height, "size")?, side(width, "size")?)),
@@ -134,7 +148,7 @@ fn size(value: &Value, square: bool) -> Result<Size, String> {
                 }
                 (None, None, Some(edge), longest) => {
                     let longest = longest.map(|longest| side(longest, "size.longest_edge")).transpose()?;
-                    Ok(Size::ShortestEdge(side(edge, "size.shortest_edge")?, longest))
+                    Ok(Size::ShortestEdge(side(edge, "size.shortest_edge")?, longest.or(longest_usual)))
                 }
                 _ => Err(format!("size is {}; it needs height and width, or shortest_edge", brief(value))),
             }

@@ -72,6 +72,9 @@ fn acts(processor: &ImageProcessor, image: (usize, usize)) -> Result<Vec<Act>, S
             }
         }
         Some(Size::Exact(height, width)) => scale((height, width))?,
+        Some(Size::ShortestEdge(edge, Some(longest))) if processor.kind.multiple() > 1 => {
+            scale(whole_multiples(image, edge, longest, processor.kind.multiple()))?;
+        }
         Some(Size::ShortestEdge(edge, None)) => scale(shortest_edge(image, edge))?,
         Some(Size::ShortestEdge(edge, Some(longest))) => scale(limited_edges(image, edge, longest))?,
     }
@@ -103,6 +106,27 @@ fn limited_edges(image: (usize, usize), edge: usize, longest: usize) -> (usize, 
     } else {
         (edge, side(width, height))
     }
+}
+
+/// As [`limited_edges`], both sides cut down to multiples, and an image as it is where its shorter side fits already.
+fn whole_multiples(image: (usize, usize), edge: usize, longest: usize, multiple: usize) -> (usize, usize) {
+    let (height, width) = (image.0 as f64, image.1 as f64);
+    let (short, long) = (height.min(width), height.max(width));
+    let (edge, exact) = if long / short * edge as f64 > longest as f64 {
+        let exact = longest as f64 * short / long;
+        (exact.round_ties_even() as usize, exact)
+    } else {
+        (edge, edge as f64)
+    };
+    let (tall, wide) = if width < height {
+        ((exact * height / width) as usize, edge)
+    } else if edge == image.0 {
+        image
+    } else {
+        (edge, (exact * width / height) as usize)
+    };
+    let cut = |side: usize| (side - side % multiple).max(multiple);
+    (cut(tall), cut(wide))
 }
 
 /// Left and top of the middle `to` of an image of width and height `from`; negative where that is too small.

@@ -12,6 +12,8 @@ pub(super) enum Kind {
     Clip,
     ConvNext,
     Segformer,
+    Yolos,
+    Detr,
 }
 
 /// What transformers' class has as attributes.
@@ -26,6 +28,10 @@ pub(super) struct Defaults {
     pub(super) resample: Resample,
     pub(super) mean: [f64; 3],
     pub(super) std: [f64; 3],
+    /// The longest side where a number, or nothing, is said of the shorter one.
+    pub(super) longest: Option<u64>,
+    /// Whether images of a batch are filled up to one size: `do_pad`.
+    pub(super) pads: bool,
 }
 
 const HALF: [f64; 3] = [0.5; 3];
@@ -35,7 +41,7 @@ const CLIP_MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 const CLIP_STD: [f64; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 
 impl Kind {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Vit, "ViT"),
         (Self::Deit, "DeiT"),
         (Self::Beit, "Beit"),
@@ -43,6 +49,8 @@ impl Kind {
         (Self::Clip, "CLIP"),
         (Self::ConvNext, "ConvNext"),
         (Self::Segformer, "Segformer"),
+        (Self::Yolos, "Yolos"),
+        (Self::Detr, "Detr"),
     ];
 
     /// By `image_processor_type` or `feature_extractor_type`, with or without `Fast`.
@@ -57,6 +65,11 @@ impl Kind {
                 known.join(", ")
             )
         })
+    }
+
+    /// What both sides of an image that keeps its shape are multiples of.
+    pub(super) fn multiple(self) -> usize {
+        if self == Self::Yolos { 16 } else { 1 }
     }
 
     /// The name of the class.
@@ -74,6 +87,8 @@ impl Kind {
             resample,
             mean: HALF,
             std: HALF,
+            longest: None,
+            pads: false,
         };
         match self {
             Self::Vit => of(true, 224, None, Resample::Bilinear),
@@ -82,6 +97,13 @@ impl Kind {
             Self::Segformer => {
                 Defaults { mean: IMAGENET_MEAN, std: IMAGENET_STD, ..of(true, 512, None, Resample::Bilinear) }
             }
+            Self::Yolos | Self::Detr => Defaults {
+                mean: IMAGENET_MEAN,
+                std: IMAGENET_STD,
+                longest: Some(1333),
+                pads: true,
+                ..of(false, 800, None, Resample::Bilinear)
+            },
             Self::ConvNext => of(false, 384, None, Resample::Bicubic),
             Self::Bit | Self::Clip => {
                 Defaults { mean: CLIP_MEAN, std: CLIP_STD, ..of(false, 224, Some(224), Resample::Bicubic) }

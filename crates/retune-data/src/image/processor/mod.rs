@@ -1,7 +1,8 @@
 //! `preprocessor_config.json`: how an image becomes what a model was trained on.
 //!
 //! Hugging Face's `ViTImageProcessor`, `DeiTImageProcessor`, `BeitImageProcessor`,
-//! `BitImageProcessor` (DINOv2), `CLIPImageProcessor`, `ConvNextImageProcessor`, `SegformerImageProcessor` and their older
+//! `BitImageProcessor` (DINOv2), `CLIPImageProcessor`, `ConvNextImageProcessor`, `SegformerImageProcessor`,
+//! `YolosImageProcessor`, `DetrImageProcessor` and their older
 //! `…FeatureExtractor` forms, with the arithmetic of their Pillow backend: resize, center crop,
 //! rescale, normalise, in this order. `do_reduce_labels` concerns masks only; `do_convert_rgb` has no
 //! effect, because channels follow the model.
@@ -48,6 +49,8 @@ pub struct ImageProcessor {
     normalize: Option<(Vec<f32>, Vec<f32>)>,
     channels: usize,
     grey: GreyRange,
+    /// Whether images keep their shapes and are filled up to the largest of their batch.
+    pads: bool,
 }
 
 impl ImageProcessor {
@@ -106,7 +109,11 @@ impl ImageProcessor {
                 raw.insert("size".into(), json!({"shortest_edge": edge}));
                 raw.insert("crop_size".into(), exact);
             }
-            (Some(Size::ShortestEdge(..)), None) => {
+            (Some(Size::ShortestEdge(old, Some(longest))), None) => {
+                let longest = (longest * height).div_ceil(old.max(1));
+                raw.insert("size".into(), json!({"shortest_edge": height, "longest_edge": longest}));
+            }
+            (Some(Size::ShortestEdge(_, None)), None) => {
                 raw.insert("size".into(), json!({"shortest_edge": height}));
             }
             (Some(Size::Exact(old_height, old_width)), Some((crop_height, crop_width))) => {
@@ -135,6 +142,11 @@ impl ImageProcessor {
         }
         self.grey = grey;
         self
+    }
+
+    /// Whether images keep their shapes and are filled up to the largest of their batch.
+    pub fn pads(&self) -> bool {
+        self.pads && !matches!(self.resize, Some(Size::Exact(..)))
     }
 
     /// Which samples of 16-bit grey files become black and white.

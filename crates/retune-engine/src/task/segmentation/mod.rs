@@ -11,6 +11,7 @@ mod settings;
 use super::class_loss::{ClassLossSettings, SmoothingSettings};
 use super::images::{ImageSettings, ImagesInput};
 use super::splits::Encoded;
+use super::written::Written;
 use super::{
     BatchTensors, Data, Entry, Guess, LossOf, Opening, Parts, Phase, Prepared, Preparing, Scorer, Split, Task, Turn,
     Work, parts,
@@ -31,10 +32,9 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::{ModelConfig, NewHead, Tensors, heads};
 use serde_json::{Map, Value, json};
 use settings::SegmentationSettings;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// The task.
@@ -180,8 +180,7 @@ struct Segmentation {
     files: Vec<PathBuf>,
     /// Where they lie; it goes with the task.
     _folder: Option<TempDir>,
-    /// How many mask files of each name were written.
-    written: Mutex<HashMap<String, usize>>,
+    written: Written,
 }
 
 impl Segmentation {
@@ -193,7 +192,7 @@ impl Segmentation {
             dice: 0.0,
             files: Vec::new(),
             _folder: None,
-            written: Mutex::default(),
+            written: Written::default(),
         }
     }
 
@@ -216,16 +215,6 @@ impl Segmentation {
             named.map(|&(class, share)| format!("{} {}", self.names[usize::from(class)], number::percent(share)));
         let more = if shares.len() > MOST_NAMED { ", …" } else { "" };
         words.collect::<Vec<_>>().join(", ") + more
-    }
-
-    /// The name of the mask file of an image, no two alike.
-    fn file_name(&self, image: &str) -> String {
-        let stem = Path::new(image).file_stem().and_then(|stem| stem.to_str()).filter(|stem| !stem.is_empty());
-        let stem = stem.unwrap_or("mask").to_owned();
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = written.entry(stem.clone()).or_default();
-        *count += 1;
-        if *count == 1 { format!("{stem}.png") } else { format!("{stem}-{count}.png") }
     }
 }
 
@@ -329,10 +318,17 @@ impl Task for Segmentation {
     }
 
     /// A PNG of 8-bit grey, of the original's size, whose values are the places of classes in `id2label`.
-    fn write(&self, data: &Data<Self>, example: usize, mask: &Mask, folder: &Path) -> Result<Map<String, Value>> {
+    fn write(
+        &self,
+        data: &Data<Self>,
+        example: usize,
+        mask: &Mask,
+        folder: Option<&Path>,
+    ) -> Result<Map<String, Value>> {
+        let Some(folder) = folder else { return Ok(Map::new()) };
         let source = data.source(example)?;
         let image = source.fields.values().find_map(Value::as_str).unwrap_or_default();
-        let name = self.file_name(image);
+        let name = self.written.name(image, "mask");
         let path = folder.join(&name);
         let write = || {
             std::fs::create_dir_all(folder)?;

@@ -1,0 +1,56 @@
+//! Images with objects: everything that is wrong with either is told together, before anything is computed.
+
+use super::settings::DetectionSettings;
+use crate::task::images::ImagesInput;
+use anyhow::{Result, ensure};
+use retune_data::{Boxes, CheckedBoxes, DataError, Examples, Images, Medium, ObjectRows, OnBadExample, Records};
+use retune_models::ModelConfig;
+use std::sync::Arc;
+
+/// Bad examples that an error lists.
+const MOST_BAD: usize = 300;
+
+/// Who says which classes there are.
+pub(super) enum ClassesOf<'a> {
+    /// The data, in the order of this configuration where it has the same.
+    Data(&'a ModelConfig),
+    /// A model.
+    Model(&'a [String]),
+}
+
+/// Puts images and objects of rows together.
+///
+/// # Errors
+/// Images or objects that cannot be used, all of them together, unless they are to be left out; data without a class.
+pub(super) fn examples(
+    input: &ImagesInput,
+    settings: &DetectionSettings,
+    (rows, mut images): (&ObjectRows, Images),
+    classes: &ClassesOf<'_>,
+) -> Result<(Examples<Images, Boxes>, Vec<String>)> {
+    let file = rows.rows().file().display().to_string();
+    let checked = CheckedBoxes::of(rows, &images, settings.convention()?)?;
+    let names = match classes {
+        ClassesOf::Model(names) => names.to_vec(),
+        ClassesOf::Data(config) => {
+            let names = checked.classes().to_vec();
+            ensure!(!names.is_empty(), "{file}: names no class and has no object; there is nothing to learn");
+            config.in_label_order(&names).unwrap_or(names)
+        }
+    };
+    let stray = checked.stray().to_vec();
+    let (boxes, bad) = checked.into_boxes(rows, names)?;
+    images.leave_out(bad);
+    let bad = images.bad_examples();
+    let none = images.examples() == bad.len();
+    let fails = none || input.on_bad_example() == OnBadExample::Fail;
+    if fails && !bad.is_empty() {
+        let (count, of) = (bad.len(), images.examples());
+        let bad = bad.iter().take(MOST_BAD).cloned().collect();
+        let error = anyhow::Error::from(DataError::BadExamples { bad, count, of });
+        return Err(if stray.is_empty() { error } else { error.context(stray.join("\n")) });
+    }
+    ensure!(!fails || stray.is_empty(), "{}", stray.join("\n"));
+    let notes = stray.into_iter().map(|problem| format!("{problem}; it is left out")).collect();
+    Ok((Examples::new(Arc::clone(rows.rows()) as _, images, Some(boxes))?, notes))
+}

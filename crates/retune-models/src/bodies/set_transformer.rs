@@ -1,0 +1,207 @@
+//! DETR below its head (Carion et al. 2020): convolutions, an encoder over the places of their last map, and a decoder of
+//! queries, transformers `DetrModel`.
+//!
+//! B batch, H and W image, h and w map, T = h·w, Q queries, D hidden size, L layers of the decoder. Blocks are the layers of the
+//! convolutions, then those of the encoder, then those of the decoder.
+
+use crate::checkpoint::{Init, Weights};
+use crate::layers::{
+    MapLayer, PatchProjection, ResNetLayer, ResNetSizes, ResNetStem, SetDecoderLayer, SetEncoderLayer, SetLayerSizes,
+    SizeRule, patch_embeddings, sine_positions,
+};
+use crate::{Body, Mode, ModelError, Reads, State, Tensors};
+use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::{AttentionMask, LayerNorm, Weight};
+use std::ops::Range;
+
+/// Beside the hidden states: which pixels are there, [B, H, W].
+const PIXEL_MASK: &str = "pixel_mask";
+/// Where the places of the map are, [B, T, D].
+const PLACES: &str = "places";
+/// What the encoder returned, [B, T, D].
+const MEMORY: &str = "memory";
+/// What each layer of the decoder returned, [B, L, Q, D].
+pub const INTERMEDIATE: &str = "intermediate";
+/// PyTorch's default.
+const NORM_EPSILON: f64 = 1e-5;
+
+/// Sizes, read from config.json by the family.
+#[derive(Debug, Clone)]
+pub struct SetTransformerSizes {
+    /// The convolutions, and their path.
+    pub backbone: ResNetSizes,
+    /// Layers of the encoder.
+    pub encoder: Vec<SetLayerSizes>,
+    /// Layers of the decoder.
+    pub decoder: Vec<SetLayerSizes>,
+    /// Q.
+    pub queries: i64,
+    /// Whether every layer of the decoder is learnt: then a norm follows each.
+    pub auxiliary: bool,
+}
+
+/// The body.
+pub struct SetTransformer {
+    stem: ResNetStem,
+    layers: Vec<ResNetLayer>,
+    projection: PatchProjection,
+    encoder: Vec<SetEncoderLayer>,
+    decoder: Vec<SetDecoderLayer>,
+    queries: Weight, // [Q, D]
+    norm: LayerNorm,
+    hidden: i64,
+    sizes: SetTransformerSizes,
+}
+
+impl SetTransformer {
+    /// `weights` points at the model.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    pub fn load(weights: &Weights<'_>, hidden: i64, sizes: SetTransformerSizes) -> Result<Self, ModelError> {
+        let backbone = weights.at("backbone.conv_encoder.model");
+        let stem = sizes.backbone.stem(&backbone.depth(0))?;
+        let layers: Vec<ResNetLayer> =
+            sizes.backbone.layers(&backbone, 1)?.into_iter().map(|(_, layer)| layer).collect();
+        let first = layers.len() + 1;
+        let width = sizes.backbone.widths[sizes.backbone.widths.len() - 1];
+        let init = Init::Normal(weights.initializer_range());
+        let projection = weights.at("input_projection").depth(first);
+        let encoder = |(i, of): (usize, &SetLayerSizes)| {
+            SetEncoderLayer::load(&weights.at(&format!("encoder.layers.{i}")).depth(first + i), *of)
+        };
+        let behind = first + sizes.encoder.len();
+        let decoder = |(i, of): (usize, &SetLayerSizes)| {
+            SetDecoderLayer::load(&weights.at(&format!("decoder.layers.{i}")).depth(behind + i), *of)
+        };
+        let last = behind + sizes.decoder.len() - 1;
+        Ok(Self {
+            stem,
+            layers,
+            projection: PatchProjection::load(&projection, width, (1, 1), hidden, init)?,
+            encoder: sizes.encoder.iter().enumerate().map(encoder).collect::<Result<_, _>>()?,
+            decoder: sizes.decoder.iter().enumerate().map(decoder).collect::<Result<_, _>>()?,
+            queries: weights.at("query_position_embeddings").depth(behind).exact(
+                "weight",
+                &[sizes.queries, hidden],
+                Init::Normal(1.0),
+            )?,
+            norm: weights.at("decoder.layernorm").depth(last).layer_norm(hidden, NORM_EPSILON)?,
+            hidden,
+            sizes,
+        })
+    }
+
+    /// From the last map [B, h, w, C] to its places, with where they are and which are there.
+    fn places(&self, state: State, mode: &Mode, depth: usize) -> Result<State, ModelError> {
+        let State { hidden: map, beside, .. } = state;
+        let size = map.size();
+        let pixels = beside.get(PIXEL_MASK)?.to_kind(Kind::Float).unsqueeze(0);
+        let mask = pixels.upsample_nearest2d([size[1], size[2]], None, None).squeeze_dim(0).ne(0.0);
+        let hidden = mode.block(depth, |_| self.projection.forward_channels_last(&map).flatten(1, 2));
+        let mut state = State::new(hidden);
+        state.beside.insert(PLACES, sine_positions(&mask, self.hidden));
+        state.mask = Some(mask.flatten(1, 2).to_kind(Kind::Int64).to_device(retune_kernels::tch::Device::Cpu));
+        Ok(state)
+    }
+}
+
+impl Body for SetTransformer {
+    fn blocks(&self) -> usize {
+        self.layers.len() + self.encoder.len() + self.decoder.len()
+    }
+
+    fn width(&self) -> i64 {
+        self.hidden
+    }
+
+    fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
+        let pixels = patch_embeddings::pixel_values(inputs, self.sizes.backbone.channels, &SizeRule::at_least((1, 1)))?;
+        let [batch, _, height, width] = pixels.size()[..] else { panic!("pixels have four dimensions") };
+        let mask = match inputs.optional(PIXEL_MASK) {
+            Some(mask) if mask.size() == [batch, height, width] => mask.shallow_clone(),
+            Some(mask) => {
+                let problem = format!("give one number for each pixel, [{batch}, {height}, {width}]");
+                return Err(ModelError::InputShape { name: PIXEL_MASK.to_owned(), shape: mask.size(), problem });
+            }
+            None => Tensor::ones([batch, height, width], (Kind::Int64, pixels.device())),
+        };
+        let pixels = pixels.permute([0, 2, 3, 1]);
+        let mut state = State::new(mode.block(0, |train| self.stem.forward(&pixels, train)));
+        state.beside.insert(PIXEL_MASK, mask);
+        Ok(state)
+    }
+
+    fn run(&self, from: State, blocks: Range<usize>, _reads: Reads, mode: &Mode) -> Result<State, ModelError> {
+        let mut state = from;
+        let (first, behind) = (self.layers.len() + 1, self.layers.len() + 1 + self.encoder.len());
+        let mut intermediate: Vec<Tensor> =
+            state.beside.optional(INTERMEDIATE).map(|all| all.unbind(1)).unwrap_or_default();
+        for depth in blocks {
+            if depth < first {
+                let x = state.hidden.shallow_clone();
+                state.hidden = mode.block(depth, |train| self.layers[depth - 1].forward(&x, train));
+                continue;
+            }
+            if depth == first {
+                state = self.places(state, mode, depth)?;
+            }
+            if depth == behind {
+                let batch = state.hidden.size()[0];
+                let empty = Tensor::zeros(
+                    [batch, self.sizes.queries, self.hidden],
+                    (state.hidden.kind(), state.hidden.device()),
+                );
+                let memory = std::mem::replace(&mut state.hidden, empty);
+                state.beside.insert(MEMORY, memory);
+            }
+            let mask =
+                state.mask.as_ref().map(|mask| AttentionMask::padding(mask, state.hidden.device())).transpose()?;
+            let (x, places) = (state.hidden.shallow_clone(), state.beside.get(PLACES)?);
+            if depth < behind {
+                state.hidden =
+                    mode.block(depth, |train| self.encoder[depth - first].forward(&x, places, mask.as_ref(), train));
+                continue;
+            }
+            let number = depth - behind;
+            let memory = state.beside.get(MEMORY)?;
+            state.hidden = mode.block(depth, |train| {
+                let own = self.queries.unsqueeze(0).expand_as(&x);
+                let y = self.decoder[number].forward((&x, &own), (memory, places), mask.as_ref(), train);
+                if self.sizes.auxiliary { self.norm.forward(&y) } else { y }
+            });
+            if self.sizes.auxiliary && number + 1 < self.decoder.len() {
+                intermediate.push(state.hidden.shallow_clone());
+            }
+            if number + 1 == self.decoder.len() {
+                let y = state.hidden.shallow_clone();
+                state.hidden = mode.block(depth, |_| self.norm.forward(&y));
+            }
+        }
+        if !intermediate.is_empty() {
+            state.beside.insert(INTERMEDIATE, Tensor::stack(&intermediate, 1));
+        }
+        Ok(state)
+    }
+
+    fn work(&self, patches: f64, _reads: Reads) -> f64 {
+        let mut places = patches;
+        let mut sum = self.stem.work(patches);
+        let per_stage = self.sizes.backbone.depths.iter();
+        let mut layers = self.layers.iter();
+        for (stage, &depth) in per_stage.enumerate() {
+            places = if stage == 0 { places } else { places / 4.0 };
+            sum += layers.by_ref().take(depth as usize).map(|layer| layer.work(places)).sum::<f64>();
+        }
+        let (d, q) = (self.hidden as f64, self.sizes.queries as f64);
+        let attention = |queries: f64, keys: f64| 4.0 * (queries + keys) * d * d + 4.0 * queries * keys * d;
+        let network = |of: &SetLayerSizes, tokens: f64| 4.0 * tokens * d * of.intermediate as f64;
+        let encoder = self.sizes.encoder.iter().map(|of| attention(places, places) + network(of, places));
+        let decoder = self.sizes.decoder.iter().map(|of| attention(q, q) + attention(q, places) + network(of, q));
+        sum + encoder.sum::<f64>() + decoder.sum::<f64>()
+    }
+
+    fn begin_is_costly(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,133 @@
+//! DETR (Carion et al. 2020), transformers `DetrModel`: ResNet with frozen norms, an encoder, and a decoder of queries.
+
+use crate::bodies::{SetTransformer, SetTransformerSizes};
+use crate::checkpoint::Weights;
+use crate::family::{Family, TensorNames};
+use crate::heads::{DetectionPlan, OBJECT_DETECTION};
+use crate::layers::{ResNetSizes, SetLayerSizes, SizeRule};
+use crate::takes::{ImageInput, Positions};
+use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
+use retune_kernels::Activation;
+use serde_json::{Value, json};
+
+/// Each query → a class and a box.
+pub static DETR: Detr = Detr(TensorNames {
+    base: "model",
+    spellings: &[],
+    buffers: &["num_batches_tracked"],
+    modules: &[("out_proj", "o_proj"), (".fc1", ".mlp.fc1"), (".fc2", ".mlp.fc2")],
+    lora: Ok(&["q_proj", "v_proj"]),
+});
+
+/// Its type: how its tensors are called.
+pub struct Detr(TensorNames);
+
+impl Family for Detr {
+    fn model_type(&self) -> &'static str {
+        "detr"
+    }
+
+    fn class(&self) -> &'static str {
+        "Detr"
+    }
+
+    fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
+        let plan = DetectionPlan { front: 0, class_layers: 1, queries: "num_queries" };
+        vec![(&OBJECT_DETECTION, Box::new(plan))]
+    }
+
+    fn names(&self) -> &TensorNames {
+        &self.0
+    }
+
+    fn defaults(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("num_channels", json!(3)),
+            ("num_queries", json!(100)),
+            ("d_model", json!(256)),
+            ("encoder_layers", json!(6)),
+            ("encoder_ffn_dim", json!(2048)),
+            ("encoder_attention_heads", json!(8)),
+            ("decoder_layers", json!(6)),
+            ("decoder_ffn_dim", json!(2048)),
+            ("decoder_attention_heads", json!(8)),
+            ("activation_function", json!("relu")),
+            ("dropout", json!(0.1)),
+            ("attention_dropout", json!(0.0)),
+            ("activation_dropout", json!(0.0)),
+            ("position_embedding_type", json!("sine")),
+        ]
+    }
+
+    fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
+        let backbone = backbone(config)?;
+        // Its published processors bring the shorter side to 800 pixels.
+        let (channels, patch) = (backbone.channels, (4, 4));
+        let sizes = SizeRule::at_least((1, 1));
+        Ok(Takes::Images(ImageInput { channels, size: (800, 800), patch, sizes, positions: Positions::Free }))
+    }
+
+    fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
+        let refuse = |field: &str, problem: &str| {
+            Err(ModelError::Config { field: field.to_owned(), problem: problem.to_owned() })
+        };
+        if config.text("position_embedding_type")? != "sine" {
+            return refuse("position_embedding_type", "is not `sine`, the only one that is known");
+        }
+        if config.number_or("encoder_layerdrop", 0.0)? != 0.0 || config.number_or("decoder_layerdrop", 0.0)? != 0.0 {
+            return refuse("encoder_layerdrop", "or `decoder_layerdrop` is not 0; layers are never dropped here");
+        }
+        let hidden = config.size("d_model")?;
+        if hidden % 4 != 0 {
+            return refuse("d_model", "is no multiple of 4, so that places have no sines and cosines");
+        }
+        let layer = |part: &str| {
+            Ok::<_, ModelError>(SetLayerSizes {
+                hidden,
+                heads: config.size(&format!("{part}_attention_heads"))?,
+                intermediate: config.size(&format!("{part}_ffn_dim"))?,
+                activation: Activation::from_name(&config.text("activation_function")?)?,
+                dropout: config.probability("dropout")?,
+                attention_dropout: config.probability("attention_dropout")?,
+                activation_dropout: config.probability("activation_dropout")?,
+            })
+        };
+        let layers =
+            |part: &str| Ok::<_, ModelError>(vec![layer(part)?; config.size(&format!("{part}_layers"))? as usize]);
+        let sizes = SetTransformerSizes {
+            backbone: backbone(config)?,
+            encoder: layers("encoder")?,
+            decoder: layers("decoder")?,
+            queries: config.size("num_queries")?,
+            auxiliary: config.flag_or("auxiliary_loss", false)?,
+        };
+        Ok(Box::new(SetTransformer::load(&weights.at(self.0.base), hidden, sizes)?))
+    }
+}
+
+/// The convolutions: Hugging Face's own or timm's, by their name.
+fn backbone(config: &ModelConfig) -> Result<ResNetSizes, ModelError> {
+    let refuse = |field: &str, problem: String| Err(ModelError::Config { field: field.to_owned(), problem });
+    if config.flag_or("dilation", false)? {
+        return refuse("dilation", "is true; convolutions with holes (DC5) are not known".to_owned());
+    }
+    let part = config.get("backbone_config").filter(|part| part.is_object()).cloned();
+    let kind = part.as_ref().and_then(|part| part.get("model_type")).and_then(Value::as_str);
+    let kind = kind.unwrap_or("timm_backbone").to_owned();
+    match (kind.as_str(), part) {
+        ("resnet", Some(part)) => {
+            let sizes = ResNetSizes::of(&ModelConfig::part(part)?)?;
+            Ok(ResNetSizes { frozen: true, ..sizes })
+        }
+        ("timm_backbone", part) => {
+            let named = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+            let inner = part.as_ref().and_then(|part| named(part.get("backbone")));
+            let name = inner.or_else(|| named(config.get("backbone"))).unwrap_or_else(|| "resnet50".to_owned());
+            match ResNetSizes::named(&name) {
+                Some(sizes) => Ok(ResNetSizes { channels: config.size("num_channels")?, ..sizes }),
+                None => refuse("backbone", format!("is `{name}`; resnet18, 34, 50, 101 and 152 are known")),
+            }
+        }
+        (other, _) => refuse("backbone_config", format!("is of type `{other}`; resnet and timm's are known")),
+    }
+}

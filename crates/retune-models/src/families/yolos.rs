@@ -1,0 +1,77 @@
+//! YOLOS (Fang et al. 2021), transformers `YolosModel`: a ViT with detection tokens.
+
+use super::vit;
+use crate::bodies::{ImageEncoder, ImageEncoderSizes};
+use crate::checkpoint::{Init, Weights};
+use crate::family::{Family, TensorNames};
+use crate::heads::{DetectionPlan, OBJECT_DETECTION};
+use crate::takes::{ImageInput, Positions};
+use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
+use serde_json::{Value, json};
+
+/// Each detection token → a class and a box.
+pub static YOLOS: Yolos = Yolos(TensorNames { modules: &[], ..vit::names("vit") });
+
+/// The class token.
+const FRONT: &[&str] = &["cls_token"];
+
+/// Its type: how its tensors are called.
+pub struct Yolos(TensorNames);
+
+impl Family for Yolos {
+    fn model_type(&self) -> &'static str {
+        "yolos"
+    }
+
+    fn class(&self) -> &'static str {
+        "Yolos"
+    }
+
+    fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
+        vec![(
+            &OBJECT_DETECTION,
+            Box::new(DetectionPlan { front: FRONT.len() as i64, class_layers: 3, queries: "num_detection_tokens" }),
+        )]
+    }
+
+    fn names(&self) -> &TensorNames {
+        &self.0
+    }
+
+    fn defaults(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("hidden_size", json!(768)),
+            ("num_hidden_layers", json!(12)),
+            ("num_attention_heads", json!(12)),
+            ("intermediate_size", json!(3072)),
+            ("hidden_act", json!("gelu")),
+            ("layer_norm_eps", json!(1e-12)),
+            ("image_size", json!([512, 864])),
+            ("patch_size", json!(16)),
+            ("num_channels", json!(3)),
+            ("qkv_bias", json!(true)),
+            ("num_detection_tokens", json!(100)),
+            ("use_mid_position_embeddings", json!(true)),
+        ]
+    }
+
+    fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
+        let input = ImageInput::new(config, Positions::Interpolated)?;
+        Ok(Takes::Images(ImageInput { sizes: sizes(config)?.size_rule(), ..input }))
+    }
+
+    fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
+        Ok(Box::new(ImageEncoder::load(weights, self.0.base, &vit::LAYER, sizes(config)?)?))
+    }
+}
+
+fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
+    if config.flag_or("auxiliary_loss", false)? {
+        let problem = "is true, but its layers have no outputs of their own; set it to false".to_owned();
+        return Err(ModelError::Config { field: "auxiliary_loss".to_owned(), problem });
+    }
+    let mut sizes = vit::sizes(config, FRONT, Init::Constant(0.0))?;
+    sizes.embeddings.detection = config.size("num_detection_tokens")?;
+    sizes.middle_positions = config.flag_or("use_mid_position_embeddings", true)?;
+    Ok(sizes)
+}

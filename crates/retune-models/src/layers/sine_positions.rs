@@ -1,0 +1,30 @@
+//! Sines and cosines for the places of a map of which only a part may be there (Carion et al. 2020), transformers
+//! `DetrSinePositionEmbedding`.
+//!
+//! B batch, h and w map, D size, half of it for each axis.
+
+use retune_kernels::tch::{Kind, Tensor};
+use std::f64::consts::TAU;
+
+const TEMPERATURE: f64 = 10_000.0;
+/// Keeps a quotient of nothing defined, as there.
+const EPSILON: f64 = 1e-6;
+
+/// Positions [B, h·w, D] in fp32; places count along what `mask` [B, h, w] says is there, and end at a full turn.
+pub fn sine_positions(mask: &Tensor, size: i64) -> Tensor {
+    let (half, mask) = (size / 2, mask.to_kind(Kind::Float));
+    let along = |dim: i64| {
+        let counted = mask.cumsum(dim, Kind::Float);
+        let last = counted.narrow(dim, counted.size()[dim as usize] - 1, 1);
+        counted / (last + EPSILON) * TAU
+    };
+    let steps = Tensor::arange(half, (Kind::Float, mask.device()));
+    let exponents = steps.divide_scalar_mode(2.0, "floor") * 2.0 / half as f64;
+    let steps = exponents.full_like(TEMPERATURE).pow(&exponents);
+    let waves = |places: Tensor| {
+        let turned = places.unsqueeze(-1) / &steps; // [B, h, w, D/2]
+        let every = |from: i64| turned.slice(3, from, None, 2);
+        Tensor::stack(&[every(0).sin(), every(1).cos()], 4).flatten(3, 4)
+    };
+    Tensor::cat(&[waves(along(1)), waves(along(2))], 3).flatten(1, 2)
+}
