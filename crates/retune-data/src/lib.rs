@@ -142,8 +142,8 @@ pub use user_cache::user_cache;
 
 #[cfg(feature = "audio")]
 pub use audio::{
-    AudioLength, AudioOptions, AudioProcessor, AudioSeen, Casing, CtcVocabulary, Decoded, FeatureKind, Sounds, Spelled,
-    decode_audio, plain, read_audio, resample, split_values,
+    AudioAugmentation, AudioLength, AudioOptions, AudioProcessor, AudioSeen, Casing, CtcVocabulary, Decoded,
+    FeatureKind, LongSounds, Sounds, Spelled, decode_audio, plain, read_audio, resample, split_values,
 };
 #[cfg(feature = "table")]
 pub use examples::Examples;
@@ -164,17 +164,17 @@ pub use image::{
 #[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
-pub use rows::{LabelNumbers, LabelRows, Layout, Records, TableLines, TableRows};
+pub use rows::{LabelNumbers, LabelRows, Layout, Part, Records, TableLines, TableRows};
 #[cfg(feature = "table")]
 pub use schema::{LabelSchema, Problem};
 #[cfg(feature = "table")]
 pub use table::{Cell, TextsOf};
 #[cfg(feature = "table")]
 pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_rows};
+#[cfg(feature = "audio")]
+pub use target::{Framing, SpokenTexts, Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use target::{GoldTags, Spans, Tags, entities_of_classes, on_tokens};
-#[cfg(feature = "audio")]
-pub use target::{Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,

@@ -32,6 +32,7 @@ use crate::families::{
     vit_mae::VIT_MAE,
     wav2vec2::WAV2VEC2,
     wavlm::WAVLM,
+    whisper::WHISPER,
 };
 use crate::heads::{PURPOSES, SEQUENCE_TO_SEQUENCE};
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
@@ -79,6 +80,7 @@ pub static FAMILIES: &[&dyn Family] = &[
     &HUBERT,
     &WAVLM,
     &AST,
+    &WHISPER,
 ];
 
 /// The family of a configuration.

@@ -9,6 +9,8 @@ mod numbers;
 mod properties;
 #[cfg(feature = "text")]
 mod spans;
+#[cfg(feature = "audio")]
+mod spoken_texts;
 #[cfg(feature = "text")]
 mod tags;
 #[cfg(feature = "audio")]
@@ -28,6 +30,8 @@ pub use numbers::Numbers;
 pub use properties::Properties;
 #[cfg(feature = "text")]
 pub use spans::Spans;
+#[cfg(feature = "audio")]
+pub use spoken_texts::{Framing, SpokenTexts};
 #[cfg(feature = "text")]
 pub use tags::{GoldTags, Tags, entities_of_classes};
 #[cfg(feature = "audio")]

@@ -84,7 +84,7 @@ pub use ranking::{AUPRC, AUROC};
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::RegressionMetric;
 pub use segmentation::SegmentationMetric;
-pub use spoken::Normalisation;
+pub use spoken::{Normalisation, Spellings};
 pub use tags::TagsMetric;
 pub use thresholds::details as threshold_details;
 pub use transcripts::TranscriptMetric;

@@ -69,7 +69,7 @@ pub use relative_position::RelativePositionBias;
 pub use rms_norm::{Norm, NormKind, RmsNorm};
 pub use rotary::{Angles, RopeScaling, Rotary};
 pub use rotary_attention::{RotaryAttention, RotaryAttentionSizes};
-pub use sincos_positions::sincos_positions;
+pub use sincos_positions::{sincos_positions, whisper_sinusoids};
 pub use sinusoids::{Sinusoids, marian_sinusoids};
 pub use spec_augment::{Spans, SpecAugment};
 pub use speech_layer::{SpeechLayer, SpeechLayerSizes};
