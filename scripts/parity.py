@@ -861,6 +861,23 @@ def written_targets(draw, config, inputs):
     return {"labels": labels}
 
 
+def pooling(draw):
+    """Fields of Retune's: modules that follow a base model in sentence-transformers."""
+    return dict(sentence_pooling=draw.choice(["mean", "cls", "max"]), sentence_normalize=draw.random() < 0.5)
+
+
+def pooled(config, hidden, mask):
+    """A vector for each text, as sentence-transformers' Pooling and Normalize have it."""
+    mask = torch.ones_like(hidden[..., :1]) if mask is None else mask.unsqueeze(-1).to(hidden.dtype)
+    if config.sentence_pooling == "cls":
+        vectors = hidden[:, 0]
+    elif config.sentence_pooling == "max":
+        vectors = hidden.masked_fill(mask == 0, -1e9).max(1).values
+    else:
+        vectors = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+    return torch.nn.functional.normalize(vectors, p=2, dim=1) if config.sentence_normalize else vectors
+
+
 def no_targets(draw, config, inputs):
     return {}
 
@@ -870,6 +887,7 @@ HEADS = {
     "token-classification": Head("token-classification", "ForTokenClassification", "text", several_classes, tag_targets),
     "question-answering": Head("question-answering", "ForQuestionAnswering", "text", lambda draw: {}, span_targets),
     "masked-lm": Head("masked-lm", "ForMaskedLM", "text", untied_or_tied, word_targets),
+    "sentence-embeddings": Head("sentence-similarity", "Model", "text", pooling, no_targets),
     "causal-lm": Head("causal-lm", "ForCausalLM", "decoder", lambda draw: {}, next_token_targets),
     "sequence-to-sequence": Head("text-to-text", "ForConditionalGeneration", "sequence to sequence", lambda draw: {}, written_targets),
     "decoder-classification": Head("text-classification", "ForSequenceClassification", "decoder", problem, class_targets),
@@ -909,6 +927,8 @@ def expected_outputs(model, inputs, targets):
     outputs = {name: getattr(result, name) for name in OUTPUTS if getattr(result, name, None) is not None}
     if takes_targets:
         outputs["loss"] = result.loss
+    if hasattr(model.config, "sentence_pooling"):
+        outputs["sentence_embedding"] = pooled(model.config, result.last_hidden_state, named.get("attention_mask"))
     further = {name: getattr(result, name) for name in FURTHER if getattr(result, name, None) is not None}
     if model.config.is_encoder_decoder:
         return outputs, further

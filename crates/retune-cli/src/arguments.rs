@@ -2,6 +2,7 @@
 
 use crate::flags::{RecipeFlags, UseFlags};
 use clap::{Args, Parser, Subcommand};
+use retune_engine::embed::EmbedOptions;
 use retune_engine::predict::PredictOptions;
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Answer for each example of a file or of the standard input, one JSON object a line
     Predict(PredictArguments),
+    /// A vector for each text of a file or of the standard input
+    Embed(EmbedArguments),
     /// Go on with a prompt, or chat, on the terminal
     Generate(GenerateArguments),
     /// Fold a LoRA adapter into its base model
@@ -137,6 +140,58 @@ pub(crate) struct PredictArguments {
     /// Where the predictions go, one JSON object a line [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// `retune embed`.
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArguments {
+    /// Folder of the model or of a run, or a hub id
+    #[arg(long, value_name = "DIR|HUB_ID")]
+    model: PathBuf,
+    /// Texts: a table, or [default: standard input, one text or JSON object a line]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Where the vectors go: a NumPy array (.npy), a tensor `embeddings` (.safetensors), else one JSON object a line
+    /// [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Column with the text
+    #[arg(long, value_name = "COLUMN", default_value = "text")]
+    text_column: String,
+    /// Longest text in tokens [default: as the model says]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..))]
+    max_length: Option<u32>,
+    /// Texts that cannot be used: fail, or skip them and say so in their place
+    #[arg(long, value_name = "fail|skip")]
+    on_bad_example: Option<String>,
+    /// Texts per batch; 1 answers each line as it comes
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
+    /// auto, fp32 or bf16
+    #[arg(long, default_value = "auto")]
+    precision: String,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Compute threads; 0 = all cores
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+}
+
+impl From<EmbedArguments> for EmbedOptions {
+    fn from(it: EmbedArguments) -> Self {
+        let length = it.max_length.map(|length| ("max-length".to_owned(), i64::from(length).into()));
+        let bad = it.on_bad_example.map(|what| ("on-bad-example".to_owned(), what.into()));
+        Self {
+            model: it.model,
+            text_column: it.text_column,
+            overrides: length.into_iter().chain(bad).collect(),
+            batch_size: it.batch_size as usize,
+            precision: it.precision,
+            device: it.device,
+            threads: it.threads,
+        }
+    }
 }
 
 /// `retune generate`.

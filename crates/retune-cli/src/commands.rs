@@ -1,7 +1,8 @@
 //! One function per command: from arguments to the engine, and its answer to where it belongs.
 
 use crate::arguments::{
-    EvaluateArguments, FinetuneArguments, ForwardArguments, GenerateArguments, MergeArguments, PredictArguments,
+    EmbedArguments, EvaluateArguments, FinetuneArguments, ForwardArguments, GenerateArguments, MergeArguments,
+    PredictArguments,
 };
 use crate::failure::Failure;
 use crate::interrupt::StopSignal;
@@ -11,6 +12,7 @@ use crate::{conclusion, quickstart, resolve};
 use anyhow::{Context, Result};
 use indicatif::MultiProgress;
 use retune_engine::directory::RunDirectory;
+use retune_engine::embed::{self, EmbedOptions, Format};
 use retune_engine::generate::Writer;
 use retune_engine::metric::Evaluation;
 use retune_engine::predict::{self, PredictOptions};
@@ -149,6 +151,33 @@ pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<()
     draft.publish().map_err(|error| Failure::failed(&error))?;
     if screen.style != Style::Silent {
         let _ = writeln!(io::stderr(), "{count} predictions in {}", output.display());
+    }
+    Ok(())
+}
+
+/// `retune embed`.
+pub(crate) fn embed(mut arguments: EmbedArguments, screen: &Screen) -> Result<(), Failure> {
+    let (input, output) = (arguments.input.take(), arguments.output.take());
+    let options = EmbedOptions::from(arguments);
+    let lines: Box<dyn BufRead> = if input.is_some() { Box::new(io::empty()) } else { Box::new(io::stdin().lock()) };
+    let shown = output.is_some() || !io::stdout().is_terminal();
+    let mut terminal = screen.progress(shown);
+    let mut remarks = Remarks { said: screen.style == Style::Lines || (screen.style == Style::Bars && !shown) };
+    let Some(output) = output else {
+        let mut pipe = Pipe::stdout();
+        let to: (&mut dyn Write, Format) = (&mut pipe, Format::Lines);
+        let result = embed::embed(&options, input.as_deref(), lines, to, &mut [&mut terminal, &mut remarks]);
+        terminal.clear();
+        return Ok(pipe.finish(result).map(drop)?);
+    };
+    let mut draft = Draft::new(&output).map_err(|error| Failure::input(&error))?;
+    let to: (&mut dyn Write, Format) = (&mut draft, Format::of(&output));
+    let result = embed::embed(&options, input.as_deref(), lines, to, &mut [&mut terminal, &mut remarks]);
+    terminal.clear();
+    let count = result?;
+    draft.publish().map_err(|error| Failure::failed(&error))?;
+    if screen.style != Style::Silent {
+        let _ = writeln!(io::stderr(), "{count} embeddings in {}", output.display());
     }
     Ok(())
 }

@@ -50,6 +50,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Finetune(arguments) => commands::finetune(&arguments, &screen),
         Command::Evaluate(arguments) => commands::evaluate(arguments, &screen),
         Command::Predict(arguments) => commands::predict(arguments, &screen),
+        Command::Embed(arguments) => commands::embed(arguments, &screen),
         Command::Generate(arguments) => commands::generate(arguments),
         Command::Merge(arguments) => commands::merge(&arguments, &screen),
         Command::Forward(arguments) => commands::forward(&arguments),

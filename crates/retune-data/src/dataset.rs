@@ -37,6 +37,11 @@ pub trait Dataset: Send + Sync {
         false
     }
 
+    /// Whether a model reads one input for each row, so that what its blocks make of it can be kept row by row.
+    fn one_input_a_row(&self) -> bool {
+        true
+    }
+
     /// The example that a row is of: rows that are windows of one example share it, and are adjacent.
     fn example(&self, row: usize) -> usize {
         row

@@ -242,6 +242,10 @@ impl<M: Medium, T: Targets<M>> Dataset for Examples<M, T> {
         self.medium.varies()
     }
 
+    fn one_input_a_row(&self) -> bool {
+        self.medium.one_input_a_row()
+    }
+
     fn loader_threads(&self, free: usize) -> usize {
         self.medium.loader_threads(free)
     }

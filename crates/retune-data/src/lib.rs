@@ -106,6 +106,8 @@ mod heat_map;
 #[cfg(feature = "image")]
 mod image;
 #[cfg(feature = "table")]
+mod items;
+#[cfg(feature = "table")]
 mod medium;
 #[cfg(feature = "table")]
 pub mod molecule;
@@ -162,6 +164,11 @@ pub use image::{
     RawMasks, Resample, ZoomOut, class_colour, coco_counts, coco_string, mask_png, read_images, resize, swatch,
 };
 #[cfg(feature = "table")]
+pub use items::{
+    Asked, Catalogue, EventColumns, Events, HistoryOptions, HistoryRow, HistorySeen, ItemHistories, Names, NextItems,
+    Sequences,
+};
+#[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
 pub use rows::{LabelNumbers, LabelRows, Layout, Part, Records, TableLines, TableRows};
@@ -174,14 +181,14 @@ pub use target::{ClassSets, Classes, IGNORED, Numbers, Properties, Targets, on_r
 #[cfg(feature = "audio")]
 pub use target::{Framing, SpokenTexts, Transcripts, transcripts};
 #[cfg(feature = "text")]
-pub use target::{GoldTags, Spans, Tags, entities_of_classes, on_tokens};
+pub use target::{GoldTags, Similarities, Similarity, Spans, Tags, entities_of_classes, on_tokens};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
     ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, MaskOptions, Masked, MaskedWords, Masking,
-    MoleculeRows, Molecules, NextWords, Place, Reading, Rendered, SeenPiece, Side, SpecialTokens, TRUNCATED, Text,
-    TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind, TokenizerPlan, Tokens, UNKNOWN_TOKENS,
-    WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
+    MoleculeRows, Molecules, NextWords, Place, Reading, Rendered, SeenPiece, SeveralSeen, SeveralTexts, Side,
+    SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
+    TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

@@ -87,6 +87,11 @@ pub trait Medium: Send + Sync {
         false
     }
 
+    /// See [`crate::Dataset::one_input_a_row`].
+    fn one_input_a_row(&self) -> bool {
+        true
+    }
+
     /// See [`crate::Dataset::loader_threads`].
     fn loader_threads(&self, _free: usize) -> usize {
         1

@@ -3,6 +3,7 @@
 
 use crate::evaluate::{Judging, Scored};
 use crate::files::write_text;
+use crate::method::FROM_SCRATCH_LEARNING_RATE;
 use crate::metric::{Difference, Evaluation, paired_accuracy_difference};
 use crate::observer::Observer;
 use crate::session::{Session, Trained};
@@ -45,41 +46,30 @@ pub(crate) fn measure(
     scored: &Scored,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Measured> {
-    let guess = session.work.guess(split)?;
-    let all = guess.into_iter().map(|(name, evaluation)| (name.to_owned(), evaluation)).collect();
+    let guesses = session.work.guesses(split)?;
+    let all = guesses.into_iter().map(|(name, evaluation)| (name.to_owned(), evaluation)).collect();
     let mut baselines = Baselines { all, difference: None };
+    if let Some((name, rival)) = session.work.rival() {
+        // What starts from random weights itself has a learning rate that suits them.
+        let mut recipe = session.recipe.clone();
+        if !recipe.data.from_scratch {
+            recipe = recipe.for_baseline();
+            recipe.optimization.learning_rate.get_or_insert(FROM_SCRATCH_LEARNING_RATE);
+        }
+        let session = &Session { recipe: &recipe, work: rival.as_ref(), ..*session };
+        match trained(session, split, ".rival", name, observers)? {
+            Ok(saved) => baselines.all.push((name.to_owned(), saved.evaluation)),
+            Err(step) => return Ok(Measured::Interrupted(step)),
+        }
+    }
     if !session.recipe.trains_baseline() {
         return Ok(Measured::Done(baselines));
     }
-    // A run directory of its own, so that it resumes like any other run; it goes when its result is written. Its learning
-    // rate is its own too: the small steps that keep pretrained weights would hold random ones back.
-    let folder = session.recipe.run.output.join(".baseline");
     let recipe = session.recipe.for_baseline();
     let session = &Session { recipe: &recipe, ..*session };
-    let result = folder.join("result.json");
-    let saved: SavedBaseline = match std::fs::read(&result) {
-        Ok(bytes) => {
-            serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged; delete it", result.display()))?
-        }
-        Err(_) => {
-            std::fs::create_dir_all(folder.join("checkpoints"))?;
-            let directory = session.directory(&folder)?;
-            let loaded = session.load(true)?;
-            let rate = recipe.optimization.learning_rate.context("a resolved learning rate")?;
-            let title = format!("baseline: the same from random weights, learning rate {rate:e}");
-            let Trained { loaded, state, ended } = session.train(loaded, &directory, true, &title, false, observers)?;
-            if ended == Ended::Interrupted {
-                return Ok(Measured::Interrupted(state.step));
-            }
-            let mut progress = |done, all| observers.iter_mut().for_each(|o| o.on_progress("test", done, all));
-            let scratch = session.score(&loaded, split, Judging::only(&mut progress))?;
-            let saved = SavedBaseline { evaluation: scratch.evaluation, judged: scratch.judged };
-            write_text(&result, &serde_json::to_string(&saved)?)?;
-            for part in ["checkpoints", "model"] {
-                std::fs::remove_dir_all(folder.join(part)).with_context(|| format!("cannot remove {part}"))?;
-            }
-            saved
-        }
+    let saved = match trained(session, split, ".baseline", "the same from random weights", observers)? {
+        Ok(saved) => saved,
+        Err(step) => return Ok(Measured::Interrupted(step)),
     };
     if session.work.paired().is_some() {
         let right = |judged: &[Judged]| judged.iter().map(|it| it.right).collect::<Option<Vec<bool>>>();
@@ -89,4 +79,40 @@ pub(crate) fn measure(
     }
     baselines.all.push((SCRATCH.to_owned(), saved.evaluation));
     Ok(Measured::Done(baselines))
+}
+
+/// What is reached from random weights, or the step at which training was stopped. It has a run directory of its own, so that it
+/// resumes like any other run, and which goes when its result is written. Its learning rate is its own too: the small steps
+/// that keep pretrained weights would hold random ones back.
+fn trained(
+    session: &Session<'_>,
+    split: Split,
+    folder: &str,
+    what: &str,
+    observers: &mut [&mut dyn Observer],
+) -> Result<Result<SavedBaseline, u64>> {
+    let folder = session.recipe.run.output.join(folder);
+    let result = folder.join("result.json");
+    if let Ok(bytes) = std::fs::read(&result) {
+        let saved =
+            serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged; delete it", result.display()))?;
+        return Ok(Ok(saved));
+    }
+    std::fs::create_dir_all(folder.join("checkpoints"))?;
+    let directory = session.directory(&folder)?;
+    let loaded = session.load(true)?;
+    let rate = session.recipe.optimization.learning_rate.context("a resolved learning rate")?;
+    let title = format!("baseline: {what}, learning rate {rate:e}");
+    let Trained { loaded, state, ended } = session.train(loaded, &directory, true, &title, false, observers)?;
+    if ended == Ended::Interrupted {
+        return Ok(Err(state.step));
+    }
+    let mut progress = |done, all| observers.iter_mut().for_each(|o| o.on_progress("test", done, all));
+    let scratch = session.score(&loaded, split, Judging::only(&mut progress))?;
+    let saved = SavedBaseline { evaluation: scratch.evaluation, judged: scratch.judged };
+    write_text(&result, &serde_json::to_string(&saved)?)?;
+    for part in ["checkpoints", "model"] {
+        std::fs::remove_dir_all(folder.join(part)).with_context(|| format!("cannot remove {part}"))?;
+    }
+    Ok(Ok(saved))
 }

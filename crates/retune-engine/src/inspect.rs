@@ -47,7 +47,7 @@ fn describe(path: &Path, saved: &SavedModel, named: Option<&str>) -> Result<Stri
         threads: 0,
         lanes: Lanes::none(),
     };
-    let task = match saved.task(named) {
+    let task = match saved.task_of_use(named) {
         Ok(task) => task,
         Err(error) if named.is_some() => return Err(error),
         Err(_) => task::possible(config)?,

@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod directory;
 pub mod doctor;
+pub mod embed;
 mod error;
 pub mod evaluate;
 mod files;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use retune_data::hub::Silent;
 use retune_kernels::random;
 use retune_kernels::tch::{Kind, Tensor, no_grad};
+use retune_models::heads::{NORMALIZE, POOLING, SENTENCE_EMBEDDINGS};
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Takes, Tensors, registry};
 use std::path::Path;
 
@@ -43,6 +44,12 @@ pub fn merge(adapter: &Path, task: Option<&str>, output: &Path) -> Result<Merged
     if entry.purpose.labels {
         head = head.labels(with.labels());
         head.problem = Some(problem(&with));
+    }
+    // What an adapter's own files say of its head.
+    for field in [POOLING, NORMALIZE] {
+        if let Some(value) = with.config.get(field).filter(|_| *entry.purpose == SENTENCE_EMBEDDINGS) {
+            head = head.field(field, value.clone());
+        }
     }
     let options = LoadOptions { new_head: true, ..LoadOptions::new(head) };
     let mut merged = LoadedModel::load(&saved.base, &options).map_err(anyhow::Error::from)?;
@@ -93,6 +100,14 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
         let weights = name.ends_with(".safetensors") || name.ends_with(".bin") || name.contains("adapter_");
         let text =
             name.ends_with(".json") || name.ends_with(".txt") || name.ends_with(".jinja") || name.ends_with(".model");
+        // Settings of modules that follow the model.
+        let inner = entry.path().join("config.json");
+        if inner.is_file() {
+            let folder = to.join(&*name);
+            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            std::fs::copy(&inner, folder.join("config.json"))
+                .with_context(|| format!("cannot copy {}", inner.display()))?;
+        }
         if entry.file_type()?.is_file() && text && !weights && !OWN.contains(&name.as_ref()) {
             std::fs::copy(entry.path(), to.join(&*name)).with_context(|| format!("cannot copy {name}"))?;
         }

@@ -111,6 +111,12 @@ impl SavedModel {
         own.with_context(|| format!("{}: what the model does is not known; name it with --task", self.folder.display()))
     }
 
+    /// As [`Self::task`]; files beside the weights may say it, too.
+    pub fn task_of_use(&self, named: Option<&str>) -> Result<&'static Entry> {
+        let told = if named.is_none() && self.recipe.is_none() { task::Embedder::of_files(&self.folder) } else { None };
+        told.map_or_else(|| self.task(named), Ok)
+    }
+
     /// Loads the body alone, whatever head it has or lacks.
     pub fn load_body(&self, hardware: &Hardware) -> Result<LoadedModel> {
         let options = LoadOptions { precision: hardware.precision, device: hardware.device, ..LoadOptions::base() };

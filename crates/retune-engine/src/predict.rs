@@ -54,7 +54,7 @@ impl PredictOptions {
     pub(crate) fn ready(&self, watch: &Watch<'_, '_>) -> Result<Ready, EngineError> {
         set_encoding_threads(self.threads);
         let saved = SavedModel::find(&self.model, watch).input()?;
-        let entry = saved.task(self.task.as_deref()).input()?;
+        let entry = saved.task_of_use(self.task.as_deref()).input()?;
         let mut known = saved.recipe.clone().unwrap_or_default();
         entry.name.clone_into(&mut known.data.task);
         let mut recipe = known.at_use(&self.overrides).input()?;

@@ -164,7 +164,7 @@ impl Session<'_> {
         };
         let (rows, validation) = (self.rows(Split::Train)?, self.rows(Split::Validation)?);
         // A single pass computes each row once anyway. Of the whole run, so that a resumed one does the same.
-        let repeats = plan.total_steps > plan.steps_per_epoch && frozen.is_worth_it();
+        let repeats = plan.total_steps > plan.steps_per_epoch && frozen.is_worth_it() && rows.one_input_a_row();
         let kept = if repeats && !rows.varies() { frozen.features(&rows, "frozen blocks", observers)? } else { None };
         let features = kept.is_some();
         if features {

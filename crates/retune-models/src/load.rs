@@ -1,13 +1,15 @@
 //! Loading a model for a purpose, from a checkpoint or from an adapter with its base.
 
 use crate::adapter::{BaseModel, LoraPlan};
-use crate::checkpoint::{WeightsOptions, WeightsRoot};
+use crate::checkpoint::{GivenTensor, SentenceModules, WeightsOptions, WeightsRoot};
 use crate::head_meaning::{self, Meaning};
+use crate::heads::{NORMALIZE, POOLING, SENTENCE_EMBEDDINGS};
 use crate::{CheckpointFolder, Family, LoadedModel, ModelConfig, ModelError, Network, ProblemType, Purpose, registry};
 use retune_kernels::Precision;
 use retune_kernels::tch::Device;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The head that a task wants.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub struct NewHead {
     pub problem: Option<ProblemType>,
     /// Other fields of config.json that the task sets.
     pub fields: Vec<(&'static str, Value)>,
+    /// A tensor that is never trained, which the task brings in the place of the checkpoint's.
+    pub given: Option<Arc<GivenTensor>>,
     /// Why the checkpoint's outputs mean something else than the task's, where the task knows it: they start anew.
     pub anew: Option<String>,
 }
@@ -27,7 +31,7 @@ pub struct NewHead {
 impl NewHead {
     /// A head for a purpose, with everything else as the checkpoint has it.
     pub fn of(purpose: &'static Purpose) -> Self {
-        Self { purpose, labels: None, problem: None, fields: Vec::new(), anew: None }
+        Self { purpose, labels: None, problem: None, fields: Vec::new(), given: None, anew: None }
     }
 
     /// The same with names of its outputs.
@@ -40,6 +44,12 @@ impl NewHead {
     #[must_use]
     pub fn problem(self, problem: ProblemType) -> Self {
         Self { problem: Some(problem), ..self }
+    }
+
+    /// The same with a tensor that the task brings.
+    #[must_use]
+    pub fn given(self, tensor: Arc<GivenTensor>) -> Self {
+        Self { given: Some(tensor), ..self }
     }
 
     /// The same, its outputs started anew for this reason, if there is one.
@@ -172,6 +182,15 @@ fn settle(config: &mut ModelConfig, family: &dyn Family, head: Option<&NewHead>)
     Ok(())
 }
 
+/// What sentence-transformers wrote beside a model goes into its configuration.
+fn read_modules(folder: &Path, config: &mut ModelConfig) -> Result<(), ModelError> {
+    if let Some(modules) = SentenceModules::of(folder)? {
+        config.set(POOLING, json!(modules.pooling.name()));
+        config.set(NORMALIZE, json!(modules.normalize));
+    }
+    Ok(())
+}
+
 /// Standard deviation of fresh matrices, by either of its names.
 fn initializer_range(config: &ModelConfig) -> Result<f64, ModelError> {
     config.number_or("initializer_range", config.number_or("init_std", 0.02)?)
@@ -185,6 +204,9 @@ impl LoadedModel {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, ModelError> {
         let mut config = CheckpointFolder::config(folder)?;
         let purpose = options.purpose();
+        if purpose == Some(&SENTENCE_EMBEDDINGS) {
+            read_modules(folder, &mut config)?;
+        }
         let had_labels = config.get("id2label").is_some();
         let label_notes = config.label_notes();
         let asks_for_labels = options.head.as_ref().is_some_and(|head| head.purpose.labels && head.labels.is_none());
@@ -217,6 +239,7 @@ impl LoadedModel {
             },
         )
         .with_names(names)
+        .with_given(options.head.as_ref().and_then(|head| head.given.clone()))
         .with_other_labels(match &meaning {
             Meaning::Other(reason) if options.new_head => Some(reason.clone()),
             _ => None,
@@ -256,6 +279,9 @@ impl LoadedModel {
         let mut options = LoadOptions { new_head: true, adapter: Some(plan.clone()), ..options.clone() };
         let own_config =
             adapter.join("config.json").is_file().then(|| CheckpointFolder::config(adapter)).transpose()?;
+        if let (Some(head), Some(modules)) = (options.head.as_mut(), SentenceModules::of(adapter)?) {
+            *head = head.clone().field(POOLING, modules.pooling.name()).field(NORMALIZE, modules.normalize);
+        }
         let mut note = None;
         if let Some(head) = options.head.as_mut().filter(|head| head.purpose.labels && head.labels.is_none()) {
             let own = own_config.is_some();

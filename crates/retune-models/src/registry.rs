@@ -25,6 +25,7 @@ use crate::families::{
     mpnet::MPNET,
     phi3::PHI3,
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
+    sasrec::{BERT4REC, SASREC},
     segformer::SEGFORMER,
     swin::SWIN,
     t5::{MT5, T5},
@@ -34,7 +35,7 @@ use crate::families::{
     wavlm::WAVLM,
     whisper::WHISPER,
 };
-use crate::heads::{PURPOSES, SEQUENCE_TO_SEQUENCE};
+use crate::heads::{BASE_CLASS, PURPOSES, SEQUENCE_TO_SEQUENCE};
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use serde_json::Value;
 
@@ -81,6 +82,8 @@ pub static FAMILIES: &[&dyn Family] = &[
     &WAVLM,
     &AST,
     &WHISPER,
+    &SASREC,
+    &BERT4REC,
 ];
 
 /// The family of a configuration.
@@ -143,7 +146,7 @@ pub fn class_defaults(config: &ModelConfig) -> Vec<(&'static str, Value)> {
 }
 
 /// What a saved model may have been made for, by its class `architectures[0]`; none where that has a head that this program
-/// does not know, or no head.
+/// does not know, or no head: vectors of texts are those of base models.
 pub fn purposes_of_class(config: &ModelConfig) -> Vec<&'static Purpose> {
     let Some(class) = config.architecture() else { return Vec::new() };
     let of = |purpose: &&&'static Purpose| match family_for(config, Some(purpose)) {
@@ -151,7 +154,8 @@ pub fn purposes_of_class(config: &ModelConfig) -> Vec<&'static Purpose> {
         // Loading says that the family is not known.
         Err(_) => family(config).is_err() && class.ends_with(purpose.class_ending),
     };
-    PURPOSES.iter().filter(of).copied().collect()
+    let told = PURPOSES.iter().filter(|purpose| purpose.class_ending != BASE_CLASS);
+    told.filter(of).copied().collect()
 }
 
 /// Dense layers that LoRA adapts when nothing is said: as PEFT's table has them, for images as practitioners use.

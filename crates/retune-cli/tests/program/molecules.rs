@@ -57,6 +57,9 @@ fn decisions_with_gaps_are_learnt_and_measured() {
     }
     let baseline = &metrics["baselines"]["circular fingerprints, linear model"];
     assert!(baseline["auroc"].as_f64().unwrap() > 0.6, "{metrics}");
+    // The worst answers show what they rest on.
+    let report = String::from_utf8(read(desk.path("run/report.html"))).unwrap();
+    assert!(report.contains("<mark class=\"rests-most\">") && report.contains("the answer rests on it a little"));
     let config = json(desk.path("run/model/config.json"));
     assert_eq!(config["problem_type"], "multi_label_classification");
     assert_eq!(config["id2label"]["1"], "poor");
@@ -93,6 +96,28 @@ fn numbers_are_learnt_by_their_spread_and_said_in_their_unit() {
     assert_done(&output);
     let again = json_lines(&output.stdout)[0]["metrics"]["rmse"].as_f64().unwrap();
     assert!((again - rmse).abs() < 1e-6 * rmse, "{again} {rmse}");
+}
+
+#[test]
+fn spellings_are_averaged_and_salts_are_stripped() {
+    let desk = desk();
+    assert_done(&run(&desk, "run", &["--label-column", "nitrogen,poor", "--test-augmentation", "3"]));
+    let metrics = json(desk.path("run/metrics.json"));
+    let output = desk.evaluate("run");
+    assert_done(&output);
+    let again = json_lines(&output.stdout)[0]["metrics"]["auroc"].as_f64().unwrap();
+    assert!((again - metrics["test"]["auroc"].as_f64().unwrap()).abs() < 1e-9, "{again} {metrics}");
+    let score = |more: &[&str], smiles: &str| {
+        let predict = [&["predict", "--model", "run", "--device", "cpu"], more].concat();
+        let output = desk.feed(&predict, &format!("{smiles}\n"));
+        assert_done(&output);
+        json_lines(&output.stdout)[0]["scores"]["nitrogen"].as_f64().unwrap()
+    };
+    let (own, averaged) = (score(&["--test-augmentation", "0"], "CCOc1ccncc1"), score(&[], "CCOc1ccncc1"));
+    assert!(own != averaged && averaged == score(&["--test-augmentation", "3"], "CCOc1ccncc1"), "{own} {averaged}");
+    let salt = "Cl.CCOc1ccncc1";
+    let (kept, stripped) = (score(&[], salt), score(&["--salts", "strip"], salt));
+    assert!(kept != stripped && stripped == averaged, "{kept} {stripped} {averaged}");
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod mixed;
 mod numbers;
 mod properties;
 #[cfg(feature = "text")]
+mod similarities;
+#[cfg(feature = "text")]
 mod spans;
 #[cfg(feature = "audio")]
 mod spoken_texts;
@@ -28,6 +30,8 @@ pub use integers::on_tokens;
 pub use integers::{IGNORED, on_rows};
 pub use numbers::Numbers;
 pub use properties::Properties;
+#[cfg(feature = "text")]
+pub use similarities::{Similarities, Similarity};
 #[cfg(feature = "text")]
 pub use spans::Spans;
 #[cfg(feature = "audio")]

@@ -80,6 +80,11 @@ impl Text {
         self.padding_side == Side::Left
     }
 
+    /// What fills rows that are shorter than their batch.
+    pub fn pad_id(&self) -> u32 {
+        self.pad_id
+    }
+
     /// How the texts were encoded.
     pub fn options(&self) -> &TextOptions {
         &self.options

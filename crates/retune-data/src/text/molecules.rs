@@ -16,6 +16,8 @@ use crate::{
 
 /// Tells these draws from others.
 const DRAWS: u64 = 0x736d_696c;
+/// Tells spellings that are no training's from those.
+const SPELLINGS: u64 = 0x7370_656c;
 
 /// The rows of a table with what is known of their molecules.
 pub struct MoleculeRows {
@@ -26,15 +28,29 @@ pub struct MoleculeRows {
     bad: Vec<BadExample>,
     /// Whether rows of one scaffold belong together.
     by_scaffold: bool,
+    /// Whether of several molecules in one row the largest alone counts.
+    largest: bool,
 }
 
 impl MoleculeRows {
-    /// Reads the molecules of all rows.
+    /// Reads the molecules of all rows; with `largest`, of several in one row, such as a salt's, the largest alone.
     ///
     /// # Errors
     /// What is no molecule, up to ten rows together, unless it is to be left out.
-    pub fn read(rows: Arc<TableRows>, by_scaffold: bool, on_bad_example: OnBadExample) -> Result<Self, DataError> {
-        let read = |row: usize| Ok(Molecule::parse(text_of(&rows, row)?.trim()).map(|molecule| molecule.scaffold()));
+    pub fn read(
+        rows: Arc<TableRows>,
+        by_scaffold: bool,
+        largest: bool,
+        on_bad_example: OnBadExample,
+    ) -> Result<Self, DataError> {
+        let read = |row: usize| {
+            let text = text_of(&rows, row)?;
+            // What is wrong is said of the whole.
+            let whole = Molecule::parse(text.trim());
+            Ok(whole.map(|whole| {
+                if largest { Molecule::parse(largest_of(text.trim())).unwrap_or(whole) } else { whole }.scaffold()
+            }))
+        };
         let all: Vec<Result<_, DataError>> = (0..rows.len()).into_par_iter().map(read).collect();
         let (mut scaffolds, mut bad, mut problems) = (Vec::new(), Vec::new(), Problems::new(rows.file()));
         for (row, molecule) in all.into_iter().enumerate() {
@@ -51,7 +67,7 @@ impl MoleculeRows {
             }
         }
         problems.finish()?;
-        Ok(Self { rows, scaffolds, bad, by_scaffold })
+        Ok(Self { rows, scaffolds, bad, by_scaffold, largest })
     }
 
     /// The table.
@@ -64,7 +80,8 @@ impl MoleculeRows {
     /// # Errors
     /// No such row, or the temporary store cannot be read.
     pub fn smiles(&self, row: usize) -> Result<String, DataError> {
-        Ok(text_of(&self.rows, row)?.trim().to_owned())
+        let text = text_of(&self.rows, row)?;
+        Ok(if self.largest { largest_of(text.trim()) } else { text.trim() }.to_owned())
     }
 
     /// Number of scaffolds.
@@ -76,11 +93,40 @@ impl MoleculeRows {
     }
 }
 
+/// The molecule of most atoms among those that dots separate, the first of several; the whole where one cannot be read alone.
+fn largest_of(smiles: &str) -> &str {
+    let parts = smiles.split('.').map(|part| Some((part, Molecule::parse(part).ok()?.atoms())));
+    let parts: Option<Vec<(&str, usize)>> = parts.collect();
+    parts.and_then(|parts| parts.into_iter().rev().max_by_key(|(_, atoms)| *atoms)).map_or(smiles, |(part, _)| part)
+}
+
 fn text_of(rows: &TableRows, row: usize) -> Result<String, DataError> {
     Ok(match rows.input(row)? {
         TextInput::Text(text) | TextInput::Pair(text, _) => text,
         TextInput::Words(words) => words.concat(),
     })
+}
+
+impl Texts for MoleculeRows {
+    fn input(&self, example: usize) -> Result<TextInput, DataError> {
+        self.smiles(example).map(TextInput::Text)
+    }
+
+    fn pairs(&self) -> bool {
+        false
+    }
+
+    fn words(&self) -> bool {
+        false
+    }
+
+    fn column(&self) -> Option<&str> {
+        Texts::column(self.rows.as_ref())
+    }
+
+    fn streamed(&self) -> bool {
+        self.rows.streamed()
+    }
 }
 
 impl Records for MoleculeRows {
@@ -122,6 +168,8 @@ pub struct Molecules {
     max_length: usize,
     /// Whether a pass writes them anew.
     rewrites: bool,
+    /// Rows of each molecule beside its own, in other spellings.
+    others: usize,
 }
 
 impl Molecules {
@@ -137,9 +185,20 @@ impl Molecules {
         rewrites: bool,
         progress: &dyn Fn(usize, usize),
     ) -> Result<Self, DataError> {
-        let text = Text::encode(rows.rows.as_ref(), tokenizer, options, progress)?;
+        let text = Text::encode(rows.as_ref(), tokenizer, options, progress)?;
         let (rows, tokenizer) = (Arc::clone(rows), tokenizer.clone());
-        Ok(Self { rows, text, tokenizer, max_length: options.max_length, rewrites })
+        Ok(Self { rows, text, tokenizer, max_length: options.max_length, rewrites, others: 0 })
+    }
+
+    /// With so many rows of each molecule beside its own, in other spellings, always the same.
+    #[must_use]
+    pub fn with_others(self, others: usize) -> Self {
+        Self { others, ..self }
+    }
+
+    /// The row of the given spelling, and which spelling a row is: 0 is the given one.
+    fn spelling(&self, row: usize) -> (usize, usize) {
+        (row / (1 + self.others), row % (1 + self.others))
     }
 
     /// The rows that they are of.
@@ -160,7 +219,8 @@ impl Medium for Molecules {
     }
 
     fn rows(&self, example: usize) -> Range<usize> {
-        let rows = self.text.rows(example);
+        let (rows, each) = (self.text.rows(example), 1 + self.others);
+        let rows = rows.start * each..rows.end * each;
         if self.is_bad(example) { rows.start..rows.start } else { rows }
     }
 
@@ -169,15 +229,25 @@ impl Medium for Molecules {
     }
 
     fn length(&self, row: usize) -> usize {
-        self.text.length(row)
+        self.text.length(self.spelling(row).0)
     }
 
     fn fill(&self, rows: &[usize], pass: Option<Pass>, into: &mut Batch) -> Result<Vec<TextSeen>, DataError> {
-        let Some(pass) = pass.filter(|_| self.rewrites) else { return self.text.fill(rows, pass, into) };
+        let pass = pass.filter(|_| self.rewrites);
+        if pass.is_none() && self.others == 0 {
+            return self.text.fill(rows, pass, into);
+        }
         let written = rows.iter().map(|&row| {
-            let smiles = self.rows.smiles(self.text.example_of(row))?;
-            let mut random = Random::at(&[pass.seed, pass.epoch, row as u64, DRAWS]);
-            self.tokenizer.encode(&Molecule::rewritten(&smiles, &mut random), None, self.max_length)
+            let (own, spelling) = self.spelling(row);
+            let example = self.text.example_of(own);
+            let smiles = self.rows.smiles(example)?;
+            let random = match (pass, spelling) {
+                (Some(pass), _) => Some(Random::at(&[pass.seed, pass.epoch, row as u64, DRAWS])),
+                (None, 0) => None,
+                (None, spelling) => Some(Random::at(&[self.text.hash(example), spelling as u64, SPELLINGS])),
+            };
+            let smiles = random.map_or(smiles.clone(), |mut random| Molecule::rewritten(&smiles, &mut random));
+            self.tokenizer.encode(&smiles, None, self.max_length)
         });
         let written = written.collect::<Result<Vec<_>, _>>()?;
         let width = written.iter().map(|tokens| tokens.ids.len()).max().unwrap_or(0);
@@ -210,7 +280,7 @@ impl Medium for Molecules {
     }
 
     fn seen(&self, row: usize) -> Result<TextSeen, DataError> {
-        self.text.seen(row)
+        self.text.seen(self.spelling(row).0)
     }
 
     fn hash(&self, example: usize) -> u64 {
@@ -244,6 +314,6 @@ impl Medium for Molecules {
 
     /// `None` where molecules are written anew: with other rings come other numbers.
     fn tokens_in_use(&self, rows: &mut dyn Iterator<Item = usize>) -> Result<Option<Vec<i64>>, DataError> {
-        if self.rewrites { Ok(None) } else { self.text.tokens_in_use(rows) }
+        if self.rewrites || self.others > 0 { Ok(None) } else { self.text.tokens_in_use(rows) }
     }
 }

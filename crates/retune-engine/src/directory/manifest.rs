@@ -30,6 +30,12 @@ fn describe(folder: &Path) -> Result<BTreeMap<String, ManifestFile>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            let below = entry.file_name().to_string_lossy().into_owned();
+            let inner = describe(&entry.path())?;
+            files.extend(inner.into_iter().map(|(name, file)| (format!("{below}/{name}"), file)));
+            continue;
+        }
         let file = File::open(entry.path())?;
         file.sync_all()?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -73,9 +79,14 @@ mod tests {
     fn a_changed_file_fails_its_manifest() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a"), "one").unwrap();
+        fs::create_dir(folder.path().join("b")).unwrap();
+        fs::write(folder.path().join("b/c"), "inner").unwrap();
         write_manifest(folder.path(), 1).unwrap();
         verify(folder.path()).unwrap();
         fs::write(folder.path().join("a"), "two").unwrap();
         assert!(verify(folder.path()).unwrap_err().to_string().contains("a has changed"));
+        fs::write(folder.path().join("a"), "one").unwrap();
+        fs::write(folder.path().join("b/c"), "other").unwrap();
+        assert!(verify(folder.path()).unwrap_err().to_string().contains("b/c has changed"));
     }
 }

@@ -35,7 +35,7 @@ pub struct RunDirectory {
     path: PathBuf,
     keep: usize,
     disk_budget: Option<u64>,
-    /// Copied into every saved model: tokenizer, processor.
+    /// Files and folders copied into every saved model: tokenizer, processor.
     files: Vec<PathBuf>,
     base_model: BaseModel,
     recipe: String,
@@ -52,6 +52,7 @@ const OWN_NAMES: &[&str] = &[
     "predictions.jsonl",
     "bad_examples.jsonl",
     ".baseline",
+    ".rival",
     "from_scratch",
     ".from_scratch.writing",
 ];
@@ -136,7 +137,7 @@ impl RunDirectory {
             fs::create_dir(&temporary)?;
             loaded.save(&temporary, &self.base_model)?;
             for file in &self.files {
-                fs::copy(file, temporary.join(file.file_name().unwrap_or_default()))
+                copy(file, &temporary.join(file.file_name().unwrap_or_default()))
                     .with_context(|| format!("cannot copy {}", file.display()))?;
             }
             fs::write(temporary.join("recipe.toml"), &self.recipe)?;
@@ -206,6 +207,20 @@ impl RunDirectory {
     pub fn checkpoint(&self, step: u64) -> PathBuf {
         self.path.join("checkpoints").join(step_name(step))
     }
+}
+
+/// Copies a file, or a folder of files.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        fs::copy(from, to)?;
+        return Ok(());
+    }
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 fn step_name(step: u64) -> String {

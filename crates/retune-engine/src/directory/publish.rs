@@ -19,19 +19,7 @@ impl RunDirectory {
             }
         }
         fs::create_dir(&temporary)?;
-        for entry in fs::read_dir(checkpoint)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if TRAINING_FILES.iter().any(|file| name == *file) {
-                continue;
-            }
-            let to = temporary.join(&name);
-            if fs::hard_link(entry.path(), &to).is_err() {
-                fs::copy(entry.path(), &to)?;
-                File::open(&to)?.sync_all()?;
-            }
-        }
-        sync_folder(&temporary)?;
+        link(checkpoint, &temporary)?;
         if model.exists() {
             fs::rename(&model, &old)?;
         }
@@ -59,6 +47,26 @@ impl RunDirectory {
         }
         Ok(())
     }
+}
+
+/// Puts the files of a model into another folder, those in folders below it, too.
+fn link(from: &Path, into: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if TRAINING_FILES.iter().any(|file| name == *file) {
+            continue;
+        }
+        let to = into.join(&name);
+        if entry.file_type()?.is_dir() {
+            fs::create_dir(&to)?;
+            link(&entry.path(), &to)?;
+        } else if fs::hard_link(entry.path(), &to).is_err() {
+            fs::copy(entry.path(), &to)?;
+            File::open(&to)?.sync_all()?;
+        }
+    }
+    sync_folder(into)
 }
 
 /// Makes renames inside a folder durable.

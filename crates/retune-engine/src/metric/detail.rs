@@ -260,6 +260,8 @@ pub enum Mark {
     Invented,
     /// Predicted in the right place as something else; the label says as what.
     Mistaken,
+    /// What an answer rests on: 1 a little, 2 more, 3 most.
+    Rests(u8),
 }
 
 /// A prediction for people, beside what is right.

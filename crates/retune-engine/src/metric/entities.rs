@@ -142,7 +142,8 @@ pub(super) fn mistake(judged: &Compared, gold: &[Entity], predicted: &[Entity]) 
         others.iter().any(|it| it.overlaps(entity) && (!label || it.label == entity.label))
     };
     match judged.mark {
-        Mark::Right => None,
+        // The last marks no entity.
+        Mark::Right | Mark::Rests(_) => None,
         Mark::Mistaken => Some(Mistake::Type),
         Mark::Missed if touches(predicted, true) => Some(Mistake::Boundary),
         Mark::Missed if touches(predicted, false) => Some(Mistake::Both),

@@ -25,6 +25,7 @@
 //! | `operating_point`, `thresholds` | a threshold for one class, chosen by a rule; its curve |
 //! | `interval` | Wilson intervals and paired comparisons |
 //! | `bootstrap` | percentile intervals for everything else |
+//! | `ranks` | how far up what belongs to a query stands |
 //! | `ranking` | areas under the ROC and precision-recall curves |
 
 mod bootstrap;
@@ -47,6 +48,7 @@ pub mod overlap;
 mod perplexity;
 mod properties;
 mod ranking;
+pub mod ranks;
 mod reconstruction;
 pub mod regression;
 pub mod score;
@@ -81,8 +83,9 @@ pub use overlap::{EXACT_MATCH, OverlapMetric};
 pub use perplexity::{BYTE_PERPLEXITY, PERPLEXITY, PerplexityMetric, TokenSums, WORD_PERPLEXITY};
 pub use properties::{PropertyKind, PropertyMetric};
 pub use ranking::{AUPRC, AUROC};
+pub use ranks::MeanOfQueries;
 pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
-pub use regression::RegressionMetric;
+pub use regression::{PEARSON, RegressionMetric, SPEARMAN};
 pub use segmentation::SegmentationMetric;
 pub use spoken::{Normalisation, Spellings};
 pub use tags::TagsMetric;

@@ -129,7 +129,8 @@ impl TagsMetric {
         for judged in compare(&gold, &predicted) {
             let entity = Some(self.type_of(&judged.entity.label));
             let pair = match judged.mark {
-                Mark::Right => (entity, entity),
+                // The last marks no entity.
+                Mark::Right | Mark::Rests(_) => (entity, entity),
                 Mark::Missed => (entity, None),
                 Mark::Invented => (None, entity),
                 Mark::Mistaken => (entity, judged.said.as_deref().map(|said| self.type_of(said))),

@@ -2,10 +2,10 @@
 
 use super::decision::Decision;
 use super::turn::{BatchTensors, Turn};
-use crate::metric::detail::Picture;
+use crate::metric::detail::{Marked, Picture};
 use crate::metric::{Evaluation, Metric, Said};
 use anyhow::Result;
-use retune_data::{Batching, Examples, Medium, Targets};
+use retune_data::{Batch, Batching, Examples, Medium, Targets};
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::tch::Tensor;
 use retune_models::{ModelError, NewHead, Tensors};
@@ -51,6 +51,14 @@ pub trait Task: Send + Sync + Sized + 'static {
     fn guess(&self, _train: &Data<Self>) -> Result<Option<Guess<'_, Self>>> {
         Ok(None)
     }
+    /// All such guesses, the simplest first.
+    fn guesses(&self, train: &Data<Self>) -> Result<Vec<Guess<'_, Self>>> {
+        Ok(self.guess(train)?.into_iter().collect())
+    }
+    /// The same task with less to go by, and its name: it is trained beside, from random weights with the same budget.
+    fn rival(&self) -> Option<(&'static str, Self)> {
+        None
+    }
     /// The answer of a model that says exactly what is right: a metric that is undefined then is undefined on this data
     /// for every model. `None` where no answer is that.
     fn ideal(&self, _data: &Data<Self>, _example: usize) -> Result<Option<Self::Answer>> {
@@ -67,6 +75,11 @@ pub trait Task: Send + Sync + Sized + 'static {
     /// The score \[B\] of the outputs that a heat map over the inputs explains; `None` where a task has none.
     fn explained(&self) -> Option<Explained<'_>> {
         None
+    }
+    /// The text of an example with the places marked that its answer rests on, where a task shows them; `run` gives the outputs of
+    /// the network for a batch.
+    fn rests(&self, _data: &Data<Self>, _example: usize, _run: Run<'_>) -> Result<Option<Marked>> {
+        Ok(None)
     }
     /// An answer as the user reads it: `{"prediction": …}`.
     fn describe(&self, data: &Data<Self>, example: usize, answer: &Self::Answer) -> Result<Map<String, Value>>;
@@ -105,6 +118,9 @@ pub trait Task: Send + Sync + Sized + 'static {
         anyhow::bail!("`{}` is no decision of this task", decision.key)
     }
 }
+
+/// Runs the network on a batch.
+pub type Run<'a> = &'a dyn Fn(&Batch) -> Result<Tensors>;
 
 /// Reads a score \[B\] from outputs.
 pub type Explained<'a> = Box<dyn Fn(&Tensors) -> Result<Tensor, ModelError> + 'a>;

@@ -9,6 +9,7 @@ use retune_data::{Records, SpecialTokens, TokenizerKind, TokenizerPlan};
 use retune_models::checkpoint::write_json;
 use retune_models::registry::{self, FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTokens};
 use retune_models::{ModelConfig, Purpose};
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -60,7 +61,15 @@ impl FromScratch {
             return Ok(Some(Self { folder, note: format!("{config}, as the run was started") }));
         }
         let (family, size) = parse(config)?;
-        let special = special_tokens(family);
+        let kind_only = ModelConfig::new(json!({"model_type": family.name}))?;
+        registry::family_for(&kind_only, Some(purpose))?;
+        let Some(special) = special_tokens(family) else {
+            ensure!(settings.tokenizer == "auto", "tokenizer: {} reads no texts", family.name);
+            ensure!(settings.vocabulary.is_none(), "vocabulary: {} reads no texts", family.name);
+            let ids = FreshIds { vocabulary: 0, pad: 0, bos: None, eos: None, cls: None, sep: None };
+            write_json(&folder.path().join("config.json"), family.config(size, &ids)?.as_map())?;
+            return Ok(Some(Self { folder, note: format!("{config} from nothing") }));
+        };
         let kind = kind(&settings.tokenizer, family)?;
         let texts = training_texts(recipe)?;
         let vocabulary = settings.vocabulary.unwrap_or(size.vocabulary);
@@ -119,12 +128,14 @@ fn configuration(family: &Fresh, size: &FreshSize, special: SpecialTokens, piece
     Ok(family.config(size, &ids)?)
 }
 
-fn special_tokens(family: &Fresh) -> SpecialTokens {
-    match family.tokens {
+/// `None` where no tokenizer is needed.
+fn special_tokens(family: &Fresh) -> Option<SpecialTokens> {
+    Some(match family.tokens {
         FreshTokens::Bert => SpecialTokens::Bert,
         FreshTokens::Roberta => SpecialTokens::Roberta,
         FreshTokens::Decoder => SpecialTokens::Decoder,
-    }
+        FreshTokens::Items => return None,
+    })
 }
 
 fn kind(named: &str, family: &Fresh) -> Result<TokenizerKind> {

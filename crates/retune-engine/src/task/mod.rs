@@ -31,7 +31,9 @@ mod molecule_property;
 mod parts;
 mod preflight;
 mod question_answering;
+mod recommendation;
 mod segmentation;
+mod sentence_similarity;
 mod speech;
 mod splits;
 mod texts;
@@ -46,7 +48,7 @@ pub use audio::AudioSettings;
 pub use causal_lm::{CausalLmSettings, TextWriter};
 pub use class_loss::ClassLossSettings;
 pub use classify::ClassificationSettings;
-pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Scorer, Task};
+pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Run, Scorer, Task};
 pub use decision::Decision;
 pub use documents::DocumentSettings;
 pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, find, of_model, possible};
@@ -55,6 +57,7 @@ pub use from_scratch::FromScratchSettings;
 pub use generation::GenerationFlags;
 pub use images::ImageSettings;
 pub(crate) use preflight::check;
+pub use sentence_similarity::{Embedded, Embedder};
 pub use splits::{About, Split, Splits};
 pub use texts::{AnnotationSettings, BatchSettings, TextSettings, TokenSettings};
 pub use turn::{BatchTensors, Turn};
@@ -72,6 +75,8 @@ pub static TASKS: &[&Entry] = &[
     &masked_lm::ENTRY,
     &causal_lm::ENTRY,
     &molecule_property::ENTRY,
+    &sentence_similarity::ENTRY,
+    &recommendation::ENTRY,
     &segmentation::ENTRY,
     &speech::ENTRY,
     &classify::audio::ENTRY,

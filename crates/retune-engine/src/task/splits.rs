@@ -67,6 +67,13 @@ impl<T: Task> Splits<T> {
         }
     }
 
+    /// The same data for another task.
+    pub(super) fn shared(&self) -> Self {
+        let Self { train, validation, test, about } = self;
+        let about = About { fingerprint: about.fingerprint, ..About::default() };
+        Self { train: train.clone(), validation: validation.clone(), test: test.clone(), about }
+    }
+
     /// Data for a saved model.
     pub(super) fn of_part(data: Data<T>) -> Self {
         Self { train: None, validation: None, test: Some(Arc::new(data)), about: About::default() }

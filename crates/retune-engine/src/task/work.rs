@@ -4,10 +4,12 @@ use super::{About, BatchTensors, Data, Decision, Phase, Split, Splits, Task};
 use crate::evaluate::{Judging, Predictor, Scored};
 use crate::metric::detail::Picture;
 use crate::metric::{Evaluation, Metric, Said};
+use crate::tensors::to_tensors;
 use anyhow::{Context, Result};
-use retune_data::{Batching, Dataset, HeatMap};
+use retune_data::{Batch, Batching, Dataset, HeatMap};
 use retune_kernels::loss::SummedLoss;
-use retune_models::{Explanation, NewHead, Tensors};
+use retune_kernels::tch::no_grad;
+use retune_models::{Explanation, Mode, NewHead, Tensors};
 use serde_json::{Map, Value};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -65,7 +67,9 @@ pub trait Work: Send + Sync {
         line: OnLine<'_>,
     ) -> Result<()>;
     /// What is reached without a model, by name.
-    fn guess(&self, split: Split) -> Result<Option<(&'static str, Evaluation)>>;
+    fn guesses(&self, split: Split) -> Result<Vec<(&'static str, Evaluation)>>;
+    /// The same work with less to go by, and its name.
+    fn rival(&self) -> Option<(&'static str, Box<dyn Work>)>;
     /// What a model reaches on a split that says exactly what is right.
     fn ideal(&self, split: Split) -> Result<Option<Evaluation>>;
     /// Whether the task's settings leave a decision to the validation split.
@@ -215,10 +219,18 @@ impl<T: Task> Work for Prepared<T> {
         Ok(())
     }
 
-    fn guess(&self, split: Split) -> Result<Option<(&'static str, Evaluation)>> {
-        let Some(mut guess) = self.task.guess(self.data(Split::Train)?)? else { return Ok(None) };
-        let evaluation = self.judge(split, |data, example| (guess.answer)(data, example).map(Some))?;
-        Ok(evaluation.map(|evaluation| (guess.name, evaluation)))
+    fn guesses(&self, split: Split) -> Result<Vec<(&'static str, Evaluation)>> {
+        let mut all = Vec::new();
+        for mut guess in self.task.guesses(self.data(Split::Train)?)? {
+            let evaluation = self.judge(split, |data, example| (guess.answer)(data, example).map(Some))?;
+            all.extend(evaluation.map(|evaluation| (guess.name, evaluation)));
+        }
+        Ok(all)
+    }
+
+    fn rival(&self) -> Option<(&'static str, Box<dyn Work>)> {
+        let (name, task) = self.task.rival()?;
+        Some((name, Box::new(Self::new(task, self.splits.shared()))))
     }
 
     fn ideal(&self, split: Split) -> Result<Option<Evaluation>> {
@@ -271,7 +283,15 @@ impl<T: Task> Work for Prepared<T> {
             Ok(())
         };
         with.answer(self.task.as_ref(), (data, &all), rows, false, &mut visit, &mut |_, _| {})?;
-        shown.context("an example that is there is answered")
+        let mut shown = shown.context("an example that is there is answered")?;
+        if shown.said.marked.is_none() {
+            let run = |batch: &Batch| {
+                let tensors = to_tensors(batch, with.device)?;
+                Ok(no_grad(|| with.network.forward(&tensors.inputs, &Mode::evaluation()))?)
+            };
+            shown.said.marked = self.task.rests(data, example, &run)?;
+        }
+        Ok(shown)
     }
 }
 

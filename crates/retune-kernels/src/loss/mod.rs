@@ -8,6 +8,8 @@ mod gaps;
 mod next_tokens;
 mod numbers;
 mod pixels;
+mod ranking;
+mod similarity;
 
 pub use classes::{binary_cross_entropy, cross_entropy, position_cross_entropy, soft_cross_entropy};
 pub use ctc::{CtcReduction, ctc};
@@ -15,6 +17,8 @@ pub use gaps::{known_binary_cross_entropy, known_squared_error};
 pub use next_tokens::{NextTokens, Scoring, next_token_cross_entropy};
 pub use numbers::squared_error;
 pub use pixels::{pixel_binary_cross_entropy, pixel_cross_entropy, pixel_dice, pixel_weights, resized, with_ignored};
+pub use ranking::{DrawnLoss, drawn_items};
+pub use similarity::{contrastive, cosines, in_batch_negatives, unit_vectors};
 
 use tch::{Kind, Tensor};
 

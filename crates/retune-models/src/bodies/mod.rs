@@ -3,6 +3,7 @@
 mod disentangled_encoder;
 mod encoder_decoder;
 mod image_encoder;
+mod item_encoder;
 mod log_mel_encoder;
 mod pyramid;
 mod rotary_encoder;
@@ -16,6 +17,7 @@ mod text_encoder;
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
 pub use encoder_decoder::EncoderDecoder;
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
+pub use item_encoder::{ItemEncoder, ItemEncoderSizes};
 pub use log_mel_encoder::{LogMelEncoder, LogMelEncoderSizes};
 pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, stage_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};

@@ -3,20 +3,24 @@
 mod buffers;
 mod file;
 mod folder;
+mod given;
 mod identity;
 mod names;
 mod part;
 mod report;
 mod root;
 mod save;
+mod sentences;
 mod weights;
 
 pub use buffers::{Buffer, Buffers};
 pub use file::{SafetensorsFile, read_tensors};
 pub use folder::{CheckpointFolder, read_json};
+pub use given::GivenTensor;
 pub use identity::identity;
 pub use names::TensorNames;
 pub use report::{LoadReport, NewTensor};
 pub use root::{Init, WeightsOptions, WeightsRoot};
 pub use save::{write_json, write_params, write_tensors};
+pub use sentences::SentenceModules;
 pub use weights::Weights;

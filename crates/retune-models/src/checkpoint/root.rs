@@ -3,13 +3,14 @@
 //! What the checkpoint lacks is an error, unless it belongs to a declared new head or the model starts from random weights.
 
 use super::part::Part;
-use super::{Buffer, Buffers, CheckpointFolder, LoadReport, NewTensor, TensorNames};
+use super::{Buffer, Buffers, CheckpointFolder, GivenTensor, LoadReport, NewTensor, TensorNames};
 use crate::ModelError;
 use crate::adapter::{DenseLayer, LoraPlan};
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{Params, Precision, Source, random};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Values of a parameter that the checkpoint does not give.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,6 +66,7 @@ pub struct WeightsRoot {
     without_prefix: bool,
     names: Option<TensorNames>,
     other_labels: Option<String>,
+    given: Option<Arc<GivenTensor>>,
     pub(super) state: RefCell<State>,
 }
 
@@ -103,7 +105,27 @@ impl WeightsRoot {
                 dense: Vec::new(),
             }),
             other_labels: None,
+            given: None,
         }
+    }
+
+    /// With a tensor that stands in the place of the checkpoint's, if there is one.
+    #[must_use]
+    pub fn with_given(mut self, given: Option<Arc<GivenTensor>>) -> Self {
+        self.given = given;
+        self
+    }
+
+    /// The tensor of this name that stands in the place of the checkpoint's.
+    pub(super) fn given(&self, name: &str, shape: &[i64]) -> Result<Option<Tensor>, ModelError> {
+        let Some(given) = self.given.as_ref().filter(|given| given.name == name) else { return Ok(None) };
+        if given.shape != shape {
+            let (name, found, expected) = (name.to_owned(), given.shape.clone(), shape.to_vec());
+            return Err(ModelError::Shape { name, found, expected });
+        }
+        self.state.borrow_mut().used.insert(self.file_name(name));
+        let tensor = Tensor::from_slice(&given.values).f_reshape(shape)?;
+        Ok(Some(tensor.f_to_device(self.options.device)?))
     }
 
     /// Why the checkpoint's outputs mean something else than the task's, if they do: they start anew.

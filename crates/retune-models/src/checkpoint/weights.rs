@@ -74,6 +74,12 @@ impl<'a> Weights<'a> {
         self.root.state.borrow().params.iter().find(|param| param.name == name).map(|param| param.leaf().into())
     }
 
+    /// As [`Self::made`], of what is stored with the model and never trained.
+    pub fn kept(&self, name: &str) -> Option<Weight> {
+        let state = self.root.state.borrow();
+        state.buffers.iter().find(|buffer| buffer.name == name).map(|buffer| buffer.tensor.shallow_clone().into())
+    }
+
     /// Whether the checkpoint holds a tensor here that is another than `other` (a full name), which it should be: then
     /// transformers does not tie them. What is the same counts as read.
     ///
@@ -138,6 +144,9 @@ impl<'a> Weights<'a> {
     /// A tensor that is stored with the model and never trained; `value` is the one of a model without a checkpoint.
     pub fn fixed(&self, name: &str, value: Tensor) -> Result<Weight, ModelError> {
         let name = self.at(name).path;
+        if let Some(given) = self.root.given(&name, &value.size())? {
+            return Ok(self.keep(name, given, false));
+        }
         let loaded = self.root.value(&name, &value.size(), Init::Constant(0.0), self.part)?;
         let is_fresh = self.root.state.borrow_mut().fresh.remove(&name);
         let tensor = if is_fresh { value } else { loaded };

@@ -20,7 +20,7 @@ const FIRST: EncoderDecoderFamily = EncoderDecoderFamily {
     ending: "ForConditionalGeneration",
     names: NAMES,
     target_token: TargetTokenPlan::new("lm_head", Some(BIAS)),
-    defaults: || defaults(&[("decoder_start_token_id", json!(2)), ("forced_eos_token_id", json!(2))]),
+    defaults: || defaults(&[("decoder_start_token_id", json!(2))]),
     plan: |config| plan(config, learned(config)?, &NORMED, false),
     begin: TargetBegin::fixed,
     reads_source: true,
@@ -30,7 +30,7 @@ const FIRST: EncoderDecoderFamily = EncoderDecoderFamily {
 pub static MBART: EncoderDecoderFamily = EncoderDecoderFamily {
     model_type: "mbart",
     class: "MBart",
-    defaults: || defaults(&[("forced_eos_token_id", json!(2))]),
+    defaults: || defaults(&[]),
     plan: |config| plan(config, learned(config)?, &StackNames { norm: Some("layer_norm"), ..NORMED }, true),
     begin: TargetBegin::last_of_target,
     ..FIRST
@@ -93,9 +93,11 @@ pub(super) const fn over_encoder(names: &StackNames) -> StackNames {
     StackNames { layer: DecoderLayerNames { cross: Some(CROSS), ..names.layer }, ..*names }
 }
 
-/// What `BartConfig` assumes, with what a sibling assumes otherwise in `own`.
+/// What `BartConfig` assumes, with what a sibling assumes otherwise in `own`. How texts are searched for is left out: where a
+/// generation_config.json is silent, transformers does not ask the class.
 pub(super) fn defaults(own: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {
     let usual = [
+        ("is_encoder_decoder", json!(true)),
         ("vocab_size", json!(50265)),
         ("max_position_embeddings", json!(1024)),
         ("encoder_layers", json!(12)),

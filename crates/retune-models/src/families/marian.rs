@@ -22,7 +22,6 @@ pub static MARIAN: EncoderDecoderFamily = EncoderDecoderFamily {
             ("pad_token_id", json!(58100)),
             ("eos_token_id", json!(0)),
             ("bos_token_id", json!(null)),
-            ("forced_eos_token_id", json!(0)),
             ("share_encoder_decoder_embeddings", json!(true)),
         ])
     },

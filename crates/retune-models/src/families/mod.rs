@@ -23,6 +23,7 @@ pub mod mpnet;
 pub mod phi3;
 pub mod roberta;
 mod rope;
+pub mod sasrec;
 pub mod segformer;
 pub mod swin;
 pub mod t5;

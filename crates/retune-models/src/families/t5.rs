@@ -59,6 +59,7 @@ pub static MT5: EncoderDecoderFamily = EncoderDecoderFamily {
 
 fn defaults(own: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {
     let usual = [
+        ("is_encoder_decoder", json!(true)),
         ("vocab_size", json!(32128)),
         ("d_model", json!(512)),
         ("d_kv", json!(64)),
@@ -83,17 +84,20 @@ fn scale(config: &ModelConfig) -> Result<f64, ModelError> {
     Ok(if scaled { 1.0 / (config.size("d_model")? as f64).sqrt() } else { 1.0 })
 }
 
-/// The activation of the feed-forward networks, and whether they are gated.
+/// The activation of the feed-forward networks, and whether they are gated: `feed_forward_proj`, unless the fields that transformers
+/// makes of it say something else.
 fn network(config: &ModelConfig) -> Result<(Activation, bool), ModelError> {
     let text = config.text("feed_forward_proj")?;
     let (name, gated) = text.strip_prefix("gated-").map_or((text.as_str(), false), |name| (name, true));
     // As in transformers, only this one means its approximation.
     let name = if text == "gated-gelu" { "gelu_new" } else { name };
-    let activation = Activation::from_name(name).map_err(|error| ModelError::Config {
-        field: "feed_forward_proj".to_owned(),
-        problem: format!("is `{text}`: {error}"),
-    })?;
-    Ok((activation, gated))
+    let (field, name) = match config.get("dense_act_fn") {
+        Some(_) => ("dense_act_fn", config.text("dense_act_fn")?),
+        None => ("feed_forward_proj", name.to_owned()),
+    };
+    let activation = Activation::from_name(&name)
+        .map_err(|error| ModelError::Config { field: field.to_owned(), problem: format!("is `{name}`: {error}") })?;
+    Ok((activation, config.flag_or("is_gated_act", gated)?))
 }
 
 const fn attention([query, key, value, output]: [&'static str; 4]) -> DecoderAttentionNames {

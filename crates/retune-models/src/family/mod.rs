@@ -3,12 +3,14 @@
 mod decoder;
 mod encoder_decoder;
 mod image;
+mod items;
 mod speech;
 mod text;
 
 pub use decoder::DecoderFamily;
 pub use encoder_decoder::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables};
 pub use image::ImageFamily;
+pub use items::ItemFamily;
 pub use speech::SpeechFamily;
 pub use text::{TextBody, TextFamily};
 

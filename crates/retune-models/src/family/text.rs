@@ -7,8 +7,8 @@ use crate::bodies::{
 };
 use crate::checkpoint::Weights;
 use crate::heads::{
-    MASKED_WORDS, MaskedWordsPlan, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SequencePlan, SpanPlan,
-    TOKEN_CLASSIFICATION, TokenPlan,
+    EmbeddingPlan, MASKED_WORDS, MaskedWordsPlan, QUESTION_ANSWERING, SENTENCE_EMBEDDINGS, SEQUENCE_CLASSIFICATION,
+    SequencePlan, SpanPlan, TOKEN_CLASSIFICATION, TokenPlan,
 };
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use serde_json::Value;
@@ -73,6 +73,7 @@ impl Family for TextFamily {
             (&TOKEN_CLASSIFICATION, Box::new(self.token)),
             (&QUESTION_ANSWERING, Box::new(self.spans)),
             (&MASKED_WORDS, Box::new(self.words)),
+            (&SENTENCE_EMBEDDINGS, Box::new(EmbeddingPlan { pooler: self.pooler })),
         ]
     }
 

@@ -47,10 +47,14 @@ pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSetti
         }
     }
     // An end is never banned.
-    let banned: Vec<&[i64]> = settings.banned.iter().map(Vec::as_slice).filter(|run| !is_end(run, settings)).collect();
-    if !banned.is_empty() {
+    let banned = settings.banned.iter().map(Vec::as_slice).filter(|run| !is_end(run, settings));
+    let (single, runs): (Vec<&[i64]>, Vec<&[i64]>) = banned.partition(|run| run.len() == 1);
+    if !single.is_empty() {
+        scores = scores.index_fill(1, &on(&scores, &single.concat()), NEVER);
+    }
+    if !runs.is_empty() {
         for (index, row) in rows.iter().enumerate() {
-            ban(&scores, index, &completing(&row.tokens, &banned));
+            ban(&scores, index, &completing(&row.tokens, &runs));
         }
     }
     let ends = on(&scores, &settings.ends);

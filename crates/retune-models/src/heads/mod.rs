@@ -3,9 +3,11 @@
 mod audio;
 mod ctc;
 mod dropout;
+mod embeddings;
 mod image;
 mod last_token;
 mod masked_words;
+mod next_item;
 mod next_token;
 mod patch_loss;
 mod pixels;
@@ -21,9 +23,11 @@ mod word_scores;
 
 pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
 pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
+pub use embeddings::{BASE_CLASS, EmbeddingPlan, NORMALIZE, POOLING, SENTENCE_EMBEDDINGS};
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 pub use last_token::LastTokenPlan;
 pub use masked_words::{MASKED_WORDS, MaskedWordsNames, MaskedWordsPlan};
+pub use next_item::{NEXT_ITEM, NextItemPlan};
 pub use next_token::{CAUSAL_LM, NextTokenPlan, SCORE_WEIGHT, SCORED, next_token_loss, softcap};
 pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
@@ -45,6 +49,7 @@ pub static PURPOSES: &[&Purpose] = &[
     &TOKEN_CLASSIFICATION,
     &QUESTION_ANSWERING,
     &MASKED_WORDS,
+    &SENTENCE_EMBEDDINGS,
     &CAUSAL_LM,
     &SEQUENCE_TO_SEQUENCE,
     &IMAGE_CLASSIFICATION,
@@ -52,4 +57,5 @@ pub static PURPOSES: &[&Purpose] = &[
     &MASKED_IMAGE_MODELING,
     &SPEECH_RECOGNITION,
     &AUDIO_CLASSIFICATION,
+    &NEXT_ITEM,
 ];

@@ -36,6 +36,8 @@ pub enum FreshTokens {
     Roberta,
     /// An end of text.
     Decoder,
+    /// None: what it takes are items of a catalogue, numbered from 1.
+    Items,
 }
 
 /// How the tokenizer of a family cuts texts.
@@ -80,7 +82,7 @@ pub struct FreshIds {
     pub sep: Option<u32>,
 }
 
-static FRESH: [Fresh; 15] = [
+static FRESH: [Fresh; 17] = [
     Fresh { name: "bert", tokens: FreshTokens::Bert, pieces: FreshPieces::WordPiece, longest: 512, fields: bert },
     Fresh { name: "roberta", tokens: FreshTokens::Roberta, pieces: FreshPieces::Bpe, longest: 512, fields: roberta },
     Fresh {
@@ -126,6 +128,8 @@ static FRESH: [Fresh; 15] = [
     Fresh { name: "mistral", tokens: FreshTokens::Decoder, pieces: FreshPieces::Bpe, longest: 2048, fields: llama },
     Fresh { name: "qwen2", tokens: FreshTokens::Decoder, pieces: FreshPieces::Bpe, longest: 2048, fields: llama },
     Fresh { name: "bart", tokens: FreshTokens::Roberta, pieces: FreshPieces::Bpe, longest: 1024, fields: bart },
+    Fresh { name: "sasrec", tokens: FreshTokens::Items, pieces: FreshPieces::Bpe, longest: 50, fields: items },
+    Fresh { name: "bert4rec", tokens: FreshTokens::Items, pieces: FreshPieces::Bpe, longest: 50, fields: items },
 ];
 
 /// The family of a name, if it can be trained from nothing.
@@ -155,7 +159,9 @@ impl Fresh {
         if let Value::Object(own) = (self.fields)(size) {
             fields.extend(own);
         }
-        fields.insert("vocab_size".to_owned(), json!(ids.vocabulary));
+        if self.tokens != FreshTokens::Items {
+            fields.insert("vocab_size".to_owned(), json!(ids.vocabulary));
+        }
         fields.insert("pad_token_id".to_owned(), json!(ids.pad));
         let others = [
             ("bos_token_id", ids.bos),
@@ -266,6 +272,17 @@ fn llama(size: &FreshSize) -> Value {
     })
 }
 
+/// Encoders of histories are small: half as wide as those of texts, as RecBole's are at the smallest size.
+fn items(size: &FreshSize) -> Value {
+    let hidden = size.hidden / 2;
+    json!({
+        "hidden_size": hidden, "num_hidden_layers": size.layers.min(4), "num_attention_heads": size.heads.min(hidden / 32),
+        "intermediate_size": 4 * hidden, "hidden_act": "gelu", "hidden_dropout_prob": 0.2,
+        "attention_probs_dropout_prob": 0.2, "max_position_embeddings": 50, "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,7 +290,8 @@ mod tests {
 
     #[test]
     fn every_family_that_is_known_takes_texts_at_every_size() {
-        let known = FRESH.iter().filter_map(|it| fresh(it.name).ok());
+        let texts = FRESH.iter().filter(|it| it.tokens != FreshTokens::Items);
+        let known = texts.filter_map(|it| fresh(it.name).ok());
         let mut count = 0;
         for family in known {
             count += 1;

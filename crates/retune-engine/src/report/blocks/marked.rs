@@ -19,7 +19,13 @@ fn look(kind: Mark) -> (&'static str, &'static str) {
         Mark::Missed => ("missed", "missed"),
         Mark::Invented => ("invented", "invented"),
         Mark::Mistaken => ("mistaken", "mistaken"),
+        Mark::Rests(level) => (rests(level), ""),
     }
+}
+
+/// The class of how much an answer rests on a place.
+fn rests(level: u8) -> &'static str {
+    ["rests-a-little", "rests-more", "rests-most"][usize::from(level.clamp(1, 3)) - 1]
 }
 
 /// What the marks mean; nothing without any.
@@ -32,6 +38,9 @@ pub(in crate::report) fn legend(kinds: &[Mark]) -> String {
                 Mark::Missed => ("missed", "gold, but missed"),
                 Mark::Invented => ("invented", "predicted, but not gold"),
                 Mark::Mistaken => ("mistaken", "taken for something else"),
+                Mark::Rests(1) => (rests(1), "the answer rests on it a little"),
+                Mark::Rests(2) => (rests(2), "more"),
+                Mark::Rests(_) => (rests(3), "most"),
             };
             format!("<span><mark class=\"{class}\">text</mark> {words}</span>")
         })

@@ -124,10 +124,10 @@ fn a_label_of_exactly_one_half_is_predicted_as_it_is_scored() {
 
 #[test]
 fn baselines_are_called_what_they_are() {
-    let (name, found) = numbers(&[1.0, 3.0]).guess(Split::Validation).unwrap().unwrap();
+    let (name, found) = numbers(&[1.0, 3.0]).guesses(Split::Validation).unwrap().remove(0);
     assert_eq!((name, found.metrics["mae"]), ("mean of the training targets", 1.0));
     let work = work(single(2, None), classes(2, &[1, 1, 0]), classes(2, &[1, 0]));
-    let (name, found) = work.guess(Split::Validation).unwrap().unwrap();
+    let (name, found) = work.guesses(Split::Validation).unwrap().remove(0);
     assert_eq!((name, found.metrics["accuracy"]), ("majority class", 0.5));
 }
 

@@ -5,6 +5,7 @@
 //! is said and measured is in the user's unit. In training each molecule is written anew in each pass (Bjerrum 2017).
 //! B rows, C properties.
 
+mod atoms;
 mod linear;
 mod scale;
 
@@ -13,10 +14,11 @@ use super::parts::{self, NextRows, STREAM};
 use super::splits::Encoded;
 use super::texts::{BatchSettings, TextInput, TokenSettings};
 use super::{
-    BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Split, Task, Turn,
-    Work,
+    BatchTensors, Data, Entry, Guess, Judged, Opening, Parts, Phase, Prepared, Preparing, Run, Scorer, Split, Task,
+    Turn, Work,
 };
 use crate::Recipe;
+use crate::metric::detail::Marked;
 use crate::metric::{Evaluation, Metric, PropertyKind, PropertyMetric, Said};
 use crate::number;
 use crate::recipe::Settings;
@@ -28,7 +30,7 @@ use retune_data::{
 };
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
-use retune_kernels::tch::Kind;
+use retune_kernels::tch::{Kind, Tensor};
 use retune_models::{ModelConfig, NewHead, ProblemType, Tensors, heads};
 use scale::{MEAN, SPREAD, Scale};
 use serde_json::{Map, Value, json};
@@ -66,6 +68,11 @@ settings! {
         split: String = "scaffold".to_owned(), one_of(&["scaffold", "random"]);
         /// How a molecule is written in training: anew in each pass, or as it is given
         training_smiles: String = "random".to_owned(), under(TRAINING), one_of(&["random", "given"]);
+        /// Other spellings of each molecule whose answers are averaged with that of its own, on files that validate or test and
+        /// at use
+        test_augmentation: usize = 0, value("N"), at_use();
+        /// Of several molecules in one row, such as those of a salt: keep them all, or strip all but the largest
+        salts: String = "keep".to_owned(), value("keep|strip"), one_of(&["keep", "strip"]), at_use();
     }
 }
 
@@ -75,6 +82,8 @@ struct MoleculeProperty {
     scale: Option<Scale>,
     batching: Batching,
     files: Vec<PathBuf>,
+    /// What stands for a hidden token, where the tokenizer has it.
+    hidden: Option<u32>,
 }
 
 /// The loss of raw outputs, whose targets are in the model's own units, as transformers computes it where nothing is missing.
@@ -132,12 +141,23 @@ impl Input {
     }
 
     fn molecules(&self, rows: Arc<TableRows>, by_scaffold: bool) -> Result<Arc<MoleculeRows>> {
-        Ok(Arc::new(MoleculeRows::read(rows, by_scaffold, self.on_bad_example)?))
+        Ok(Arc::new(MoleculeRows::read(rows, by_scaffold, self.settings.salts == "strip", self.on_bad_example)?))
     }
 
-    fn encode(&self, rows: &Arc<MoleculeRows>, rewrites: bool, progress: &dyn Fn(usize, usize)) -> Result<Molecules> {
+    fn hidden(&self) -> Option<u32> {
+        self.text.tokenizer.mask_id().or_else(|| self.text.tokenizer.unknown_id())
+    }
+
+    fn encode(
+        &self,
+        rows: &Arc<MoleculeRows>,
+        rewrites: bool,
+        places: bool,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<Molecules> {
         // Molecules that are left out are left out here, too; what no token can be made of is another matter.
         let options = self.text.options().on_bad_example(self.on_bad_example);
+        let options = if places { options.offsets() } else { options };
         Ok(Molecules::encode(rows, &self.text.tokenizer, &options, rewrites, progress)?)
     }
 }
@@ -171,14 +191,17 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let data = targets.map(|split, (targets, rows)| {
         let report = |done, all| (from.progress)(&format!("tokenizing {} data", split.whole_name()), done, all);
         // Validation may be held out of the training file; without a pass nothing is written anew.
-        let molecules = input.encode(&rows, rewrites && split == Split::Train, &report)?;
+        let others = if split == Split::Train { 0 } else { input.settings.test_augmentation };
+        let molecules =
+            input.encode(&rows, rewrites && split == Split::Train, split != Split::Train, &report)?.with_others(others);
         Ok(Examples::new(rows, molecules, Some(targets))?)
     })?;
-    let fingerprint = random::mix(&[input.text.max_length as u64, u64::from(rewrites), u64::from(numbers)]);
+    let salts = u64::from(input.settings.salts == "strip");
+    let fingerprint = random::mix(&[input.text.max_length as u64, u64::from(rewrites), u64::from(numbers), salts]);
     let splits = data.splits(recipe, fingerprint, notes)?;
     let scale = numbers.then(|| Scale::of(splits.train(), names.len())).transpose()?;
     let batching = recipe.read::<BatchSettings>()?.batching();
-    let task = MoleculeProperty { names, scale, batching, files: input.text.files() };
+    let task = MoleculeProperty { names, scale, batching, files: input.text.files(), hidden: input.hidden() };
     Ok(Box::new(Prepared::new(task, splits)))
 }
 
@@ -193,7 +216,7 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
             bail!("config.json: the model chooses one of several classes; use it for text-classification (--task)")
         }
     };
-    let task = MoleculeProperty { names, scale, batching: Batching::Examples, files: Vec::new() };
+    let task = MoleculeProperty { names, scale, batching: Batching::Examples, files: Vec::new(), hidden: None };
     let (targets, progress) = (from.targets, from.progress);
     let file = |path: &Path| input.read(path, targets);
     let lines = |reader| {
@@ -207,7 +230,8 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
             let streamed = rows.streamed();
             let known = targets.then(|| Properties::read(&rows)).transpose()?;
             let rows = input.molecules(rows, false)?;
-            let molecules = input.encode(&rows, false, if streamed { &|_, _| {} } else { &report })?;
+            let molecules = input.encode(&rows, false, false, if streamed { &|_, _| {} } else { &report })?;
+            let molecules = molecules.with_others(input.settings.test_augmentation);
             Ok(Examples::new(rows, molecules, known)?)
         }
     };
@@ -218,6 +242,18 @@ impl MoleculeProperty {
     fn metric(&self) -> PropertyMetric {
         let kind = if self.scale.is_some() { PropertyKind::Number } else { PropertyKind::Binary };
         PropertyMetric::new(kind, self.names.clone())
+    }
+
+    /// Probabilities, or numbers in the user's unit, of logits [B, C].
+    fn numbers(&self, logits: &Tensor) -> Result<Tensor> {
+        let logits = logits.to_kind(Kind::Float);
+        Ok(match &self.scale {
+            None => logits.f_sigmoid()?,
+            Some(scale) => {
+                let (mean, spread) = scale.tensors(&logits);
+                logits * spread + mean
+            }
+        })
     }
 
     fn by_name(&self, numbers: &[f32]) -> Value {
@@ -259,16 +295,16 @@ impl Task for MoleculeProperty {
     }
 
     fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Vec<f32>>> {
-        let logits = turn.outputs()?.get("logits")?.to_kind(Kind::Float);
-        let numbers = match &self.scale {
-            None => logits.f_sigmoid()?,
-            Some(scale) => {
-                let (mean, spread) = scale.tensors(&logits);
-                logits * spread + mean
-            }
-        };
+        let numbers = self.numbers(turn.outputs()?.get("logits")?)?;
         let flat = Vec::<f32>::try_from(numbers.f_reshape([-1])?)?;
         Ok(flat.chunks(self.names.len()).map(<[f32]>::to_vec).collect())
+    }
+
+    /// The mean over the spellings.
+    fn merge(&self, _data: &Data<Self>, _example: usize, spellings: Vec<Vec<f32>>) -> Result<Vec<f32>> {
+        let count = spellings.len() as f32;
+        let mean = |property: usize| spellings.iter().map(|said| said[property]).sum::<f32>() / count;
+        Ok((0..self.names.len()).map(mean).collect())
     }
 
     fn scorer(&self) -> Box<dyn Scorer<Self>> {
@@ -282,6 +318,10 @@ impl Task for MoleculeProperty {
             Ok(model.predict(&linear::bits(&smiles)))
         };
         Ok(Some(Guess { name: "circular fingerprints, linear model", answer: Box::new(answer) }))
+    }
+
+    fn rests(&self, data: &Data<Self>, example: usize, run: Run<'_>) -> Result<Option<Marked>> {
+        self.hidden.map_or(Ok(None), |hidden| atoms::marked(self, data, example, hidden, run))
     }
 
     fn ideal(&self, data: &Data<Self>, example: usize) -> Result<Option<Vec<f32>>> {

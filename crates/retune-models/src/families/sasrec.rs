@@ -1,0 +1,45 @@
+//! SASRec (Kang and McAuley 2018) and BERT4Rec (Sun et al. 2019), as RecBole has them: BERT's layers over vectors of items. SASRec
+//! scores items by its last state; BERT4Rec by a projection and a norm of the state at the hidden item, without a bias for
+//! each item, which an item that nobody has met could not have.
+
+use crate::family::{ItemFamily, TensorNames};
+use crate::heads::{NextItemPlan, TransformPlan, TransformSettings};
+use retune_kernels::Activation;
+
+const BASE: &str = "model";
+
+const NAMES: TensorNames = TensorNames {
+    base: BASE,
+    spellings: &[],
+    buffers: &[],
+    modules: &[],
+    lora: Ok(&["attention.query", "attention.value"]),
+};
+
+/// Looks back only.
+pub static SASREC: ItemFamily = ItemFamily {
+    model_type: "sasrec",
+    class: "SASRec",
+    names: NAMES,
+    causal: true,
+    next_item: NextItemPlan { base: BASE, transform: None },
+};
+
+/// Looks both ways from an item that is hidden.
+pub static BERT4REC: ItemFamily = ItemFamily {
+    model_type: "bert4rec",
+    class: "BERT4Rec",
+    names: NAMES,
+    causal: false,
+    next_item: NextItemPlan {
+        base: BASE,
+        transform: Some(TransformPlan {
+            dense: "transform.dense",
+            norm: Some("transform.norm"),
+            settings: |config| {
+                let activation = Activation::from_name(&config.text("hidden_act")?)?;
+                Ok(TransformSettings::normed(activation, config.number("layer_norm_eps")?))
+            },
+        }),
+    },
+};
