@@ -317,7 +317,7 @@ impl TranscriptMetric {
         };
         let note = match groups.len().saturating_sub(MOST_SHOWN) {
             0 => String::new(),
-            more => format!("The {MOST_SHOWN} worst; {more} more are in metrics.json."),
+            more => format!("The {MOST_SHOWN} worst of {}; `retune evaluate` tells all.", MOST_SHOWN + more),
         };
         let columns = ["utterances", "words", "word error rate", "character error rate"].map(Column::numbers);
         let table = Table {

@@ -74,9 +74,7 @@ impl SoundInput {
             bail!("{}: this model takes no sounds", model.display());
         };
         let (kind, frames) = match &made_for {
-            AudioInput::Samples { frames, masked } => {
-                (FeatureKind::Samples { masked: *masked }, Some(frames.clone()))
-            }
+            AudioInput::Samples { frames, masked } => (FeatureKind::Samples { masked: *masked }, Some(frames.clone())),
             AudioInput::Spectrogram { frames, bins } => {
                 (FeatureKind::Spectrogram { frames: *frames as usize, bins: *bins as usize }, None)
             }

@@ -48,6 +48,10 @@ impl Writing {
         if flags.max_new_tokens.is_none() && own.get("max_new_tokens").is_none_or(Value::is_null) {
             generation.max_new_tokens = longest - prompt.len();
         }
+        // transformers passes over tokens that there are not; configurations of small models keep those of large ones.
+        let is_token = |token: &i64| (0..vocabulary as i64).contains(token);
+        generation.suppressed.retain(is_token);
+        generation.suppressed_at_begin.retain(is_token);
         ensure!(
             !generation.ends.is_empty(),
             "{}: says no eos_token_id, nor does config.json, so that no text would end",
