@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import tokenizers
 import torch
 import transformers
+from safetensors.torch import load_file
 
 from fixtures_common import fresh_folder, forward_and_gradients, generator, randomise, save_model, save_tensors, write_versions
 
@@ -51,6 +53,24 @@ AST = dict(
     **NAMES,
 )
 
+WHISPER = dict(
+    vocab_size=41,
+    num_mel_bins=5,
+    d_model=12,
+    encoder_layers=2,
+    decoder_layers=3,
+    encoder_attention_heads=2,
+    decoder_attention_heads=3,
+    encoder_ffn_dim=20,
+    decoder_ffn_dim=22,
+    max_source_positions=9,
+    max_target_positions=22,
+    pad_token_id=2,
+    bos_token_id=2,
+    eos_token_id=2,
+    decoder_start_token_id=3,
+)
+
 # folder: (class, config values)
 CASES = {
     "wav2vec2-speech-recognition": ("Wav2Vec2ForCTC", PLAIN),
@@ -63,6 +83,11 @@ CASES = {
     "wavlm-audio-classification": (
         "WavLMForSequenceClassification", PLAIN | STABLE | BUCKETS | CLASSES | dict(use_weighted_layer_sum=True)),
     "ast-audio-classification": ("ASTForAudioClassification", AST),
+    "whisper-speech-recognition": ("WhisperForConditionalGeneration", WHISPER),
+    "whisper-untied": (
+        "WhisperForConditionalGeneration",
+        WHISPER | dict(tie_word_embeddings=False, activation_function="relu", encoder_layers=1, decoder_layers=2),
+    ),
 }
 
 
@@ -80,6 +105,12 @@ def transcripts(class_name):
 
 def cases(class_name, values, random):
     """Inputs by the name of their file."""
+    if class_name.startswith("Whisper"):
+        features = torch.randn(3, values["num_mel_bins"], 2 * values["max_source_positions"], generator=random)
+        labels = torch.randint(4, values["vocab_size"], (3, 6), generator=random)
+        labels[0, 4:] = labels[2, 5:] = -100
+        ids = torch.cat([torch.full((3, 1), values["decoder_start_token_id"]), labels[:, :-1].clamp(min=values["pad_token_id"])], 1)
+        return {"case": {"input_features": features, "decoder_input_ids": ids, "labels": labels}}
     if class_name.startswith("AST"):
         spectrogram = torch.randn(2, values["max_length"], values["num_mel_bins"], generator=random)
         return {"case": {"input_values": spectrogram, "labels": torch.tensor([2, 0])}}
@@ -88,7 +119,7 @@ def cases(class_name, values, random):
     # The second ends one sample before another frame; the third has all of them.
     samples, mask = sounds(random, [163, 114, 187])
     whole = {"input_values": samples, "attention_mask": mask, "labels": labels}
-    if values["mask_time_prob"]:
+    if values.get("mask_time_prob"):
         frames = 14
         whole["mask_time_indices"] = torch.rand(3, frames, generator=random) < 0.3
     found = {"case": whole}
@@ -101,9 +132,64 @@ def cases(class_name, values, random):
     return found
 
 
+# Over 4 to 7, which are never written, and 8, which does not come first; a search ends at 2.
+SUPPRESSED = dict(suppress_tokens=[4, 5, 6, 7], begin_suppress_tokens=[8, 2], eos_token_id=2, pad_token_id=2, decoder_start_token_id=3)
+SEARCHES = [
+    dict(max_new_tokens=9, repetition_penalty=2.0),
+    dict(max_new_tokens=9),
+    dict(max_new_tokens=11, num_beams=3, repetition_penalty=1.6),
+    dict(max_new_tokens=12, num_beams=4, length_penalty=0.5, early_stopping=True, no_repeat_ngram_size=1),
+    dict(max_new_tokens=7, num_beams=2, no_repeat_ngram_size=2),
+]
+
+
+def make_searches(root, name):
+    """What `generate` writes of the sounds of the case, behind prompts of two tokens."""
+    folder = root / "parity" / name
+    model = transformers.WhisperForConditionalGeneration.from_pretrained(folder, attn_implementation="eager").eval()
+    features = load_file(folder / "case.safetensors")["input.input_features"]
+    prompts = torch.tensor([[3, 9]] * len(features))
+    searches = []
+    for settings in SEARCHES:
+        settings = SUPPRESSED | settings
+        given = transformers.GenerationConfig(**settings, do_sample=False)
+        with torch.no_grad():
+            # Whisper's own method cuts sounds and texts first.
+            found = transformers.GenerationMixin.generate(model, features, generation_config=given, decoder_input_ids=prompts)
+        rows = [row[: row.index(2) + 1] if 2 in row else row for row in found[:, prompts.shape[1] :].tolist()]
+        searches.append({"settings": settings, "written": rows})
+    lines = ",\n".join(json.dumps(search) for search in searches)
+    (folder / "searches.json").write_text(f'{{"prompts": {prompts.tolist()}, "searches": [\n{lines}\n]}}\n')
+
+
+def make_with_tokenizer(root):
+    """A model of sounds of a second that reads and writes text, of English alone."""
+    folder = fresh_folder(root / "parity" / "whisper-with-tokenizer")
+    specials = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|translate|>", "<|transcribe|>", "<|notimestamps|>", "<|0.00|>"]
+    letters = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: i for i, letter in enumerate(letters)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer.add_special_tokens(specials)
+    end, start, no_times = (tokenizer.token_to_id(specials[i]) for i in (0, 1, 5))
+    named = {key: specials[0] for key in ("bos_token", "eos_token", "unk_token", "pad_token")}
+    transformers.WhisperTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(folder)
+    transformers.WhisperFeatureExtractor(feature_size=8, chunk_length=1).save_pretrained(folder)
+    ids = dict(vocab_size=len(letters) + len(specials), pad_token_id=end, bos_token_id=end, eos_token_id=end)
+    sizes = dict(num_mel_bins=8, max_source_positions=50, max_target_positions=40, d_model=24, encoder_layers=1, decoder_layers=1)
+    values = WHISPER | ids | sizes | dict(decoder_start_token_id=start, encoder_attention_heads=2, decoder_attention_heads=2)
+    model = transformers.WhisperForConditionalGeneration(transformers.WhisperConfig(**values))
+    randomise(model, generator("whisper-with-tokenizer"), weight_std=0.1)
+    model.generation_config = transformers.GenerationConfig(
+        decoder_start_token_id=start, eos_token_id=end, pad_token_id=end, no_timestamps_token_id=no_times,
+        is_multilingual=False, max_length=40, return_timestamps=False)
+    save_model(model, folder)
+
+
 def make_defaults(root):
     """What the configuration classes assume."""
-    configs = [getattr(transformers, f"{name}Config")() for name in ("Wav2Vec2", "Hubert", "WavLM", "AST")]
+    configs = [getattr(transformers, f"{name}Config")() for name in ("Wav2Vec2", "Hubert", "WavLM", "AST", "Whisper")]
     text = json.dumps({config.model_type: config.to_dict() for config in configs}, indent=2, sort_keys=True)
     (root / "configs" / "speech_defaults.json").write_text(text + "\n")
 
@@ -117,12 +203,15 @@ def make(root):
         config = model_class.config_class(**values)
         config._attn_implementation = "eager"
         model = model_class(config)
-        randomise(model, random)
+        # Small weights would leave a decoder at the token that it reads.
+        randomise(model, random, **(dict(weight_std=0.4) if class_name.startswith("Whisper") else {}))
         names = save_model(model, folder)
         for file, inputs in cases(class_name, values, random).items():
             tensors = forward_and_gradients(model, inputs, names)
             if file != "case":
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or "feature_extractor" in k}
             save_tensors(folder / f"{file}.safetensors", tensors)
+    make_searches(root, "whisper-untied")
+    make_with_tokenizer(root)
     make_defaults(root)
     write_versions(root / "parity")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import jiwer
-from transformers.models.whisper.english_normalizer import BasicTextNormalizer
+from transformers.models.whisper.english_normalizer import BasicTextNormalizer, EnglishTextNormalizer
 
 WORDS = ["a", "the", "cat", "cats", "sat", "on", "mat", "yes", "no", "über", "naïve", "it's"]
 TEXTS = [
@@ -25,6 +25,28 @@ TEXTS = [
     "नमस्ते दुनिया",
     "",
 ]
+SPELLINGS = {"colour": "color", "organise": "organize", "theatre": "theater"}
+ENGLISH = TEXTS + [
+    "Mr. O'Neill won't colour St. Mary's theatre; he'd been there, hmm, and I'm gonna organise it",
+    "It cost $20 million, or 3.5 million euros and 7 cents: twenty dollars and seven cents",
+    "one hundred and twenty-three, two thousand and one, one oh one, double seven triple zero",
+    "the twenty first of may nineteen eighty four, the 1960s, the 3rd, the 274 th and two thirds",
+    "minus five degrees, plus one, negative nothing, positive feedback",
+    "fifty per cent, fifty percent, per day, 10 per hour, percent",
+    "two and a half, a cake and a half, three million and a half",
+    "point five, three point one four, point taken, 192.168.0.1, version 2.0 and 007",
+    "1,234,567.89 and 5,5 a1b2c3 x86 4x4 .5 5. $.99 $0.07 £3 and ¢5",
+    "sixes and sevens, hundreds, thousandth, twenty-fifths, fiftieth, eleventh, eleven hundred",
+    "Ångström, straße, Œuvre, þing, Łódź; naïve",
+    "that's how she'll say they've, let's, y'all, ma'am, can't, ain't, wouldn't've",
+    "zero, zero hundred, o five, oh dear, one one two, twenty twenty one",
+    "1" * 45 + " and one decillion",
+    "one and the other one, the ones, 1s",
+]
+NUMBERS = (
+    "one two five nine ten twelve nineteen twenty fifty hundred thousand million zero oh and point double triple minus dollars cents "
+    "per cent percent first third seventh twentieth hundreds 7 30 105 2.5 $4 the of"
+).split()
 
 
 def changed(draw, words):
@@ -57,7 +79,17 @@ def main():
     write = lambda name, value: (root / "metrics" / name).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     write("transcripts.json", {"jiwer": __import__("importlib.metadata").metadata.version("jiwer"), "cases": cases})
     basic = BasicTextNormalizer()
-    write("spoken.json", {"basic": [[text, " ".join(basic(text).split())] for text in TEXTS]})
+    english = ENGLISH + [" ".join(draw.choice(NUMBERS) for _ in range(draw.randint(2, 7))) for _ in range(300)]
+    said = lambda normalizer, texts: [[text, " ".join(normalizer(text).split())] for text in texts]
+    write(
+        "spoken.json",
+        {
+            "basic": said(basic, TEXTS),
+            "spellings": SPELLINGS,
+            "english": said(EnglishTextNormalizer(SPELLINGS), english),
+            "english_without_spellings": said(EnglishTextNormalizer({}), ENGLISH),
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -590,6 +590,33 @@ def t5(draw):
     )
 
 
+def whisper(draw):
+    (encoder, width) = heads_and_width(draw)
+    width += width % 2 * encoder
+    rows = draw.randint(12, 90)
+    return dict(
+        vocab_size=rows,
+        num_mel_bins=draw.randint(2, 20),
+        d_model=width,
+        encoder_layers=draw.randint(1, 3),
+        decoder_layers=draw.randint(1, 3),
+        encoder_attention_heads=encoder,
+        decoder_attention_heads=draw.choice([n for n in range(1, width + 1) if width % n == 0]),
+        encoder_ffn_dim=draw.randint(5, 90),
+        decoder_ffn_dim=draw.randint(5, 90),
+        activation_function=draw.choice(ACTIVATIONS),
+        scale_embedding=draw.random() < 0.3,
+        max_source_positions=draw.randint(2, 40),
+        max_target_positions=draw.randint(12, 40),
+        apply_spec_augment=draw.random() < 0.3,
+        tie_word_embeddings=draw.random() < 0.8,
+        pad_token_id=(pad := draw.randrange(rows)),
+        bos_token_id=pad,
+        eos_token_id=pad,
+        decoder_start_token_id=draw.randrange(rows),
+    )
+
+
 FAMILIES = {
     "bert": Family("Bert", "text", bert, token_types=True),
     "roberta": Family("Roberta", "text", roberta),
@@ -631,6 +658,7 @@ FAMILIES = {
     "hubert": Family("Hubert", "speech", hubert),
     "wavlm": Family("WavLM", "speech", wavlm),
     "audio-spectrogram-transformer": Family("AST", "spectrogram", ast),
+    "whisper": Family("Whisper", "log-mel", whisper),
 }
 
 
@@ -770,6 +798,14 @@ def spectrogram_inputs(draw, family, config):
     return Inputs({"input_values": torch.randn(*shape, generator=tensor_generator(draw))})
 
 
+def log_mel_inputs(draw, family, config):
+    """A spectrogram of the model's size, and texts of unequal lengths."""
+    rows, noise = draw.randint(1, 4), tensor_generator(draw)
+    features = torch.randn(rows, config.num_mel_bins, 2 * config.max_source_positions, generator=noise)
+    ids = torch.randint(0, config.vocab_size, (rows, draw.randint(1, 10)), generator=noise)
+    return Inputs({"input_features": features, "decoder_input_ids": ids})
+
+
 INPUTS = {
     "text": text_inputs,
     "decoder": decoder_inputs,
@@ -778,6 +814,7 @@ INPUTS = {
     "masked image": masked_image_inputs,
     "speech": speech_inputs,
     "spectrogram": spectrogram_inputs,
+    "log-mel": log_mel_inputs,
 }
 
 
@@ -906,6 +943,14 @@ def transcript_targets(draw, config, inputs):
     return {"labels": labels}
 
 
+def written_targets(draw, config, inputs):
+    ids, noise = inputs.named["decoder_input_ids"], tensor_generator(draw)
+    labels = torch.randint(0, config.vocab_size, ids.shape, generator=noise)
+    labels[torch.rand(ids.shape, generator=noise) < 0.3] = IGNORED
+    labels[0, 0] = 0
+    return {"labels": labels}
+
+
 def pooling(draw):
     """Fields of Retune's: modules that follow a base model in sentence-transformers."""
     return dict(sentence_pooling=draw.choice(["mean", "cls", "max"]), sentence_normalize=draw.random() < 0.5)
@@ -942,6 +987,7 @@ HEADS = {
     ),
     "object-detection": Head("object-detection", "ForObjectDetection", "detector", lambda draw: classes(draw.randint(1, 9)), object_targets),
     "speech-recognition": Head("speech-recognition", "ForCTC", "speech", lambda draw: {}, transcript_targets),
+    "written-speech": Head("speech-recognition", "ForConditionalGeneration", "log-mel", lambda draw: {}, written_targets),
     "sound-classification": Head("audio-classification", "ForSequenceClassification", "speech", several_classes, class_targets),
     "spectrogram-classification": Head("audio-classification", "ForAudioClassification", "spectrogram", several_classes, class_targets),
     # Its loss needs no targets; Retune gives one only for targets.

@@ -110,6 +110,11 @@ impl<M: Medium, T: Targets<M>> Examples<M, T> {
         self.records.group(self.view.example(example))
     }
 
+    /// What that group is called, where it is known. Panics beyond the end.
+    pub fn group_name(&self, example: usize) -> Option<&str> {
+        self.records.group_name(self.view.example(example))
+    }
+
     /// How large an example is, in the medium's unit. Panics beyond the end.
     pub fn size(&self, example: usize) -> usize {
         self.medium.size(self.view.example(example))
@@ -149,6 +154,14 @@ impl<M: Medium, T: Targets<M>> Examples<M, T> {
         heat: Option<&HeatMap>,
     ) -> Result<Option<Vec<u8>>, DataError> {
         self.medium.picture(self.view.checked(example)?, most_side, heat)
+    }
+
+    /// A small WAV file of an example; see [`Medium::sound`].
+    ///
+    /// # Errors
+    /// No such example, or what it is made from cannot be read again.
+    pub fn sound(&self, example: usize) -> Result<Option<Vec<u8>>, DataError> {
+        self.medium.sound(self.view.checked(example)?)
     }
 
     /// The examples of the whole file that this data set shows.

@@ -144,8 +144,8 @@ pub use user_cache::user_cache;
 
 #[cfg(feature = "audio")]
 pub use audio::{
-    AudioLength, AudioOptions, AudioProcessor, AudioSeen, Casing, CtcVocabulary, Decoded, FeatureKind, Sounds, Spelled,
-    decode_audio, plain, read_audio, resample, split_values,
+    AudioAugmentation, AudioLength, AudioOptions, AudioProcessor, AudioSeen, Casing, CtcVocabulary, Decoded,
+    FeatureKind, LongSounds, Sounds, Spelled, decode_audio, plain, read_audio, resample, split_values,
 };
 #[cfg(feature = "table")]
 pub use examples::Examples;
@@ -172,7 +172,7 @@ pub use items::{
 #[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
-pub use rows::{LabelNumbers, LabelRows, Layout, Records, TableLines, TableRows};
+pub use rows::{LabelNumbers, LabelRows, Layout, Part, Records, TableLines, TableRows};
 #[cfg(feature = "table")]
 pub use schema::{LabelSchema, Problem};
 #[cfg(feature = "table")]
@@ -185,7 +185,7 @@ pub use target::{
     references,
 };
 #[cfg(feature = "audio")]
-pub use target::{Transcripts, transcripts};
+pub use target::{Framing, SpokenTexts, Transcripts, transcripts};
 #[cfg(feature = "text")]
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,

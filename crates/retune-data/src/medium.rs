@@ -69,6 +69,14 @@ pub trait Medium: Send + Sync {
         Ok(None)
     }
 
+    /// A small WAV file of an example, where examples can be heard.
+    ///
+    /// # Errors
+    /// As [`Medium::fill`].
+    fn sound(&self, _example: usize) -> Result<Option<Vec<u8>>, DataError> {
+        Ok(None)
+    }
+
     /// Whether a pass mixes rows with each other, see [`Mixed`].
     fn mixes(&self) -> bool {
         false

@@ -23,6 +23,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const THUMBNAIL_SIDE: usize = 96;
 /// Worst errors in the report.
 const MOST_ERRORS: usize = 20;
+/// Bytes of sounds in the report.
+const MOST_SOUND: usize = 2 << 20;
 /// Examples that were left out, listed in the report for each split.
 const FIRST_LEFT_OUT: usize = 10;
 
@@ -134,7 +136,7 @@ fn worst_errors(from: &Sources<'_>, scored: &Scored, split: Split, notes: &mut V
     let how = heat_map::wanted(from.session.recipe)?;
     let with = from.session.predictor(from.loaded);
     let mut errors = Vec::new();
-    let mut missing = Vec::new();
+    let (mut missing, mut unheard, mut heard) = (Vec::new(), 0, 0);
     for example in wrong.into_iter().take(MOST_ERRORS) {
         let source = data.source(example)?;
         let shown = work.show(split, example, &with, how, THUMBNAIL_SIDE)?;
@@ -142,6 +144,13 @@ fn worst_errors(from: &Sources<'_>, scored: &Scored, split: Split, notes: &mut V
         let picture = shown.picture.unwrap_or_else(|error| {
             missing.push(error.to_string().lines().next().unwrap_or_default().to_owned());
             None
+        });
+        // Sounds are files that their original is read for, too.
+        let sound = shown.sound.ok().flatten().filter(|wav| {
+            let fits = heard + wav.len() <= MOST_SOUND;
+            heard += if fits { wav.len() } else { 0 };
+            unheard += usize::from(!fits);
+            fits
         });
         let mut said = shown.said;
         if said.right.is_empty() {
@@ -153,11 +162,15 @@ fn worst_errors(from: &Sources<'_>, scored: &Scored, split: Split, notes: &mut V
             place: place(&source),
             fields: source.fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
             picture: picture.filter(|_| shown.pictures.is_empty()),
+            sound,
             pictures: shown.pictures,
         });
     }
     if let Some(first) = missing.first() {
         notes.push(format!("{} of the worst errors have no picture in the report: {first}", missing.len()));
+    }
+    if unheard > 0 {
+        notes.push(format!("{unheard} of the worst errors cannot be heard in the report, which would be too large"));
     }
     Ok(errors)
 }

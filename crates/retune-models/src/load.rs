@@ -226,7 +226,10 @@ impl LoadedModel {
             checkpoint,
             WeightsOptions {
                 base_prefix: names.base_prefix(),
-                new_head: options.new_head && purpose.is_some_and(|purpose| purpose.fresh),
+                // What a decoder writes by is never new.
+                new_head: options.new_head
+                    && purpose.is_some_and(|purpose| purpose.fresh)
+                    && family.target_begin(&effective).is_none(),
                 from_scratch: options.from_scratch,
                 seed: options.seed,
                 precision: options.precision,

@@ -35,6 +35,7 @@ use crate::families::{
     vit_mae::VIT_MAE,
     wav2vec2::WAV2VEC2,
     wavlm::WAVLM,
+    whisper::WHISPER,
     yolos::YOLOS,
 };
 use crate::heads::{BASE_CLASS, PURPOSES, SEQUENCE_TO_SEQUENCE};
@@ -86,6 +87,7 @@ pub static FAMILIES: &[&dyn Family] = &[
     &HUBERT,
     &WAVLM,
     &AST,
+    &WHISPER,
     &SASREC,
     &BERT4REC,
 ];

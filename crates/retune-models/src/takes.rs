@@ -15,7 +15,7 @@ pub enum Takes {
     },
     /// `pixel_values`.
     Images(ImageInput),
-    /// `input_values` of a sound.
+    /// `input_values` or `input_features` of a sound.
     Audio(AudioInput),
 }
 
@@ -39,12 +39,23 @@ pub enum AudioInput {
         /// Whether it was trained with masks that say what is padding.
         masked: bool,
     },
-    /// A spectrogram [B, frames, bins] of this size.
+    /// A filter bank [B, frames, bins] of this size.
     Spectrogram {
         /// Along time.
         frames: i64,
         /// Along frequency.
         bins: i64,
+    },
+    /// A log-mel spectrogram [B, bins, frames] of this size, of which a decoder writes a text.
+    LogMel {
+        /// Along time.
+        frames: i64,
+        /// Along frequency.
+        bins: i64,
+        /// Longest text that there are positions for, in tokens.
+        longest: usize,
+        /// Rows of the token table.
+        vocabulary: usize,
     },
 }
 

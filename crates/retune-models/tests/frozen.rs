@@ -44,7 +44,9 @@ fn models() -> Vec<(String, &'static Purpose)> {
     models.push(("yolos-object-detection".to_owned(), &OBJECT_DETECTION));
     models.push(("detr-object-detection".to_owned(), &OBJECT_DETECTION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
-    for name in ["wav2vec2-speech-recognition", "wav2vec2-stable-layer-norm", "wavlm-speech-recognition"] {
+    for name in
+        ["wav2vec2-speech-recognition", "wav2vec2-stable-layer-norm", "wavlm-speech-recognition", "whisper-untied"]
+    {
         models.push((name.to_owned(), &SPEECH_RECOGNITION));
     }
     for name in ["wav2vec2-weighted-layers", "wavlm-audio-classification", "ast-audio-classification"] {

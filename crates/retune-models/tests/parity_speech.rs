@@ -5,9 +5,11 @@ mod common;
 use common::{case, check, difference, fixture, inputs, load_options, logits, test_device};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::checkpoint::{read_tensors, write_tensors};
+use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
 use retune_models::heads::{AUDIO_CLASSIFICATION, LOGIT_LENGTHS, SPEECH_RECOGNITION};
 use retune_models::registry::purposes_of_class;
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, Purpose, Tensors};
+use serde_json::{Map, Value};
 use std::path::Path;
 
 fn load(name: &str, purpose: &'static Purpose) -> LoadedModel {
@@ -26,6 +28,8 @@ fn every_family_equals_hugging_face() {
         ("wavlm-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
         ("wavlm-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
         ("ast-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
+        ("whisper-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
+        ("whisper-untied", &SPEECH_RECOGNITION, &["case"]),
     ] {
         for file in cases {
             println!("{name}/{file}");
@@ -179,4 +183,43 @@ fn a_head_for_other_outputs_starts_anew() {
     let new: Vec<&str> = loaded.report.new.iter().map(|new| new.name.as_str()).collect();
     assert_eq!(new, ["lm_head.weight", "lm_head.bias"]);
     assert_eq!(loaded.report.new[0].reason, "another vocabulary");
+}
+
+/// Texts about sounds are written token for token as transformers does it, behind prompts of several tokens.
+#[test]
+fn searches_over_sounds_equal_hugging_face_s() {
+    let loaded = load("whisper-untied", &SPEECH_RECOGNITION);
+    let sounds = inputs(&case("parity/whisper-untied/case.safetensors"));
+    let features = sounds.get("input_features").unwrap();
+    let text = std::fs::read(fixture("parity/whisper-untied/searches.json")).unwrap();
+    let file: Value = serde_json::from_slice(&text).unwrap();
+    let rows = |value: &Value| -> Vec<Vec<i64>> { serde_json::from_value(value.clone()).unwrap() };
+    let prompts = rows(&file["prompts"]);
+    let ids = Tensor::from_slice(&prompts.concat()).view([prompts.len() as i64, -1]).to_device(test_device());
+    for search in file["searches"].as_array().unwrap() {
+        let settings = GenerationSettings::read(search["settings"].as_object().unwrap(), &Map::new()).unwrap();
+        let read = Tensors::from([("input_features", features.shallow_clone())]);
+        let mut steps = DecoderSteps::over(&loaded.network, &read).unwrap();
+        let begin = Prompts::new(&ids, &ids.ones_like(), vec![0, 1, 2]).unwrap();
+        let found = generate(&mut steps, &begin, &settings, &mut |_, _| ()).unwrap();
+        let tokens: Vec<Vec<i64>> = found.into_iter().map(|one| one.tokens).collect();
+        assert_eq!(tokens, rows(&search["written"]), "{}", search["settings"]);
+    }
+}
+
+/// Positions of an encoder are what they are: no gradient, no place among what learns, but in the file.
+#[test]
+fn fixed_positions_are_kept_and_spectrograms_have_one_size() {
+    let loaded = load("whisper-speech-recognition", &SPEECH_RECOGNITION);
+    let name = "model.encoder.embed_positions.weight";
+    assert!(loaded.params.trainable().all(|param| param.name != name));
+    let folder = tempfile::tempdir().unwrap();
+    loaded.save(folder.path(), "").unwrap();
+    let saved = read_tensors(&folder.path().join("model.safetensors")).unwrap();
+    let before = read_tensors(&fixture("parity/whisper-speech-recognition/model.safetensors")).unwrap();
+    assert_eq!(saved[name], before[name]);
+    assert_eq!(saved.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    let short = Tensors::from([("input_features", Tensor::zeros([1, 5, 16], (Kind::Float, test_device())))]);
+    let said = loaded.network.forward(&short, &Mode::evaluation()).unwrap_err().to_string();
+    assert!(said.contains("give [batch, 5, 18]"), "{said}");
 }

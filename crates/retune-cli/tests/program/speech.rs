@@ -1,5 +1,5 @@
-//! Sounds: recognition by characters and classification, from the real program: the vocabulary, splits of one table, frozen
-//! convolutions, times of words, and files that cannot be used.
+//! Sounds: recognition by characters and by a decoder, and classification, from the real program: the vocabulary, splits of one
+//! table, frozen convolutions, times of words, long sounds in pieces, and files that cannot be used.
 
 use crate::support::{Desk, assert_done, assert_said, fixture, json, json_lines, read, tensors, text};
 use serde_json::Value;
@@ -28,14 +28,19 @@ fn wav(samples: &[f64], rate: u32) -> Vec<u8> {
 
 /// A tone for each word, low for `no` and high for `yes`, with a little noise that `number` decides.
 fn spoken(words: &[&str], number: usize) -> Vec<f64> {
+    spoken_slowly(words, number, 1)
+}
+
+/// The same, so many times as long.
+fn spoken_slowly(words: &[&str], number: usize, times: usize) -> Vec<f64> {
     let noise = |i: usize| ((i * 7919 + number * 104_729) % 1000) as f64 / 1000.0 - 0.5;
     let mut samples: Vec<f64> = Vec::new();
     for word in words {
-        samples.extend(std::iter::repeat_n(0.0, GAP));
+        samples.extend(std::iter::repeat_n(0.0, GAP * times));
         let hertz = if *word == "no" { 500.0 } else { 2600.0 };
-        samples.extend((0..TONE).map(|i| (TAU * hertz * i as f64 / f64::from(RATE)).sin() * 0.6));
+        samples.extend((0..TONE * times).map(|i| (TAU * hertz * i as f64 / f64::from(RATE)).sin() * 0.6));
     }
-    samples.extend(std::iter::repeat_n(0.0, GAP));
+    samples.extend(std::iter::repeat_n(0.0, GAP * times));
     samples.iter().enumerate().map(|(i, sample)| sample + 0.04 * noise(i)).collect()
 }
 
@@ -121,6 +126,7 @@ fn tones_are_learnt_as_words_with_their_times() {
     assert_done(&output);
     let evaluated = json_lines(&output.stdout).remove(0);
     assert_eq!(evaluated["metrics"]["wer"], metrics["test"]["wer"]);
+    assert_eq!(evaluated["by_group"].as_array().unwrap().len(), 2, "{evaluated}");
     let shown = evaluated["word_edits"].clone();
     let words = ["hits", "substitutions", "deletions"].map(|key| shown[key].as_u64().unwrap()).iter().sum::<u64>();
     assert_eq!(words, 15, "{evaluated}");
@@ -222,6 +228,157 @@ fn sounds_and_transcripts_that_cannot_be_used_are_listed_with_their_reasons() {
     desk.refuses(&recognize(&parity("vit-image-classification"), "run", &[]), &["this model takes no sounds"]);
 }
 
+/// Words of 0.3 seconds, one in each sound: 16 rows of the split train, 4 of dev, 4 of test.
+fn slow_data(desk: &Desk) {
+    fs::create_dir_all(desk.path("slow")).unwrap();
+    let mut table = "file_name,transcription,speaker,split\n".to_owned();
+    for number in 0..24 {
+        let word = ["no", "yes"][number % 2];
+        let split = if number < 16 { "train" } else { ["dev", "test"][usize::from(number >= 20)] };
+        fs::write(desk.path(&format!("slow/{number}.wav")), wav(&spoken_slowly(&[word], number, 20), RATE)).unwrap();
+        table += &format!("{number}.wav,{word},{},{split}\n", ["ann", "bob"][number / 2 % 2]);
+    }
+    desk.write("slow/metadata.csv", &table);
+}
+
+fn write(model: &Path, output: &str, more: &[&str]) -> Vec<String> {
+    let more = [&["--train", "slow"][..], more].concat();
+    recognize(model, output, &more)
+}
+
+#[test]
+fn a_decoder_learns_what_is_said_and_writes_long_sounds_in_pieces() {
+    let desk = Desk::new();
+    slow_data(&desk);
+    let model = parity("whisper-with-tokenizer");
+    let flags = ["--epochs", "30", "--group-column", "speaker", "--normalization", "english"];
+    let run = desk.retune(write(&model, "run", &flags));
+    assert_done(&run);
+    let said = text(&run.stderr);
+    for part in [
+        "texts are learnt behind <|startoftranscript|><|notimestamps|>",
+        "English normalisation, but British spellings stay",
+    ] {
+        assert!(said.contains(part), "no `{part}` in {said}");
+    }
+    let metrics = json(desk.path("run/metrics.json"));
+    assert!(metrics["test"]["wer"].as_f64().unwrap() < 0.5, "{metrics}");
+    for file in ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "generation_config.json"] {
+        assert!(desk.path("run/model").join(file).is_file(), "{file}");
+    }
+    let config = json(desk.path("run/model/config.json"));
+    assert_eq!(config["architectures"][0], "WhisperForConditionalGeneration");
+
+    let flags = ["--data", "slow", "--split-value", "test"];
+    let output = desk.retune(["evaluate", "--model", "run"].into_iter().chain(flags).chain(ON_CPU));
+    assert_done(&output);
+    let evaluated = json_lines(&output.stdout).remove(0);
+    assert_eq!(evaluated["metrics"]["wer"], metrics["test"]["wer"]);
+    let (loss, expected) = (&evaluated["loss"], &metrics["test"]["loss"]);
+    assert!((loss.as_f64().unwrap() - expected.as_f64().unwrap()).abs() < 1e-5, "{evaluated} {metrics}");
+
+    // Four words take 1.7 seconds, and the model reads one.
+    let words = ["no", "yes", "yes", "no"];
+    fs::write(desk.path("long.wav"), wav(&spoken_slowly(&words, 3, 20), RATE)).unwrap();
+    let line = format!("{}\n", desk.path("long.wav").display());
+    for beams in ["1", "3"] {
+        let arguments = [&["predict", "--model", "run/model", "--beams", beams][..], &ON_CPU].concat();
+        let answer = json_lines(&desk.feed(&arguments, &line).stdout).remove(0);
+        let said = answer["prediction"].as_str().unwrap();
+        // So short a training knows one word in each piece; there are two pieces at least.
+        assert!(said.split_whitespace().count() >= 2, "{answer}");
+        assert!(said.split_whitespace().all(|word| words.contains(&word)), "{answer}");
+    }
+
+    // What a run cannot use is told before it computes.
+    desk.write("slow/metadata.csv", "file_name,transcription\n0.wav,no\n../long.wav,no yes yes no\n1.wav,");
+    let rows = fs::read_to_string(desk.path("slow/metadata.csv")).unwrap() + &"no ".repeat(30) + "\n";
+    desk.write("slow/metadata.csv", &rows);
+    let mut refused = write(&model, "other", &[]);
+    refused.retain(|it| it != "--split-column" && it != "split");
+    desk.refuses(&refused, &["long.wav: is 1.7 seconds long, more than the 1 that this model reads at once"]);
+    desk.write("slow/metadata.csv", &rows.replace("../long.wav,no yes yes no\n", ""));
+    desk.refuses(&refused, &["1.wav: its transcript has", "more than the 40 that the model has positions for"]);
+    for (flags, expected) in [
+        (&["--language", "german"][..], "this model knows English alone"),
+        (&["--ctc-beams", "4"], "ctc-beams: the model writes by a decoder"),
+    ] {
+        desk.refuses(&[refused.clone(), flags.iter().map(|&it| it.to_owned()).collect()].concat(), &[expected]);
+    }
+    let frames = recognize(&parity("wav2vec2-speech-recognition"), "other", &["--language", "en"]);
+    desk.refuses(&frames, &["language: the model writes frame by frame"]);
+}
+
+/// Adapters on the usual projections of both stacks, sounds that change in each pass, and a run that goes on where it was stopped.
+#[test]
+fn adapters_on_a_decoder_learn_from_changed_sounds() {
+    let desk = Desk::new();
+    slow_data(&desk);
+    let model = parity("whisper-with-tokenizer");
+    let more = ["--method", "lora", "--epochs", "3", "--speed-change", "0.1", "--noise-snr", "20"];
+    assert_done(&desk.retune(write(&model, "run", &more)));
+    let adapter = json(desk.path("run/model/adapter_config.json"));
+    let mut targets: Vec<&str> =
+        adapter["target_modules"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    targets.sort_unstable();
+    assert_eq!(targets, ["q_proj", "v_proj"], "{adapter}");
+    let log = json_lines(&read(desk.path("run/log.jsonl")));
+    let metrics = json(desk.path("run/metrics.json"));
+    assert!(metrics["train"]["final_loss"].as_f64().unwrap() < log[0]["loss"].as_f64().unwrap(), "{metrics}");
+    let flags = ["--data", "slow", "--split-value", "test"];
+    let output = desk.retune(["evaluate", "--model", "run"].into_iter().chain(flags).chain(ON_CPU));
+    assert_done(&output);
+    assert_eq!(json_lines(&output.stdout)[0]["metrics"]["wer"], metrics["test"]["wer"]);
+    // What frozen blocks made of sounds is read by searches, too.
+    assert_done(&desk.retune(write(&model, "last", &["--method", "last:1", "--epochs", "2"])));
+    let output = desk.retune(["evaluate", "--model", "last"].into_iter().chain(flags).chain(ON_CPU));
+    assert_done(&output);
+    let last = json(desk.path("last/metrics.json"));
+    assert_eq!(json_lines(&output.stdout)[0]["metrics"]["cer"], last["test"]["cer"]);
+    // The same seed hears the same sounds.
+    assert_done(&desk.retune(write(&model, "again", &more)));
+    let losses = |run: &str| json(desk.path(run).join("metrics.json"))["train"]["final_loss"].clone();
+    assert_eq!(losses("run"), losses("again"));
+    // Three wrong words are heard in the report.
+    let report = text(&read(desk.path("run/report.html")));
+    let wrong = metrics["test"]["wer"].as_f64().unwrap() > 0.0;
+    assert_eq!(report.contains("data:audio/wav;base64,"), wrong);
+}
+
+/// Rows may be parts of a longer file.
+#[test]
+fn sounds_are_parts_of_their_files() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("data")).unwrap();
+    let words = ["no", "yes", "no", "no", "yes", "yes", "no", "yes"];
+    fs::write(desk.path("data/all.wav"), wav(&spoken(&words, 5), RATE)).unwrap();
+    // Each word with the silence before it.
+    let seconds = (TONE + GAP) as f64 / f64::from(RATE);
+    let row =
+        |(i, word): (usize, &&str)| format!("all.wav,{word},{},{}\n", i as f64 * seconds, (i + 1) as f64 * seconds);
+    let rows: String = words.iter().enumerate().map(row).collect();
+    desk.write("data/metadata.csv", &format!("file_name,transcription,from,to\n{rows}"));
+    let model = parity("wav2vec2-speech-recognition");
+    let mut arguments = recognize(&model, "run", &["--start-column", "from", "--end-column", "to", "--epochs", "1"]);
+    arguments.retain(|it| it != "--split-column" && it != "split");
+    assert_done(&desk.retune(&arguments));
+    let flags = ["--data", "data/metadata.csv"];
+    let output = desk.retune(["evaluate", "--model", "run"].into_iter().chain(flags).chain(ON_CPU));
+    assert_done(&output);
+    assert_eq!(json_lines(&output.stdout)[0]["examples"], 8);
+    // As long as its part, which a word without a time is not.
+    let line = format!("{{\"audio\": \"{}\", \"from\": 0.02, \"to\": 0.04}}\n", desk.path("data/all.wav").display());
+    let answers = json_lines(&desk.feed(&[&["predict", "--model", "run/model"][..], &ON_CPU].concat(), &line).stdout);
+    assert_eq!((&answers[0]["from"], &answers[0]["to"]), (&0.02.into(), &0.04.into()), "{answers:?}");
+    let other = |it: String| if it == "run" { "other".to_owned() } else { it };
+    let arguments: Vec<String> = arguments.into_iter().map(other).collect();
+    let rows = "all.wav,no,0.02,0.01\nall.wav,no,soon,1\nall.wav,no,0.1,2\n";
+    desk.write("data/metadata.csv", &format!("file_name,transcription,from,to\n{rows}"));
+    desk.refuses(&arguments, &["is 0.01, not behind the start at 0.02", "which is no time in seconds"]);
+    desk.write("data/metadata.csv", "file_name,transcription,from,to\nall.wav,no,0.1,2\n");
+    desk.refuses(&arguments, &["all.wav: is 0.2 seconds long, but its row names the time 2"]);
+}
+
 fn class_folders(desk: &Desk, name: &str, first: usize, count: usize) {
     for word in ["no", "yes"] {
         fs::create_dir_all(desk.path(name).join(word)).unwrap();
@@ -278,6 +435,8 @@ fn raw_outputs_are_those_of_the_named_inputs() {
         ("wav2vec2-speech-recognition", "speech-recognition"),
         ("hubert-audio-classification", "audio-classification"),
         ("ast-audio-classification", "audio-classification"),
+        ("whisper-speech-recognition", "speech-recognition"),
+        ("whisper-untied", "speech-recognition"),
     ] {
         let folder = fixture("parity").join(model);
         let case = read(folder.join("case.safetensors"));

@@ -1,6 +1,8 @@
 //! Decoded sounds in a store that spills to disk. What does not fit the limit, or everything when the disk is full, is decoded
 //! again whenever it is used; the samples are the same.
 
+use std::ops::Range;
+
 use crate::DataError;
 use crate::arena::{Arena, ArenaBuilder};
 
@@ -13,11 +15,13 @@ pub(super) struct SampleCache {
 }
 
 impl SampleCache {
-    /// The samples of a row; `None` when they were not kept.
-    pub(super) fn get(&self, row: usize) -> Result<Option<Vec<f32>>, DataError> {
+    /// Some of the samples of a row; `None` when they were not kept.
+    pub(super) fn get(&self, row: usize, part: Range<usize>) -> Result<Option<Vec<f32>>, DataError> {
         let Some((offset, count)) = self.entries.get(row).copied().flatten() else { return Ok(None) };
+        let part = part.start.min(count)..part.end.min(count);
         let mut bytes = Vec::new();
-        self.store.read(offset, count * size_of::<f32>(), &mut bytes)?;
+        let begin = offset + (part.start * size_of::<f32>()) as u64;
+        self.store.read(begin, part.len() * size_of::<f32>(), &mut bytes)?;
         Ok(Some(bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect()))
     }
 
@@ -101,8 +105,9 @@ mod tests {
         [Some(&[0.5, 0.25][..]), Some(&[1.0, 2.0]), None, Some(&[3.0])].into_iter().for_each(|it| cache.push(it));
         let cache = cache.finish();
         assert!(cache.holds(0) && cache.holds(3) && cache.failed().is_none());
-        assert_eq!(cache.get(0).unwrap().unwrap(), [0.5, 0.25]);
-        assert_eq!(cache.get(3).unwrap().unwrap(), [3.0]);
-        assert!(cache.get(1).unwrap().is_none() && cache.get(9).unwrap().is_none());
+        assert_eq!(cache.get(0, 0..9).unwrap().unwrap(), [0.5, 0.25]);
+        assert_eq!(cache.get(0, 1..2).unwrap().unwrap(), [0.25]);
+        assert_eq!(cache.get(3, 0..1).unwrap().unwrap(), [3.0]);
+        assert!(cache.get(1, 0..1).unwrap().is_none() && cache.get(9, 0..1).unwrap().is_none());
     }
 }

@@ -1,15 +1,19 @@
 //! Reads, decodes and resamples all sounds of a data set once, in parallel.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::AudioProcessor;
 use super::cache::{SampleCache, SampleCacheBuilder};
-use super::decode::decode;
+use super::decode::{Decoded, decode};
+use super::pieces::pieces;
 use super::resample::resample;
 use super::rows::{SOUNDS, bytes};
 use crate::arena::ArenaBuilder;
-use crate::{BadExample, DataError, OnBadExample, Records, TableRows};
+use crate::{BadExample, DataError, OnBadExample, Part, Records, TableRows};
 
 /// Sounds decoded in parallel before they are stored.
 const CHUNK: usize = 16;
@@ -17,6 +21,17 @@ const CHUNK: usize = 16;
 const MOST_BAD: usize = 300;
 /// A share of clipped samples from which a sound counts as clipped.
 const CLIPPED: f64 = 0.001;
+
+/// What becomes of sounds that are longer than a model reads at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LongSounds {
+    /// What is behind that counts for nothing.
+    Cut,
+    /// They cannot be used.
+    Refuse,
+    /// They become pieces.
+    Pieces,
+}
 
 /// How sounds are read.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +44,8 @@ pub struct AudioOptions {
     pub most_seconds: Option<f64>,
     /// Whether a sound may be silent.
     pub silence: bool,
+    /// What becomes of sounds that are longer than a model reads at once.
+    pub long: LongSounds,
     /// Bytes of samples to keep, in memory up to 64 MiB and then on disk; the rest is decoded again at each use.
     pub cache_bytes: u64,
 }
@@ -41,6 +58,7 @@ impl Default for AudioOptions {
             least_samples: 1,
             most_seconds: None,
             silence: false,
+            long: LongSounds::Cut,
             cache_bytes: 8 << 30,
         }
     }
@@ -62,13 +80,15 @@ pub(super) struct Sound {
 pub(super) struct Encoded {
     pub(super) cache: SampleCache,
     pub(super) sounds: Vec<Sound>,
+    /// Where the pieces of each sound that is read in several begin, by its row, and its end behind them.
+    pub(super) pieces: HashMap<usize, Vec<Range<usize>>>,
     /// Whether each row can be used.
     pub(super) usable: Vec<bool>,
     pub(super) bad: Vec<BadExample>,
 }
 
-/// A sound with its samples, or why it cannot be used.
-type Prepared = Result<Result<(Sound, Vec<f32>), String>, DataError>;
+/// A sound with its samples and pieces, or why it cannot be used.
+type Prepared = Result<Result<(Sound, Vec<f32>, Vec<Range<usize>>), String>, DataError>;
 
 pub(super) fn encode(
     rows: &TableRows,
@@ -79,6 +99,7 @@ pub(super) fn encode(
     let total = rows.len();
     let mut cache = SampleCacheBuilder::new(options.cache_bytes, ArenaBuilder::new());
     let (mut sounds, mut usable, mut bad) = (Vec::with_capacity(total), Vec::with_capacity(total), Vec::new());
+    let mut pieces = HashMap::new();
     progress(0, total);
     for start in (0..total).step_by(CHUNK) {
         let end = total.min(start + CHUNK);
@@ -89,9 +110,12 @@ pub(super) fn encode(
             let prepared = prepared?;
             usable.push(prepared.is_ok());
             match prepared {
-                Ok((sound, samples)) => {
+                Ok((sound, samples, parts)) => {
                     cache.push(Some(&samples));
                     sounds.push(sound);
+                    if parts.len() > 1 {
+                        pieces.insert(row, parts);
+                    }
                 }
                 Err(reason) => {
                     cache.push(None);
@@ -102,7 +126,7 @@ pub(super) fn encode(
         }
         progress(end, total);
     }
-    let encoded = Encoded { cache: cache.finish(), sounds, usable, bad };
+    let encoded = Encoded { cache: cache.finish(), sounds, pieces, usable, bad };
     encoded.check(rows, options.on_bad_example)?;
     Ok(encoded)
 }
@@ -119,7 +143,7 @@ impl Encoded {
 }
 
 fn prepare(rows: &TableRows, row: usize, processor: &AudioProcessor, options: &AudioOptions) -> Prepared {
-    Ok(bytes(rows, row)?.and_then(decode).and_then(|decoded| {
+    Ok(decoded(rows, row)?.and_then(|decoded| {
         let seconds = decoded.samples.len() as f64 / f64::from(decoded.rate);
         if let Some(most) = options.most_seconds.filter(|&most| seconds > most) {
             return Err(format!("is {seconds:.1} seconds long, more than the {most} allowed; cut it into pieces"));
@@ -135,6 +159,18 @@ fn prepare(rows: &TableRows, row: usize, processor: &AudioProcessor, options: &A
                 options.least_samples as f64 / f64::from(processor.rate())
             ));
         }
+        let longest = processor.piece_samples().filter(|&longest| samples.len() > longest);
+        let parts = match (longest, options.long) {
+            (Some(longest), LongSounds::Refuse) => {
+                let most = longest as f64 / f64::from(processor.rate());
+                return Err(format!(
+                    "is {seconds:.1} seconds long, more than the {most} that this model reads at once; cut it, and what is \
+                     said, into pieces"
+                ));
+            }
+            (Some(longest), LongSounds::Pieces) => pieces(&samples, longest, processor.rate()),
+            _ => Vec::new(),
+        };
         let sound = Sound {
             hash: hash(&samples),
             samples: samples.len(),
@@ -142,8 +178,34 @@ fn prepare(rows: &TableRows, row: usize, processor: &AudioProcessor, options: &A
             channels: decoded.channels,
             clipped: decoded.clipped as f64 > CLIPPED * (decoded.samples.len() * decoded.channels) as f64,
         };
-        Ok((sound, samples))
+        Ok((sound, samples, parts))
     }))
+}
+
+/// What a row names of its file.
+fn decoded(rows: &TableRows, row: usize) -> Result<Result<Decoded, String>, DataError> {
+    let part = rows.part(row)?;
+    Ok(bytes(rows, row)?.and_then(decode).and_then(|decoded| cut(decoded, part)))
+}
+
+/// Seconds that the end of a part may lie behind that of its sound: times are rounded.
+const ROUNDED: f64 = 0.1;
+
+fn cut(mut decoded: Decoded, Part { start, end }: Part) -> Result<Decoded, String> {
+    let rate = f64::from(decoded.rate);
+    let seconds = decoded.samples.len() as f64 / rate;
+    if let Some(late) = end.into_iter().chain([start]).find(|&time| time > seconds + ROUNDED) {
+        return Err(format!("is {seconds:.1} seconds long, but its row names the time {late}"));
+    }
+    let place = |time: f64| ((time * rate).round() as usize).min(decoded.samples.len());
+    let range = place(start)..end.map_or(decoded.samples.len(), place);
+    if range.is_empty() {
+        return Err(format!("is {seconds:.1} seconds long, and nothing of it is left from {start} on"));
+    }
+    if range.len() < decoded.samples.len() {
+        decoded.samples = decoded.samples[range].to_vec();
+    }
+    Ok(decoded)
 }
 
 /// The samples of a row, read and resampled again.
@@ -152,8 +214,7 @@ pub(super) fn again(
     row: usize,
     processor: &AudioProcessor,
 ) -> Result<Result<Vec<f32>, String>, DataError> {
-    let decoded = bytes(rows, row)?.and_then(decode);
-    Ok(decoded.map(|decoded| resample(&decoded.samples, decoded.rate, processor.rate())))
+    Ok(decoded(rows, row)?.map(|decoded| resample(&decoded.samples, decoded.rate, processor.rate())))
 }
 
 fn hash(samples: &[f32]) -> u64 {

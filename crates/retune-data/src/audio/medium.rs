@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::encode::{Encoded, again, encode};
+use super::player::small_wav;
 use super::processor::{Extractor, normalised};
-use super::{AudioOptions, AudioProcessor};
+use super::{AudioAugmentation, AudioOptions, AudioProcessor};
 use crate::{Array, BadExample, Batch, DataError, Fact, FactValue, Medium, OnBadExample, Pass, Seen, TableRows, Units};
 
 /// Threads that prepare batches, at most; each holds one.
@@ -22,6 +23,11 @@ pub struct Sounds {
     rows: Arc<TableRows>,
     processor: AudioProcessor,
     encoded: Encoded,
+    /// The first row of each sound, and the number of rows behind them: as many as there are sounds, but for those in pieces.
+    first_rows: Vec<usize>,
+    augmentation: AudioAugmentation,
+    /// Samples that a model needs.
+    least_samples: usize,
     length: AudioLength,
 }
 
@@ -30,6 +36,8 @@ pub struct Sounds {
 pub struct AudioSeen {
     /// Samples, without padding.
     pub samples: usize,
+    /// Whether it is a whole sound, and not a piece of one.
+    pub whole: bool,
 }
 
 impl Seen for AudioSeen {}
@@ -48,7 +56,18 @@ impl Sounds {
         progress: &dyn Fn(usize, usize),
     ) -> Result<Self, DataError> {
         let encoded = encode(rows, processor, options, progress)?;
-        Ok(Self { rows: Arc::clone(rows), processor: processor.clone(), encoded, length })
+        let mut first_rows = vec![0];
+        for example in 0..encoded.usable.len() {
+            first_rows.push(first_rows[example] + encoded.pieces.get(&example).map_or(1, Vec::len));
+        }
+        let (rows, processor) = (Arc::clone(rows), processor.clone());
+        let (augmentation, least_samples) = (AudioAugmentation::default(), options.least_samples);
+        Ok(Self { rows, processor, encoded, first_rows, augmentation, least_samples, length })
+    }
+
+    /// The same, with random changes in each pass.
+    pub fn augmented(self, augmentation: AudioAugmentation) -> Self {
+        Self { augmentation, ..self }
     }
 
     /// Leaves these rows out too, each for a reason.
@@ -70,27 +89,46 @@ impl Sounds {
         &self.processor
     }
 
-    /// Whether a row can be used. Panics beyond the end.
-    pub fn is_usable(&self, row: usize) -> bool {
-        self.encoded.usable[row]
+    /// Whether a sound can be used. Panics beyond the end.
+    pub fn is_usable(&self, example: usize) -> bool {
+        self.encoded.usable[example]
     }
 
-    /// Samples of a row at the model's rate. Panics beyond the end.
-    pub fn sample_count(&self, row: usize) -> usize {
-        self.encoded.sounds[row].samples
+    /// Samples of a sound at the model's rate. Panics beyond the end.
+    pub fn sample_count(&self, example: usize) -> usize {
+        self.encoded.sounds[example].samples
     }
 
-    /// The samples of a row at the model's rate.
+    /// The samples of a sound at the model's rate.
     ///
     /// # Errors
     /// Its file has changed since it was first read.
-    pub fn samples(&self, row: usize) -> Result<Vec<f32>, DataError> {
-        match self.encoded.cache.get(row)? {
-            Some(samples) => Ok(samples),
-            None => again(&self.rows, row, &self.processor)?.or_else(|reason| {
-                Err(DataError::BadExamples { bad: vec![self.rows.bad(row, reason)?], count: 1, of: 1 })
-            }),
+    pub fn samples(&self, example: usize) -> Result<Vec<f32>, DataError> {
+        self.part(example, 0..self.sample_count(example))
+    }
+
+    /// Some of the samples of a sound.
+    fn part(&self, example: usize, part: Range<usize>) -> Result<Vec<f32>, DataError> {
+        if let Some(samples) = self.encoded.cache.get(example, part.clone())? {
+            return Ok(samples);
         }
+        match again(&self.rows, example, &self.processor)? {
+            Ok(samples) => Ok(samples[part.start.min(samples.len())..part.end.min(samples.len())].to_vec()),
+            Err(reason) => Err(DataError::BadExamples { bad: vec![self.rows.bad(example, reason)?], count: 1, of: 1 }),
+        }
+    }
+
+    /// The sound of a row, and where the row is in it.
+    fn place(&self, row: usize) -> (usize, Range<usize>) {
+        let example = self.first_rows.partition_point(|&first| first <= row) - 1;
+        let part = self.encoded.pieces.get(&example).map(|pieces| pieces[row - self.first_rows[example]].clone());
+        (example, part.unwrap_or(0..self.sample_count(example)))
+    }
+
+    /// The samples of a row: a sound, or a piece of it.
+    fn row_samples(&self, row: usize) -> Result<Vec<f32>, DataError> {
+        let (example, part) = self.place(row);
+        self.part(example, part)
     }
 
     /// Sounds that did not fit the cache and are decoded at each use.
@@ -113,7 +151,8 @@ impl Medium for Sounds {
     }
 
     fn rows(&self, example: usize) -> Range<usize> {
-        example..example + usize::from(self.encoded.usable[example])
+        let first = self.first_rows[example];
+        if self.encoded.usable[example] { first..self.first_rows[example + 1] } else { first..first }
     }
 
     fn bad_examples(&self) -> &[BadExample] {
@@ -121,13 +160,22 @@ impl Medium for Sounds {
     }
 
     fn length(&self, row: usize) -> usize {
-        (self.length)(self.sample_count(row)).max(1)
+        (self.length)(self.place(row).1.len()).max(1)
     }
 
     /// `input_values` `[B, N]` f32, and `attention_mask` `[B, N]` i64 where the model has one; or `input_values` `[B, F, M]` f32 of
     /// spectrograms (`input_features` `[B, M, F]` of log-mel ones).
-    fn fill(&self, rows: &[usize], _pass: Option<Pass>, into: &mut Batch) -> Result<Vec<AudioSeen>, DataError> {
-        let sounds = rows.iter().map(|&row| self.samples(row)).collect::<Result<Vec<_>, _>>()?;
+    fn fill(&self, rows: &[usize], pass: Option<Pass>, into: &mut Batch) -> Result<Vec<AudioSeen>, DataError> {
+        let pass = pass.filter(|_| self.varies());
+        let sound = |&row: &usize| {
+            let samples = self.row_samples(row)?;
+            let least = self.least_samples;
+            let changed =
+                pass.map(|pass| self.augmentation.apply(samples.clone(), [pass.seed, pass.epoch, row as u64]));
+            // What became too short for the model stays as it was.
+            Ok::<_, DataError>(changed.filter(|changed| changed.len() >= least).unwrap_or(samples))
+        };
+        let sounds = rows.iter().map(sound).collect::<Result<Vec<_>, _>>()?;
         let count = rows.len();
         match &self.processor.extractor {
             Extractor::Samples(options) => {
@@ -165,11 +213,12 @@ impl Medium for Sounds {
         let lengths = rows.iter().map(|&row| self.length(row));
         let (real, longest) = lengths.fold((0, 0), |(sum, most), length| (sum + length, length.max(most)));
         into.extent.input = Units { real, padded: longest * count };
-        Ok(rows.iter().map(|&row| AudioSeen { samples: self.sample_count(row) }).collect())
+        rows.iter().map(|&row| self.seen(row)).collect()
     }
 
     fn seen(&self, row: usize) -> Result<AudioSeen, DataError> {
-        Ok(AudioSeen { samples: self.sample_count(row) })
+        let (example, part) = self.place(row);
+        Ok(AudioSeen { samples: part.len(), whole: !self.encoded.pieces.contains_key(&example) })
     }
 
     /// Of samples at the model's rate: equal for equal sounds, whatever their file format.
@@ -202,6 +251,14 @@ impl Medium for Sounds {
         ]
     }
 
+    fn varies(&self) -> bool {
+        !self.augmentation.is_off()
+    }
+
+    fn sound(&self, example: usize) -> Result<Option<Vec<u8>>, DataError> {
+        Ok(Some(small_wav(&self.samples(example)?, self.processor.rate())))
+    }
+
     /// Decoding what is not cached and making features is work worth sharing.
     fn loader_threads(&self, free: usize) -> usize {
         free.clamp(1, MOST_LOADERS)
@@ -214,6 +271,13 @@ impl Medium for Sounds {
         let count = self.uncached();
         if count > 0 {
             remarks.push(format!("{file}: {count} sounds do not fit the cache and are decoded at each use{why}"));
+        }
+        let pieces = self.encoded.pieces.iter().filter(|(example, _)| self.encoded.usable[**example]).count();
+        if pieces > 0 {
+            remarks.push(format!(
+                "{file}: {pieces} sounds are longer than the model reads at once and are read in pieces, cut where they are \
+                 quietest"
+            ));
         }
         let usable = || self.encoded.sounds.iter().zip(&self.encoded.usable).filter(|(_, usable)| **usable);
         let resampled = usable().filter(|(sound, _)| sound.rate != rate).count();

@@ -7,9 +7,13 @@
 //! | `processor` | what a model's `preprocessor_config.json` asks for: samples, log-mel spectrograms, filter banks |
 //! | `mel`, `spectrum` | filters and Fourier transforms behind spectrograms |
 //! | `cache`, `encode`, `medium` | all sounds of a data set |
+//! | `augment` | random changes of training sounds |
+//! | `pieces` | where long sounds are cut |
+//! | `player` | small files to listen to |
 //! | `rows` | tables and folders of them |
 //! | `vocabulary` | the characters that recognizers write |
 
+mod augment;
 mod cache;
 mod content;
 mod decode;
@@ -17,6 +21,8 @@ mod encode;
 mod fourier;
 mod medium;
 mod mel;
+mod pieces;
+mod player;
 mod processor;
 mod resample;
 mod riff;
@@ -24,8 +30,9 @@ mod rows;
 mod spectrum;
 mod vocabulary;
 
+pub use augment::AudioAugmentation;
 pub use decode::{Decoded, decode as decode_audio};
-pub use encode::AudioOptions;
+pub use encode::{AudioOptions, LongSounds};
 pub use medium::{AudioLength, AudioSeen, Sounds};
 pub use processor::{AudioProcessor, FeatureKind};
 pub use resample::resample;

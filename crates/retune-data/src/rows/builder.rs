@@ -1,22 +1,26 @@
 //! Checks the records of a table one by one and gathers them into [`TableRows`].
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Layout, Origin, TableRows};
+use super::{Layout, Origin, Part, TableRows};
 use crate::arena::ArenaBuilder;
 use crate::error::quoted;
 use crate::problems::Problems;
 use crate::table::{self, Cell, PlainText, TextsOf};
 use crate::{BadExample, DataError, OnBadExample, RowProblem};
 
+/// Different groups whose names are kept for people.
+const MOST_GROUP_NAMES: usize = 4096;
+
 /// A checked row: its line and its cells, inputs first.
 pub(super) struct Row {
     line: u64,
     cells: Vec<Cell>,
     labelled: bool,
-    group: Option<u64>,
+    group: Option<String>,
 }
 
 /// Rows being gathered.
@@ -26,6 +30,7 @@ pub(crate) struct Builder {
     offsets: Vec<u64>,
     store: ArenaBuilder,
     groups: Vec<u64>,
+    group_names: HashMap<u64, String>,
     scratch: Vec<u8>,
     unlabelled: usize,
     /// Whether labels and groups must be there.
@@ -46,6 +51,7 @@ impl Builder {
             offsets: vec![0],
             store: ArenaBuilder::new(),
             groups: Vec::new(),
+            group_names: HashMap::new(),
             scratch: Vec::new(),
             unlabelled: 0,
             required,
@@ -178,13 +184,23 @@ impl Builder {
                 labelled = false;
             }
         }
+        let first = inputs + layout.labels.len();
+        let part =
+            part_of(layout, &cells[first..]).map_err(|(name, message)| RowProblem::new(line, Some(name), message))?;
+        if let Part { start, end: Some(end) } = part
+            && end <= start
+        {
+            let name = layout.part[1].as_ref().or(layout.part[0].as_ref());
+            let message = format!("is {end}, not behind the start at {start}");
+            return Err(RowProblem::new(line, name.map(String::as_str), message));
+        }
         let group = match &layout.group {
             Some(name) => {
                 let group = cells.last().and_then(Cell::name).filter(|group| !group.is_empty());
                 if group.is_none() && self.required {
                     return Err(RowProblem::new(line, Some(name), "has no group; fill it in or remove the row"));
                 }
-                group.map(|group| xxh3_64(group.as_bytes()))
+                group
             }
             None => None,
         };
@@ -237,7 +253,13 @@ impl Builder {
         self.store.append(&self.scratch)?;
         self.offsets.push(self.store.len());
         self.lines.push(row.line);
-        self.groups.extend(row.group);
+        if let Some(group) = row.group {
+            let hash = xxh3_64(group.as_bytes());
+            self.groups.push(hash);
+            if self.group_names.len() < MOST_GROUP_NAMES {
+                self.group_names.entry(hash).or_insert(group);
+            }
+        }
         self.unlabelled += usize::from(!row.labelled);
         Ok(())
     }
@@ -254,6 +276,7 @@ impl Builder {
             file: file.to_owned(),
             layout: self.layout,
             groups: (self.groups.len() == self.lines.len()).then_some(self.groups),
+            group_names: self.group_names,
             lines: self.lines,
             offsets: self.offsets,
             store: self.store.finish()?,
@@ -265,6 +288,27 @@ impl Builder {
             origin,
         })
     }
+}
+
+/// Where a row begins and ends in its file, by the cells behind those of its labels; the column that is no time, and why.
+pub(super) fn part_of<'a>(layout: &'a Layout, cells: &[Cell]) -> Result<Part, (&'a str, String)> {
+    let mut cells = cells.iter();
+    let mut time = |name: &'a Option<String>| -> Result<Option<f64>, (&'a str, String)> {
+        let (Some(name), Some(cell)) = (name, name.as_ref().and_then(|_| cells.next())) else { return Ok(None) };
+        let is_empty = matches!(cell, Cell::Null) || matches!(cell, Cell::Text(text) if text.trim().is_empty());
+        let number = match cell {
+            Cell::Text(text) => text.trim().parse().ok(),
+            other => other.number(),
+        };
+        let number = number.filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0);
+        match number {
+            Some(seconds) => Ok(Some(seconds)),
+            None if is_empty => Ok(None),
+            None => Err((name.as_str(), format!("is {}, which is no time in seconds", cell.to_json()))),
+        }
+    };
+    let [start, end] = &layout.part;
+    Ok(Part { start: time(start)?.unwrap_or(0.0), end: time(end)? })
 }
 
 /// Whether a line is meant as a JSON object.

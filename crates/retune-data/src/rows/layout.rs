@@ -37,7 +37,7 @@ pub(crate) struct LabelKind {
     pub(crate) files: bool,
 }
 
-/// The columns of a table: inputs first, then labels, then the group. [`Layout::text`], [`Layout::words`],
+/// The columns of a table: inputs first, then labels, then where the input begins and ends in its file, then the group. [`Layout::text`], [`Layout::words`],
 /// [`Layout::image`] and [`Layout::audio`] make one.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -47,6 +47,8 @@ pub struct Layout {
     pub(crate) separator: Option<char>,
     /// Whether labels may be numbers where a model's labels have names.
     pub(crate) label_numbers: LabelNumbers,
+    /// Columns that say, in seconds, where the input begins and where it ends in its file.
+    pub(crate) part: [Option<String>; 2],
     pub(crate) group: Option<String>,
     /// Whether labels may be missing here and there, though their columns may not.
     pub(crate) gaps: bool,
@@ -72,6 +74,7 @@ impl Layout {
             label_kind: LabelKind { noun: "label", flag: "--label-column", files: false },
             separator: None,
             label_numbers: LabelNumbers::ByOrder,
+            part: [None, None],
             group: None,
             gaps: false,
             choice: None,
@@ -100,6 +103,12 @@ impl Layout {
     /// split.
     pub fn group(self, column: Option<String>) -> Self {
         Self { group: column, ..self }
+    }
+
+    /// With columns that say, in seconds, where the input begins and where it ends in its file; an empty cell is its own begin or
+    /// end.
+    pub fn part(self, start: Option<String>, end: Option<String>) -> Self {
+        Self { part: [start, end], ..self }
     }
 
     /// With label cells that may be empty here and there.
@@ -157,6 +166,12 @@ impl Layout {
         if self.separator.is_some() && self.labels.len() > 1 {
             return fail("a label separator needs one label column, not several".to_owned());
         }
+        let parts: Vec<&String> = self.part.iter().flatten().collect();
+        let other =
+            |part: &&&String| is_input(part) || self.labels.contains(part) || self.group.as_ref() == Some(**part);
+        if let Some(part) = parts.iter().find(other).or(parts.first().filter(|first| parts.get(1) == Some(*first))) {
+            return fail(format!("the column `{part}` is named twice; change --start-column or --end-column"));
+        }
         if let Some(group) = self.group.as_ref().filter(|group| is_input(group) || self.labels.contains(group)) {
             return fail(format!(
                 "the group column `{group}` is also a {} or label column; change --group-column",
@@ -191,11 +206,15 @@ impl Layout {
         let labels = self.labels.iter().map(|name| wanted(name, self.label_kind.flag, required, self.label_kind.files));
         let group = self.group.iter().map(|name| wanted(name, "--group-column", required, false));
         let choice = self.choice.iter().map(|choice| wanted(&choice.column, "--split-column", true, false));
-        inputs.chain(labels).chain(group).chain(choice).collect()
+        let flags = ["--start-column", "--end-column"];
+        let parts =
+            self.part.iter().zip(flags).filter_map(|(name, flag)| Some(wanted(name.as_ref()?, flag, required, false)));
+        inputs.chain(labels).chain(parts).chain(group).chain(choice).collect()
     }
 
     /// Number of columns.
     pub(crate) fn width(&self) -> usize {
-        self.inputs.len() + self.labels.len() + usize::from(self.group.is_some())
+        let parts = self.part.iter().flatten().count();
+        self.inputs.len() + self.labels.len() + parts + usize::from(self.group.is_some())
     }
 }

@@ -7,6 +7,7 @@ mod layout;
 mod lines;
 mod records;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -54,6 +55,15 @@ pub trait LabelRows: Records {
     fn label(&self, row: usize) -> Result<Option<Vec<Cell>>, DataError>;
 }
 
+/// Where an input is in its file, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// Where it begins.
+    pub start: f64,
+    /// Where it ends, if that is not the end of the file.
+    pub end: Option<f64>,
+}
+
 /// The usable rows of one file, or the files of one folder. Memory holds 16 bytes a row (24 with groups); cells beyond
 /// 64 MiB are on disk.
 pub struct TableRows {
@@ -66,6 +76,8 @@ pub struct TableRows {
     labelled: bool,
     /// Hash of each row's group, when all rows have one.
     groups: Option<Vec<u64>>,
+    /// Of the first groups, by their hashes.
+    group_names: HashMap<u64, String>,
     left_out: Vec<BadExample>,
     /// Names of the labels, where the file knows them.
     label_names: Option<Vec<String>>,
@@ -182,6 +194,19 @@ impl TableRows {
         Ok(self.cells(row)?[start..start + self.layout.labels.len()].to_vec())
     }
 
+    /// Where the input of a row begins and ends in its file.
+    ///
+    /// # Errors
+    /// No such row, or the temporary store cannot be read.
+    pub fn part(&self, row: usize) -> Result<Part, DataError> {
+        if self.layout.part.iter().all(Option::is_none) {
+            return Ok(Part { start: 0.0, end: None });
+        }
+        let first = self.layout.inputs.len() + self.layout.labels.len();
+        let part = builder::part_of(&self.layout, &self.cells(row)?[first..]);
+        Ok(part.expect("times were checked when the row was read"))
+    }
+
     /// The label as the file has it; an array when several label columns are used.
     fn label_json(&self, row: usize) -> Result<Option<Value>, DataError> {
         let label = match self.layout.gaps {
@@ -230,12 +255,19 @@ impl Records for TableRows {
                 *field = Value::from(place.as_str());
             }
         }
+        let times = &self.cells(row)?[self.layout.inputs.len() + self.layout.labels.len()..];
+        let times = self.layout.part.iter().flatten().zip(times).filter(|(_, time)| **time != Cell::Null);
+        fields.extend(times.map(|(name, time)| (name.clone(), time.to_json())));
         let file = if is_folder { PathBuf::from(place) } else { self.file.clone() };
         Ok(Source { file, line: self.line(row), fields, label: self.label_json(row)? })
     }
 
     fn group(&self, row: usize) -> Option<u64> {
         self.groups.as_ref().map(|groups| groups[row])
+    }
+
+    fn group_name(&self, row: usize) -> Option<&str> {
+        self.group_names.get(&self.group(row)?).map(String::as_str)
     }
 
     fn left_out(&self) -> &[BadExample] {

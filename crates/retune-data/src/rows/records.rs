@@ -33,6 +33,11 @@ pub trait Records: Send + Sync {
         None
     }
 
+    /// What that group is called, for people; not all of many groups are known. Panics beyond the end.
+    fn group_name(&self, _example: usize) -> Option<&str> {
+        None
+    }
+
     /// Examples that are not among these because they cannot be used, in the order of the file.
     fn left_out(&self) -> &[BadExample] {
         &[]

@@ -11,6 +11,8 @@ mod properties;
 mod similarities;
 #[cfg(feature = "text")]
 mod spans;
+#[cfg(feature = "audio")]
+mod spoken_texts;
 #[cfg(feature = "text")]
 mod tags;
 #[cfg(feature = "audio")]
@@ -34,6 +36,8 @@ pub use properties::Properties;
 pub use similarities::{Similarities, Similarity};
 #[cfg(feature = "text")]
 pub use spans::Spans;
+#[cfg(feature = "audio")]
+pub use spoken_texts::{Framing, SpokenTexts};
 #[cfg(feature = "text")]
 pub use tags::{GoldTags, Tags, entities_of_classes};
 #[cfg(feature = "audio")]

@@ -100,7 +100,7 @@ pub use reconstruction::{RECONSTRUCTION_LOSS, ReconstructionMetric};
 pub use regression::{PEARSON, RegressionMetric, SPEARMAN};
 pub use rouge::{ROUGE_1, ROUGE_2, ROUGE_L};
 pub use segmentation::SegmentationMetric;
-pub use spoken::Normalisation;
+pub use spoken::{Normalisation, Spellings};
 pub use tags::TagsMetric;
 pub use thresholds::details as threshold_details;
 pub use transcripts::TranscriptMetric;

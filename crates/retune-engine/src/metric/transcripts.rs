@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::bootstrap::{draw_counts, draws_for, percentile_intervals};
 use super::detail::{Block, Cell, Column, Detail, Mark, Marked, Span, Table};
@@ -181,10 +182,19 @@ pub fn marked(right: &str, said: &str) -> Marked {
 pub struct TranscriptMetric {
     normalisation: Normalisation,
     utterances: Vec<Counted>,
+    /// Sums by speaker, or what else a group is.
+    groups: BTreeMap<String, Group>,
     /// Words and what was said in their place.
     confused: BTreeMap<(String, String), u64>,
     /// Utterances of which nothing was said, though something should be.
     silent: u64,
+}
+
+/// The utterances of a group.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    utterances: u64,
+    counted: Counted,
 }
 
 /// What of an utterance is kept.
@@ -195,10 +205,23 @@ struct Counted {
     characters: (u64, u64),
 }
 
+impl Counted {
+    fn add(&mut self, other: &Self, times: u64) {
+        self.words.add(&other.words, times);
+        self.characters.0 += other.characters.0 * times;
+        self.characters.1 += other.characters.1 * times;
+    }
+
+    fn cer(&self) -> Option<f64> {
+        let (wrong, all) = self.characters;
+        (all > 0).then(|| wrong as f64 / all as f64)
+    }
+}
+
 impl TranscriptMetric {
     /// Of texts that are compared as this says.
     pub fn new(normalisation: Normalisation) -> Self {
-        Self { normalisation, utterances: Vec::new(), confused: BTreeMap::new(), silent: 0 }
+        Self { normalisation, utterances: Vec::new(), groups: BTreeMap::new(), confused: BTreeMap::new(), silent: 0 }
     }
 
     /// What [`evaluation`](Self::evaluation) gives where the rows allow it, the usual one first.
@@ -206,8 +229,8 @@ impl TranscriptMetric {
         vec![&WER, &CER]
     }
 
-    /// Adds an utterance and says what of its words was right.
-    pub fn add(&mut self, right: &str, said: &str) -> Edits {
+    /// Adds an utterance, perhaps of a group such as a speaker, and says what of its words was right.
+    pub fn add(&mut self, right: &str, said: &str, group: Option<&str>) -> Edits {
         let (right, said) = (self.normalisation.of(right), self.normalisation.of(said));
         let (words, spoken): (Vec<&str>, Vec<&str>) =
             (right.split_whitespace().collect(), said.split_whitespace().collect());
@@ -221,7 +244,13 @@ impl TranscriptMetric {
         let words = Edits::of(&steps);
         let (right, said): (Vec<char>, Vec<char>) = (right.trim().chars().collect(), said.trim().chars().collect());
         let characters = (distance(&right, &said), right.len() as u64);
-        self.utterances.push(Counted { words, characters });
+        let counted = Counted { words, characters };
+        self.utterances.push(counted);
+        if let Some(group) = group {
+            let sums = self.groups.entry(group.to_owned()).or_default();
+            sums.utterances += 1;
+            sums.counted.add(&counted, 1);
+        }
         words
     }
 
@@ -252,21 +281,52 @@ impl TranscriptMetric {
             );
         }
         evaluation.details.push(self.edits(&words));
+        evaluation.details.extend(self.by_group());
         evaluation.details.extend(self.confusions());
         evaluation
     }
 
     /// Edits of all words, and the metrics.
     fn points(&self, times: &mut dyn Iterator<Item = (usize, u64)>) -> (Edits, Vec<(&'static Metric, Option<f64>)>) {
-        let (mut words, mut wrong, mut all) = (Edits::default(), 0, 0);
-        for (utterance, times) in times {
-            let counted = &self.utterances[utterance];
-            words.add(&counted.words, times);
-            wrong += counted.characters.0 * times;
-            all += counted.characters.1 * times;
-        }
-        let cer = (all > 0).then(|| wrong as f64 / all as f64);
-        (words, vec![(&WER, words.rate()), (&CER, cer)])
+        let mut sum = Counted::default();
+        times.for_each(|(utterance, times)| sum.add(&self.utterances[utterance], times));
+        (sum.words, vec![(&WER, sum.words.rate()), (&CER, sum.cer())])
+    }
+
+    /// The rates of each group, the worst first.
+    fn by_group(&self) -> Option<Detail> {
+        let mut groups: Vec<(&String, &Group)> = self.groups.iter().collect();
+        let rate = |group: &Group| group.counted.words.rate().unwrap_or(0.0);
+        groups.sort_by(|a, b| rate(b.1).total_cmp(&rate(a.1)).then_with(|| a.0.cmp(b.0)));
+        let value = |(name, group): &(&String, &Group)| {
+            let Counted { words, .. } = &group.counted;
+            json!({
+                "group": name,
+                "examples": group.utterances,
+                "words": words.reference(),
+                "wer": words.rate(),
+                "cer": group.counted.cer(),
+            })
+        };
+        let row = |(name, group): &(&String, &Group)| {
+            let Counted { words, .. } = &group.counted;
+            let share = |rate: Option<f64>| rate.map_or(Cell::Missing, Cell::Share);
+            let counts = [group.utterances, words.reference()].map(Cell::Count);
+            let rates = [share(words.rate()), share(group.counted.cer())];
+            [Cell::text(name.as_str())].into_iter().chain(counts).chain(rates).collect()
+        };
+        let note = match groups.len().saturating_sub(MOST_SHOWN) {
+            0 => String::new(),
+            more => format!("The {MOST_SHOWN} worst of {}; `retune evaluate` tells all.", MOST_SHOWN + more),
+        };
+        let columns = ["utterances", "words", "word error rate", "character error rate"].map(Column::numbers);
+        let table = Table {
+            columns: [Column::words("group")].into_iter().chain(columns).collect(),
+            rows: groups.iter().take(MOST_SHOWN).map(row).collect(),
+            note,
+        };
+        let values: Vec<Value> = groups.iter().map(value).collect();
+        (groups.len() > 1).then(|| Detail::new("by_group", "By group", &values, vec![Block::Table(table)]))
     }
 
     fn edits(&self, words: &Edits) -> Detail {
@@ -322,7 +382,7 @@ mod tests {
             let mut metric = TranscriptMetric::new(Normalisation::None);
             let mut sum = Edits::default();
             for (right, said) in texts("references").iter().zip(texts("hypotheses")) {
-                sum.add(&metric.add(right, &said), 1);
+                sum.add(&metric.add(right, &said, None), 1);
             }
             let found = [sum.hits, sum.substitutions, sum.deletions, sum.insertions];
             let keys = ["hits", "substitutions", "deletions", "insertions"];
@@ -352,7 +412,11 @@ mod tests {
     fn intervals_surround_rates_and_collapse_is_told() {
         let mut metric = TranscriptMetric::new(Normalisation::Basic);
         for i in 0..60 {
-            metric.add("One, two three", if i % 3 == 0 { "one too three" } else { "one two three" });
+            metric.add(
+                "One, two three",
+                if i % 3 == 0 { "one too three" } else { "one two three" },
+                Some(["a", "b"][i % 2]),
+            );
         }
         let evaluation = metric.evaluation();
         let (low, high) = evaluation.intervals["wer"];
@@ -361,14 +425,18 @@ mod tests {
         assert!(evaluation.notes[0].contains("without case and punctuation"), "{:?}", evaluation.notes);
         assert_eq!(evaluation.detail("word_edits").unwrap().value["substitutions"], 20);
         assert!(evaluation.detail("confused_words").is_some());
+        let groups = &evaluation.detail("by_group").unwrap().value;
+        let rates: Vec<f64> = [0, 1].map(|i| groups[i]["wer"].as_f64().unwrap()).to_vec();
+        assert!((rates[0] + rates[1] - 2.0 * evaluation.metrics["wer"]).abs() < 1e-12 && rates[0] >= rates[1]);
+        assert_eq!(groups[0]["examples"], 30);
 
         let mut blank = TranscriptMetric::new(Normalisation::None);
-        blank.add("yes", "");
+        blank.add("yes", "", None);
         let evaluation = blank.evaluation();
         assert_eq!(evaluation.metrics["wer"], 1.0);
         assert!(evaluation.notes.iter().any(|note| note.contains("blanks alone")));
         let mut nothing = TranscriptMetric::new(Normalisation::None);
-        nothing.add("", "yes");
+        nothing.add("", "yes", None);
         assert!(nothing.evaluation().metrics.is_empty());
     }
 }

@@ -31,7 +31,7 @@ settings! {
         /// Share of the training data that validates when no file is given
         validation_fraction: f64 = 0.1, value("SHARE"), range(PART);
         /// Column whose equal values (a patient, an author) stay on one side of a split
-        group_column: Option<String>, value("COLUMN");
+        group_column: Option<String>, value("COLUMN"), at_use();
         /// Rows and images that cannot be used: `fail` before anything is computed, or `skip` them and list them
         on_bad_example: String = "fail".to_owned(), value("fail|skip"), one_of(&["fail", "skip"]), at_use();
     }

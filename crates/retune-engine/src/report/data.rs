@@ -97,6 +97,8 @@ pub struct WorstError {
     pub place: String,
     /// A PNG of the example.
     pub picture: Option<Vec<u8>>,
+    /// A WAV file of the example.
+    pub sound: Option<Vec<u8>>,
     /// Pictures of the prediction and of what is right.
     pub pictures: Vec<Picture>,
 }

@@ -1,6 +1,6 @@
 //! The predictions that went most wrong.
 
-use super::blocks::{marked, picture};
+use super::blocks::{marked, picture, sound};
 use super::data::{ReportData, WorstError};
 use super::html::{excerpt, facts, note};
 use crate::metric::detail::Mark;
@@ -47,7 +47,8 @@ fn error(error: &WorstError) -> String {
         ],
     );
     let pictures = picture::draw(&error.pictures);
-    format!("<li>{picture}<div>{text}\n{answers}\n{pictures}</div></li>\n")
+    let sound = error.sound.as_deref().map_or_else(String::new, sound::player);
+    format!("<li>{picture}<div>{text}\n{answers}\n{sound}{pictures}</div></li>\n")
 }
 
 /// The input; several columns are named.

@@ -6,7 +6,7 @@ use super::{blocks, charts, errors, headline, metrics, run, splits};
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing may be fetched and nothing may run, whatever a dataset contains.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:";
 
 /// A part of the page; an empty body leaves it out.
 struct Section {

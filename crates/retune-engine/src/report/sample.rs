@@ -117,6 +117,7 @@ fn error(say: Say<'_>, text: &str, right: &str, prediction: &str, confidence: f6
         fields: vec![(say("text"), say(text))],
         place: say(&format!("reviews/test.csv:{line}")),
         picture: None,
+        sound: None,
         pictures: Vec::new(),
     }
 }
@@ -143,6 +144,7 @@ fn errors(say: Say<'_>) -> Vec<WorstError> {
     ];
     errors[2].fields.push((say("title"), say("A kettle")));
     errors[1].picture = Some(PIXEL.to_vec());
+    errors[1].sound = Some(b"RIFF\x24\0\0\0WAVE".to_vec());
     errors
 }
 

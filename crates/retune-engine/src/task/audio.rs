@@ -4,11 +4,11 @@ use super::parts::{NextRows, STREAM};
 use super::splits::Encoded;
 use super::{OnProgress, Split};
 use crate::Recipe;
-use crate::recipe::settings::{ABOVE_ZERO, DATA, TRAINING, settings};
+use crate::recipe::settings::{ABOVE_ZERO, DATA, SHARE, TRAINING, settings};
 use anyhow::{Context, Result, bail, ensure};
 use retune_data::{
-    AudioLength, AudioOptions, AudioProcessor, FeatureKind, Layout, OnBadExample, Sounds, TableLines, TableRows,
-    read_audio, split_values,
+    AudioAugmentation, AudioLength, AudioOptions, AudioProcessor, FeatureKind, Layout, LongSounds, OnBadExample,
+    Sounds, TableLines, TableRows, read_audio, split_values,
 };
 use retune_kernels::random;
 use retune_models::takes::{AudioInput, FrameRule};
@@ -27,10 +27,20 @@ settings! {
         split_column: Option<String>, value("COLUMN");
         /// The value of the split column that is evaluated or predicted; all rows where it is not given
         split_value: Option<String>, value("VALUE"), at_use();
+        /// Column that says where a sound begins in its file, in seconds
+        start_column: Option<String>, value("COLUMN"), at_use();
+        /// Column that says where it ends
+        end_column: Option<String>, value("COLUMN"), at_use();
         /// Longest sound in seconds; a longer one cannot be used
         max_seconds: Option<f64>, value("SECONDS"), range(ABOVE_ZERO), at_use();
         /// Train the convolutions over samples too, which usually stay as they are
         train_front_end: bool, under(TRAINING);
+        /// Plays training sounds up to this share slower or faster, drawn anew in each pass
+        speed_change: f64 = 0.0, value("SHARE"), range(SHARE), under(TRAINING);
+        /// Adds noise to training sounds, at the loudest so many decibels below them, drawn anew in each pass
+        noise_snr: Option<f64>, value("DECIBELS"), under(TRAINING);
+        /// Folder of sounds that are the noise; without it, noise is white
+        noise_folder: Option<PathBuf>, value("DIR"), under(TRAINING);
     }
 }
 
@@ -48,8 +58,12 @@ pub(super) struct SoundInput {
     on_bad_example: OnBadExample,
     /// How many frames the model makes of samples; `None` for spectrograms of one size.
     frames: Option<FrameRule>,
+    /// Units of work of a spectrogram of one size.
+    units: usize,
     /// Whether sounds may be silent.
     silence: bool,
+    /// What becomes of sounds that are longer than the model reads at once.
+    long: LongSounds,
 }
 
 impl SoundInput {
@@ -59,20 +73,32 @@ impl SoundInput {
         let Takes::Audio(made_for) = registry::takes(config)? else {
             bail!("{}: this model takes no sounds", model.display());
         };
-        let (kind, frames) = match made_for {
-            AudioInput::Samples { frames, masked } => (FeatureKind::Samples { masked }, Some(frames)),
+        let (kind, frames) = match &made_for {
+            AudioInput::Samples { frames, masked } => (FeatureKind::Samples { masked: *masked }, Some(frames.clone())),
             AudioInput::Spectrogram { frames, bins } => {
-                (FeatureKind::Spectrogram { frames: frames as usize, bins: bins as usize }, None)
+                (FeatureKind::Spectrogram { frames: *frames as usize, bins: *bins as usize }, None)
+            }
+            AudioInput::LogMel { frames, bins, .. } => {
+                (FeatureKind::LogMel { frames: *frames as usize, bins: *bins as usize }, None)
             }
         };
+        // Frames of the encoder are those that a decoder reads.
+        let units = if let AudioInput::LogMel { frames, .. } = made_for { frames as usize / 2 } else { 1 };
         let processor = AudioProcessor::load(model, kind)?;
         let on_bad_example = recipe.data.on_bad_example.parse()?;
-        Ok(Self { processor, settings, on_bad_example, frames, silence })
+        Ok(Self { processor, settings, on_bad_example, frames, units, silence, long: LongSounds::Cut })
+    }
+
+    /// With what becomes of sounds that are longer than the model reads at once.
+    pub(super) fn long(self, long: LongSounds) -> Self {
+        Self { long, ..self }
     }
 
     /// Columns, with these of what is right.
     pub(super) fn layout(&self, recipe: &Recipe, targets: impl IntoIterator<Item = String>) -> Layout {
-        Layout::audio(&self.settings.audio_column).labels(targets).group(recipe.data.group_column.clone())
+        let AudioSettings { audio_column, start_column, end_column, .. } = &self.settings;
+        let layout = Layout::audio(audio_column).labels(targets).group(recipe.data.group_column.clone());
+        layout.part(start_column.clone(), end_column.clone())
     }
 
     /// Whether sounds that cannot be used end the run.
@@ -168,7 +194,13 @@ impl SoundInput {
     /// Decodes the sounds of a split.
     pub(super) fn encode(&self, split: Split, rows: &Arc<TableRows>, progress: OnProgress<'_>) -> Result<Sounds> {
         let what = format!("decoding {} sounds", split.whole_name());
-        self.decode(rows, &|done, all| progress(&what, done, all))
+        let sounds = self.decode(rows, &|done, all| progress(&what, done, all))?;
+        if split != Split::Train {
+            return Ok(sounds);
+        }
+        let AudioSettings { speed_change, noise_snr, noise_folder, .. } = &self.settings;
+        let rate = self.processor.rate();
+        Ok(sounds.augmented(AudioAugmentation::new(*speed_change, *noise_snr, noise_folder.as_deref(), rate)?))
     }
 
     /// Decodes sounds.
@@ -181,11 +213,15 @@ impl SoundInput {
             },
             most_seconds: self.settings.max_seconds,
             silence: self.silence,
+            long: self.long,
             ..AudioOptions::default()
         };
         let length: AudioLength = match self.frames.clone() {
             Some(frames) => Arc::new(move |samples| frames.frames(samples as i64) as usize),
-            None => Arc::new(|_| 1),
+            None => {
+                let units = self.units;
+                Arc::new(move |_| units)
+            }
         };
         Ok(Sounds::encode(rows, &self.processor, &options, length, progress)?)
     }

@@ -24,6 +24,8 @@ pub struct Shown {
     pub said: Said,
     /// A PNG of the example.
     pub picture: Result<Option<Vec<u8>>>,
+    /// A small WAV file of the example.
+    pub sound: Result<Option<Vec<u8>>>,
     /// Pictures of both, where a task draws them; they stand in its place.
     pub pictures: Vec<Picture>,
 }
@@ -279,6 +281,7 @@ impl<T: Task> Work for Prepared<T> {
             shown = Some(Shown {
                 said: self.task.said(data, example, answer)?,
                 picture: picture(data, example, side, heat.as_ref()),
+                sound: data.sound(example).map_err(Into::into),
                 pictures: self.task.pictures(data, example, answer)?,
             });
             Ok(())

@@ -153,12 +153,23 @@ impl Body for EncoderDecoder {
 }
 
 impl Continues for EncoderDecoder {
-    /// The encoder reads its inputs once.
+    /// The encoder reads its inputs once, or goes on from what frozen blocks made of them.
     fn cache(&self, inputs: &Tensors) -> Result<Cache, ModelError> {
         let mode = Mode::evaluation();
-        let state = self.encoder.begin(inputs, &mode)?;
-        let state = self.encoder.run(state, 1..self.encoder.blocks() + 1, Reads::All, &mode)?;
-        let memory = Memory::new(self.encoder.last_hidden_state(&state), state.mask)?;
+        let (begin, state) = match State::of(inputs) {
+            Some((begin, state)) => (begin, State { hidden: state.hidden.to_kind(self.decoder.kind()), ..state }),
+            None => (1, self.encoder.begin(inputs, &mode)?),
+        };
+        let memory = match state.beside.optional(ENCODED) {
+            Some(encoded) => {
+                let mask = state.beside.optional(ENCODED_MASK).map(Tensor::shallow_clone);
+                Memory::new(encoded.to_kind(self.decoder.kind()), mask)?
+            }
+            None => {
+                let state = self.encoder.run(state, begin..self.encoder.blocks() + 1, Reads::All, &mode)?;
+                Memory::new(self.encoder.last_hidden_state(&state), state.mask)?
+            }
+        };
         Ok(Cache::new((0..self.decoder.layers()).map(|_| None)).over(memory))
     }
 

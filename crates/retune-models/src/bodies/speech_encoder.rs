@@ -6,8 +6,8 @@
 
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
-    AudioConvolutionSizes, AudioConvolutions, BucketedPositions, PositionalConvolution, SpecAugment, SpeechLayer,
-    SpeechLayerSizes,
+    AttentionNames, AudioConvolutionSizes, AudioConvolutions, BucketedPositions, LayerNames, PositionalConvolution,
+    SpecAugment, SpeechLayer, SpeechLayerSizes,
 };
 use crate::takes::FrameRule;
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
@@ -19,6 +19,19 @@ use std::ops::Range;
 /// The input that says which frames are masked, bool [B, T].
 const MASKED: &str = "mask_time_indices";
 const MASK: &str = "attention_mask";
+
+const LAYER: LayerNames = LayerNames {
+    attention: AttentionNames {
+        query: "attention.q_proj",
+        key: "attention.k_proj",
+        value: "attention.v_proj",
+        output: "attention.out_proj",
+    },
+    attention_norm: "layer_norm",
+    intermediate: "feed_forward.intermediate_dense",
+    output: "feed_forward.output_dense",
+    output_norm: "final_layer_norm",
+};
 
 /// Sizes of a speech encoder, read from config.json by its family.
 #[derive(Debug, Clone)]
@@ -95,7 +108,7 @@ impl SpeechEncoder {
             let table = layers.at("0.attention.rel_attn_embed").depth(2);
             BucketedPositions::load(&table, buckets, farthest, sizes.layer.heads)
         });
-        let layer = |i: i64| SpeechLayer::load(&layers.at(&i.to_string()).depth(i as usize + 2), sizes.layer);
+        let layer = |i: i64| SpeechLayer::load(&layers.at(&i.to_string()).depth(i as usize + 2), &LAYER, sizes.layer);
         Ok(Self {
             front: AudioConvolutions::load(&base.at("feature_extractor.conv_layers"), &sizes.front)?,
             projection_norm: sizes.projection_norm.then(projection_norm).transpose()?,

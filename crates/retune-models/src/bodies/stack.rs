@@ -153,6 +153,11 @@ impl Stack {
         self.layers.len()
     }
 
+    /// Of hidden states.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// D.
     pub fn width(&self) -> i64 {
         self.sizes.layer.hidden

@@ -33,4 +33,5 @@ pub mod vit;
 pub mod vit_mae;
 pub mod wav2vec2;
 pub mod wavlm;
+pub mod whisper;
 pub mod yolos;

@@ -69,6 +69,7 @@ pub(super) fn sizes(config: &ModelConfig) -> Result<SpeechEncoderSizes, ModelErr
             attention_dropout: config.probability("attention_dropout")?,
             norm_first: config.flag_or("do_stable_layer_norm", false)?,
             gated: false,
+            key_bias: true,
         },
         layers: config.size("num_hidden_layers")?,
         layer_drop: config.probability("layerdrop")?,

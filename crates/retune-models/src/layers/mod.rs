@@ -76,7 +76,7 @@ pub use rms_norm::{Norm, NormKind, RmsNorm};
 pub use rotary::{Angles, RopeScaling, Rotary};
 pub use rotary_attention::{RotaryAttention, RotaryAttentionSizes};
 pub use set_layer::{SetDecoderLayer, SetEncoderLayer, SetLayerSizes};
-pub use sincos_positions::sincos_positions;
+pub use sincos_positions::{sincos_positions, whisper_sinusoids};
 pub use sine_positions::sine_positions;
 pub use sinusoids::{Sinusoids, marian_sinusoids};
 pub use spec_augment::{Spans, SpecAugment};

@@ -1,4 +1,4 @@
-//! Fixed two-dimensional sine-cosine positions of masked autoencoders (He et al. 2021, §A.1).
+//! Fixed sine-cosine positions: two-dimensional ones of masked autoencoders (He et al. 2021, §A.1), and those of Whisper.
 
 use retune_kernels::tch::{Device, Tensor};
 
@@ -18,4 +18,19 @@ pub fn sincos_positions(grid: (i64, i64), size: i64, device: Device) -> Tensor {
         }
     }
     Tensor::from_slice(&values).view([1, 1 + grid.0 * grid.1, size]).to_device(device)
+}
+
+/// A table [`length`, `size`]: sines, then cosines, of places at frequencies from 1 to 1/10000, as `size` is even.
+///
+/// transformers' `sinusoids` in `modeling_whisper.py`.
+pub fn whisper_sinusoids(length: i64, size: i64, device: Device) -> Tensor {
+    let half = size / 2;
+    let step = 10_000f64.ln() / (half - 1).max(1) as f64;
+    let angle = |place: i64, i: i64| place as f64 * (-step * i as f64).exp();
+    let row = |place: i64| {
+        let sines = (0..half).map(move |i| angle(place, i).sin() as f32);
+        sines.chain((0..half).map(move |i| angle(place, i).cos() as f32))
+    };
+    let values: Vec<f32> = (0..length).flat_map(row).collect();
+    Tensor::from_slice(&values).view([length, 2 * half]).to_device(device)
 }

@@ -1,21 +1,14 @@
-//! One encoder layer of Wav2Vec2, HuBERT and WavLM, its norms behind attention and feed-forward or before them.
+//! One encoder layer of Wav2Vec2, HuBERT, WavLM and Whisper, its norms behind attention and feed-forward or before them.
 //!
-//! Hugging Face's `Wav2Vec2EncoderLayer` and `Wav2Vec2EncoderLayerStableLayerNorm`. B batch, T frames, D hidden size, H heads.
+//! Hugging Face's `Wav2Vec2EncoderLayer`, `Wav2Vec2EncoderLayerStableLayerNorm` and `WhisperEncoderLayer`. B batch, T frames, D hidden size, H heads.
 
-use super::{Attention, AttentionNames, AttentionSizes, PositionGate};
+use super::{Attention, AttentionSizes, LayerNames, PositionGate};
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
 use retune_kernels::fused::dropout_residual_norm;
 use retune_kernels::tch::Tensor;
 use retune_kernels::{Activation, AttentionMask, Dense, LayerNorm};
-
-const ATTENTION: AttentionNames = AttentionNames {
-    query: "attention.q_proj",
-    key: "attention.k_proj",
-    value: "attention.v_proj",
-    output: "attention.out_proj",
-};
 
 /// Sizes and settings of a layer, from config.json.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +33,8 @@ pub struct SpeechLayerSizes {
     pub norm_first: bool,
     /// Whether relative positions pass a gate.
     pub gated: bool,
+    /// Whether the key projection has a bias, as the others have.
+    pub key_bias: bool,
 }
 
 /// Attention and feed-forward with their residuals.
@@ -55,24 +50,24 @@ pub struct SpeechLayer {
 }
 
 impl SpeechLayer {
-    /// `weights` points at `….encoder.layers.<index>`.
-    pub fn load(weights: &Weights<'_>, sizes: SpeechLayerSizes) -> Result<Self, ModelError> {
+    /// `weights` points at `….encoder.layers.<index>`, `names` are those inside it.
+    pub fn load(weights: &Weights<'_>, names: &LayerNames, sizes: SpeechLayerSizes) -> Result<Self, ModelError> {
         let (d, f) = (sizes.hidden, sizes.intermediate);
         let attention = AttentionSizes {
             hidden: d,
             heads: sizes.heads,
             dropout: sizes.attention_dropout,
             query_value_bias: true,
-            key_bias: true,
+            key_bias: sizes.key_bias,
         };
         let gate = || PositionGate::load(&weights.at("attention"), d, sizes.heads);
         Ok(Self {
-            attention: Attention::load(weights, &ATTENTION, &attention)?,
+            attention: Attention::load(weights, &names.attention, &attention)?,
             gate: sizes.gated.then(gate).transpose()?,
-            attention_norm: weights.at("layer_norm").layer_norm(d, sizes.norm_epsilon)?,
-            up: weights.at("feed_forward.intermediate_dense").dense(d, f)?,
-            down: weights.at("feed_forward.output_dense").dense(f, d)?,
-            output_norm: weights.at("final_layer_norm").layer_norm(d, sizes.norm_epsilon)?,
+            attention_norm: weights.at(names.attention_norm).layer_norm(d, sizes.norm_epsilon)?,
+            up: weights.at(names.intermediate).dense(d, f)?,
+            down: weights.at(names.output).dense(f, d)?,
+            output_norm: weights.at(names.output_norm).layer_norm(d, sizes.norm_epsilon)?,
             sizes,
         })
     }

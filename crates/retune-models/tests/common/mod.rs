@@ -6,7 +6,7 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
 use retune_models::heads::{
-    CAUSAL_LM, CtcLoss, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_TO_SEQUENCE,
+    CAUSAL_LM, CtcLoss, LOGIT_LENGTHS, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_TO_SEQUENCE,
     SPEECH_RECOGNITION, TOKEN_CLASSIFICATION, next_token_loss, target_token_loss,
 };
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Purpose, Tensors};
@@ -127,6 +127,9 @@ fn loss_of_outputs(loaded: &LoadedModel, outputs: &Tensors, inputs: &Tensors) ->
         return loss_of_spans(outputs, inputs);
     }
     if *purpose == SPEECH_RECOGNITION {
+        if outputs.optional(LOGIT_LENGTHS).is_none() {
+            return loss_of_target_tokens(outputs, inputs);
+        }
         let summed = CtcLoss::new(&loaded.config).unwrap().summed(outputs, inputs.get("labels").unwrap()).unwrap();
         return summed.sum / summed.weight;
     }

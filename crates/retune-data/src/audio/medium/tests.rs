@@ -56,7 +56,7 @@ fn batches_are_padded_and_masked() {
     let sounds = data.sounds(&data.processor(true), &AudioOptions::default()).unwrap();
     let mut batch = Batch::default();
     let seen = sounds.fill(&[1, 0], None, &mut batch).unwrap();
-    assert_eq!(seen, [AudioSeen { samples: 500 }, AudioSeen { samples: 800 }]);
+    assert_eq!(seen, [500, 800].map(|samples| AudioSeen { samples, whole: true }));
     let values = &batch.inputs["input_values"];
     assert_eq!(values.shape, [2, 800]);
     let (first, second) = floats(values).split_at(800);

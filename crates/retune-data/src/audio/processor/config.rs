@@ -6,6 +6,8 @@ use super::filter_bank::RATE;
 use super::{AudioProcessor, Extractor, FeatureKind, FilterBank, LogMel, SampleOptions};
 use crate::error::shortened;
 
+const AST: &str = "ASTFeatureExtractor";
+const WHISPER: &str = "WhisperFeatureExtractor";
 /// Extractors that give samples alike.
 const OF_SAMPLES: [&str; 1] = ["Wav2Vec2FeatureExtractor"];
 
@@ -13,7 +15,8 @@ impl AudioProcessor {
     pub(super) fn from_config(mut raw: Map<String, Value>, kind: FeatureKind) -> Result<Self, String> {
         let assumed = match kind {
             FeatureKind::Samples { .. } => "Wav2Vec2FeatureExtractor",
-            FeatureKind::Spectrogram { .. } => "ASTFeatureExtractor",
+            FeatureKind::Spectrogram { .. } => AST,
+            FeatureKind::LogMel { .. } => WHISPER,
         };
         let named = match raw.get("feature_extractor_type") {
             None | Some(Value::Null) => assumed.to_owned(),
@@ -28,18 +31,17 @@ impl AudioProcessor {
             FeatureKind::Samples { masked } if OF_SAMPLES.contains(&named.as_str()) => {
                 samples(&mut raw, masked && is_new)?
             }
-            FeatureKind::Spectrogram { frames, bins } if named == "ASTFeatureExtractor" => {
+            FeatureKind::Spectrogram { frames, bins } if named == AST => {
                 filter_bank(&mut raw, rate, (frames, bins), is_new)?
             }
-            FeatureKind::Spectrogram { frames, bins } if named == "WhisperFeatureExtractor" => {
-                log_mel(&raw, rate, (frames, bins))?
+            FeatureKind::LogMel { frames, bins } if named == WHISPER => {
+                log_mel(&mut raw, rate, (frames, bins), is_new)?
             }
             FeatureKind::Samples { .. } => {
                 return Err(format!("feature_extractor_type is `{named}`, but the model reads samples"));
             }
-            FeatureKind::Spectrogram { .. } => {
-                let known = "known are ASTFeatureExtractor and WhisperFeatureExtractor";
-                return Err(format!("feature_extractor_type is `{named}`; {known}"));
+            FeatureKind::Spectrogram { .. } | FeatureKind::LogMel { .. } => {
+                return Err(format!("feature_extractor_type is `{named}`, but the model reads features of {assumed}"));
             }
         };
         raw.insert("sampling_rate".to_owned(), json!(rate));
@@ -94,12 +96,24 @@ fn filter_bank(
     Ok(Extractor::FilterBank(FilterBank::new(bins, frames, normalise)))
 }
 
-fn log_mel(raw: &Map<String, Value>, rate: u32, (frames, bins): (usize, usize)) -> Result<Extractor, String> {
+fn log_mel(
+    raw: &mut Map<String, Value>,
+    rate: u32,
+    (frames, bins): (usize, usize),
+    is_new: bool,
+) -> Result<Extractor, String> {
+    if is_new {
+        raw.insert("feature_size".to_owned(), json!(bins));
+    }
+    let raw = &*raw;
     let size = whole(raw, "n_fft", 400)? as usize;
     let hop = whole(raw, "hop_length", 160)? as usize;
     let found = whole(raw, "feature_size", 80)?;
     if found != bins as u64 {
         return Err(format!("feature_size is {found}, but the model's config.json says {bins} bins"));
+    }
+    if number(raw, "padding_value", 0.0)? != 0.0 {
+        return Err("padding_value is not 0; sounds are padded with silence".to_owned());
     }
     if number(raw, "dither", 0.0)? != 0.0 {
         return Err("dither is not 0; noise in features is not supported".to_owned());

@@ -7,6 +7,8 @@ use super::super::spectrum::Spectrum;
 
 /// The highest frequency of all filters, whatever the rate.
 const HIGHEST: f64 = 8000.0;
+/// The least energy of a filter: that of silence.
+const FLOOR: f64 = 1e-10;
 
 /// The spectrogram of a piece of fixed length.
 #[derive(Clone)]
@@ -32,6 +34,11 @@ impl LogMel {
         (self.samples / self.hop, self.filters.len())
     }
 
+    /// Samples of a piece.
+    pub(crate) fn samples(&self) -> usize {
+        self.samples
+    }
+
     /// [bins, frames] of a sound.
     pub(crate) fn of(&self, sound: &[f32]) -> Vec<f32> {
         let mut piece: Vec<f64> = sound.iter().take(self.samples).map(|&sample| f64::from(sample)).collect();
@@ -40,13 +47,12 @@ impl LogMel {
         // Pieces stand around their places, so that both ends are mirrored.
         let mirrored = (1..=half).rev().map(|i| piece[i]).chain(piece.iter().copied());
         let padded: Vec<f64> = mirrored.chain((1..=half).map(|i| piece[piece.len() - 1 - i])).collect();
-        let mut values = vec![0.0; bins * frames];
-        self.spectrum.of(&padded, |frame, power| {
-            // There is one more, which is left out.
-            if frame < frames {
-                for (bin, filter) in self.filters.iter().enumerate() {
-                    values[bin * frames + frame] = filter.apply(power).max(1e-10).log10();
-                }
+        // Pieces behind the end of the sound are silence, and need no transform.
+        let heard = (sound.len() + half).div_ceil(self.hop).clamp(1, frames);
+        let mut values = vec![FLOOR.log10(); bins * frames];
+        self.spectrum.of(&padded[..(heard - 1) * self.hop + self.size], |frame, power| {
+            for (bin, filter) in self.filters.iter().enumerate() {
+                values[bin * frames + frame] = filter.apply(power).max(FLOOR).log10();
             }
         });
         let loudest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);

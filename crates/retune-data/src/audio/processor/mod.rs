@@ -27,8 +27,15 @@ pub enum FeatureKind {
         /// Whether there is a mask.
         masked: bool,
     },
-    /// A spectrogram of so many frames and bins.
+    /// A filter bank of so many frames and bins, as AST reads it.
     Spectrogram {
+        /// Along time.
+        frames: usize,
+        /// Along frequency.
+        bins: usize,
+    },
+    /// A log-mel spectrogram of so many frames and bins, as Whisper reads it.
+    LogMel {
         /// Along time.
         frames: usize,
         /// Along frequency.
@@ -86,6 +93,14 @@ impl AudioProcessor {
         match self.extractor {
             Extractor::FilterBank(_) => FilterBank::least_samples(),
             Extractor::Samples(_) | Extractor::LogMel(_) => 1,
+        }
+    }
+
+    /// Samples of a piece, where a sound is read in pieces of one length: longer ones are cut.
+    pub fn piece_samples(&self) -> Option<usize> {
+        match &self.extractor {
+            Extractor::LogMel(features) => Some(features.samples()),
+            Extractor::Samples(_) | Extractor::FilterBank(_) => None,
         }
     }
 

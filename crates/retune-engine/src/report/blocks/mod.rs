@@ -4,6 +4,7 @@ pub(super) mod marked;
 mod matrix;
 pub(super) mod picture;
 mod plot;
+pub(super) mod sound;
 mod table;
 
 use super::html::escape;

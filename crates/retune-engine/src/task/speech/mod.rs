@@ -1,186 +1,51 @@
-//! Speech recognition by connectionist temporal classification: what is said, as characters.
-//!
-//! transformers' `…ForCTC`, trained as `run_speech_recognition_ctc.py` does it: the vocabulary is that of the checkpoint or is
-//! made of the transcripts, the piece of padding is the blank. B rows, T frames, V pieces.
+//! Speech recognition: what is said.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `settings` | what a recipe says |
-//! | `vocabulary` | which vocabulary a run has, and how transcripts are spelled in it |
-//! | `decode` | from frames to texts: greedily, or by a search over beginnings |
-//! | `prepare` | the data of a run, and data for a saved model |
+//! | `settings` | what a recipe says, and what both kinds of models share of it |
+//! | `said` | answers, and how they are judged |
+//! | `ctc` | models that write frame by frame: Wav2Vec2 and its relatives |
+//! | `sequence` | models that write by a decoder: Whisper |
 
-mod decode;
-mod prepare;
+mod ctc;
+mod said;
+mod sequence;
 mod settings;
-mod vocabulary;
 
-use super::{BatchTensors, Data, Entry, Judged, Phase, Scorer, Task, Turn};
-use crate::metric::transcripts::{Edits, marked};
-use crate::metric::{Evaluation, Metric, Normalisation, Said, TranscriptMetric};
+use super::{Entry, GenerationFlags, Opening, Parts, Preparing, Work};
 use crate::recipe::Settings;
 use crate::task::audio::AudioSettings;
-use anyhow::{Context, Result, bail, ensure};
-use decode::{Spoken, beam_search, best_path, written};
-use retune_data::{Batching, CtcVocabulary, Dataset, Sounds, Transcripts};
-use retune_kernels::loss::{CtcReduction, SummedLoss};
-use retune_kernels::tch::{Device, Kind};
-use retune_models::heads::{CtcLoss, SPEECH_RECOGNITION};
-use retune_models::takes::FrameRule;
-use retune_models::{ModelConfig, NewHead, Tensors};
-use serde_json::{Map, Value, json};
+use anyhow::Result;
+use retune_models::heads::SPEECH_RECOGNITION;
+use retune_models::takes::AudioInput;
+use retune_models::{ModelConfig, Takes, registry};
 use settings::SpeechSettings;
-use std::path::PathBuf;
-use std::sync::Arc;
-use tempfile::TempDir;
 
 /// The task.
 pub(super) static ENTRY: Entry = Entry {
     name: "speech-recognition",
     purpose: &SPEECH_RECOGNITION,
-    settings: &[AudioSettings::SECTION, SpeechSettings::SECTION],
+    settings: &[AudioSettings::SECTION, SpeechSettings::SECTION, GenerationFlags::SECTION],
     decides: None,
     targets: &["labels"],
-    loss: raw_loss,
-    prepare: prepare::prepare,
-    open: prepare::open,
+    loss,
+    prepare,
+    open,
 };
 
-/// The loss of a saved model, as its config.json says.
-fn raw_loss(config: &ModelConfig) -> Result<super::LossOf> {
-    let loss = CtcLoss::new(config)?;
-    Ok(Box::new(move |outputs, batch| Ok(loss.summed(outputs, batch.targets.get("labels")?)?)))
+/// Whether a model writes by a decoder.
+fn has_decoder(config: &ModelConfig) -> Result<bool> {
+    Ok(matches!(registry::takes(config)?, Takes::Audio(AudioInput::LogMel { .. })))
 }
 
-/// The task, with what its answers need.
-struct SpeechRecognition {
-    head: NewHead,
-    vocabulary: Arc<CtcVocabulary>,
-    normalisation: Normalisation,
-    /// Beginnings that a search goes on with; 1 takes the likeliest piece of each frame.
-    beams: usize,
-    frames: FrameRule,
-    /// Samples a second.
-    rate: u32,
-    frozen_below: usize,
-    files: Vec<PathBuf>,
-    /// Where those files lie that were made for this run.
-    _folders: Vec<TempDir>,
+fn loss(config: &ModelConfig) -> Result<super::LossOf> {
+    if has_decoder(config)? { Ok(sequence::raw_loss()) } else { ctc::raw_loss(config) }
 }
 
-impl SpeechRecognition {
-    fn loss_of(&self) -> CtcLoss {
-        // What cannot be written in its frames was left out, or counts nothing where a saved model is judged.
-        CtcLoss { blank: i64::from(self.vocabulary.blank()), reduction: CtcReduction::Mean, zero_infinity: true }
-    }
-
-    /// Seconds from one frame to the next.
-    fn step(&self) -> f64 {
-        self.frames.hop() as f64 / f64::from(self.rate)
-    }
+fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
+    if has_decoder(from.config)? { sequence::prepare(from) } else { ctc::prepare(from) }
 }
 
-impl Task for SpeechRecognition {
-    type Medium = Sounds;
-    type Targets = Transcripts;
-    type Answer = Spoken;
-
-    fn head(&self) -> NewHead {
-        self.head.clone()
-    }
-
-    fn loss(&self, outputs: &Tensors, batch: &BatchTensors, _phase: Phase) -> Result<SummedLoss> {
-        Ok(self.loss_of().summed(outputs, batch.targets.get("labels")?)?)
-    }
-
-    fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Spoken>> {
-        let logits = turn.outputs()?.get("logits")?.to_kind(Kind::Float);
-        let [_, frames, pieces] = logits.size()[..] else { bail!("logits are [B, T, V]") };
-        ensure!(
-            pieces as usize >= self.vocabulary.len(),
-            "the model writes {pieces} pieces, but its vocabulary has {}",
-            self.vocabulary.len()
-        );
-        let medium = turn.data.medium();
-        let lengths = turn.rows.iter().map(|&row| {
-            let samples = medium.sample_count(turn.data.inner_example(turn.data.example(row)));
-            (self.frames.frames(samples as i64).min(frames)) as usize
-        });
-        let lengths: Vec<usize> = lengths.collect();
-        let paths: Vec<Vec<decode::Piece>> = if self.beams > 1 {
-            let log = logits.f_log_softmax(-1, Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?;
-            let log = Vec::<f32>::try_from(log.f_view([-1])?)?;
-            let row = (frames * pieces) as usize;
-            let search = |(place, &length): (usize, &usize)| {
-                let log = &log[place * row..place * row + length * pieces as usize];
-                beam_search(log, pieces as usize, self.vocabulary.blank(), self.beams)
-            };
-            lengths.iter().enumerate().map(search).collect()
-        } else {
-            let best = Vec::<i64>::try_from(logits.f_argmax(-1, false)?.f_reshape([-1])?)?;
-            let row = frames as usize;
-            let path = |(place, &length): (usize, &usize)| {
-                best_path(&best[place * row..place * row + length], self.vocabulary.blank())
-            };
-            lengths.iter().enumerate().map(path).collect()
-        };
-        Ok(paths.iter().map(|path| written(path, &self.vocabulary, self.step())).collect())
-    }
-
-    fn scorer(&self) -> Box<dyn Scorer<Self>> {
-        Box::new(SpeechScorer { metric: TranscriptMetric::new(self.normalisation) })
-    }
-
-    fn ideal(&self, data: &Data<Self>, example: usize) -> Result<Option<Spoken>> {
-        let text = data.gold(example)?.context("the data has no transcripts")?;
-        Ok(Some(Spoken { text, words: Vec::new() }))
-    }
-
-    fn describe(&self, _data: &Data<Self>, _example: usize, spoken: &Spoken) -> Result<Map<String, Value>> {
-        let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
-        let word =
-            |word: &decode::Word| json!({"text": word.text, "start": rounded(word.start), "end": rounded(word.end)});
-        let words: Vec<Value> = spoken.words.iter().map(word).collect();
-        Ok(Map::from_iter([("prediction".to_owned(), json!(spoken.text)), ("words".to_owned(), Value::Array(words))]))
-    }
-
-    fn said(&self, data: &Data<Self>, example: usize, spoken: &Spoken) -> Result<Said> {
-        let right = data.gold(example)?.unwrap_or_default();
-        let compared = marked(&self.normalisation.of(&right), &self.normalisation.of(&spoken.text));
-        Ok(Said { prediction: spoken.text.clone(), right, confidence: None, marked: Some(compared) })
-    }
-
-    fn batching(&self) -> Batching {
-        // Padding is work, and a long sound is as much of it as many short ones.
-        Batching::Tokens
-    }
-
-    fn frozen_below(&self) -> usize {
-        self.frozen_below
-    }
-
-    fn files(&self) -> &[PathBuf] {
-        &self.files
-    }
-}
-
-/// Compares texts word by word.
-struct SpeechScorer {
-    metric: TranscriptMetric,
-}
-
-impl Scorer<SpeechRecognition> for SpeechScorer {
-    fn add(&mut self, data: &Data<SpeechRecognition>, example: usize, spoken: &Spoken) -> Result<Judged> {
-        let right = data.gold(example)?.context("the data has no transcripts")?;
-        let edits: Edits = self.metric.add(&right, &spoken.text);
-        Ok(Judged { right: Some(edits.errors() == 0), severity: edits.errors() as f32 })
-    }
-
-    fn evaluation(&self) -> Evaluation {
-        self.metric.evaluation()
-    }
-
-    fn metrics(&self) -> Vec<&'static Metric> {
-        self.metric.metrics()
-    }
+fn open(from: Opening<'_>) -> Result<Parts<'_>> {
+    if has_decoder(from.config)? { sequence::open(from) } else { ctc::open(from) }
 }

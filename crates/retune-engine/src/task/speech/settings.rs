@@ -1,21 +1,85 @@
 //! What a recipe says of transcripts and of how speech is written.
 
-use crate::metric::Normalisation;
+use crate::metric::{Normalisation, Spellings};
+use crate::recipe::Recipe;
 use crate::recipe::settings::{AT_LEAST_ONE, DATA, settings};
+use crate::task::GenerationFlags;
+use crate::task::audio::SoundInput;
+use anyhow::{Context, Result, ensure};
+use retune_data::Layout;
+use std::path::{Path, PathBuf};
 
 settings! {
     /// Transcripts, their vocabulary, and how texts are written and compared.
     pub(super) struct SpeechSettings, under DATA, else "{task} has no transcripts" {
         /// Column with what is said
         transcription_column: String = "transcription".to_owned(), value("COLUMN"), at_use();
-        /// What texts lose before they are compared: none, or basic (case, punctuation and what stands in brackets)
-        text_normalization: String = "basic".to_owned(), value("none|basic"), one_of(&Normalisation::NAMES), at_use();
+        /// What is done to texts before they are compared: none, basic (without case, punctuation and what stands in brackets) or
+        /// english (contractions, numbers and spellings alike too, as Whisper's authors do)
+        normalization: String = "basic".to_owned(), value("none|basic|english"), one_of(&Normalisation::NAMES), at_use();
         /// Characters that are taken out of training transcripts, such as ,?.!-
         characters_to_ignore: String = String::new(), value("CHARACTERS");
-        /// Whose characters the model writes: those of the model, of the training transcripts, or auto, the model's where it is a
-        /// recognizer
+        /// Whose characters a model of frames writes: those of the model, of the training transcripts, or auto, the model's where it
+        /// is a recognizer
         ctc_vocabulary: String = "auto".to_owned(), value("auto|model|data"), one_of(&["auto", "model", "data"]);
-        /// Beginnings of texts that a search for the likeliest one goes on with; 1 takes the likeliest character of each frame
+        /// Beginnings of texts that a search over frames goes on with; 1 takes the likeliest character of each frame
         ctc_beams: usize = 1, value("N"), range(AT_LEAST_ONE), at_use();
+        /// Language that is spoken, by its code or name, where a model with a decoder knows several
+        language: Option<String>, usual("the model's own, else it is detected"), at_use();
+        /// What a model with a decoder that knows several languages writes: what is said, or its translation into English
+        speech_task: Option<String>, value("transcribe|translate"), one_of(&["transcribe", "translate"]),
+            usual("the model's own, else transcribe"), at_use();
     }
+}
+
+/// American spellings by British ones, beside checkpoints of Whisper.
+const SPELLINGS: &str = "normalizer.json";
+
+impl SpeechSettings {
+    /// Refuses what is for models with a decoder alone.
+    pub(super) fn by_frames(&self, recipe: &Recipe) -> Result<()> {
+        let unread = "the model writes frame by frame, without a decoder";
+        ensure!(self.language.is_none(), "language: {unread}");
+        ensure!(self.speech_task.is_none(), "speech-task: {unread}");
+        let flags = recipe.read::<GenerationFlags>()?;
+        ensure!(
+            flags == GenerationFlags::default(),
+            "beams and other settings of written texts: {unread}; --ctc-beams is its own"
+        );
+        Ok(())
+    }
+
+    /// Refuses what is for models without a decoder alone.
+    pub(super) fn by_decoder(&self) -> Result<()> {
+        let unread = "the model writes by a decoder, which has tokens of its own";
+        ensure!(self.ctc_vocabulary == "auto", "ctc-vocabulary: {unread}");
+        ensure!(self.ctc_beams == 1, "ctc-beams: {unread}; --beams is for it");
+        Ok(())
+    }
+}
+
+/// Columns of sounds with their transcripts.
+pub(super) fn layout(input: &SoundInput, recipe: &Recipe, settings: &SpeechSettings) -> Layout {
+    let layout = input.layout(recipe, [settings.transcription_column.clone()]);
+    layout.target("--transcription-column", "transcription")
+}
+
+/// A transcript as it is learnt.
+pub(super) fn learnt(text: &str, settings: &SpeechSettings) -> String {
+    let kept: String = text.chars().filter(|it| !settings.characters_to_ignore.contains(*it)).collect();
+    retune_data::plain(&kept)
+}
+
+/// How texts are compared, and the file of spellings that belongs to it, where the model's folder has one.
+pub(super) fn normalisation(settings: &SpeechSettings, model: &Path) -> Result<(Normalisation, Option<PathBuf>)> {
+    let file = Some(model.join(SPELLINGS)).filter(|file| file.is_file());
+    let read = |file: &Path| -> Result<Spellings> {
+        let text = std::fs::read(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+        let what = || format!("{}: is no table of spellings, texts by texts", file.display());
+        serde_json::from_slice(&text).with_context(what)
+    };
+    let english = settings.normalization == "english";
+    let spellings = file.as_deref().filter(|_| english).map(read).transpose()?;
+    let named = Normalisation::named(&settings.normalization, spellings).context("a known normalisation")?;
+    Ok((named, file))
 }

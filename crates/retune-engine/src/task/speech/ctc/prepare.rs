@@ -1,35 +1,26 @@
 //! The data of a run, and data for a saved model.
 
-use super::settings::SpeechSettings;
-use super::vocabulary::{Chosen, choose, learnt, saved};
-use super::{ENTRY, SpeechRecognition};
-use crate::metric::Normalisation;
-use crate::recipe::Recipe;
+use super::SpeechRecognition;
+use super::vocabulary::{Chosen, choose, saved};
 use crate::task::audio::SoundInput;
 use crate::task::parts;
+use crate::task::speech::settings::{SpeechSettings, layout, learnt, normalisation};
 use crate::task::{Opening, Parts, Prepared, Preparing, Work};
 use anyhow::{Context, Result, ensure};
 use retune_data::{
-    Casing, CtcVocabulary, Examples, LabelRows, Layout, Medium, OnBadExample, Records, Sounds, TableRows, Transcripts,
+    Casing, CtcVocabulary, Examples, LabelRows, Medium, OnBadExample, Records, Sounds, TableRows, Transcripts,
     transcripts,
 };
 use retune_models::NewHead;
+use retune_models::heads::SPEECH_RECOGNITION;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Columns of sounds with their transcripts.
-fn layout(input: &SoundInput, recipe: &Recipe, settings: &SpeechSettings) -> Layout {
-    let layout = input.layout(recipe, [settings.transcription_column.clone()]);
-    layout.target("--transcription-column", "transcription")
-}
-
-fn normalisation(settings: &SpeechSettings) -> Result<Normalisation> {
-    Normalisation::named(&settings.text_normalization).context("a known normalisation")
-}
-
-pub(super) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
+pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let settings = recipe.read::<SpeechSettings>()?;
+    settings.by_frames(recipe)?;
     let input = SoundInput::of(recipe, from.model, from.config, false)?;
     let frames = input.frames().context("a model that takes samples")?.clone();
     let rows = input.splits(recipe, &layout(&input, recipe, &settings))?;
@@ -49,13 +40,14 @@ pub(super) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let unknown = [Some(&data.train), data.validation.as_ref(), data.test.as_ref()];
     notes.extend(unknown.into_iter().flatten().filter_map(|(note, _)| note.clone()));
     notes.extend(input.notes());
-    let normalisation = normalisation(&settings)?;
+    let (normalisation, spellings) = normalisation(&settings, from.model)?;
     notes.push(format!("texts are compared {}", normalisation.words()));
     let splits = data.map(|_, (_, examples)| Ok(examples))?.splits(recipe, input.fingerprint(), notes)?;
     let (folder, file) = input.processor_file()?;
     let of_vocabulary = tempfile::tempdir().context("cannot make a temporary folder")?;
     let mut files = vocabulary.save(of_vocabulary.path())?;
     files.push(file);
+    files.extend(spellings);
     let task = SpeechRecognition {
         head,
         vocabulary: Arc::new(vocabulary),
@@ -89,8 +81,9 @@ fn without_infeasible(sounds: Sounds, targets: &Transcripts, on_bad_example: OnB
     Ok(sounds.without(infeasible, on_bad_example)?)
 }
 
-pub(super) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
+pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<SpeechSettings>()?;
+    settings.by_frames(from.recipe)?;
     let input = Rc::new(SoundInput::of(from.recipe, from.model, from.config, true)?);
     let layout = layout(&input, from.recipe, &settings);
     let vocabulary = Arc::new(saved(from.model)?);
@@ -102,9 +95,9 @@ pub(super) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
         vocabulary.len()
     );
     let task = SpeechRecognition {
-        head: NewHead::of(ENTRY.purpose),
+        head: NewHead::of(&SPEECH_RECOGNITION),
         vocabulary: Arc::clone(&vocabulary),
-        normalisation: normalisation(&settings)?,
+        normalisation: normalisation(&settings, from.model)?.0,
         beams: settings.ctc_beams,
         frames: input.frames().context("a model that takes samples")?.clone(),
         rate: input.rate(),
@@ -115,7 +108,7 @@ pub(super) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let (targets, progress) = (from.targets, from.progress);
     let file = {
         let (input, layout) = (Rc::clone(&input), layout.clone());
-        move |path: &std::path::Path| input.file(path, &layout, targets)
+        move |path: &Path| input.file(path, &layout, targets)
     };
     let lines = {
         let input = Rc::clone(&input);

@@ -1,6 +1,7 @@
 //! From what a model says of each frame to a text: a piece that is repeated counts once, unless a blank stands between, and blanks
 //! count nothing (Graves et al. 2006).
 
+use crate::task::speech::said::{Spoken, Word};
 use retune_data::CtcVocabulary;
 use std::collections::HashMap;
 
@@ -15,22 +16,6 @@ pub(super) struct Piece {
     pub(super) id: u32,
     pub(super) begin: usize,
     pub(super) end: usize,
-}
-
-/// A word with its time in seconds.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Word {
-    pub(super) text: String,
-    pub(super) start: f64,
-    pub(super) end: f64,
-}
-
-/// What was said.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Spoken {
-    pub(super) text: String,
-    /// The words, where their times are known.
-    pub(super) words: Vec<Word>,
 }
 
 /// The likeliest piece of each frame, \[T\], put together.
@@ -148,7 +133,7 @@ pub(super) fn written(pieces: &[Piece], vocabulary: &CtcVocabulary, step: f64) -
     }
     words.iter_mut().for_each(|word| word.text = vocabulary.given(&word.text));
     let text = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-    Spoken { text, words }
+    Spoken { text, words: Some(words) }
 }
 
 #[cfg(test)]
@@ -165,9 +150,9 @@ mod tests {
         let pieces = best_path(&[0, 0, 4, 0, 1, 2, 2, 4, 1, 1, 3, 4], 4);
         let spoken = written(&pieces, &vocabulary(), 0.02);
         assert_eq!(spoken.text, "aab b");
-        let times: Vec<(f64, f64)> = spoken.words.iter().map(|word| (word.start, word.end)).collect();
+        let times: Vec<(f64, f64)> = spoken.words.iter().flatten().map(|word| (word.start, word.end)).collect();
         assert_eq!(times, [(0.0, 0.1), (0.16, 0.2)]);
-        assert_eq!(written(&best_path(&[4, 4, 2], 4), &vocabulary(), 0.02), Spoken::default());
+        assert_eq!(written(&best_path(&[4, 4, 2], 4), &vocabulary(), 0.02).text, "");
     }
 
     /// All alignments of every text, summed.

@@ -1,6 +1,6 @@
 //! Which vocabulary a run has, and how transcripts are spelled in it.
 
-use super::settings::SpeechSettings;
+use crate::task::speech::settings::SpeechSettings;
 use anyhow::{Context, Result, bail, ensure};
 use retune_data::{Casing, CtcVocabulary};
 use retune_models::heads::SPEECH_RECOGNITION;
@@ -15,12 +15,6 @@ pub(super) struct Chosen {
     pub(super) head: NewHead,
     /// What a person should know of it.
     pub(super) notes: Vec<String>,
-}
-
-/// A transcript as it is learnt.
-pub(super) fn learnt(text: &str, settings: &SpeechSettings) -> String {
-    let kept: String = text.chars().filter(|it| !settings.characters_to_ignore.contains(*it)).collect();
-    retune_data::plain(&kept)
 }
 
 /// The vocabulary for training transcripts.

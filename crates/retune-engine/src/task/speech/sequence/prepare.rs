@@ -1,0 +1,177 @@
+//! The data of a run, and data for a saved model.
+
+use super::WrittenSpeech;
+use super::prompt::{FILE, Language, Prompt, Wanted};
+use crate::task::audio::SoundInput;
+use crate::task::parts;
+use crate::task::speech::settings::{SpeechSettings, layout, learnt, normalisation};
+use crate::task::{GenerationFlags, Opening, Parts, Prepared, Preparing, Work};
+use anyhow::{Context, Result, bail, ensure};
+use retune_data::{
+    Examples, Framing, LongSounds, Medium, OnBadExample, Sounds, SpokenTexts, TableRows, Tokenizer, transcripts,
+};
+use retune_models::generate::GenerationSettings;
+use retune_models::takes::AudioInput;
+use retune_models::{CheckpointFolder, ModelConfig, Takes, registry};
+use serde_json::Value;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What texts are written with.
+struct Writing {
+    tokenizer: Tokenizer,
+    prompt: Prompt,
+    generation: GenerationSettings,
+    longest: usize,
+}
+
+impl Writing {
+    fn of(settings: &SpeechSettings, recipe: &crate::Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {
+        settings.by_decoder()?;
+        let Takes::Audio(AudioInput::LogMel { longest, vocabulary, .. }) = registry::takes(config)? else {
+            bail!("{}: this model has no decoder", model.display());
+        };
+        let tokenizer = Tokenizer::load(model)?;
+        ensure!(
+            tokenizer.vocabulary_size() <= vocabulary,
+            "{}: the tokenizer has {} tokens, but the model writes {vocabulary}; they do not belong together",
+            model.display(),
+            tokenizer.vocabulary_size()
+        );
+        let wanted = Wanted { language: settings.language.as_deref(), task: settings.speech_task.as_deref() };
+        let prompt = Prompt::read(model, config, &|token| tokenizer.token_id(token), wanted)?;
+        ensure!(prompt.len() < longest, "max_target_positions is {longest}, too few for the tokens before a text");
+        let flags = recipe.read::<GenerationFlags>()?;
+        let mut generation = flags.over(model, config, recipe.run.seed)?;
+        let own = CheckpointFolder::generation(model)?;
+        if flags.max_new_tokens.is_none() && own.get("max_new_tokens").is_none_or(Value::is_null) {
+            generation.max_new_tokens = longest - prompt.len();
+        }
+        // transformers passes over tokens that there are not; configurations of small models keep those of large ones.
+        let is_token = |token: &i64| (0..vocabulary as i64).contains(token);
+        generation.suppressed.retain(is_token);
+        generation.suppressed_at_begin.retain(is_token);
+        ensure!(
+            !generation.ends.is_empty(),
+            "{}: says no eos_token_id, nor does config.json, so that no text would end",
+            model.join(FILE).display()
+        );
+        Ok(Self { tokenizer, prompt, generation, longest })
+    }
+
+    /// What stands around training texts.
+    fn framing(&self, begin: Vec<i64>) -> Framing {
+        Framing { begin, end: self.generation.ends[0], longest: self.longest }
+    }
+
+    /// Texts as their tokens. Whisper writes a space before each text; where that would be a token of its own, which it does not
+    /// begin with, there is none.
+    fn targets(&self, texts: Vec<String>, framing: Framing) -> Result<SpokenTexts> {
+        let lone = self.tokenizer.bare(" ", false)?.ids;
+        let tokens = |text: &String| -> Result<Vec<u32>> {
+            let spaced = self.tokenizer.bare(&format!(" {text}"), false)?.ids;
+            let begins_alone = spaced.first() == lone.first()
+                && self.generation.suppressed_at_begin.contains(&lone.first().map_or(-1, |&token| i64::from(token)));
+            Ok(if begins_alone { self.tokenizer.bare(text, false)?.ids } else { spaced })
+        };
+        let tokens = texts.iter().map(tokens).collect::<Result<_>>()?;
+        Ok(SpokenTexts::new(texts, tokens, framing))
+    }
+}
+
+pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
+    let recipe = from.recipe;
+    let settings = recipe.read::<SpeechSettings>()?;
+    let writing = Writing::of(&settings, recipe, from.model, from.config)?;
+    let begin = writing.prompt.trained()?;
+    let input = SoundInput::of(recipe, from.model, from.config, false)?.long(LongSounds::Refuse);
+    let rows = input.splits(recipe, &layout(&input, recipe, &settings))?;
+    let data = rows.map(|split, rows| {
+        let texts = transcripts(rows.as_ref())?.context("every row has a transcript")?;
+        let texts = texts.iter().map(|text| learnt(text, &settings)).collect();
+        let targets = writing.targets(texts, writing.framing(begin.clone()))?;
+        let sounds = input.encode(split, &rows, from.progress)?;
+        let sounds = without_long(sounds, &targets, writing.longest, input.on_bad_example())?;
+        Ok(Examples::new(rows, sounds, Some(targets))?)
+    })?;
+    let (normalisation, spellings) = normalisation(&settings, from.model)?;
+    let spelled = begin.iter().filter_map(|&token| writing.tokenizer.token(token as u32)).collect::<String>();
+    let notes =
+        vec![format!("texts are learnt behind {spelled}"), format!("texts are compared {}", normalisation.words())];
+    let splits = data.splits(recipe, input.fingerprint(), notes)?;
+    let (folder, file) = input.processor_file()?;
+    let own = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let mut files = writing.tokenizer.files().to_vec();
+    files.push(file);
+    files.extend(spellings);
+    let generation =
+        writing.prompt.written(&CheckpointFolder::generation(from.model)?, &|id| writing.tokenizer.token(id));
+    if !generation.is_empty() {
+        let path = own.path().join(FILE);
+        let text = serde_json::to_string_pretty(&generation)? + "\n";
+        std::fs::write(&path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
+        files.push(path);
+    }
+    let task = WrittenSpeech {
+        tokenizer: writing.tokenizer,
+        prompt: writing.prompt,
+        generation: writing.generation,
+        normalisation,
+        files,
+        _folders: vec![folder, own],
+    };
+    Ok(Box::new(Prepared::new(task, splits)))
+}
+
+/// Sounds without those whose transcript has more tokens than the model has positions for.
+fn without_long(sounds: Sounds, targets: &SpokenTexts, longest: usize, on_bad_example: OnBadExample) -> Result<Sounds> {
+    let long = (0..sounds.examples()).filter(|&row| sounds.is_usable(row) && !targets.fits(row));
+    let reason = |row: usize| {
+        let tokens = targets.length(row);
+        format!(
+            "its transcript has {tokens} tokens with those before it, more than the {longest} that the model has positions for; \
+             cut both into pieces"
+        )
+    };
+    let long = long.map(|row| (row, reason(row))).collect();
+    Ok(sounds.without(long, on_bad_example)?)
+}
+
+pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
+    let settings = from.recipe.read::<SpeechSettings>()?;
+    let writing = Rc::new(Writing::of(&settings, from.recipe, from.model, from.config)?);
+    let input = SoundInput::of(from.recipe, from.model, from.config, true)?.long(LongSounds::Pieces);
+    let input = Rc::new(input);
+    let layout = layout(&input, from.recipe, &settings);
+    let (tokenizer, prompt) = (writing.tokenizer.clone(), writing.prompt.clone());
+    let task = WrittenSpeech {
+        tokenizer,
+        prompt,
+        generation: writing.generation.clone(),
+        normalisation: normalisation(&settings, from.model)?.0,
+        files: Vec::new(),
+        _folders: Vec::new(),
+    };
+    let (targets, progress) = (from.targets, from.progress);
+    let file = {
+        let (input, layout) = (Rc::clone(&input), layout.clone());
+        move |path: &Path| input.file(path, &layout, targets)
+    };
+    let lines = {
+        let input = Rc::clone(&input);
+        move |reader| input.lines(reader, &layout)
+    };
+    parts::parts(task, from.input, file, lines, move |rows: Arc<TableRows>| {
+        let report = |done, all| progress("decoding", done, all);
+        let sounds = input.decode(&rows, if rows.streamed() { &|_, _| {} } else { &report })?;
+        let gold = if targets { transcripts(rows.as_ref())? } else { None };
+        // Where the language is to be detected, nobody knows the tokens before a text, and there is no loss.
+        let begin = match &writing.prompt.language {
+            Language::Detected(languages) => writing.prompt.tokens(languages.first().copied()),
+            Language::None | Language::Known(_) => writing.prompt.tokens(None),
+        };
+        let gold = gold.map(|texts| writing.targets(texts, writing.framing(begin))).transpose()?;
+        Ok(Examples::new(rows, sounds, gold)?)
+    })
+}
