@@ -219,6 +219,9 @@ fn every_format_says_the_same() {
     assert!(expected == run("apart", "apart.json", &["--image-folder", "train/images"]));
     for name in ["voc", "yolo", "hub", "apple"] {
         pictures(&desk, &format!("{name}/images"), 0, 15);
+        for folder in ["annotations", "labels"] {
+            fs::create_dir_all(desk.path(name).join(folder)).unwrap();
+        }
         desk.write(&format!("{name}/classes.txt"), "lamp\nhole\n");
     }
     let (mut hub, mut apple) = (String::new(), Vec::new());
