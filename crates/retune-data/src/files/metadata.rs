@@ -63,7 +63,9 @@ pub(super) fn read(
     let name = table.display();
     let mut remarks =
         vec![format!("{name}: {} and their labels are those of this table, folders are no classes", kind.plural)];
-    let unnamed: Vec<&PathBuf> = files.iter().filter(|path| !named.contains(*path)).collect();
+    // Files of rows that were not chosen are in the table, too.
+    let unread = files.iter().filter(|path| layout.choice.is_none() && !named.contains(*path));
+    let unnamed: Vec<&PathBuf> = unread.collect();
     if let Some(first) = unnamed.first() {
         let (count, first) = (unnamed.len(), first.display());
         let (what, are) = if count == 1 { (kind.noun, "is") } else { (kind.plural, "are") };

@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(read(&own, 60, Some("german"), None).unwrap().trained().unwrap(), [7, 4, 5, 9]);
         assert_eq!(read(&own, 60, Some("<|en|>"), Some("translate")).unwrap().trained().unwrap(), [7, 3, 6, 9]);
         let open = read(&own, 60, None, None).unwrap();
-        assert_eq!(open.language, Language::Detected(vec![4, 3]));
+        assert_eq!(open.language, Language::Detected(vec![3, 4]));
         assert!(open.trained().unwrap_err().to_string().contains("--language en"));
         assert_eq!((open.tokens(Some(4)), open.len()), (vec![7, 4, 5, 9], 4));
         assert!(read(&own, 60, Some("fr"), None).unwrap_err().to_string().contains("`fr` is none"));
