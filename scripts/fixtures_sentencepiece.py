@@ -16,6 +16,7 @@ from pathlib import Path
 
 import sentencepiece
 from transformers import AutoTokenizer
+from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
 from transformers.utils import logging
 
 logging.set_verbosity_error()
@@ -87,7 +88,7 @@ TOKENIZERS = [
     ("deberta-v2-punctuation", "DebertaV2Tokenizer", "deberta-v2", "deberta", "spm.model", {"split_by_punct": True, "do_lower_case": True}),
     ("llama", "LlamaTokenizer", "llama", "bytes", "tokenizer.model", {"add_bos_token": True}),
     ("llama-legacy", "LlamaTokenizer", "llama", "bytes", "tokenizer.model", {"legacy": True, "add_eos_token": True}),
-    ("m2m100", "M2M100Tokenizer", "m2m_100", "bpe", "sentencepiece.bpe.model", {"src_lang": "en", "tgt_lang": "de"}),
+    ("m2m100", "M2M100Tokenizer", "m2m_100", "bpe", "sentencepiece.bpe.model", {"src_lang": "en", "tgt_lang": "de", "additional_special_tokens": [f"__{code}__" for code in FAIRSEQ_LANGUAGE_CODES["m2m100"]]}),
     ("marian", "MarianTokenizer", "marian", "unigram", "source.spm", {"source_lang": "en", "target_lang": "de"}),
     ("plain", "PreTrainedTokenizerFast", "llama", "bytes", "tokenizer.model", {}),
 ]

@@ -87,7 +87,11 @@ impl Family for Whisper {
         let table = decoder.at("embed_tokens");
         let init = Init::Normal(weights.initializer_range());
         let tokens = table.depth(first).table("weight", [rows, sizes.layer.hidden], init)?;
-        let tokens = tokens.with_padding(Some(config.size_or("pad_token_id", 50_256)?).filter(|&token| token < rows));
+        let padding = match config.as_map().get("pad_token_id") {
+            Some(Value::Null) => None,
+            _ => Some(config.number_or("pad_token_id", 50_256.0)? as i64),
+        };
+        let tokens = tokens.with_padding(padding.filter(|token| (0..rows).contains(token)));
         let name = format!("{}.weight", table.path());
         let stack = Stack::load(&decoder, &DECODER, sizes, tokens, (first, first))?;
         Ok(Box::new(EncoderDecoder::new(Box::new(encoder), stack, name, TargetBegin::fixed(config).ok())))

@@ -140,15 +140,18 @@ fn masks_go_where_pixels_go_whatever_is_done() {
 #[test]
 fn boxes_go_where_pixels_go_whatever_is_done() {
     let (width, height) = (96, 80);
-    let corners = [20.0, 12.0, 52.0, 36.0];
-    let inside = |x: usize, y: usize| (20..52).contains(&x) && (12..36).contains(&y);
-    let drawn: Vec<u8> =
-        (0..height).flat_map(|y| (0..width).map(move |x| if inside(x, y) { 255 } else { 0 })).collect();
     let crop = "strong".parse::<Augmentation>().unwrap().crop;
     let (mut there, mut gone, mut cut) = (0, 0, 0);
-    for seed in 0..200 {
+    for seed in 0..240 {
+        // A small one in a corner of the image, which crops may leave out.
+        let small = seed % 6 == 5;
+        let (xs, ys) = if small { (2..12, 70..78) } else { (20..52, 12..36) };
+        let corners = [xs.start, ys.start, xs.end, ys.end].map(f64::from);
+        let inside = |x: usize, y: usize| xs.contains(&(x as i32)) && ys.contains(&(y as i32));
+        let drawn: Vec<u8> =
+            (0..width * height).map(|at| if inside(at % width, at / width) { 255 } else { 0 }).collect();
         let augmentation = Augmentation {
-            crop: crop.filter(|_| seed % 4 != 0),
+            crop: crop.filter(|_| small || seed % 4 != 0),
             zoom_out: Some(ZoomOut { probability: 0.5, least: 0.5 }),
             horizontal_flip: 0.5,
             vertical_flip: 0.5,
@@ -157,7 +160,7 @@ fn boxes_go_where_pixels_go_whatever_is_done() {
         };
         let mut moves = Moves::of(width, height);
         let target = (72, 88, Resample::Bilinear);
-        let image = Pixels::new(width, height, 1, drawn.clone());
+        let image = Pixels::new(width, height, 1, drawn);
         let picture = apply(&augmentation, image, target, &[0], [seed, 3, 4], &mut moves);
         let bright: Vec<(usize, usize)> = (0..picture.height())
             .flat_map(|y| (0..picture.width()).map(move |x| (x, y)))

@@ -35,8 +35,15 @@ fn ids_and_texts_are_those_of_transformers() {
             }
             let back = source.decode(&expected).unwrap();
             // The token of the language is none of the text, though transformers' classes in Python leave it there.
-            let decoded =
-                decoded.strip_prefix("__en__").or(decoded.strip_prefix(">>deu<<")).map_or(decoded.as_str(), str::trim);
+            let language = match name.as_str() {
+                "m2m100" => "__en__",
+                "marian" => ">>deu<<",
+                _ => "",
+            };
+            let decoded = match decoded.strip_prefix(language) {
+                Some(rest) if !language.is_empty() => rest.trim(),
+                _ => decoded,
+            };
             if back != decoded {
                 wrong.push(format!("{name} back to {back:?} instead of {decoded:?}"));
             }
