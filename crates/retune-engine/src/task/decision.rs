@@ -29,6 +29,15 @@ impl Decision {
         Ok(kept.get(key).and_then(Value::as_object).map(|chosen| Self { key, chosen: chosen.clone() }))
     }
 
+    /// The threshold that was chosen.
+    ///
+    /// # Errors
+    /// Something else was.
+    pub fn threshold(&self) -> Result<f64> {
+        let threshold = self.chosen.get("threshold").and_then(Value::as_f64);
+        threshold.with_context(|| format!("`{}` of metrics.json has no threshold", self.key))
+    }
+
     /// As `metrics.json` has it: what was chosen, and what it does on each split that was scored with it, as `(split,
     /// what the detail of that split's evaluation holds)`.
     pub fn with_splits<'a>(&self, splits: impl IntoIterator<Item = (&'static str, &'a Value)>) -> Value {

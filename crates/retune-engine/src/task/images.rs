@@ -35,6 +35,17 @@ settings! {
     }
 }
 
+/// Bad examples that an error lists.
+const MOST_BAD: usize = 300;
+
+/// Who says which classes there are.
+pub(super) enum ClassesOf<'a> {
+    /// The data, in the order of this configuration where it has the same.
+    Data(&'a ModelConfig),
+    /// A model.
+    Model(&'a [String]),
+}
+
 /// How images become the model's input.
 pub(super) struct ImagesInput {
     processor: ImageProcessor,
@@ -129,6 +140,19 @@ impl ImagesInput {
     /// Whether examples that cannot be used end the run.
     pub(super) fn on_bad_example(&self) -> OnBadExample {
         self.on_bad_example
+    }
+
+    /// Whether nothing may be left out of these images, or nothing would be left.
+    pub(super) fn refuses(&self, images: &Images) -> bool {
+        images.examples() == images.bad_examples().len() || self.on_bad_example() == OnBadExample::Fail
+    }
+
+    /// What is wrong with these images, where it is refused.
+    pub(super) fn refusal(&self, images: &Images) -> Option<DataError> {
+        let all = images.bad_examples();
+        let bad = || all.iter().take(MOST_BAD).cloned().collect();
+        let refused = !all.is_empty() && self.refuses(images);
+        refused.then(|| DataError::BadExamples { bad: bad(), count: all.len(), of: images.examples() })
     }
 
     /// Reads rows; all are read before any image is decoded, so that a typo in the last table costs nothing.

@@ -1,22 +1,10 @@
 //! Images with objects: everything that is wrong with either is told together, before anything is computed.
 
 use super::settings::DetectionSettings;
-use crate::task::images::ImagesInput;
+use crate::task::images::{ClassesOf, ImagesInput};
 use anyhow::{Result, ensure};
-use retune_data::{Boxes, CheckedBoxes, DataError, Examples, Images, Medium, ObjectRows, OnBadExample, Records};
-use retune_models::ModelConfig;
+use retune_data::{Boxes, CheckedBoxes, Examples, Images, ObjectRows, Records};
 use std::sync::Arc;
-
-/// Bad examples that an error lists.
-const MOST_BAD: usize = 300;
-
-/// Who says which classes there are.
-pub(super) enum ClassesOf<'a> {
-    /// The data, in the order of this configuration where it has the same.
-    Data(&'a ModelConfig),
-    /// A model.
-    Model(&'a [String]),
-}
 
 /// Puts images and objects of rows together.
 ///
@@ -41,16 +29,11 @@ pub(super) fn examples(
     let stray = checked.stray().to_vec();
     let (boxes, bad) = checked.into_boxes(rows, names)?;
     images.leave_out(bad);
-    let bad = images.bad_examples();
-    let none = images.examples() == bad.len();
-    let fails = none || input.on_bad_example() == OnBadExample::Fail;
-    if fails && !bad.is_empty() {
-        let (count, of) = (bad.len(), images.examples());
-        let bad = bad.iter().take(MOST_BAD).cloned().collect();
-        let error = anyhow::Error::from(DataError::BadExamples { bad, count, of });
+    if let Some(error) = input.refusal(&images) {
+        let error = anyhow::Error::from(error);
         return Err(if stray.is_empty() { error } else { error.context(stray.join("\n")) });
     }
-    ensure!(!fails || stray.is_empty(), "{}", stray.join("\n"));
+    ensure!(!input.refuses(&images) || stray.is_empty(), "{}", stray.join("\n"));
     let notes = stray.into_iter().map(|problem| format!("{problem}; it is left out")).collect();
     Ok((Examples::new(Arc::clone(rows.rows()) as _, images, Some(boxes))?, notes))
 }

@@ -9,7 +9,7 @@ mod scorer;
 mod settings;
 mod threshold;
 
-use super::images::{ImageSettings, ImagesInput};
+use super::images::{ClassesOf, ImageSettings, ImagesInput};
 use super::splits::Encoded;
 use super::written::Written;
 use super::{
@@ -23,7 +23,7 @@ use crate::metric::{FoundBox, Said, TrueBox};
 use crate::recipe::Settings;
 use answers::Raw;
 use anyhow::{Context, Result, ensure};
-use data::{ClassesOf, examples};
+use data::examples;
 use retune_data::{
     Array, ArrayData, Batch, Boxes, Dataset, DrawnBox, Examples, IGNORED, ImageObject, Images, Layout, ObjectRows,
     read_objects,

@@ -2,8 +2,8 @@
 
 use crate::metric::detection::KEY;
 use crate::task::Decision;
-use anyhow::{Context, Result};
-use serde_json::{Map, Value, json};
+use anyhow::Result;
+use serde_json::{Map, json};
 use std::sync::{Arc, OnceLock};
 
 /// Where nothing is given or chosen.
@@ -42,8 +42,7 @@ impl Threshold {
 
     /// Goes on with what was chosen before; the first choice stands.
     pub(super) fn adopt(&self, decision: &Decision) -> Result<()> {
-        let threshold = decision.chosen.get("threshold").and_then(Value::as_f64);
-        let threshold = threshold.with_context(|| format!("`{}` of metrics.json has no threshold", decision.key))?;
+        let threshold = decision.threshold()?;
         self.chosen.get_or_init(|| threshold);
         Ok(())
     }

@@ -323,8 +323,7 @@ impl Task for QuestionAnswering {
     }
 
     fn adopt(&self, decision: &Decision) -> Result<()> {
-        let threshold = decision.chosen.get("threshold").and_then(Value::as_f64);
-        let threshold = threshold.with_context(|| format!("`{}` of metrics.json has no threshold", decision.key))?;
+        let threshold = decision.threshold()?;
         // The first choice stands: a run decides once.
         self.threshold.get_or_init(|| threshold);
         Ok(())

@@ -1,24 +1,10 @@
 //! Images with masks: everything that is wrong with either is told together, before anything is computed.
 
 use super::settings::SegmentationSettings;
-use crate::task::images::ImagesInput;
+use crate::task::images::{ClassesOf, ImagesInput};
 use anyhow::{Context, Result, anyhow};
-use retune_data::{
-    DataError, Examples, Images, MaskClasses, Masks, Medium, OnBadExample, RawMasks, Records, TableRows,
-};
-use retune_models::ModelConfig;
+use retune_data::{Examples, Images, MaskClasses, Masks, RawMasks, Records, TableRows};
 use std::sync::Arc;
-
-/// Bad examples that an error lists.
-const MOST_BAD: usize = 300;
-
-/// Who says which classes there are.
-pub(super) enum ClassesOf<'a> {
-    /// The data, in the order of this configuration where it has the same.
-    Data(&'a ModelConfig),
-    /// A model.
-    Model(&'a [String]),
-}
 
 /// Puts images and masks of rows together.
 ///
@@ -52,12 +38,8 @@ pub(super) fn examples(
     if let Ok(chosen) = &chosen {
         images.leave_out(raw.unknown(&rows, chosen)?);
     }
-    let bad = images.bad_examples();
-    let none = images.examples() == bad.len();
-    if !bad.is_empty() && (none || input.on_bad_example() == OnBadExample::Fail) {
-        let (count, of) = (bad.len(), images.examples());
-        let bad = bad.iter().take(MOST_BAD).cloned().collect();
-        return Err(DataError::BadExamples { bad, count, of }.into());
+    if let Some(error) = input.refusal(&images) {
+        return Err(error.into());
     }
     let chosen = chosen.map_err(|problem| anyhow!(problem)).with_context(|| file.display().to_string())?;
     Ok(Examples::new(rows, images, Some(Masks::new(raw, chosen)))?)

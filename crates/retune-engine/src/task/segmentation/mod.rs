@@ -9,7 +9,7 @@ mod scorer;
 mod settings;
 
 use super::class_loss::{ClassLossSettings, SmoothingSettings};
-use super::images::{ImageSettings, ImagesInput};
+use super::images::{ClassesOf, ImageSettings, ImagesInput};
 use super::splits::Encoded;
 use super::written::Written;
 use super::{
@@ -22,7 +22,7 @@ use crate::metric::detail::Picture;
 use crate::number;
 use crate::recipe::Settings;
 use anyhow::{Context, Result, ensure};
-use data::{ClassesOf, examples};
+use data::examples;
 use retune_data::{
     Dataset, Examples, Images, Layout, Mask, Masks, Moves, NO_CLASS, TableRows, coco_counts, coco_string, mask_png,
 };
