@@ -11,6 +11,7 @@ mod ctc;
 mod said;
 mod sequence;
 mod settings;
+mod used;
 
 use super::{Entry, GenerationFlags, Opening, Parts, Preparing, Work};
 use crate::recipe::Settings;

@@ -3,8 +3,8 @@
 use super::SpeechRecognition;
 use super::vocabulary::{Chosen, choose, saved};
 use crate::task::audio::SoundInput;
-use crate::task::parts;
 use crate::task::speech::settings::{SpeechSettings, layout, learnt, normalisation};
+use crate::task::speech::used::parts_of;
 use crate::task::{Opening, Parts, Prepared, Preparing, Work};
 use anyhow::{Context, Result, ensure};
 use retune_data::{
@@ -13,8 +13,6 @@ use retune_data::{
 };
 use retune_models::NewHead;
 use retune_models::heads::SPEECH_RECOGNITION;
-use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 
 pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
@@ -84,7 +82,7 @@ fn without_infeasible(sounds: Sounds, targets: &Transcripts, on_bad_example: OnB
 pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<SpeechSettings>()?;
     settings.by_frames(from.recipe)?;
-    let input = Rc::new(SoundInput::of(from.recipe, from.model, from.config, true)?);
+    let input = SoundInput::of(from.recipe, from.model, from.config, true)?;
     let layout = layout(&input, from.recipe, &settings);
     let vocabulary = Arc::new(saved(from.model)?);
     let rows = from.config.size_or("vocab_size", 32)?;
@@ -105,21 +103,8 @@ pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
         files: Vec::new(),
         _folders: Vec::new(),
     };
-    let (targets, progress) = (from.targets, from.progress);
-    let file = {
-        let (input, layout) = (Rc::clone(&input), layout.clone());
-        move |path: &Path| input.file(path, &layout, targets)
-    };
-    let lines = {
-        let input = Rc::clone(&input);
-        move |reader| input.lines(reader, &layout)
-    };
-    parts::parts(task, from.input, file, lines, move |rows: Arc<TableRows>| {
-        let report = |done, all| progress("decoding", done, all);
-        let sounds = input.decode(&rows, if rows.streamed() { &|_, _| {} } else { &report })?;
-        let targets = if targets { gold(&rows, &vocabulary)? } else { None };
-        Ok(Examples::new(rows, sounds, targets)?)
-    })
+    let of = (from.input, from.targets, from.progress);
+    parts_of(task, input, layout, of, move |rows| gold(rows, &vocabulary))
 }
 
 /// What is right, in the casing that the vocabulary has.

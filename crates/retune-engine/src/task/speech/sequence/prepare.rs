@@ -3,20 +3,16 @@
 use super::WrittenSpeech;
 use super::prompt::{FILE, Language, Prompt, Wanted};
 use crate::task::audio::SoundInput;
-use crate::task::parts;
 use crate::task::speech::settings::{SpeechSettings, layout, learnt, normalisation};
+use crate::task::speech::used::parts_of;
 use crate::task::{GenerationFlags, Opening, Parts, Prepared, Preparing, Work};
 use anyhow::{Context, Result, bail, ensure};
-use retune_data::{
-    Examples, Framing, LongSounds, Medium, OnBadExample, Sounds, SpokenTexts, TableRows, Tokenizer, transcripts,
-};
+use retune_data::{Examples, Framing, LongSounds, Medium, OnBadExample, Sounds, SpokenTexts, Tokenizer, transcripts};
 use retune_models::generate::GenerationSettings;
 use retune_models::takes::AudioInput;
 use retune_models::{CheckpointFolder, ModelConfig, Takes, registry};
 use serde_json::Value;
 use std::path::Path;
-use std::rc::Rc;
-use std::sync::Arc;
 
 /// What texts are written with.
 struct Writing {
@@ -140,9 +136,8 @@ fn without_long(sounds: Sounds, targets: &SpokenTexts, longest: usize, on_bad_ex
 
 pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<SpeechSettings>()?;
-    let writing = Rc::new(Writing::of(&settings, from.recipe, from.model, from.config)?);
+    let writing = Writing::of(&settings, from.recipe, from.model, from.config)?;
     let input = SoundInput::of(from.recipe, from.model, from.config, true)?.long(LongSounds::Pieces);
-    let input = Rc::new(input);
     let layout = layout(&input, from.recipe, &settings);
     let (tokenizer, prompt) = (writing.tokenizer.clone(), writing.prompt.clone());
     let task = WrittenSpeech {
@@ -153,25 +148,13 @@ pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
         files: Vec::new(),
         _folders: Vec::new(),
     };
-    let (targets, progress) = (from.targets, from.progress);
-    let file = {
-        let (input, layout) = (Rc::clone(&input), layout.clone());
-        move |path: &Path| input.file(path, &layout, targets)
-    };
-    let lines = {
-        let input = Rc::clone(&input);
-        move |reader| input.lines(reader, &layout)
-    };
-    parts::parts(task, from.input, file, lines, move |rows: Arc<TableRows>| {
-        let report = |done, all| progress("decoding", done, all);
-        let sounds = input.decode(&rows, if rows.streamed() { &|_, _| {} } else { &report })?;
-        let gold = if targets { transcripts(rows.as_ref())? } else { None };
+    let of = (from.input, from.targets, from.progress);
+    parts_of(task, input, layout, of, move |rows| {
         // Where the language is to be detected, nobody knows the tokens before a text, and there is no loss.
         let begin = match &writing.prompt.language {
             Language::Detected(languages) => writing.prompt.tokens(languages.first().copied()),
             Language::None | Language::Known(_) => writing.prompt.tokens(None),
         };
-        let gold = gold.map(|texts| writing.targets(texts, writing.framing(begin))).transpose()?;
-        Ok(Examples::new(rows, sounds, gold)?)
+        transcripts(rows)?.map(|texts| writing.targets(texts, writing.framing(begin))).transpose()
     })
 }
