@@ -1,6 +1,7 @@
 //! BART (Lewis et al. 2019) and mBART (Liu et al. 2020), transformers `BartModel` and `MBartModel`: learned positions and a norm of the
 //! embeddings; mBART has norms before its branches, a norm behind each stack, and begins with the last token of the target.
 
+use super::llama;
 use crate::bodies::{StackNames, StackPositions, StackSizes};
 use crate::family::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables, TensorNames};
 use crate::heads::TargetTokenPlan;
@@ -129,11 +130,6 @@ fn learned(config: &ModelConfig) -> Result<StackPositions, ModelError> {
     Ok(StackPositions::Learned { rows: config.size("max_position_embeddings")? + 2, unused: 2 })
 }
 
-/// The token of padding, where there is one.
-pub(super) fn padding(config: &ModelConfig) -> Result<Option<i64>, ModelError> {
-    super::llama::padding(config)
-}
-
 /// Both stacks of BART's kind, called `names` but for cross-attention; `pre_norm` has norms before the branches.
 pub(super) fn plan(
     config: &ModelConfig,
@@ -150,7 +146,7 @@ pub(super) fn plan(
         encoder: stack("encoder", *names)?,
         decoder: stack("decoder", over_encoder(names))?,
         tables: if ties { Tables::Tied } else { Tables::Untied },
-        padding: padding(config)?,
+        padding: llama::padding(config)?,
         longest: Some(config.size("max_position_embeddings")? as usize),
     })
 }

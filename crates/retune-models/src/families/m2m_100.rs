@@ -2,6 +2,7 @@
 //! fixed positions that are numbered after padding.
 
 use super::bart::{self, NAMES, STACK};
+use super::llama;
 use crate::bodies::{StackNames, StackPositions};
 use crate::family::{EncoderDecoderFamily, TensorNames};
 use crate::heads::TargetTokenPlan;
@@ -41,7 +42,7 @@ pub static M2M_100: EncoderDecoderFamily = EncoderDecoderFamily {
 
 fn sinusoids(config: &ModelConfig) -> Result<Sinusoids, ModelError> {
     let width = config.size("d_model")?;
-    let Some(padding) = bart::padding(config)? else {
+    let Some(padding) = llama::padding(config)? else {
         let problem = "is missing; positions are numbered after it".to_owned();
         return Err(ModelError::Config { field: "pad_token_id".to_owned(), problem });
     };

@@ -61,8 +61,12 @@ impl Met {
             let all = touched.iter().filter(|&&other| other as usize != item);
             let mut all: Vec<(u32, f32)> = all.map(|&other| (other, cosine(other, common[other as usize]))).collect();
             touched.iter().for_each(|&other| common[other as usize] = 0);
-            all.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            all.truncate(NEIGHBOURS);
+            let nearer = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+            if all.len() > NEIGHBOURS {
+                all.select_nth_unstable_by(NEIGHBOURS, nearer);
+                all.truncate(NEIGHBOURS);
+            }
+            all.sort_unstable_by(nearer);
             all
         };
         (0..self.items.len()).map(of).collect()

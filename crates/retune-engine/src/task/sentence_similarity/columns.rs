@@ -2,9 +2,8 @@
 
 use super::settings::SimilaritySettings;
 use anyhow::Result;
-use retune_data::{Layout, table};
+use retune_data::Layout;
 use std::io::BufRead;
-use std::path::Path;
 
 /// The columns of texts, and the one that says how alike they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,16 +66,6 @@ impl Columns {
             Some(Target::Label(name)) => layout.labels([name.clone()]),
         }
     }
-}
-
-/// The columns of a file.
-pub(super) fn of_file(path: &Path) -> Result<Vec<String>> {
-    let mut reader = table::open(path, &[])?;
-    // JSON has those of its first record.
-    if let Some(record) = reader.next_record() {
-        let _ = record?;
-    }
-    Ok(reader.columns().to_vec())
 }
 
 /// The keys of the first line of a stream, which stays there.

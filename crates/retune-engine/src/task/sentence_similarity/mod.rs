@@ -32,13 +32,13 @@ use crate::metric::{Evaluation, Said};
 use crate::number;
 use crate::recipe::settings::Settings;
 use anyhow::{Context, Result, bail, ensure};
-use columns::{Columns, Target, of_file, of_stream};
+use columns::{Columns, Target, of_stream};
 pub use embedder::{Embedded, Embedder};
 use lexical::Words;
 use parts::NextRows;
 use retune_data::{
     Batching, Examples, LabelRows, Layout, Numbers, OnBadExample, SeveralTexts, Similarities, Similarity, TableLines,
-    TableRows, TextOptions,
+    TableRows, TextOptions, column_names,
 };
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
@@ -203,7 +203,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     check(&labels)?;
     let reading = Reading::of(recipe, from.model, from.config, &settings.pooling)?;
     let train = recipe.data.train.as_deref().context("training data")?;
-    let columns = Columns::choose(&settings, &labels.label_column, &of_file(train)?);
+    let columns = Columns::choose(&settings, &labels.label_column, &column_names(train)?);
     let layout = columns.layout(recipe.data.group_column.clone());
     let rows = Encoded::read(recipe, |path| reading.read(path, &layout, true))?;
     let (kind, note) = kind(&columns, &settings, &rows.train)?;
@@ -250,7 +250,7 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let reading = Reading::of(recipe, from.model, from.config, "auto")?;
     let (mut input, targets, progress) = (from.input, from.targets, from.progress);
     let there = match &mut input {
-        Input::File(path) => of_file(path)?,
+        Input::File(path) => column_names(path)?,
         Input::Lines { reader, .. } => of_stream(reader)?,
     };
     let columns = Columns::choose(&settings, &labels.label_column, &there);
@@ -398,8 +398,7 @@ impl Task for SentenceSimilarity {
     }
 
     fn adopt(&self, decision: &Decision) -> Result<()> {
-        let threshold = decision.chosen.get("threshold").and_then(Value::as_f64);
-        let threshold = threshold.with_context(|| format!("`{KEY}` of metrics.json has no threshold"))?;
+        let threshold = decision.threshold()?;
         self.threshold.get_or_init(|| threshold as f32);
         Ok(())
     }
