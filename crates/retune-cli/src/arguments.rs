@@ -76,6 +76,20 @@ pub(crate) struct FinetuneArguments {
     pub(crate) flags: RecipeFlags,
 }
 
+/// What a saved model computes on.
+#[derive(Debug, Args)]
+struct HardwareArguments {
+    /// auto, fp32 or bf16
+    #[arg(long, default_value = "auto")]
+    precision: String,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Compute threads; 0 = all cores
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+}
+
 /// How a finished model is used.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArguments {
@@ -90,15 +104,8 @@ pub(crate) struct ModelArguments {
     /// Examples per batch; 1 answers each line as it comes
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
-    /// auto, fp32 or bf16
-    #[arg(long, default_value = "auto")]
-    precision: String,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Compute threads; 0 = all cores
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    hardware: HardwareArguments,
 }
 
 impl From<ModelArguments> for PredictOptions {
@@ -108,9 +115,9 @@ impl From<ModelArguments> for PredictOptions {
             task: it.task,
             overrides: it.overrides.0,
             batch_size: it.batch_size as usize,
-            precision: it.precision,
-            device: it.device,
-            threads: it.threads,
+            precision: it.hardware.precision,
+            device: it.hardware.device,
+            threads: it.hardware.threads,
             files: None,
         }
     }
@@ -167,15 +174,8 @@ pub(crate) struct EmbedArguments {
     /// Texts per batch; 1 answers each line as it comes
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
-    /// auto, fp32 or bf16
-    #[arg(long, default_value = "auto")]
-    precision: String,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Compute threads; 0 = all cores
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    hardware: HardwareArguments,
 }
 
 impl From<EmbedArguments> for EmbedOptions {
@@ -187,9 +187,9 @@ impl From<EmbedArguments> for EmbedOptions {
             text_column: it.text_column,
             overrides: length.into_iter().chain(bad).collect(),
             batch_size: it.batch_size as usize,
-            precision: it.precision,
-            device: it.device,
-            threads: it.threads,
+            precision: it.hardware.precision,
+            device: it.hardware.device,
+            threads: it.hardware.threads,
         }
     }
 }

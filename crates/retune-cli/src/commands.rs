@@ -134,25 +134,10 @@ pub(crate) fn predict(arguments: PredictArguments, screen: &Screen) -> Result<()
         }
         Box::new(stdin.lock())
     };
-    let shown = output.is_some() || !io::stdout().is_terminal();
-    let mut terminal = screen.progress(shown);
-    let mut remarks = Remarks { said: screen.style == Style::Lines || (screen.style == Style::Bars && !shown) };
-    let Some(output) = output else {
-        let mut pipe = Pipe::stdout();
-        let result = predict::predict(&options, input.as_deref(), lines, &mut pipe, &mut [&mut terminal, &mut remarks]);
-        terminal.clear();
-        return Ok(pipe.finish(result).map(drop)?);
-    };
-    options.files = Some(predict::files_beside(&output));
-    let mut draft = Draft::new(&output).map_err(|error| Failure::input(&error))?;
-    let result = predict::predict(&options, input.as_deref(), lines, &mut draft, &mut [&mut terminal, &mut remarks]);
-    terminal.clear();
-    let count = result?;
-    draft.publish().map_err(|error| Failure::failed(&error))?;
-    if screen.style != Style::Silent {
-        let _ = writeln!(io::stderr(), "{count} predictions in {}", output.display());
-    }
-    Ok(())
+    options.files = output.as_deref().map(predict::files_beside);
+    answer(output.as_deref(), "predictions", screen, |to, observers| {
+        predict::predict(&options, input.as_deref(), lines, to, observers)
+    })
 }
 
 /// `retune embed`.
@@ -160,24 +145,35 @@ pub(crate) fn embed(mut arguments: EmbedArguments, screen: &Screen) -> Result<()
     let (input, output) = (arguments.input.take(), arguments.output.take());
     let options = EmbedOptions::from(arguments);
     let lines: Box<dyn BufRead> = if input.is_some() { Box::new(io::empty()) } else { Box::new(io::stdin().lock()) };
+    let format = output.as_deref().map_or(Format::Lines, Format::of);
+    answer(output.as_deref(), "embeddings", screen, |to, observers| {
+        embed::embed(&options, input.as_deref(), lines, (to, format), observers)
+    })
+}
+
+/// Lets `write` answer into a file, which is there when all answers are, or to whoever reads the standard output.
+fn answer(
+    output: Option<&Path>,
+    what: &str,
+    screen: &Screen,
+    write: impl FnOnce(&mut dyn Write, &mut [&mut dyn Observer]) -> Result<usize, EngineError>,
+) -> Result<(), Failure> {
     let shown = output.is_some() || !io::stdout().is_terminal();
     let mut terminal = screen.progress(shown);
     let mut remarks = Remarks { said: screen.style == Style::Lines || (screen.style == Style::Bars && !shown) };
     let Some(output) = output else {
         let mut pipe = Pipe::stdout();
-        let to: (&mut dyn Write, Format) = (&mut pipe, Format::Lines);
-        let result = embed::embed(&options, input.as_deref(), lines, to, &mut [&mut terminal, &mut remarks]);
+        let result = write(&mut pipe, &mut [&mut terminal, &mut remarks]);
         terminal.clear();
         return Ok(pipe.finish(result).map(drop)?);
     };
-    let mut draft = Draft::new(&output).map_err(|error| Failure::input(&error))?;
-    let to: (&mut dyn Write, Format) = (&mut draft, Format::of(&output));
-    let result = embed::embed(&options, input.as_deref(), lines, to, &mut [&mut terminal, &mut remarks]);
+    let mut draft = Draft::new(output).map_err(|error| Failure::input(&error))?;
+    let result = write(&mut draft, &mut [&mut terminal, &mut remarks]);
     terminal.clear();
     let count = result?;
     draft.publish().map_err(|error| Failure::failed(&error))?;
     if screen.style != Style::Silent {
-        let _ = writeln!(io::stderr(), "{count} embeddings in {}", output.display());
+        let _ = writeln!(io::stderr(), "{count} {what} in {}", output.display());
     }
     Ok(())
 }

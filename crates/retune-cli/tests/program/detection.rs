@@ -107,8 +107,7 @@ fn desk() -> Desk {
 }
 
 fn arguments(desk: &Desk, output: &str, more: &[&str]) -> Vec<String> {
-    let mut all = Vec::new();
-    for (flag, value) in [
+    let usual = [
         ("--model", "yolos"),
         ("--task", "object-detection"),
         ("--train", "train"),
@@ -117,17 +116,8 @@ fn arguments(desk: &Desk, output: &str, more: &[&str]) -> Vec<String> {
         ("--steps", "4"),
         ("--batch-size", "5"),
         ("--augmentation", "none"),
-    ] {
-        if !more.contains(&flag) {
-            all.extend([flag, value]);
-        }
-    }
-    desk.arguments(output, &[&all, more].concat())
-}
-
-fn used(desk: &Desk, verb: &str, model: &str, more: &[&str]) -> std::process::Output {
-    let flags = ["--device", "cpu", "--threads", "1", "--precision", "fp32"];
-    desk.retune([verb, "--model", model].into_iter().chain(more.iter().copied()).chain(flags))
+    ];
+    desk.arguments_over(output, &usual, more)
 }
 
 #[test]
@@ -161,7 +151,7 @@ fn lamps_are_found_and_drawn() {
     assert_eq!(processor["image_processor_type"], "YolosImageProcessor");
     // Evaluation of the saved model gives the run's own figures, whatever the size of batches.
     let evaluation = |more: &[&str]| {
-        let output = used(&desk, "evaluate", "run", &[&["--data", "test"], more].concat());
+        let output = desk.used("evaluate", "run", &[&["--data", "test"], more].concat());
         assert_done(&output);
         json_lines(&output.stdout).remove(0)
     };
@@ -174,7 +164,7 @@ fn lamps_are_found_and_drawn() {
     // Predictions of pictures without annotations, drawn; of a stream; with another threshold and suppression.
     let lines = json_lines(&read(desk.path("run/predictions.jsonl")));
     let more = ["--input", "test/images", "--output", "out.jsonl", "--draw", "drawn"];
-    assert_done(&used(&desk, "predict", "run", &more));
+    assert_done(&desk.used("predict", "run", &more));
     let answers = json_lines(&read(desk.path("out.jsonl")));
     assert_eq!(answers.len(), 6);
     for (answer, line) in answers.iter().zip(&lines) {
@@ -191,11 +181,10 @@ fn lamps_are_found_and_drawn() {
         }
     }
     assert!(answers.iter().any(|answer| !answer["objects"].as_array().unwrap().is_empty()), "{answers:?}");
-    let all = used(&desk, "predict", "run/model", &["--input", "test/images", "--score-threshold", "0"]);
+    let all = desk.used("predict", "run/model", &["--input", "test/images", "--score-threshold", "0"]);
     assert_done(&all);
     assert_eq!(json_lines(&all.stdout)[0]["objects"].as_array().unwrap().len(), 5, "one for each query");
-    let few =
-        used(&desk, "predict", "run/model", &["--input", "test/images", "--score-threshold", "0", "--nms", "0.01"]);
+    let few = desk.used("predict", "run/model", &["--input", "test/images", "--score-threshold", "0", "--nms", "0.01"]);
     assert!(json_lines(&few.stdout)[0]["objects"].as_array().unwrap().len() < 5);
     let streamed =
         desk.feed(&["predict", "--model", "run", "--device", "cpu", "--precision", "fp32"], "test/images/200.bmp\n");
@@ -302,7 +291,7 @@ fn every_method_learns() {
         let kept = if method == "lora" { "" } else { "what the frozen blocks return is kept" };
         assert_said(&output, 0, &[kept]);
         let metrics = json(desk.path(&run).join("metrics.json"));
-        let output = used(&desk, "evaluate", &run, &["--data", "test"]);
+        let output = desk.used("evaluate", &run, &["--data", "test"]);
         assert_done(&output);
         let evaluated: Value = json_lines(&output.stdout).remove(0);
         assert_eq!(evaluated["metrics"]["mar_100"], metrics["test"]["mar_100"], "{method}");

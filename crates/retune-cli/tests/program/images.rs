@@ -49,19 +49,15 @@ fn desk() -> Desk {
 }
 
 fn arguments(desk: &Desk, output: &str, model: &Path, more: &[&str]) -> Vec<String> {
-    let mut all = vec!["--model", model.to_str().unwrap()];
-    for (flag, value) in [
+    let usual = [
+        ("--model", model.to_str().unwrap()),
         ("--task", "image-classification"),
         ("--train", "train"),
         ("--validation", "validation"),
         ("--test", "test"),
         ("--steps", "8"),
-    ] {
-        if !more.contains(&flag) {
-            all.extend([flag, value]);
-        }
-    }
-    desk.arguments(output, &[&all, more].concat())
+    ];
+    desk.arguments_over(output, &usual, more)
 }
 
 fn evaluated(desk: &Desk, model: &str, data: &str) -> Value {

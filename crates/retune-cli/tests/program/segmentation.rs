@@ -75,8 +75,7 @@ fn model() -> std::path::PathBuf {
 
 fn arguments(desk: &Desk, output: &str, more: &[&str]) -> Vec<String> {
     let model = model();
-    let mut all = Vec::new();
-    for (flag, value) in [
+    let usual = [
         ("--model", model.to_str().unwrap()),
         ("--task", "semantic-segmentation"),
         ("--train", "train"),
@@ -86,17 +85,8 @@ fn arguments(desk: &Desk, output: &str, more: &[&str]) -> Vec<String> {
         ("--batch-size", "4"),
         ("--image-size", "40"),
         ("--augmentation", "none"),
-    ] {
-        if !more.contains(&flag) {
-            all.extend([flag, value]);
-        }
-    }
-    desk.arguments(output, &[&all, more].concat())
-}
-
-fn used(desk: &Desk, verb: &str, model: &str, more: &[&str]) -> std::process::Output {
-    let flags = ["--device", "cpu", "--threads", "1", "--precision", "fp32"];
-    desk.retune([verb, "--model", model].into_iter().chain(more.iter().copied()).chain(flags))
+    ];
+    desk.arguments_over(output, &usual, more)
 }
 
 /// Width, height and samples of a PNG of 8-bit grey, as its header says and its data would be decoded elsewhere.
@@ -143,7 +133,7 @@ fn fields_are_found_and_drawn() {
     }
     // Evaluation of the saved model gives the run's own figures, of the same masks under other numbers too.
     let evaluation = |data: &[&str]| {
-        let output = used(&desk, "evaluate", "run", &[&["--data"], data].concat());
+        let output = desk.used("evaluate", "run", &[&["--data"], data].concat());
         assert_done(&output);
         json_lines(&output.stdout).remove(0)
     };
@@ -153,7 +143,7 @@ fn fields_are_found_and_drawn() {
     desk.write("other.json", "{\"void\": 2, \"FIELD\": 1, \"ground\": 0}");
     assert_eq!(evaluation(&["test", "--classes", "other.json"])["metrics"], evaluated["metrics"]);
     // Predictions of pictures without masks, to a file and to a stream.
-    let done = used(&desk, "predict", "run/model", &["--input", "test/images", "--output", "out.jsonl"]);
+    let done = desk.used("predict", "run/model", &["--input", "test/images", "--output", "out.jsonl"]);
     assert_done(&done);
     let answers = json_lines(&read(desk.path("out.jsonl")));
     assert_eq!((answers.len(), &answers[0]["mask"]), (6, &"out/200.png".into()));
@@ -184,7 +174,7 @@ fn every_method_learns() {
         let kept = if method == "lora" { "" } else { "what the frozen blocks return is kept" };
         assert_said(&output, 0, &[kept]);
         let metrics = json(desk.path(&run).join("metrics.json"));
-        let output = used(&desk, "evaluate", &run, &["--data", "test"]);
+        let output = desk.used("evaluate", &run, &["--data", "test"]);
         assert_done(&output);
         let evaluated: Value = json_lines(&output.stdout).remove(0);
         assert_eq!(evaluated["metrics"]["mean_iou"], metrics["test"]["mean_iou"], "{method}");
@@ -271,7 +261,7 @@ fn black_and_white_masks_need_no_list() {
     let output = desk.retune(arguments(&desk, "run", &more));
     assert_said(&output, 0, &["2 classes: background, foreground", "masks hold 0 and 255 only: 255 is `foreground`"]);
     assert_eq!(json(desk.path("run/model/config.json"))["id2label"]["1"], "foreground");
-    let output = used(&desk, "evaluate", "run", &["--data", table]);
+    let output = desk.used("evaluate", "run", &["--data", table]);
     assert_done(&output);
     let evaluated = json_lines(&output.stdout).remove(0);
     let pixels: u64 = evaluated["per_class"].as_array().unwrap().iter().map(|it| it["pixels"].as_u64().unwrap()).sum();

@@ -100,14 +100,26 @@ impl Desk {
         all
     }
 
+    /// The same with `usual` flags in the place of its own, where `more` does not name them.
+    pub(crate) fn arguments_over(&self, output: &str, usual: &[(&str, &str)], more: &[&str]) -> Vec<String> {
+        let unnamed = usual.iter().filter(|(flag, _)| !more.contains(flag));
+        let all: Vec<&str> = unnamed.flat_map(|&(flag, value)| [flag, value]).chain(more.iter().copied()).collect();
+        self.arguments(output, &all)
+    }
+
+    /// Uses a model as the runs of these tests were computed.
+    pub(crate) fn used(&self, verb: &str, model: &str, more: &[&str]) -> Output {
+        let flags = ["--device", "cpu", "--threads", "1", "--precision", "fp32"];
+        self.retune([verb, "--model", model].into_iter().chain(more.iter().copied()).chain(flags))
+    }
+
     pub(crate) fn finetune(&self, output: &str, more: &[&str]) -> Output {
         self.retune(self.arguments(output, more))
     }
 
     /// Scores a model on `test.csv` as the runs of these tests did.
     pub(crate) fn evaluate(&self, model: &str) -> Output {
-        let data = ["--data", "test.csv", "--device", "cpu", "--threads", "1", "--precision", "fp32"];
-        self.retune(["evaluate", "--model", model].into_iter().chain(data))
+        self.used("evaluate", model, &["--data", "test.csv"])
     }
 
     /// Runs a command with a text on its standard input.
