@@ -5,7 +5,8 @@ use crate::bodies::ImageEncoderSizes;
 use crate::checkpoint::Init;
 use crate::family::{ImageFamily, TensorNames};
 use crate::heads::{
-    ImagePlan, ImageReading, MapSource, PooledNorm, Pooling, SEMANTIC_SEGMENTATION, UpernetNames, UpernetPlan, UpernetSizes,
+    ImagePlan, ImageReading, MapSource, PooledNorm, Pooling, SEMANTIC_SEGMENTATION, UpernetNames, UpernetPlan,
+    UpernetSizes,
 };
 use crate::layers::{PositionTable, PreNormOptions, drop_path::linear_rates};
 use crate::takes::Positions;
@@ -20,7 +21,12 @@ pub static BEIT: ImageFamily = ImageFamily {
     names: TensorNames { buffers: &["relative_position_index"], ..vit::names("beit") },
     layer: vit::LAYER,
     classifier: ImagePlan(|config| reading(config, "beit.pooler.layernorm")),
-    others: || vec![(&SEMANTIC_SEGMENTATION, Box::new(UpernetPlan { sizes: |config| decoder(config, DECODER), settle: choose_maps }))],
+    others: || {
+        vec![(
+            &SEMANTIC_SEGMENTATION,
+            Box::new(UpernetPlan { sizes: |config| decoder(config, DECODER), settle: choose_maps }),
+        )]
+    },
     positions: Positions::Interpolated,
     sizes,
 };
@@ -84,7 +90,9 @@ fn named(config: &ModelConfig) -> Option<Vec<i64>> {
 /// The depths whose hidden states a decoder reads.
 fn maps(config: &ModelConfig) -> Result<Vec<usize>, ModelError> {
     let refuse = |problem: String| Err(ModelError::Config { field: "out_indices".to_owned(), problem });
-    let Some(named) = named(config) else { return refuse("is missing; four numbers of hidden states are needed".to_owned()) };
+    let Some(named) = named(config) else {
+        return refuse("is missing; four numbers of hidden states are needed".to_owned());
+    };
     let layers = config.size("num_hidden_layers")?;
     // Hugging Face's classes count hidden states from 1, the embeddings among them: the last layer of all is not read.
     let fits = named.len() == MAPS && named[0] >= 1 && named[MAPS - 1] <= layers + 1;

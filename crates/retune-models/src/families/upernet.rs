@@ -5,9 +5,7 @@ use super::{convnext, resnet, swin};
 use crate::bodies::{MapShape, Pyramid};
 use crate::checkpoint::Weights;
 use crate::family::{Family, TensorNames};
-use crate::heads::{
-    MapSource, SEMANTIC_SEGMENTATION, StageSource, UpernetNames, UpernetPlan, UpernetSizes,
-};
+use crate::heads::{MapSource, SEMANTIC_SEGMENTATION, StageSource, UpernetNames, UpernetPlan, UpernetSizes};
 use crate::layers::{ResNetSizes, conv_next_layer, patch_merging};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use serde_json::{Value, json};
@@ -99,6 +97,10 @@ enum Backbone {
 impl Backbone {
     const ALL: [Self; 3] = [Self::Swin, Self::ConvNext, Self::ResNet];
 
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.family().model_type().eq(name))
+    }
+
     fn family(self) -> &'static dyn Family {
         match self {
             Self::Swin => &swin::SWIN,
@@ -148,9 +150,9 @@ fn backbone(config: &ModelConfig) -> Result<(Backbone, ModelConfig), ModelError>
         return refuse("backbone_config", format!("is missing; known backbones are {}", known()));
     };
     let mut part = ModelConfig::part(part.clone())?;
-    let model_type = part.model_type()?;
-    let Some(&kind) = Backbone::ALL.iter().find(|one| one.family().model_type() == model_type) else {
-        return refuse("backbone_config", format!("is of type `{model_type}`; known are {}", known()));
+    let named = part.model_type()?;
+    let Some(kind) = Backbone::named(&named) else {
+        return refuse("backbone_config", format!("is of type `{named}`; known are {}", known()));
     };
     for (field, value) in kind.family().defaults() {
         if part.get(field).is_none() {
@@ -162,9 +164,8 @@ fn backbone(config: &ModelConfig) -> Result<(Backbone, ModelConfig), ModelError>
 
 /// The stages that the decoder reads, counted from 0, of so many.
 fn read(part: &ModelConfig, count: usize) -> Result<Vec<usize>, ModelError> {
-    let refuse = |problem: String| {
-        Err(ModelError::Config { field: "backbone_config.out_features".to_owned(), problem })
-    };
+    let refuse =
+        |problem: String| Err(ModelError::Config { field: "backbone_config.out_features".to_owned(), problem });
     let named: Vec<Option<usize>> = match (part.get("out_features"), part.get("out_indices")) {
         (Some(Value::Array(names)), _) => {
             let number = |name: &Value| name.as_str()?.strip_prefix("stage")?.parse().ok();
@@ -184,7 +185,9 @@ fn read(part: &ModelConfig, count: usize) -> Result<Vec<usize>, ModelError> {
         !stages.is_empty() && stages.iter().all(|&stage| stage < count) && stages.windows(2).all(|two| two[0] < two[1])
     };
     let what = || part.get("out_features").or_else(|| part.get("out_indices")).map_or(String::new(), Value::to_string);
-    stages.filter(fits).map_or_else(|| refuse(format!("is {}, not some of stage1 to stage{count} in their order", what())), Ok)
+    stages
+        .filter(fits)
+        .map_or_else(|| refuse(format!("is {}, not some of stage1 to stage{count} in their order", what())), Ok)
 }
 
 /// What the decoder needs to know of the backbone.
@@ -202,7 +205,8 @@ fn decoder(config: &ModelConfig) -> Result<UpernetSizes, ModelError> {
         && let Some(stated) = config.get("auxiliary_in_channels")
         && stated.as_i64() != sizes.source.widths().get(2).copied()
     {
-        let problem = format!("is {stated}, but the auxiliary head reads a map of {} channels", sizes.source.widths()[2]);
+        let problem =
+            format!("is {stated}, but the auxiliary head reads a map of {} channels", sizes.source.widths()[2]);
         return Err(ModelError::Config { field: "auxiliary_in_channels".to_owned(), problem });
     }
     Ok(sizes)

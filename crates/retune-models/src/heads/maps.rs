@@ -161,7 +161,8 @@ impl Neck {
     fn maps(&self, state: &State, train: bool) -> Result<Vec<Tensor>, ModelError> {
         let (h, w) = grid_of(state.beside.get(GRID)?);
         if h < 2 || w < 2 {
-            let problem = "the coarsest map halves the grid of patches, which needs two rows and two columns".to_owned();
+            let problem =
+                "the coarsest map halves the grid of patches, which needs two rows and two columns".to_owned();
             return Err(ModelError::InputShape { name: "pixel_values".to_owned(), shape: vec![h, w], problem });
         }
         let map = |number: usize| {

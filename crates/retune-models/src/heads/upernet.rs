@@ -59,12 +59,7 @@ impl UpernetSizes {
     ///
     /// # Errors
     /// Fields that are missing or wrong.
-    pub fn of(
-        config: &ModelConfig,
-        names: UpernetNames,
-        source: MapSource,
-        whole: bool,
-    ) -> Result<Self, ModelError> {
+    pub fn of(config: &ModelConfig, names: UpernetNames, source: MapSource, whole: bool) -> Result<Self, ModelError> {
         let auxiliary = || {
             let convolutions = config.number_or("auxiliary_num_convs", 1.0)?;
             if convolutions < 0.0 || convolutions.fract() != 0.0 {
@@ -97,7 +92,8 @@ impl UpernetSizes {
             return refuse("use_auxiliary_head", problem);
         };
         if auxiliary.convolutions == 0 && auxiliary.channels != width {
-            let problem = format!("is 0, but the map has {width} channels and `auxiliary_channels` is {}", auxiliary.channels);
+            let problem =
+                format!("is 0, but the map has {width} channels and `auxiliary_channels` is {}", auxiliary.channels);
             return refuse("auxiliary_num_convs", problem);
         }
         Ok(())
@@ -114,7 +110,12 @@ pub struct UpernetPlan {
 }
 
 impl HeadPlan for UpernetPlan {
-    fn build(&self, weights: &Weights<'_>, config: &ModelConfig, _body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
+    fn build(
+        &self,
+        weights: &Weights<'_>,
+        config: &ModelConfig,
+        _body: &dyn Body,
+    ) -> Result<Box<dyn Head>, ModelError> {
         let UpernetSizes { names, source, hidden: e, pooled, auxiliary, whole } = (self.sizes)(config)?;
         let top = weights.head();
         let head = top.at("decode_head");

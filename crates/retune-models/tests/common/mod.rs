@@ -6,8 +6,8 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
 use retune_models::heads::{
-    AUXILIARY_LOGITS, CAUSAL_LM, CtcLoss, LOGIT_LENGTHS, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_TO_SEQUENCE,
-    SPEECH_RECOGNITION, TOKEN_CLASSIFICATION, next_token_loss, target_token_loss,
+    AUXILIARY_LOGITS, CAUSAL_LM, CtcLoss, LOGIT_LENGTHS, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION,
+    SEQUENCE_TO_SEQUENCE, SPEECH_RECOGNITION, TOKEN_CLASSIFICATION, next_token_loss, target_token_loss,
 };
 use retune_models::{
     LoadOptions, LoadedModel, Mode, ModelConfig, NewHead, ProblemType, Purpose, SegmenterLoss, Tensors,

@@ -275,9 +275,8 @@ impl Task for Segmentation {
         let weights = self.weights.as_ref().map(|weights| Tensor::from_slice(weights).to_device(logits.device()));
         let smoothing = phase.smoothing(self.smoothing);
         let of = |logits: &Tensor| loss::pixel_cross_entropy(logits, &labels, weights.as_ref(), smoothing);
-        let mut sum = with_auxiliary(outputs, self.auxiliary_weight, of(logits), |auxiliary| {
-            of(&loss::resized(auxiliary, size))
-        });
+        let mut sum =
+            with_auxiliary(outputs, self.auxiliary_weight, of(logits), |auxiliary| of(&loss::resized(auxiliary, size)));
         if self.dice > 0.0 {
             // Each image counts as its pixels do, so that sums over batches divide by one weight.
             let dice = loss::pixel_dice(logits, &labels) * loss::pixel_weights(&labels, weights.as_ref());
