@@ -408,6 +408,38 @@ def segformer(draw):
     )
 
 
+def decoder_of_maps(draw, widths):
+    """Fields of a decoder over maps, its auxiliary head among them."""
+    return dict(
+        pool_scales=[draw.randint(1, 4) for _ in range(draw.randint(1, 3))],
+        use_auxiliary_head=len(widths) > 2 and draw.random() < 0.7,
+        auxiliary_loss_weight=draw.choice([0.4, 1.5]),
+        auxiliary_channels=draw.randint(2, 9),
+        auxiliary_num_convs=draw.randint(1, 3),
+        auxiliary_concat_input=draw.random() < 0.5,
+    )
+
+
+def beit_maps(draw, own_size=False):
+    values = beit(draw) | dict(num_hidden_layers=(layers := draw.randint(4, 7)))
+    # A Data2Vec segmenter may read the last hidden state; BEiT's configuration has no number for it.
+    numbers = draw.sample(range(1, layers + 1 + own_size), 4)
+    return values | decoder_of_maps(draw, [values["hidden_size"]] * 4) | dict(out_indices=sorted(numbers))
+
+
+def data2vec_maps(draw):
+    return beit_maps(draw, own_size=True)
+
+
+def upernet(draw):
+    kind, part = draw.choice([("swin", swin), ("swin", swin), ("convnext", convnext), ("resnet", resnet)])
+    part = part(draw)
+    count = len(part["depths"])
+    read = sorted(draw.sample(range(1, count + 1), draw.randint(1, count)))
+    part |= dict(model_type=kind, out_features=[f"stage{number}" for number in read])
+    return dict(backbone_config=part, hidden_size=draw.randint(2, 12), loss_ignore_index=draw.choice([255, 255, 0])) | decoder_of_maps(draw, read)
+
+
 def yolos(draw):
     values = vit(draw)
     patch = values["patch_size"]
@@ -500,6 +532,43 @@ def hubert(draw):
 
 def wavlm(draw):
     return wav2vec2(draw) | dict(num_buckets=4 * draw.randint(1, 10), max_bucket_distance=draw.randint(20, 90))
+
+
+def wav2vec2_bert(draw):
+    heads, width = heads_and_width(draw)
+    size = draw.choice([n for n in range(1, 9)]) * 2
+    width = heads * size
+    adapter = draw.random() < 0.5
+    kernel = draw.choice([(3, 2), (2, 2), (3, 3), (5, 4)])
+    return dict(
+        vocab_size=draw.randint(4, 40),
+        hidden_size=width,
+        num_hidden_layers=draw.randint(1, 3),
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        feature_projection_input_dim=draw.randint(2, 30),
+        hidden_act=draw.choice(ACTIVATIONS),
+        layer_norm_eps=draw.choice([1e-5, 1e-7, 1e-3]),
+        position_embeddings_type=draw.choice(["relative", "relative_key", "rotary", None]),
+        rotary_embedding_base=draw.choice([10000, 100]),
+        left_max_position_embeddings=draw.randint(0, 20),
+        right_max_position_embeddings=draw.randint(0, 9),
+        max_source_positions=draw.choice([3, 5000]),
+        conv_depthwise_kernel_size=draw.choice([1, 3, 7, 31]),
+        add_adapter=adapter,
+        num_adapter_layers=draw.randint(1, 2),
+        adapter_kernel_size=kernel[0],
+        adapter_stride=kernel[1],
+        adapter_act=draw.choice(ACTIVATIONS),
+        output_hidden_size=draw.choice([None, heads * draw.randint(1, 9)]) if adapter else None,
+        use_intermediate_ffn_before_adapter=adapter and draw.random() < 0.5,
+        use_weighted_layer_sum=draw.random() < 0.4,
+        classifier_proj_size=draw.randint(3, 40),
+        ctc_loss_reduction=draw.choice(["sum", "mean"]),
+        ctc_zero_infinity=True,
+        mask_time_prob=draw.choice([0.0, 0.05]),
+        pad_token_id=draw.choice([0, 0, 2]),
+    )
 
 
 def ast(draw):
@@ -617,6 +686,29 @@ def whisper(draw):
     )
 
 
+def moonshine(draw):
+    heads, width = heads_and_width(draw)
+    size = draw.randint(2, 12)
+    rows = draw.randint(12, 90)
+    return dict(
+        vocab_size=rows,
+        hidden_size=heads * size,
+        intermediate_size=draw.randint(5, 60),
+        encoder_num_hidden_layers=draw.randint(1, 3),
+        decoder_num_hidden_layers=draw.randint(1, 3),
+        encoder_num_attention_heads=heads,
+        decoder_num_attention_heads=heads,
+        encoder_hidden_act=draw.choice(ACTIVATIONS),
+        decoder_hidden_act=draw.choice(ACTIVATIONS),
+        attention_bias=draw.random() < 0.5,
+        pad_head_dim_to_multiple_of=draw.choice([None, 8]),
+        rope_parameters=dict(rope_type="default", rope_theta=draw.choice([100.0, 10000.0]), partial_rotary_factor=2 * draw.randint(1, size // 2) / size),
+        tie_word_embeddings=draw.random() < 0.7,
+        pad_token_id=draw.choice([2, draw.randrange(rows)]),
+        decoder_start_token_id=draw.randrange(rows),
+    )
+
+
 FAMILIES = {
     "bert": Family("Bert", "text", bert, token_types=True),
     "roberta": Family("Roberta", "text", roberta),
@@ -646,6 +738,10 @@ FAMILIES = {
     "vit": Family("ViT", "image", vit),
     "deit": Family("DeiT", "image", vit, classes={"ForImageClassification": ["ForImageClassification", "ForImageClassificationWithTeacher"]}),
     "beit": Family("Beit", "image", beit),
+    "data2vec-vision": Family("Data2VecVision", "image", beit),
+    "beit-maps": Family("Beit", "maps", beit_maps),
+    "data2vec-vision-maps": Family("Data2VecVision", "maps", data2vec_maps),
+    "upernet": Family("UperNet", "maps", upernet),
     "dinov2": Family("Dinov2", "image", dinov2),
     "swin": Family("Swin", "image", swin),
     "convnext": Family("ConvNext", "image", convnext),
@@ -657,8 +753,10 @@ FAMILIES = {
     "wav2vec2": Family("Wav2Vec2", "speech", wav2vec2),
     "hubert": Family("Hubert", "speech", hubert),
     "wavlm": Family("WavLM", "speech", wavlm),
+    "wav2vec2-bert": Family("Wav2Vec2Bert", "filter-bank frames", wav2vec2_bert),
     "audio-spectrogram-transformer": Family("AST", "spectrogram", ast),
     "whisper": Family("Whisper", "log-mel", whisper),
+    "moonshine": Family("Moonshine", "written sound", moonshine),
 }
 
 
@@ -760,6 +858,18 @@ def image_inputs(draw, family, config):
     return Inputs({"pixel_values": pixels(draw, config, height, width)}, call)
 
 
+def map_inputs(draw, family, config):
+    """Of any size from one on that leaves something of every map."""
+    if family.prefix == "UperNet":
+        size = (draw.randint(40, 90) for _ in range(2))
+        if config.backbone_config.model_type == "swin" and config.backbone_config.use_absolute_embeddings:
+            size = [config.backbone_config.image_size] * 2
+        return Inputs({"pixel_values": pixels(draw, config.backbone_config, *size)})
+    if family.prefix == "Data2VecVision":  # takes its own size alone
+        return Inputs({"pixel_values": pixels(draw, config, config.image_size, config.image_size)})
+    return Inputs({"pixel_values": pixels(draw, config, *(config.patch_size * draw.randint(2, 7) for _ in range(2)))})
+
+
 def detector_inputs(draw, family, config):
     """Of any size; a detector that takes a mask of pixels gets images of unequal sizes."""
     least = getattr(config, "patch_size", 40)
@@ -793,6 +903,18 @@ def speech_inputs(draw, family, config):
     return Inputs(named)
 
 
+def frame_inputs(draw, family, config):
+    """Frames of unequal numbers, with a mask or without."""
+    least = config.adapter_kernel_size * config.adapter_stride if config.add_adapter else 1
+    lengths = [least + draw.randint(0, 60) for _ in range(draw.randint(1, 4))]
+    longest = max(lengths) + draw.choice([0, 0, 1])
+    mask = torch.tensor([[1] * n + [0] * (longest - n) for n in lengths])
+    named = {"input_features": torch.randn(len(lengths), longest, config.feature_projection_input_dim, generator=tensor_generator(draw))}
+    if draw.random() < 0.7:
+        named["attention_mask"] = mask
+    return Inputs(named)
+
+
 def spectrogram_inputs(draw, family, config):
     shape = (draw.randint(1, 4), config.max_length, config.num_mel_bins)
     return Inputs({"input_values": torch.randn(*shape, generator=tensor_generator(draw))})
@@ -806,15 +928,30 @@ def log_mel_inputs(draw, family, config):
     return Inputs({"input_features": features, "decoder_input_ids": ids})
 
 
+def written_sound_inputs(draw, family, config):
+    """Sounds of unequal lengths with a mask or without, and texts."""
+    lengths = [895 + draw.randint(0, 4000) for _ in range(draw.randint(1, 4))]
+    longest, noise = max(lengths), tensor_generator(draw)
+    mask = torch.tensor([[1] * n + [0] * (longest - n) for n in lengths])
+    named = {"input_values": torch.randn(len(lengths), longest, generator=noise) * mask}
+    named["decoder_input_ids"] = torch.randint(0, config.vocab_size, (len(lengths), draw.randint(1, 10)), generator=noise)
+    if draw.random() < 0.7:
+        named["attention_mask"] = mask
+    return Inputs(named)
+
+
 INPUTS = {
     "text": text_inputs,
     "decoder": decoder_inputs,
     "image": image_inputs,
+    "maps": map_inputs,
     "detector": detector_inputs,
     "masked image": masked_image_inputs,
     "speech": speech_inputs,
+    "filter-bank frames": frame_inputs,
     "spectrogram": spectrogram_inputs,
     "log-mel": log_mel_inputs,
+    "written sound": written_sound_inputs,
 }
 
 
@@ -823,6 +960,10 @@ INPUTS = {
 
 def classes(count):
     return dict(id2label={i: f"class {i}" for i in range(count)}, label2id={f"class {i}": i for i in range(count)})
+
+
+# Classifiers of frames have no layers that make fewer of them.
+WHOLE = dict(add_adapter=False, use_intermediate_ffn_before_adapter=False)
 
 
 def several_classes(draw):
@@ -908,11 +1049,12 @@ def word_targets(draw, config, inputs):
 def pixel_targets(draw, config, inputs):
     """A class for each pixel, some of which count in no loss; of the size of the images or another one."""
     rows, _, height, width = inputs.named["pixel_values"].shape
-    if draw.random() < 0.3:
+    if draw.random() < 0.3 and not hasattr(config, "loss_ignore_index"):  # whose class wants labels of the images' size
         height, width = draw.randint(20, 90), draw.randint(20, 90)
     noise = tensor_generator(draw)
     labels = torch.randint(0, max(config.num_labels, 2), (rows, height, width), generator=noise)
-    labels[torch.rand(labels.shape, generator=noise) < draw.choice([0, 0.3])] = config.semantic_loss_ignore_index
+    ignored = config.loss_ignore_index if hasattr(config, "loss_ignore_index") else config.semantic_loss_ignore_index
+    labels[torch.rand(labels.shape, generator=noise) < draw.choice([0, 0.3])] = ignored
     return {"labels": labels}
 
 
@@ -985,9 +1127,15 @@ HEADS = {
     "semantic-segmentation": Head(
         "semantic-segmentation", "ForSemanticSegmentation", "image", lambda draw: classes(draw.randint(1, 9)), pixel_targets
     ),
+    "segmentation-of-maps": Head("semantic-segmentation", "ForSemanticSegmentation", "maps", lambda draw: classes(draw.randint(2, 9)), pixel_targets),
     "object-detection": Head("object-detection", "ForObjectDetection", "detector", lambda draw: classes(draw.randint(1, 9)), object_targets),
     "speech-recognition": Head("speech-recognition", "ForCTC", "speech", lambda draw: {}, transcript_targets),
     "written-speech": Head("speech-recognition", "ForConditionalGeneration", "log-mel", lambda draw: {}, written_targets),
+    "frame-recognition": Head("speech-recognition", "ForCTC", "filter-bank frames", lambda draw: {}, transcript_targets),
+    "frame-classification": Head(
+        "audio-classification", "ForSequenceClassification", "filter-bank frames", lambda draw: several_classes(draw) | WHOLE, class_targets
+    ),
+    "written-samples": Head("speech-recognition", "ForConditionalGeneration", "written sound", lambda draw: {}, written_targets),
     "sound-classification": Head("audio-classification", "ForSequenceClassification", "speech", several_classes, class_targets),
     "spectrogram-classification": Head("audio-classification", "ForAudioClassification", "spectrogram", several_classes, class_targets),
     # Its loss needs no targets; Retune gives one only for targets.
@@ -1001,7 +1149,7 @@ HEADS = {
 def make_model(draw, family, head):
     ending = draw.choice(family.classes.get(head.ending, [head.ending]))
     model_class = getattr(transformers, family.prefix + ending)
-    config = model_class.config_class(**family.config(draw), **head.config(draw))
+    config = model_class.config_class(**(family.config(draw) | head.config(draw)))
     config._attn_implementation = "eager"
     model = model_class(config).eval()
     randomise(model, tensor_generator(draw))
@@ -1024,6 +1172,8 @@ def expected_outputs(model, inputs, targets):
         outputs["sentence_embedding"] = pooled(model.config, result.last_hidden_state, named.get("attention_mask"))
     further = {name: getattr(result, name) for name in FURTHER if getattr(result, name, None) is not None}
     if model.config.is_encoder_decoder:
+        return outputs, further
+    if model.base_model is model:  # a class without one
         return outputs, further
     base = model.base_model(**{k: v for k, v in named.items() if k not in TARGETS}, **inputs.call)
     further = {name: getattr(result, name) for name in FURTHER if getattr(result, name, None) is not None}
@@ -1103,7 +1253,7 @@ def parse_arguments():
     if arguments.count < 1 or arguments.first < 0:
         parser.error("--count must be at least 1 and --first at least 0")
     arguments.pairs = [(f, h) for f in FAMILIES for h in HEADS if FAMILIES[f].medium == HEADS[h].medium]
-    arguments.pairs = [(f, h) for f, h in arguments.pairs if FAMILIES[f].segments or HEADS[h].targets is not pixel_targets]
+    arguments.pairs = [(f, h) for f, h in arguments.pairs if FAMILIES[f].segments or h != "semantic-segmentation"]
     arguments.pairs = [(f, h) for f, h in arguments.pairs if f in (arguments.family or [f]) and h in (arguments.head or [h])]
     if not arguments.pairs:
         parser.error("no family that was named takes a head that was named")

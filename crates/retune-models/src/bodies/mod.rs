@@ -1,5 +1,6 @@
 //! Bodies: what families of one kind compute below their heads.
 
+mod conformer_encoder;
 mod disentangled_encoder;
 mod encoder_decoder;
 mod image_encoder;
@@ -14,13 +15,15 @@ mod speech_encoder;
 mod stack;
 mod text_decoder;
 mod text_encoder;
+mod waveform_encoder;
 
+pub use conformer_encoder::{ConformerEncoder, ConformerEncoderSizes, FRAME_COUNTS};
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
 pub use encoder_decoder::EncoderDecoder;
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
 pub use item_encoder::{ItemEncoder, ItemEncoderSizes};
 pub use log_mel_encoder::{LogMelEncoder, LogMelEncoderSizes};
-pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, stage_name};
+pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, image_size_of, stage_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};
 pub use sequence_encoder::SequenceEncoder;
 pub use set_transformer::{INTERMEDIATE, SetTransformer, SetTransformerSizes};
@@ -30,3 +33,4 @@ pub use speech_encoder::{SpeechEncoder, SpeechEncoderSizes};
 pub use stack::{Stack, StackNames, StackPositions, StackSizes};
 pub use text_decoder::{LAST, LayerKind, Positions, TextDecoder, TextDecoderNames, TextDecoderSizes};
 pub use text_encoder::{Sharing, TextEncoder, TextEncoderNames, TextEncoderSizes};
+pub use waveform_encoder::{WaveformEncoder, WaveformEncoderSizes};
