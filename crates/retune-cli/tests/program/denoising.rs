@@ -30,7 +30,7 @@ fn pieces_are_written_again_and_the_model_goes_on_to_other_texts() {
     ];
     let run = |output: &str, more: &[&str]| {
         desk.retune(
-            &[&["finetune", "--output", output, "--device", "cpu", "--precision", "fp32"], RUN, &fresh, more].concat(),
+            [&["finetune", "--output", output, "--device", "cpu", "--precision", "fp32"], RUN, &fresh, more].concat(),
         )
     };
     assert_done(&run("run", &[]));
@@ -43,7 +43,7 @@ fn pieces_are_written_again_and_the_model_goes_on_to_other_texts() {
     assert!(lines.iter().all(|line| line["tokens"].as_u64().unwrap() > 0), "{lines:?}");
     // The same pieces are taken out whenever a split is measured.
     let output =
-        desk.retune(&["evaluate", "--model", "run", "--data", "train.txt", "--device", "cpu", "--precision", "fp32"]);
+        desk.retune(["evaluate", "--model", "run", "--data", "train.txt", "--device", "cpu", "--precision", "fp32"]);
     assert_done(&output);
     let again = value(&json_lines(&output.stdout)[0]["metrics"]);
     assert!((again - value(&metrics["test"])).abs() < 1e-5 * again, "{again}");
@@ -70,14 +70,14 @@ fn pieces_are_written_again_and_the_model_goes_on_to_other_texts() {
         "pairs.csv",
     ];
     let more = ["--steps", "1", "--max-new-tokens", "3", "--output", "pairs", "--device", "cpu", "--precision", "fp32"];
-    assert_done(&desk.retune(&[&translate[..], &more].concat()));
+    assert_done(&desk.retune([&translate[..], &more].concat()));
 }
 
 #[test]
 fn noise_needs_tokens_that_stand_for_it() {
     let desk = desk();
     let fresh = ["--from-scratch", "--config", "bart:tiny", "--vocabulary", "300"];
-    let output = desk.retune(&[&["finetune", "--output", "run", "--noise", "spans"], RUN, &fresh].concat());
+    let output = desk.retune([&["finetune", "--output", "run", "--noise", "spans"], RUN, &fresh].concat());
     assert_said(&output, 2, &["noise", "has no sentinels"]);
     assert!(!desk.path("run").exists());
 }
