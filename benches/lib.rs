@@ -66,6 +66,7 @@ pub fn fresh_weights(base_prefix: &str, precision: Precision, device: Device) ->
         WeightsOptions {
             base_prefix: base_prefix.to_owned(),
             new_head: true,
+            headless: false,
             from_scratch: true,
             seed: 1,
             precision,

@@ -12,6 +12,7 @@ fn build(family: &'static dyn Family, purpose: &Purpose, config: &ModelConfig) -
         WeightsOptions {
             base_prefix: family.names().base_prefix(),
             new_head: true,
+            headless: false,
             from_scratch: true,
             seed: 0,
             precision: retune_kernels::Precision::Fp32,

@@ -1,0 +1,105 @@
+//! A convolution without bias, its norm over channels, which may be frozen, and perhaps an activation.
+//!
+//! transformers' `ResNetConvLayer` and `RTDetrConvNormLayer`. B batch, C and D channels, H and W map, k kernel.
+
+use crate::ModelError;
+use crate::checkpoint::{Init, Weights};
+use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::{Activation, BatchNorm, Weight};
+
+/// PyTorch's default.
+pub(super) const NORM_EPSILON: f64 = 1e-5;
+const MOMENTUM: f64 = 0.1;
+
+/// A norm of channels.
+#[derive(Debug)]
+enum ChannelNorm {
+    Batch(BatchNorm),
+    /// Weight, bias, mean and variance, none of which ever changes.
+    Frozen([Weight; 4]),
+}
+
+impl ChannelNorm {
+    fn load(weights: &Weights<'_>, size: i64, epsilon: f64, frozen: bool) -> Result<Self, ModelError> {
+        if !frozen {
+            return Ok(Self::Batch(weights.batch_norm(size, epsilon, MOMENTUM)?));
+        }
+        let filled =
+            |name: &str, value: f64| weights.fixed(name, Tensor::full([size], value, (Kind::Float, weights.device())));
+        let (weight, bias) = (filled("weight", 1.0)?, filled("bias", 0.0)?);
+        Ok(Self::Frozen([weight, bias, filled("running_mean", 0.0)?, filled("running_var", 1.0)?]))
+    }
+
+    /// `x` [B, C, H, W] in fp32.
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        match self {
+            Self::Batch(norm) => norm.forward(x, train),
+            Self::Frozen([weight, bias, mean, variance]) => {
+                let scale = &**weight * (&**variance + NORM_EPSILON).rsqrt();
+                let shift = &**bias - &**mean * &scale;
+                x * scale.view([1, -1, 1, 1]) + shift.view([1, -1, 1, 1])
+            }
+        }
+    }
+}
+
+/// What a convolution makes of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvolutionShape {
+    /// C.
+    pub input: i64,
+    /// D.
+    pub output: i64,
+    /// k, odd; the map is padded by half of it.
+    pub kernel: i64,
+    /// Places that it moves on by.
+    pub stride: i64,
+}
+
+/// The layer.
+#[derive(Debug)]
+pub struct NormedConvolution {
+    weight: Weight, // [D, C, k, k]
+    norm: ChannelNorm,
+    shape: ConvolutionShape,
+    activation: Option<Activation>,
+}
+
+impl NormedConvolution {
+    /// `convolution` and the name of the norm are paths below `weights`; the norm comes with its epsilon and whether it is frozen.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    pub fn load(
+        weights: &Weights<'_>,
+        convolution: &str,
+        (norm, epsilon, frozen): (&str, f64, bool),
+        shape: ConvolutionShape,
+        activation: Option<Activation>,
+    ) -> Result<Self, ModelError> {
+        let ConvolutionShape { input, output, kernel, .. } = shape;
+        // He et al. 2015, by fan out, as there.
+        let init = Init::Normal((2.0 / (output * kernel * kernel) as f64).sqrt());
+        Ok(Self {
+            weight: weights.at(convolution).compute("weight", &[output, input, kernel, kernel], init)?,
+            norm: ChannelNorm::load(&weights.at(norm), output, epsilon, frozen)?,
+            shape,
+            activation,
+        })
+    }
+
+    /// `x` [B, C, H, W]; returns [B, D, ⌈H/stride⌉, ⌈W/stride⌉] in fp32.
+    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let pad = self.shape.kernel / 2;
+        let x = x.to_kind(self.weight.kind());
+        let y = x.conv2d(&self.weight, None::<&Tensor>, [self.shape.stride; 2], [pad; 2], [1, 1], 1);
+        let y = self.norm.forward(&y.to_kind(Kind::Float), train);
+        self.activation.map_or_else(|| y.shallow_clone(), |activation| activation.forward(&y))
+    }
+
+    /// For a result of so many places.
+    pub fn work(&self, places: f64) -> f64 {
+        let ConvolutionShape { input, output, kernel, .. } = self.shape;
+        2.0 * places * (input * output * kernel * kernel) as f64
+    }
+}
