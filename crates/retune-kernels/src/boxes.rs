@@ -26,7 +26,8 @@ pub fn inverse_sigmoid(shares: &Tensor) -> Tensor {
 /// Intersection and union of corners that broadcast against each other, [.., 4].
 fn shared(a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
     let area = |x: &Tensor| (x.narrow(-1, 2, 2) - x.narrow(-1, 0, 2)).prod_dim_int(-1, false, None::<Kind>);
-    let inside = sides(a.narrow(-1, 0, 2).maximum(&b.narrow(-1, 0, 2)), a.narrow(-1, 2, 2).minimum(&b.narrow(-1, 2, 2)));
+    let inside =
+        sides(a.narrow(-1, 0, 2).maximum(&b.narrow(-1, 0, 2)), a.narrow(-1, 2, 2).minimum(&b.narrow(-1, 2, 2)));
     let union = area(a) + area(b) - &inside;
     (inside, union)
 }
@@ -45,8 +46,7 @@ pub fn overlap(a: &Tensor, b: &Tensor) -> Tensor {
 /// Generalised intersection over union (Rezatofighi et al. 2019) of corners that broadcast against each other, [.., 4].
 pub fn generalised_overlap(a: &Tensor, b: &Tensor) -> Tensor {
     let (inside, union) = shared(a, b);
-    let hull =
-        sides(a.narrow(-1, 0, 2).minimum(&b.narrow(-1, 0, 2)), a.narrow(-1, 2, 2).maximum(&b.narrow(-1, 2, 2)));
+    let hull = sides(a.narrow(-1, 0, 2).minimum(&b.narrow(-1, 0, 2)), a.narrow(-1, 2, 2).maximum(&b.narrow(-1, 2, 2)));
     inside / &union - (&hull - &union) / &hull
 }
 

@@ -86,9 +86,7 @@ impl Network {
     pub(crate) fn below(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
         let (begin, state) = match State::of(inputs) {
             Some((depth, state)) => (depth, State { hidden: state.hidden.to_kind(self.kind), ..state }),
-            None => {
-                (1, self.body.begin(inputs, mode)?)
-            }
+            None => (1, self.body.begin(inputs, mode)?),
         };
         let mut state = state;
         for name in READ_ABOVE {

@@ -7,8 +7,8 @@ use retune_kernels::loss::{Objects, detection_loss, detection_terms};
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::checkpoint::{read_tensors, write_tensors};
 use retune_models::heads::{
-    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, OBJECT_DETECTION,
-    SEMANTIC_SEGMENTATION, detection_outputs, detection_weights,
+    IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, OBJECT_DETECTION, SEMANTIC_SEGMENTATION,
+    detection_outputs, detection_weights,
 };
 use retune_models::registry::purposes_of_class;
 use retune_models::{LoadOptions, LoadedModel, Mode, Tensors};

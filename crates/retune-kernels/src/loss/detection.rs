@@ -213,8 +213,7 @@ fn terms(
             let mut of_classes = vec![1f32; outputs as usize];
             of_classes[none as usize] = nothing as f32;
             let of_classes = Tensor::from_slice(&of_classes).to_device(device);
-            let sum =
-                logits.cross_entropy_loss(&classes, Some(&of_classes), Reduction::Sum, IGNORE_INDEX, 0.0);
+            let sum = logits.cross_entropy_loss(&classes, Some(&of_classes), Reduction::Sum, IGNORE_INDEX, 0.0);
             (sum, count + nothing * ((batch * queries) as f64 - count))
         }
         ClassLoss::Focal { alpha, gamma } => {
@@ -328,28 +327,28 @@ mod tests {
             ..WEIGHTS
         };
         for weights in [WEIGHTS, focal] {
-        let (logits, boxes) = (shaped(1, [4, 6, weights.classes.outputs(2)]), shaped(2, [4, 6, 4]).sigmoid());
-        let truth = shaped(3, [4, 3, 4]).sigmoid() * 0.5 + 0.2;
-        let none = IGNORE_INDEX;
-        let labels = Tensor::from_slice(&[0, 1, 0, none, none, none, 1, none, none, 0, 0, none]).view([4, 3]);
-        let loss = |from: i64, count: i64, step| {
-            let of = |x: &Tensor| x.narrow(0, from, count);
-            let (labels, boxes_true) = (of(&labels), of(&truth));
-            let objects = Objects { labels: &labels, boxes: &boxes_true };
-            let outputs = DetectionOutputs { layers: vec![(of(&logits), of(&boxes))], noised: Vec::new() };
-            detection_loss(&outputs, objects, &weights, step)
-        };
-        let whole = loss(0, 4, None);
-        let whole = whole.sum.double_value(&[]) / whole.weight.double_value(&[]);
-        let step = Some(StepObjects { objects: 6.0, images: 4.0 });
-        let parts = [loss(0, 1, step), loss(1, 1, step), loss(2, 2, step)];
-        let sum: f64 = parts.iter().map(|part| part.sum.double_value(&[])).sum();
-        let weight: f64 = parts.iter().map(|part| part.weight.double_value(&[])).sum();
-        assert_eq!(weight, 6.0);
-        assert!((sum / weight - whole).abs() < 1e-5, "{} {whole}", sum / weight);
-        // Nothing to be found in any of them is a lesson as well.
-        let empty = loss(1, 1, Some(StepObjects { objects: 0.0, images: 2.0 }));
-        assert!(empty.sum.double_value(&[]) > 0.0 && (empty.weight.double_value(&[]) - 0.5).abs() < 1e-12);
+            let (logits, boxes) = (shaped(1, [4, 6, weights.classes.outputs(2)]), shaped(2, [4, 6, 4]).sigmoid());
+            let truth = shaped(3, [4, 3, 4]).sigmoid() * 0.5 + 0.2;
+            let none = IGNORE_INDEX;
+            let labels = Tensor::from_slice(&[0, 1, 0, none, none, none, 1, none, none, 0, 0, none]).view([4, 3]);
+            let loss = |from: i64, count: i64, step| {
+                let of = |x: &Tensor| x.narrow(0, from, count);
+                let (labels, boxes_true) = (of(&labels), of(&truth));
+                let objects = Objects { labels: &labels, boxes: &boxes_true };
+                let outputs = DetectionOutputs { layers: vec![(of(&logits), of(&boxes))], noised: Vec::new() };
+                detection_loss(&outputs, objects, &weights, step)
+            };
+            let whole = loss(0, 4, None);
+            let whole = whole.sum.double_value(&[]) / whole.weight.double_value(&[]);
+            let step = Some(StepObjects { objects: 6.0, images: 4.0 });
+            let parts = [loss(0, 1, step), loss(1, 1, step), loss(2, 2, step)];
+            let sum: f64 = parts.iter().map(|part| part.sum.double_value(&[])).sum();
+            let weight: f64 = parts.iter().map(|part| part.weight.double_value(&[])).sum();
+            assert_eq!(weight, 6.0);
+            assert!((sum / weight - whole).abs() < 1e-5, "{} {whole}", sum / weight);
+            // Nothing to be found in any of them is a lesson as well.
+            let empty = loss(1, 1, Some(StepObjects { objects: 0.0, images: 2.0 }));
+            assert!(empty.sum.double_value(&[]) > 0.0 && (empty.weight.double_value(&[]) - 0.5).abs() < 1e-12);
         }
     }
 

@@ -164,10 +164,12 @@ impl RefiningTransformer {
         let (memory, levels) = self.selection.places(&maps.collect::<Result<Vec<_>, _>>()?, self.kind, train);
         let chosen = self.selection.forward(&memory, &levels, train)?;
         let (mut hidden, mut boxes) = (chosen.hidden, chosen.boxes.detach());
-        let given = (beside.optional(OBJECT_LABELS), beside.optional(OBJECT_BOXES), self.sizes.denoising, &self.classes);
+        let given =
+            (beside.optional(OBJECT_LABELS), beside.optional(OBJECT_BOXES), self.sizes.denoising, &self.classes);
         let mut outputs = Tensors::default();
         // What nobody learns from need not be noised.
-        if let (true, (Some(labels), Some(truth), Some(denoising), Some(table))) = (train && self.sizes.auxiliary, given)
+        if let (true, (Some(labels), Some(truth), Some(denoising), Some(table))) =
+            (train && self.sizes.auxiliary, given)
             && let Some(noised) =
                 denoising.noised(labels, truth, beside.optional(DENOISING_DRAWS), self.sizes.selection.queries)
         {

@@ -108,8 +108,11 @@ impl Family for RtDetr {
             ("weight_loss_giou", json!(2.0)),
         ];
         if self.second {
-            let own =
-                [("decoder_n_levels", json!(3)), ("decoder_offset_scale", json!(0.5)), ("decoder_method", json!("default"))];
+            let own = [
+                ("decoder_n_levels", json!(3)),
+                ("decoder_offset_scale", json!(0.5)),
+                ("decoder_method", json!("default")),
+            ];
             all.extend(own);
         }
         all
@@ -152,7 +155,10 @@ fn backbone(config: &ModelConfig) -> Result<(ResNetSizes, Vec<usize>), ModelErro
     let part = match config.get("backbone_config") {
         Some(part) => part.clone(),
         None if config.get("backbone").is_some() => {
-            return refuse("backbone", "names convolutions of another library; `backbone_config` must describe them".to_owned());
+            return refuse(
+                "backbone",
+                "names convolutions of another library; `backbone_config` must describe them".to_owned(),
+            );
         }
         None => usual,
     };
@@ -161,7 +167,9 @@ fn backbone(config: &ModelConfig) -> Result<(ResNetSizes, Vec<usize>), ModelErro
     let variant = match kind.as_str() {
         "rt_detr_resnet" => ResNetVariant::Deep,
         "resnet" => ResNetVariant::Plain,
-        other => return refuse("backbone_config", format!("is of type `{other}`; rt_detr_resnet and resnet are known")),
+        other => {
+            return refuse("backbone_config", format!("is of type `{other}`; rt_detr_resnet and resnet are known"));
+        }
     };
     let frozen = config.flag_or("freeze_backbone_batch_norms", true)?;
     let sizes = ResNetSizes { frozen, variant, ..ResNetSizes::of(&part)? };
@@ -196,13 +204,19 @@ fn sizes(config: &ModelConfig, second: bool) -> Result<RefiningTransformerSizes,
         }
     }
     if levels < count || (levels > count + 1 && hidden != encoded) {
-        return refuse("num_feature_levels", format!("is {levels}, which does not fit {count} maps of {encoded} channels"));
+        return refuse(
+            "num_feature_levels",
+            format!("is {levels}, which does not fit {count} maps of {encoded} channels"),
+        );
     }
     if second && config.size("decoder_n_levels")? as usize != levels {
         return refuse("decoder_n_levels", format!("is not `num_feature_levels`, {levels}"));
     }
     if encoded % 4 != 0 {
-        return refuse("encoder_hidden_dim", "is no multiple of 4, so that places have no sines and cosines".to_owned());
+        return refuse(
+            "encoder_hidden_dim",
+            "is no multiple of 4, so that places have no sines and cosines".to_owned(),
+        );
     }
     // A list that may be empty.
     let attended = match config.get("encode_proj_layers").and_then(Value::as_array) {

@@ -92,9 +92,7 @@ impl Head for Detection {
     ///
     /// `logits` [B, Q, L + 1] and `pred_boxes` [B, Q, 4], centre, width and height as shares of the picture.
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
-        let said = |x: &Tensor| {
-            (perceptron(&self.classifier, x, train), self.boxes.forward_exact(x, train).sigmoid())
-        };
+        let said = |x: &Tensor| (perceptron(&self.classifier, x, train), self.boxes.forward_exact(x, train).sigmoid());
         let (logits, boxes) = said(&state.hidden.narrow(1, self.front, self.queries));
         let mut outputs = Tensors::from([("logits", logits), ("pred_boxes", boxes)]);
         if let Some(intermediate) = state.beside.optional(INTERMEDIATE) {

@@ -53,7 +53,9 @@ impl Head for RefinedDetection {
         let Some(chosen) = state.beside.optional(&said_name(CHOSEN, "logits")) else { return Ok(outputs) };
         let chosen = [chosen, state.beside.get(&said_name(CHOSEN, "boxes"))?];
         let names = [("logits", EARLIER_LOGITS, NOISED_LOGITS), ("boxes", EARLIER_BOXES, NOISED_BOXES)];
-        for ((what, earlier, of_noised), (chosen, last)) in names.into_iter().zip(chosen.into_iter().zip([&logits, &boxes])) {
+        for ((what, earlier, of_noised), (chosen, last)) in
+            names.into_iter().zip(chosen.into_iter().zip([&logits, &boxes]))
+        {
             let said = (0..self.earlier).map(|i| state.beside.get(&said_name(&i.to_string(), what)));
             let mut said = said.collect::<Result<Vec<&Tensor>, _>>()?;
             let mut others: Vec<Tensor> = said.iter().map(|x| of_queries(x)).collect();

@@ -109,9 +109,8 @@ impl DeformableAttention {
         let placed = x + places.to_kind(x.kind());
         let [batch, queries, _] = x.size()[..] else { panic!("queries are [B, Q, D]") };
         let value = self.value.forward(memory, train).to_kind(Kind::Float);
-        let value = there.map_or_else(|| value.shallow_clone(), |there| {
-            value.masked_fill(&there.logical_not().unsqueeze(-1), 0.0)
-        });
+        let value = there
+            .map_or_else(|| value.shallow_clone(), |there| value.masked_fill(&there.logical_not().unsqueeze(-1), 0.0));
         let offsets = self.offsets.forward(&placed, train).to_kind(Kind::Float);
         let offsets = offsets.view([batch, queries, heads, maps, points, 2]);
         let weights = self.weights.forward(&placed, train).to_kind(Kind::Float);

@@ -60,9 +60,11 @@ impl Denoising {
             };
             let draw = |from: i64, count: i64| draws.narrow(2, from, count);
             let there = there.narrow(1, 0, most).repeat([1, 2 * groups]);
-            let classes = labels.narrow(1, 0, most).repeat([1, 2 * groups]).masked_fill(&there.logical_not(), self.classes);
+            let classes =
+                labels.narrow(1, 0, most).repeat([1, 2 * groups]).masked_fill(&there.logical_not(), self.classes);
             let changed = draw(0, 1).squeeze_dim(2).lt(self.label_noise * 0.5).logical_and(&there);
-            let other = (draw(1, 1).squeeze_dim(2) * self.classes as f64).to_kind(Kind::Int64).clamp_max(self.classes - 1);
+            let other =
+                (draw(1, 1).squeeze_dim(2) * self.classes as f64).to_kind(Kind::Int64).clamp_max(self.classes - 1);
             let classes = other.where_self(&changed, &classes);
             let boxes = boxes.narrow(1, 0, most).to_kind(Kind::Float).repeat([1, 2 * groups, 1]);
             let boxes = boxes.masked_fill(&there.logical_not().unsqueeze(-1), 0.0);
@@ -85,7 +87,8 @@ impl Denoising {
 fn bias(most: i64, groups: i64, others: i64, device: Device) -> Tensor {
     let noised = 2 * most * groups;
     // Of each query its group; the others have the last number.
-    let of = Tensor::arange(noised + others, (Kind::Int64, device)).clamp_max(noised).divide_scalar_mode(2 * most, "floor");
+    let of =
+        Tensor::arange(noised + others, (Kind::Int64, device)).clamp_max(noised).divide_scalar_mode(2 * most, "floor");
     let (query, key) = (of.unsqueeze(1), of.unsqueeze(0));
     let hidden = query.ne_tensor(&key).logical_and(&key.ne(groups));
     let zeros = Tensor::zeros(hidden.size(), (Kind::Float, device));
@@ -107,7 +110,10 @@ mod tests {
         };
         let (one, same, other) = (noised(1), noised(1), noised(2));
         // Two objects at most, so two groups of four.
-        assert_eq!((one.classes.size(), one.boxes.size(), one.bias.size()), (vec![2, 8], vec![2, 8, 4], vec![1, 1, 11, 11]));
+        assert_eq!(
+            (one.classes.size(), one.boxes.size(), one.bias.size()),
+            (vec![2, 8], vec![2, 8, 4], vec![1, 1, 11, 11])
+        );
         assert_eq!(one.boxes, same.boxes);
         assert_ne!(one.boxes, other.boxes);
         assert_eq!(Vec::<i64>::try_from(one.classes.get(1).narrow(0, 1, 1)).unwrap(), [3], "there is no second object");
@@ -115,7 +121,8 @@ mod tests {
         let at = |places: std::ops::Range<usize>| (0..11).map(|i| places.contains(&i) || i >= 8).collect::<Vec<bool>>();
         assert_eq!((open(0), open(5), open(9)), (at(0..4), at(4..8), at(8..11)));
         // What is to be found again moved by half of the box at most, the others further.
-        let moved = (corners(&one.boxes.sigmoid()) - corners(&Tensor::full([4], 0.4, (Kind::Float, Device::Cpu)))).abs();
+        let moved =
+            (corners(&one.boxes.sigmoid()) - corners(&Tensor::full([4], 0.4, (Kind::Float, Device::Cpu)))).abs();
         let most = |from: i64| moved.get(0).narrow(0, from, 2).max().double_value(&[]);
         assert!(most(0) < 0.2 && most(4) < 0.2 && most(2) > 0.19 && most(6) > 0.19);
         assert!(how.noised(&Tensor::full([1, 2], IGNORE_INDEX, (Kind::Int64, Device::Cpu)), &boxes, None, 3).is_none());

@@ -157,9 +157,8 @@ impl HybridEncoder {
     /// `maps` [B, h, w, C], the finest first, each half of the one before; returns as many [B, D, h, w] in fp32. Attention computes
     /// in `kind`.
     pub fn forward(&self, maps: &[Tensor], kind: Kind, train: bool) -> Vec<Tensor> {
-        let project = |(map, projection): (&Tensor, &NormedConvolution)| {
-            projection.forward(&map.permute([0, 3, 1, 2]), train)
-        };
+        let project =
+            |(map, projection): (&Tensor, &NormedConvolution)| projection.forward(&map.permute([0, 3, 1, 2]), train);
         let mut maps: Vec<Tensor> = maps.iter().zip(&self.projections).map(project).collect();
         for (layers, &map) in self.attention.iter().zip(&self.sizes.attended) {
             if !layers.is_empty() {

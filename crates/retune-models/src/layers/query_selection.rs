@@ -82,9 +82,8 @@ impl QuerySelection {
         let even = |outputs: i64| Init::Uniform((6.0 / (d + outputs) as f64).sqrt());
         let (prior, scores) = (Init::Constant(sizes.prior), head.at("enc_score_head"));
         scores.mark_outputs();
-        let own = sizes.own.then(|| {
-            weights.at("weight_embedding").exact("weight", &[sizes.queries, d], even(sizes.queries))
-        });
+        let own =
+            sizes.own.then(|| weights.at("weight_embedding").exact("weight", &[sizes.queries, d], even(sizes.queries)));
         Ok(Self {
             projections: (0..sizes.levels).map(projection).collect::<Result<_, _>>()?,
             output: weights.at("enc_output.0").dense(d, d)?,
@@ -99,9 +98,8 @@ impl QuerySelection {
     /// Places [B, T, D] of all `maps` [B, C, h, w], in `kind`, and sizes of these.
     pub fn places(&self, maps: &[Tensor], kind: Kind, train: bool) -> (Tensor, Levels) {
         let last = &maps[maps.len() - 1];
-        let project = |(i, projection): (usize, &NormedConvolution)| {
-            projection.forward(maps.get(i).unwrap_or(last), train)
-        };
+        let project =
+            |(i, projection): (usize, &NormedConvolution)| projection.forward(maps.get(i).unwrap_or(last), train);
         let maps: Vec<Tensor> = self.projections.iter().enumerate().map(project).collect();
         let levels = Levels(maps.iter().map(|map| (map.size()[2], map.size()[3])).collect());
         let flat: Vec<Tensor> = maps.iter().map(|map| map.flatten(2, 3).transpose(1, 2).to_kind(kind)).collect();
@@ -120,7 +118,9 @@ impl QuerySelection {
         let levels = self.sizes.fixed.as_ref().filter(|_| !train).unwrap_or(levels);
         let (found, wanted, queries) = (places.size()[1], levels.places(), self.sizes.queries);
         if found != wanted {
-            return refuse(format!("the maps have {found} places, but `anchor_image_size` fixes {wanted}; resize the images"));
+            return refuse(format!(
+                "the maps have {found} places, but `anchor_image_size` fixes {wanted}; resize the images"
+            ));
         }
         if found < queries {
             return refuse(format!("the maps have {found} places for {queries} queries; use larger images"));

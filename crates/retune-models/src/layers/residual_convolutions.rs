@@ -131,7 +131,9 @@ impl ResNetSizes {
             Some(maps) if !maps.is_empty() && maps.is_sorted_by(|a, b| a < b) && maps[maps.len() - 1] <= stages => {
                 Ok(maps)
             }
-            _ => refuse("out_features", format!("(or `out_indices`) is no rising list of stem and stages 1 to {stages}")),
+            _ => {
+                refuse("out_features", format!("(or `out_indices`) is no rising list of stem and stages 1 to {stages}"))
+            }
         }
     }
 
@@ -187,9 +189,8 @@ impl ResNetSizes {
         let half = self.embedding / 2;
         let convolutions = match (self.variant, self.names) {
             (ResNetVariant::Deep, _) => {
-                let paths = |i: i64| {
-                    ["convolution", "normalization"].map(|part| format!("embedder.embedder.{i}.{part}"))
-                };
+                let paths =
+                    |i: i64| ["convolution", "normalization"].map(|part| format!("embedder.embedder.{i}.{part}"));
                 vec![
                     of(paths(0), (self.channels, half, 3), 2)?,
                     of(paths(1), (half, half, 3), 1)?,
