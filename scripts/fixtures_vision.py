@@ -10,7 +10,7 @@ import torch
 import transformers
 from transformers.models.vit_mae.modeling_vit_mae import build_2d_sinusoidal_position_embedding
 
-from fixtures_common import fresh_folder, forward_and_gradients, generator, randomise, save_model, save_tensors, write_versions
+from fixtures_common import fresh_folder, forward_and_gradients, generator, randomise, save_model, saved_names, save_tensors, write_versions
 
 LABELS = {0: "cat", 1: "dog", 2: "horse"}
 NAMES = dict(id2label=dict(LABELS), label2id={v: k for k, v in LABELS.items()})
@@ -36,6 +36,18 @@ SEGFORMER = dict(
     num_encoder_blocks=3, depths=[1, 2, 1], sr_ratios=[3, 2, 1], hidden_sizes=[4, 6, 8], patch_sizes=[7, 3, 3], strides=[4, 2, 2],
     num_attention_heads=[1, 2, 4], mlp_ratios=[3, 2, 1], decoder_hidden_size=10, classifier_dropout_prob=0.0, drop_path_rate=0.0, **NAMES,
 )
+
+# Widths that tell the parts of a decoder apart; norms over two values alone would be all rounding.
+BEIT_MAPS = PLAIN | dict(
+    hidden_size=4, num_hidden_layers=4, num_attention_heads=2, intermediate_size=5, image_size=24, patch_size=4, drop_path_rate=0.0,
+    out_indices=[1, 2, 3, 4], pool_scales=[2, 3], auxiliary_channels=3)
+UPERNET = dict(hidden_size=5, pool_scales=[2, 3], auxiliary_channels=4, **NAMES)
+SWIN_MAPS = dict(
+    model_type="swin", embed_dim=4, depths=[1, 2, 1], num_heads=[1, 2, 2], window_size=3, mlp_ratio=2.0, image_size=16, patch_size=2,
+    drop_path_rate=0.0, out_features=["stage1", "stage2", "stage3"])
+CONVNEXT_MAPS = dict(
+    model_type="convnext", hidden_sizes=[3, 4, 5, 6], depths=[1, 1, 1, 1], num_stages=4, patch_size=2, drop_path_rate=0.0,
+    out_features=["stage2", "stage4"])
 
 YOLOS = PLAIN | dict(
     hidden_size=16, intermediate_size=24, num_attention_heads=2, num_hidden_layers=3, image_size=[12, 20], patch_size=4,
@@ -108,6 +120,22 @@ CASES = {
     "segformer-one-label": (
         "SegformerForSemanticSegmentation", {k: v for k, v in SEGFORMER.items() if k not in NAMES} | dict(num_labels=1),
         {"case": ((36, 44), None)}),
+    # 5 x 7 patches: half of a side is no whole number.
+    "beit-semantic-segmentation": (
+        "BeitForSemanticSegmentation", BEIT_MAPS | dict(use_shared_relative_position_bias=True, auxiliary_concat_input=True),
+        {"case": ((24, 24), None), "case_other_size": ((20, 28), None)}),
+    "data2vec-vision-image-classification": (
+        "Data2VecVisionForImageClassification", {k: v for k, v in BEIT_MAPS.items() if "out" not in k} | dict(use_shared_relative_position_bias=True),
+        {"case": ((24, 24), None)}),
+    "data2vec-vision-semantic-segmentation": (
+        "Data2VecVisionForSemanticSegmentation", BEIT_MAPS | dict(use_absolute_position_embeddings=True, auxiliary_loss_weight=0.7, auxiliary_num_convs=2, out_indices=[1, 3, 4, 5]),
+        {"case": ((24, 24), None)}),
+    # At 13 x 18 the last map, 2 x 3, is smaller than a window.
+    "upernet-swin": (
+        "UperNetForSemanticSegmentation", UPERNET | dict(backbone_config=SWIN_MAPS), {"case": ((20, 20), None), "case_other_size": ((13, 18), None)}),
+    "upernet-convnext": (
+        "UperNetForSemanticSegmentation", UPERNET | dict(backbone_config=CONVNEXT_MAPS, use_auxiliary_head=False, pool_scales=[3]),
+        {"case": ((33, 38), None)}),
     "yolos-object-detection": (
         "YolosForObjectDetection", YOLOS, {"case": ((12, 20), None), "case_other_size": ((23, 18), None)}),
     "yolos-without-middle-positions": (
@@ -201,6 +229,15 @@ def segmentation(model, height, width, random):
     return labels
 
 
+def saved_buffers(model, folder):
+    """The names of running statistics in the saved file; those of a norm change alike."""
+    ends = ("running_mean", "running_var", "num_batches_tracked")
+    buffers = [name for name, _ in model.named_buffers() if name.endswith(ends)]
+    names = saved_names([(name, model.get_buffer(name)) for name in buffers if not name.endswith(ends[2])], folder / "model.safetensors")
+    norm = lambda name: name.rpartition(".")[0]
+    return {name: names.get(name) or norm(names[norm(name) + "." + ends[0]]) + "." + ends[2] for name in buffers}
+
+
 def vit_mae_start(folder):
     """What transformers computes when a classifier starts from an autoencoder's encoder, and its fixed positions."""
     # By its function: some versions leave the positions of a model without a checkpoint at zero.
@@ -227,6 +264,8 @@ def make(root):
         random = generator(name)
         model_class = getattr(transformers, class_name)
         config = model_class.config_class(**values)
+        if isinstance(values.get("backbone_config"), dict) and "UperNet" in class_name:
+            config.backbone_config._attn_implementation = "eager"
         config._attn_implementation = "eager"
         model = model_class(config)
         randomise(model, random)
@@ -236,6 +275,7 @@ def make(root):
             statistics(model, random)
         labels_of = {file: segmentation(model, *size, random) for file, (size, _) in cases.items()} if dense else {}
         names = save_model(model, folder)
+        buffers = saved_buffers(model, folder)
         for file, ((height, width), interpolate) in cases.items():
             inputs = {"pixel_values": torch.randn(2, 3, height, width, generator=random)}
             if class_name == "ViTMAEForPreTraining":
@@ -255,12 +295,13 @@ def make(root):
             loss_of = mean_of_heads_loss if "WithTeacher" in class_name else None
             # A copy for each case: Swin's layers keep the window that an earlier, smaller image made them choose.
             trained = copy.deepcopy(model)
+            base = "UperNet" not in class_name  # which has no base model
             refined = class_name.startswith("RTDetr")  # whose norms and noised objects training changes
             noised = getattr(config, "num_denoising", 0)
             most = max(len(image["class_labels"]) for image in inputs.get("labels", [])) if noised else 0
             draws = torch.rand(2, 2 * most * (noised // most), 10, generator=random) if noised else None
             with drawn(draws) if noised else contextlib.nullcontext():
-                tensors = forward_and_gradients(trained, inputs, names, loss_of, same_in_training=not (dense or normed or refined))
+                tensors = forward_and_gradients(trained, inputs, names, loss_of, same_in_training=not (dense or normed or refined), base=base)
             if "ObjectDetection" in class_name:
                 tensors |= padded(inputs["labels"])
                 with torch.no_grad():
@@ -269,7 +310,7 @@ def make(root):
             if noised:
                 tensors["input.denoising_draws"] = draws
             if dense or normed:  # What one pass of training makes of the running statistics.
-                tensors |= {f"after.{name}": buffer for name, buffer in trained.named_buffers()}
+                tensors |= {f"after.{buffers[name]}": buffer for name, buffer in trained.named_buffers() if name in buffers}
             if file != "case":
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or depends_on_size(k)}
             save_tensors(folder / f"{file}.safetensors", tensors)

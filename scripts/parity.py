@@ -408,6 +408,38 @@ def segformer(draw):
     )
 
 
+def decoder_of_maps(draw, widths):
+    """Fields of a decoder over maps, its auxiliary head among them."""
+    return dict(
+        pool_scales=[draw.randint(1, 4) for _ in range(draw.randint(1, 3))],
+        use_auxiliary_head=len(widths) > 2 and draw.random() < 0.7,
+        auxiliary_loss_weight=draw.choice([0.4, 1.5]),
+        auxiliary_channels=draw.randint(2, 9),
+        auxiliary_num_convs=draw.randint(1, 3),
+        auxiliary_concat_input=draw.random() < 0.5,
+    )
+
+
+def beit_maps(draw, own_size=False):
+    values = beit(draw) | dict(num_hidden_layers=(layers := draw.randint(4, 7)))
+    # A Data2Vec segmenter may read the last hidden state; BEiT's configuration has no number for it.
+    numbers = draw.sample(range(1, layers + 1 + own_size), 4)
+    return values | decoder_of_maps(draw, [values["hidden_size"]] * 4) | dict(out_indices=sorted(numbers))
+
+
+def data2vec_maps(draw):
+    return beit_maps(draw, own_size=True)
+
+
+def upernet(draw):
+    kind, part = draw.choice([("swin", swin), ("swin", swin), ("convnext", convnext), ("resnet", resnet)])
+    part = part(draw)
+    count = len(part["depths"])
+    read = sorted(draw.sample(range(1, count + 1), draw.randint(1, count)))
+    part |= dict(model_type=kind, out_features=[f"stage{number}" for number in read])
+    return dict(backbone_config=part, hidden_size=draw.randint(2, 12), loss_ignore_index=draw.choice([255, 255, 0])) | decoder_of_maps(draw, read)
+
+
 def yolos(draw):
     values = vit(draw)
     patch = values["patch_size"]
@@ -725,6 +757,10 @@ FAMILIES = {
     "vit": Family("ViT", "image", vit),
     "deit": Family("DeiT", "image", vit, classes={"ForImageClassification": ["ForImageClassification", "ForImageClassificationWithTeacher"]}),
     "beit": Family("Beit", "image", beit),
+    "data2vec-vision": Family("Data2VecVision", "image", beit),
+    "beit-maps": Family("Beit", "maps", beit_maps),
+    "data2vec-vision-maps": Family("Data2VecVision", "maps", data2vec_maps),
+    "upernet": Family("UperNet", "maps", upernet),
     "dinov2": Family("Dinov2", "image", dinov2),
     "swin": Family("Swin", "image", swin),
     "convnext": Family("ConvNext", "image", convnext),
@@ -842,6 +878,18 @@ def image_inputs(draw, family, config):
     return Inputs({"pixel_values": pixels(draw, config, height, width)}, call)
 
 
+def map_inputs(draw, family, config):
+    """Of any size from one on that leaves something of every map."""
+    if family.prefix == "UperNet":
+        size = (draw.randint(40, 90) for _ in range(2))
+        if config.backbone_config.model_type == "swin" and config.backbone_config.use_absolute_embeddings:
+            size = [config.backbone_config.image_size] * 2
+        return Inputs({"pixel_values": pixels(draw, config.backbone_config, *size)})
+    if family.prefix == "Data2VecVision":  # takes its own size alone
+        return Inputs({"pixel_values": pixels(draw, config, config.image_size, config.image_size)})
+    return Inputs({"pixel_values": pixels(draw, config, *(config.patch_size * draw.randint(2, 7) for _ in range(2)))})
+
+
 def detector_inputs(draw, family, config):
     """Of any size; a detector that takes a mask of pixels gets images of unequal sizes."""
     if family.prefix.startswith("RTDetr"):
@@ -897,6 +945,7 @@ INPUTS = {
     "text": text_inputs,
     "decoder": decoder_inputs,
     "image": image_inputs,
+    "maps": map_inputs,
     "detector": detector_inputs,
     "masked image": masked_image_inputs,
     "speech": speech_inputs,
@@ -995,11 +1044,12 @@ def word_targets(draw, config, inputs):
 def pixel_targets(draw, config, inputs):
     """A class for each pixel, some of which count in no loss; of the size of the images or another one."""
     rows, _, height, width = inputs.named["pixel_values"].shape
-    if draw.random() < 0.3:
+    if draw.random() < 0.3 and not hasattr(config, "loss_ignore_index"):  # whose class wants labels of the images' size
         height, width = draw.randint(20, 90), draw.randint(20, 90)
     noise = tensor_generator(draw)
     labels = torch.randint(0, max(config.num_labels, 2), (rows, height, width), generator=noise)
-    labels[torch.rand(labels.shape, generator=noise) < draw.choice([0, 0.3])] = config.semantic_loss_ignore_index
+    ignored = config.loss_ignore_index if hasattr(config, "loss_ignore_index") else config.semantic_loss_ignore_index
+    labels[torch.rand(labels.shape, generator=noise) < draw.choice([0, 0.3])] = ignored
     return {"labels": labels}
 
 
@@ -1072,6 +1122,7 @@ HEADS = {
     "semantic-segmentation": Head(
         "semantic-segmentation", "ForSemanticSegmentation", "image", lambda draw: classes(draw.randint(1, 9)), pixel_targets
     ),
+    "segmentation-of-maps": Head("semantic-segmentation", "ForSemanticSegmentation", "maps", lambda draw: classes(draw.randint(2, 9)), pixel_targets),
     "object-detection": Head("object-detection", "ForObjectDetection", "detector", lambda draw: classes(draw.randint(1, 9)), object_targets),
     "speech-recognition": Head("speech-recognition", "ForCTC", "speech", lambda draw: {}, transcript_targets),
     "written-speech": Head("speech-recognition", "ForConditionalGeneration", "log-mel", lambda draw: {}, written_targets),
@@ -1111,6 +1162,8 @@ def expected_outputs(model, inputs, targets):
         outputs["sentence_embedding"] = pooled(model.config, result.last_hidden_state, named.get("attention_mask"))
     further = {name: getattr(result, name) for name in FURTHER if getattr(result, name, None) is not None}
     if model.config.is_encoder_decoder:
+        return outputs, further
+    if model.base_model is model:  # a class without one
         return outputs, further
     base = model.base_model(**{k: v for k, v in named.items() if k not in TARGETS}, **inputs.call)
     further = {name: getattr(result, name) for name in FURTHER if getattr(result, name, None) is not None}
@@ -1190,7 +1243,7 @@ def parse_arguments():
     if arguments.count < 1 or arguments.first < 0:
         parser.error("--count must be at least 1 and --first at least 0")
     arguments.pairs = [(f, h) for f in FAMILIES for h in HEADS if FAMILIES[f].medium == HEADS[h].medium]
-    arguments.pairs = [(f, h) for f, h in arguments.pairs if FAMILIES[f].segments or HEADS[h].targets is not pixel_targets]
+    arguments.pairs = [(f, h) for f, h in arguments.pairs if FAMILIES[f].segments or h != "semantic-segmentation"]
     arguments.pairs = [(f, h) for f, h in arguments.pairs if f in (arguments.family or [f]) and h in (arguments.head or [h])]
     if not arguments.pairs:
         parser.error("no family that was named takes a head that was named")

@@ -6,7 +6,7 @@ use crate::{Weight, replay};
 use tch::{Tensor, no_grad};
 
 /// Norm over batch and places of each channel. While training, the statistics are the batch's own and the running ones
-/// follow them; otherwise the running ones are used. All of it in fp32.
+/// follow them; otherwise, and where a channel has one value alone, the running ones are used. All of it in fp32.
 #[derive(Debug)]
 pub struct BatchNorm {
     /// Scale \[C\].
@@ -28,6 +28,8 @@ pub struct BatchNorm {
 impl BatchNorm {
     /// `x` [B, C, H, W] in fp32; the same shape out. A pass of training must be the only one at the time.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        // One value has no variance, where PyTorch's module refuses to train.
+        let train = train && x.numel() as i64 > x.size()[1];
         let counts = train && !replay::is_on();
         if counts {
             let mut batches = self.batches.shallow_clone();
@@ -78,5 +80,8 @@ mod tests {
         let expected = 1.0 + 2.0 * (2.0 - 0.5) / value(&norm.variance).sqrt();
         assert!((first(norm.forward(&x, false)) - expected).abs() < 1e-5);
         assert_eq!(norm.forward(&Tensor::zeros([2, 1, 3, 3], options), false).size(), [2, 1, 3, 3]);
+        let alone = x.narrow(3, 0, 1);
+        assert_eq!(norm.forward(&alone, true), norm.forward(&alone, false));
+        assert_eq!(norm.batches.int64_value(&[]), 1);
     }
 }

@@ -28,6 +28,7 @@ fn every_vision_family_equals_hugging_face() {
         ("swin-image-classification", &["case", "case_uneven_size"]),
         ("swin-absolute-positions", &["case", "case_interpolated"]),
         ("convnext-image-classification", &["case", "case_other_size"]),
+        ("data2vec-vision-image-classification", &["case"]),
         ("segformer-image-classification", &["case", "case_other_size"]),
         ("resnet-image-classification", &["case", "case_other_size"]),
         ("resnet-basic", &["case"]),
@@ -44,10 +45,16 @@ fn every_vision_family_equals_hugging_face() {
 
 #[test]
 fn segmenters_equal_hugging_face_with_their_running_statistics() {
-    for (name, file) in [
-        ("segformer-semantic-segmentation", "case"),
-        ("segformer-semantic-segmentation", "case_other_size"),
-        ("segformer-one-label", "case"),
+    for (name, file, norms) in [
+        ("segformer-semantic-segmentation", "case", 1),
+        ("segformer-semantic-segmentation", "case_other_size", 1),
+        ("segformer-one-label", "case", 1),
+        ("beit-semantic-segmentation", "case", 13),
+        ("beit-semantic-segmentation", "case_other_size", 13),
+        ("data2vec-vision-semantic-segmentation", "case", 13),
+        ("upernet-swin", "case", 9),
+        ("upernet-swin", "case_other_size", 9),
+        ("upernet-convnext", "case", 5),
     ] {
         println!("{name}/{file}");
         let folder = fixture(&format!("parity/{name}"));
@@ -72,7 +79,7 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
                 assert_eq!(buffer.tensor.kind(), expected.kind());
                 statistics += 1;
             }
-            assert_eq!(statistics, 3);
+            assert_eq!(statistics, 3 * norms);
             assert_eq!(loaded_logits(model, &inputs), loaded_logits(&again, &inputs));
         }
         assert_ne!(before, loaded_logits(&again, &inputs));

@@ -3,6 +3,7 @@
 //!
 //! B batch, T tokens, N patches, K kept ones, D hidden size, H heads; h and w grid of patches.
 
+use super::stage_name;
 use crate::checkpoint::Weights;
 use crate::explain::{self, Explains, Explanation, Score};
 use crate::layers::{
@@ -38,6 +39,8 @@ pub struct ImageEncoderSizes {
     pub final_norm: bool,
     /// Whether positions are added again behind each layer but the last (YOLOS).
     pub middle_positions: bool,
+    /// Depths, 0 the embeddings, whose tokens stand beside the last ones where stages are read, under the names of stages: ascending.
+    pub maps: Vec<usize>,
     /// How many patches a masked autoencoder keeps: those with the lowest of the `noise` [B, N] that it then takes.
     pub kept: Option<i64>,
 }
@@ -134,6 +137,11 @@ impl ImageEncoder {
         Some(positions.with_behind(sizes.detection).at(grid))
     }
 
+    /// Whether all that a head reads of several depths is there below this one.
+    fn has_read(&self, depth: usize, mode: &Mode) -> bool {
+        !mode.hidden_states && self.sizes.maps.last().is_some_and(|&last| depth > last)
+    }
+
     fn normed(&self, x: Tensor) -> Tensor {
         self.norm.as_ref().map_or_else(|| x.shallow_clone(), |norm| norm.forward(&x))
     }
@@ -179,11 +187,31 @@ impl Body for ImageEncoder {
     }
 
     fn run(&self, from: State, blocks: Range<usize>, reads: Reads, mode: &Mode) -> Result<State, ModelError> {
-        let State { hidden: mut x, mask, beside } = from;
+        let State { hidden: mut x, mask, mut beside } = from;
         let grid = grid_of(beside.get(GRID)?);
+        let mut keep = |depth: usize, x: &Tensor| {
+            let of = |at: &usize| reads == Reads::Stages && *at == depth;
+            if let Some(number) = self.sizes.maps.iter().position(of) {
+                beside.insert(&stage_name(number), x.shallow_clone());
+            }
+        };
+        if blocks.start == 1 {
+            keep(0, &x);
+        }
         let bias = if blocks.is_empty() { None } else { self.shared_bias(grid, mode) };
         for depth in blocks {
             let layer = &self.layers[depth - 1];
+            if reads == Reads::Stages {
+                if self.has_read(depth, mode) {
+                    break;
+                }
+                x = mode.block(depth, |train| layer.forward(&x, grid, bias.as_ref(), train));
+                keep(depth, &x);
+                if depth == self.layers.len() {
+                    x = mode.block(depth, |_| self.normed(x.shallow_clone()));
+                }
+                continue;
+            }
             x = mode.block(depth, |train| {
                 if depth < self.layers.len() {
                     let y = layer.forward(&x, grid, bias.as_ref(), train);

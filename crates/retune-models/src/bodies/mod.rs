@@ -21,7 +21,7 @@ pub use encoder_decoder::EncoderDecoder;
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
 pub use item_encoder::{ItemEncoder, ItemEncoderSizes};
 pub use log_mel_encoder::{LogMelEncoder, LogMelEncoderSizes};
-pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, stage_name};
+pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, image_size_of, stage_name};
 pub use refining_transformer::{BoxHead, CHOSEN, REFERENCES, RefiningTransformer, RefiningTransformerSizes, said_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};
 pub use sequence_encoder::SequenceEncoder;

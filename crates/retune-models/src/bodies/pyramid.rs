@@ -17,6 +17,18 @@ pub fn stage_name(stage: usize) -> String {
     format!("stage.{stage}")
 }
 
+/// The name beside hidden states of height and width of the images, [B, 2], where a head asks for them.
+const IMAGE: &str = "image";
+
+/// H and W, of a state that keeps them.
+///
+/// # Errors
+/// It does not.
+pub fn image_size_of(state: &State) -> Result<(i64, i64), ModelError> {
+    let size = state.beside.get(IMAGE)?;
+    Ok((size.int64_value(&[0, 0]), size.int64_value(&[0, 1])))
+}
+
 /// From patches that do not overlap to the first feature map.
 pub struct PatchStem {
     /// From patches to C.
@@ -106,6 +118,8 @@ pub struct Pyramid {
     pub blocks: Vec<PyramidBlock>,
     /// C of the last stage.
     pub width: i64,
+    /// Whether the size of the images is kept beside the hidden states.
+    pub keeps_size: bool,
     /// How the last map is given back.
     pub shape: MapShape,
 }
@@ -121,7 +135,12 @@ impl Body for Pyramid {
 
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
         let pixels = patch_embeddings::pixel_values(inputs, self.channels, &self.sizes)?.permute([0, 2, 3, 1]);
-        Ok(State::new(mode.block(0, |train| self.stem.forward(&pixels, train))))
+        let mut state = State::new(mode.block(0, |train| self.stem.forward(&pixels, train)));
+        if self.keeps_size {
+            let [batch, h, w, _] = pixels.size()[..] else { panic!("images have four dimensions") };
+            state.beside.insert(IMAGE, Tensor::from_slice(&[h, w]).expand([batch, 2], false));
+        }
+        Ok(state)
     }
 
     /// Where stages are read, the maps of all but the last stand beside the hidden states under their [`stage_name`].

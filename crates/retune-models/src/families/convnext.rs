@@ -9,6 +9,7 @@ use crate::layers::{ConvNextLayer, ConvNextSizes, Downsampling, MapLayer, SizeRu
 use crate::takes::{ImageInput, Positions};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use retune_kernels::Activation;
+use serde_json::{Value, json};
 
 /// The normed mean of the last feature map → classifier.
 pub static CONVNEXT: ConvNext = ConvNext(TensorNames {
@@ -44,40 +45,55 @@ impl Family for ConvNext {
         Ok(Takes::Images(ImageInput { sizes, ..ImageInput::new(config, Positions::Free)? }))
     }
 
-    fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
-        let (widths, depths) = (config.sizes("hidden_sizes")?, config.sizes("depths")?);
-        if widths.len() != depths.len() {
-            let problem = format!("has {} entries, `depths` has {}", widths.len(), depths.len());
-            return Err(ModelError::Config { field: "hidden_sizes".to_owned(), problem });
-        }
-        let activation = Activation::from_name(&config.text("hidden_act")?)?;
-        let layer_scale = config.number_or("layer_scale_init_value", 1e-6)?;
-        let count = depths.iter().sum::<i64>() as usize;
-        let rates = linear_rates(config.probability("drop_path_rate")?, count);
-        let base = weights.at(self.0.base);
-        let mut blocks: Vec<PyramidBlock> = Vec::with_capacity(count);
-        for (stage, (&channels, &depth)) in widths.iter().zip(&depths).enumerate() {
-            let weights = base.at(&format!("encoder.stages.{stage}"));
-            let mut downsampling = None;
-            if stage > 0 {
-                let weights = weights.at("downsampling_layer").depth(blocks.len() + 1);
-                let before = Downsampling::load(&weights, (widths[stage - 1], channels))?;
-                downsampling = Some(Box::new(before) as Box<dyn MapLayer>);
-            }
-            for i in 0..depth {
-                let number = blocks.len();
-                let sizes = ConvNextSizes { channels, activation, layer_scale, drop_path: rates[number] };
-                let weights = weights.at(&format!("layers.{i}")).depth(number + 1);
-                let layer = Box::new(ConvNextLayer::load(&weights, sizes)?);
-                let area = 4f64.powi(stage as i32);
-                blocks.push(PyramidBlock { downsampling: downsampling.take(), layer, norm: None, stage, area });
-            }
-        }
-        let stem = Box::new(stem(&base.at("embeddings"), config, widths[0])?);
-        let (channels, sizes) = (stem.channels, image_sizes(config)?);
-        let width = widths[widths.len() - 1];
-        Ok(Box::new(Pyramid { stem, channels, sizes, blocks, width, shape: MapShape::ChannelsFirst }))
+    fn defaults(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("image_size", json!(224)),
+            ("patch_size", json!(4)),
+            ("num_channels", json!(3)),
+            ("hidden_sizes", json!([96, 192, 384, 768])),
+            ("depths", json!([3, 3, 9, 3])),
+            ("hidden_act", json!("gelu")),
+        ]
     }
+
+    fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
+        Ok(Box::new(pyramid(&weights.at(self.0.base), config)?))
+    }
+}
+
+/// The body, at the path of its parts.
+pub(super) fn pyramid(base: &Weights<'_>, config: &ModelConfig) -> Result<Pyramid, ModelError> {
+    let (widths, depths) = (config.sizes("hidden_sizes")?, config.sizes("depths")?);
+    if widths.len() != depths.len() {
+        let problem = format!("has {} entries, `depths` has {}", widths.len(), depths.len());
+        return Err(ModelError::Config { field: "hidden_sizes".to_owned(), problem });
+    }
+    let activation = Activation::from_name(&config.text("hidden_act")?)?;
+    let layer_scale = config.number_or("layer_scale_init_value", 1e-6)?;
+    let count = depths.iter().sum::<i64>() as usize;
+    let rates = linear_rates(config.probability("drop_path_rate")?, count);
+    let mut blocks: Vec<PyramidBlock> = Vec::with_capacity(count);
+    for (stage, (&channels, &depth)) in widths.iter().zip(&depths).enumerate() {
+        let weights = base.at(&format!("encoder.stages.{stage}"));
+        let mut downsampling = None;
+        if stage > 0 {
+            let weights = weights.at("downsampling_layer").depth(blocks.len() + 1);
+            let before = Downsampling::load(&weights, (widths[stage - 1], channels))?;
+            downsampling = Some(Box::new(before) as Box<dyn MapLayer>);
+        }
+        for i in 0..depth {
+            let number = blocks.len();
+            let sizes = ConvNextSizes { channels, activation, layer_scale, drop_path: rates[number] };
+            let weights = weights.at(&format!("layers.{i}")).depth(number + 1);
+            let layer = Box::new(ConvNextLayer::load(&weights, sizes)?);
+            let area = 4f64.powi(stage as i32);
+            blocks.push(PyramidBlock { downsampling: downsampling.take(), layer, norm: None, stage, area });
+        }
+    }
+    let stem = Box::new(stem(&base.at("embeddings"), config, widths[0])?);
+    let (channels, sizes) = (stem.channels, image_sizes(config)?);
+    let width = widths[widths.len() - 1];
+    Ok(Pyramid { stem, channels, sizes, blocks, width, keeps_size: false, shape: MapShape::ChannelsFirst })
 }
 
 fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<PatchStem, ModelError> {

@@ -22,6 +22,7 @@ pub static DEIT: ImageFamily = ImageFamily {
         let one = ImageReading::new(Pooling::Tokens);
         Ok(if has_teacher(config) { ImageReading { classifiers: both, ..one } } else { one })
     }),
+    others: Vec::new,
     positions: Positions::InterpolatedOnRequest,
     sizes: |config| vit::sizes(config, &["cls_token", "distillation_token"], Init::Constant(0.0)),
 };

@@ -23,6 +23,7 @@ pub static DINOV2: ImageFamily = ImageFamily {
         ..vit::LAYER
     },
     classifier: ImagePlan(|_| Ok(ImageReading::new(Pooling::FirstAndMeanOfPatches))),
+    others: Vec::new,
     positions: Positions::Interpolated,
     sizes,
 };
@@ -83,5 +84,6 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
         final_norm: true,
         kept: None,
         middle_positions: false,
+        maps: Vec::new(),
     })
 }

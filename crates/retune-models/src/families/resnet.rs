@@ -70,24 +70,33 @@ impl Family for ResNet {
     }
 
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
-        let sizes = ResNetSizes::of(config)?;
-        let base = weights.at(self.0.base);
-        let stem = sizes.stem(&base.depth(0))?;
-        let halved = |stage: usize| 4f64.powi(stage as i32 + i32::from(sizes.first_halves));
-        let block = |(stage, layer)| PyramidBlock {
-            downsampling: None,
-            layer: Box::new(layer) as Box<dyn crate::layers::MapLayer>,
-            norm: None,
-            stage,
-            area: halved(stage),
-        };
-        Ok(Box::new(Pyramid {
-            stem: Box::new(stem),
-            channels: sizes.channels,
-            sizes: SizeRule::at_least((1, 1)),
-            blocks: sizes.layers(&base, 1)?.into_iter().map(block).collect(),
-            width: sizes.widths[sizes.widths.len() - 1],
-            shape: MapShape::ChannelsFirst,
-        }))
+        Ok(Box::new(pyramid(&weights.at(self.0.base), config)?))
     }
+}
+
+/// How many places of the first map one place of a stage stands for.
+pub(super) fn area(sizes: &ResNetSizes, stage: usize) -> f64 {
+    4f64.powi(stage as i32 + i32::from(sizes.first_halves))
+}
+
+/// The body, at the path of its parts.
+pub(super) fn pyramid(base: &Weights<'_>, config: &ModelConfig) -> Result<Pyramid, ModelError> {
+    let sizes = ResNetSizes::of(config)?;
+    let stem = sizes.stem(&base.depth(0))?;
+    let block = |(stage, layer)| PyramidBlock {
+        downsampling: None,
+        layer: Box::new(layer) as Box<dyn crate::layers::MapLayer>,
+        norm: None,
+        stage,
+        area: area(&sizes, stage),
+    };
+    Ok(Pyramid {
+        stem: Box::new(stem),
+        channels: sizes.channels,
+        sizes: SizeRule::at_least((1, 1)),
+        blocks: sizes.layers(base, 1)?.into_iter().map(block).collect(),
+        width: sizes.widths[sizes.widths.len() - 1],
+        keeps_size: false,
+        shape: MapShape::ChannelsFirst,
+    })
 }

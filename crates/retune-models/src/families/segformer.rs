@@ -160,6 +160,7 @@ impl Family for Segformer {
             sizes: SizeRule::at_least((least_side(&stages), least_side(&stages))),
             blocks,
             width,
+            keeps_size: false,
             shape: if reshapes { MapShape::ChannelsFirst } else { MapShape::Tokens },
         }))
     }

@@ -14,13 +14,14 @@ use crate::layers::{
 use crate::takes::{ImageInput, Positions};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use retune_kernels::Activation;
+use serde_json::{Value, json};
 
 /// Windows that are shifted; the mean of all patches of the last stage → classifier.
 pub static SWIN: Swin =
     Swin(TensorNames { buffers: &["relative_position_index"], modules: MODULES, ..vit::names("swin") });
 
 /// Modules in transformers 5.
-const MODULES: &[(&str, &str)] = &[
+pub(super) const MODULES: &[(&str, &str)] = &[
     ("attention.self.query", "attention.q_proj"),
     ("attention.self.key", "attention.k_proj"),
     ("attention.self.value", "attention.v_proj"),
@@ -68,44 +69,73 @@ impl Family for Swin {
         Ok(Takes::Images(ImageInput { sizes: SizeRule::at_least(input.patch), ..input }))
     }
 
+    fn defaults(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("image_size", json!(224)),
+            ("patch_size", json!(4)),
+            ("num_channels", json!(3)),
+            ("embed_dim", json!(96)),
+            ("depths", json!([2, 2, 6, 2])),
+            ("num_heads", json!([3, 6, 12, 24])),
+            ("window_size", json!(7)),
+            ("hidden_act", json!("gelu")),
+        ]
+    }
+
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
-        let (depths, heads) = (config.sizes("depths")?, config.sizes("num_heads")?);
-        if heads.len() != depths.len() {
-            let problem = format!("has {} entries, `depths` has {}", heads.len(), depths.len());
-            return Err(ModelError::Config { field: "num_heads".to_owned(), problem });
+        Ok(Box::new(pyramid(&weights.at(self.0.base), config, Windows::Fitted)?))
+    }
+}
+
+/// What becomes of the windows on a map that is smaller than one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Windows {
+    /// They shrink to it.
+    Fitted,
+    /// It is padded to them, as in a backbone, which has no norm behind its last stage either.
+    Kept,
+}
+
+/// The body, at the path of its parts.
+pub(super) fn pyramid(base: &Weights<'_>, config: &ModelConfig, windows: Windows) -> Result<Pyramid, ModelError> {
+    let (depths, heads) = (config.sizes("depths")?, config.sizes("num_heads")?);
+    if heads.len() != depths.len() {
+        let problem = format!("has {} entries, `depths` has {}", heads.len(), depths.len());
+        return Err(ModelError::Config { field: "num_heads".to_owned(), problem });
+    }
+    let (width, window, bias) =
+        (config.size("embed_dim")?, config.size("window_size")?, config.flag_or("qkv_bias", true)?);
+    let count = depths.iter().sum::<i64>() as usize;
+    let rates = linear_rates(config.number_or("drop_path_rate", 0.1)?, count);
+    let mut blocks: Vec<PyramidBlock> = Vec::with_capacity(count);
+    let mut merging = None;
+    for (stage, (&depth, &heads)) in depths.iter().zip(&heads).enumerate() {
+        let sizes = layer_sizes(config, width << stage, heads)?;
+        let weights = base.at(&format!("encoder.layers.{stage}"));
+        for i in 0..depth {
+            let number = blocks.len();
+            let shift = if i % 2 == 0 { 0 } else { window / 2 };
+            let fitted = windows == Windows::Fitted;
+            let options = WindowOptions { window, shift, bias, fitted, drop_path: rates[number] };
+            let weights = weights.at(&format!("blocks.{i}")).depth(number + 1);
+            let layer = Box::new(WindowLayer::load(&weights, &LAYER, BIAS_TABLE, &sizes, options)?);
+            let area = 4f64.powi(stage as i32);
+            blocks.push(PyramidBlock { downsampling: merging.take(), layer, norm: None, stage, area });
         }
-        let (width, window, bias) =
-            (config.size("embed_dim")?, config.size("window_size")?, config.flag_or("qkv_bias", true)?);
-        let count = depths.iter().sum::<i64>() as usize;
-        let rates = linear_rates(config.number_or("drop_path_rate", 0.1)?, count);
-        let base = weights.at(self.0.base);
-        let mut blocks: Vec<PyramidBlock> = Vec::with_capacity(count);
-        let mut merging = None;
-        for (stage, (&depth, &heads)) in depths.iter().zip(&heads).enumerate() {
-            let sizes = layer_sizes(config, width << stage, heads)?;
-            let weights = base.at(&format!("encoder.layers.{stage}"));
-            for i in 0..depth {
-                let number = blocks.len();
-                let shift = if i % 2 == 0 { 0 } else { window / 2 };
-                let options = WindowOptions { window, shift, bias, drop_path: rates[number] };
-                let weights = weights.at(&format!("blocks.{i}")).depth(number + 1);
-                let layer = Box::new(WindowLayer::load(&weights, &LAYER, BIAS_TABLE, &sizes, options)?);
-                let area = 4f64.powi(stage as i32);
-                blocks.push(PyramidBlock { downsampling: merging.take(), layer, norm: None, stage, area });
-            }
-            if stage + 1 < depths.len() {
-                let weights = weights.at("downsample").depth(blocks.len() + 1);
-                merging = Some(Box::new(PatchMerging::load(&weights, sizes.hidden)?) as Box<dyn MapLayer>);
-            }
+        if stage + 1 < depths.len() {
+            let weights = weights.at("downsample").depth(blocks.len() + 1);
+            merging = Some(Box::new(PatchMerging::load(&weights, sizes.hidden)?) as Box<dyn MapLayer>);
         }
-        let last = width << (depths.len() - 1);
+    }
+    let last = width << (depths.len() - 1);
+    if windows == Windows::Fitted {
         let norm = base.at("layernorm").depth(count).layer_norm(last, config.number_or("layer_norm_eps", 1e-5)?)?;
         blocks.last_mut().expect("sizes are not empty").norm = Some(norm);
-        let stem = stem(&base.at("embeddings"), config, width)?;
-        let (channels, sizes) = (stem.channels, SizeRule::at_least(stem.patch));
-        let stem = Box::new(stem);
-        Ok(Box::new(Pyramid { stem, channels, sizes, blocks, width: last, shape: MapShape::Tokens }))
     }
+    let stem = stem(&base.at("embeddings"), config, width)?;
+    let (channels, sizes) = (stem.channels, SizeRule::at_least(stem.patch));
+    let stem = Box::new(stem);
+    Ok(Pyramid { stem, channels, sizes, blocks, width: last, keeps_size: false, shape: MapShape::Tokens })
 }
 
 fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<PatchStem, ModelError> {

@@ -16,6 +16,7 @@ pub static VIT: ImageFamily = ImageFamily {
     names: names("vit"),
     layer: LAYER,
     classifier: ImagePlan(|_| Ok(ImageReading::new(Pooling::Tokens))),
+    others: Vec::new,
     positions: Positions::InterpolatedOnRequest,
     sizes: |config| sizes(config, &["cls_token"], Init::Normal(config.number_or("initializer_range", 0.02)?)),
 };
@@ -84,5 +85,6 @@ pub(super) fn sizes(
         final_norm: true,
         kept: None,
         middle_positions: false,
+        maps: Vec::new(),
     })
 }

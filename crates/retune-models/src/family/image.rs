@@ -8,6 +8,9 @@ use crate::layers::LayerNames;
 use crate::takes::{ImageInput, Positions};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 
+/// Heads of a family.
+type Heads = Vec<(&'static Purpose, Box<dyn HeadPlan>)>;
+
 /// A family of encoders of ViT's kind.
 pub struct ImageFamily {
     /// `model_type`.
@@ -22,6 +25,8 @@ pub struct ImageFamily {
     pub layer: LayerNames,
     /// The head of image classification.
     pub classifier: ImagePlan,
+    /// Its other heads.
+    pub others: fn() -> Heads,
     /// What becomes of positions at another image size.
     pub positions: Positions,
     /// Reads the sizes.
@@ -42,7 +47,8 @@ impl Family for ImageFamily {
     }
 
     fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
-        vec![(&IMAGE_CLASSIFICATION, Box::new(self.classifier))]
+        let classifier: (_, Box<dyn HeadPlan>) = (&IMAGE_CLASSIFICATION, Box::new(self.classifier));
+        std::iter::once(classifier).chain((self.others)()).collect()
     }
 
     fn names(&self) -> &TensorNames {

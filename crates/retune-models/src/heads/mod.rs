@@ -7,6 +7,7 @@ mod dropout;
 mod embeddings;
 mod image;
 mod last_token;
+mod maps;
 mod masked_words;
 mod next_item;
 mod next_token;
@@ -21,6 +22,7 @@ mod spans;
 mod target_token;
 mod token;
 mod transform;
+mod upernet;
 mod word_scores;
 
 pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
@@ -32,6 +34,7 @@ pub use detection::{
 pub use embeddings::{BASE_CLASS, EmbeddingPlan, NORMALIZE, POOLING, SENTENCE_EMBEDDINGS};
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 pub use last_token::LastTokenPlan;
+pub use maps::{MapSource, StageSource};
 pub use masked_words::{MASKED_WORDS, MaskedWordsNames, MaskedWordsPlan};
 pub use next_item::{NEXT_ITEM, NextItemPlan};
 pub use next_token::{CAUSAL_LM, NextTokenPlan, SCORE_WEIGHT, SCORED, next_token_loss, softcap};
@@ -40,12 +43,13 @@ pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
 pub use places::{LOGIT_POSITIONS, pick};
 pub use pooler::Pooler;
 pub use refined_detection::RefinedDetectionPlan;
-pub use segmentation::{AllMlpPlan, SEMANTIC_SEGMENTATION, SegmenterSizes};
+pub use segmentation::{AUXILIARY_LOGITS, AllMlpPlan, SEMANTIC_SEGMENTATION, SegmenterSizes};
 pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan, TextPooling, first_token};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};
 pub use target_token::{SEQUENCE_TO_SEQUENCE, TargetTokenPlan, target_token_loss};
 pub use token::{TOKEN_CLASSIFICATION, TokenPlan};
 pub use transform::{Transform, TransformPlan, TransformSettings};
+pub use upernet::{UpernetNames, UpernetPlan, UpernetSizes};
 pub use word_scores::{WordScores, WordScoresPlan};
 
 use crate::Purpose;

@@ -20,6 +20,9 @@ pub static SEMANTIC_SEGMENTATION: Purpose = Purpose {
     labels: true,
 };
 
+/// Logits [B, L, h, w] of a head that only the loss reads.
+pub const AUXILIARY_LOGITS: &str = "auxiliary_logits";
+
 /// PyTorch's defaults, which no configuration changes.
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;

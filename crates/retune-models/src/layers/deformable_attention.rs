@@ -112,11 +112,11 @@ impl DeformableAttention {
         let value = there
             .map_or_else(|| value.shallow_clone(), |there| value.masked_fill(&there.logical_not().unsqueeze(-1), 0.0));
         let offsets = self.offsets.forward(&placed, train).to_kind(Kind::Float);
-        let offsets = offsets.view([batch, queries, heads, maps, points, 2]);
+        let offsets = offsets.reshape([batch, queries, heads, maps, points, 2]);
         let weights = self.weights.forward(&placed, train).to_kind(Kind::Float);
-        let weights = weights.view([batch, queries, heads, maps * points]).softmax(-1, Kind::Float);
+        let weights = weights.reshape([batch, queries, heads, maps * points]).softmax(-1, Kind::Float);
         let [_, _, of_maps, numbers] = references.size()[..] else { panic!("references are [B, Q, 1 or L, 2 or 4]") };
-        let at = references.to_kind(Kind::Float).view([batch, queries, 1, of_maps, 1, numbers]);
+        let at = references.to_kind(Kind::Float).reshape([batch, queries, 1, of_maps, 1, numbers]);
         let steps = if numbers == 2 {
             let sides: Vec<f32> = levels.0.iter().flat_map(|&(height, width)| [width as f32, height as f32]).collect();
             offsets / Tensor::from_slice(&sides).view([1, 1, 1, maps, 1, 2]).to_device(x.device())
@@ -128,8 +128,8 @@ impl DeformableAttention {
             shares * at.narrow(-1, 2, 2) * self.sizes.offset_scale
         };
         let locations = at.narrow(-1, 0, 2) + steps;
-        let value = value.view([batch, -1, heads, hidden / heads]);
-        let weights = weights.view([batch, queries, heads, maps, points]);
+        let value = value.reshape([batch, -1, heads, hidden / heads]);
+        let weights = weights.reshape([batch, queries, heads, maps, points]);
         let seen = deformable_attention(&value, &levels.0, &locations, &weights, self.sizes.sampling);
         self.output.forward(&seen.to_kind(x.kind()), train)
     }

@@ -1,6 +1,6 @@
 //! A convolution without bias, its norm over channels, which may be frozen, and perhaps an activation.
 //!
-//! transformers' `ResNetConvLayer` and `RTDetrConvNormLayer`. B batch, C and D channels, H and W map, k kernel.
+//! transformers' `ResNetConvLayer`, `RTDetrConvNormLayer`, `UperNetConvModule` and `BeitConvLayer`. B batch, C and D channels, H and W map, k kernel.
 
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
@@ -77,9 +77,34 @@ impl NormedConvolution {
         shape: ConvolutionShape,
         activation: Option<Activation>,
     ) -> Result<Self, ModelError> {
-        let ConvolutionShape { input, output, kernel, .. } = shape;
+        let ConvolutionShape { output, kernel, .. } = shape;
         // He et al. 2015, by fan out, as there.
         let init = Init::Normal((2.0 / (output * kernel * kernel) as f64).sqrt());
+        Self::made(weights, convolution, (norm, epsilon, frozen), shape, (activation, init))
+    }
+
+    /// With a norm that learns and ReLU; from C to D channels by a kernel of k × k. The map keeps its size.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    pub fn rectified(
+        weights: &Weights<'_>,
+        (convolution, norm): (&str, &str),
+        (input, output, kernel): (i64, i64, i64),
+    ) -> Result<Self, ModelError> {
+        let (shape, init) =
+            (ConvolutionShape { input, output, kernel, stride: 1 }, Init::Normal(weights.initializer_range()));
+        Self::made(weights, convolution, (norm, NORM_EPSILON, false), shape, (Some(Activation::Relu), init))
+    }
+
+    fn made(
+        weights: &Weights<'_>,
+        convolution: &str,
+        (norm, epsilon, frozen): (&str, f64, bool),
+        shape: ConvolutionShape,
+        (activation, init): (Option<Activation>, Init),
+    ) -> Result<Self, ModelError> {
+        let ConvolutionShape { input, output, kernel, .. } = shape;
         Ok(Self {
             weight: weights.at(convolution).compute("weight", &[output, input, kernel, kernel], init)?,
             norm: ChannelNorm::load(&weights.at(norm), output, epsilon, frozen)?,

@@ -26,6 +26,8 @@ pub struct WindowOptions {
     pub shift: i64,
     /// Whether query, key and value have a bias.
     pub bias: bool,
+    /// Whether a window shrinks to a map that is smaller; else the map is padded.
+    pub fitted: bool,
     /// Rate of stochastic depth.
     pub drop_path: f64,
 }
@@ -82,7 +84,7 @@ impl WindowLayer {
         let [batch, height, width, channels] = x.size()[..] else { panic!("feature maps have four dimensions") };
         // One window over the shorter side needs no shift.
         let (window, shift) = match height.min(width) {
-            side if side <= self.options.window => (side, 0),
+            side if self.options.fitted && side <= self.options.window => (side, 0),
             _ => (self.options.window, self.options.shift),
         };
         let (bottom, right) = ((window - height % window) % window, (window - width % window) % window);

@@ -91,6 +91,16 @@ fn small_image(model_type: &str) -> ModelConfig {
     ] {
         config.set(field, value);
     }
+    if ["beit", "data2vec-vision"].contains(&model_type) {
+        config.set("num_hidden_layers", json!(4));
+        config.set("out_indices", json!([1, 2, 3, 4]));
+    }
+    if model_type == "upernet" {
+        let mut backbone = small_image("swin");
+        backbone.set("out_features", json!(["stage1", "stage2"]));
+        config.set("backbone_config", Value::Object(backbone.as_map().clone()));
+        config.set("use_auxiliary_head", json!(false));
+    }
     if model_type == "segformer" {
         // What is one number elsewhere is one for each stage here.
         config.set("num_encoder_blocks", json!(2));
@@ -108,8 +118,8 @@ fn small_image(model_type: &str) -> ModelConfig {
 fn every_listed_family_builds_every_head_it_lists() {
     let mut used = Vec::new();
     for family in FAMILIES {
-        let has_defaults = !family.defaults().is_empty();
-        let config = if has_defaults { small(family.model_type()) } else { small_image(family.model_type()) };
+        let is_image = ["swin", "convnext", "upernet"].contains(&family.model_type()) || family.defaults().is_empty();
+        let config = if is_image { small_image(family.model_type()) } else { small(family.model_type()) };
         assert!(!family.heads().is_empty(), "{}", family.model_type());
         for (purpose, _) in family.heads() {
             used.push(purpose);

@@ -6,10 +6,12 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{device, loss};
 use retune_models::checkpoint::read_tensors;
 use retune_models::heads::{
-    CAUSAL_LM, CtcLoss, LOGIT_LENGTHS, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION, SEQUENCE_TO_SEQUENCE,
-    SPEECH_RECOGNITION, TOKEN_CLASSIFICATION, next_token_loss, target_token_loss,
+    AUXILIARY_LOGITS, CAUSAL_LM, CtcLoss, LOGIT_LENGTHS, MASKED_WORDS, QUESTION_ANSWERING, SEMANTIC_SEGMENTATION,
+    SEQUENCE_TO_SEQUENCE, SPEECH_RECOGNITION, TOKEN_CLASSIFICATION, next_token_loss, target_token_loss,
 };
-use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, ProblemType, Purpose, Tensors};
+use retune_models::{
+    LoadOptions, LoadedModel, Mode, ModelConfig, NewHead, ProblemType, Purpose, SegmenterLoss, Tensors,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -86,15 +88,23 @@ fn loss_of_spans(outputs: &Tensors, inputs: &Tensors) -> Tensor {
 }
 
 /// The mean loss of pixels, as Hugging Face's classes compute it of logits brought to the size of the labels.
-fn loss_of_pixels(outputs: &Tensors, inputs: &Tensors) -> Tensor {
-    let labels = loss::with_ignored(inputs.get("labels").unwrap(), 255);
+fn loss_of_pixels(config: &ModelConfig, outputs: &Tensors, inputs: &Tensors) -> Tensor {
+    let said = SegmenterLoss::of(config).unwrap();
+    let labels = loss::with_ignored(inputs.get("labels").unwrap(), said.ignored);
     let size = labels.size();
-    let logits = loss::resized(outputs.get("logits").unwrap(), (size[1], size[2]));
-    let summed = match logits.size()[1] {
-        1 => loss::pixel_binary_cross_entropy(&logits, &labels),
-        _ => loss::pixel_cross_entropy(&logits, &labels, None, 0.0),
+    let of = |logits: &Tensor| {
+        let logits = loss::resized(logits, (size[1], size[2]));
+        let summed = match logits.size()[1] {
+            1 => loss::pixel_binary_cross_entropy(&logits, &labels),
+            _ => loss::pixel_cross_entropy(&logits, &labels, None, 0.0),
+        };
+        summed.sum / summed.weight
     };
-    summed.sum / summed.weight
+    let loss = of(outputs.get("logits").unwrap());
+    match outputs.optional(AUXILIARY_LOGITS) {
+        Some(auxiliary) => loss + of(auxiliary) * said.auxiliary_weight,
+        None => loss,
+    }
 }
 
 /// The mean loss of next tokens, from scores or from their factors.
@@ -134,7 +144,7 @@ fn loss_of_outputs(loaded: &LoadedModel, outputs: &Tensors, inputs: &Tensors) ->
         return summed.sum / summed.weight;
     }
     if *purpose == SEMANTIC_SEGMENTATION {
-        return loss_of_pixels(outputs, inputs);
+        return loss_of_pixels(&loaded.config, outputs, inputs);
     }
     if *purpose == CAUSAL_LM {
         return loss_of_next_tokens(outputs, inputs);

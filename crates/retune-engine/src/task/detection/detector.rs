@@ -1,9 +1,11 @@
 //! The task itself: what a detector learns, answers and shows.
 
+mod scorer;
+
 use super::answers::{self, Raw};
 use super::settings::DetectionSettings;
 use super::threshold::Threshold;
-use super::{ENTRY, loss, scorer};
+use super::{ENTRY, loss};
 use crate::metric::detail::Picture;
 use crate::metric::{FoundBox, Said, TrueBox};
 use crate::task::written::Written;
@@ -121,7 +123,7 @@ impl Detection {
 }
 
 /// What a metric wants to know of objects.
-pub(super) fn true_boxes(objects: &[ImageObject]) -> Vec<TrueBox> {
+fn true_boxes(objects: &[ImageObject]) -> Vec<TrueBox> {
     let of = |it: &ImageObject| TrueBox { class: it.class, corners: it.corners, area: it.area, crowd: it.crowd };
     objects.iter().map(of).collect()
 }

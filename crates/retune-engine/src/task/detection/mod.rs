@@ -7,7 +7,6 @@ mod answers;
 mod data;
 mod detector;
 mod loss;
-mod scorer;
 mod settings;
 mod threshold;
 

@@ -29,7 +29,8 @@ use retune_data::{
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::{ModelConfig, NewHead, Tensors, heads};
+use retune_models::heads::AUXILIARY_LOGITS;
+use retune_models::{ModelConfig, NewHead, SegmenterLoss, Tensors, heads};
 use serde_json::{Map, Value, json};
 use settings::SegmentationSettings;
 use std::path::{Path, PathBuf};
@@ -54,8 +55,6 @@ pub(super) static ENTRY: Entry = Entry {
     open,
 };
 
-/// Where config.json says which label counts in no loss, and what holds where it does not.
-const IGNORE_FIELD: &str = "semantic_loss_ignore_index";
 /// Longer side of a picture in the report, in pixels.
 const PICTURE_SIDE: usize = 240;
 /// Side of the grid of places of the guess.
@@ -65,7 +64,8 @@ const MOST_NAMED: usize = 4;
 
 /// The loss of a saved model, for raw outputs, as transformers' class computes it.
 fn saved_loss(config: &ModelConfig) -> Result<LossOf> {
-    let ignored = config.number_or(IGNORE_FIELD, 255.0)? as i64;
+    let SegmenterLoss { ignored, auxiliary_weight } = SegmenterLoss::of(config)?;
+    let field = SegmenterLoss::ignore_field(config);
     Ok(Box::new(move |outputs, batch| {
         let labels = batch.targets.get("labels")?;
         ensure!(labels.dim() == 3, "labels: shape {:?}, not [images, height, width]", labels.size());
@@ -75,14 +75,28 @@ fn saved_loss(config: &ModelConfig) -> Result<LossOf> {
         let outside = labels.ge(classes.max(2)).logical_or(&labels.lt(0).logical_and(&labels.ne(loss::IGNORE_INDEX)));
         ensure!(
             !outside.any().f_int64_value(&[]).map(|any| any != 0)?,
-            "labels: a class outside 0..{classes}, and not {ignored} (`{IGNORE_FIELD}`)"
+            "labels: a class outside 0..{classes}, and not {ignored} (`{field}`)"
         );
-        let logits = loss::resized(logits, height_and_width(&labels));
-        Ok(match classes {
-            1 => loss::pixel_binary_cross_entropy(&logits, &labels),
-            _ => loss::pixel_cross_entropy(&logits, &labels, None, 0.0),
-        })
+        let of = |logits: &Tensor| {
+            let logits = loss::resized(logits, height_and_width(&labels));
+            match classes {
+                1 => loss::pixel_binary_cross_entropy(&logits, &labels),
+                _ => loss::pixel_cross_entropy(&logits, &labels, None, 0.0),
+            }
+        };
+        Ok(with_auxiliary(outputs, auxiliary_weight, of(logits), of))
     }))
+}
+
+/// A loss beside that of the auxiliary head, where there is one, which has the same weight.
+fn with_auxiliary(
+    outputs: &Tensors,
+    weight: f64,
+    loss: SummedLoss,
+    of: impl FnOnce(&Tensor) -> SummedLoss,
+) -> SummedLoss {
+    let Some(logits) = outputs.optional(AUXILIARY_LOGITS) else { return loss };
+    SummedLoss { sum: &loss.sum + of(logits).sum * weight, ..loss }
 }
 
 /// H and W of labels [B, H, W].
@@ -120,6 +134,8 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         weights,
         smoothing: recipe.read::<SmoothingSettings>()?.label_smoothing,
         dice: settings.dice_weight,
+        ignore_field: SegmenterLoss::ignore_field(from.config),
+        auxiliary_weight: SegmenterLoss::of(from.config)?.auxiliary_weight,
         files: vec![file],
         _folder: Some(folder),
         ..Segmentation::new(names)
@@ -177,6 +193,10 @@ struct Segmentation {
     weights: Option<Vec<f32>>,
     smoothing: f64,
     dice: f64,
+    /// Where config.json says which label counts in no loss.
+    ignore_field: &'static str,
+    /// Of the loss of an auxiliary head.
+    auxiliary_weight: f64,
     files: Vec<PathBuf>,
     /// Where they lie; it goes with the task.
     _folder: Option<TempDir>,
@@ -190,6 +210,8 @@ impl Segmentation {
             weights: None,
             smoothing: 0.0,
             dice: 0.0,
+            ignore_field: "semantic_loss_ignore_index",
+            auxiliary_weight: 0.0,
             files: Vec::new(),
             _folder: None,
             written: Written::default(),
@@ -227,7 +249,7 @@ impl Task for Segmentation {
     const ROWS_TOGETHER: usize = 64;
 
     fn head(&self) -> NewHead {
-        NewHead::of(ENTRY.purpose).labels(self.names.to_vec()).field(IGNORE_FIELD, i64::from(NO_CLASS))
+        NewHead::of(ENTRY.purpose).labels(self.names.to_vec()).field(self.ignore_field, i64::from(NO_CLASS))
     }
 
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss> {
@@ -248,12 +270,16 @@ impl Task for Segmentation {
                 weight: total(|it| &it.weight, Kind::Double),
             });
         }
-        let logits = loss::resized(logits, size);
+        let whole = loss::resized(logits, size);
+        let logits = &whole;
         let weights = self.weights.as_ref().map(|weights| Tensor::from_slice(weights).to_device(logits.device()));
-        let mut sum = loss::pixel_cross_entropy(&logits, &labels, weights.as_ref(), phase.smoothing(self.smoothing));
+        let smoothing = phase.smoothing(self.smoothing);
+        let of = |logits: &Tensor| loss::pixel_cross_entropy(logits, &labels, weights.as_ref(), smoothing);
+        let mut sum =
+            with_auxiliary(outputs, self.auxiliary_weight, of(logits), |auxiliary| of(&loss::resized(auxiliary, size)));
         if self.dice > 0.0 {
             // Each image counts as its pixels do, so that sums over batches divide by one weight.
-            let dice = loss::pixel_dice(&logits, &labels) * loss::pixel_weights(&labels, weights.as_ref());
+            let dice = loss::pixel_dice(logits, &labels) * loss::pixel_weights(&labels, weights.as_ref());
             sum.sum = &sum.sum + (dice.sum(Kind::Float) * self.dice);
         }
         Ok(sum)

@@ -1,7 +1,7 @@
 //! Answers compared with objects, picture by picture.
 
-use super::detector::{Detection, true_boxes};
-use super::threshold::Threshold;
+use super::super::threshold::Threshold;
+use super::{Detection, true_boxes};
 use crate::metric::detail::{Block, Detail, Picture};
 use crate::metric::{DetectionMetric, Evaluation, FoundBox, Metric};
 use crate::task::{Data, Decision, Judged, Scorer};
