@@ -66,16 +66,14 @@ fn small(model_type: &str) -> ModelConfig {
             config.set(field, value);
         }
     }
-<<<<<<< HEAD
     if config.get("num_queries").is_some() {
         let backbone = json!({"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4, 8, 8, 12],
             "depths": [1, 1, 1, 1], "out_features": ["stage2", "stage3", "stage4"]});
         config.set("backbone_config", backbone);
-=======
+    }
     if model_type == "wav2vec2-bert" {
         // Its class assumes none.
         config.set("vocab_size", json!(8));
->>>>>>> origin/main
     }
     config
 }
