@@ -11,6 +11,7 @@
 
 pub mod activation;
 pub mod attention;
+mod average;
 pub mod batch_norm;
 pub mod beside;
 mod deferred;
@@ -37,6 +38,7 @@ pub mod weight;
 
 pub use activation::Activation;
 pub use attention::AttentionOptions;
+pub use average::WeightAverage;
 pub use batch_norm::BatchNorm;
 pub use beside::{Beside, Lora};
 pub use dense::Dense;

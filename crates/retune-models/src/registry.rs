@@ -42,6 +42,7 @@ use crate::families::{
     whisper::WHISPER,
     yolos::YOLOS,
 };
+use crate::family::Becomes;
 use crate::heads::{BASE_CLASS, PURPOSES, SEQUENCE_TO_SEQUENCE};
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use serde_json::Value;
@@ -140,7 +141,17 @@ fn has(family: &dyn Family, purpose: &Purpose) -> bool {
 }
 
 fn serving(own: &'static dyn Family, purpose: Option<&Purpose>) -> &'static dyn Family {
-    own.becomes(purpose).map_or(own, |becomes| becomes.family)
+    becomes(own, purpose).map_or(own, |becomes| becomes.family)
+}
+
+/// What serves a purpose in the place of a family, if that does not do it itself: another one, or one that has it inside.
+pub(crate) fn becomes(own: &'static dyn Family, purpose: Option<&Purpose>) -> Option<Becomes> {
+    own.becomes(purpose).or_else(|| {
+        let purpose = purpose.filter(|purpose| !has(own, purpose))?;
+        let with_head = FAMILIES.iter().copied().filter(|family| has(*family, purpose));
+        let mut over = with_head.filter_map(|family| Some(Becomes { family, change: family.over(own.model_type())? }));
+        over.next()
+    })
 }
 
 fn unknown(model_type: String, purpose: Option<&Purpose>) -> ModelError {

@@ -11,6 +11,7 @@ fn build(family: &'static dyn Family, purpose: &Purpose, config: &ModelConfig) -
         None,
         WeightsOptions {
             base_prefix: family.names().base_prefix(),
+            stored_prefix: family.names().base_prefix(),
             new_head: true,
             from_scratch: true,
             seed: 0,
