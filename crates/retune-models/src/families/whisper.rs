@@ -59,7 +59,7 @@ impl Family for Whisper {
     }
 
     fn becomes(&self, purpose: Option<&Purpose>) -> Option<Becomes> {
-        (purpose == Some(&AUDIO_CLASSIFICATION)).then_some(Becomes { family: &WHISPER_ENCODER, dropped: &[] })
+        (purpose == Some(&AUDIO_CLASSIFICATION)).then_some(Becomes { family: &WHISPER_ENCODER, change: |_| () })
     }
 
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
