@@ -93,7 +93,7 @@ def saved_names(parameters, model_file):
     values = {name: parameter.detach() for name, parameter in parameters}
     saved = {}
     for name, tensor in load_file(model_file).items():
-        if name.endswith("num_batches_tracked"):  # no parameter, and alike in all norms
+        if name.endswith(("num_batches_tracked", "n_points_scale")):  # no parameters, and alike in all layers
             continue
         key = (tuple(tensor.shape), tensor.contiguous().numpy().tobytes())
         if key in saved:

@@ -27,6 +27,7 @@ pub mod phi3;
 pub mod resnet;
 pub mod roberta;
 mod rope;
+pub mod rt_detr;
 pub mod sasrec;
 pub mod segformer;
 pub mod swin;
