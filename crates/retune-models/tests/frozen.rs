@@ -33,7 +33,10 @@ fn models() -> Vec<(String, &'static Purpose)> {
     ] {
         models.push((name.to_owned(), &IMAGE_CLASSIFICATION));
     }
-    models.push(("segformer-semantic-segmentation".to_owned(), &SEMANTIC_SEGMENTATION));
+    for name in ["segformer", "beit", "data2vec-vision"] {
+        models.push((format!("{name}-semantic-segmentation"), &SEMANTIC_SEGMENTATION));
+    }
+    models.push(("upernet-swin".to_owned(), &SEMANTIC_SEGMENTATION));
     for name in ["llama-causal-lm", "gpt2-causal-lm", "gemma2-causal-lm"] {
         models.push((name.to_owned(), &CAUSAL_LM));
     }
