@@ -67,6 +67,7 @@ pub fn fresh_weights(base_prefix: &str, precision: Precision, device: Device) ->
             base_prefix: base_prefix.to_owned(),
             stored_prefix: base_prefix.to_owned(),
             new_head: true,
+            headless: false,
             from_scratch: true,
             seed: 1,
             precision,

@@ -93,7 +93,7 @@ def saved_names(parameters, model_file):
     values = {name: parameter.detach() for name, parameter in parameters}
     saved = {}
     for name, tensor in load_file(model_file).items():
-        if name.endswith("num_batches_tracked"):  # no parameter, and alike in all norms
+        if name.endswith(("num_batches_tracked", "n_points_scale")):  # no parameters, and alike in all layers
             continue
         key = (tuple(tensor.shape), tensor.contiguous().numpy().tobytes())
         if key in saved:
@@ -158,7 +158,8 @@ def forward_and_gradients(model, inputs, names, loss_of=None, same_in_training=T
             if getattr(outputs, name, None) is not None:
                 case[f"output.{name}"] = getattr(outputs, name)
         if base:
-            case["output.last_hidden_state"] = model.base_model(**base_call).last_hidden_state
+            own = model.encoder if model.base_model is model else model.base_model
+            case["output.last_hidden_state"] = own(**base_call).last_hidden_state
         case["loss"] = compute(outputs, inputs)
     model.train()
     model.zero_grad(set_to_none=True)

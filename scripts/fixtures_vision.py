@@ -1,7 +1,10 @@
 """fixtures/parity/<family>-image-classification: tiny random image classifiers, same format as the text ones."""
 
+import contextlib
 import copy
+import itertools
 from pathlib import Path
+from unittest import mock
 
 import torch
 import transformers
@@ -55,6 +58,21 @@ BACKBONE = dict(model_type="resnet", embedding_size=3, hidden_sizes=[4, 8], dept
 DETR = dict(
     d_model=8, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=4, encoder_ffn_dim=10,
     decoder_ffn_dim=12, num_queries=5, dropout=0.0, use_timm_backbone=False, **NAMES)
+
+RT_BACKBONE = dict(
+    model_type="rt_detr_resnet", embedding_size=4, hidden_sizes=[4, 6, 8], depths=[1, 1, 1], layer_type="basic", out_features=["stage2", "stage3"])
+RT_DETR = dict(
+    encoder_hidden_dim=4, encoder_in_channels=[6, 8], feat_strides=[8, 16], encoder_ffn_dim=5, encoder_attention_heads=2, encode_proj_layers=[1],
+    hidden_expansion=0.5, d_model=8, num_queries=5, decoder_in_channels=[4, 4], num_feature_levels=3, decoder_ffn_dim=6, decoder_n_points=2,
+    decoder_layers=2, decoder_attention_heads=2, num_denoising=5, initializer_range=0.3, backbone_config=RT_BACKBONE, **NAMES)
+# Bottlenecks, a first map that is halved, no losses of earlier layers, and none of the usual numbers.
+RT_DETR_V2 = RT_DETR | dict(
+    backbone_config=RT_BACKBONE | dict(
+        layer_type="bottleneck", embedding_size=6, hidden_sizes=[8, 12], depths=[2, 1], downsample_in_first_stage=True, out_features=["stage1", "stage2"]),
+    encoder_in_channels=[8, 12], feat_strides=[8, 16], num_feature_levels=2, decoder_n_levels=2, decoder_method="discrete", decoder_offset_scale=0.7,
+    auxiliary_loss=False, num_denoising=0, freeze_backbone_batch_norms=False, normalize_before=True, encode_proj_layers=[0, 1], encoder_layers=2,
+    hidden_expansion=1.0, weight_loss_vfl=1.5, weight_loss_bbox=3.0, weight_loss_giou=1.2, matcher_class_cost=1.0, matcher_alpha=0.4, matcher_gamma=1.5,
+    focal_loss_alpha=0.6, focal_loss_gamma=1.5, layer_norm_eps=1e-4, batch_norm_eps=1e-3)
 
 MAE = dict(
     {k: v for k, v in PLAIN.items() if k not in NAMES},
@@ -133,6 +151,9 @@ CASES = {
     "detr-auxiliary-loss": (
         "DetrForObjectDetection", DETR | dict(backbone_config=BACKBONE, auxiliary_loss=True, decoder_layers=3, eos_coefficient=0.2),
         {"case": ((24, 31), None)}),
+    # 29 fills its maps as 32 would.
+    "rt-detr": ("RTDetrForObjectDetection", RT_DETR, {"case": ((32, 32), None), "case_other_size": ((29, 16), None)}),
+    "rt-detr-v2-discrete": ("RTDetrV2ForObjectDetection", RT_DETR_V2, {"case": ((32, 32), None)}),
     "vit-mae": ("ViTMAEForPreTraining", MAE, {"case": ((32, 32), None)}),
     "vit-mae-normalised-pixels": ("ViTMAEForPreTraining", MAE | dict(norm_pix_loss=True), {"case": ((32, 32), None)}),
 }
@@ -160,6 +181,31 @@ def padded(labels):
         classes[number, : len(image["class_labels"])] = image["class_labels"]
         boxes[number, : len(image["boxes"])] = image["boxes"]
     return {"input.class_labels": classes, "input.boxes": boxes}
+
+
+def terms(class_name, config, losses):
+    """Class, distance and overlap of the last layer, weighed."""
+    if class_name.startswith("RTDetr"):
+        return {"class": losses["loss_vfl"], "distance": losses["loss_bbox"], "overlap": losses["loss_giou"]}
+    weighed = {"distance": losses["loss_bbox"] * config.bbox_loss_coefficient, "overlap": losses["loss_giou"] * config.giou_loss_coefficient}
+    return {"class": losses["loss_ce"]} | weighed
+
+
+@contextlib.contextmanager
+def drawn(draws):
+    """Lets RT-DETR draw these numbers in [0, 1) where it noises objects: classes that change, to which, signs, moves."""
+    of_shape = {0: draws[..., 0], 1: draws[..., 1], 2: draws[..., 2:6], 3: draws[..., 6:]}
+    count = itertools.cycle(range(4))
+
+    def rand_like(like, **kwargs):
+        return of_shape[next(count)]
+
+    def randint_like(like, low, high, dtype=None):
+        values = (of_shape[next(count)] * (high - low)).floor().clamp(max=high - low - 1) + low
+        return values if dtype is None else values.to(dtype)
+
+    with mock.patch.object(torch, "rand_like", rand_like), mock.patch.object(torch, "randint_like", randint_like):
+        yield
 
 
 def statistics(model, random):
@@ -225,7 +271,7 @@ def make(root):
         randomise(model, random)
         dense = "Segmentation" in class_name
         normed = "ResNet" in class_name
-        if normed or class_name.startswith("Detr"):
+        if normed or "Detr" in class_name:
             statistics(model, random)
         labels_of = {file: segmentation(model, *size, random) for file, (size, _) in cases.items()} if dense else {}
         names = save_model(model, folder)
@@ -236,7 +282,7 @@ def make(root):
                 inputs["noise"] = torch.rand(2, (height // 8) * (width // 8), generator=random)
             elif "ObjectDetection" in class_name:
                 inputs["labels"] = objects(random, 2 if "other" in file else 0)
-                if class_name.startswith("Detr"):
+                if "Detr" in class_name and "RT" not in class_name:
                     inputs["pixel_mask"] = torch.ones(2, height, width, dtype=torch.int64)
                     inputs["pixel_mask"][1, height - 7 :] = 0
                     inputs["pixel_mask"][1, :, width - 9 :] = 0
@@ -250,12 +296,19 @@ def make(root):
             # A copy for each case: Swin's layers keep the window that an earlier, smaller image made them choose.
             trained = copy.deepcopy(model)
             base = "UperNet" not in class_name  # which has no base model
-            tensors = forward_and_gradients(trained, inputs, names, loss_of, same_in_training=not (dense or normed), base=base)
+            refined = class_name.startswith("RTDetr")  # whose norms and noised objects training changes
+            noised = getattr(config, "num_denoising", 0)
+            most = max(len(image["class_labels"]) for image in inputs.get("labels", [])) if noised else 0
+            draws = torch.rand(2, 2 * most * (noised // most), 10, generator=random) if noised else None
+            with drawn(draws) if noised else contextlib.nullcontext():
+                tensors = forward_and_gradients(trained, inputs, names, loss_of, same_in_training=not (dense or normed or refined), base=base)
             if "ObjectDetection" in class_name:
                 tensors |= padded(inputs["labels"])
                 with torch.no_grad():
-                    terms = model(**inputs).loss_dict
-                tensors |= {f"term.{key}": terms[key] for key in ("loss_ce", "loss_bbox", "loss_giou")}
+                    losses = model.eval()(**inputs).loss_dict
+                tensors |= {f"term.{key}": value for key, value in terms(class_name, config, losses).items()}
+            if noised:
+                tensors["input.denoising_draws"] = draws
             if dense or normed:  # What one pass of training makes of the running statistics.
                 tensors |= {f"after.{buffers[name]}": buffer for name, buffer in trained.named_buffers() if name in buffers}
             if file != "case":

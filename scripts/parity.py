@@ -485,6 +485,85 @@ def detr(draw):
     )
 
 
+def rt_resnet(draw):
+    """Convolutions with a deep stem; a first stage of two convolutions that widens must halve, or its shortcut would not fit."""
+    stages, basic, halves = draw.randint(2, 4), draw.random() < 0.5, draw.random() < 0.3
+    widths = [4 * draw.randint(1, 6) for _ in range(stages)]
+    first = draw.randint(2, 4)
+    return dict(
+        model_type="rt_detr_resnet",
+        num_channels=draw.choice([3, 3, 1]),
+        embedding_size=widths[0] if basic and not halves else 2 * draw.randint(1, 6),
+        hidden_sizes=widths,
+        depths=[draw.randint(1, 3) for _ in range(stages)],
+        layer_type="basic" if basic else "bottleneck",
+        downsample_in_first_stage=halves,
+        downsample_in_bottleneck=draw.random() < 0.3,
+        hidden_act=draw.choice(["relu", "gelu"]),
+        out_features=[f"stage{stage}" for stage in range(min(first, stages), stages + 1)] if draw.random() < 0.8 else [f"stage{stages - 1}"],
+    )
+
+
+def rt_detr(draw):
+    backbone = rt_resnet(draw)
+    maps = len(backbone["out_features"])
+    encoder_heads, heads = draw.randint(1, 4), draw.randint(1, 4)
+    encoded, hidden = 4 * encoder_heads * draw.randint(1, 3), heads * draw.randint(2, 12)
+    levels = maps + draw.choice([0, 0, 1])
+    if draw.random() < 0.2:
+        hidden, heads, levels = encoded, encoder_heads, maps + 2
+    # 8 pixels for a place of the second stage.
+    strides = [(4 if backbone["downsample_in_first_stage"] else 2) * 2 ** int(name[5:]) for name in backbone["out_features"]]
+    return dict(
+        backbone_config=backbone,
+        encoder_hidden_dim=encoded,
+        encoder_in_channels=[backbone["hidden_sizes"][int(name[5:]) - 1] for name in backbone["out_features"]],
+        feat_strides=strides,
+        encoder_layers=draw.choice([0, 1, 1, 2]),
+        encoder_ffn_dim=draw.randint(5, 60),
+        encoder_attention_heads=encoder_heads,
+        encode_proj_layers=sorted(draw.sample(range(maps), draw.randint(0, maps))),
+        positional_encoding_temperature=draw.choice([10000, 20]),
+        encoder_activation_function=draw.choice(["gelu", "relu", "silu"]),
+        activation_function=draw.choice(["silu", "relu", "gelu"]),
+        eval_size=draw.choice([None, None, 64]),
+        normalize_before=draw.random() < 0.3,
+        hidden_expansion=draw.choice([1.0, 0.5, 0.75]),
+        d_model=hidden,
+        num_queries=draw.randint(1, 4),
+        decoder_in_channels=[encoded] * maps,
+        decoder_ffn_dim=draw.randint(5, 60),
+        num_feature_levels=levels,
+        decoder_n_points=draw.randint(1, 4),
+        decoder_layers=draw.randint(1, 3),
+        decoder_attention_heads=heads,
+        decoder_activation_function=draw.choice(["relu", "gelu", "silu"]),
+        num_denoising=draw.choice([0, 3, 100]),
+        with_box_refine=draw.random() < 0.7,
+        freeze_backbone_batch_norms=draw.random() < 0.7,
+        anchor_image_size=draw.choice([None, None, [64, 128]]) if levels == maps else None,
+        auxiliary_loss=draw.random() < 0.7,
+        use_focal_loss=draw.random() < 0.8,
+        layer_norm_eps=draw.choice([1e-5, 1e-3]),
+        batch_norm_eps=draw.choice([1e-5, 1e-3]),
+        matcher_class_cost=draw.choice([2.0, 1.0]), matcher_bbox_cost=draw.choice([5.0, 1.0]), matcher_giou_cost=draw.choice([2.0, 4.0]),
+        matcher_alpha=draw.choice([0.25, 0.5]), matcher_gamma=draw.choice([2.0, 1.5]),
+        focal_loss_alpha=draw.choice([0.75, 0.4]), focal_loss_gamma=draw.choice([2.0, 1.0]),
+        weight_loss_vfl=draw.choice([1.0, 2.0]), weight_loss_bbox=draw.choice([5.0, 2.0]), weight_loss_giou=draw.choice([2.0, 1.0]),
+        initializer_range=0.2,
+    )
+
+
+def rt_detr_v2(draw):
+    values = rt_detr(draw)
+    return values | dict(
+        decoder_layers=draw.randint(2, 3),  # transformers cannot tie the heads of one
+        decoder_n_levels=values["num_feature_levels"],
+        decoder_offset_scale=draw.choice([0.5, 0.8]),
+        decoder_method=draw.choice(["default", "default", "discrete"]),
+    )
+
+
 def matching(draw):
     """How objects are matched, and how the terms of the loss are weighed."""
     return dict(
@@ -678,6 +757,8 @@ def whisper(draw):
         max_source_positions=draw.randint(2, 40),
         max_target_positions=draw.randint(12, 40),
         apply_spec_augment=draw.random() < 0.3,
+        use_weighted_layer_sum=draw.random() < 0.5,
+        classifier_proj_size=draw.randint(3, 30),
         tie_word_embeddings=draw.random() < 0.8,
         pad_token_id=(pad := draw.randrange(rows)),
         bos_token_id=pad,
@@ -750,12 +831,15 @@ FAMILIES = {
     "resnet": Family("ResNet", "image", resnet),
     "yolos": Family("Yolos", "detector", yolos),
     "detr": Family("Detr", "detector", detr),
+    "rt_detr": Family("RTDetr", "detector", rt_detr),
+    "rt_detr_v2": Family("RTDetrV2", "detector", rt_detr_v2),
     "wav2vec2": Family("Wav2Vec2", "speech", wav2vec2),
     "hubert": Family("Hubert", "speech", hubert),
     "wavlm": Family("WavLM", "speech", wavlm),
     "wav2vec2-bert": Family("Wav2Vec2Bert", "filter-bank frames", wav2vec2_bert),
     "audio-spectrogram-transformer": Family("AST", "spectrogram", ast),
     "whisper": Family("Whisper", "log-mel", whisper),
+    "whisper encoder": Family("Whisper", "log-mel alone", whisper),
     "moonshine": Family("Moonshine", "written sound", moonshine),
 }
 
@@ -830,7 +914,8 @@ def padded(draw, rows, width):
 
 
 def pixels(draw, config, height, width):
-    return torch.randn(draw.randint(1, 3), config.num_channels, height, width, generator=tensor_generator(draw))
+    channels = getattr(config, "num_channels", None) or config.backbone_config.num_channels
+    return torch.randn(draw.randint(1, 3), channels, height, width, generator=tensor_generator(draw))
 
 
 def image_inputs(draw, family, config):
@@ -872,6 +957,11 @@ def map_inputs(draw, family, config):
 
 def detector_inputs(draw, family, config):
     """Of any size; a detector that takes a mask of pixels gets images of unequal sizes."""
+    if family.prefix.startswith("RTDetr"):
+        # Each map is half of the one before: multiples of the coarsest, or somewhat less.
+        finest, coarsest = config.feat_strides[0], config.feat_strides[-1]
+        height, width = config.anchor_image_size or (coarsest * draw.randint(2, 3) - draw.randint(0, finest - 1) for _ in range(2))
+        return Inputs({"pixel_values": pixels(draw, config, height, width)})
     least = getattr(config, "patch_size", 40)
     height, width = (least + draw.randint(0, 40) for _ in range(2))
     named = {"pixel_values": pixels(draw, config, height, width)}
@@ -951,6 +1041,7 @@ INPUTS = {
     "filter-bank frames": frame_inputs,
     "spectrogram": spectrogram_inputs,
     "log-mel": log_mel_inputs,
+    "log-mel alone": lambda draw, family, config: Inputs({"input_features": log_mel_inputs(draw, family, config).named["input_features"]}),
     "written sound": written_sound_inputs,
 }
 
@@ -1136,6 +1227,7 @@ HEADS = {
         "audio-classification", "ForSequenceClassification", "filter-bank frames", lambda draw: several_classes(draw) | WHOLE, class_targets
     ),
     "written-samples": Head("speech-recognition", "ForConditionalGeneration", "written sound", lambda draw: {}, written_targets),
+    "spectrogram-classes": Head("audio-classification", "ForAudioClassification", "log-mel alone", several_classes, class_targets),
     "sound-classification": Head("audio-classification", "ForSequenceClassification", "speech", several_classes, class_targets),
     "spectrogram-classification": Head("audio-classification", "ForAudioClassification", "spectrogram", several_classes, class_targets),
     # Its loss needs no targets; Retune gives one only for targets.

@@ -232,6 +232,7 @@ impl LoadedModel {
                 new_head: options.new_head
                     && purpose.is_some_and(|purpose| purpose.fresh)
                     && family.target_begin(&effective).is_none(),
+                headless: purpose.is_none(),
                 from_scratch: options.from_scratch,
                 seed: options.seed,
                 precision: options.precision,

@@ -2,9 +2,12 @@
 
 use crate::checkpoint::WeightsRoot;
 use crate::explain::{Explanation, Score, refused};
-use crate::heads::{LOGIT_POSITIONS, Pooler};
+use crate::heads::{DENOISING_DRAWS, LOGIT_POSITIONS, OBJECT_BOXES, OBJECT_LABELS, Pooler};
 use crate::{Body, Family, Head, Mode, ModelConfig, ModelError, Purpose, Reads, State, Tensors, registry};
 use retune_kernels::tch::{Kind, Tensor};
+
+/// Inputs that the head or blocks above the first read.
+const READ_ABOVE: [&str; 4] = [LOGIT_POSITIONS, OBJECT_LABELS, OBJECT_BOXES, DENOISING_DRAWS];
 
 /// A model. Depths run from 0, the embeddings, over the blocks of the body to the head above them.
 pub struct Network {
@@ -83,15 +86,14 @@ impl Network {
     pub(crate) fn below(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
         let (begin, state) = match State::of(inputs) {
             Some((depth, state)) => (depth, State { hidden: state.hidden.to_kind(self.kind), ..state }),
-            None => {
-                let mut state = self.body.begin(inputs, mode)?;
-                // What the head alone reads of the inputs.
-                if let Some(positions) = inputs.optional(LOGIT_POSITIONS) {
-                    state.beside.insert(LOGIT_POSITIONS, positions.shallow_clone());
-                }
-                (1, state)
-            }
+            None => (1, self.body.begin(inputs, mode)?),
         };
+        let mut state = state;
+        for name in READ_ABOVE {
+            if let Some(given) = inputs.optional(name) {
+                state.beside.insert(name, given.shallow_clone());
+            }
+        }
         self.body.run(state, begin..end, self.reads_in(mode), mode)
     }
 

@@ -77,6 +77,11 @@ impl ImagesInput {
             let range = range.parse().map_err(|error: String| anyhow!("grey-range: {error}"))?;
             processor = processor.with_grey_range(range);
         }
+        ensure!(
+            processor.output_size().is_some() || !made_for.sizes.wants_whole_halves(),
+            "preprocessor_config.json: the processor keeps the shape of images, of which this model takes few; give size as \
+             height and width, or --image-size"
+        );
         let size = processor.output_size().unwrap_or((height, width));
         if let Err(problem) = made_for.sizes.check((size.0 as i64, size.1 as i64)) {
             bail!("image-size: {}×{} does not fit this model: {problem}", size.0, size.1);

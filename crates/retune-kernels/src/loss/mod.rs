@@ -3,9 +3,9 @@
 //! A mean of per-batch means is wrong as soon as batches hold different numbers of targets.
 
 mod assignment;
-mod boxes;
 mod classes;
 mod ctc;
+mod detection;
 mod gaps;
 mod next_tokens;
 mod numbers;
@@ -13,12 +13,12 @@ mod pixels;
 mod ranking;
 mod similarity;
 
-pub use boxes::{
-    DetectionTerms, DetectionWeights, Objects, StepObjects, corners, detection_loss, detection_terms,
-    generalised_overlap, matched,
-};
 pub use classes::{binary_cross_entropy, cross_entropy, position_cross_entropy, soft_cross_entropy};
 pub use ctc::{CtcReduction, ctc};
+pub use detection::{
+    ClassCost, ClassLoss, DetectionOutputs, DetectionTerms, DetectionWeights, Objects, StepObjects, detection_loss,
+    detection_terms, matched,
+};
 pub use gaps::{known_binary_cross_entropy, known_squared_error};
 pub use next_tokens::{NextTokens, Scoring, next_token_cross_entropy};
 pub use numbers::squared_error;

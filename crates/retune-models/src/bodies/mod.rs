@@ -7,6 +7,7 @@ mod image_encoder;
 mod item_encoder;
 mod log_mel_encoder;
 mod pyramid;
+mod refining_transformer;
 mod rotary_encoder;
 mod sequence_encoder;
 mod set_transformer;
@@ -24,6 +25,7 @@ pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, gr
 pub use item_encoder::{ItemEncoder, ItemEncoderSizes};
 pub use log_mel_encoder::{LogMelEncoder, LogMelEncoderSizes};
 pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, image_size_of, stage_name};
+pub use refining_transformer::{BoxHead, CHOSEN, REFERENCES, RefiningTransformer, RefiningTransformerSizes, said_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};
 pub use sequence_encoder::SequenceEncoder;
 pub use set_transformer::{INTERMEDIATE, SetTransformer, SetTransformerSizes};

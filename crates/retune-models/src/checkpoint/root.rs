@@ -21,6 +21,14 @@ pub enum Init {
     Uniform(f64),
     /// All the same.
     Constant(f64),
+    /// Of offsets [heads · maps · points · 2]: each head looks into another direction, each of its points further (Zhu et al.
+    /// 2020, §4.1).
+    Directions {
+        /// Heads.
+        heads: i64,
+        /// Points of a head on each map.
+        points: i64,
+    },
 }
 
 /// How to load.
@@ -32,6 +40,8 @@ pub struct WeightsOptions {
     pub stored_prefix: String,
     /// Whether what is asked for as the task's head, or as the neck below it, may be missing from the checkpoint.
     pub new_head: bool,
+    /// Whether no head is asked for: heads that a body reads are left out.
+    pub headless: bool,
     /// Ignore the checkpoint's values.
     pub from_scratch: bool,
     /// Seed of fresh values, which also depend on the tensor's name and on nothing else.
@@ -297,6 +307,15 @@ impl WeightsRoot {
         let seed = random::mix(&[self.options.seed, random::name_key(name)]);
         let values: Vec<f32> = match init {
             Init::Constant(value) => vec![value as f32; count],
+            Init::Directions { heads, points } => {
+                let of = |i: i64| {
+                    let (head, point, axis) = (i / (count as i64 / heads), i / 2 % points, i % 2);
+                    let angle = head as f64 * std::f64::consts::TAU / heads as f64;
+                    let step = [angle.cos(), angle.sin()];
+                    (step[axis as usize] / step[0].abs().max(step[1].abs()) * (point + 1) as f64) as f32
+                };
+                (0..count as i64).map(of).collect()
+            }
             Init::Normal(std) => random::normal(seed, count).into_iter().map(|x| x * std as f32).collect(),
             Init::Uniform(bound) => {
                 random::uniform(seed, count).into_iter().map(|x| ((2.0 * x - 1.0) * bound) as f32).collect()

@@ -95,6 +95,11 @@ impl<'a> Weights<'a> {
         options.from_scratch || (options.new_head && self.part != Part::Body) || self.is_stored(name)
     }
 
+    /// Whether the model is made without a head.
+    pub fn is_headless(&self) -> bool {
+        self.root.options.headless
+    }
+
     /// Standard deviation of fresh matrices.
     pub fn initializer_range(&self) -> f64 {
         self.root.options.initializer_range
@@ -207,15 +212,29 @@ impl<'a> Weights<'a> {
 
     /// As [`Self::dense_with`]; `transposed` where the weight is stored [in, out], as transformers' `Conv1D`.
     pub fn dense_stored(&self, input: i64, output: i64, bias: bool, transposed: bool) -> Result<Dense, ModelError> {
-        let (shape, init) =
-            (if transposed { [input, output] } else { [output, input] }, Init::Normal(self.initializer_range()));
+        let bias = bias.then_some(Init::Constant(0.0));
+        self.dense_made((input, output), (Init::Normal(self.initializer_range()), bias), transposed)
+    }
+
+    /// As [`Self::dense`], with other fresh values of weight and bias.
+    pub fn dense_from(&self, sizes: (i64, i64), weight: Init, bias: Init) -> Result<Dense, ModelError> {
+        self.dense_made(sizes, (weight, Some(bias)), false)
+    }
+
+    fn dense_made(
+        &self,
+        (input, output): (i64, i64),
+        (init, bias): (Init, Option<Init>),
+        transposed: bool,
+    ) -> Result<Dense, ModelError> {
+        let shape = if transposed { [input, output] } else { [output, input] };
         let name = self.at("weight").path;
         let value = self.root.value(&name, &shape, init, self.part)?;
         let weight: Weight = self.push(name, value, self.compute_kind(), |param| {
             param.transposed = transposed;
             param.leaf().into()
         });
-        let bias = if bias { Some(self.compute("bias", &[output], Init::Constant(0.0))?) } else { None };
+        let bias = bias.map(|init| self.compute("bias", &[output], init)).transpose()?;
         let dense = if transposed { Dense::transposed(weight, bias) } else { Dense::new(weight, bias) };
         let options = &self.root.options;
         // What has no pretrained value learns as a whole, as the head does.

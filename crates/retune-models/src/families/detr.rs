@@ -90,6 +90,8 @@ impl Family for Detr {
                 dropout: config.probability("dropout")?,
                 attention_dropout: config.probability("attention_dropout")?,
                 activation_dropout: config.probability("activation_dropout")?,
+                // PyTorch's default, which no configuration changes.
+                epsilon: 1e-5,
             })
         };
         let layers =

@@ -4,9 +4,10 @@
 //! no object.
 
 use crate::bodies::INTERMEDIATE;
-use crate::checkpoint::Weights;
+use crate::checkpoint::{Init, Weights};
+use crate::layers::Perceptron;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
-use retune_kernels::loss::DetectionWeights;
+use retune_kernels::loss::{ClassCost, ClassLoss, DetectionOutputs, DetectionWeights};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Activation, Dense};
 
@@ -18,8 +19,16 @@ pub static OBJECT_DETECTION: Purpose =
 pub const EARLIER_LOGITS: &str = "auxiliary_outputs.logits";
 /// Their boxes.
 pub const EARLIER_BOXES: &str = "auxiliary_outputs.pred_boxes";
-/// Projections of the network that makes boxes.
-const BOX_LAYERS: usize = 3;
+/// What layers say of noised objects, [B, E, N, L].
+pub(super) const NOISED_LOGITS: &str = "denoising_outputs.logits";
+/// Their boxes, [B, E, N, 4].
+pub(super) const NOISED_BOXES: &str = "denoising_outputs.pred_boxes";
+/// Inputs that a body may read while training: classes of objects, int64 [B, M], -100 behind those of an image.
+pub const OBJECT_LABELS: &str = "class_labels";
+/// Their boxes, [B, M, 4].
+pub const OBJECT_BOXES: &str = "boxes";
+/// Random numbers by which objects are noised, [B, N, 10], in the place of those of the stream of dropout.
+pub const DENOISING_DRAWS: &str = "denoising_draws";
 
 /// The head as data.
 #[derive(Debug, Clone, Copy)]
@@ -43,13 +52,10 @@ impl HeadPlan for DetectionPlan {
                 if number == last { layer.outputs(d, classes) } else { layer.dense(d, d) }
             }
         };
-        let box_layer = |i: usize| {
-            let outputs = if i + 1 == BOX_LAYERS { 4 } else { d };
-            head.at(&format!("bbox_predictor.layers.{i}")).dense(d, outputs)
-        };
+        let usual = Init::Normal(weights.initializer_range());
         Ok(Box::new(Detection {
             classifier: (0..self.class_layers).map(class_layer).collect::<Result<_, _>>()?,
-            boxes: (0..BOX_LAYERS).map(box_layer).collect::<Result<_, _>>()?,
+            boxes: Perceptron::load(&head.at("bbox_predictor"), &[d, d, d, 4], usual)?,
             front: self.front,
             queries: config.size(self.queries)?,
         }))
@@ -59,7 +65,7 @@ impl HeadPlan for DetectionPlan {
 #[derive(Debug)]
 struct Detection {
     classifier: Vec<Dense>,
-    boxes: Vec<Dense>,
+    boxes: Perceptron,
     front: i64,
     /// Q.
     queries: i64,
@@ -86,7 +92,7 @@ impl Head for Detection {
     ///
     /// `logits` [B, Q, L + 1] and `pred_boxes` [B, Q, 4], centre, width and height as shares of the picture.
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
-        let said = |x: &Tensor| (perceptron(&self.classifier, x, train), perceptron(&self.boxes, x, train).sigmoid());
+        let said = |x: &Tensor| (perceptron(&self.classifier, x, train), self.boxes.forward_exact(x, train).sigmoid());
         let (logits, boxes) = said(&state.hidden.narrow(1, self.front, self.queries));
         let mut outputs = Tensors::from([("logits", logits), ("pred_boxes", boxes)]);
         if let Some(intermediate) = state.beside.optional(INTERMEDIATE) {
@@ -98,17 +104,60 @@ impl Head for Detection {
     }
 }
 
-/// How a configuration weighs matching and losses.
+/// What a head's outputs say of sets of queries.
+///
+/// # Errors
+/// Outputs of another head.
+pub fn detection_outputs(outputs: &Tensors) -> Result<DetectionOutputs, ModelError> {
+    let each = |logits: &str, boxes: &str| match (outputs.optional(logits), outputs.optional(boxes)) {
+        (Some(logits), Some(boxes)) => logits.unbind(1).into_iter().zip(boxes.unbind(1)).collect(),
+        _ => Vec::new(),
+    };
+    let last = (outputs.get("logits")?.shallow_clone(), outputs.get("pred_boxes")?.shallow_clone());
+    let earlier = each(EARLIER_LOGITS, EARLIER_BOXES);
+    let layers = std::iter::once(last).chain(earlier).collect();
+    Ok(DetectionOutputs { layers, noised: each(NOISED_LOGITS, NOISED_BOXES) })
+}
+
+/// How a configuration weighs matching and losses: by the fields that its class has, which say how classes are learnt.
 ///
 /// # Errors
 /// Fields that are no numbers.
 pub fn detection_weights(config: &ModelConfig) -> Result<DetectionWeights, ModelError> {
+    let number = |field: &str, usual: f64| config.number_or(field, usual);
+    if config.get("weight_loss_vfl").is_some() {
+        let (alpha, gamma) = (number("matcher_alpha", 0.25)?, number("matcher_gamma", 2.0)?);
+        let focal = config.flag_or("use_focal_loss", true)?;
+        return Ok(DetectionWeights {
+            cost: if focal { ClassCost::Focal { alpha, gamma } } else { ClassCost::Probability },
+            class_cost: number("matcher_class_cost", 2.0)?,
+            box_cost: number("matcher_bbox_cost", 5.0)?,
+            overlap_cost: number("matcher_giou_cost", 2.0)?,
+            classes: ClassLoss::Varifocal {
+                alpha: number("focal_loss_alpha", 0.75)?,
+                gamma: number("focal_loss_gamma", 2.0)?,
+            },
+            class: number("weight_loss_vfl", 1.0)?,
+            distance: number("weight_loss_bbox", 5.0)?,
+            overlap: number("weight_loss_giou", 2.0)?,
+        });
+    }
+    let (cost, classes) = match config.get("focal_alpha") {
+        // What its cost is made of, no configuration changes.
+        Some(_) => {
+            let loss = ClassLoss::Focal { alpha: number("focal_alpha", 0.25)?, gamma: 2.0 };
+            (ClassCost::Focal { alpha: 0.25, gamma: 2.0 }, loss)
+        }
+        None => (ClassCost::Probability, ClassLoss::Softmax { nothing: number("eos_coefficient", 0.1)? }),
+    };
     Ok(DetectionWeights {
-        class_cost: config.number_or("class_cost", 1.0)?,
-        box_cost: config.number_or("bbox_cost", 5.0)?,
-        overlap_cost: config.number_or("giou_cost", 2.0)?,
-        distance: config.number_or("bbox_loss_coefficient", 5.0)?,
-        overlap: config.number_or("giou_loss_coefficient", 2.0)?,
-        nothing: config.number_or("eos_coefficient", 0.1)?,
+        cost,
+        class_cost: number("class_cost", 1.0)?,
+        box_cost: number("bbox_cost", 5.0)?,
+        overlap_cost: number("giou_cost", 2.0)?,
+        classes,
+        class: 1.0,
+        distance: number("bbox_loss_coefficient", 5.0)?,
+        overlap: number("giou_loss_coefficient", 2.0)?,
     })
 }

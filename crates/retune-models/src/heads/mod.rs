@@ -15,6 +15,7 @@ mod patch_loss;
 mod pixels;
 mod places;
 mod pooler;
+mod refined_detection;
 mod segmentation;
 mod sequence;
 mod spans;
@@ -26,7 +27,10 @@ mod word_scores;
 
 pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
 pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
-pub use detection::{DetectionPlan, EARLIER_BOXES, EARLIER_LOGITS, OBJECT_DETECTION, detection_weights};
+pub use detection::{
+    DENOISING_DRAWS, DetectionPlan, EARLIER_BOXES, EARLIER_LOGITS, OBJECT_BOXES, OBJECT_DETECTION, OBJECT_LABELS,
+    detection_outputs, detection_weights,
+};
 pub use embeddings::{BASE_CLASS, EmbeddingPlan, NORMALIZE, POOLING, SENTENCE_EMBEDDINGS};
 pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 pub use last_token::LastTokenPlan;
@@ -38,6 +42,7 @@ pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};
 pub use places::{LOGIT_POSITIONS, pick};
 pub use pooler::Pooler;
+pub use refined_detection::RefinedDetectionPlan;
 pub use segmentation::{AUXILIARY_LOGITS, AllMlpPlan, SEMANTIC_SEGMENTATION, SegmenterSizes};
 pub use sequence::{SEQUENCE_CLASSIFICATION, SequencePlan, TextPooling, first_token};
 pub use spans::{QUESTION_ANSWERING, SpanPlan};

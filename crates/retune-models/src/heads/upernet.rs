@@ -119,7 +119,7 @@ impl HeadPlan for UpernetPlan {
         let UpernetSizes { names, source, hidden: e, pooled, auxiliary, whole } = (self.sizes)(config)?;
         let top = weights.head();
         let head = top.at("decode_head");
-        let convolution = |weights: Weights<'_>, shape| NormedConvolution::load(&weights, names.parts, shape);
+        let convolution = |weights: Weights<'_>, shape| NormedConvolution::rectified(&weights, names.parts, shape);
         let widths = source.widths();
         let Some((&last, earlier)) = widths.split_last() else { panic!("there is a map") };
         let (before, behind) = names.pooled;
@@ -263,9 +263,9 @@ impl Auxiliary {
         let f = sizes.channels;
         let convolution = |i: i64| {
             let shape = (if i == 0 { width } else { f }, f, 3);
-            NormedConvolution::load(&weights.at(&format!("convs.{i}")), names.parts, shape)
+            NormedConvolution::rectified(&weights.at(&format!("convs.{i}")), names.parts, shape)
         };
-        let join = || NormedConvolution::load(&weights.at("conv_cat"), names.parts, (width + f, f, 3));
+        let join = || NormedConvolution::rectified(&weights.at("conv_cat"), names.parts, (width + f, f, 3));
         Ok(Self {
             convolutions: (0..sizes.convolutions).map(convolution).collect::<Result<_, _>>()?,
             join: sizes.joins.then(join).transpose()?,

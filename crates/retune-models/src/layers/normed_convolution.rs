@@ -1,53 +1,130 @@
-//! A convolution without a bias, batch norm, and ReLU: transformers' `UperNetConvModule` and `BeitConvLayer`.
+//! A convolution without bias, its norm over channels, which may be frozen, and perhaps an activation.
 //!
-//! B batch, C and D channels, H and W map, k kernel.
+//! transformers' `ResNetConvLayer`, `RTDetrConvNormLayer`, `UperNetConvModule` and `BeitConvLayer`. B batch, C and D channels, H and W map, k kernel.
 
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{BatchNorm, Weight};
+use retune_kernels::{Activation, BatchNorm, Weight};
 
-/// PyTorch's defaults, which no configuration changes.
-const EPSILON: f64 = 1e-5;
+/// PyTorch's default.
+pub(super) const NORM_EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
-/// The layer; the map keeps its size.
+/// A norm of channels.
+#[derive(Debug)]
+enum ChannelNorm {
+    Batch(BatchNorm),
+    /// Weight, bias, mean and variance, none of which ever changes.
+    Frozen([Weight; 4]),
+}
+
+impl ChannelNorm {
+    fn load(weights: &Weights<'_>, size: i64, epsilon: f64, frozen: bool) -> Result<Self, ModelError> {
+        if !frozen {
+            return Ok(Self::Batch(weights.batch_norm(size, epsilon, MOMENTUM)?));
+        }
+        let filled =
+            |name: &str, value: f64| weights.fixed(name, Tensor::full([size], value, (Kind::Float, weights.device())));
+        let (weight, bias) = (filled("weight", 1.0)?, filled("bias", 0.0)?);
+        Ok(Self::Frozen([weight, bias, filled("running_mean", 0.0)?, filled("running_var", 1.0)?]))
+    }
+
+    /// `x` [B, C, H, W] in fp32.
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        match self {
+            Self::Batch(norm) => norm.forward(x, train),
+            Self::Frozen([weight, bias, mean, variance]) => {
+                let scale = &**weight * (&**variance + NORM_EPSILON).rsqrt();
+                let shift = &**bias - &**mean * &scale;
+                x * scale.view([1, -1, 1, 1]) + shift.view([1, -1, 1, 1])
+            }
+        }
+    }
+}
+
+/// What a convolution makes of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvolutionShape {
+    /// C.
+    pub input: i64,
+    /// D.
+    pub output: i64,
+    /// k, odd; the map is padded by half of it.
+    pub kernel: i64,
+    /// Places that it moves on by.
+    pub stride: i64,
+}
+
+/// The layer.
 #[derive(Debug)]
 pub struct NormedConvolution {
     weight: Weight, // [D, C, k, k]
-    norm: BatchNorm,
-    shape: (i64, i64, i64),
+    norm: ChannelNorm,
+    shape: ConvolutionShape,
+    activation: Option<Activation>,
 }
 
 impl NormedConvolution {
-    /// From C to D channels by a kernel of k × k, odd; `convolution` and `norm` are names below `weights`.
+    /// `convolution` and the name of the norm are paths below `weights`; the norm comes with its epsilon and whether it is frozen.
     ///
     /// # Errors
     /// A checkpoint that does not fit.
     pub fn load(
         weights: &Weights<'_>,
+        convolution: &str,
+        (norm, epsilon, frozen): (&str, f64, bool),
+        shape: ConvolutionShape,
+        activation: Option<Activation>,
+    ) -> Result<Self, ModelError> {
+        let ConvolutionShape { output, kernel, .. } = shape;
+        // He et al. 2015, by fan out, as there.
+        let init = Init::Normal((2.0 / (output * kernel * kernel) as f64).sqrt());
+        Self::made(weights, convolution, (norm, epsilon, frozen), shape, (activation, init))
+    }
+
+    /// With a norm that learns and ReLU; from C to D channels by a kernel of k × k. The map keeps its size.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    pub fn rectified(
+        weights: &Weights<'_>,
         (convolution, norm): (&str, &str),
         (input, output, kernel): (i64, i64, i64),
     ) -> Result<Self, ModelError> {
-        let init = Init::Normal(weights.initializer_range());
+        let (shape, init) =
+            (ConvolutionShape { input, output, kernel, stride: 1 }, Init::Normal(weights.initializer_range()));
+        Self::made(weights, convolution, (norm, NORM_EPSILON, false), shape, (Some(Activation::Relu), init))
+    }
+
+    fn made(
+        weights: &Weights<'_>,
+        convolution: &str,
+        (norm, epsilon, frozen): (&str, f64, bool),
+        shape: ConvolutionShape,
+        (activation, init): (Option<Activation>, Init),
+    ) -> Result<Self, ModelError> {
+        let ConvolutionShape { input, output, kernel, .. } = shape;
         Ok(Self {
             weight: weights.at(convolution).compute("weight", &[output, input, kernel, kernel], init)?,
-            norm: weights.at(norm).batch_norm(output, EPSILON, MOMENTUM)?,
-            shape: (input, output, kernel),
+            norm: ChannelNorm::load(&weights.at(norm), output, epsilon, frozen)?,
+            shape,
+            activation,
         })
     }
 
-    /// `x` [B, C, H, W]; returns [B, D, H, W] in fp32.
+    /// `x` [B, C, H, W]; returns [B, D, ⌈H/stride⌉, ⌈W/stride⌉] in fp32.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let padding = self.shape.2 / 2;
+        let pad = self.shape.kernel / 2;
         let x = x.to_kind(self.weight.kind());
-        let y = x.conv2d(&self.weight, None::<&Tensor>, [1, 1], [padding; 2], [1, 1], 1);
-        self.norm.forward(&y.to_kind(Kind::Float), train).relu()
+        let y = x.conv2d(&self.weight, None::<&Tensor>, [self.shape.stride; 2], [pad; 2], [1, 1], 1);
+        let y = self.norm.forward(&y.to_kind(Kind::Float), train);
+        self.activation.map_or_else(|| y.shallow_clone(), |activation| activation.forward(&y))
     }
 
-    /// Floating-point operations for a map of so many places.
+    /// For a result of so many places.
     pub fn work(&self, places: f64) -> f64 {
-        let (input, output, kernel) = self.shape;
+        let ConvolutionShape { input, output, kernel, .. } = self.shape;
         2.0 * places * (input * output * kernel * kernel) as f64
     }
 }

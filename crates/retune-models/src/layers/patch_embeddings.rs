@@ -15,17 +15,30 @@ pub struct SizeRule {
     least: (i64, i64),
     /// Whether height and width must be multiples of these.
     multiples: bool,
+    /// Pixels along a side for a place of the finest and of the coarsest of maps that are halved, each a whole half of the one
+    /// before.
+    halved: Option<(i64, i64)>,
 }
 
 impl SizeRule {
     /// Whole patches only: Hugging Face would cut the rest off silently.
     pub fn multiples(patch: (i64, i64)) -> Self {
-        Self { least: patch, multiples: true }
+        Self { least: patch, multiples: true, halved: None }
     }
 
     /// Any size from this one on: what is left over is padded (Swin) or cut off (ConvNeXt).
     pub fn at_least(least: (i64, i64)) -> Self {
-        Self { least, multiples: false }
+        Self { least, multiples: false, halved: None }
+    }
+
+    /// Sizes of which every map is a whole half of the one before, from the finest of a place in so many pixels to the coarsest.
+    pub fn halved(finest: i64, coarsest: i64) -> Self {
+        Self { halved: Some((finest, coarsest)), ..Self::at_least((1, 1)) }
+    }
+
+    /// Whether few sizes fit: images that keep their shape seldom do.
+    pub fn wants_whole_halves(&self) -> bool {
+        self.halved.is_some()
     }
 
     /// Whether an image of this height and width fits; else why not, and what to do.
@@ -43,6 +56,17 @@ impl SizeRule {
                 below.0 + p * i64::from(height % p != 0),
                 below.1 + q * i64::from(width % q != 0)
             ));
+        }
+        if let Some((finest, coarsest)) = self.halved {
+            let fits = |side: i64| ((side + finest - 1) / finest) % (coarsest / finest) == 0;
+            if !fits(height) || !fits(width) {
+                let whole = |side: i64| (side + coarsest - 1) / coarsest * coarsest;
+                return Err(format!(
+                    "its maps are not whole halves of each other; use multiples of {coarsest}, such as {}×{}",
+                    whole(height),
+                    whole(width)
+                ));
+            }
         }
         Ok(())
     }

@@ -1,18 +1,16 @@
 //! Layers of ResNet (He et al. 2015), transformers `ResNetBottleNeckLayer` and `ResNetBasicLayer`, with batch norm or with one
-//! that is frozen, as detectors have it.
+//! that is frozen, as detectors have it; and of ResNet-D (He et al. 2018, §4.2), `RTDetrResNetBackbone`.
 //!
 //! B batch, C and D channels, H and W map, k kernel.
 
-use super::MapLayer;
-use crate::checkpoint::{Init, Weights};
+use super::normed_convolution::NORM_EPSILON;
+use super::{ConvolutionShape, MapLayer, NormedConvolution};
+use crate::checkpoint::Weights;
 use crate::{ModelConfig, ModelError};
+use retune_kernels::Activation;
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{Activation, BatchNorm, Weight};
 use serde_json::Value;
 
-/// PyTorch's defaults, which no configuration changes.
-const EPSILON: f64 = 1e-5;
-const MOMENTUM: f64 = 0.1;
 /// By how much a bottleneck is narrower.
 const REDUCTION: i64 = 4;
 
@@ -23,6 +21,15 @@ pub enum ConvolutionNames {
     HuggingFace,
     /// timm's `ResNet`.
     Timm,
+}
+
+/// What is done where the map is halved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResNetVariant {
+    /// One wide convolution begins; shortcuts skip places.
+    Plain,
+    /// Three small ones begin; shortcuts take means of places.
+    Deep,
 }
 
 /// How a network is made, from its configuration.
@@ -48,6 +55,8 @@ pub struct ResNetSizes {
     pub frozen: bool,
     /// Whose names tensors have.
     pub names: ConvolutionNames,
+    /// How maps are halved.
+    pub variant: ResNetVariant,
 }
 
 impl ResNetSizes {
@@ -88,7 +97,54 @@ impl ResNetSizes {
             early: config.flag_or("downsample_in_bottleneck", false)?,
             frozen: false,
             names: ConvolutionNames::HuggingFace,
+            variant: ResNetVariant::Plain,
         })
+    }
+
+    /// The maps that a configuration hands out, by their stage; 0 is the stem.
+    ///
+    /// # Errors
+    /// Maps that there are not.
+    pub fn handed_out(&self, config: &ModelConfig) -> Result<Vec<usize>, ModelError> {
+        let refuse = |field: &str, problem: String| Err(ModelError::Config { field: field.to_owned(), problem });
+        let stages = self.widths.len();
+        let list = |field: &str| config.get(field).and_then(Value::as_array);
+        let found = match (list("out_features"), list("out_indices")) {
+            (Some(names), _) => {
+                let stage = |name: &Value| match name.as_str()? {
+                    "stem" => Some(0),
+                    other => other.strip_prefix("stage")?.parse().ok(),
+                };
+                names.iter().map(stage).collect::<Option<Vec<usize>>>()
+            }
+            (None, Some(places)) => {
+                // From the end, too.
+                let stage = |place: &Value| {
+                    let place = place.as_i64()?;
+                    usize::try_from(if place < 0 { place + stages as i64 + 1 } else { place }).ok()
+                };
+                places.iter().map(stage).collect()
+            }
+            (None, None) => Some(vec![stages]),
+        };
+        match found {
+            Some(maps) if !maps.is_empty() && maps.is_sorted_by(|a, b| a < b) && maps[maps.len() - 1] <= stages => {
+                Ok(maps)
+            }
+            _ => {
+                refuse("out_features", format!("(or `out_indices`) is no rising list of stem and stages 1 to {stages}"))
+            }
+        }
+    }
+
+    /// Channels of the map of a stage; 0 is the stem.
+    pub fn width_of(&self, stage: usize) -> i64 {
+        stage.checked_sub(1).map_or(self.embedding, |stage| self.widths[stage])
+    }
+
+    /// Pixels along a side for a place of the map of a stage; 0 is the stem.
+    pub fn stride_of(&self, stage: usize) -> i64 {
+        4 << (stage.saturating_sub(1) as u32 + u32::from(self.first_halves && stage > 0))
     }
 
     /// A network of timm's by its name.
@@ -113,12 +169,13 @@ impl ResNetSizes {
             early: false,
             frozen: true,
             names: ConvolutionNames::Timm,
+            variant: ResNetVariant::Plain,
         })
     }
 
     /// Pixels along a side for a place of the last map.
     pub fn stride(&self) -> i64 {
-        4 << (self.widths.len() as u32 - 1 + u32::from(self.first_halves))
+        self.stride_of(self.widths.len())
     }
 
     /// The stem, at the path of the network.
@@ -126,12 +183,44 @@ impl ResNetSizes {
     /// # Errors
     /// A checkpoint that does not fit.
     pub fn stem(&self, weights: &Weights<'_>) -> Result<ResNetStem, ModelError> {
-        let paths = match self.names {
-            ConvolutionNames::HuggingFace => ["embedder.embedder.convolution", "embedder.embedder.normalization"],
-            ConvolutionNames::Timm => ["conv1", "bn1"],
+        let of = |paths: [String; 2], (input, output, kernel), stride| {
+            self.convolution(weights, paths, (input, output, kernel), stride, Some(self.activation))
         };
-        let shape = (self.channels, self.embedding, 7);
-        Ok(ResNetStem(Convolution::load(weights, paths.map(str::to_owned), shape, 2, Some(self.activation), self)?))
+        let half = self.embedding / 2;
+        let convolutions = match (self.variant, self.names) {
+            (ResNetVariant::Deep, _) => {
+                let paths =
+                    |i: i64| ["convolution", "normalization"].map(|part| format!("embedder.embedder.{i}.{part}"));
+                vec![
+                    of(paths(0), (self.channels, half, 3), 2)?,
+                    of(paths(1), (half, half, 3), 1)?,
+                    of(paths(2), (half, self.embedding, 3), 1)?,
+                ]
+            }
+            (ResNetVariant::Plain, names) => {
+                let paths = match names {
+                    ConvolutionNames::HuggingFace => {
+                        ["embedder.embedder.convolution", "embedder.embedder.normalization"]
+                    }
+                    ConvolutionNames::Timm => ["conv1", "bn1"],
+                };
+                vec![of(paths.map(str::to_owned), (self.channels, self.embedding, 7), 2)?]
+            }
+        };
+        Ok(ResNetStem(convolutions))
+    }
+
+    fn convolution(
+        &self,
+        weights: &Weights<'_>,
+        [convolution, norm]: [String; 2],
+        (input, output, kernel): (i64, i64, i64),
+        stride: i64,
+        activation: Option<Activation>,
+    ) -> Result<NormedConvolution, ModelError> {
+        let shape = ConvolutionShape { input, output, kernel, stride };
+        let norm = (norm.as_str(), NORM_EPSILON, self.frozen);
+        NormedConvolution::load(weights, &convolution, norm, shape, activation)
     }
 
     /// All layers, each with its stage; the first one is of depth `first`.
@@ -179,122 +268,56 @@ impl ResNetSizes {
         let load = |(i, &(from, to, kernel, stride)): (usize, &(i64, i64, i64, i64))| {
             // The inner ones of a transformers' layer take ReLU whatever the configuration says.
             let activation = (i != last).then_some(Activation::Relu);
-            Convolution::load(&layer, paths(i), (from, to, kernel), stride, activation, self)
+            self.convolution(&layer, paths(i), (from, to, kernel), stride, activation)
         };
+        // Means of places come before the shortcut's convolution, which then skips none. In layers of two convolutions they come
+        // wherever channels change, and only there.
+        let means = self.variant == ResNetVariant::Deep && if self.bottleneck { halves } else { input != width };
         let shortcut = || {
-            let paths = match timm {
-                false => ["shortcut.convolution", "shortcut.normalization"],
-                true => ["downsample.0", "downsample.1"],
+            let paths = match (timm, means) {
+                (false, false) => ["shortcut.convolution", "shortcut.normalization"],
+                (false, true) => ["shortcut.1.convolution", "shortcut.1.normalization"],
+                (true, _) => ["downsample.0", "downsample.1"],
             };
-            Convolution::load(&layer, paths.map(str::to_owned), (input, width, 1), stride, None, self)
+            let stride = if means { 1 } else { stride };
+            self.convolution(&layer, paths.map(str::to_owned), (input, width, 1), stride, None)
         };
+        // The first layer of a stage of layers of two convolutions has one in any case.
+        let always = self.variant == ResNetVariant::Deep && !self.bottleneck && number == 0;
         Ok(ResNetLayer {
             convolutions: convolutions.iter().enumerate().map(load).collect::<Result<_, _>>()?,
-            shortcut: (halves || input != width).then(shortcut).transpose()?,
+            shortcut: (halves || input != width || always).then(shortcut).transpose()?,
+            means,
             activation: self.activation,
         })
     }
 }
 
-/// A norm of channels.
+/// Convolutions and a pooling: a fourth of the sides.
 #[derive(Debug)]
-enum ChannelNorm {
-    Batch(BatchNorm),
-    /// Weight, bias, mean and variance, none of which ever changes.
-    Frozen([Weight; 4]),
-}
-
-impl ChannelNorm {
-    fn load(weights: &Weights<'_>, size: i64, frozen: bool) -> Result<Self, ModelError> {
-        if !frozen {
-            return Ok(Self::Batch(weights.batch_norm(size, EPSILON, MOMENTUM)?));
-        }
-        let filled =
-            |name: &str, value: f64| weights.fixed(name, Tensor::full([size], value, (Kind::Float, weights.device())));
-        let (weight, bias) = (filled("weight", 1.0)?, filled("bias", 0.0)?);
-        Ok(Self::Frozen([weight, bias, filled("running_mean", 0.0)?, filled("running_var", 1.0)?]))
-    }
-
-    /// `x` [B, C, H, W] in fp32.
-    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        match self {
-            Self::Batch(norm) => norm.forward(x, train),
-            Self::Frozen([weight, bias, mean, variance]) => {
-                let scale = &**weight * (&**variance + EPSILON).rsqrt();
-                let shift = &**bias - &**mean * &scale;
-                x * scale.view([1, -1, 1, 1]) + shift.view([1, -1, 1, 1])
-            }
-        }
-    }
-}
-
-/// A convolution without bias, its norm, and perhaps an activation.
-#[derive(Debug)]
-struct Convolution {
-    weight: Weight, // [D, C, k, k]
-    norm: ChannelNorm,
-    shape: (i64, i64, i64),
-    stride: i64,
-    activation: Option<Activation>,
-}
-
-impl Convolution {
-    fn load(
-        weights: &Weights<'_>,
-        [convolution, norm]: [String; 2],
-        (input, output, kernel): (i64, i64, i64),
-        stride: i64,
-        activation: Option<Activation>,
-        sizes: &ResNetSizes,
-    ) -> Result<Self, ModelError> {
-        // He et al. 2015, by fan out, as there.
-        let init = Init::Normal((2.0 / (output * kernel * kernel) as f64).sqrt());
-        let shape = [output, input, kernel, kernel];
-        Ok(Self {
-            weight: weights.at(&convolution).compute("weight", &shape, init)?,
-            norm: ChannelNorm::load(&weights.at(&norm), output, sizes.frozen)?,
-            shape: (input, output, kernel),
-            stride,
-            activation,
-        })
-    }
-
-    /// `x` [B, C, H, W] in fp32.
-    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let pad = self.shape.2 / 2;
-        let x = x.to_kind(self.weight.kind());
-        let y = x.conv2d(&self.weight, None::<&Tensor>, [self.stride; 2], [pad; 2], [1, 1], 1);
-        let y = self.norm.forward(&y.to_kind(Kind::Float), train);
-        self.activation.map_or_else(|| y.shallow_clone(), |activation| activation.forward(&y))
-    }
-
-    /// For a result of so many places.
-    fn work(&self, places: f64) -> f64 {
-        let (input, output, kernel) = self.shape;
-        2.0 * places * (input * output * kernel * kernel) as f64
-    }
-}
-
-/// A wide convolution and a pooling: a fourth of the sides.
-#[derive(Debug)]
-pub struct ResNetStem(Convolution);
+pub struct ResNetStem(Vec<NormedConvolution>);
 
 impl MapLayer for ResNetStem {
     fn forward(&self, pixels: &Tensor, train: bool) -> Tensor {
-        let y = self.0.forward(&pixels.permute([0, 3, 1, 2]).to_kind(Kind::Float), train);
+        let mut y = pixels.permute([0, 3, 1, 2]).to_kind(Kind::Float);
+        for convolution in &self.0 {
+            y = convolution.forward(&y, train);
+        }
         y.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false).permute([0, 2, 3, 1])
     }
 
     fn work(&self, places: f64) -> f64 {
-        self.0.work(4.0 * places)
+        self.0.iter().map(|it| it.work(4.0 * places)).sum()
     }
 }
 
 /// Convolutions beside a shortcut.
 #[derive(Debug)]
 pub struct ResNetLayer {
-    convolutions: Vec<Convolution>,
-    shortcut: Option<Convolution>,
+    convolutions: Vec<NormedConvolution>,
+    shortcut: Option<NormedConvolution>,
+    /// Whether the shortcut takes means of two by two places.
+    means: bool,
     activation: Activation,
 }
 
@@ -305,7 +328,11 @@ impl MapLayer for ResNetLayer {
         for convolution in &self.convolutions {
             y = convolution.forward(&y, train);
         }
-        let beside = self.shortcut.as_ref().map_or_else(|| x.shallow_clone(), |it| it.forward(&x, train));
+        let beside = match self.means {
+            true => x.avg_pool2d([2, 2], [2, 2], [0, 0], true, true, None::<i64>),
+            false => x,
+        };
+        let beside = self.shortcut.as_ref().map_or_else(|| beside.shallow_clone(), |it| it.forward(&beside, train));
         self.activation.forward(&(y + beside)).permute([0, 2, 3, 1])
     }
 

@@ -9,9 +9,6 @@ use retune_kernels::dropout::dropout;
 use retune_kernels::tch::Tensor;
 use retune_kernels::{Activation, AttentionMask, AttentionOptions, Dense, LayerNorm, fused};
 
-/// PyTorch's default, which no configuration changes.
-const NORM_EPSILON: f64 = 1e-5;
-
 /// Sizes and settings, from config.json.
 #[derive(Debug, Clone, Copy)]
 pub struct SetLayerSizes {
@@ -29,11 +26,13 @@ pub struct SetLayerSizes {
     pub attention_dropout: f64,
     /// Behind the activation.
     pub activation_dropout: f64,
+    /// Of norms.
+    pub epsilon: f64,
 }
 
 /// Attention whose queries and keys know where they are.
 #[derive(Debug)]
-struct PlacedAttention {
+pub(super) struct PlacedAttention {
     query: Dense,
     key: Dense,
     value: Dense,
@@ -42,7 +41,7 @@ struct PlacedAttention {
 }
 
 impl PlacedAttention {
-    fn load(weights: &Weights<'_>, sizes: SetLayerSizes) -> Result<Self, ModelError> {
+    pub(super) fn load(weights: &Weights<'_>, sizes: SetLayerSizes) -> Result<Self, ModelError> {
         let d = sizes.hidden;
         if d % sizes.heads != 0 {
             let problem = format!("is {}, which does not divide `d_model` {d}", sizes.heads);
@@ -58,33 +57,33 @@ impl PlacedAttention {
         })
     }
 
-    /// `x` [B, Q, D] at `places` attend to `to` [B, T, D] at theirs.
-    fn forward(
+    /// `x` [B, Q, D] at `places` attend to `to` [B, T, D] at theirs, as the mask and what is added to scores allow.
+    pub(super) fn forward(
         &self,
         (x, places): (&Tensor, &Tensor),
         (to, to_places): (&Tensor, &Tensor),
-        mask: Option<&AttentionMask>,
+        (mask, bias): (Option<&AttentionMask>, Option<&Tensor>),
         train: bool,
     ) -> Tensor {
         let placed = |x: &Tensor, places: &Tensor| x + places.to_kind(x.kind());
         let query = self.query.forward(&placed(x, places), train);
         let key = self.key.forward(&placed(to, to_places), train);
         let value = self.value.forward(to, train);
-        let options = AttentionOptions { mask, dropout: self.sizes.attention_dropout, ..Default::default() };
+        let options = AttentionOptions { mask, bias, dropout: self.sizes.attention_dropout, ..Default::default() };
         self.output.forward(&fused::attention(&query, &key, &value, self.sizes.heads, &options, train), train)
     }
 }
 
 /// Two projections.
 #[derive(Debug)]
-struct Network {
+pub(super) struct Network {
     first: Dense,
     second: Dense,
     sizes: SetLayerSizes,
 }
 
 impl Network {
-    fn load(weights: &Weights<'_>, sizes: SetLayerSizes) -> Result<Self, ModelError> {
+    pub(super) fn load(weights: &Weights<'_>, sizes: SetLayerSizes) -> Result<Self, ModelError> {
         Ok(Self {
             first: weights.at("fc1").dense(sizes.hidden, sizes.intermediate)?,
             second: weights.at("fc2").dense(sizes.intermediate, sizes.hidden)?,
@@ -92,7 +91,7 @@ impl Network {
         })
     }
 
-    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+    pub(super) fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let inner = self.first.forward_activated(x, self.sizes.activation, train);
         let y = self.second.forward(&dropout(&inner, self.sizes.activation_dropout, train), train);
         dropout(&y, self.sizes.dropout, train)
@@ -100,8 +99,8 @@ impl Network {
 }
 
 /// A norm behind what is added.
-fn norm(weights: &Weights<'_>, name: &str, sizes: &SetLayerSizes) -> Result<LayerNorm, ModelError> {
-    weights.at(name).layer_norm(sizes.hidden, NORM_EPSILON)
+pub(super) fn norm(weights: &Weights<'_>, name: &str, sizes: &SetLayerSizes) -> Result<LayerNorm, ModelError> {
+    weights.at(name).layer_norm(sizes.hidden, sizes.epsilon)
 }
 
 /// A layer over the places of a map.
@@ -111,6 +110,7 @@ pub struct SetEncoderLayer {
     attention_norm: LayerNorm,
     network: Network,
     norm: LayerNorm,
+    norms_first: bool,
     sizes: SetLayerSizes,
 }
 
@@ -121,6 +121,7 @@ impl SetEncoderLayer {
     /// A checkpoint that does not fit.
     pub fn load(weights: &Weights<'_>, sizes: SetLayerSizes) -> Result<Self, ModelError> {
         Ok(Self {
+            norms_first: false,
             attention: PlacedAttention::load(&weights.at("self_attn"), sizes)?,
             attention_norm: norm(weights, "self_attn_layer_norm", &sizes)?,
             network: Network::load(weights, sizes)?,
@@ -129,10 +130,24 @@ impl SetEncoderLayer {
         })
     }
 
+    /// The same, with norms before what they were behind, as RT-DETR's `normalize_before` means it.
+    #[must_use]
+    pub fn with_norms_first(self, norms_first: bool) -> Self {
+        Self { norms_first, ..self }
+    }
+
     /// `x` [B, T, D] at `places` [B, T, D].
     pub fn forward(&self, x: &Tensor, places: &Tensor, mask: Option<&AttentionMask>, train: bool) -> Tensor {
-        let attended = self.attention.forward((x, places), (x, places), mask, train);
-        let x = self.attention_norm.forward(&(x + dropout(&attended, self.sizes.dropout, train)));
+        let attended = |x: &Tensor| {
+            let attended = self.attention.forward((x, places), (x, places), (mask, None), train);
+            dropout(&attended, self.sizes.dropout, train)
+        };
+        if self.norms_first {
+            // What is added to is the norm's result, as transformers has it.
+            let x = self.norm.forward(&(x + attended(&self.attention_norm.forward(x))));
+            return &x + self.network.forward(&x, train);
+        }
+        let x = self.attention_norm.forward(&(x + attended(x)));
         self.norm.forward(&(&x + self.network.forward(&x, train)))
     }
 }
@@ -175,9 +190,9 @@ impl SetDecoderLayer {
         train: bool,
     ) -> Tensor {
         let added = |x: &Tensor, y: Tensor| x + dropout(&y, self.sizes.dropout, train);
-        let attended = self.attention.forward((x, places), (x, places), None, train);
+        let attended = self.attention.forward((x, places), (x, places), (None, None), train);
         let x = self.attention_norm.forward(&added(x, attended));
-        let looked = self.cross.forward((&x, places), map, mask, train);
+        let looked = self.cross.forward((&x, places), map, (mask, None), train);
         let x = self.cross_norm.forward(&added(&x, looked));
         self.norm.forward(&(&x + self.network.forward(&x, train)))
     }

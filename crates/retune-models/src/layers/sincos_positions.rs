@@ -20,6 +20,25 @@ pub fn sincos_positions(grid: (i64, i64), size: i64, device: Device) -> Tensor {
     Tensor::from_slice(&values).view([1, 1 + grid.0 * grid.1, size]).to_device(device)
 }
 
+/// Positions [h·w, `size`] of a map's places: sines and cosines of the row, then those of the column, as `size` is a multiple
+/// of 4.
+///
+/// transformers' `build_2d_sinusoidal_position_embedding`.
+pub fn rows_and_columns(grid: (i64, i64), size: i64, temperature: f64, device: Device) -> Tensor {
+    let quarter = size / 4;
+    let mut values = Vec::with_capacity((grid.0 * grid.1 * size) as usize);
+    for row in 0..grid.0 {
+        for column in 0..grid.1 {
+            for place in [row, column] {
+                let angle = |i: i64| place as f64 / temperature.powf(i as f64 / quarter as f64);
+                values.extend((0..quarter).map(|i| angle(i).sin() as f32));
+                values.extend((0..quarter).map(|i| angle(i).cos() as f32));
+            }
+        }
+    }
+    Tensor::from_slice(&values).view([grid.0 * grid.1, size]).to_device(device)
+}
+
 /// A table [`length`, `size`]: sines, then cosines, of places at frequencies from 1 to 1/10000, as `size` is even.
 ///
 /// transformers' `sinusoids` in `modeling_whisper.py`.

@@ -13,6 +13,7 @@ fn build(family: &'static dyn Family, purpose: &Purpose, config: &ModelConfig) -
             base_prefix: family.names().base_prefix(),
             stored_prefix: family.names().base_prefix(),
             new_head: true,
+            headless: false,
             from_scratch: true,
             seed: 0,
             precision: retune_kernels::Precision::Fp32,
@@ -64,6 +65,11 @@ fn small(model_type: &str) -> ModelConfig {
         if config.get(field).is_some_and(|usual| usual.is_array() == value.is_array()) {
             config.set(field, value);
         }
+    }
+    if config.get("num_queries").is_some() {
+        let backbone = json!({"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4, 8, 8, 12],
+            "depths": [1, 1, 1, 1], "out_features": ["stage2", "stage3", "stage4"]});
+        config.set("backbone_config", backbone);
     }
     if model_type == "wav2vec2-bert" {
         // Its class assumes none.

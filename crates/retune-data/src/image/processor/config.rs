@@ -43,7 +43,10 @@ impl ImageProcessor {
         let resize = match flag(&raw, "do_resize", true)? {
             false => None,
             true => Some(match raw.get("size").filter(|value| !value.is_null()) {
-                None if defaults.square => Size::Exact(defaults.size as usize, defaults.size as usize),
+                // RT-DETR's class has a square where nothing is said, and a number means the shorter side.
+                None if defaults.square || kind == Kind::RtDetr => {
+                    Size::Exact(defaults.size as usize, defaults.size as usize)
+                }
                 None => Size::ShortestEdge(defaults.size as usize, longest),
                 Some(value) => size(value, defaults.square, longest)?,
             }),
@@ -80,7 +83,7 @@ impl ImageProcessor {
             true => Some(number(&raw, "rescale_factor", 1.0 / 255.0)?),
             false => None,
         };
-        let normalize = match flag(&raw, "do_normalize", true)? {
+        let normalize = match flag(&raw, "do_normalize", defaults.normalizes)? {
             true => {
                 let mean = per_channel(&raw, "image_mean", &defaults.mean, channels)?;
                 let std = per_channel(&raw, "image_std", &defaults.std, channels)?;

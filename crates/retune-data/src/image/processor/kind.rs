@@ -14,6 +14,9 @@ pub(super) enum Kind {
     Segformer,
     Yolos,
     Detr,
+    ConditionalDetr,
+    DeformableDetr,
+    RtDetr,
 }
 
 /// What transformers' class has as attributes.
@@ -30,6 +33,8 @@ pub(super) struct Defaults {
     pub(super) std: [f64; 3],
     /// The longest side where a number, or nothing, is said of the shorter one.
     pub(super) longest: Option<u64>,
+    /// `do_normalize`.
+    pub(super) normalizes: bool,
     /// Whether images of a batch are filled up to one size: `do_pad`.
     pub(super) pads: bool,
 }
@@ -41,7 +46,7 @@ const CLIP_MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 const CLIP_STD: [f64; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 
 impl Kind {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 12] = [
         (Self::Vit, "ViT"),
         (Self::Deit, "DeiT"),
         (Self::Beit, "Beit"),
@@ -51,6 +56,9 @@ impl Kind {
         (Self::Segformer, "Segformer"),
         (Self::Yolos, "Yolos"),
         (Self::Detr, "Detr"),
+        (Self::ConditionalDetr, "ConditionalDetr"),
+        (Self::DeformableDetr, "DeformableDetr"),
+        (Self::RtDetr, "RTDetr"),
     ];
 
     /// By `image_processor_type` or `feature_extractor_type`, with or without `Fast`.
@@ -88,6 +96,7 @@ impl Kind {
             mean: HALF,
             std: HALF,
             longest: None,
+            normalizes: true,
             pads: false,
         };
         match self {
@@ -97,12 +106,18 @@ impl Kind {
             Self::Segformer => {
                 Defaults { mean: IMAGENET_MEAN, std: IMAGENET_STD, ..of(true, 512, None, Resample::Bilinear) }
             }
-            Self::Yolos | Self::Detr => Defaults {
+            Self::Yolos | Self::Detr | Self::ConditionalDetr | Self::DeformableDetr => Defaults {
                 mean: IMAGENET_MEAN,
                 std: IMAGENET_STD,
                 longest: Some(1333),
                 pads: true,
                 ..of(false, 800, None, Resample::Bilinear)
+            },
+            Self::RtDetr => Defaults {
+                mean: IMAGENET_MEAN,
+                std: IMAGENET_STD,
+                normalizes: false,
+                ..of(false, 640, None, Resample::Bilinear)
             },
             Self::ConvNext => of(false, 384, None, Resample::Bicubic),
             Self::Bit | Self::Clip => {

@@ -2,8 +2,8 @@
 //!
 //! Hugging Face's `ViTImageProcessor`, `DeiTImageProcessor`, `BeitImageProcessor`,
 //! `BitImageProcessor` (DINOv2), `CLIPImageProcessor`, `ConvNextImageProcessor`, `SegformerImageProcessor`,
-//! `YolosImageProcessor`, `DetrImageProcessor` and their older
-//! `…FeatureExtractor` forms, with the arithmetic of their Pillow backend: resize, center crop,
+//! `YolosImageProcessor`, `DetrImageProcessor`, `ConditionalDetrImageProcessor`, `DeformableDetrImageProcessor`,
+//! `RTDetrImageProcessor` and their older `…FeatureExtractor` forms, with the arithmetic of their Pillow backend: resize, center crop,
 //! rescale, normalise, in this order. `do_reduce_labels` concerns masks only; `do_convert_rgb` has no
 //! effect, because channels follow the model.
 

@@ -1,12 +1,16 @@
-//! From outputs to boxes in pixels of the original: the best class of each query, as Hugging Face's
-//! `post_process_object_detection`, and non-maximum suppression.
+//! From outputs to boxes in pixels of the original, as Hugging Face's `post_process_object_detection`: the best class of each query,
+//! or the surest pairs of query and class where each class is judged by itself; and non-maximum suppression.
 
 use crate::metric::FoundBox;
 use retune_data::Moves;
+use retune_kernels::loss::ClassLoss;
+
+/// Answers to an image, at most, where focal loss was learnt by; with varifocal loss as many as there are queries.
+const MOST_FOCAL: usize = 100;
 
 /// Outputs for one image.
 pub(super) struct Raw {
-    /// [Q, L + 1].
+    /// [Q, C].
     pub(super) logits: Vec<f32>,
     /// [Q, 4]: middle, width and height as shares of the frame.
     pub(super) boxes: Vec<f32>,
@@ -15,25 +19,49 @@ pub(super) struct Raw {
 }
 
 /// The boxes of an image of this width and height, whose pixels went where `moves` says, the surest first.
-pub(super) fn found(raw: &Raw, classes: usize, moves: &Moves, (width, height): (usize, usize)) -> Vec<FoundBox> {
+pub(super) fn found(
+    raw: &Raw,
+    (classes, learnt): (usize, ClassLoss),
+    moves: &Moves,
+    (width, height): (usize, usize),
+) -> Vec<FoundBox> {
     let frame = [raw.frame.1, raw.frame.0, raw.frame.1, raw.frame.0].map(|side| side as f64);
     let limits = [width, height, width, height].map(|side| side as f64);
-    let of_query = |(logits, boxes): (&[f32], &[f32])| {
-        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
-        // Of equals the first one.
-        let class = (0..classes).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b]))?;
-        let score = f64::from((logits[class] - most).exp() / sum);
+    let of_pair = |(query, class, score): (usize, usize, f64)| {
+        let boxes = &raw.boxes[4 * query..4 * query + 4];
         let [x, y, w, h] = [0, 1, 2, 3].map(|i| f64::from(boxes[i]) * frame[i]);
         let mut corners = moves.back([x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0]);
         corners.iter_mut().zip(limits).for_each(|(side, most)| *side = side.clamp(0.0, most));
         let there = corners[2] > corners[0] && corners[3] > corners[1] && score.is_finite();
         there.then_some(FoundBox { class, score, corners })
     };
-    let mut all: Vec<FoundBox> =
-        raw.logits.chunks_exact(classes + 1).zip(raw.boxes.chunks_exact(4)).filter_map(of_query).collect();
-    all.sort_by(|a, b| b.score.total_cmp(&a.score));
-    all
+    let outputs = learnt.outputs(classes as i64) as usize;
+    let queries = raw.logits.chunks_exact(outputs).enumerate();
+    let mut pairs: Vec<(usize, usize, f64)> = match learnt {
+        ClassLoss::Softmax { .. } => queries.filter_map(|(query, logits)| best(query, logits, classes)).collect(),
+        ClassLoss::Focal { .. } | ClassLoss::Varifocal { .. } => {
+            let score = |logit: &f32| 1.0 / (1.0 + (-f64::from(*logit)).exp());
+            let of_query = |(query, logits): (usize, &[f32])| {
+                logits.iter().enumerate().map(|(class, logit)| (query, class, score(logit))).collect::<Vec<_>>()
+            };
+            queries.flat_map(of_query).collect()
+        }
+    };
+    pairs.sort_by(|a, b| b.2.total_cmp(&a.2));
+    pairs.truncate(match learnt {
+        ClassLoss::Focal { .. } => MOST_FOCAL,
+        ClassLoss::Softmax { .. } | ClassLoss::Varifocal { .. } => raw.boxes.len() / 4,
+    });
+    pairs.into_iter().filter_map(of_pair).collect()
+}
+
+/// The best of a query's classes, though it be surer of nothing.
+fn best(query: usize, logits: &[f32], classes: usize) -> Option<(usize, usize, f64)> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
+    // Of equals the first one.
+    let class = (0..classes).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b]))?;
+    Some((query, class, f64::from((logits[class] - most).exp() / sum)))
 }
 
 /// Boxes without those that overlap a surer one of their class by more than `most`; they come the surest first.
@@ -66,12 +94,25 @@ mod tests {
         let boxes = vec![0.5, 0.5, 0.5, 0.5, 0.9, 0.5, 0.4, 1.0];
         let raw = Raw { logits, boxes, frame: (20, 40) };
         // The model saw 40 × 20 of an image of 80 × 20.
-        let all = found(&raw, 2, &Moves::scaling((80, 20), (40, 20)), (80, 20));
+        let all = found(&raw, (2, ClassLoss::Softmax { nothing: 0.1 }), &Moves::scaling((80, 20), (40, 20)), (80, 20));
         assert_eq!((all.len(), all[0].class, all[1].class), (2, 1, 0));
         assert_eq!(all[0].corners, [20.0, 5.0, 60.0, 15.0]);
         let exp = |x: f64| x.exp();
         assert!((all[0].score - exp(2.0) / (exp(2.0) + 2.0)).abs() < 1e-6);
         assert!((all[1].corners[0] - 56.0).abs() < 1e-4 && all[1].corners[2] == 80.0, "{:?}", all[1]);
+    }
+
+    #[test]
+    fn a_query_may_be_of_several_classes() {
+        let raw = Raw { logits: vec![2.0, 1.0, -3.0, -1.0], boxes: [0.5, 0.5, 0.2, 0.2].repeat(2), frame: (10, 10) };
+        let moves = Moves::scaling((10, 10), (10, 10));
+        let all = found(&raw, (2, ClassLoss::Varifocal { alpha: 0.75, gamma: 2.0 }), &moves, (10, 10));
+        // As many as there are queries: both are the first one's.
+        let told: Vec<(usize, f64)> = all.iter().map(|it| (it.class, it.score)).collect();
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        assert_eq!(told, [(0, sigmoid(2.0)), (1, sigmoid(1.0))]);
+        let all = found(&raw, (2, ClassLoss::Focal { alpha: 0.25, gamma: 2.0 }), &moves, (10, 10));
+        assert_eq!(all.iter().map(|it| it.class).collect::<Vec<_>>(), [0, 1, 1, 0]);
     }
 
     #[test]

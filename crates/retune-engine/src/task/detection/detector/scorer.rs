@@ -1,6 +1,7 @@
 //! Answers compared with objects, picture by picture.
 
-use super::{Detection, Threshold, true_boxes};
+use super::super::threshold::Threshold;
+use super::{Detection, true_boxes};
 use crate::metric::detail::{Block, Detail, Picture};
 use crate::metric::{DetectionMetric, Evaluation, FoundBox, Metric};
 use crate::task::{Data, Decision, Judged, Scorer};
