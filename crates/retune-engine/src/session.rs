@@ -16,7 +16,7 @@ use crate::task::{Split, Work};
 use crate::train::{Ended, Loop, train};
 use anyhow::{Context, Result, ensure};
 use retune_data::Dataset;
-use retune_kernels::{AdamW, AdamWOptions, Schedule, WeightAverage};
+use retune_kernels::{AdamW, AdamWOptions, Param, Params, Schedule, WeightAverage};
 use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel};
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +55,9 @@ impl Session<'_> {
         options.seed = self.recipe.run.seed;
         options.precision = self.hardware.precision;
         options.device = self.hardware.device;
-        options.dropout = self.recipe.optimization.dropout;
+        // The check of a few examples asks for no dropout, whether there could be any or not.
+        let settable = self.recipe.run.overfit.is_none() || config.clone().set_dropout(0.0).is_ok();
+        options.dropout = self.recipe.optimization.dropout.filter(|_| settable);
         options.adapter = method.adapter(self.recipe, &config)?;
         options.new_head = true; // What may not be new, the head's purpose says.
         let mut loaded = LoadedModel::load(self.model, &options)?;
@@ -174,7 +176,11 @@ impl Session<'_> {
             head_alone: head_warmup,
             ..AdamWOptions::default()
         };
-        let mut optimizer = AdamW::new(&loaded.params, options);
+        let learning_rate = recipe.learning_rate.context("a resolved learning rate")?;
+        let slow = recipe.backbone_learning_rate.map_or(1.0, |rate| rate / learning_rate);
+        let of_backbone = backbone(&loaded.params);
+        let factor = |param: &Param| if of_backbone(param) { slow } else { 1.0 };
+        let mut optimizer = AdamW::new(&loaded.params, options).with_factors(&loaded.params, factor);
         if let Some(folder) = &checkpoint {
             restore_optimizer(folder, state.step, &mut optimizer)?;
         }
@@ -231,7 +237,6 @@ impl Session<'_> {
         let chooses = metric::find(&known, best_by).with_context(|| format!("best-by: `{best_by}` is not a metric"))?;
         let mut metrics = vec![chooses.key];
         metrics.extend(self.work.metrics().iter().map(|metric| metric.key).filter(|key| *key != chooses.key));
-        let learning_rate = recipe.learning_rate.context("a resolved learning rate")?;
         let it = Loop {
             plan,
             schedule: Schedule::new(&recipe.schedule, learning_rate, recipe.warmup, plan.total_steps)?,
@@ -274,4 +279,11 @@ impl Session<'_> {
     pub(crate) fn score(&self, loaded: &LoadedModel, split: Split, judging: Judging<'_>) -> Result<Scored> {
         self.work.score(split, &self.rows(split)?, &self.predictor(loaded), judging)
     }
+}
+
+/// Which parameters are a backbone's: those of the part that is called so, else all below the head.
+fn backbone(params: &Params) -> impl Fn(&Param) -> bool + use<> {
+    let called_so = |param: &Param| param.name.split('.').any(|part| part == "backbone");
+    let is_part = params.iter().any(called_so);
+    move |param| if is_part { called_so(param) && !param.head } else { !param.head }
 }

@@ -90,7 +90,7 @@ impl WeightAverage {
         Ok(())
     }
 
-    /// While exchanged: the weights that are being learnt, by name.
+    /// While exchanged: the weights that are being learnt, by name. They share their storage.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.values.iter().map(|(name, value)| (name.clone(), value.shallow_clone())).collect()
     }
@@ -157,7 +157,8 @@ mod tests {
             for (found, expected) in value(&params).iter().zip(expected) {
                 assert!((found - expected).abs() < 1e-6, "{found} {expected}");
             }
-            let (averaged, state) = (value(&params), average.state().into_iter().collect());
+            let state = average.state().into_iter().map(|(name, value)| (name, value.copy())).collect();
+            let averaged = value(&params);
             average.exchange(&params).unwrap();
             assert_eq!(value(&params), [2.0, 0.3]);
             // Another run that loaded the averages.

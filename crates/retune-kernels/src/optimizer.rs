@@ -37,6 +37,8 @@ struct Slot {
     window: Option<Tensor>,
     /// A compact table, whose rows are updated when they are read.
     table: Option<Table>,
+    /// Of the learning rate.
+    factor: f64,
 }
 
 impl Slot {
@@ -46,7 +48,7 @@ impl Slot {
         if let Some(compact) = table.as_ref().map(Table::compact).as_deref_mut().and_then(Option::as_mut) {
             compact.deferred = Some(Deferred::new(&first, &second));
         }
-        Self { first, second, window: None, table }
+        Self { first, second, window: None, table, factor: 1.0 }
     }
 
     fn tensor<'a>(&'a self, param: &'a Param, gradient: &'a Tensor) -> Result<AdamWTensor<'a>, KernelError> {
@@ -123,6 +125,15 @@ impl AdamW {
             step: 0,
             top_depth: params.iter().map(|p| p.depth).max().unwrap_or(0),
         }
+    }
+
+    /// The same with a factor of the learning rate for each parameter.
+    #[must_use]
+    pub fn with_factors(mut self, params: &Params, factor: impl Fn(&Param) -> f64) -> Self {
+        for param in params.trainable() {
+            self.slots.entry(param.name.clone()).and_modify(|slot| slot.factor = factor(param));
+        }
+        self
     }
 
     /// Moves bf16 gradients of one micro-step into fp32 sums; call after each backward pass of a window of several.
@@ -242,7 +253,7 @@ impl AdamW {
     fn step_of(&self, param: &Param, learning_rate: f64, scale: f64) -> (AdamWStep, f64) {
         let AdamWOptions { beta1, beta2, epsilon, weight_decay, layer_decay, head_alone } = self.options;
         let below_top = self.top_depth.saturating_sub(param.depth) as i32;
-        let rate = learning_rate * layer_decay.powi(below_top);
+        let rate = learning_rate * layer_decay.powi(below_top) * self.slots[&param.name].factor;
         let decay = if param.decays() { weight_decay } else { 0.0 };
         let keep = 1.0 - rate * decay;
         let earlier = if param.head { 0 } else { head_alone as i64 };

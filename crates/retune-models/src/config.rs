@@ -220,9 +220,15 @@ impl ModelConfig {
     /// It has none.
     pub fn set_dropout(&mut self, p: f64) -> Result<(), ModelError> {
         // GPT-2 and Phi-3 call some of theirs `resid_pdrop` and the like.
-        let is_one = |name: &&String| name.contains("dropout") || name.ends_with("_pdrop");
+        let is_one = |name: &&String| -> bool { name.contains("dropout") || name.ends_with("_pdrop") };
         let names: Vec<String> = self.map.keys().filter(is_one).cloned().collect();
-        if names.is_empty() {
+        let mut inside = 0;
+        if let Some(Value::Object(part)) = self.map.get_mut("backbone_config") {
+            for (_, value) in part.iter_mut().filter(|(name, _)| is_one(name)) {
+                (*value, inside) = (json!(p), inside + 1);
+            }
+        }
+        if names.is_empty() && inside == 0 {
             let instead = match self.get("drop_path_rate") {
                 Some(rate) => format!("; this model has stochastic depth instead: its `drop_path_rate` is {rate}"),
                 None => String::new(),

@@ -206,6 +206,35 @@ fn a_segmenter_starts_from_a_classifier() {
 }
 
 #[test]
+fn a_detector_starts_from_a_classifier_or_a_masked_autoencoder() {
+    for name in ["vit-image-classification", "vit-mae"] {
+        let folder = fixture(&format!("parity/{name}"));
+        let loaded = LoadedModel::load(&folder, &with_labels(&OBJECT_DETECTION, &["x", "y"])).unwrap();
+        let new =
+            |name: &str| ["class_labels_classifier.", "bbox_predictor."].iter().any(|head| name.starts_with(head));
+        let body: Vec<&str> = loaded.report.new.iter().map(|it| it.name.as_str()).filter(|name| !new(name)).collect();
+        assert_eq!(body, ["vit.embeddings.detection_tokens"], "{name}");
+        assert!(
+            loaded
+                .report
+                .notes
+                .iter()
+                .any(|note| note.contains("17 rows are in the checkpoint, the other 100 are new"))
+        );
+        // What was learnt is there as it was.
+        let stored = read_tensors(&folder.join("model.safetensors")).unwrap();
+        let mut positions = loaded.params.iter().filter(|param| param.name == "vit.embeddings.position_embeddings");
+        let positions = positions.next().unwrap().value().unwrap().narrow(1, 0, 17);
+        assert_eq!(difference(&positions, &stored["vit.embeddings.position_embeddings"]), 0.0);
+        let saved = tempfile::tempdir().unwrap();
+        loaded.save(saved.path(), "").unwrap();
+        let again = LoadedModel::load(saved.path(), &load_options(&OBJECT_DETECTION)).unwrap();
+        assert!(again.report.new.is_empty() && again.report.unexpected.is_empty(), "{:?}", again.report);
+        assert_eq!(again.config.architecture(), Some("YolosForObjectDetection"));
+    }
+}
+
+#[test]
 fn masked_autoencoders_equal_hugging_face() {
     for name in ["vit-mae", "vit-mae-normalised-pixels"] {
         let folder = fixture(&format!("parity/{name}"));

@@ -72,6 +72,8 @@ settings! {
 settings! {
     /// What learns, how fast, and when that is enough.
     pub struct OptimizationSettings, under TRAINING {
+        /// Values for all that is not said otherwise: `small-data` for a few hundred pictures with boxes or masks
+        preset: Option<String>, one_of(&["small-data"]);
         /// full, head, last:K, bitfit, lora or adapters
         method: String = "full".to_owned(), under(METHOD);
         /// Passes over the training data
@@ -89,6 +91,8 @@ settings! {
         gradient_checkpointing: bool, neutral();
         /// Peak learning rate
         learning_rate: Option<f64>, value("X"), usual("the method's usual one"), range(ABOVE_ZERO);
+        /// Peak learning rate of a pretrained backbone: of the part that is called so, else of all below the head
+        backbone_learning_rate: Option<f64>, value("X"), usual("that of all others"), range(ABOVE_ZERO);
         /// linear, cosine or constant
         schedule: String = "linear".to_owned(), one_of(&["linear", "cosine", "constant"]);
         /// Share of the steps (below 1) or number of steps

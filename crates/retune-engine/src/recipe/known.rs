@@ -24,7 +24,8 @@ pub fn setting(key: &str) -> Option<(&'static Section, &'static Setting)> {
 
 impl Recipe {
     /// Makes a recipe of keys; unknown keys and wrong types are errors, all named at once.
-    pub fn from_table(table: Table) -> Result<Self> {
+    pub fn from_table(mut table: Table) -> Result<Self> {
+        preset(&mut table)?;
         let mut problems = Vec::new();
         let mut others = Table::new();
         for (key, value) in table {
@@ -102,6 +103,16 @@ impl FromStr for Recipe {
     }
 }
 
+/// Adds what a preset says of keys that are not given.
+fn preset(table: &mut Table) -> Result<()> {
+    let Some(name) = table.get("preset").and_then(toml::Value::as_str) else { return Ok(()) };
+    let task = table.get("task").and_then(toml::Value::as_str).unwrap_or(task::USUAL_TASK);
+    for (key, value) in task::preset(task, name)? {
+        table.entry(key).or_insert(value);
+    }
+    Ok(())
+}
+
 /// Takes the keys of a section out of a table.
 fn take<S: Settings>(table: &mut Table) -> Result<S> {
     let values = S::SECTION.filled(table);
@@ -142,6 +153,18 @@ mod tests {
         let wrong = "learning_rate = 1\nbatch-size = 'many'".parse::<Recipe>().unwrap_err();
         let text = format!("{wrong:#}");
         assert!(text.contains("unknown key `learning_rate`") && text.contains("`batch-size`: invalid type"), "{text}");
+    }
+
+    #[test]
+    fn a_preset_says_what_is_not_given() {
+        let dense = "preset = 'small-data'\ntask = 'semantic-segmentation'\nepochs = 7";
+        let recipe: Recipe = dense.parse().unwrap();
+        assert_eq!((recipe.optimization.epochs, recipe.optimization.ema), (7.0, Some(0.998)));
+        assert_eq!(recipe.resolved()["augmentation"].as_str(), Some("scale"));
+        let again: Recipe = recipe.to_toml().parse().unwrap();
+        assert_eq!(again.resolved(), recipe.resolved());
+        let error = "preset = 'small-data'".parse::<Recipe>().unwrap_err().to_string();
+        assert!(error.contains("text-classification") && error.contains("semantic-segmentation"), "{error}");
     }
 
     #[test]

@@ -76,6 +76,7 @@ impl Recipe {
     pub(crate) fn for_baseline(&self) -> Self {
         let mut recipe = self.clone();
         recipe.optimization.learning_rate = self.run.baseline_learning_rate;
+        recipe.optimization.backbone_learning_rate = None;
         recipe.run.keep_checkpoints = 1;
         recipe
     }

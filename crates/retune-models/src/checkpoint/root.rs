@@ -241,6 +241,29 @@ impl WeightsRoot {
         Ok(self.fresh(name, shape, init).to_kind(kind))
     }
 
+    /// Where the checkpoint has fewer rows of [1, rows, D] and others may be new: those, and fresh ones behind them.
+    pub(super) fn grown(&self, name: &str, shape: [i64; 3], init: Init) -> Result<Option<Tensor>, ModelError> {
+        let file_name = self.file_name(name);
+        let checkpoint = self.checkpoint.as_ref().filter(|_| self.options.new_head && !self.options.from_scratch);
+        let found = checkpoint.and_then(|checkpoint| Some((checkpoint, checkpoint.shape(&file_name)?.to_vec())));
+        let Some((checkpoint, found)) = found else { return Ok(None) };
+        let [1, rows, width] = found[..] else { return Ok(None) };
+        if shape[0] != 1 || width != shape[2] || rows >= shape[1] {
+            return Ok(None);
+        }
+        checkpoint.check_floating_point(&file_name)?;
+        let stored = checkpoint.read(&file_name)?.f_to_device(self.options.device)?.to_kind(Kind::Float);
+        let fresh = self.fresh(name, &shape, init).narrow(1, rows, shape[1] - rows);
+        let mut state = self.state.borrow_mut();
+        state.report.loaded += 1;
+        state
+            .report
+            .notes
+            .push(format!("`{name}`: {rows} rows are in the checkpoint, the other {} are new", shape[1] - rows));
+        state.used.insert(file_name);
+        Ok(Some(Tensor::f_cat(&[stored, fresh], 1)?))
+    }
+
     /// Whether the checkpoint holds two tensors that differ; if they are the same, both count as read.
     pub(super) fn differs(&self, name: &str, other: &str) -> Result<bool, ModelError> {
         let names = [name, other].map(|name| self.file_name(name));

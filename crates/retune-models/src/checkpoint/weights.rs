@@ -141,6 +141,16 @@ impl<'a> Weights<'a> {
         self.parameter(name, shape, init, Kind::Float)
     }
 
+    /// As [`Self::exact`]; a checkpoint that was made for something else may hold the first rows alone, and the others are new
+    /// with the head.
+    pub fn exact_grown(&self, name: &str, shape: [i64; 3], init: Init) -> Result<Weight, ModelError> {
+        let full = self.at(name).path;
+        match self.root.grown(&full, shape, init)? {
+            Some(value) => Ok(self.register(full, value, Kind::Float)),
+            None => self.exact(name, &shape, init),
+        }
+    }
+
     /// A parameter that is read in the compute precision.
     pub fn compute(&self, name: &str, shape: &[i64], init: Init) -> Result<Weight, ModelError> {
         self.parameter(name, shape, init, self.root.options.precision.kind())

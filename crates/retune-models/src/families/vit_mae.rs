@@ -6,7 +6,7 @@ use super::vit;
 use crate::bodies::{ImageEncoder, ImageEncoderSizes};
 use crate::checkpoint::{Init, Weights};
 use crate::family::{Becomes, Family, TensorNames};
-use crate::heads::{MASKED_IMAGE_MODELING, PixelPlan};
+use crate::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, PixelPlan};
 use crate::layers::{PositionTable, masking::kept_patches};
 use crate::takes::{ImageInput, Positions};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
@@ -53,12 +53,13 @@ impl Family for VitMae {
 
     fn becomes(&self, purpose: Option<&Purpose>) -> Option<Becomes> {
         let change = |config: &mut ModelConfig| DECODER_FIELDS.iter().for_each(|field| config.remove(field));
-        (purpose != Some(&MASKED_IMAGE_MODELING)).then_some(Becomes { family: &vit::VIT, change })
+        let vit = purpose.is_none_or(|purpose| *purpose == IMAGE_CLASSIFICATION);
+        vit.then_some(Becomes { family: &vit::VIT, change })
     }
 }
 
 /// Fields of its decoder, which a ViT does not have.
-const DECODER_FIELDS: &[&str] = &[
+pub(super) const DECODER_FIELDS: &[&str] = &[
     "decoder_hidden_size",
     "decoder_intermediate_size",
     "decoder_num_attention_heads",

@@ -1,6 +1,6 @@
 //! YOLOS (Fang et al. 2021), transformers `YolosModel`: a ViT with detection tokens.
 
-use super::vit;
+use super::{vit, vit_mae};
 use crate::bodies::{ImageEncoder, ImageEncoderSizes};
 use crate::checkpoint::{Init, Weights};
 use crate::family::{Family, TensorNames};
@@ -53,6 +53,17 @@ impl Family for Yolos {
             ("num_detection_tokens", json!(100)),
             ("use_mid_position_embeddings", json!(true)),
         ]
+    }
+
+    /// A ViT, or the encoder of a masked autoencoder, whose classifier read no detection tokens.
+    fn over(&self, other: &str) -> Option<fn(&mut ModelConfig)> {
+        fn change(config: &mut ModelConfig) {
+            vit_mae::DECODER_FIELDS.iter().for_each(|field| config.remove(field));
+            config.set("num_detection_tokens", json!(100));
+            config.set("use_mid_position_embeddings", json!(false));
+        }
+        let known = [vit::VIT.model_type, vit_mae::VIT_MAE.model_type()];
+        known.contains(&other).then_some(change as fn(&mut ModelConfig))
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {

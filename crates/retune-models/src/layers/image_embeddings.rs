@@ -85,12 +85,12 @@ impl ImageEmbeddings {
             PositionTable::Absent => None,
             PositionTable::Learned => Some({
                 let rows = special + grid.0 * grid.1 + sizes.detection;
-                weights.exact(name, &[1, rows, d], sizes.init)?
+                weights.exact_grown(name, [1, rows, d], sizes.init)?
             }),
             PositionTable::Fixed => Some(weights.fixed(name, sincos_positions(grid, d, weights.device()))?),
         };
         let positions = table.map(|table| PositionEmbeddings::new(table, special, grid).with_behind(sizes.detection));
-        let detection = || weights.exact("detection_tokens", &[1, sizes.detection, d], sizes.init);
+        let detection = || weights.neck().exact("detection_tokens", &[1, sizes.detection, d], sizes.init);
         Ok(Self {
             detection: (sizes.detection > 0).then(detection).transpose()?,
             tokens: sizes.tokens.iter().map(token).collect::<Result<_, _>>()?,
