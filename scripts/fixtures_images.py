@@ -76,6 +76,8 @@ PROCESSORS = {
     "segformer": ("SegformerImageProcessor", dict(image_processor_type="SegformerImageProcessor", size={"height": 26, "width": 20}, do_reduce_labels=False), 3),
     "segformer-feature-extractor": (
         "SegformerImageProcessor", dict(feature_extractor_type="SegformerFeatureExtractor", reduce_labels=True, do_resize=True, resample=2, size=22), 3),
+    # Silent about normalisation, which its class does without.
+    "rt-detr": ("RTDetrImageProcessor", dict(image_processor_type="RTDetrImageProcessor", size={"height": 26, "width": 20}, **IMAGENET), 3),
 }
 PROCESSED = ["rgb.png", "tall.png", "subsampled.jpg", "half.jpg", "progressive.jpg"]
 # Of a large result every so many rows and columns are kept.

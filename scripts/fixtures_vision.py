@@ -151,6 +151,9 @@ CASES = {
     "detr-auxiliary-loss": (
         "DetrForObjectDetection", DETR | dict(backbone_config=BACKBONE, auxiliary_loss=True, decoder_layers=3, eos_coefficient=0.2),
         {"case": ((24, 31), None)}),
+    "conditional-detr": (
+        "ConditionalDetrForObjectDetection",
+        DETR | dict(backbone_config=BACKBONE, auxiliary_loss=True, focal_alpha=0.3, class_cost=3, dropout=0.0), {"case": ((24, 31), None)}),
     # 29 fills its maps as 32 would.
     "rt-detr": ("RTDetrForObjectDetection", RT_DETR, {"case": ((32, 32), None), "case_other_size": ((29, 16), None)}),
     "rt-detr-v2-discrete": ("RTDetrV2ForObjectDetection", RT_DETR_V2, {"case": ((32, 32), None)}),

@@ -485,6 +485,11 @@ def detr(draw):
     )
 
 
+def conditional_detr(draw):
+    values = {name: value for name, value in detr(draw).items() if name != "eos_coefficient"}
+    return values | dict(focal_alpha=draw.choice([0.25, 0.6]))
+
+
 def rt_resnet(draw):
     """Convolutions with a deep stem; a first stage of two convolutions that widens must halve, or its shortcut would not fit."""
     stages, basic, halves = draw.randint(2, 4), draw.random() < 0.5, draw.random() < 0.3
@@ -769,6 +774,7 @@ FAMILIES = {
     "resnet": Family("ResNet", "image", resnet),
     "yolos": Family("Yolos", "detector", yolos),
     "detr": Family("Detr", "detector", detr),
+    "conditional_detr": Family("ConditionalDetr", "detector", conditional_detr),
     "rt_detr": Family("RTDetr", "detector", rt_detr),
     "rt_detr_v2": Family("RTDetrV2", "detector", rt_detr_v2),
     "wav2vec2": Family("Wav2Vec2", "speech", wav2vec2),

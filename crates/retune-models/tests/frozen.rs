@@ -43,6 +43,7 @@ fn models() -> Vec<(String, &'static Purpose)> {
     models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
     models.push(("yolos-object-detection".to_owned(), &OBJECT_DETECTION));
     models.push(("detr-object-detection".to_owned(), &OBJECT_DETECTION));
+    models.push(("conditional-detr".to_owned(), &OBJECT_DETECTION));
     models.push(("rt-detr".to_owned(), &OBJECT_DETECTION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
     for name in

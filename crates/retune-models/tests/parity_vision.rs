@@ -90,6 +90,7 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
 fn sets(name: &str, train: bool) -> (usize, usize) {
     match name {
         "detr-auxiliary-loss" => (3, 0),
+        "conditional-detr" => (2, 0),
         // Two layers and the choice of queries.
         "rt-detr" => (3, if train { 2 } else { 0 }),
         _ => (1, 0),
@@ -105,6 +106,7 @@ fn detectors_equal_hugging_face() {
         ("detr-object-detection", "case"),
         ("detr-object-detection", "case_other_size"),
         ("detr-auxiliary-loss", "case"),
+        ("conditional-detr", "case"),
         ("rt-detr", "case"),
         ("rt-detr", "case_other_size"),
         ("rt-detr-v2-discrete", "case"),

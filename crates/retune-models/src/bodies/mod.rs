@@ -25,7 +25,7 @@ pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, image_size_of, sta
 pub use refining_transformer::{BoxHead, CHOSEN, REFERENCES, RefiningTransformer, RefiningTransformerSizes, said_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};
 pub use sequence_encoder::SequenceEncoder;
-pub use set_transformer::{INTERMEDIATE, SetTransformer, SetTransformerSizes};
+pub use set_transformer::{INTERMEDIATE, MIDDLES, SetTransformer, SetTransformerSizes};
 pub use spectrogram_encoder::{SpectrogramEncoder, SpectrogramEncoderSizes};
 pub(crate) use speech_encoder::layer_name;
 pub use speech_encoder::{SpeechEncoder, SpeechEncoderSizes};

@@ -65,6 +65,11 @@ fn small(model_type: &str) -> ModelConfig {
             config.set(field, value);
         }
     }
+    if config.get("num_queries").is_some() {
+        let backbone = json!({"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4, 8, 8, 12],
+            "depths": [1, 1, 1, 1], "out_features": ["stage2", "stage3", "stage4"]});
+        config.set("backbone_config", backbone);
+    }
     config
 }
 

@@ -51,7 +51,7 @@ fn masks_are_scaled_as_transformers_does_it() {
 #[test]
 fn every_processor_equals_transformers() {
     let processors = processors();
-    assert_eq!(processors.len(), 21);
+    assert_eq!(processors.len(), 22);
     for (name, processor) in processors {
         for (image, shape, expected) in floats(&format!("processors/{name}/expected.safetensors")) {
             let fitted = processor.fit(&decode(&file(&image), processor.channels()).unwrap()).unwrap();
