@@ -57,12 +57,18 @@ def make(root):
     long = numpy.tile(noise, 20)
     for name, extractor in [
         ("whisper", transformers.WhisperFeatureExtractor(chunk_length=1)),
+        ("seamless", transformers.SeamlessM4TFeatureExtractor(num_mel_bins=16, feature_size=16, padding_value=1.0)),
         ("ast", transformers.ASTFeatureExtractor(num_mel_bins=16, max_length=40, mean=-6.5, std=3.25)),
     ]:
         extractor.save_pretrained(folder)
         (folder / "preprocessor_config.json").rename(folder / f"{name}_preprocessor_config.json")
-        key, features = {"whisper": ("input_features", "log_mel"), "ast": ("input_values", "filter_bank")}[name]
+        key, features = {"whisper": ("input_features", "log_mel"), "ast": ("input_values", "filter_bank"),
+                         "seamless": ("input_features", "stacked")}[name]
         for ending, samples in [("", noise), ("_long", long)]:
             save(folder / f"noise_{features}{ending}.f32", extractor(samples, sampling_rate=RATE)[key][0])
+    extractor = transformers.SeamlessM4TFeatureExtractor(num_mel_bins=16, feature_size=16, padding_value=1.0)
+    both = extractor([noise, long[:6500]], sampling_rate=RATE)
+    save(folder / "noise_stacked_both.f32", both["input_features"])
+    write_json(folder / "noise_stacked_mask.json", numpy.asarray(both["attention_mask"]).tolist())
     versions = {m.__name__: m.__version__ for m in (numpy, soundfile, transformers)}
     write_json(folder / "versions.json", versions | {"libsndfile": soundfile.__libsndfile_version__})

@@ -53,6 +53,27 @@ AST = dict(
     **NAMES,
 )
 
+CONFORMER = dict(
+    vocab_size=9,
+    hidden_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=20,
+    feature_projection_input_dim=12,
+    hidden_dropout=0.0,
+    activation_dropout=0.0,
+    attention_dropout=0.0,
+    feat_proj_dropout=0.0,
+    final_dropout=0.0,
+    conformer_conv_dropout=0.0,
+    layerdrop=0.0,
+    mask_time_prob=0.0,
+    conv_depthwise_kernel_size=5,
+    left_max_position_embeddings=4,
+    right_max_position_embeddings=2,
+)
+SHORTENED = dict(add_adapter=True, num_adapter_layers=2, adapter_kernel_size=3, adapter_stride=2, adapter_act="gelu")
+
 WHISPER = dict(
     vocab_size=41,
     num_mel_bins=5,
@@ -71,6 +92,20 @@ WHISPER = dict(
     decoder_start_token_id=3,
 )
 
+MOONSHINE = dict(
+    vocab_size=41,
+    hidden_size=8,
+    intermediate_size=10,
+    encoder_num_hidden_layers=1,
+    decoder_num_hidden_layers=2,
+    encoder_num_attention_heads=2,
+    decoder_num_attention_heads=2,
+    max_position_embeddings=22,
+    pad_token_id=2,
+    decoder_start_token_id=3,
+    rope_parameters=dict(rope_type="default", rope_theta=100.0, partial_rotary_factor=0.6),
+)
+
 # folder: (class, config values)
 CASES = {
     "wav2vec2-speech-recognition": ("Wav2Vec2ForCTC", PLAIN),
@@ -82,13 +117,34 @@ CASES = {
     "wavlm-speech-recognition": ("WavLMForCTC", PLAIN | BUCKETS),
     "wavlm-audio-classification": (
         "WavLMForSequenceClassification", PLAIN | STABLE | BUCKETS | CLASSES | dict(use_weighted_layer_sum=True)),
+    "wav2vec2-bert-speech-recognition": ("Wav2Vec2BertForCTC", CONFORMER | MEAN | dict(mask_time_prob=0.1)),
+    "wav2vec2-bert-shortened": (
+        "Wav2Vec2BertForCTC",
+        CONFORMER | SHORTENED | dict(position_embeddings_type="relative", num_hidden_layers=1, hidden_size=12, intermediate_size=14,
+                                     output_hidden_size=10, use_intermediate_ffn_before_adapter=True, hidden_act="gelu"),
+    ),
+    "wav2vec2-bert-audio-classification": (
+        "Wav2Vec2BertForSequenceClassification",
+        CONFORMER | CLASSES | dict(position_embeddings_type="rotary", rotary_embedding_base=100, use_weighted_layer_sum=True),
+    ),
     "ast-audio-classification": ("ASTForAudioClassification", AST),
     "whisper-speech-recognition": ("WhisperForConditionalGeneration", WHISPER),
     "whisper-untied": (
         "WhisperForConditionalGeneration",
         WHISPER | dict(tie_word_embeddings=False, activation_function="relu", encoder_layers=1, decoder_layers=2),
     ),
+    "moonshine-speech-recognition": ("MoonshineForConditionalGeneration", MOONSHINE),
+    "moonshine-untied": (
+        "MoonshineForConditionalGeneration",
+        MOONSHINE | dict(tie_word_embeddings=False, attention_bias=True, decoder_hidden_act="gelu", encoder_hidden_act="relu",
+                         rope_parameters=dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=1.0),
+                         pad_head_dim_to_multiple_of=8, decoder_num_hidden_layers=1),
+    ),
 }
+
+
+# Beginnings of classes that write by a decoder.
+WRITE = ("Whisper", "Moonshine")
 
 
 def sounds(random, lengths):
@@ -105,15 +161,33 @@ def transcripts(class_name):
 
 def cases(class_name, values, random):
     """Inputs by the name of their file."""
-    if class_name.startswith("Whisper"):
-        features = torch.randn(3, values["num_mel_bins"], 2 * values["max_source_positions"], generator=random)
+    if class_name.startswith(WRITE):
+        if class_name.startswith("Moonshine"):
+            samples, mask = sounds(random, [2000, 900, 2400])
+            features = {"input_values": samples, "attention_mask": mask.to(torch.uint8)}
+        else:
+            features = {"input_features": torch.randn(3, values["num_mel_bins"], 2 * values["max_source_positions"], generator=random)}
         labels = torch.randint(4, values["vocab_size"], (3, 6), generator=random)
         labels[0, 4:] = labels[2, 5:] = -100
         ids = torch.cat([torch.full((3, 1), values["decoder_start_token_id"]), labels[:, :-1].clamp(min=values["pad_token_id"])], 1)
-        return {"case": {"input_features": features, "decoder_input_ids": ids, "labels": labels}}
+        found = {"case": features | {"decoder_input_ids": ids, "labels": labels}}
+        if "attention_mask" in features:
+            found["case_without_mask"] = {"input_values": samples[:, :2000], "decoder_input_ids": ids, "labels": labels}
+        return found
     if class_name.startswith("AST"):
         spectrogram = torch.randn(2, values["max_length"], values["num_mel_bins"], generator=random)
         return {"case": {"input_values": spectrogram, "labels": torch.tensor([2, 0])}}
+    if class_name.startswith("Wav2Vec2Bert"):
+        lengths = [31, 9, 27]
+        features = torch.randn(3, max(lengths), values["feature_projection_input_dim"], generator=random)
+        mask = torch.tensor([[1] * n + [0] * (max(lengths) - n) for n in lengths])
+        labels = transcripts(class_name) if class_name.endswith("ForCTC") else torch.tensor([2, 0, 1])
+        if values.get("add_adapter"):
+            labels = labels[:, :2]
+        whole = {"input_features": features, "attention_mask": mask, "labels": labels}
+        if values.get("mask_time_prob"):
+            return {"case": whole | {"mask_time_indices": torch.rand(3, max(lengths), generator=random) < 0.3}}
+        return {"case": whole, "case_without_mask": {"input_features": features, "labels": labels}}
     ctc = class_name.endswith("ForCTC")
     labels = transcripts(class_name) if ctc else torch.tensor([2, 0, 1])
     # The second ends one sample before another frame; the third has all of them.
@@ -146,16 +220,19 @@ SEARCHES = [
 def make_searches(root, name):
     """What `generate` writes of the sounds of the case, behind prompts of two tokens."""
     folder = root / "parity" / name
-    model = transformers.WhisperForConditionalGeneration.from_pretrained(folder, attn_implementation="eager").eval()
-    features = load_file(folder / "case.safetensors")["input.input_features"]
-    prompts = torch.tensor([[3, 9]] * len(features))
+    model_class = getattr(transformers, CASES[name][0])
+    model = model_class.from_pretrained(folder, attn_implementation="eager").eval()
+    tensors = load_file(folder / "case.safetensors")
+    features = tensors.get("input.input_features", tensors.get("input.input_values"))
+    heard = {"attention_mask": tensors["input.attention_mask"]} if "input.attention_mask" in tensors else {}
+    prompts = torch.tensor([[3, 9] if name.startswith("whisper") else [3]] * len(features))
     searches = []
     for settings in SEARCHES:
         settings = SUPPRESSED | settings
         given = transformers.GenerationConfig(**settings, do_sample=False)
         with torch.no_grad():
             # Whisper's own method cuts sounds and texts first.
-            found = transformers.GenerationMixin.generate(model, features, generation_config=given, decoder_input_ids=prompts)
+            found = transformers.GenerationMixin.generate(model, features, generation_config=given, decoder_input_ids=prompts, **heard)
         rows = [row[: row.index(2) + 1] if 2 in row else row for row in found[:, prompts.shape[1] :].tolist()]
         searches.append({"settings": settings, "written": rows})
     lines = ",\n".join(json.dumps(search) for search in searches)
@@ -189,7 +266,7 @@ def make_with_tokenizer(root):
 
 def make_defaults(root):
     """What the configuration classes assume."""
-    configs = [getattr(transformers, f"{name}Config")() for name in ("Wav2Vec2", "Hubert", "WavLM", "AST", "Whisper")]
+    configs = [getattr(transformers, f"{name}Config")() for name in ("Wav2Vec2", "Hubert", "WavLM", "AST", "Whisper", "Wav2Vec2Bert", "Moonshine")]
     text = json.dumps({config.model_type: config.to_dict() for config in configs}, indent=2, sort_keys=True)
     (root / "configs" / "speech_defaults.json").write_text(text + "\n")
 
@@ -204,14 +281,15 @@ def make(root):
         config._attn_implementation = "eager"
         model = model_class(config)
         # Small weights would leave a decoder at the token that it reads.
-        randomise(model, random, **(dict(weight_std=0.4) if class_name.startswith("Whisper") else {}))
+        randomise(model, random, **(dict(weight_std=0.4) if class_name.startswith(WRITE) else {}))
         names = save_model(model, folder)
         for file, inputs in cases(class_name, values, random).items():
             tensors = forward_and_gradients(model, inputs, names)
             if file != "case":
-                tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or "feature_extractor" in k}
+                tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or "feature_extractor" in k or "self_attn.linear_k" in k}
             save_tensors(folder / f"{file}.safetensors", tensors)
     make_searches(root, "whisper-untied")
+    make_searches(root, "moonshine-untied")
     make_with_tokenizer(root)
     make_defaults(root)
     write_versions(root / "parity")

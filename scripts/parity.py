@@ -490,6 +490,27 @@ def conditional_detr(draw):
     return values | dict(focal_alpha=draw.choice([0.25, 0.6]))
 
 
+def deformable_detr(draw):
+    values = {name: value for name, value in detr(draw).items() if name != "eos_coefficient"}
+    stages = len(values["backbone_config"]["depths"])
+    maps = draw.randint(1, stages)
+    values["backbone_config"]["out_features"] = [f"stage{stage}" for stage in range(stages - maps + 1, stages + 1)]
+    refines = draw.random() < 0.6
+    heads = draw.choice([1, 2, 4])
+    return values | dict(
+        d_model=32 * draw.randint(1, 2),  # of which there are 32 groups
+        encoder_attention_heads=heads,
+        decoder_attention_heads=draw.choice([1, 2, 4]),
+        num_feature_levels=maps + draw.choice([0, 1, 2]),
+        encoder_n_points=draw.randint(1, 4),
+        decoder_n_points=draw.randint(1, 4),
+        with_box_refine=refines,
+        two_stage=refines and draw.random() < 0.5,
+        two_stage_num_proposals=draw.randint(1, 4),
+        focal_alpha=draw.choice([0.25, 0.6]),
+    )
+
+
 def rt_resnet(draw):
     """Convolutions with a deep stem; a first stage of two convolutions that widens must halve, or its shortcut would not fit."""
     stages, basic, halves = draw.randint(2, 4), draw.random() < 0.5, draw.random() < 0.3
@@ -618,6 +639,43 @@ def wavlm(draw):
     return wav2vec2(draw) | dict(num_buckets=4 * draw.randint(1, 10), max_bucket_distance=draw.randint(20, 90))
 
 
+def wav2vec2_bert(draw):
+    heads, width = heads_and_width(draw)
+    size = draw.choice([n for n in range(1, 9)]) * 2
+    width = heads * size
+    adapter = draw.random() < 0.5
+    kernel = draw.choice([(3, 2), (2, 2), (3, 3), (5, 4)])
+    return dict(
+        vocab_size=draw.randint(4, 40),
+        hidden_size=width,
+        num_hidden_layers=draw.randint(1, 3),
+        num_attention_heads=heads,
+        intermediate_size=draw.randint(5, 90),
+        feature_projection_input_dim=draw.randint(2, 30),
+        hidden_act=draw.choice(ACTIVATIONS),
+        layer_norm_eps=draw.choice([1e-5, 1e-7, 1e-3]),
+        position_embeddings_type=draw.choice(["relative", "relative_key", "rotary", None]),
+        rotary_embedding_base=draw.choice([10000, 100]),
+        left_max_position_embeddings=draw.randint(0, 20),
+        right_max_position_embeddings=draw.randint(0, 9),
+        max_source_positions=draw.choice([3, 5000]),
+        conv_depthwise_kernel_size=draw.choice([1, 3, 7, 31]),
+        add_adapter=adapter,
+        num_adapter_layers=draw.randint(1, 2),
+        adapter_kernel_size=kernel[0],
+        adapter_stride=kernel[1],
+        adapter_act=draw.choice(ACTIVATIONS),
+        output_hidden_size=draw.choice([None, heads * draw.randint(1, 9)]) if adapter else None,
+        use_intermediate_ffn_before_adapter=adapter and draw.random() < 0.5,
+        use_weighted_layer_sum=draw.random() < 0.4,
+        classifier_proj_size=draw.randint(3, 40),
+        ctc_loss_reduction=draw.choice(["sum", "mean"]),
+        ctc_zero_infinity=True,
+        mask_time_prob=draw.choice([0.0, 0.05]),
+        pad_token_id=draw.choice([0, 0, 2]),
+    )
+
+
 def ast(draw):
     heads, width = heads_and_width(draw)
     patch = draw.randint(2, 5)
@@ -733,6 +791,29 @@ def whisper(draw):
     )
 
 
+def moonshine(draw):
+    heads, width = heads_and_width(draw)
+    size = draw.randint(2, 12)
+    rows = draw.randint(12, 90)
+    return dict(
+        vocab_size=rows,
+        hidden_size=heads * size,
+        intermediate_size=draw.randint(5, 60),
+        encoder_num_hidden_layers=draw.randint(1, 3),
+        decoder_num_hidden_layers=draw.randint(1, 3),
+        encoder_num_attention_heads=heads,
+        decoder_num_attention_heads=heads,
+        encoder_hidden_act=draw.choice(ACTIVATIONS),
+        decoder_hidden_act=draw.choice(ACTIVATIONS),
+        attention_bias=draw.random() < 0.5,
+        pad_head_dim_to_multiple_of=draw.choice([None, 8]),
+        rope_parameters=dict(rope_type="default", rope_theta=draw.choice([100.0, 10000.0]), partial_rotary_factor=2 * draw.randint(1, size // 2) / size),
+        tie_word_embeddings=draw.random() < 0.7,
+        pad_token_id=draw.choice([2, draw.randrange(rows)]),
+        decoder_start_token_id=draw.randrange(rows),
+    )
+
+
 FAMILIES = {
     "bert": Family("Bert", "text", bert, token_types=True),
     "roberta": Family("Roberta", "text", roberta),
@@ -775,13 +856,16 @@ FAMILIES = {
     "yolos": Family("Yolos", "detector", yolos),
     "detr": Family("Detr", "detector", detr),
     "conditional_detr": Family("ConditionalDetr", "detector", conditional_detr),
+    "deformable_detr": Family("DeformableDetr", "detector", deformable_detr),
     "rt_detr": Family("RTDetr", "detector", rt_detr),
     "rt_detr_v2": Family("RTDetrV2", "detector", rt_detr_v2),
     "wav2vec2": Family("Wav2Vec2", "speech", wav2vec2),
     "hubert": Family("Hubert", "speech", hubert),
     "wavlm": Family("WavLM", "speech", wavlm),
+    "wav2vec2-bert": Family("Wav2Vec2Bert", "filter-bank frames", wav2vec2_bert),
     "audio-spectrogram-transformer": Family("AST", "spectrogram", ast),
     "whisper": Family("Whisper", "log-mel", whisper),
+    "moonshine": Family("Moonshine", "written sound", moonshine),
 }
 
 
@@ -934,6 +1018,18 @@ def speech_inputs(draw, family, config):
     return Inputs(named)
 
 
+def frame_inputs(draw, family, config):
+    """Frames of unequal numbers, with a mask or without."""
+    least = config.adapter_kernel_size * config.adapter_stride if config.add_adapter else 1
+    lengths = [least + draw.randint(0, 60) for _ in range(draw.randint(1, 4))]
+    longest = max(lengths) + draw.choice([0, 0, 1])
+    mask = torch.tensor([[1] * n + [0] * (longest - n) for n in lengths])
+    named = {"input_features": torch.randn(len(lengths), longest, config.feature_projection_input_dim, generator=tensor_generator(draw))}
+    if draw.random() < 0.7:
+        named["attention_mask"] = mask
+    return Inputs(named)
+
+
 def spectrogram_inputs(draw, family, config):
     shape = (draw.randint(1, 4), config.max_length, config.num_mel_bins)
     return Inputs({"input_values": torch.randn(*shape, generator=tensor_generator(draw))})
@@ -947,6 +1043,18 @@ def log_mel_inputs(draw, family, config):
     return Inputs({"input_features": features, "decoder_input_ids": ids})
 
 
+def written_sound_inputs(draw, family, config):
+    """Sounds of unequal lengths with a mask or without, and texts."""
+    lengths = [895 + draw.randint(0, 4000) for _ in range(draw.randint(1, 4))]
+    longest, noise = max(lengths), tensor_generator(draw)
+    mask = torch.tensor([[1] * n + [0] * (longest - n) for n in lengths])
+    named = {"input_values": torch.randn(len(lengths), longest, generator=noise) * mask}
+    named["decoder_input_ids"] = torch.randint(0, config.vocab_size, (len(lengths), draw.randint(1, 10)), generator=noise)
+    if draw.random() < 0.7:
+        named["attention_mask"] = mask
+    return Inputs(named)
+
+
 INPUTS = {
     "text": text_inputs,
     "decoder": decoder_inputs,
@@ -955,8 +1063,10 @@ INPUTS = {
     "detector": detector_inputs,
     "masked image": masked_image_inputs,
     "speech": speech_inputs,
+    "filter-bank frames": frame_inputs,
     "spectrogram": spectrogram_inputs,
     "log-mel": log_mel_inputs,
+    "written sound": written_sound_inputs,
 }
 
 
@@ -965,6 +1075,10 @@ INPUTS = {
 
 def classes(count):
     return dict(id2label={i: f"class {i}" for i in range(count)}, label2id={f"class {i}": i for i in range(count)})
+
+
+# Classifiers of frames have no layers that make fewer of them.
+WHOLE = dict(add_adapter=False, use_intermediate_ffn_before_adapter=False)
 
 
 def several_classes(draw):
@@ -1132,6 +1246,11 @@ HEADS = {
     "object-detection": Head("object-detection", "ForObjectDetection", "detector", lambda draw: classes(draw.randint(1, 9)), object_targets),
     "speech-recognition": Head("speech-recognition", "ForCTC", "speech", lambda draw: {}, transcript_targets),
     "written-speech": Head("speech-recognition", "ForConditionalGeneration", "log-mel", lambda draw: {}, written_targets),
+    "frame-recognition": Head("speech-recognition", "ForCTC", "filter-bank frames", lambda draw: {}, transcript_targets),
+    "frame-classification": Head(
+        "audio-classification", "ForSequenceClassification", "filter-bank frames", lambda draw: several_classes(draw) | WHOLE, class_targets
+    ),
+    "written-samples": Head("speech-recognition", "ForConditionalGeneration", "written sound", lambda draw: {}, written_targets),
     "sound-classification": Head("audio-classification", "ForSequenceClassification", "speech", several_classes, class_targets),
     "spectrogram-classification": Head("audio-classification", "ForAudioClassification", "spectrogram", several_classes, class_targets),
     # Its loss needs no targets; Retune gives one only for targets.
@@ -1145,7 +1264,7 @@ HEADS = {
 def make_model(draw, family, head):
     ending = draw.choice(family.classes.get(head.ending, [head.ending]))
     model_class = getattr(transformers, family.prefix + ending)
-    config = model_class.config_class(**family.config(draw), **head.config(draw))
+    config = model_class.config_class(**(family.config(draw) | head.config(draw)))
     config._attn_implementation = "eager"
     model = model_class(config).eval()
     randomise(model, tensor_generator(draw))

@@ -15,7 +15,7 @@ use crate::summary::{Summary, TrainSummary, intervals};
 use crate::task::{self, About, FromScratch, Preparing, Split, Work};
 use crate::train::Ended;
 use crate::watch::Watch;
-use crate::{Recipe, baseline, report_data};
+use crate::{Recipe, baseline, overfit, report_data};
 use anyhow::{Context, Result, anyhow};
 use retune_data::{BadExample, set_encoding_threads};
 use retune_models::checkpoint::identity;
@@ -46,6 +46,7 @@ pub struct Finished {
 pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observer]) -> Result<Finished, EngineError> {
     let clock = Instant::now();
     recipe.validate().input()?;
+    let recipe = &overfit::plain(recipe).input()?;
     let entry = task::find(&recipe.data.task).input()?;
     let output = recipe.run.output.clone();
     RunDirectory::check(&output, start).input()?;
@@ -88,7 +89,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     // The last checks that need the model; after them, compute begins.
     let loaded = session.load(resolved.data.from_scratch).input()?;
     let directory = session.directory(&output).input()?;
-    directory.check_space(&loaded, resolved.trains_baseline()).input()?;
+    directory.check_space(&loaded, resolved.optimization.ema.is_some(), resolved.trains_baseline()).input()?;
     if start == Start::Resume {
         check_same_recipe(&resolved).input()?;
         directory.check_same_start(work.about().fingerprint, identity).input()?;
@@ -146,7 +147,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         baselines: &baselines,
     };
     let data = report_data::collect(&sources, &mut missing)?;
-    missing.into_iter().for_each(|note| tell(note, observers));
+    missing.into_iter().chain(overfit::result(&resolved, &state)).for_each(|note| tell(note, observers));
     write_text(&output.join("report.html"), &report::render(&data))?;
     let on = |words: String| format!("On the {} examples: {words}", split.name());
     let decided = scored.evaluation.decided().map(on).collect();

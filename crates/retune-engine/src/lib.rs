@@ -21,6 +21,7 @@ mod not_finite;
 pub mod number;
 pub mod observer;
 pub mod open;
+mod overfit;
 pub mod plan;
 pub mod predict;
 pub mod recipe;

@@ -1,7 +1,7 @@
 //! What the main run and its baseline share: loading, training, scoring.
 
 use crate::Recipe;
-use crate::directory::{RunDirectory, RunState, read_state, restore_optimizer};
+use crate::directory::{RunDirectory, RunState, read_state, restore_average, restore_optimizer};
 use crate::evaluate::{Judging, Predictor, Scored};
 use crate::frozen::Frozen;
 use crate::hardware::Hardware;
@@ -16,7 +16,7 @@ use crate::task::{Split, Work};
 use crate::train::{Ended, Loop, train};
 use anyhow::{Context, Result, ensure};
 use retune_data::Dataset;
-use retune_kernels::{AdamW, AdamWOptions, Schedule};
+use retune_kernels::{AdamW, AdamWOptions, Schedule, WeightAverage};
 use retune_models::{BaseModel, CheckpointFolder, LoadOptions, LoadedModel};
 use std::path::Path;
 use std::sync::Arc;
@@ -70,6 +70,8 @@ impl Session<'_> {
             .for_each(|it| it.set_trainable(false));
         ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.optimization.method);
         let rows = self.rows(Split::Train)?.tokens_in_use()?;
+        // An average follows every row.
+        let rows = rows.filter(|_| self.recipe.optimization.ema.is_none());
         if let (Some(table), Some(rows)) = (loaded.network.token_table(), rows) {
             loaded.params.compact(table, &rows)?;
         }
@@ -103,6 +105,14 @@ impl Session<'_> {
             self.recipe.run.seed,
         )
         .with_batching(self.work.batching()))
+    }
+
+    /// What follows the weights that learn, where it is asked for.
+    fn average(&self, loaded: &LoadedModel) -> Result<Option<WeightAverage>> {
+        let running = loaded.buffers.iter().filter(|buffer| buffer.running);
+        let running = running.map(|buffer| (buffer.name.clone(), buffer.tensor.shallow_clone()));
+        let decay = self.recipe.optimization.ema;
+        Ok(decay.map(|decay| WeightAverage::new(&loaded.params, running, decay)).transpose()?)
     }
 
     pub(crate) fn describe(&self, loaded: &LoadedModel) -> String {
@@ -154,6 +164,15 @@ impl Session<'_> {
         if let Some(folder) = &checkpoint {
             restore_optimizer(folder, state.step, &mut optimizer)?;
         }
+        let mut average = self.average(&loaded)?;
+        if let Some(average) = &average {
+            let note =
+                format!("an average of the weights is kept beside them: {} MB more", average.bytes() / 1_000_000);
+            observers.iter_mut().for_each(|o| o.on_message(&note));
+        }
+        if let (Some(folder), Some(average)) = (&checkpoint, &mut average) {
+            restore_average(folder, &loaded.params, average)?;
+        }
         let first_trained_depth = loaded.params.lowest_trainable_depth();
         let frozen = Frozen {
             network: &loaded.network,
@@ -180,6 +199,7 @@ impl Session<'_> {
             work: self.work,
             dataset: rows.as_ref(),
             optimizer,
+            average,
             device: self.hardware.device,
             first_trained_depth,
             recompute: recipe.gradient_checkpointing,
@@ -205,6 +225,7 @@ impl Session<'_> {
             chooses,
             metrics,
             patience: recipe.patience,
+            overfits: self.recipe.run.overfit.is_some(),
             evaluation_batch_size: recipe.evaluation_batch_size,
             lanes: &self.hardware.lanes,
             directory,
@@ -215,6 +236,7 @@ impl Session<'_> {
         let mut all: Vec<&mut dyn Observer> = observers.iter_mut().map(|o| &mut **o as &mut dyn Observer).collect();
         all.extend(file_log.as_mut().map(|log| log as &mut dyn Observer));
         let ended = train(&it, &mut trainer, &mut state, &mut all)?;
+        trainer.exchange()?;
         if ended == Ended::Finished
             && let Some(best) = &state.best
             && best.step != state.step

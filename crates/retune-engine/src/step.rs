@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use retune_data::{Batch, Dataset};
 use retune_kernels::device::Arrival;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_kernels::{AdamW, GradientNorm, Params, dropout, random};
+use retune_kernels::{AdamW, GradientNorm, Params, WeightAverage, dropout, random};
 use retune_models::{Mode, Network, Recomputed};
 
 /// What a step did.
@@ -46,6 +46,8 @@ pub struct Trainer<'a> {
     pub dataset: &'a dyn Dataset,
     /// Updates the parameters.
     pub optimizer: AdamW,
+    /// Follows them, where what is evaluated and saved is their average.
+    pub average: Option<WeightAverage>,
     /// Compute device.
     pub device: Device,
     /// Nothing below this depth is trained.
@@ -115,13 +117,21 @@ impl Trainer<'_> {
         let arriving = Arrival::of(&sums)?;
         let scale = sums.f_get(1)?.f_reciprocal()?;
         match self.optimizer.step(self.params, learning_rate, &scale, self.clip) {
-            Ok(norm) => Ok(UnderWay { report, window, sums: arriving, norm }),
+            Ok(norm) => {
+                self.average.as_mut().map_or(Ok(()), |average| average.follow(self.params, step + 1))?;
+                Ok(UnderWay { report, window, sums: arriving, norm })
+            }
             Err(error) => {
                 let diagnosis = self.diagnose(step, &window, &arriving.wait()?, error.into());
                 self.optimizer.clear(self.params)?;
                 Err(diagnosis)
             }
         }
+    }
+
+    /// Exchanges the weights that are being learnt with their averages, if there are any, or back.
+    pub fn exchange(&mut self) -> Result<()> {
+        self.average.as_mut().map_or(Ok(()), |average| average.exchange(self.params)).map_err(Into::into)
     }
 
     /// What a step did, as soon as the device has done it.

@@ -3,11 +3,12 @@
 //! It does not know which modality it trains, which method, or who watches. Schedules, shuffles and dropout masks are
 //! pure functions of the step, so a resumed run computes exactly what the uninterrupted one would have.
 
-use crate::directory::{RunDirectory, RunState};
+use crate::directory::{Progress, RunDirectory, RunState};
 use crate::evaluate::{Judging, Predictor, Scored};
 use crate::hardware;
 use crate::metric::Metric;
 use crate::observer::{Control, Observer, RunFacts};
+use crate::overfit;
 use crate::plan::Plan;
 use crate::step::{Trainer, UnderWay, at_step};
 use crate::task::Split;
@@ -34,6 +35,8 @@ pub struct Loop<'a> {
     pub metrics: Vec<&'static str>,
     /// Evaluations without improvement before stopping; 0 = never.
     pub patience: usize,
+    /// Whether it is enough that the loss of an evaluation is nearly nothing.
+    pub overfits: bool,
     /// Batch size of evaluations.
     pub evaluation_batch_size: usize,
     /// What evaluations run in.
@@ -74,7 +77,8 @@ pub fn train(
     let micro_batches = it.plan.micro_batches(Arc::clone(&it.train), state.step);
     let (threads, ahead) = hardware::loaders(it.train.as_ref(), trainer.device);
     let mut loader = Loader::new(Arc::clone(&it.train), micro_batches, threads, ahead);
-    let mut stopping = state.is_over(it.patience);
+    let is_over = |state: &RunState| state.is_over(it.patience) || (it.overfits && overfit::is_learnt(state));
+    let mut stopping = is_over(state);
 
     // At most one: while a GPU computes it, the host prepares the next.
     let mut under_way: Option<UnderWay> = None;
@@ -97,6 +101,11 @@ pub fn train(
             interrupted |= look(it, trainer, state, observers, &finished, &mut since)?;
         }
 
+        // What is evaluated and saved are the averages of the weights, where there are any.
+        let leaves = it.plan.evaluates_at(state.step) || interrupted;
+        if leaves {
+            trainer.exchange()?;
+        }
         if it.plan.evaluates_at(state.step) {
             let scored = at_step(score(it, trainer, observers), state.step - 1, total)?;
             let value = scored.value(it.chooses.key);
@@ -109,10 +118,13 @@ pub fn train(
             for observer in observers.iter_mut() {
                 interrupted |= observer.on_evaluation(state.step, &scored, improved)? == Control::Stop;
             }
-            it.directory.save(state, it.loaded, &trainer.optimizer, improved)?;
-            stopping = state.is_over(it.patience);
+            it.directory.save(state, it.loaded, progress(trainer), improved)?;
+            stopping = is_over(state);
         } else if interrupted {
-            it.directory.save(state, it.loaded, &trainer.optimizer, false)?;
+            it.directory.save(state, it.loaded, progress(trainer), false)?;
+        }
+        if leaves {
+            trainer.exchange()?;
         }
         // Also after the last step: whoever asks to stop does not want to wait for scores and baselines.
         if interrupted {
@@ -122,6 +134,11 @@ pub fn train(
     }
     observers.iter_mut().try_for_each(|o| o.on_end())?;
     Ok(Ended::Finished)
+}
+
+/// What a checkpoint holds beside the model.
+fn progress<'a>(trainer: &'a Trainer<'_>) -> Progress<'a> {
+    Progress { optimizer: &trainer.optimizer, average: trainer.average.as_ref() }
 }
 
 /// Waits for a step, adds it up and shows it; whether an observer asks to stop.

@@ -11,6 +11,7 @@
 
 pub mod activation;
 pub mod attention;
+mod average;
 pub mod batch_norm;
 pub mod beside;
 pub mod boxes;
@@ -39,6 +40,7 @@ pub mod weight;
 
 pub use activation::Activation;
 pub use attention::AttentionOptions;
+pub use average::WeightAverage;
 pub use batch_norm::BatchNorm;
 pub use beside::{Beside, Lora};
 pub use deformable::{Sampling, deformable_attention};

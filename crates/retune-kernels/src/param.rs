@@ -142,6 +142,18 @@ impl Param {
         })
     }
 
+    /// Exchanges the value (and its rounded copy) with that of `other`, of the same shape. Not of a compact table.
+    ///
+    /// # Errors
+    /// A value that cannot be read again.
+    pub(crate) fn exchange(&self, other: &Tensor) -> Result<(), KernelError> {
+        exchange(self.master()?, other)?;
+        if self.narrow {
+            no_grad(|| self.leaf.shallow_clone().f_copy_(self.master()?).map(drop).map_err(KernelError::from))?;
+        }
+        Ok(())
+    }
+
     /// Whether the optimizer updates it.
     pub fn is_trainable(&self) -> bool {
         self.leaf.requires_grad()
@@ -233,6 +245,16 @@ impl Param {
 /// Whether two tensors of one dtype hold the same numbers; what is not a number counts as itself.
 fn same(a: &Tensor, b: &Tensor) -> bool {
     no_grad(|| a == b || a.allclose(b, 0.0, 0.0, true))
+}
+
+/// Exchanges the values of two tensors of one shape.
+pub(crate) fn exchange(a: &Tensor, b: &Tensor) -> Result<(), KernelError> {
+    no_grad(|| {
+        let before = a.detach().copy();
+        a.shallow_clone().f_copy_(b)?;
+        b.shallow_clone().f_copy_(&before)?;
+        Ok(())
+    })
 }
 
 /// All parameters of a model, in the order its layers were made.

@@ -168,9 +168,9 @@ fn meaning(config: &ModelConfig, options: &LoadOptions) -> Meaning {
 
 /// Makes a configuration what will be saved: that of the family and of the head that it is used with.
 fn settle(config: &mut ModelConfig, family: &dyn Family, head: Option<&NewHead>) -> Result<(), ModelError> {
-    if let Some(becomes) = registry::family(config)?.becomes(head.map(|head| head.purpose)) {
+    if let Some(becomes) = registry::becomes(registry::family(config)?, head.map(|head| head.purpose)) {
+        (becomes.change)(config);
         config.set("model_type", family.model_type().into());
-        becomes.dropped.iter().for_each(|field| config.remove(field));
     }
     if let Some(head) = head {
         if let Some(names) = &head.labels {
@@ -216,6 +216,7 @@ impl LoadedModel {
         let family = registry::family_for(&config, purpose)?;
         let meaning = meaning(&config, options);
         let checkpoint = if options.from_scratch { None } else { Some(CheckpointFolder::open(folder)?) };
+        let stored_prefix = registry::family(&config)?.names().base_prefix();
         settle(&mut config, family, options.head.as_ref())?;
         let mut effective = config.clone();
         if let Some(p) = options.dropout {
@@ -226,6 +227,7 @@ impl LoadedModel {
             checkpoint,
             WeightsOptions {
                 base_prefix: names.base_prefix(),
+                stored_prefix,
                 // What a decoder writes by is never new.
                 new_head: options.new_head
                     && purpose.is_some_and(|purpose| purpose.fresh)

@@ -11,6 +11,7 @@ use crate::families::{
     convnext::CONVNEXT,
     data2vec_vision::DATA2VEC_VISION,
     deberta_v2::DEBERTA_V2,
+    deformable_detr::DEFORMABLE_DETR,
     deit::DEIT,
     detr::{CONDITIONAL_DETR, DETR},
     dinov2::DINOV2,
@@ -24,6 +25,7 @@ use crate::families::{
     m2m_100::M2M_100,
     marian::MARIAN,
     modernbert::MODERNBERT,
+    moonshine::MOONSHINE,
     mpnet::MPNET,
     phi3::PHI3,
     resnet::RESNET,
@@ -37,10 +39,12 @@ use crate::families::{
     vit::VIT,
     vit_mae::VIT_MAE,
     wav2vec2::WAV2VEC2,
+    wav2vec2_bert::WAV2VEC2_BERT,
     wavlm::WAVLM,
     whisper::WHISPER,
     yolos::YOLOS,
 };
+use crate::family::Becomes;
 use crate::heads::{BASE_CLASS, PURPOSES, SEQUENCE_TO_SEQUENCE};
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use serde_json::Value;
@@ -89,13 +93,16 @@ pub static FAMILIES: &[&dyn Family] = &[
     &YOLOS,
     &DETR,
     &CONDITIONAL_DETR,
+    &DEFORMABLE_DETR,
     &RT_DETR,
     &RT_DETR_V2,
     &WAV2VEC2,
     &HUBERT,
     &WAVLM,
+    &WAV2VEC2_BERT,
     &AST,
     &WHISPER,
+    &MOONSHINE,
     &SASREC,
     &BERT4REC,
 ];
@@ -140,7 +147,17 @@ fn has(family: &dyn Family, purpose: &Purpose) -> bool {
 }
 
 fn serving(own: &'static dyn Family, purpose: Option<&Purpose>) -> &'static dyn Family {
-    own.becomes(purpose).map_or(own, |becomes| becomes.family)
+    becomes(own, purpose).map_or(own, |becomes| becomes.family)
+}
+
+/// What serves a purpose in the place of a family, if that does not do it itself: another one, or one that has it inside.
+pub(crate) fn becomes(own: &'static dyn Family, purpose: Option<&Purpose>) -> Option<Becomes> {
+    own.becomes(purpose).or_else(|| {
+        let purpose = purpose.filter(|purpose| !has(own, purpose))?;
+        let with_head = FAMILIES.iter().copied().filter(|family| has(*family, purpose));
+        let mut over = with_head.filter_map(|family| Some(Becomes { family, change: family.over(own.model_type())? }));
+        over.next()
+    })
 }
 
 fn unknown(model_type: String, purpose: Option<&Purpose>) -> ModelError {

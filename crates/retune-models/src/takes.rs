@@ -38,6 +38,17 @@ pub enum AudioInput {
         frames: FrameRule,
         /// Whether it was trained with masks that say what is padding.
         masked: bool,
+        /// Whether it wants to know how many samples each row has in place of a mask.
+        counted: bool,
+        /// The text that a decoder writes of them, where there is one.
+        written: Option<Written>,
+    },
+    /// Frames [B, T, size] of a filter bank, several of which stand side by side, of any number, with masks.
+    Frames {
+        /// Features of each.
+        size: i64,
+        /// How many frames the model makes of them.
+        frames: FrameRule,
     },
     /// A filter bank [B, frames, bins] of this size.
     Spectrogram {
@@ -52,42 +63,76 @@ pub enum AudioInput {
         frames: i64,
         /// Along frequency.
         bins: i64,
-        /// Longest text that there are positions for, in tokens.
-        longest: usize,
-        /// Rows of the token table.
-        vocabulary: usize,
+        /// That text.
+        written: Written,
     },
 }
 
-/// How many frames a stack of convolutions without padding makes of samples.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl AudioInput {
+    /// The text that a decoder writes, where there is one.
+    pub fn written(&self) -> Option<Written> {
+        match self {
+            Self::Samples { written, .. } => *written,
+            Self::LogMel { written, .. } => Some(*written),
+            Self::Frames { .. } | Self::Spectrogram { .. } => None,
+        }
+    }
+}
+
+/// A text that a decoder writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Longest one that there are positions for, in tokens.
+    pub longest: usize,
+    /// Rows of the token table.
+    pub vocabulary: usize,
+}
+
+/// How many frames a stack of convolutions makes of samples, or of other frames.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FrameRule {
-    /// Kernel and stride of each.
-    convolutions: Vec<(i64, i64)>,
+    /// Kernel, stride, and padding on either side of each.
+    convolutions: Vec<(i64, i64, i64)>,
 }
 
 impl FrameRule {
-    /// Of kernels and strides, the first one first.
-    pub fn new(convolutions: Vec<(i64, i64)>) -> Self {
-        Self { convolutions }
+    /// Of kernels and strides without padding, the first one first.
+    pub fn new(convolutions: impl IntoIterator<Item = (i64, i64)>) -> Self {
+        Self::padded(convolutions.into_iter().map(|(kernel, stride)| (kernel, stride, 0)))
+    }
+
+    /// Of kernels, strides and paddings.
+    pub fn padded(convolutions: impl IntoIterator<Item = (i64, i64, i64)>) -> Self {
+        Self { convolutions: convolutions.into_iter().collect() }
+    }
+
+    /// The same behind others.
+    #[must_use]
+    pub fn behind(self, mut first: Self) -> Self {
+        first.convolutions.extend(self.convolutions);
+        first
     }
 
     /// Frames of so many samples; 0 where they are too few for one.
     pub fn frames(&self, samples: i64) -> i64 {
-        let longest = |length: i64, &(kernel, stride): &(i64, i64)| {
-            if length < kernel { 0 } else { (length - kernel) / stride + 1 }
+        let longest = |length: i64, &(kernel, stride, padding): &(i64, i64, i64)| {
+            let wide = length + 2 * padding;
+            if length < 1 || wide < kernel { 0 } else { (wide - kernel) / stride + 1 }
         };
         self.convolutions.iter().fold(samples, longest)
     }
 
     /// Samples that one frame is made of: no fewer can be used.
     pub fn receptive_field(&self) -> i64 {
-        self.convolutions.iter().rev().fold(1, |length, &(kernel, stride)| (length - 1) * stride + kernel)
+        let needed = |length: i64, &(kernel, stride, padding): &(i64, i64, i64)| {
+            ((length - 1) * stride + kernel - 2 * padding).max(1)
+        };
+        self.convolutions.iter().rev().fold(1, needed)
     }
 
     /// Samples from one frame to the next.
     pub fn hop(&self) -> i64 {
-        self.convolutions.iter().map(|(_, stride)| stride).product()
+        self.convolutions.iter().map(|(_, stride, _)| stride).product()
     }
 }
 
@@ -151,9 +196,17 @@ mod tests {
     fn frames_are_counted_as_the_convolutions_make_them() {
         // Wav2Vec2: 20 ms apart, of 25 ms each, at 16 kHz.
         let kernels = [(10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2)];
-        let rule = FrameRule::new(kernels.to_vec());
+        let rule = FrameRule::new(kernels);
         assert_eq!((rule.hop(), rule.receptive_field()), (320, 400));
         let frames = [0, 399, 400, 719, 720, 16_000].map(|samples| rule.frames(samples));
         assert_eq!(frames, [0, 0, 1, 1, 2, 49]);
+    }
+
+    #[test]
+    fn frames_of_frames_are_counted_behind_them() {
+        // Wav2Vec2-BERT: pieces of 25 ms every 10 ms, two of them side by side, then a padded convolution.
+        let rule = FrameRule::padded([(3, 2, 1)]).behind(FrameRule::new([(400, 160), (2, 2)]));
+        assert_eq!((rule.hop(), rule.receptive_field()), (640, 560));
+        assert_eq!([559, 560, 1199, 1200, 16_000].map(|samples| rule.frames(samples)), [0, 1, 1, 2, 25]);
     }
 }

@@ -43,15 +43,26 @@ fn models() -> Vec<(String, &'static Purpose)> {
     models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
     models.push(("yolos-object-detection".to_owned(), &OBJECT_DETECTION));
     models.push(("detr-object-detection".to_owned(), &OBJECT_DETECTION));
-    models.push(("conditional-detr".to_owned(), &OBJECT_DETECTION));
+    for name in ["conditional-detr", "deformable-detr", "deformable-detr-two-stage"] {
+        models.push((name.to_owned(), &OBJECT_DETECTION));
+    }
     models.push(("rt-detr".to_owned(), &OBJECT_DETECTION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
-    for name in
-        ["wav2vec2-speech-recognition", "wav2vec2-stable-layer-norm", "wavlm-speech-recognition", "whisper-untied"]
-    {
+    for name in [
+        "wav2vec2-speech-recognition",
+        "wav2vec2-stable-layer-norm",
+        "wavlm-speech-recognition",
+        "whisper-untied",
+        "wav2vec2-bert-shortened",
+    ] {
         models.push((name.to_owned(), &SPEECH_RECOGNITION));
     }
-    for name in ["wav2vec2-weighted-layers", "wavlm-audio-classification", "ast-audio-classification"] {
+    for name in [
+        "wav2vec2-weighted-layers",
+        "wavlm-audio-classification",
+        "ast-audio-classification",
+        "wav2vec2-bert-audio-classification",
+    ] {
         models.push((name.to_owned(), &AUDIO_CLASSIFICATION));
     }
     models

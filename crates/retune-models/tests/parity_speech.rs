@@ -27,9 +27,14 @@ fn every_family_equals_hugging_face() {
         ("hubert-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
         ("wavlm-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
         ("wavlm-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
+        ("wav2vec2-bert-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
+        ("wav2vec2-bert-shortened", &SPEECH_RECOGNITION, &["case", "case_without_mask"]),
+        ("wav2vec2-bert-audio-classification", &AUDIO_CLASSIFICATION, &["case", "case_without_mask"]),
         ("ast-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
         ("whisper-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
         ("whisper-untied", &SPEECH_RECOGNITION, &["case"]),
+        ("moonshine-speech-recognition", &SPEECH_RECOGNITION, &["case", "case_without_mask"]),
+        ("moonshine-untied", &SPEECH_RECOGNITION, &["case", "case_without_mask"]),
     ] {
         for file in cases {
             println!("{name}/{file}");
@@ -188,23 +193,52 @@ fn a_head_for_other_outputs_starts_anew() {
 /// Texts about sounds are written token for token as transformers does it, behind prompts of several tokens.
 #[test]
 fn searches_over_sounds_equal_hugging_face_s() {
-    let loaded = load("whisper-untied", &SPEECH_RECOGNITION);
-    let sounds = inputs(&case("parity/whisper-untied/case.safetensors"));
-    let features = sounds.get("input_features").unwrap();
-    let text = std::fs::read(fixture("parity/whisper-untied/searches.json")).unwrap();
+    ["whisper-untied", "moonshine-untied"].iter().for_each(|name| searches_equal(name));
+}
+
+fn searches_equal(name: &str) {
+    let loaded = load(name, &SPEECH_RECOGNITION);
+    let sounds = inputs(&case(&format!("parity/{name}/case.safetensors")));
+    let text = std::fs::read(fixture(&format!("parity/{name}/searches.json"))).unwrap();
     let file: Value = serde_json::from_slice(&text).unwrap();
     let rows = |value: &Value| -> Vec<Vec<i64>> { serde_json::from_value(value.clone()).unwrap() };
     let prompts = rows(&file["prompts"]);
     let ids = Tensor::from_slice(&prompts.concat()).view([prompts.len() as i64, -1]).to_device(test_device());
     for search in file["searches"].as_array().unwrap() {
         let settings = GenerationSettings::read(search["settings"].as_object().unwrap(), &Map::new()).unwrap();
-        let read = Tensors::from([("input_features", features.shallow_clone())]);
+        let heard = ["input_features", "input_values", "attention_mask"];
+        let heard = heard.iter().filter_map(|&name| Some((name.to_owned(), sounds.optional(name)?.shallow_clone())));
+        let read: Tensors = heard.collect();
         let mut steps = DecoderSteps::over(&loaded.network, &read).unwrap();
         let begin = Prompts::new(&ids, &ids.ones_like(), vec![0, 1, 2]).unwrap();
         let found = generate(&mut steps, &begin, &settings, &mut |_, _| ()).unwrap();
         let tokens: Vec<Vec<i64>> = found.into_iter().map(|one| one.tokens).collect();
         assert_eq!(tokens, rows(&search["written"]), "{}", search["settings"]);
     }
+}
+
+/// Where the number of samples is known, a sound in a batch is written as if it were alone, though its front end hears all of a row.
+#[test]
+fn counted_samples_are_heard_as_if_alone() {
+    let loaded = load("moonshine-speech-recognition", &SPEECH_RECOGNITION);
+    let all = inputs(&case("parity/moonshine-speech-recognition/case.safetensors"));
+    let counts = Tensor::from_slice(&[2000i64, 900, 2400]);
+    let [samples, ids] = ["input_values", "decoder_input_ids"].map(|name| all.get(name).unwrap());
+    let named = |samples: Tensor, ids: Tensor| [("input_values", samples), ("decoder_input_ids", ids)];
+    let mut batch = Tensors::from(named(samples.shallow_clone(), ids.shallow_clone()));
+    batch.insert("sample_counts", counts.shallow_clone());
+    let together = logits(&loaded, &batch, &Mode::evaluation());
+    for (row, count) in [2000i64, 900, 2400].into_iter().enumerate() {
+        let row = row as i64;
+        let one = named(samples.narrow(0, row, 1).narrow(1, 0, count), ids.narrow(0, row, 1));
+        let alone = logits(&loaded, &Tensors::from(one), &Mode::evaluation());
+        assert!(difference(&together.narrow(0, row, 1), &alone) < 1e-5, "{row}");
+    }
+    let masked = logits(&loaded, &all, &Mode::evaluation());
+    assert!(difference(&masked.narrow(0, 1, 1), &together.narrow(0, 1, 1)) > 1e-3);
+    batch.insert("sample_counts", Tensor::from_slice(&[2000i64, 100, 2400]));
+    let said = loaded.network.forward(&batch, &Mode::evaluation()).unwrap_err().to_string();
+    assert!(said.contains("from 895 to 2400"), "{said}");
 }
 
 /// Positions of an encoder are what they are: no gradient, no place among what learns, but in the file.

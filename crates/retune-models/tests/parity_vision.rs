@@ -90,7 +90,7 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
 fn sets(name: &str, train: bool) -> (usize, usize) {
     match name {
         "detr-auxiliary-loss" => (3, 0),
-        "conditional-detr" => (2, 0),
+        "conditional-detr" | "deformable-detr" | "deformable-detr-two-stage" => (2, 0),
         // Two layers and the choice of queries.
         "rt-detr" => (3, if train { 2 } else { 0 }),
         _ => (1, 0),
@@ -107,6 +107,8 @@ fn detectors_equal_hugging_face() {
         ("detr-object-detection", "case_other_size"),
         ("detr-auxiliary-loss", "case"),
         ("conditional-detr", "case"),
+        ("deformable-detr", "case"),
+        ("deformable-detr-two-stage", "case"),
         ("rt-detr", "case"),
         ("rt-detr", "case_other_size"),
         ("rt-detr-v2-discrete", "case"),
@@ -171,6 +173,35 @@ fn a_segmenter_starts_from_a_classifier() {
     let loaded = LoadedModel::load(&folder, &with_labels(&SEMANTIC_SEGMENTATION, &["x", "y"])).unwrap();
     assert_eq!(loaded.report.unexpected, ["classifier.bias", "classifier.weight"]);
     assert!(loaded.report.new.iter().all(|new| new.name.starts_with("decode_head.")), "{:?}", loaded.report.new);
+    // Backbones of other families are parts of another one then.
+    for (name, unread) in [
+        (
+            "swin-image-classification",
+            &["classifier.bias", "classifier.weight", "swin.layernorm.bias", "swin.layernorm.weight"][..],
+        ),
+        (
+            "convnext-image-classification",
+            &["classifier.bias", "classifier.weight", "convnext.layernorm.bias", "convnext.layernorm.weight"],
+        ),
+    ] {
+        let folder = fixture(&format!("parity/{name}"));
+        let loaded = LoadedModel::load(&folder, &with_labels(&SEMANTIC_SEGMENTATION, &["x", "y"])).unwrap();
+        assert_eq!(loaded.report.unexpected, unread);
+        let parts = ["decode_head.", "auxiliary_head.", "backbone.hidden_states_norms."];
+        for new in &loaded.report.new {
+            assert!(parts.iter().any(|part| new.name.starts_with(part)), "{name}: {} is new", new.name);
+        }
+        assert!(loaded.params.iter().any(|param| param.name.starts_with("backbone.encoder.") && !param.head));
+        let saved = tempfile::tempdir().unwrap();
+        loaded.save(saved.path(), "").unwrap();
+        let again = LoadedModel::load(saved.path(), &load_options(&SEMANTIC_SEGMENTATION)).unwrap();
+        assert!(again.report.new.is_empty() && again.report.unexpected.is_empty(), "{:?}", again.report);
+        assert_eq!(again.config.architecture(), Some("UperNetForSemanticSegmentation"));
+        assert_eq!(again.config.get("loss_ignore_index"), loaded.config.get("loss_ignore_index"));
+        let pixels =
+            Tensors::from([("pixel_values", Tensor::zeros([1, 3, 70, 66], (Kind::Float, common::test_device())))]);
+        assert_eq!(loaded_logits(&loaded, &pixels), loaded_logits(&again, &pixels));
+    }
     // Other labels change the last layer and nothing else.
     let folder = fixture("parity/segformer-semantic-segmentation");
     let loaded = LoadedModel::load(&folder, &with_labels(&SEMANTIC_SEGMENTATION, &["x", "y"])).unwrap();

@@ -163,8 +163,8 @@ impl Medium for Sounds {
         (self.length)(self.place(row).1.len()).max(1)
     }
 
-    /// `input_values` `[B, N]` f32, and `attention_mask` `[B, N]` i64 where the model has one; or `input_values` `[B, F, M]` f32 of
-    /// spectrograms (`input_features` `[B, M, F]` of log-mel ones).
+    /// `input_values` `[B, N]` f32, and `attention_mask` `[B, N]` i64 where the model has one (`sample_counts` `[B]` in its place where it wants those); or `input_values` `[B, F, M]` f32 of
+    /// spectrograms (`input_features` `[B, M, F]` of log-mel ones, `[B, F, M]` and a mask where there are any number of frames).
     fn fill(&self, rows: &[usize], pass: Option<Pass>, into: &mut Batch) -> Result<Vec<AudioSeen>, DataError> {
         let pass = pass.filter(|_| self.varies());
         let sound = |&row: &usize| {
@@ -195,7 +195,10 @@ impl Medium for Sounds {
                     }
                 }
                 into.inputs.insert("input_values".to_owned(), Array::floats(&[count, longest], values));
-                if options.masked {
+                if options.counted {
+                    let counts = sounds.iter().map(|sound| sound.len() as i64).collect();
+                    into.inputs.insert("sample_counts".to_owned(), Array::integers(&[count], counts));
+                } else if options.masked {
                     into.inputs.insert("attention_mask".to_owned(), Array::integers(&[count, longest], mask));
                 }
             }
@@ -203,6 +206,14 @@ impl Medium for Sounds {
                 let (frames, bins) = features.shape();
                 let values = sounds.iter().flat_map(|sound| features.of(sound)).collect();
                 into.inputs.insert("input_values".to_owned(), Array::floats(&[count, frames, bins], values));
+            }
+            Extractor::Stacked(features) => {
+                let made = features.of(&sounds);
+                let (frames, size) = made.shape;
+                into.inputs.insert("input_features".to_owned(), Array::floats(&[count, frames, size], made.values));
+                if let Some(mask) = made.mask {
+                    into.inputs.insert("attention_mask".to_owned(), Array::integers(&[count, frames], mask));
+                }
             }
             Extractor::LogMel(features) => {
                 let (frames, bins) = features.shape();

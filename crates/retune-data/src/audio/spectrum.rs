@@ -3,6 +3,17 @@
 use super::fourier::Fourier;
 use std::f64::consts::TAU;
 
+/// What a piece is weighted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Window {
+    /// Hann's, that would begin anew behind the piece.
+    Periodic,
+    /// Hann's, that ends in zeros.
+    Hann,
+    /// Kaldi's: Hann's to the power of 0.85.
+    Povey,
+}
+
 /// How pieces are cut and weighted.
 pub(super) struct Spectrum {
     transform: Fourier,
@@ -13,11 +24,11 @@ pub(super) struct Spectrum {
 }
 
 impl Spectrum {
-    /// Of pieces of `length` samples, `hop` apart, under a Hann window that is periodic or ends in zeros, transformed at `size`
-    /// places.
-    pub(super) fn new(length: usize, hop: usize, size: usize, periodic: bool, preemphasis: Option<f64>) -> Self {
-        let period = if periodic { length } else { length - 1 } as f64;
-        let window = (0..length).map(|i| 0.5 - 0.5 * (TAU * i as f64 / period).cos()).collect();
+    /// Of pieces of `length` samples, `hop` apart, under a window, transformed at `size` places.
+    pub(super) fn new(length: usize, hop: usize, size: usize, window: Window, preemphasis: Option<f64>) -> Self {
+        let period = if window == Window::Periodic { length } else { length - 1 } as f64;
+        let power = if window == Window::Povey { 0.85 } else { 1.0 };
+        let window = (0..length).map(|i| (0.5 - 0.5 * (TAU * i as f64 / period).cos()).powf(power)).collect();
         Self { transform: Fourier::new(size), window, hop, preemphasis }
     }
 

@@ -20,14 +20,13 @@ use anyhow::{Context, Result, ensure};
 use manifest::{verify, write_manifest};
 use publish::sync_folder;
 use retention::checkpoint_bytes;
-use retune_kernels::AdamW;
-use retune_models::checkpoint::{write_json, write_tensors};
+use retune_models::checkpoint::write_json;
 use retune_models::{BaseModel, LoadedModel};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use start::Start;
-pub use state::{Best, EvaluationPoint, RunState, Totals, read_state, restore_optimizer};
+pub use state::{Best, EvaluationPoint, Progress, RunState, Totals, read_state, restore_average, restore_optimizer};
 
 /// A run's folder.
 #[derive(Debug, Clone)]
@@ -125,11 +124,11 @@ impl RunDirectory {
     }
 
     /// Writes a checkpoint, publishes the model if it is the best, and removes what is no longer kept.
-    pub fn save(&self, state: &RunState, loaded: &LoadedModel, optimizer: &AdamW, improved: bool) -> Result<()> {
+    pub fn save(&self, state: &RunState, loaded: &LoadedModel, progress: Progress<'_>, improved: bool) -> Result<()> {
         let name = step_name(state.step);
         let target = self.path.join("checkpoints").join(&name);
         let write = || -> Result<()> {
-            self.check_free(checkpoint_bytes(loaded))?;
+            self.check_free(checkpoint_bytes(loaded, progress.average.is_some()))?;
             let temporary = self.path.join("checkpoints").join(format!(".{name}.writing"));
             if temporary.exists() {
                 fs::remove_dir_all(&temporary)?;
@@ -141,7 +140,7 @@ impl RunDirectory {
                     .with_context(|| format!("cannot copy {}", file.display()))?;
             }
             fs::write(temporary.join("recipe.toml"), &self.recipe)?;
-            write_tensors(&temporary.join("optimizer.safetensors"), &optimizer.state())?;
+            progress.write(&temporary)?;
             write_json(&temporary.join("state.json"), state)?;
             write_manifest(&temporary, state.step)?;
             if target.exists() {

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 /// Files of a checkpoint that are not part of the model.
-const TRAINING_FILES: &[&str] = &["optimizer.safetensors", "state.json", "manifest.json"];
+const TRAINING_FILES: &[&str] = &["optimizer.safetensors", "learnt.safetensors", "state.json", "manifest.json"];
 
 impl RunDirectory {
     /// Makes `model/` out of a checkpoint. The old one steps aside only when the new one is complete.

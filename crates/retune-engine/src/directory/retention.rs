@@ -10,11 +10,12 @@ use std::path::Path;
 
 impl RunDirectory {
     /// Checks that the checkpoints of a run fit on the disk, before anything is computed. `baseline`: whether the same
-    /// architecture is then trained from random weights, which keeps one checkpoint and the best.
-    pub fn check_space(&self, loaded: &LoadedModel, baseline: bool) -> Result<()> {
-        let (keep, one) = (self.keep as u64, checkpoint_bytes(loaded));
+    /// architecture is then trained from random weights, which keeps one checkpoint and the best; `averaged`: whether the weights
+    /// that are saved are averages of others.
+    pub fn check_space(&self, loaded: &LoadedModel, averaged: bool, baseline: bool) -> Result<()> {
+        let (keep, one) = (self.keep as u64, checkpoint_bytes(loaded, averaged));
         let (parameters, _) = loaded.params.counts();
-        let whole = bytes_of(parameters, parameters);
+        let whole = bytes_of(parameters, parameters, averaged);
         // One more exists while it is being written.
         let all = one * (keep + 1).max(if baseline { keep + (3 * whole).div_ceil(one) } else { 0 });
         if let Some(budget) = self.disk_budget {
@@ -71,15 +72,15 @@ fn to_remove(steps: &[u64], best: Option<u64>, keep: usize) -> Vec<u64> {
 }
 
 /// Size of the next checkpoint.
-pub(super) fn checkpoint_bytes(loaded: &LoadedModel) -> u64 {
+pub(super) fn checkpoint_bytes(loaded: &LoadedModel, averaged: bool) -> u64 {
     let (total, trainable) = loaded.params.counts();
     let model = if loaded.adapter.is_some() { trainable } else { total };
-    bytes_of(model, trainable)
+    bytes_of(model, trainable, averaged)
 }
 
-/// Weights, and two moments of those that learn.
-fn bytes_of(weights: usize, trainable: usize) -> u64 {
-    (4 * weights + 8 * trainable) as u64 + OTHER_FILES
+/// Weights, and two moments of those that learn, which are beside their averages.
+fn bytes_of(weights: usize, trainable: usize, averaged: bool) -> u64 {
+    (4 * weights + if averaged { 12 } else { 8 } * trainable) as u64 + OTHER_FILES
 }
 
 /// Tokenizer, state and manifest.

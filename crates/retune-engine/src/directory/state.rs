@@ -4,8 +4,8 @@ use crate::evaluate::Scored;
 use crate::metric::{Direction, Metrics};
 use crate::step::StepReport;
 use anyhow::{Context, Result};
-use retune_kernels::AdamW;
-use retune_models::checkpoint::read_tensors;
+use retune_kernels::{AdamW, Params, WeightAverage};
+use retune_models::checkpoint::{read_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -50,6 +50,9 @@ pub struct Totals {
     pub seconds: f64,
     /// Loss of the last step.
     pub final_loss: f64,
+    /// That of the first one.
+    #[serde(default)]
+    pub first_loss: Option<f64>,
 }
 
 impl Totals {
@@ -61,6 +64,7 @@ impl Totals {
         self.flops += report.flops;
         self.seconds += report.seconds;
         self.final_loss = report.loss;
+        self.first_loss.get_or_insert(report.loss);
     }
 }
 
@@ -110,6 +114,32 @@ impl RunState {
     pub fn is_over(&self, patience: usize) -> bool {
         patience > 0 && self.without_improvement >= patience
     }
+}
+
+/// What a checkpoint holds beside a model.
+#[derive(Clone, Copy)]
+pub struct Progress<'a> {
+    /// Its moments.
+    pub optimizer: &'a AdamW,
+    /// Exchanged with the weights that are being learnt, where the model's are their averages.
+    pub average: Option<&'a WeightAverage>,
+}
+
+/// The weights that are being learnt, where those of the model are their averages.
+const LEARNT: &str = "learnt.safetensors";
+
+impl Progress<'_> {
+    /// Writes it.
+    pub(super) fn write(&self, checkpoint: &Path) -> Result<()> {
+        write_tensors(&checkpoint.join("optimizer.safetensors"), &self.optimizer.state())?;
+        let learnt = self.average.map(|average| write_tensors(&checkpoint.join(LEARNT), &average.state()));
+        Ok(learnt.transpose().map(drop)?)
+    }
+}
+
+/// Goes on with an average; the parameters hold those of the checkpoint.
+pub fn restore_average(checkpoint: &Path, params: &Params, average: &mut WeightAverage) -> Result<()> {
+    Ok(average.restore(params, &read_tensors(&checkpoint.join(LEARNT))?)?)
 }
 
 /// Reads the state of a checkpoint.

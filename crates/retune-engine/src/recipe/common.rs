@@ -50,6 +50,9 @@ settings! {
         keep_checkpoints: usize = 2, value("N"), range(AT_LEAST_ONE), neutral();
         /// Most disk space the run may take, such as 5GB
         disk_budget: Option<String>, value("SIZE"), reads(disk_space), neutral();
+        /// A check: the first N training examples alone are learnt as they are, and evaluated; it ends when their loss is nearly
+        /// nothing, and says so where that is not reached
+        overfit: Option<u64>, value("N"), range(AT_LEAST_ONE);
         /// Over the pictures of the worst errors in the report: none, gradient (activation times gradient) or rollout (of
         /// attention; not for Swin and ConvNeXt)
         heat_maps: String = "none".to_owned(), value("none|gradient|rollout"), one_of(&["none", "gradient", "rollout"]);
@@ -94,6 +97,8 @@ settings! {
         weight_decay: f64 = 0.01, value("X"), range(NOT_NEGATIVE);
         /// Learning-rate factor per layer below the top
         layer_decay: f64 = 1.0, value("X"), range(FACTOR);
+        /// Decay of an exponential moving average of the weights, such as 0.999: the averages are evaluated and saved
+        ema: Option<f64>, value("DECAY"), range(PART);
         /// Largest global gradient norm; 0 = no clipping
         clip: f64 = 1.0, value("X"), range(NOT_NEGATIVE);
         /// Overrides the model's dropout probabilities

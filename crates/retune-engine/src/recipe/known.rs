@@ -62,6 +62,13 @@ impl Recipe {
         Self::from_table(all)
     }
 
+    /// The recipe as if some keys had not been given.
+    pub(crate) fn without(&self, keys: &[&str]) -> Result<Self> {
+        let mut all = self.given();
+        keys.iter().for_each(|key| drop(all.remove(*key)));
+        Self::from_table(all)
+    }
+
     /// The sections that this recipe's task and method have. One that is not known has all, so that it alone is wrong.
     pub fn sections(&self) -> Vec<&'static Section> {
         let task = task::sections(&self.data.task);

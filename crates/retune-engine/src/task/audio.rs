@@ -58,6 +58,8 @@ pub(super) struct SoundInput {
     on_bad_example: OnBadExample,
     /// How many frames the model makes of samples; `None` for spectrograms of one size.
     frames: Option<FrameRule>,
+    /// Whether the model begins with convolutions over samples.
+    has_front_end: bool,
     /// Units of work of a spectrogram of one size.
     units: usize,
     /// Whether sounds may be silent.
@@ -74,7 +76,10 @@ impl SoundInput {
             bail!("{}: this model takes no sounds", model.display());
         };
         let (kind, frames) = match &made_for {
-            AudioInput::Samples { frames, masked } => (FeatureKind::Samples { masked: *masked }, Some(frames.clone())),
+            AudioInput::Samples { frames, masked, counted, .. } => {
+                (FeatureKind::Samples { masked: *masked, counted: *counted }, Some(frames.clone()))
+            }
+            AudioInput::Frames { size, frames } => (FeatureKind::Frames { size: *size as usize }, Some(frames.clone())),
             AudioInput::Spectrogram { frames, bins } => {
                 (FeatureKind::Spectrogram { frames: *frames as usize, bins: *bins as usize }, None)
             }
@@ -85,8 +90,11 @@ impl SoundInput {
         // Frames of the encoder are those that a decoder reads.
         let units = if let AudioInput::LogMel { frames, .. } = made_for { frames as usize / 2 } else { 1 };
         let processor = AudioProcessor::load(model, kind)?;
+        let steps = processor.frame_steps().into_iter().map(|(kernel, stride)| (kernel as i64, stride as i64));
+        let frames = frames.map(|frames| frames.behind(FrameRule::new(steps)));
+        let has_front_end = matches!(made_for, AudioInput::Samples { .. });
         let on_bad_example = recipe.data.on_bad_example.parse()?;
-        Ok(Self { processor, settings, on_bad_example, frames, units, silence, long: LongSounds::Cut })
+        Ok(Self { processor, settings, on_bad_example, frames, has_front_end, units, silence, long: LongSounds::Cut })
     }
 
     /// With what becomes of sounds that are longer than the model reads at once.
@@ -118,7 +126,7 @@ impl SoundInput {
 
     /// Blocks below this depth stay as they are.
     pub(super) fn frozen_below(&self) -> usize {
-        usize::from(self.frames.is_some() && !self.settings.train_front_end)
+        usize::from(self.has_front_end && !self.settings.train_front_end)
     }
 
     fn read(&self, path: &Path, layout: &Layout, targets: bool) -> Result<Arc<TableRows>> {

@@ -124,6 +124,16 @@ impl<D> Encoded<D> {
 }
 
 impl<M: Medium + 'static, G: Targets<M> + 'static> Encoded<Examples<M, G>> {
+    /// The first examples of the training data, which validate too.
+    fn few(self, count: u64, notes: &mut Vec<String>) -> Result<Self> {
+        let all = self.train.examples();
+        let count = all.min(usize::try_from(count).unwrap_or(all));
+        notes
+            .push(format!("overfit: the first {count} of {all} training examples are learnt and evaluated, unchanged"));
+        let first: Vec<usize> = (0..count).collect();
+        Ok(Self { train: self.train.subset(&first)?, validation: Some(self.train.subset(&first)?), test: None })
+    }
+
     /// Holds rows out where no file validates, and gathers what is in the data and what a person should know about it, after
     /// `notes`. `settings` changes with whatever the encoding of a row depends on.
     ///
@@ -133,7 +143,10 @@ impl<M: Medium + 'static, G: Targets<M> + 'static> Encoded<Examples<M, G>> {
     where
         T: Task<Medium = M, Targets = G>,
     {
-        let Self { train: whole, validation, test } = self;
+        let Self { train: whole, validation, test } = match recipe.run.overfit {
+            Some(count) => self.few(count, &mut notes)?,
+            None => self,
+        };
         let mut left_out = Vec::new();
         let mut look = |data: &Examples<M, G>, split, notes: &mut Vec<String>| {
             notes.extend(data.remarks());
@@ -151,7 +164,7 @@ impl<M: Medium + 'static, G: Targets<M> + 'static> Encoded<Examples<M, G>> {
         let mut parts = vec![("train", &train), ("validation", &validation)];
         parts.extend(test.as_ref().map(|test| ("test", test)));
         let facts = DataFacts::gather(&parts)?;
-        notes.extend(leak_notes(&facts));
+        notes.extend(leak_notes(&facts).filter(|_| recipe.run.overfit.is_none()));
         let about = About { left_out, fingerprint: fingerprint(&train, settings)?, facts, notes };
         Ok(Splits {
             train: Some(Arc::new(train)),

@@ -44,3 +44,38 @@ fn stopping_in_any_step_also_the_last_can_be_continued() {
         );
     }
 }
+
+#[test]
+fn averages_of_weights_are_saved_and_go_on_as_if_nothing_had_happened() {
+    let (_folder, recipe) = recipe();
+    let at = |name: &str, keys: &str| {
+        let mut recipe = with(&recipe, keys);
+        recipe.run.output = recipe.run.output.with_file_name(name);
+        recipe
+    };
+    let read = |recipe: &Recipe| fs::read(recipe.run.output.join("model/model.safetensors")).unwrap();
+    let (plain, whole, stopped) = (at("plain", ""), at("whole", "ema = 0.9"), at("stopped", "ema = 0.9"));
+    run(&plain, Start::New, &mut Nobody).unwrap();
+    run(&whole, Start::New, &mut Nobody).unwrap();
+    assert!(matches!(run(&stopped, Start::New, &mut StopAt(4)), Err(EngineError::Interrupted { step: 4, .. })));
+    run(&stopped, Start::Resume, &mut Nobody).unwrap();
+    assert!(read(&stopped) == read(&whole) && read(&whole) != read(&plain));
+    assert!(!whole.run.output.join("model/learnt.safetensors").exists(), "part of a checkpoint, not of the model");
+}
+
+#[test]
+fn a_few_examples_are_learnt_by_heart_or_it_is_said_that_they_are_not() {
+    let (_folder, recipe) = recipe();
+    let notes = |name: &str, keys: &str| {
+        let mut recipe = with(&recipe, keys);
+        recipe.run.output = recipe.run.output.with_file_name(name);
+        let finished = run(&recipe, Start::New, &mut Nobody).unwrap();
+        assert!(finished.summary.test.is_none());
+        (finished.summary.best.unwrap().step, finished.notes.join("\n"))
+    };
+    let keys = "overfit = 4\nlearning-rate = 0.01\nschedule = 'constant'\nevaluate-every = 10\n";
+    let (_, said) = notes("learnt", &format!("{keys}steps = 300"));
+    assert!(said.contains("overfit: the first 4 training examples are learnt by heart"), "{said}");
+    let (_, said) = notes("not", &format!("{keys}steps = 2"));
+    assert!(said.contains("overfit: NOT reached"), "{said}");
+}

@@ -64,7 +64,10 @@ pub struct DeformableTransformerSizes {
 /// What decoders begin with.
 enum Start {
     /// Places and contents [Q, 2D], and the middles of the former.
-    Learnt { queries: Weight, middles: Dense },
+    Learnt {
+        queries: Weight,
+        middles: Dense,
+    },
     Proposed(ProposedQueries),
 }
 

@@ -3,11 +3,11 @@
 //! transformers' `WhisperEncoder`. B batch, M bins, F frames of the spectrogram, T frames of the encoder, F/2, D hidden size.
 
 use crate::checkpoint::{Init, Weights};
-use crate::layers::{LayerNames, SpecAugment, SpeechLayer, SpeechLayerSizes, whisper_sinusoids};
+use crate::layers::{LayerNames, SpecAugment, SpeechLayer, SpeechLayerSizes, is_left_out, whisper_sinusoids};
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
-use retune_kernels::dropout::{self, dropout};
+use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{Activation, LayerNorm, Weight, random};
+use retune_kernels::{Activation, LayerNorm, Weight};
 use std::ops::Range;
 
 /// Places that a convolution reads.
@@ -96,11 +96,6 @@ impl LogMelEncoder {
         }
         x
     }
-
-    fn is_dropped(&self, train: bool) -> bool {
-        let p = self.sizes.layer_drop;
-        train && p > 0.0 && random::uniform(dropout::next_seed(), 1)[0] < p
-    }
 }
 
 impl Body for LogMelEncoder {
@@ -127,7 +122,11 @@ impl Body for LogMelEncoder {
         for depth in blocks {
             x = mode.block(depth, |train| {
                 let layer = &self.layers[depth - 1];
-                let y = if self.is_dropped(train) { x.shallow_clone() } else { layer.forward(&x, None, None, train) };
+                let y = if is_left_out(self.sizes.layer_drop, train) {
+                    x.shallow_clone()
+                } else {
+                    layer.forward(&x, None, None, train)
+                };
                 if depth == self.layers.len() { self.norm.forward(&y) } else { y }
             });
         }

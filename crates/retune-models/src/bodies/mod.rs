@@ -1,5 +1,7 @@
 //! Bodies: what families of one kind compute below their heads.
 
+mod conformer_encoder;
+mod deformable_transformer;
 mod disentangled_encoder;
 mod encoder_decoder;
 mod image_encoder;
@@ -15,7 +17,10 @@ mod speech_encoder;
 mod stack;
 mod text_decoder;
 mod text_encoder;
+mod waveform_encoder;
 
+pub use conformer_encoder::{ConformerEncoder, ConformerEncoderSizes, FRAME_COUNTS};
+pub use deformable_transformer::{DeformableTransformer, DeformableTransformerSizes, refined};
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
 pub use encoder_decoder::EncoderDecoder;
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
@@ -32,3 +37,4 @@ pub use speech_encoder::{SpeechEncoder, SpeechEncoderSizes};
 pub use stack::{Stack, StackNames, StackPositions, StackSizes};
 pub use text_decoder::{LAST, LayerKind, Positions, TextDecoder, TextDecoderNames, TextDecoderSizes};
 pub use text_encoder::{Sharing, TextEncoder, TextEncoderNames, TextEncoderSizes};
+pub use waveform_encoder::{WaveformEncoder, WaveformEncoderSizes};

@@ -6,8 +6,8 @@
 
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
-    ConditionalDecoderLayer, MapLayer, PatchProjection, Perceptron, QueryPlaces, ResNetLayer, ResNetSizes, ResNetStem, SetDecoderLayer, SetEncoderLayer, SetLayerSizes,
-    SizeRule, patch_embeddings, sine_positions, sines_of,
+    ConditionalDecoderLayer, MapLayer, PatchProjection, Perceptron, QueryPlaces, ResNetLayer, ResNetSizes, ResNetStem,
+    SetDecoderLayer, SetEncoderLayer, SetLayerSizes, SizeRule, patch_embeddings, sine_positions, sines_of,
 };
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::{Kind, Tensor};
@@ -15,7 +15,7 @@ use retune_kernels::{AttentionMask, LayerNorm, Weight};
 use std::ops::Range;
 
 /// Beside the hidden states: which pixels are there, [B, H, W].
-const PIXEL_MASK: &str = "pixel_mask";
+pub(super) const PIXEL_MASK: &str = "pixel_mask";
 /// Where the places of the map are, [B, T, D].
 const PLACES: &str = "places";
 /// What the encoder returned, [B, T, D].
@@ -67,6 +67,19 @@ pub struct SetTransformer {
     norm: LayerNorm,
     hidden: i64,
     sizes: SetTransformerSizes,
+}
+
+/// Which of the pixels [B, C, H, W] are there, [B, H, W]: all, where the inputs do not say.
+pub(super) fn pixel_mask(inputs: &Tensors, pixels: &Tensor) -> Result<Tensor, ModelError> {
+    let [batch, _, height, width] = pixels.size()[..] else { panic!("pixels have four dimensions") };
+    match inputs.optional(PIXEL_MASK) {
+        Some(mask) if mask.size() == [batch, height, width] => Ok(mask.shallow_clone()),
+        Some(mask) => {
+            let problem = format!("give one number for each pixel, [{batch}, {height}, {width}]");
+            Err(ModelError::InputShape { name: PIXEL_MASK.to_owned(), shape: mask.size(), problem })
+        }
+        None => Ok(Tensor::ones([batch, height, width], (Kind::Int64, pixels.device()))),
+    }
 }
 
 impl SetTransformer {
@@ -147,15 +160,7 @@ impl Body for SetTransformer {
 
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
         let pixels = patch_embeddings::pixel_values(inputs, self.sizes.backbone.channels, &SizeRule::at_least((1, 1)))?;
-        let [batch, _, height, width] = pixels.size()[..] else { panic!("pixels have four dimensions") };
-        let mask = match inputs.optional(PIXEL_MASK) {
-            Some(mask) if mask.size() == [batch, height, width] => mask.shallow_clone(),
-            Some(mask) => {
-                let problem = format!("give one number for each pixel, [{batch}, {height}, {width}]");
-                return Err(ModelError::InputShape { name: PIXEL_MASK.to_owned(), shape: mask.size(), problem });
-            }
-            None => Tensor::ones([batch, height, width], (Kind::Int64, pixels.device())),
-        };
+        let mask = pixel_mask(inputs, pixels)?;
         let pixels = pixels.permute([0, 2, 3, 1]);
         let mut state = State::new(mode.block(0, |train| self.stem.forward(&pixels, train)));
         state.beside.insert(PIXEL_MASK, mask);

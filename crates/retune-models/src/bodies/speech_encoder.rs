@@ -7,13 +7,13 @@
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
     AttentionNames, AudioConvolutionSizes, AudioConvolutions, BucketedPositions, LayerNames, PositionalConvolution,
-    SpecAugment, SpeechLayer, SpeechLayerSizes,
+    SpecAugment, SpeechLayer, SpeechLayerSizes, is_left_out,
 };
 use crate::takes::FrameRule;
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
-use retune_kernels::dropout::{self, dropout};
+use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_kernels::{AttentionMask, Dense, LayerNorm, Weight, random};
+use retune_kernels::{AttentionMask, Dense, LayerNorm, Weight};
 use std::ops::Range;
 
 /// The input that says which frames are masked, bool [B, T].
@@ -61,7 +61,7 @@ pub struct SpeechEncoderSizes {
 impl SpeechEncoderSizes {
     /// How many frames the front end makes of samples.
     pub fn frames(&self) -> FrameRule {
-        FrameRule::new(self.front.convolutions.iter().map(|it| (it.kernel, it.stride)).collect())
+        FrameRule::new(self.front.convolutions.iter().map(|it| (it.kernel, it.stride)))
     }
 }
 
@@ -169,7 +169,10 @@ impl SpeechEncoder {
     fn project(&self, x: &Tensor, mask: Option<&Tensor>, masked: Option<&Tensor>, train: bool) -> Tensor {
         let x = self.projection_norm.as_ref().map_or(x.shallow_clone(), |norm| norm.forward(x));
         let x = dropout(&self.projection.forward(&x, train), self.sizes.projection_dropout, train);
-        let mut x = self.augment(x, mask, masked, train);
+        let mut x = match &self.sizes.spec_augment {
+            Some(options) => options.apply(x, mask, (masked, self.masked.as_deref()), train),
+            None => x,
+        };
         if let Some(mask) = mask {
             x = x.masked_fill(&mask.to_device(x.device()).eq(0).unsqueeze(2), 0.0);
         }
@@ -178,32 +181,10 @@ impl SpeechEncoder {
         dropout(&x, self.sizes.layer.hidden_dropout, train)
     }
 
-    /// Masks the frames that `masked` names, else spans of time and of features.
-    fn augment(&self, x: Tensor, mask: Option<&Tensor>, masked: Option<&Tensor>, train: bool) -> Tensor {
-        let Some(options) = self.sizes.spec_augment else { return x };
-        let [batch, frames, hidden] = x.size()[..] else { panic!("hidden states have three dimensions") };
-        let lengths = || match mask {
-            Some(mask) => {
-                let counts = mask.sum_dim_intlist([1i64].as_slice(), false, Kind::Int64).to_device(Device::Cpu);
-                Vec::<i64>::try_from(counts).expect("whole numbers")
-            }
-            None => vec![frames; batch as usize],
-        };
-        let drawn = if train && masked.is_none() { options.time.draw(&lengths(), frames) } else { None };
-        let mut x = x;
-        if let Some((masked, embedding)) = masked.or(drawn.as_ref()).zip(self.masked.as_ref()) {
-            let masked = masked.to_device(x.device()).to_kind(Kind::Bool).unsqueeze(2);
-            x = embedding.to_kind(x.kind()).where_self(&masked, &x);
-        }
-        let features = if train { options.feature.draw(&vec![hidden; batch as usize], hidden) } else { None };
-        features.map_or(x.shallow_clone(), |features| x.masked_fill(&features.to_device(x.device()).unsqueeze(1), 0.0))
-    }
-
     /// Whether a layer is left out of this pass; the first one of relative positions never is.
     fn is_dropped(&self, layer: usize, train: bool) -> bool {
         let p = self.sizes.layer_drop;
-        let may_be = train && p > 0.0 && !(layer == 0 && self.relative.is_some());
-        may_be && random::uniform(dropout::next_seed(), 1)[0] < p
+        !(layer == 0 && self.relative.is_some()) && is_left_out(p, train)
     }
 }
 

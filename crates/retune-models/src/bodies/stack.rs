@@ -7,11 +7,10 @@ use crate::ModelError;
 use crate::cache::{LayerCache, seen};
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
-    Attending, BucketedPositionBias, Buckets, DecoderLayer, DecoderLayerNames, DecoderSizes, NetworkNames, Norm,
-    Sinusoids, marian_sinusoids,
+    Angles, Attending, BucketedPositionBias, Buckets, DecoderLayer, DecoderLayerNames, DecoderSizes, NetworkNames,
+    Norm, Rotary, Sinusoids, is_left_out, marian_sinusoids,
 };
-use retune_kernels::dropout::{self, dropout};
-use retune_kernels::random;
+use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{AttentionMask, Table, Weight};
 
@@ -40,6 +39,8 @@ pub struct StackSizes {
     pub embedding_scale: f64,
     /// How positions come in.
     pub positions: StackPositions,
+    /// Positions that turn pairs of neighbouring dimensions in attention, where they do.
+    pub rotary: Option<Rotary>,
     /// After the embeddings.
     pub embedding_dropout: f64,
     /// Every layer.
@@ -94,6 +95,7 @@ pub struct Stack {
 pub struct Shared {
     mask: AttentionMask,
     bias: Option<Tensor>,
+    angles: Option<Angles>,
     closed_rows: bool,
 }
 
@@ -199,6 +201,7 @@ impl Stack {
         Ok(Shared {
             mask: seen(mask, x)?,
             bias: self.relative.as_ref().map(|relative| relative.of(x.size()[1])),
+            angles: self.angles(x, 0),
             closed_rows: false,
         })
     }
@@ -212,9 +215,18 @@ impl Stack {
         Ok(Shared {
             mask: seen(mask, x)?.causal(past)?,
             bias: self.relative.as_ref().map(|relative| relative.after(past, x.size()[1])),
+            angles: self.angles(x, past),
             // Padding before a text sees nothing.
             closed_rows: mask.is_some_and(|mask| mask.narrow(1, 0, 1).eq(0).any().int64_value(&[]) != 0),
         })
+    }
+
+    /// Of tokens `x` [B, T, D] behind `past` others.
+    fn angles(&self, x: &Tensor, past: i64) -> Option<Angles> {
+        let rotary = self.sizes.rotary.as_ref()?;
+        let end = past + x.size()[1];
+        let places = Tensor::arange_start(past, end, (Kind::Int64, x.device())).unsqueeze(0);
+        Some(rotary.angles(&places, end).of_neighbours())
     }
 
     /// Runs one layer, and what stands behind the last; `read` is what it attends to beside, and under which mask.
@@ -229,7 +241,7 @@ impl Stack {
     ) -> Tensor {
         let at = Attending {
             mask: &shared.mask,
-            angles: None,
+            angles: shared.angles.as_ref(),
             bias: shared.bias.as_ref(),
             memory: None,
             closed_rows: shared.closed_rows,
@@ -241,9 +253,7 @@ impl Stack {
             memory: Some(memory),
             closed_rows: false,
         });
-        let p = self.sizes.layer_drop;
-        let dropped = train && p > 0.0 && random::uniform(dropout::next_seed(), 1)[0] < p;
-        let x = match dropped {
+        let x = match is_left_out(self.sizes.layer_drop, train) {
             true => x.shallow_clone(),
             false => self.layers[index].forward(x, &at, read.as_ref(), cache, train),
         };

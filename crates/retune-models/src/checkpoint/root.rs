@@ -36,6 +36,8 @@ pub enum Init {
 pub struct WeightsOptions {
     /// Prefix of the base model, such as `bert.`: base checkpoints are stored without it. Empty where there is none.
     pub base_prefix: String,
+    /// The same in the checkpoint, which may be one of another family.
+    pub stored_prefix: String,
     /// Whether what is asked for as the task's head, or as the neck below it, may be missing from the checkpoint.
     pub new_head: bool,
     /// Whether no head is asked for: heads that a body reads are left out.
@@ -84,8 +86,8 @@ impl WeightsRoot {
     /// `checkpoint` may be absent only when starting from scratch.
     pub fn new(checkpoint: Option<CheckpointFolder>, options: WeightsOptions) -> Self {
         let names: Vec<&str> = checkpoint.iter().flat_map(CheckpointFolder::names).collect();
-        let wrapper = wrapper(&names, &options.base_prefix);
-        let plain = |name: &str| name[wrapper.len()..].starts_with(&options.base_prefix);
+        let wrapper = wrapper(&names, &options.stored_prefix);
+        let plain = |name: &str| name[wrapper.len()..].starts_with(&options.stored_prefix);
         let without_prefix = !names.is_empty() && !names.iter().any(|name| plain(name));
         let old_norm_names = names.iter().any(|n| n.ends_with(".gamma") || n.ends_with(".beta"));
         let mut report = LoadReport::default();
@@ -93,7 +95,7 @@ impl WeightsRoot {
             report.notes.push(format!("every name of this checkpoint begins with `{wrapper}`; saved without it"));
         }
         if without_prefix && !options.from_scratch {
-            report.notes.push(format!("base checkpoint: names without `{}`", options.base_prefix));
+            report.notes.push(format!("base checkpoint: names without `{}`", options.stored_prefix));
         }
         if old_norm_names {
             report.notes.push("norms are called gamma and beta in this checkpoint; saved as weight and bias".into());
@@ -155,8 +157,9 @@ impl WeightsRoot {
     /// The name of a tensor in the file: the reversible table between checkpoint layouts.
     pub(super) fn file_name(&self, name: &str) -> String {
         let name = match name.strip_prefix(&self.options.base_prefix) {
-            Some(rest) if self.without_prefix => rest,
-            _ => name,
+            Some(rest) if self.without_prefix => rest.to_owned(),
+            Some(rest) => format!("{}{rest}", self.options.stored_prefix),
+            None => name.to_owned(),
         };
         let wrapped = format!("{}{name}", self.wrapper);
         let holds = |name: &str| self.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.shape(name).is_some());

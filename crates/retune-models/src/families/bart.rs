@@ -169,6 +169,7 @@ fn sizes(
     Ok(StackSizes {
         embedding_scale: if config.flag_or("scale_embedding", false)? { (hidden as f64).sqrt() } else { 1.0 },
         positions,
+        rotary: None,
         embedding_dropout: dropout,
         layer: DecoderSizes {
             hidden,

@@ -89,10 +89,17 @@ fn backbone(config: &ModelConfig) -> Result<(ResNetSizes, Vec<usize>), ModelErro
     let sizes = convolutions(config)?;
     let one = config.size("num_feature_levels")? == 1;
     let part = config.get("backbone_config").filter(|part| part.is_object());
-    let said = part.is_some_and(|part| part.get("out_features").or(part.get("out_indices")).is_some_and(|it| !it.is_null()));
+    let said =
+        part.is_some_and(|part| part.get("out_features").or(part.get("out_indices")).is_some_and(|it| !it.is_null()));
     let maps = match part {
         Some(part) if said => sizes.handed_out(&ModelConfig::part(part.clone())?)?,
-        _ if sizes.names == ConvolutionNames::Timm => if one { vec![4] } else { vec![2, 3, 4] },
+        _ if sizes.names == ConvolutionNames::Timm => {
+            if one {
+                vec![4]
+            } else {
+                vec![2, 3, 4]
+            }
+        }
         _ => vec![sizes.widths.len()],
     };
     if maps.contains(&0) {

@@ -100,7 +100,7 @@ impl Family for Detr {
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
-        let backbone = backbone(config)?;
+        let backbone = convolutions(config)?;
         // Its published processors bring the shorter side to 800 pixels.
         let (channels, patch) = (backbone.channels, (4, 4));
         let sizes = SizeRule::at_least((1, 1));
@@ -137,7 +137,7 @@ impl Family for Detr {
         let layers =
             |part: &str| Ok::<_, ModelError>(vec![layer(part)?; config.size(&format!("{part}_layers"))? as usize]);
         let sizes = SetTransformerSizes {
-            backbone: backbone(config)?,
+            backbone: convolutions(config)?,
             encoder: layers("encoder")?,
             decoder: layers("decoder")?,
             queries: config.size("num_queries")?,
@@ -149,7 +149,7 @@ impl Family for Detr {
 }
 
 /// The convolutions: Hugging Face's own or timm's, by their name.
-fn backbone(config: &ModelConfig) -> Result<ResNetSizes, ModelError> {
+pub(super) fn convolutions(config: &ModelConfig) -> Result<ResNetSizes, ModelError> {
     let refuse = |field: &str, problem: String| Err(ModelError::Config { field: field.to_owned(), problem });
     if config.flag_or("dilation", false)? {
         return refuse("dilation", "is true; convolutions with holes (DC5) are not known".to_owned());

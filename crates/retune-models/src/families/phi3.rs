@@ -19,7 +19,7 @@ pub static PHI3: DecoderFamily = DecoderFamily {
                 projections: ProjectionNames::Blocks("self_attn.qkv_proj"),
                 ..BODY.layer.attention
             },
-            network: NetworkNames::Joint { gate_and_up: "mlp.gate_up_proj", down: "mlp.down_proj" },
+            network: NetworkNames::Joint { both: "mlp.gate_up_proj", gate_first: true, down: "mlp.down_proj" },
             ..BODY.layer
         },
         ..BODY

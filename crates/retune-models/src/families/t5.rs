@@ -183,6 +183,7 @@ fn sizes(config: &ModelConfig, layers: i64, both_sides: bool) -> Result<StackSiz
     Ok(StackSizes {
         embedding_scale: 1.0,
         positions: StackPositions::None,
+        rotary: None,
         embedding_dropout: dropout,
         layer: DecoderSizes {
             hidden: config.size("d_model")?,

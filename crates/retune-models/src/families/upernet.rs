@@ -74,6 +74,10 @@ impl Family for UperNet {
         kind.family().takes(&part)
     }
 
+    fn over(&self, other: &str) -> Option<fn(&mut ModelConfig)> {
+        Backbone::named(other).map(|_| over as fn(&mut ModelConfig))
+    }
+
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
         let (kind, part) = backbone(config)?;
         let base = weights.at(self.0.base);
@@ -210,4 +214,34 @@ fn decoder(config: &ModelConfig) -> Result<UpernetSizes, ModelError> {
         return Err(ModelError::Config { field: "auxiliary_in_channels".to_owned(), problem });
     }
     Ok(sizes)
+}
+
+/// Makes the configuration of a backbone's classifier that of a segmenter over all its stages; the head is no wider than the
+/// last of them.
+fn over(backbone: &mut ModelConfig) {
+    let count = backbone.sizes("depths").map_or(0, |depths| depths.len());
+    let mut part = backbone.clone();
+    let labels = ["id2label", "label2id", "num_labels", "problem_type", "architectures", "transformers_version"];
+    labels.iter().for_each(|field| part.remove(field));
+    part.set("out_features", (1..=count).map(|stage| format!("stage{stage}")).collect());
+    part.set("out_indices", (1..=count).collect());
+    let last = backbone_widths(&part).last().copied();
+    let inner: Vec<String> = backbone.as_map().keys().filter(|key| !labels.contains(&key.as_str())).cloned().collect();
+    inner.iter().for_each(|field| backbone.remove(field));
+    for (field, value) in UPERNET.defaults() {
+        backbone.set(field, value);
+    }
+    if let Some(width) = last {
+        backbone.set("hidden_size", json!(width.min(512)));
+        backbone.set("auxiliary_channels", json!(width.min(256)));
+    }
+    backbone.set("use_auxiliary_head", json!(count > 2));
+    backbone.set("backbone_config", Value::Object(part.as_map().clone()));
+}
+
+/// C of each stage; none where the configuration is not to be understood, which loading says.
+fn backbone_widths(part: &ModelConfig) -> Vec<i64> {
+    let kind = part.model_type().ok().and_then(|named| Backbone::named(&named));
+    let stages = kind.and_then(|kind| kind.stages(part).ok()).unwrap_or_default();
+    stages.into_iter().map(|(width, _)| width).collect()
 }

@@ -52,17 +52,20 @@ impl Family for VitMae {
     }
 
     fn becomes(&self, purpose: Option<&Purpose>) -> Option<Becomes> {
-        let dropped = &[
-            "decoder_hidden_size",
-            "decoder_intermediate_size",
-            "decoder_num_attention_heads",
-            "decoder_num_hidden_layers",
-            "mask_ratio",
-            "norm_pix_loss",
-        ];
-        (purpose != Some(&MASKED_IMAGE_MODELING)).then_some(Becomes { family: &vit::VIT, dropped })
+        let change = |config: &mut ModelConfig| DECODER_FIELDS.iter().for_each(|field| config.remove(field));
+        (purpose != Some(&MASKED_IMAGE_MODELING)).then_some(Becomes { family: &vit::VIT, change })
     }
 }
+
+/// Fields of its decoder, which a ViT does not have.
+const DECODER_FIELDS: &[&str] = &[
+    "decoder_hidden_size",
+    "decoder_intermediate_size",
+    "decoder_num_attention_heads",
+    "decoder_num_hidden_layers",
+    "mask_ratio",
+    "norm_pix_loss",
+];
 
 fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
     let mut sizes = vit::sizes(config, &["cls_token"], Init::Normal(config.number_or("initializer_range", 0.02)?))?;

@@ -25,7 +25,7 @@ pub(super) const fn names(base: &'static str) -> TensorNames {
 const SPELLINGS: &[(&str, &str)] =
     &[(".parametrizations.weight.original0", ".weight_g"), (".parametrizations.weight.original1", ".weight_v")];
 
-fn refused(field: &str, problem: String) -> ModelError {
+pub(super) fn refused(field: &str, problem: String) -> ModelError {
     ModelError::Config { field: field.to_owned(), problem }
 }
 
@@ -94,7 +94,7 @@ fn convolutions(config: &ModelConfig) -> Result<Vec<AudioConvolution>, ModelErro
 }
 
 /// What is masked while training; `None` where nothing ever is, and no tensor for it is there.
-fn spec_augment(config: &ModelConfig) -> Result<Option<SpecAugment>, ModelError> {
+pub(super) fn spec_augment(config: &ModelConfig) -> Result<Option<SpecAugment>, ModelError> {
     let spans = |axis: &str, share: f64, least: i64| {
         let field = |part: &str| format!("mask_{axis}_{part}");
         Ok::<_, ModelError>(Spans {

@@ -7,7 +7,7 @@ use crate::checkpoint::{Init, Weights};
 use crate::family::{Family, TensorNames};
 use crate::heads::{SPEECH_RECOGNITION, TargetTokenPlan};
 use crate::layers::{AttentionNames, DecoderSizes, LayerNames, NormKind, Spans, SpecAugment, SpeechLayerSizes};
-use crate::takes::AudioInput;
+use crate::takes::{AudioInput, Written};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use retune_kernels::Activation;
 use serde_json::{Value, json};
@@ -69,8 +69,10 @@ impl Family for Whisper {
         Ok(Takes::Audio(AudioInput::LogMel {
             frames: encoder.frames(),
             bins: encoder.bins,
-            longest: config.size("max_target_positions")? as usize,
-            vocabulary: config.size("vocab_size")? as usize,
+            written: Written {
+                longest: config.size("max_target_positions")? as usize,
+                vocabulary: config.size("vocab_size")? as usize,
+            },
         }))
     }
 
@@ -148,6 +150,7 @@ fn decoder_sizes(config: &ModelConfig) -> Result<StackSizes, ModelError> {
         // The class reads `scale_embedding`, but never multiplies by it.
         embedding_scale: 1.0,
         positions: StackPositions::Learned { rows: config.size("max_target_positions")?, unused: 0 },
+        rotary: None,
         embedding_dropout: config.probability("dropout")?,
         layer: DecoderSizes {
             hidden,

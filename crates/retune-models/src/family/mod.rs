@@ -24,8 +24,8 @@ use serde_json::Value;
 pub struct Becomes {
     /// The family whose class it is then.
     pub family: &'static dyn Family,
-    /// Fields of the configuration that this one does not have.
-    pub dropped: &'static [&'static str],
+    /// Makes the configuration that family's, but for `model_type`.
+    pub change: fn(&mut ModelConfig),
 }
 
 /// A family: everything that depends on `model_type`.
@@ -66,6 +66,11 @@ pub trait Family: Sync {
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError>;
     /// What serves this purpose, or the base model alone, in its place; `None`: itself.
     fn becomes(&self, _purpose: Option<&Purpose>) -> Option<Becomes> {
+        None
+    }
+    /// How the configuration of another family, named by its type, becomes one of this family with that model inside: for
+    /// purposes that the other has no head for.
+    fn over(&self, _other: &str) -> Option<fn(&mut ModelConfig)> {
         None
     }
 }

@@ -53,7 +53,7 @@ impl Family for SpeechFamily {
         let sizes = (self.sizes)(config)?;
         // A norm over time sees the padding anyway, so that these models were trained without a mask.
         let masked = sizes.front.norm == FrontNorm::Layer;
-        Ok(Takes::Audio(AudioInput::Samples { frames: sizes.frames(), masked }))
+        Ok(Takes::Audio(AudioInput::Samples { frames: sizes.frames(), masked, counted: false, written: None }))
     }
 
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {

@@ -3,6 +3,7 @@
 //! Hugging Face's `…ForCTC`. B batch, T frames, D hidden size, V pieces of the vocabulary.
 
 use super::dropout::dropout_of;
+use crate::bodies::FRAME_COUNTS;
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::Dense;
@@ -46,9 +47,11 @@ impl Head for CtcHead {
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
         let x = &state.hidden;
         let logits = self.classifier.forward(&dropout(x, self.dropout, train), train).to_kind(Kind::Float);
-        let lengths = match &state.mask {
-            Some(mask) => mask.sum_dim_intlist([1i64].as_slice(), false, Kind::Int64),
-            None => Tensor::from_slice(&vec![x.size()[1]; x.size()[0] as usize]),
+        let lengths = match (state.beside.optional(FRAME_COUNTS), &state.mask) {
+            // As transformers counts them, but never more than there are.
+            (Some(counts), _) => counts.clamp_max(x.size()[1]),
+            (None, Some(mask)) => mask.sum_dim_intlist([1i64].as_slice(), false, Kind::Int64),
+            (None, None) => Tensor::from_slice(&vec![x.size()[1]; x.size()[0] as usize]),
         };
         Ok(Tensors::from([("logits", logits), (LOGIT_LENGTHS, lengths)]))
     }

@@ -60,9 +60,8 @@ impl Head for DeformableDetection {
     /// learnt, what they say, [B, E, Q, ..].
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
         let references = state.beside.get(REFERENCES)?;
-        let class = |i: usize, x: &Tensor| {
-            self.classes[i.min(self.classes.len() - 1)].forward(x, train).to_kind(Kind::Float)
-        };
+        let class =
+            |i: usize, x: &Tensor| self.classes[i.min(self.classes.len() - 1)].forward(x, train).to_kind(Kind::Float);
         let boxes = |x: &Tensor| refined(&self.boxes, x, references, train);
         let (x, last) = (&state.hidden, self.classes.len() - 1);
         let mut outputs = Tensors::from([("logits", class(last, x)), ("pred_boxes", boxes(x))]);

@@ -33,12 +33,7 @@ struct Apart {
 }
 
 impl Apart {
-    fn load(
-        weights: &Weights<'_>,
-        prefix: &str,
-        module: &str,
-        (d, placed): (i64, bool),
-    ) -> Result<Self, ModelError> {
+    fn load(weights: &Weights<'_>, prefix: &str, module: &str, (d, placed): (i64, bool)) -> Result<Self, ModelError> {
         let dense = |name: &str| weights.at(&format!("{prefix}_{name}_proj")).dense(d, d);
         Ok(Self {
             query: dense("qcontent")?,

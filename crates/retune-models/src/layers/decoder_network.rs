@@ -1,6 +1,6 @@
 //! Feed-forward networks of decoders: plain, or gated (SwiGLU, GeGLU; Shazeer 2020).
 //!
-//! transformers' `LlamaMLP`, `Phi3MLP`, `GPT2MLP`, `T5DenseGatedActDense`. B batch, T tokens, D hidden size.
+//! transformers' `LlamaMLP`, `Phi3MLP`, `GPT2MLP`, `T5DenseGatedActDense`, `MoonshineDecoderMLP`. B batch, T tokens, D hidden size.
 
 use super::DecoderSizes;
 use crate::ModelError;
@@ -28,10 +28,12 @@ pub enum NetworkNames {
         /// Back.
         down: &'static str,
     },
-    /// The same with gate and up in one projection, the gate first.
+    /// The same with gate and up in one projection.
     Joint {
         /// Gate and up.
-        gate_and_up: &'static str,
+        both: &'static str,
+        /// Which of them comes first.
+        gate_first: bool,
         /// Back.
         down: &'static str,
     },
@@ -41,7 +43,7 @@ pub enum NetworkNames {
 enum Up {
     Plain(Dense),
     Gated(Dense, Dense),
-    Joint(Dense),
+    Joint { both: Dense, gate: usize },
 }
 
 /// A feed-forward network.
@@ -66,7 +68,9 @@ impl DecoderNetwork {
         let (up, down) = match *names {
             NetworkNames::Plain { up, down } => (Up::Plain(dense(up, d, f)?), down),
             NetworkNames::Gated { gate, up, down } => (Up::Gated(dense(gate, d, f)?, dense(up, d, f)?), down),
-            NetworkNames::Joint { gate_and_up, down } => (Up::Joint(dense(gate_and_up, d, 2 * f)?), down),
+            NetworkNames::Joint { both, gate_first, down } => {
+                (Up::Joint { both: dense(both, d, 2 * f)?, gate: usize::from(!gate_first) }, down)
+            }
         };
         let (activation, dropout) = (sizes.activation, sizes.network_dropout);
         Ok(Self { up, down: dense(down, f, d)?, activation, dropout })
@@ -77,9 +81,9 @@ impl DecoderNetwork {
         let inner = match &self.up {
             Up::Plain(up) => up.forward_activated(x, self.activation, train),
             Up::Gated(gate, up) => gate.forward_activated(x, self.activation, train) * up.forward(x, train),
-            Up::Joint(both) => {
+            Up::Joint { both, gate } => {
                 let both = both.forward(x, train).chunk(2, -1);
-                self.activation.forward(&both[0]) * &both[1]
+                self.activation.forward(&both[*gate]) * &both[1 - gate]
             }
         };
         self.down.forward(&dropout(&inner, self.dropout, train), train)

@@ -13,6 +13,8 @@ use retune_kernels::{LayerNorm, Weight};
 pub enum NormKind {
     /// Mean and variance, weight and bias.
     Layer,
+    /// Mean and variance, and a weight alone.
+    LayerWithoutBias,
     /// Root mean square and weight.
     Rms,
     /// Root mean square and 1 + weight (Gemma).
@@ -66,6 +68,7 @@ impl Norm {
     pub fn load(weights: &Weights<'_>, kind: NormKind, size: i64, epsilon: f64) -> Result<Self, ModelError> {
         Ok(match kind {
             NormKind::Layer => Self::Layer(weights.layer_norm(size, epsilon)?),
+            NormKind::LayerWithoutBias => Self::Layer(weights.layer_norm_with(size, epsilon, false)?),
             NormKind::Rms | NormKind::RmsPlusOne => {
                 Self::Rms(RmsNorm::load(weights, size, epsilon, kind == NormKind::RmsPlusOne)?)
             }

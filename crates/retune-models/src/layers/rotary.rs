@@ -74,6 +74,7 @@ pub struct Rotary {
 pub struct Angles {
     cos: Tensor, // [B or 1, T, 1, R / 2]
     sin: Tensor,
+    neighbours: bool,
 }
 
 impl Rotary {
@@ -144,7 +145,7 @@ impl Rotary {
         let frequencies = self.frequencies(length, positions.device());
         let angles = positions.unsqueeze(-1).to_kind(Kind::Float) * frequencies; // [B, T, R / 2]
         let of = |x: Tensor| (x * self.attention()).unsqueeze(2);
-        Angles { cos: of(angles.cos()), sin: of(angles.sin()) }
+        Angles { cos: of(angles.cos()), sin: of(angles.sin()), neighbours: false }
     }
 }
 
@@ -154,13 +155,28 @@ fn rest(x: &Tensor) -> Tensor {
 }
 
 impl Angles {
-    /// Rotates the first R of `x` [B, T, H, K] as pairs of its halves; same shape and dtype out.
+    /// The same, which turn pairs of neighbouring dimensions in place of those of two halves.
+    #[must_use]
+    pub fn of_neighbours(self) -> Self {
+        Self { neighbours: true, ..self }
+    }
+
+    /// Rotates the first R of `x` [B, T, H, K] as pairs of its halves, or of neighbours; same shape and dtype out.
     pub fn rotate(&self, x: &Tensor) -> Tensor {
         let half = self.cos.size()[3];
         let [cos, sin] = [&self.cos, &self.sin].map(|it| it.to_kind(x.kind()));
-        let (first, second) = (x.narrow(3, 0, half), x.narrow(3, half, half));
+        let (first, second) = if self.neighbours {
+            let turned = x.narrow(3, 0, 2 * half);
+            (turned.slice(3, 0, None, 2), turned.slice(3, 1, None, 2))
+        } else {
+            (x.narrow(3, 0, half), x.narrow(3, half, half))
+        };
         let rotated = [&first * &cos - &second * &sin, &second * &cos + &first * &sin];
         let rest = x.size()[3] - 2 * half;
+        if self.neighbours {
+            let turned = Tensor::stack(&rotated, 4).flatten(3, 4);
+            return if rest == 0 { turned } else { Tensor::cat(&[turned, x.narrow(3, 2 * half, rest)], 3) };
+        }
         if rest == 0 {
             return Tensor::cat(&rotated, 3);
         }

@@ -23,7 +23,7 @@ pub fn sine_positions(mask: &Tensor, size: i64) -> Tensor {
 }
 
 /// Sines and cosines of turned places [..], alternating, [.., `size`].
-fn waves(places: &Tensor, size: i64) -> Tensor {
+pub fn waves(places: &Tensor, size: i64) -> Tensor {
     let steps = Tensor::arange(size, (Kind::Float, places.device()));
     let exponents = steps.divide_scalar_mode(2.0, "floor") * 2.0 / size as f64;
     let steps = exponents.full_like(TEMPERATURE).pow(&exponents);

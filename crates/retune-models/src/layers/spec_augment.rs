@@ -4,7 +4,7 @@
 //! Hugging Face's `_mask_hidden_states` by `_compute_mask_indices`, with numbers of the stream of dropout. B batch, T frames, D
 //! hidden size.
 
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{dropout, random};
 
 /// Spans along one axis.
@@ -56,10 +56,38 @@ impl Spans {
     }
 }
 
+impl SpecAugment {
+    /// Of `x` [B, T, D], frames that `given` names (bool [B, T]), else drawn spans of them, become `embedding` \[D\], drawn spans
+    /// of features 0; nothing is drawn unless `train`. `mask` [B, T] says which frames are no padding.
+    pub fn apply(
+        &self,
+        x: Tensor,
+        mask: Option<&Tensor>,
+        (given, embedding): (Option<&Tensor>, Option<&Tensor>),
+        train: bool,
+    ) -> Tensor {
+        let [batch, frames, hidden] = x.size()[..] else { panic!("hidden states have three dimensions") };
+        let lengths = || match mask {
+            Some(mask) => {
+                let counts = mask.sum_dim_intlist([1i64].as_slice(), false, Kind::Int64).to_device(Device::Cpu);
+                Vec::<i64>::try_from(counts).expect("whole numbers")
+            }
+            None => vec![frames; batch as usize],
+        };
+        let drawn = if train && given.is_none() { self.time.draw(&lengths(), frames) } else { None };
+        let mut x = x;
+        if let Some((masked, embedding)) = given.or(drawn.as_ref()).zip(embedding) {
+            let masked = masked.to_device(x.device()).to_kind(Kind::Bool).unsqueeze(2);
+            x = embedding.to_kind(x.kind()).where_self(&masked, &x);
+        }
+        let features = if train { self.feature.draw(&vec![hidden; batch as usize], hidden) } else { None };
+        features.map_or(x.shallow_clone(), |features| x.masked_fill(&features.to_device(x.device()).unsqueeze(1), 0.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use retune_kernels::tch::Kind;
 
     #[test]
     fn spans_cover_their_share_and_stay_inside() {

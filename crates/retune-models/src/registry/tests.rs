@@ -11,6 +11,7 @@ fn build(family: &'static dyn Family, purpose: &Purpose, config: &ModelConfig) -
         None,
         WeightsOptions {
             base_prefix: family.names().base_prefix(),
+            stored_prefix: family.names().base_prefix(),
             new_head: true,
             headless: false,
             from_scratch: true,
@@ -69,6 +70,14 @@ fn small(model_type: &str) -> ModelConfig {
         let backbone = json!({"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4, 8, 8, 12],
             "depths": [1, 1, 1, 1], "out_features": ["stage2", "stage3", "stage4"]});
         config.set("backbone_config", backbone);
+    }
+    if config.get("encoder_n_points").is_some() {
+        // Its norms have 32 groups.
+        config.set("d_model", json!(32));
+    }
+    if model_type == "wav2vec2-bert" {
+        // Its class assumes none.
+        config.set("vocab_size", json!(8));
     }
     config
 }

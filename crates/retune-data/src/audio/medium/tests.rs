@@ -37,7 +37,7 @@ impl Data {
     }
 
     fn processor(&self, masked: bool) -> AudioProcessor {
-        AudioProcessor::load(self.folder.path(), FeatureKind::Samples { masked }).unwrap()
+        AudioProcessor::load(self.folder.path(), FeatureKind::Samples { masked, counted: false }).unwrap()
     }
 }
 

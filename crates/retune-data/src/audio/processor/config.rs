@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::filter_bank::RATE;
-use super::{AudioProcessor, Extractor, FeatureKind, FilterBank, LogMel, SampleOptions};
+use super::{AudioProcessor, Extractor, FeatureKind, FilterBank, LogMel, SampleOptions, StackedFilterBank};
 use crate::error::shortened;
 
 const AST: &str = "ASTFeatureExtractor";
+const SEAMLESS: &str = "SeamlessM4TFeatureExtractor";
 const WHISPER: &str = "WhisperFeatureExtractor";
 /// Extractors that give samples alike.
 const OF_SAMPLES: [&str; 1] = ["Wav2Vec2FeatureExtractor"];
@@ -17,6 +18,7 @@ impl AudioProcessor {
             FeatureKind::Samples { .. } => "Wav2Vec2FeatureExtractor",
             FeatureKind::Spectrogram { .. } => AST,
             FeatureKind::LogMel { .. } => WHISPER,
+            FeatureKind::Frames { .. } => SEAMLESS,
         };
         let named = match raw.get("feature_extractor_type") {
             None | Some(Value::Null) => assumed.to_owned(),
@@ -28,8 +30,8 @@ impl AudioProcessor {
         let rate = whole(&raw, "sampling_rate", 16_000)?;
         let rate = u32::try_from(rate).map_err(|_| format!("sampling_rate is {rate}, which cannot be"))?;
         let extractor = match kind {
-            FeatureKind::Samples { masked } if OF_SAMPLES.contains(&named.as_str()) => {
-                samples(&mut raw, masked && is_new)?
+            FeatureKind::Samples { masked, counted } if OF_SAMPLES.contains(&named.as_str()) => {
+                samples(&mut raw, masked && is_new, counted)?
             }
             FeatureKind::Spectrogram { frames, bins } if named == AST => {
                 filter_bank(&mut raw, rate, (frames, bins), is_new)?
@@ -37,10 +39,11 @@ impl AudioProcessor {
             FeatureKind::LogMel { frames, bins } if named == WHISPER => {
                 log_mel(&mut raw, rate, (frames, bins), is_new)?
             }
+            FeatureKind::Frames { size } if named == SEAMLESS => stacked(&mut raw, rate, size, is_new)?,
             FeatureKind::Samples { .. } => {
                 return Err(format!("feature_extractor_type is `{named}`, but the model reads samples"));
             }
-            FeatureKind::Spectrogram { .. } | FeatureKind::LogMel { .. } => {
+            FeatureKind::Spectrogram { .. } | FeatureKind::LogMel { .. } | FeatureKind::Frames { .. } => {
                 return Err(format!("feature_extractor_type is `{named}`, but the model reads features of {assumed}"));
             }
         };
@@ -50,18 +53,17 @@ impl AudioProcessor {
 }
 
 /// Defaults that are not those of the class are written down, so that transformers reads the same.
-fn samples(raw: &mut Map<String, Value>, masked: bool) -> Result<Extractor, String> {
+fn samples(raw: &mut Map<String, Value>, masked: bool, counted: bool) -> Result<Extractor, String> {
     if whole(raw, "feature_size", 1)? != 1 {
         return Err("feature_size is not 1, but samples of one channel are read".to_owned());
     }
     let options = SampleOptions {
         normalise: flag(raw, "do_normalize", true)?,
         masked: flag(raw, "return_attention_mask", masked)?,
+        counted,
         padding: number(raw, "padding_value", 0.0)? as f32,
     };
-    if raw.get("padding_side").is_some_and(|side| side != "right") {
-        return Err("padding_side is not `right`; padding before a sound is not supported".to_owned());
-    }
+    right_padded(raw)?;
     raw.insert("do_normalize".to_owned(), json!(options.normalise));
     raw.insert("return_attention_mask".to_owned(), json!(options.masked));
     raw.insert("feature_size".to_owned(), json!(1));
@@ -94,6 +96,42 @@ fn filter_bank(
     }
     let normalise = flag(raw, "do_normalize", true)?.then_some((mean, deviation));
     Ok(Extractor::FilterBank(FilterBank::new(bins, frames, normalise)))
+}
+
+fn stacked(raw: &mut Map<String, Value>, rate: u32, size: usize, is_new: bool) -> Result<Extractor, String> {
+    let stride = whole(raw, "stride", 2)? as usize;
+    if is_new {
+        if !size.is_multiple_of(stride) {
+            return Err(format!("is not there, and frames of {size} features are not of {stride} equal pieces"));
+        }
+        raw.insert("num_mel_bins".to_owned(), json!(size / stride));
+        raw.insert("feature_size".to_owned(), json!(size / stride));
+    }
+    if rate != RATE {
+        return Err(format!("sampling_rate is {rate}; filter banks are made at {RATE} Hz"));
+    }
+    let bins = whole(raw, "num_mel_bins", 80)? as usize;
+    if stride < 2 {
+        return Err("stride is 1, for which the class masks every frame".to_owned());
+    }
+    if bins * stride != size {
+        return Err(format!(
+            "{bins} bins of {stride} pieces make {}, but the model's config.json says {size}",
+            bins * stride
+        ));
+    }
+    right_padded(raw)?;
+    let masked = flag(raw, "return_attention_mask", true)?;
+    let padding = number(raw, "padding_value", 0.0)? as f32;
+    Ok(Extractor::Stacked(StackedFilterBank::new(bins, stride, padding, masked)))
+}
+
+/// Padding stands behind sounds.
+fn right_padded(raw: &Map<String, Value>) -> Result<(), String> {
+    if raw.get("padding_side").is_some_and(|side| side != "right") {
+        return Err("padding_side is not `right`; padding before a sound is not supported".to_owned());
+    }
+    Ok(())
 }
 
 fn log_mel(

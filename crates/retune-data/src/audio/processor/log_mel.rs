@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::mel::{Filter, Scale};
-use super::super::spectrum::Spectrum;
+use super::super::spectrum::{Spectrum, Window};
 
 /// The highest frequency of all filters, whatever the rate.
 const HIGHEST: f64 = 8000.0;
@@ -24,7 +24,7 @@ pub(crate) struct LogMel {
 impl LogMel {
     /// `bins` filters over transforms of `size` samples, `hop` apart, of pieces of `samples`.
     pub(super) fn new(bins: usize, (size, hop): (usize, usize), samples: usize, rate: u32) -> Self {
-        let spectrum = Spectrum::new(size, hop, size, true, None);
+        let spectrum = Spectrum::new(size, hop, size, Window::Periodic, None);
         let filters = Scale::Slaney.filters((bins, spectrum.frequencies()), (0.0, HIGHEST), rate);
         Self { spectrum: Arc::new(spectrum), filters: Arc::new(filters), size, hop, samples }
     }

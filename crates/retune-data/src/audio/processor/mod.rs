@@ -1,9 +1,10 @@
 //! How sounds become what a model reads, by `preprocessor_config.json`: samples as Wav2Vec2's extractor gives them, log-mel
-//! spectrograms as Whisper's, filter banks as AST's.
+//! spectrograms as Whisper's, filter banks as AST's and SeamlessM4T's.
 
 mod config;
 mod filter_bank;
 mod log_mel;
+mod stacked;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 
 pub(super) use filter_bank::FilterBank;
 pub(super) use log_mel::LogMel;
+pub(super) use stacked::StackedFilterBank;
 
 use crate::DataError;
 
@@ -26,6 +28,8 @@ pub enum FeatureKind {
     Samples {
         /// Whether there is a mask.
         masked: bool,
+        /// Whether there is the number of samples of each row in place of a mask, whatever a file says.
+        counted: bool,
     },
     /// A filter bank of so many frames and bins, as AST reads it.
     Spectrogram {
@@ -33,6 +37,11 @@ pub enum FeatureKind {
         frames: usize,
         /// Along frequency.
         bins: usize,
+    },
+    /// Frames of a filter bank of so many features, as Wav2Vec2-BERT reads them.
+    Frames {
+        /// Features of each, of several pieces side by side.
+        size: usize,
     },
     /// A log-mel spectrogram of so many frames and bins, as Whisper reads it.
     LogMel {
@@ -60,6 +69,8 @@ pub(super) enum Extractor {
     LogMel(LogMel),
     /// `ASTFeatureExtractor`.
     FilterBank(FilterBank),
+    /// `SeamlessM4TFeatureExtractor`.
+    Stacked(StackedFilterBank),
 }
 
 /// How samples are given to a model.
@@ -69,6 +80,8 @@ pub(super) struct SampleOptions {
     pub(super) normalise: bool,
     /// Whether a mask says what is padding.
     pub(super) masked: bool,
+    /// Whether the number of samples of each row does, in its place.
+    pub(super) counted: bool,
     /// What stands behind the end of a sound.
     pub(super) padding: f32,
 }
@@ -92,7 +105,16 @@ impl AudioProcessor {
     pub fn least_samples(&self) -> usize {
         match self.extractor {
             Extractor::FilterBank(_) => FilterBank::least_samples(),
-            Extractor::Samples(_) | Extractor::LogMel(_) => 1,
+            Extractor::Samples(_) | Extractor::LogMel(_) | Extractor::Stacked(_) => 1,
+        }
+    }
+
+    /// Kernels and strides of what makes frames of any number of samples; empty where a model reads the samples themselves, or
+    /// features of one size.
+    pub fn frame_steps(&self) -> Vec<(usize, usize)> {
+        match &self.extractor {
+            Extractor::Stacked(features) => features.steps().to_vec(),
+            Extractor::Samples(_) | Extractor::LogMel(_) | Extractor::FilterBank(_) => Vec::new(),
         }
     }
 
@@ -100,7 +122,7 @@ impl AudioProcessor {
     pub fn piece_samples(&self) -> Option<usize> {
         match &self.extractor {
             Extractor::LogMel(features) => Some(features.samples()),
-            Extractor::Samples(_) | Extractor::FilterBank(_) => None,
+            Extractor::Samples(_) | Extractor::FilterBank(_) | Extractor::Stacked(_) => None,
         }
     }
 

@@ -18,7 +18,7 @@ fn near(found: &[f32], expected: &[f32], what: &str) {
     assert!(worst < 1e-4, "{what}: {worst}");
 }
 
-const SAMPLES: FeatureKind = FeatureKind::Samples { masked: false };
+const SAMPLES: FeatureKind = FeatureKind::Samples { masked: false, counted: false };
 
 #[test]
 fn samples_are_normalised_as_transformers_does() {
@@ -50,11 +50,29 @@ fn filter_banks_equal_asts() {
 }
 
 #[test]
+fn stacked_filter_banks_equal_seamless_m4ts() {
+    let config = std::fs::read_to_string(fixture("seamless_preprocessor_config.json")).unwrap();
+    let processor = of(&config, FeatureKind::Frames { size: 32 }).unwrap();
+    assert_eq!(processor.frame_steps(), [(400, 160), (2, 2)]);
+    let Extractor::Stacked(features) = processor.extractor else { panic!("stacked filter banks") };
+    let (noise, long) = (floats("noise.f32"), floats("noise.f32").repeat(20));
+    near(&features.of(std::slice::from_ref(&noise)).values, &floats("noise_stacked.f32"), "short");
+    near(&features.of(std::slice::from_ref(&long)).values, &floats("noise_stacked_long.f32"), "long");
+    // 23 and 39 pieces: each has half of a frame too much.
+    let both = features.of(&[noise, long[..6500].to_vec()]);
+    near(&both.values, &floats("noise_stacked_both.f32"), "both");
+    let text = std::fs::read_to_string(fixture("noise_stacked_mask.json")).unwrap();
+    let mask: Vec<Vec<i64>> = serde_json::from_str(&text).unwrap();
+    assert_eq!((both.mask.unwrap(), both.shape), (mask.concat(), (20, 32)));
+    assert_eq!(mask.iter().map(|row| row.iter().sum::<i64>()).collect::<Vec<_>>(), [11, 19]);
+}
+
+#[test]
 fn what_a_file_says_is_kept_and_what_it_leaves_out_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let fresh = AudioProcessor::load(folder.path(), FeatureKind::Samples { masked: true }).unwrap();
+    let fresh = AudioProcessor::load(folder.path(), FeatureKind::Samples { masked: true, counted: false }).unwrap();
     let Extractor::Samples(options) = &fresh.extractor else { panic!("samples") };
-    assert_eq!(*options, SampleOptions { normalise: true, masked: true, padding: 0.0 });
+    assert_eq!(*options, SampleOptions { normalise: true, masked: true, counted: false, padding: 0.0 });
     fresh.save(folder.path()).unwrap();
     let again = AudioProcessor::load(folder.path(), SAMPLES).unwrap();
     assert_eq!((again.config(), again.rate()), (fresh.config(), 16_000));
@@ -73,10 +91,15 @@ fn what_a_file_says_is_kept_and_what_it_leaves_out_is_written() {
 fn settings_that_are_not_understood_are_refused() {
     let image = FeatureKind::Spectrogram { frames: 40, bins: 16 };
     let mel = FeatureKind::LogMel { frames: 40, bins: 16 };
+    let frames = FeatureKind::Frames { size: 32 };
     for (config, kind, expected) in [
         (r#"{"feature_extractor_type": "ASTFeatureExtractor"}"#, SAMPLES, "but the model reads samples"),
         (r#"{"feature_extractor_type": "ClapFeatureExtractor"}"#, image, "reads features of AST"),
         (r#"{"feature_extractor_type": "ASTFeatureExtractor"}"#, mel, "reads features of Whisper"),
+        (r#"{"feature_extractor_type": "ASTFeatureExtractor"}"#, frames, "reads features of SeamlessM4T"),
+        (r#"{"num_mel_bins": 16, "stride": 3}"#, frames, "16 bins of 3 pieces make 48"),
+        (r#"{"num_mel_bins": 32, "stride": 1}"#, frames, "stride is 1"),
+        (r#"{"num_mel_bins": 16, "padding_side": "left"}"#, frames, "padding before a sound"),
         (r#"{"do_normalize": 1}"#, SAMPLES, "do_normalize is `1`, not true or false"),
         (r#"{"sampling_rate": 0}"#, SAMPLES, "sampling_rate is `0`"),
         (r#"{"padding_side": "left"}"#, SAMPLES, "padding before a sound"),

@@ -93,6 +93,10 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let (interactions, settings) = (recipe.read::<InteractionSettings>()?, recipe.read::<ItemSettings>()?);
     settings.check(recipe)?;
+    ensure!(
+        recipe.run.overfit.is_none(),
+        "overfit: histories are cut by time, so that the same ones cannot be learnt and evaluated; leave it out"
+    );
     ensure!(interactions.interactions.is_none(), "interactions: belongs to use; training reads --train");
     registry::family_for(from.config, Some(ENTRY.purpose))?;
     let (own, both_ways) = reads(from.config)?;

@@ -5,7 +5,7 @@
 //! | `settings` | what a recipe says, and what both kinds of models share of it |
 //! | `said` | answers, and how they are judged |
 //! | `ctc` | models that write frame by frame: Wav2Vec2 and its relatives |
-//! | `sequence` | models that write by a decoder: Whisper |
+//! | `sequence` | models that write by a decoder: Whisper, Moonshine |
 
 mod ctc;
 mod said;
@@ -18,7 +18,6 @@ use crate::recipe::Settings;
 use crate::task::audio::AudioSettings;
 use anyhow::Result;
 use retune_models::heads::SPEECH_RECOGNITION;
-use retune_models::takes::AudioInput;
 use retune_models::{ModelConfig, Takes, registry};
 use settings::SpeechSettings;
 
@@ -36,7 +35,7 @@ pub(super) static ENTRY: Entry = Entry {
 
 /// Whether a model writes by a decoder.
 fn has_decoder(config: &ModelConfig) -> Result<bool> {
-    Ok(matches!(registry::takes(config)?, Takes::Audio(AudioInput::LogMel { .. })))
+    Ok(matches!(registry::takes(config)?, Takes::Audio(input) if input.written().is_some()))
 }
 
 fn loss(config: &ModelConfig) -> Result<super::LossOf> {

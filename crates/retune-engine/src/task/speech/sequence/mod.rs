@@ -42,6 +42,8 @@ pub(super) struct WrittenSpeech {
     prompt: Prompt,
     generation: GenerationSettings,
     normalisation: Normalisation,
+    batching: Batching,
+    frozen_below: usize,
     files: Vec<PathBuf>,
     /// Where those files lie that were made for this run.
     _folders: Vec<TempDir>,
@@ -128,7 +130,11 @@ impl Task for WrittenSpeech {
     }
 
     fn batching(&self) -> Batching {
-        Batching::Examples
+        self.batching
+    }
+
+    fn frozen_below(&self) -> usize {
+        self.frozen_below
     }
 
     fn files(&self) -> &[PathBuf] {

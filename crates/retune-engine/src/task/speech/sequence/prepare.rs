@@ -7,11 +7,12 @@ use crate::task::speech::settings::{SpeechSettings, layout, learnt, normalisatio
 use crate::task::speech::used::parts_of;
 use crate::task::{GenerationFlags, Opening, Parts, Prepared, Preparing, Work};
 use anyhow::{Context, Result, bail, ensure};
-use retune_data::{Examples, Framing, LongSounds, Medium, OnBadExample, Sounds, SpokenTexts, Tokenizer, transcripts};
+use retune_data::{
+    Batching, Examples, Framing, LongSounds, Medium, OnBadExample, Sounds, SpokenTexts, Tokenizer, transcripts,
+};
 use retune_models::generate::GenerationSettings;
-use retune_models::takes::AudioInput;
+use retune_models::takes::{AudioInput, Written};
 use retune_models::{CheckpointFolder, ModelConfig, Takes, registry};
-use serde_json::Value;
 use std::path::Path;
 
 /// What texts are written with.
@@ -20,14 +21,19 @@ struct Writing {
     prompt: Prompt,
     generation: GenerationSettings,
     longest: usize,
+    /// Whether sounds are pieces of one size, as Whisper has them.
+    of_one_size: bool,
 }
 
 impl Writing {
     fn of(settings: &SpeechSettings, recipe: &crate::Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {
         settings.by_decoder()?;
-        let Takes::Audio(AudioInput::LogMel { longest, vocabulary, .. }) = registry::takes(config)? else {
-            bail!("{}: this model has no decoder", model.display());
+        let Takes::Audio(made_for) = registry::takes(config)? else {
+            bail!("{}: this model takes no sounds", model.display());
         };
+        let Written { longest, vocabulary } =
+            made_for.written().with_context(|| format!("{}: this model has no decoder", model.display()))?;
+        let of_one_size = matches!(made_for, AudioInput::LogMel { .. });
         let tokenizer = Tokenizer::load(model)?;
         ensure!(
             tokenizer.vocabulary_size() <= vocabulary,
@@ -41,7 +47,9 @@ impl Writing {
         let flags = recipe.read::<GenerationFlags>()?;
         let mut generation = flags.over(model, config, recipe.run.seed)?;
         let own = CheckpointFolder::generation(model)?;
-        if flags.max_new_tokens.is_none() && own.get("max_new_tokens").is_none_or(Value::is_null) {
+        let says = |field: &str| own.get(field).is_some_and(|value| !value.is_null());
+        // What Whisper's files say of all tokens is the number of its positions.
+        if flags.max_new_tokens.is_none() && !says("max_new_tokens") && (of_one_size || !says("max_length")) {
             generation.max_new_tokens = longest - prompt.len();
         }
         // transformers passes over tokens that there are not; configurations of small models keep those of large ones.
@@ -53,7 +61,7 @@ impl Writing {
             "{}: says no eos_token_id, nor does config.json, so that no text would end",
             model.join(FILE).display()
         );
-        Ok(Self { tokenizer, prompt, generation, longest })
+        Ok(Self { tokenizer, prompt, generation, longest, of_one_size })
     }
 
     /// What stands around training texts.
@@ -61,11 +69,19 @@ impl Writing {
         Framing { begin, end: self.generation.ends[0], longest: self.longest }
     }
 
+    /// How sounds become batches: padding of samples is work.
+    fn batching(&self) -> Batching {
+        if self.of_one_size { Batching::Examples } else { Batching::Tokens }
+    }
+
     /// Texts as their tokens. Whisper writes a space before each text; where that would be a token of its own, which it does not
     /// begin with, there is none.
     fn targets(&self, texts: Vec<String>, framing: Framing) -> Result<SpokenTexts> {
         let lone = self.tokenizer.bare(" ", false)?.ids;
         let tokens = |text: &String| -> Result<Vec<u32>> {
+            if !self.of_one_size {
+                return Ok(self.tokenizer.bare(text, false)?.ids);
+            }
             let spaced = self.tokenizer.bare(&format!(" {text}"), false)?.ids;
             let begins_alone = spaced.first() == lone.first()
                 && self.generation.suppressed_at_begin.contains(&lone.first().map_or(-1, |&token| i64::from(token)));
@@ -93,8 +109,11 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
     })?;
     let (normalisation, spellings) = normalisation(&settings, from.model)?;
     let spelled = begin.iter().filter_map(|&token| writing.tokenizer.token(token as u32)).collect::<String>();
-    let notes =
-        vec![format!("texts are learnt behind {spelled}"), format!("texts are compared {}", normalisation.words())];
+    let mut notes = input.notes();
+    notes.extend([
+        format!("texts are learnt behind {spelled}"),
+        format!("texts are compared {}", normalisation.words()),
+    ]);
     let splits = data.splits(recipe, input.fingerprint(), notes)?;
     let (folder, file) = input.processor_file()?;
     let own = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -110,6 +129,8 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
         files.push(path);
     }
     let task = WrittenSpeech {
+        batching: writing.batching(),
+        frozen_below: input.frozen_below(),
         tokenizer: writing.tokenizer,
         prompt: writing.prompt,
         generation: writing.generation,
@@ -141,6 +162,8 @@ pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let layout = layout(&input, from.recipe, &settings);
     let (tokenizer, prompt) = (writing.tokenizer.clone(), writing.prompt.clone());
     let task = WrittenSpeech {
+        batching: writing.batching(),
+        frozen_below: 0,
         tokenizer,
         prompt,
         generation: writing.generation.clone(),
