@@ -46,8 +46,8 @@ pub fn deformable_attention(
                     (at.select(-1, axis) * side as f64 + 0.5).to_kind(Kind::Int64).clamp(0, side - 1)
                 };
                 let places = along(1, height) * width + along(0, width);
-                let places = places.view([rows, 1, queries * points]).expand([rows, size, queries * points], false);
-                map.gather(2, &places, false).view([rows, size, queries, points])
+                let places = places.reshape([rows, 1, queries * points]).expand([rows, size, queries * points], false);
+                map.gather(2, &places, false).reshape([rows, size, queries, points])
             }
         }
     };
@@ -55,7 +55,7 @@ pub fn deformable_attention(
     let seen = Tensor::stack(&seen, 3).flatten(3, 4);
     let weights = weights.transpose(1, 2).reshape([rows, 1, queries, maps * points]);
     let all = (seen * weights).sum_dim_intlist([-1i64].as_slice(), false, None::<Kind>);
-    all.view([batch, heads * size, queries]).transpose(1, 2).contiguous()
+    all.reshape([batch, heads * size, queries]).transpose(1, 2).contiguous()
 }
 
 #[cfg(test)]
