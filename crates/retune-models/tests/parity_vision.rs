@@ -90,7 +90,7 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
 fn sets(name: &str, train: bool) -> (usize, usize) {
     match name {
         "detr-auxiliary-loss" => (3, 0),
-        "conditional-detr" | "deformable-detr" | "deformable-detr-two-stage" => (2, 0),
+        "conditional-detr" | "deformable-detr" => (2, 0),
         // Two layers and the choice of queries.
         "rt-detr" => (3, if train { 2 } else { 0 }),
         _ => (1, 0),
@@ -159,6 +159,8 @@ fn detectors_equal_hugging_face() {
             let Some(expected) = case.get(&format!("grad.{}", param.name)) else { continue };
             // Autograd there makes zeros of what is stacked and not read.
             let gradient = param.gradient().unwrap_or_else(|| expected.zeros_like());
+            // Of large ones the first rows are kept.
+            let gradient = if gradient.dim() > 1 { gradient.narrow(0, 0, expected.size()[0]) } else { gradient };
             let worst = difference(&gradient, expected);
             assert!(worst < 1e-5, "{}: {worst}", param.name);
             compared += 1;
