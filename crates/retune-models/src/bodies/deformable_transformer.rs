@@ -163,7 +163,7 @@ impl DeformableTransformer {
         for (i, map) in (0i64..).zip(&maps) {
             let [_, hidden, height, width] = map.size()[..] else { panic!("maps have four dimensions") };
             let mask = pixels.upsample_nearest2d([height, width], None, None).squeeze_dim(0).ne(0.0);
-            places.push(sine_positions(&mask, hidden) + self.levels.select(0, i).view([1, 1, hidden]));
+            places.push(sine_positions(&mask, hidden, 0.5) + self.levels.select(0, i).view([1, 1, hidden]));
             let share = |axis: i64, side: i64| {
                 let line = mask.select(axis, 0).to_kind(Kind::Float);
                 line.sum_dim_intlist([1i64].as_slice(), false, Kind::Float) / side as f64

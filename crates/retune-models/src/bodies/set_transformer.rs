@@ -143,7 +143,7 @@ impl SetTransformer {
         let mask = pixels.upsample_nearest2d([size[1], size[2]], None, None).squeeze_dim(0).ne(0.0);
         let hidden = mode.block(depth, |_| self.projection.forward_channels_last(&map).flatten(1, 2));
         let mut state = State::new(hidden);
-        state.beside.insert(PLACES, sine_positions(&mask, self.hidden));
+        state.beside.insert(PLACES, sine_positions(&mask, self.hidden, 0.0));
         state.mask = Some(mask.flatten(1, 2).to_kind(Kind::Int64).to_device(retune_kernels::tch::Device::Cpu));
         Ok(state)
     }

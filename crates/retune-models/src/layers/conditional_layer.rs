@@ -115,12 +115,12 @@ impl ConditionalDecoderLayer {
         mask: Option<&AttentionMask>,
         train: bool,
     ) -> Tensor {
-        let (mut query, mut key) = (self.cross.query.forward(x, train), self.cross.key.forward(map, train));
+        let (query, key) = (self.cross.query.forward(x, train), self.cross.key.forward(map, train));
         let key_place = self.cross.key_place.forward(&map_places.to_kind(x.kind()), train);
-        if let Some(place) = &self.cross.query_place {
-            query += place.forward(own, train);
-            key += &key_place;
-        }
+        let (query, key) = match &self.cross.query_place {
+            Some(place) => (query + place.forward(own, train), key + &key_place),
+            None => (query, key),
+        };
         let heads = |x: &Tensor| {
             let [batch, tokens, width] = x.size()[..] else { panic!("projections have three dimensions") };
             x.reshape([batch, tokens, self.sizes.heads, width / self.sizes.heads]).transpose(1, 2)

@@ -10,13 +10,14 @@ const TEMPERATURE: f64 = 10_000.0;
 /// Keeps a quotient of nothing defined, as there.
 const EPSILON: f64 = 1e-6;
 
-/// Positions [B, h·w, D] in fp32; places count along what `mask` [B, h, w] says is there, and end at a full turn.
-pub fn sine_positions(mask: &Tensor, size: i64) -> Tensor {
+/// Positions [B, h·w, D] in fp32; places count along what `mask` [B, h, w] says is there, from 1 less `before` on, and end at a full
+/// turn, less as much.
+pub fn sine_positions(mask: &Tensor, size: i64, before: f64) -> Tensor {
     let (half, mask) = (size / 2, mask.to_kind(Kind::Float));
     let along = |dim: i64| {
         let counted = mask.cumsum(dim, Kind::Float);
         let last = counted.narrow(dim, counted.size()[dim as usize] - 1, 1);
-        counted / (last + EPSILON) * TAU
+        (&counted - before) / (last + EPSILON) * TAU
     };
     let waves = |places: Tensor| waves(&places, half);
     Tensor::cat(&[waves(along(1)), waves(along(2))], 3).flatten(1, 2)
