@@ -158,7 +158,8 @@ def forward_and_gradients(model, inputs, names, loss_of=None, same_in_training=T
             if getattr(outputs, name, None) is not None:
                 case[f"output.{name}"] = getattr(outputs, name)
         if base:
-            case["output.last_hidden_state"] = model.base_model(**base_call).last_hidden_state
+            own = model.encoder if model.base_model is model else model.base_model
+            case["output.last_hidden_state"] = own(**base_call).last_hidden_state
         case["loss"] = compute(outputs, inputs)
     model.train()
     model.zero_grad(set_to_none=True)

@@ -7,6 +7,7 @@ import tokenizers
 import torch
 import transformers
 from safetensors.torch import load_file
+from transformers.generation.logits_process import WhisperTimeStampLogitsProcessor
 
 from fixtures_common import fresh_folder, forward_and_gradients, generator, randomise, save_model, save_tensors, write_versions
 
@@ -133,6 +134,7 @@ CASES = {
         "WhisperForConditionalGeneration",
         WHISPER | dict(tie_word_embeddings=False, activation_function="relu", encoder_layers=1, decoder_layers=2),
     ),
+    "whisper-audio-classification": ("WhisperForAudioClassification", WHISPER | CLASSES | dict(use_weighted_layer_sum=True)),
     "moonshine-speech-recognition": ("MoonshineForConditionalGeneration", MOONSHINE),
     "moonshine-untied": (
         "MoonshineForConditionalGeneration",
@@ -161,6 +163,9 @@ def transcripts(class_name):
 
 def cases(class_name, values, random):
     """Inputs by the name of their file."""
+    if class_name == "WhisperForAudioClassification":
+        features = torch.randn(3, values["num_mel_bins"], 2 * values["max_source_positions"], generator=random)
+        return {"case": {"input_features": features, "labels": torch.tensor([2, 0, 1])}}
     if class_name.startswith(WRITE):
         if class_name.startswith("Moonshine"):
             samples, mask = sounds(random, [2000, 900, 2400])
@@ -216,6 +221,13 @@ SEARCHES = [
     dict(max_new_tokens=7, num_beams=2, no_repeat_ngram_size=2),
 ]
 
+# Tokens from 30 on are times.
+TIMED = [
+    dict(max_new_tokens=12, no_timestamps_token_id=29, max_initial_timestamp_index=3, repetition_penalty=1.5),
+    dict(max_new_tokens=12, no_timestamps_token_id=29),
+    dict(max_new_tokens=10, no_timestamps_token_id=29, num_beams=3),
+]
+
 
 def make_searches(root, name):
     """What `generate` writes of the sounds of the case, behind prompts of two tokens."""
@@ -227,12 +239,13 @@ def make_searches(root, name):
     heard = {"attention_mask": tensors["input.attention_mask"]} if "input.attention_mask" in tensors else {}
     prompts = torch.tensor([[3, 9] if name.startswith("whisper") else [3]] * len(features))
     searches = []
-    for settings in SEARCHES:
+    for settings in SEARCHES + (TIMED if name.startswith("whisper") else []):
         settings = SUPPRESSED | settings
         given = transformers.GenerationConfig(**settings, do_sample=False)
+        rules = [WhisperTimeStampLogitsProcessor(given, begin_index=prompts.shape[1])] if "no_timestamps_token_id" in settings else []
         with torch.no_grad():
             # Whisper's own method cuts sounds and texts first.
-            found = transformers.GenerationMixin.generate(model, features, generation_config=given, decoder_input_ids=prompts, **heard)
+            found = transformers.GenerationMixin.generate(model, features, generation_config=given, decoder_input_ids=prompts, logits_processor=rules, **heard)
         rows = [row[: row.index(2) + 1] if 2 in row else row for row in found[:, prompts.shape[1] :].tolist()]
         searches.append({"settings": settings, "written": rows})
     lines = ",\n".join(json.dumps(search) for search in searches)
@@ -281,7 +294,7 @@ def make(root):
         config._attn_implementation = "eager"
         model = model_class(config)
         # Small weights would leave a decoder at the token that it reads.
-        randomise(model, random, **(dict(weight_std=0.4) if class_name.startswith(WRITE) else {}))
+        randomise(model, random, **(dict(weight_std=0.4) if class_name.startswith(WRITE) and class_name.endswith("Generation") else {}))
         names = save_model(model, folder)
         for file, inputs in cases(class_name, values, random).items():
             tensors = forward_and_gradients(model, inputs, names)

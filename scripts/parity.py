@@ -783,6 +783,8 @@ def whisper(draw):
         max_source_positions=draw.randint(2, 40),
         max_target_positions=draw.randint(12, 40),
         apply_spec_augment=draw.random() < 0.3,
+        use_weighted_layer_sum=draw.random() < 0.5,
+        classifier_proj_size=draw.randint(3, 30),
         tie_word_embeddings=draw.random() < 0.8,
         pad_token_id=(pad := draw.randrange(rows)),
         bos_token_id=pad,
@@ -865,6 +867,7 @@ FAMILIES = {
     "wav2vec2-bert": Family("Wav2Vec2Bert", "filter-bank frames", wav2vec2_bert),
     "audio-spectrogram-transformer": Family("AST", "spectrogram", ast),
     "whisper": Family("Whisper", "log-mel", whisper),
+    "whisper encoder": Family("Whisper", "log-mel alone", whisper),
     "moonshine": Family("Moonshine", "written sound", moonshine),
 }
 
@@ -1066,6 +1069,7 @@ INPUTS = {
     "filter-bank frames": frame_inputs,
     "spectrogram": spectrogram_inputs,
     "log-mel": log_mel_inputs,
+    "log-mel alone": lambda draw, family, config: Inputs({"input_features": log_mel_inputs(draw, family, config).named["input_features"]}),
     "written sound": written_sound_inputs,
 }
 
@@ -1251,6 +1255,7 @@ HEADS = {
         "audio-classification", "ForSequenceClassification", "filter-bank frames", lambda draw: several_classes(draw) | WHOLE, class_targets
     ),
     "written-samples": Head("speech-recognition", "ForConditionalGeneration", "written sound", lambda draw: {}, written_targets),
+    "spectrogram-classes": Head("audio-classification", "ForAudioClassification", "log-mel alone", several_classes, class_targets),
     "sound-classification": Head("audio-classification", "ForSequenceClassification", "speech", several_classes, class_targets),
     "spectrogram-classification": Head("audio-classification", "ForAudioClassification", "spectrogram", several_classes, class_targets),
     # Its loss needs no targets; Retune gives one only for targets.

@@ -5,7 +5,7 @@ mod common;
 use common::{case, check, difference, fixture, inputs, load_options, logits, test_device};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::checkpoint::{read_tensors, write_tensors};
-use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
+use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, Times, generate};
 use retune_models::heads::{AUDIO_CLASSIFICATION, LOGIT_LENGTHS, SPEECH_RECOGNITION};
 use retune_models::registry::purposes_of_class;
 use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, Purpose, Tensors};
@@ -33,6 +33,7 @@ fn every_family_equals_hugging_face() {
         ("ast-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
         ("whisper-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
         ("whisper-untied", &SPEECH_RECOGNITION, &["case"]),
+        ("whisper-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
         ("moonshine-speech-recognition", &SPEECH_RECOGNITION, &["case", "case_without_mask"]),
         ("moonshine-untied", &SPEECH_RECOGNITION, &["case", "case_without_mask"]),
     ] {
@@ -205,7 +206,11 @@ fn searches_equal(name: &str) {
     let prompts = rows(&file["prompts"]);
     let ids = Tensor::from_slice(&prompts.concat()).view([prompts.len() as i64, -1]).to_device(test_device());
     for search in file["searches"].as_array().unwrap() {
-        let settings = GenerationSettings::read(search["settings"].as_object().unwrap(), &Map::new()).unwrap();
+        let said = search["settings"].as_object().unwrap();
+        let mut settings = GenerationSettings::read(said, &Map::new()).unwrap();
+        let token = |field: &str| said.get(field).and_then(Value::as_i64);
+        let times = |none: i64| Times { first: none + 1, none, most_initial: token("max_initial_timestamp_index") };
+        settings.times = token("no_timestamps_token_id").map(times);
         let heard = ["input_features", "input_values", "attention_mask"];
         let heard = heard.iter().filter_map(|&name| Some((name.to_owned(), sounds.optional(name)?.shallow_clone())));
         let read: Tensors = heard.collect();
@@ -239,6 +244,69 @@ fn counted_samples_are_heard_as_if_alone() {
     batch.insert("sample_counts", Tensor::from_slice(&[2000i64, 100, 2400]));
     let said = loaded.network.forward(&batch, &Mode::evaluation()).unwrap_err().to_string();
     assert!(said.contains("from 895 to 2400"), "{said}");
+}
+
+/// A checkpoint with a decoder becomes a classifier of sounds, whose file is the encoder's alone.
+#[test]
+fn a_recognizer_becomes_a_classifier_of_sounds() {
+    let labels = ["no", "yes", "maybe"].map(str::to_owned).to_vec();
+    let head = NewHead::of(&AUDIO_CLASSIFICATION).labels(labels);
+    let options = LoadOptions { head: Some(head), new_head: true, ..load_options(&AUDIO_CLASSIFICATION) };
+    let loaded = LoadedModel::load(&fixture("parity/whisper-speech-recognition"), &options).unwrap();
+    let new: Vec<&str> = loaded.report.new.iter().map(|new| new.name.as_str()).collect();
+    assert_eq!(new, ["projector.weight", "projector.bias", "classifier.weight", "classifier.bias"]);
+    let saved = tempfile::tempdir().unwrap();
+    loaded.save(saved.path(), "").unwrap();
+    let tensors = read_tensors(&saved.path().join("model.safetensors")).unwrap();
+    assert!(tensors.contains_key("encoder.conv1.weight") && !tensors.keys().any(|name| name.starts_with("model.")));
+    let again = LoadedModel::load(saved.path(), &load_options(&AUDIO_CLASSIFICATION)).unwrap();
+    assert_eq!(again.config.architecture(), Some("WhisperForAudioClassification"));
+    assert_eq!(purposes_of_class(&again.config), [&AUDIO_CLASSIFICATION]);
+    let features = Tensor::ones([1, 5, 18], (Kind::Float, test_device()));
+    let inputs = Tensors::from([("input_features", features)]);
+    assert_eq!(logits(&again, &inputs, &Mode::evaluation()), logits(&loaded, &inputs, &Mode::evaluation()));
+}
+
+/// SpecAugment of Whisper zeroes spans of the spectrogram: once all of it is masked, what stands there is not heard.
+#[test]
+fn spectrograms_are_masked_in_training_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_with("whisper-speech-recognition", folder.path(), |name| Some(name.to_owned()));
+    let path = folder.path().join("config.json");
+    let set = |fields: &[(&str, Value)]| {
+        let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        fields.iter().for_each(|(field, value)| config[*field] = value.clone());
+        std::fs::write(&path, config.to_string()).unwrap();
+        LoadedModel::load(folder.path(), &load_options(&SPEECH_RECOGNITION)).unwrap()
+    };
+    let all = inputs(&case("parity/whisper-speech-recognition/case.safetensors"));
+    let named = |features: Tensor| {
+        let ids = all.get("decoder_input_ids").unwrap().shallow_clone();
+        Tensors::from([("input_features", features), ("decoder_input_ids", ids)])
+    };
+    let heard = named(all.get("input_features").unwrap().shallow_clone());
+    let silent = named(all.get("input_features").unwrap().zeros_like());
+    let train = |loaded: &LoadedModel, inputs: &Tensors, stream: u64| {
+        retune_kernels::dropout::set_stream(stream);
+        logits(loaded, inputs, &Mode::training(0)).detach()
+    };
+    let off = set(&[("mask_time_prob", Value::from(0.9))]);
+    let plain = logits(&off, &heard, &Mode::evaluation()).detach();
+    assert!(difference(&train(&off, &heard, 1), &plain) < 1e-6);
+    let some = set(&[
+        ("apply_spec_augment", Value::from(true)),
+        ("mask_time_prob", Value::from(0.3)),
+        ("mask_time_length", Value::from(3)),
+    ]);
+    assert!(difference(&logits(&some, &heard, &Mode::evaluation()), &plain) < 1e-6);
+    assert_eq!(train(&some, &heard, 4), train(&some, &heard, 4));
+    assert!(difference(&train(&some, &heard, 4), &train(&some, &heard, 5)) > 1e-4);
+    let every = set(&[
+        ("mask_feature_prob", Value::from(0.999)),
+        ("mask_feature_length", Value::from(5)),
+        ("mask_feature_min_masks", Value::from(1)),
+    ]);
+    assert!(difference(&train(&every, &heard, 4), &train(&every, &silent, 4)) < 1e-6);
 }
 
 /// Positions of an encoder are what they are: no gradient, no place among what learns, but in the file.

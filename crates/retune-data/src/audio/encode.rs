@@ -31,6 +31,8 @@ pub enum LongSounds {
     Refuse,
     /// They become pieces.
     Pieces,
+    /// They stay whole for who goes through them; a batch holds what is read first.
+    Whole,
 }
 
 /// How sounds are read.
@@ -80,7 +82,7 @@ pub(super) struct Sound {
 pub(super) struct Encoded {
     pub(super) cache: SampleCache,
     pub(super) sounds: Vec<Sound>,
-    /// Where the pieces of each sound that is read in several begin, by its row, and its end behind them.
+    /// The pieces of each sound that is longer than a model reads at once, by its row.
     pub(super) pieces: HashMap<usize, Vec<Range<usize>>>,
     /// Whether each row can be used.
     pub(super) usable: Vec<bool>,
@@ -113,7 +115,7 @@ pub(super) fn encode(
                 Ok((sound, samples, parts)) => {
                     cache.push(Some(&samples));
                     sounds.push(sound);
-                    if parts.len() > 1 {
+                    if !parts.is_empty() {
                         pieces.insert(row, parts);
                     }
                 }
@@ -169,6 +171,7 @@ fn prepare(rows: &TableRows, row: usize, processor: &AudioProcessor, options: &A
                 ));
             }
             (Some(longest), LongSounds::Pieces) => pieces(&samples, longest, processor.rate()),
+            (Some(_), LongSounds::Whole) => std::iter::once(0..samples.len()).collect(),
             _ => Vec::new(),
         };
         let sound = Sound {

@@ -107,6 +107,16 @@ impl Sounds {
         self.part(example, 0..self.sample_count(example))
     }
 
+    /// The log-mel spectrogram of all of a sound, [bins, frames], of a piece at least, and its bins; `None` where a model reads
+    /// something else.
+    ///
+    /// # Errors
+    /// Its file has changed since it was first read.
+    pub fn log_mel(&self, example: usize) -> Result<Option<(Vec<f32>, usize)>, DataError> {
+        let Extractor::LogMel(features) = &self.processor.extractor else { return Ok(None) };
+        Ok(Some((features.of_whole(&self.samples(example)?), features.shape().1)))
+    }
+
     /// Some of the samples of a sound.
     fn part(&self, example: usize, part: Range<usize>) -> Result<Vec<f32>, DataError> {
         if let Some(samples) = self.encoded.cache.get(example, part.clone())? {
@@ -283,7 +293,9 @@ impl Medium for Sounds {
         if count > 0 {
             remarks.push(format!("{file}: {count} sounds do not fit the cache and are decoded at each use{why}"));
         }
-        let pieces = self.encoded.pieces.iter().filter(|(example, _)| self.encoded.usable[**example]).count();
+        let pieces =
+            self.encoded.pieces.iter().filter(|(example, pieces)| pieces.len() > 1 && self.encoded.usable[**example]);
+        let pieces = pieces.count();
         if pieces > 0 {
             remarks.push(format!(
                 "{file}: {pieces} sounds are longer than the model reads at once and are read in pieces, cut where they are \

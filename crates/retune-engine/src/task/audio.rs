@@ -119,6 +119,11 @@ impl SoundInput {
         self.frames.as_ref()
     }
 
+    /// What makes features of sounds.
+    pub(super) fn processor(&self) -> &AudioProcessor {
+        &self.processor
+    }
+
     /// Samples a second.
     pub(super) fn rate(&self) -> u32 {
         self.processor.rate()

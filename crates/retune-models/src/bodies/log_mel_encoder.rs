@@ -2,6 +2,7 @@
 //!
 //! transformers' `WhisperEncoder`. B batch, M bins, F frames of the spectrogram, T frames of the encoder, F/2, D hidden size.
 
+use super::layer_name;
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{LayerNames, SpecAugment, SpeechLayer, SpeechLayerSizes, is_left_out, whisper_sinusoids};
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
@@ -28,6 +29,8 @@ pub struct LogMelEncoderSizes {
     pub layer_drop: f64,
     /// What of the spectrogram is masked while training.
     pub spec_augment: Option<SpecAugment>,
+    /// Whether what each layer returns is kept for the head.
+    pub keeps_layers: bool,
 }
 
 impl LogMelEncoderSizes {
@@ -118,7 +121,10 @@ impl Body for LogMelEncoder {
     }
 
     fn run(&self, from: State, blocks: Range<usize>, _reads: Reads, mode: &Mode) -> Result<State, ModelError> {
-        let State { hidden: mut x, mask, beside } = from;
+        let State { hidden: mut x, mask, mut beside } = from;
+        if self.sizes.keeps_layers && blocks.start == 1 {
+            beside.insert(&layer_name(0), x.shallow_clone());
+        }
         for depth in blocks {
             x = mode.block(depth, |train| {
                 let layer = &self.layers[depth - 1];
@@ -129,6 +135,9 @@ impl Body for LogMelEncoder {
                 };
                 if depth == self.layers.len() { self.norm.forward(&y) } else { y }
             });
+            if self.sizes.keeps_layers {
+                beside.insert(&layer_name(depth), x.shallow_clone());
+            }
         }
         Ok(State { hidden: x, mask, beside })
     }

@@ -40,4 +40,5 @@ pub mod wav2vec2;
 pub mod wav2vec2_bert;
 pub mod wavlm;
 pub mod whisper;
+pub mod whisper_encoder;
 pub mod yolos;

@@ -75,7 +75,7 @@ impl HeadPlan for WholeSound {
             let problem = "is true; transformers' classifier of sounds has no layers behind the encoder".to_owned();
             return Err(refused("add_adapter", problem));
         }
-        FramesPlan.build(weights, config, body)
+        FramesPlan::USUAL.build(weights, config, body)
     }
 }
 

@@ -2,15 +2,15 @@
 //! writes what was said.
 
 use super::bart;
-use crate::bodies::{EncoderDecoder, LogMelEncoder, LogMelEncoderSizes, Stack, StackNames, StackPositions, StackSizes};
+use super::whisper_encoder::{LAYER, NORM_EPSILON, WHISPER_ENCODER, defaults, encoder_sizes, heads, takes};
+use crate::bodies::{EncoderDecoder, LogMelEncoder, Stack, StackNames, StackPositions, StackSizes};
 use crate::checkpoint::{Init, Weights};
-use crate::family::{Family, TensorNames};
-use crate::heads::{SPEECH_RECOGNITION, TargetTokenPlan};
-use crate::layers::{AttentionNames, DecoderSizes, LayerNames, NormKind, Spans, SpecAugment, SpeechLayerSizes};
-use crate::takes::{AudioInput, Written};
+use crate::family::{Becomes, Family, TensorNames};
+use crate::heads::{AUDIO_CLASSIFICATION, SPEECH_RECOGNITION, TargetTokenPlan};
+use crate::layers::{DecoderSizes, NormKind};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use retune_kernels::Activation;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// With a decoder whose scores are tied to its table.
 pub static WHISPER: Whisper = Whisper;
@@ -20,20 +20,6 @@ pub struct Whisper;
 
 const NAMES: TensorNames =
     TensorNames { base: "model", spellings: &[], buffers: &[], modules: &[], lora: Ok(&["q_proj", "v_proj"]) };
-
-/// Names inside a layer of the encoder.
-const ENCODER_LAYER: LayerNames = LayerNames {
-    attention: AttentionNames {
-        query: "self_attn.q_proj",
-        key: "self_attn.k_proj",
-        value: "self_attn.v_proj",
-        output: "self_attn.out_proj",
-    },
-    attention_norm: "self_attn_layer_norm",
-    intermediate: "fc1",
-    output: "fc2",
-    output_norm: "final_layer_norm",
-};
 
 /// Names of the decoder: BART's, with a norm behind all.
 const DECODER: StackNames = bart::over_encoder(&StackNames { norm: Some("layer_norm"), ..bart::STACK });
@@ -65,24 +51,20 @@ impl Family for Whisper {
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
-        let encoder = encoder_sizes(config)?;
-        Ok(Takes::Audio(AudioInput::LogMel {
-            frames: encoder.frames(),
-            bins: encoder.bins,
-            written: Written {
-                longest: config.size("max_target_positions")? as usize,
-                vocabulary: config.size("vocab_size")? as usize,
-            },
-        }))
+        takes(config)
     }
 
     fn target_begin(&self, config: &ModelConfig) -> Option<Result<TargetBegin, ModelError>> {
         Some(TargetBegin::fixed(config))
     }
 
+    fn becomes(&self, purpose: Option<&Purpose>) -> Option<Becomes> {
+        (purpose == Some(&AUDIO_CLASSIFICATION)).then_some(Becomes { family: &WHISPER_ENCODER, change: |_| () })
+    }
+
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
         let base = weights.at(NAMES.base);
-        let encoder = LogMelEncoder::load(&base.at("encoder"), &ENCODER_LAYER, encoder_sizes(config)?)?;
+        let encoder = LogMelEncoder::load(&base.at("encoder"), &LAYER, encoder_sizes(config)?)?;
         let (decoder, first) = (base.at("decoder"), encoder.blocks() + 1);
         let sizes = decoder_sizes(config)?;
         let rows = config.size("vocab_size")?;
@@ -99,49 +81,6 @@ impl Family for Whisper {
         Ok(Box::new(EncoderDecoder::new(Box::new(encoder), stack, name, TargetBegin::fixed(config).ok())))
     }
 }
-
-fn refused(field: &str, problem: String) -> ModelError {
-    ModelError::Config { field: field.to_owned(), problem }
-}
-
-/// The hidden size, and the heads that a field says divide it.
-fn heads(config: &ModelConfig, field: &str) -> Result<(i64, i64), ModelError> {
-    let (hidden, heads) = (config.size("d_model")?, config.size(field)?);
-    if hidden % heads == 0 {
-        return Ok((hidden, heads));
-    }
-    Err(refused(field, format!("is {heads}, which does not divide the hidden size {hidden}")))
-}
-
-fn encoder_sizes(config: &ModelConfig) -> Result<LogMelEncoderSizes, ModelError> {
-    let (hidden, heads) = heads(config, "encoder_attention_heads")?;
-    if hidden % 2 != 0 {
-        return Err(refused("d_model", format!("is {hidden}; positions need an even one")));
-    }
-    Ok(LogMelEncoderSizes {
-        bins: config.size("num_mel_bins")?,
-        positions: config.size("max_source_positions")?,
-        layer: SpeechLayerSizes {
-            hidden,
-            heads,
-            intermediate: config.size("encoder_ffn_dim")?,
-            activation: Activation::from_name(&config.text("activation_function")?)?,
-            norm_epsilon: NORM_EPSILON,
-            hidden_dropout: config.probability("dropout")?,
-            activation_dropout: config.probability("activation_dropout")?,
-            attention_dropout: config.probability("attention_dropout")?,
-            norm_first: true,
-            gated: false,
-            key_bias: false,
-        },
-        layers: config.size("encoder_layers")?,
-        layer_drop: config.probability("encoder_layerdrop")?,
-        spec_augment: spec_augment(config)?,
-    })
-}
-
-/// Of PyTorch's layer norm, which the class does not set.
-const NORM_EPSILON: f64 = 1e-5;
 
 fn decoder_sizes(config: &ModelConfig) -> Result<StackSizes, ModelError> {
     let (hidden, heads) = heads(config, "decoder_attention_heads")?;
@@ -180,52 +119,4 @@ fn decoder_sizes(config: &ModelConfig) -> Result<StackSizes, ModelError> {
         final_dropout: 0.0,
         layer_drop: config.probability("decoder_layerdrop")?,
     })
-}
-
-/// What is masked while training: nothing unless the configuration says so.
-fn spec_augment(config: &ModelConfig) -> Result<Option<SpecAugment>, ModelError> {
-    let spans = |axis: &str| {
-        let field = |part: &str| format!("mask_{axis}_{part}");
-        Ok::<_, ModelError>(Spans {
-            share: config.number(&field("prob"))?,
-            length: config.size(&field("length"))?,
-            least: config.number(&field("min_masks"))? as i64,
-        })
-    };
-    let options = SpecAugment { time: spans("time")?, feature: spans("feature")? };
-    Ok(config.flag_or("apply_spec_augment", false)?.then_some(options))
-}
-
-/// What `WhisperConfig` assumes, as far as it is read.
-fn defaults() -> Vec<(&'static str, Value)> {
-    vec![
-        ("vocab_size", json!(51865)),
-        ("num_mel_bins", json!(80)),
-        ("d_model", json!(384)),
-        ("encoder_layers", json!(4)),
-        ("encoder_attention_heads", json!(6)),
-        ("encoder_ffn_dim", json!(1536)),
-        ("decoder_layers", json!(4)),
-        ("decoder_attention_heads", json!(6)),
-        ("decoder_ffn_dim", json!(1536)),
-        ("encoder_layerdrop", json!(0.0)),
-        ("decoder_layerdrop", json!(0.0)),
-        ("activation_function", json!("gelu")),
-        ("dropout", json!(0.0)),
-        ("attention_dropout", json!(0.0)),
-        ("activation_dropout", json!(0.0)),
-        ("init_std", json!(0.02)),
-        ("max_source_positions", json!(1500)),
-        ("max_target_positions", json!(448)),
-        ("pad_token_id", json!(50256)),
-        ("decoder_start_token_id", json!(50257)),
-        ("apply_spec_augment", json!(false)),
-        ("mask_time_prob", json!(0.05)),
-        ("mask_time_length", json!(10)),
-        ("mask_time_min_masks", json!(2)),
-        ("mask_feature_prob", json!(0.0)),
-        ("mask_feature_length", json!(10)),
-        ("mask_feature_min_masks", json!(0)),
-        ("tie_word_embeddings", json!(true)),
-    ]
 }

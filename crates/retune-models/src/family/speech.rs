@@ -38,7 +38,7 @@ impl Family for SpeechFamily {
     }
 
     fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
-        vec![(&SPEECH_RECOGNITION, Box::new(CtcPlan)), (&AUDIO_CLASSIFICATION, Box::new(FramesPlan))]
+        vec![(&SPEECH_RECOGNITION, Box::new(CtcPlan)), (&AUDIO_CLASSIFICATION, Box::new(FramesPlan::USUAL))]
     }
 
     fn names(&self) -> &TensorNames {

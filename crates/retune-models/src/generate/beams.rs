@@ -2,7 +2,8 @@
 //!
 //! transformers' `_beam_search`. B prompts, N beams, V vocabulary.
 
-use super::scores::{Limits, Row, ruled};
+use super::rows::{Limits, Row};
+use super::scores::ruled;
 use super::{Continuation, EarlyStopping, GenerationSettings, Prompts, Steps};
 use crate::ModelError;
 use retune_kernels::tch::{Kind, Tensor};

@@ -4,16 +4,19 @@
 
 mod beams;
 mod one;
+mod rows;
 mod scores;
 mod settings;
 mod steps;
+mod times;
 
 pub use settings::{EarlyStopping, GenerationSettings, Sampling};
 pub use steps::{DecoderSteps, Steps};
+pub use times::Times;
 
 use crate::ModelError;
 use retune_kernels::tch::{Kind, Tensor};
-use scores::{Limits, Row};
+use rows::{Limits, Row};
 
 /// What is continued: prompts of one width, with padding before the shorter ones.
 #[derive(Debug)]
@@ -66,7 +69,7 @@ impl Prompts {
 pub struct Continuation {
     /// New tokens, an end included where there is one.
     pub tokens: Vec<i64>,
-    /// Summed log-probability; of beams divided by a power of the length.
+    /// Summed log-probability, where times are written among what may follow them; of beams divided by a power of the length.
     pub score: f64,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! transformers' `_sample`. R rows, V vocabulary.
 
-use super::scores::{Limits, Row, drawable, ruled};
+use super::rows::{Limits, Row};
+use super::scores::{drawable, ruled};
 use super::{Continuation, GenerationSettings, OnToken, Prompts, Sampling, Steps};
 use crate::ModelError;
 use retune_kernels::random;
@@ -30,8 +31,9 @@ pub(super) fn search(
     let mut scores = steps.step(&prompts.ids)?;
     loop {
         let rows: Vec<Row> = open.iter().map(|open| open.row.clone()).collect();
-        let plain = scores.log_softmax(-1, Kind::Float);
         let rules = ruled(scores.copy(), &rows, settings, limits);
+        let judged = if settings.times.is_some() { &rules } else { &scores };
+        let plain = judged.log_softmax(-1, Kind::Float);
         let chosen = match &settings.sampling {
             None => Vec::<i64>::try_from(rules.argmax(-1, false))?,
             Some(sampling) => draw(&drawable(rules, sampling), &open, sampling, limits)?,

@@ -2,29 +2,11 @@
 //!
 //! R rows, V vocabulary.
 
+use super::rows::{Limits, NEVER, Row};
+use super::times::timed;
 use super::{GenerationSettings, Sampling};
 use retune_kernels::tch::{Kind, Tensor};
 use std::collections::HashSet;
-
-const NEVER: f64 = f64::NEG_INFINITY;
-
-/// One row as far as it is written.
-#[derive(Debug, Clone)]
-pub(super) struct Row {
-    /// All tokens, the prompt and its padding included.
-    pub(super) tokens: Vec<i64>,
-    /// How many of them are padding, before the prompt.
-    pub(super) padding: usize,
-}
-
-/// Where the new part of the rows begins, and where it has to end.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Tokens of the prompt, padding included.
-    pub(super) prompt: usize,
-    /// Most tokens in all.
-    pub(super) longest: usize,
-}
 
 /// `scores` [R, V] of `rows` after all rules but those of drawing.
 pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSettings, limits: Limits) -> Tensor {
@@ -74,6 +56,10 @@ pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSetti
     let begins_late = limits.prompt <= 1 && settings.forced_begin.is_some();
     if !settings.suppressed_at_begin.is_empty() && length == limits.prompt + usize::from(begins_late) {
         scores = scores.index_fill(1, &on(&scores, &settings.suppressed_at_begin), NEVER);
+    }
+    if let Some(times) = settings.times {
+        let end = settings.ends.first().copied().unwrap_or(times.first);
+        scores = timed(&scores, rows, times, end, limits);
     }
     if settings.renormalize { scores.log_softmax(-1, Kind::Float) } else { scores }
 }

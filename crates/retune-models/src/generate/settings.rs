@@ -1,5 +1,6 @@
 //! How a text is continued: the fields of transformers' `GenerationConfig` that this program honours.
 
+use super::Times;
 use crate::ModelError;
 use serde_json::{Map, Value};
 
@@ -67,6 +68,8 @@ pub struct GenerationSettings {
     pub suppressed: Vec<i64>,
     /// Tokens that do not come first.
     pub suppressed_at_begin: Vec<i64>,
+    /// Tokens that are times, where a text has them.
+    pub times: Option<Times>,
     /// Whether the probabilities of what the rules leave add up to 1 again, which changes the scores of beams.
     pub renormalize: bool,
     /// Drawing; `None` takes the likeliest.
@@ -92,6 +95,7 @@ impl Default for GenerationSettings {
             banned: Vec::new(),
             suppressed: Vec::new(),
             suppressed_at_begin: Vec::new(),
+            times: None,
             renormalize: false,
             sampling: None,
             begin: None,
@@ -260,6 +264,7 @@ impl Fields<'_> {
             banned: self.runs("bad_words_ids"),
             suppressed: self.tokens("suppress_tokens"),
             suppressed_at_begin: self.tokens("begin_suppress_tokens"),
+            times: None,
             renormalize: self.flag("renormalize_logits"),
             sampling,
             begin: self.begin(),

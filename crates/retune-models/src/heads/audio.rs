@@ -1,6 +1,6 @@
 //! Audio classification: the mean of projected frames, or the first tokens of a spectrogram, then a linear classifier.
 //!
-//! Hugging Face's `Wav2Vec2ForSequenceClassification` and its relatives, and `ASTForAudioClassification`. B batch, T frames or tokens,
+//! Hugging Face's `Wav2Vec2ForSequenceClassification` and its relatives, `WhisperForAudioClassification`, and `ASTForAudioClassification`. B batch, T frames or tokens,
 //! D hidden size, E size of the projection, L labels.
 
 use crate::bodies::layer_name;
@@ -20,13 +20,21 @@ pub static AUDIO_CLASSIFICATION: Purpose = Purpose {
 
 /// The head over frames as data.
 #[derive(Debug, Clone, Copy)]
-pub struct FramesPlan;
+pub struct FramesPlan {
+    /// The field that counts the layers of the encoder.
+    pub layers: &'static str,
+}
+
+impl FramesPlan {
+    /// As most families have it.
+    pub const USUAL: Self = Self { layers: "num_hidden_layers" };
+}
 
 impl HeadPlan for FramesPlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
         let (head, size) = (weights.head(), config.size_or("classifier_proj_size", 256)?);
         // What the layers return, and before them their input.
-        let count = config.size("num_hidden_layers")? + 1;
+        let count = config.size(self.layers)? + 1;
         let layers = || head.exact("layer_weights", &[count], Init::Constant(1.0 / count as f64));
         Ok(Box::new(FramesHead {
             layers: config.flag_or("use_weighted_layer_sum", false)?.then(layers).transpose()?,

@@ -39,11 +39,20 @@ impl LogMel {
         self.samples
     }
 
-    /// [bins, frames] of a sound.
+    /// [bins, frames] of a sound, cut or padded to a piece.
     pub(crate) fn of(&self, sound: &[f32]) -> Vec<f32> {
-        let mut piece: Vec<f64> = sound.iter().take(self.samples).map(|&sample| f64::from(sample)).collect();
-        piece.resize(self.samples, 0.0);
-        let ((frames, bins), half) = (self.shape(), self.size / 2);
+        self.of_samples(sound, self.samples)
+    }
+
+    /// [bins, any frames] of all of a sound, of a piece at least.
+    pub(crate) fn of_whole(&self, sound: &[f32]) -> Vec<f32> {
+        self.of_samples(sound, sound.len().max(self.samples))
+    }
+
+    fn of_samples(&self, sound: &[f32], samples: usize) -> Vec<f32> {
+        let mut piece: Vec<f64> = sound.iter().take(samples).map(|&sample| f64::from(sample)).collect();
+        piece.resize(samples, 0.0);
+        let (frames, bins, half) = (samples / self.hop, self.filters.len(), self.size / 2);
         // Pieces stand around their places, so that both ends are mirrored.
         let mirrored = (1..=half).rev().map(|i| piece[i]).chain(piece.iter().copied());
         let padded: Vec<f64> = mirrored.chain((1..=half).map(|i| piece[piece.len() - 1 - i])).collect();

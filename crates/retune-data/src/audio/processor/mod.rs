@@ -126,6 +126,17 @@ impl AudioProcessor {
         }
     }
 
+    /// Frames of a piece, where a sound is read in pieces of one length, and seconds of a frame.
+    pub fn piece_frames(&self) -> Option<(usize, f64)> {
+        match &self.extractor {
+            Extractor::LogMel(features) => {
+                let frames = features.shape().0;
+                Some((frames, features.samples() as f64 / frames as f64 / f64::from(self.rate)))
+            }
+            Extractor::Samples(_) | Extractor::FilterBank(_) | Extractor::Stacked(_) => None,
+        }
+    }
+
     /// As its file has it.
     pub fn config(&self) -> &Map<String, Value> {
         &self.raw

@@ -3,11 +3,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `settings` | what a recipe says, and what both kinds of models share of it |
+//! | `fallback` | when a text with times is written again |
 //! | `said` | answers, and how they are judged |
 //! | `ctc` | models that write frame by frame: Wav2Vec2 and its relatives |
 //! | `sequence` | models that write by a decoder: Whisper, Moonshine |
 
 mod ctc;
+mod fallback;
 mod said;
 mod sequence;
 mod settings;

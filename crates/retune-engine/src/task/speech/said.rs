@@ -15,18 +15,28 @@ pub(super) struct Word {
     pub(super) end: f64,
 }
 
+/// A part of what was said, with its time in seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Segment {
+    pub(super) text: String,
+    pub(super) start: f64,
+    pub(super) end: f64,
+}
+
 /// What was said.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Spoken {
     pub(super) text: String,
     /// The words, where their times are known.
     pub(super) words: Option<Vec<Word>>,
+    /// Its parts, where their times are known.
+    pub(super) segments: Option<Vec<Segment>>,
 }
 
 impl Spoken {
     /// A text without times.
     pub(super) fn text(text: String) -> Self {
-        Self { text, words: None }
+        Self { text, ..Self::default() }
     }
 
     /// As a user reads it.
@@ -34,7 +44,10 @@ impl Spoken {
         let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
         let word = |word: &Word| json!({"text": word.text, "start": rounded(word.start), "end": rounded(word.end)});
         let words = self.words.as_ref().map(|words| ("words".to_owned(), words.iter().map(word).collect()));
-        [("prediction".to_owned(), json!(self.text))].into_iter().chain(words).collect()
+        let segment = |it: &Segment| json!({"text": it.text, "start": rounded(it.start), "end": rounded(it.end)});
+        let segments = self.segments.as_ref();
+        let segments = segments.map(|all| ("segments".to_owned(), all.iter().map(segment).collect()));
+        [("prediction".to_owned(), json!(self.text))].into_iter().chain(words).chain(segments).collect()
     }
 
     /// Beside what is right, for the report.

@@ -1,8 +1,9 @@
 //! What a recipe says of transcripts and of how speech is written.
 
+use super::fallback::Fallback;
 use crate::metric::{Normalisation, Spellings};
 use crate::recipe::Recipe;
-use crate::recipe::settings::{AT_LEAST_ONE, DATA, settings};
+use crate::recipe::settings::{ABOVE_ZERO, AT_LEAST_ONE, DATA, NOT_NEGATIVE, settings};
 use crate::task::GenerationFlags;
 use crate::task::audio::SoundInput;
 use anyhow::{Context, Result, ensure};
@@ -26,6 +27,16 @@ settings! {
         ctc_beams: usize = 1, value("N"), range(AT_LEAST_ONE), at_use();
         /// Language that is spoken, by its code or name, where a model with a decoder knows several
         language: Option<String>, usual("the model's own, else it is detected"), at_use();
+        /// Write parts with their begins and ends in seconds (Whisper); long sounds go on where the last part ended
+        timestamps: bool, at_use();
+        /// Temperatures at which a window of a text with times is written, one after another until it is good; 0 draws nothing
+        fallback_temperatures: String = "0,0.2,0.4,0.6,0.8,1".to_owned(), value("LIST"), at_use();
+        /// From this ratio on by which its tokens can be compressed, such a text repeats itself
+        compression_ratio_threshold: f64 = 1.35, value("RATIO"), range(ABOVE_ZERO), at_use();
+        /// Least mean log-probability of the tokens of such a text
+        log_probability_threshold: f64 = -1.0, value("X"), at_use();
+        /// Probability of silence from which on a window with an unlikely text is silent
+        no_speech_threshold: f64 = 0.6, value("P"), range(NOT_NEGATIVE), at_use();
         /// What a model with a decoder that knows several languages writes: what is said, or its translation into English
         speech_task: Option<String>, value("transcribe|translate"), one_of(&["transcribe", "translate"]),
             usual("the model's own, else transcribe"), at_use();
@@ -41,6 +52,7 @@ impl SpeechSettings {
         let unread = "the model writes frame by frame, without a decoder";
         ensure!(self.language.is_none(), "language: {unread}");
         ensure!(self.speech_task.is_none(), "speech-task: {unread}");
+        ensure!(!self.timestamps, "timestamps: {unread}; its words have times");
         let flags = recipe.read::<GenerationFlags>()?;
         ensure!(
             flags == GenerationFlags::default(),
@@ -55,6 +67,22 @@ impl SpeechSettings {
         ensure!(self.ctc_vocabulary == "auto", "ctc-vocabulary: {unread}");
         ensure!(self.ctc_beams == 1, "ctc-beams: {unread}; --beams is for it");
         Ok(())
+    }
+}
+
+impl SpeechSettings {
+    /// When a text with times is written again.
+    pub(super) fn fallback(&self) -> Result<Fallback> {
+        let read = |text: &str| text.trim().parse::<f64>().ok().filter(|it| *it >= 0.0 && it.is_finite());
+        let temperatures: Option<Vec<f64>> = self.fallback_temperatures.split(',').map(read).collect();
+        let what =
+            || format!("fallback-temperatures: `{}` is no list of numbers from 0 on", self.fallback_temperatures);
+        Ok(Fallback {
+            temperatures: temperatures.with_context(what)?,
+            compression: self.compression_ratio_threshold,
+            log_probability: self.log_probability_threshold,
+            no_speech: self.no_speech_threshold,
+        })
     }
 }
 

@@ -2,16 +2,19 @@
 //!
 //! transformers' `WhisperForConditionalGeneration`, trained as `run_speech_recognition_seq2seq.py` does it: the decoder reads the
 //! right text, moved on by one. Sounds that are longer than a model reads at once are written piece by piece, each cut where it is
-//! quietest, without times and without a look at the text before. B rows, T tokens, V vocabulary.
+//! quietest, or with times from one part of what is said to the next; never with a look at the text before. B rows, T tokens, V vocabulary.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `prompt`, `languages` | what stands before a text |
+//! | `sequential`, `segments` | texts with times, window by window |
 //! | `prepare` | the data of a run, and data for a saved model |
 
 mod languages;
 mod prepare;
 mod prompt;
+mod segments;
+mod sequential;
 
 use super::said::{Speaks, SpeechScorer, Spoken};
 use crate::metric::{Normalisation, Said};
@@ -25,6 +28,7 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, Steps, generate};
 use retune_models::heads::{SPEECH_RECOGNITION, target_token_loss};
 use retune_models::{NewHead, Tensors};
+use sequential::Sequential;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -42,6 +46,8 @@ pub(super) struct WrittenSpeech {
     prompt: Prompt,
     generation: GenerationSettings,
     normalisation: Normalisation,
+    /// How texts have times, where they do.
+    sequential: Option<Sequential>,
     batching: Batching,
     frozen_below: usize,
     files: Vec<PathBuf>,
@@ -100,6 +106,9 @@ impl Task for WrittenSpeech {
     fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Spoken>> {
         let (_, input) = turn.batch.inputs.iter().next().context("a batch with inputs")?;
         let ids = self.prompts(turn, input.device())?;
+        if let Some(how) = &self.sequential {
+            return sequential::write(self, how, turn, (&ids, input.device()));
+        }
         let keys =
             turn.rows.iter().map(|&row| random::mix(&[turn.data.content_hash(turn.data.example(row)), row as u64]));
         let prompts = Prompts::new(&ids, &ids.ones_like(), keys.collect())?;
@@ -109,6 +118,9 @@ impl Task for WrittenSpeech {
     }
 
     fn merge(&self, _data: &Data<Self>, _example: usize, pieces: Vec<Spoken>) -> Result<Spoken> {
+        if let [_] = pieces[..] {
+            return Ok(pieces.into_iter().next().unwrap_or_default());
+        }
         let texts: Vec<String> = pieces.into_iter().map(|piece| piece.text).filter(|text| !text.is_empty()).collect();
         Ok(Spoken::text(texts.join(" ")))
     }

@@ -2,6 +2,7 @@
 
 use super::WrittenSpeech;
 use super::prompt::{FILE, Language, Prompt, Wanted};
+use super::sequential::Sequential;
 use crate::task::audio::SoundInput;
 use crate::task::speech::settings::{SpeechSettings, layout, learnt, normalisation};
 use crate::task::speech::used::parts_of;
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use retune_data::{
     Batching, Examples, Framing, LongSounds, Medium, OnBadExample, Sounds, SpokenTexts, Tokenizer, transcripts,
 };
-use retune_models::generate::GenerationSettings;
+use retune_models::generate::{GenerationSettings, Times};
 use retune_models::takes::{AudioInput, Written};
 use retune_models::{CheckpointFolder, ModelConfig, Takes, registry};
 use std::path::Path;
@@ -21,6 +22,10 @@ struct Writing {
     prompt: Prompt,
     generation: GenerationSettings,
     longest: usize,
+    /// Rows of the token table.
+    vocabulary: usize,
+    /// Whether a text may fill all positions.
+    fills: bool,
     /// Whether sounds are pieces of one size, as Whisper has them.
     of_one_size: bool,
 }
@@ -49,7 +54,8 @@ impl Writing {
         let own = CheckpointFolder::generation(model)?;
         let says = |field: &str| own.get(field).is_some_and(|value| !value.is_null());
         // What Whisper's files say of all tokens is the number of its positions.
-        if flags.max_new_tokens.is_none() && !says("max_new_tokens") && (of_one_size || !says("max_length")) {
+        let fills = flags.max_new_tokens.is_none() && !says("max_new_tokens") && (of_one_size || !says("max_length"));
+        if fills {
             generation.max_new_tokens = longest - prompt.len();
         }
         // transformers passes over tokens that there are not; configurations of small models keep those of large ones.
@@ -61,7 +67,7 @@ impl Writing {
             "{}: says no eos_token_id, nor does config.json, so that no text would end",
             model.join(FILE).display()
         );
-        Ok(Self { tokenizer, prompt, generation, longest, of_one_size })
+        Ok(Self { tokenizer, prompt, generation, longest, vocabulary, fills, of_one_size })
     }
 
     /// What stands around training texts.
@@ -92,10 +98,38 @@ impl Writing {
     }
 }
 
+/// How texts with times are written, and the prompt that they stand behind.
+fn sequential(
+    settings: &SpeechSettings,
+    writing: &Writing,
+    input: &SoundInput,
+    model: &Path,
+) -> Result<(Sequential, Prompt)> {
+    let (prompt, none) = writing.prompt.timed().context("timestamps: this model has no tokens of times")?;
+    let first = none + 1;
+    ensure!(
+        first < writing.vocabulary as i64,
+        "timestamps: times would be tokens from {first} on, but the model has {}",
+        writing.vocabulary
+    );
+    let own = CheckpointFolder::generation(model)?;
+    let most_initial = own.get("max_initial_timestamp_index").and_then(serde_json::Value::as_i64);
+    let (_, frame) = input.processor().piece_frames().context("timestamps: this model reads no windows")?;
+    let how = Sequential {
+        times: Times { first, none, most_initial },
+        fallback: settings.fallback()?,
+        no_speech: none - 1,
+        vocabulary: writing.vocabulary,
+        frame,
+    };
+    Ok((how, prompt))
+}
+
 pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let settings = recipe.read::<SpeechSettings>()?;
     let writing = Writing::of(&settings, recipe, from.model, from.config)?;
+    ensure!(!settings.timestamps, "timestamps: texts are learnt without them; `evaluate` and `predict` take it");
     let begin = writing.prompt.trained()?;
     let input = SoundInput::of(recipe, from.model, from.config, false)?.long(LongSounds::Refuse);
     let rows = input.splits(recipe, &layout(&input, recipe, &settings))?;
@@ -135,6 +169,7 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
         prompt: writing.prompt,
         generation: writing.generation,
         normalisation,
+        sequential: None,
         files,
         _folders: vec![folder, own],
     };
@@ -158,16 +193,28 @@ fn without_long(sounds: Sounds, targets: &SpokenTexts, longest: usize, on_bad_ex
 pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<SpeechSettings>()?;
     let writing = Writing::of(&settings, from.recipe, from.model, from.config)?;
-    let input = SoundInput::of(from.recipe, from.model, from.config, true)?.long(LongSounds::Pieces);
+    let long = if settings.timestamps { LongSounds::Whole } else { LongSounds::Pieces };
+    let input = SoundInput::of(from.recipe, from.model, from.config, true)?.long(long);
+    let timed = settings.timestamps.then(|| sequential(&settings, &writing, &input, from.model)).transpose()?;
     let layout = layout(&input, from.recipe, &settings);
-    let (tokenizer, prompt) = (writing.tokenizer.clone(), writing.prompt.clone());
+    let mut generation = writing.generation.clone();
+    let (sequential, prompt) = match timed {
+        Some((how, prompt)) => {
+            // There is one token less before a text.
+            generation.max_new_tokens += usize::from(writing.fills);
+            (Some(how), prompt)
+        }
+        None => (None, writing.prompt.clone()),
+    };
+    let tokenizer = writing.tokenizer.clone();
     let task = WrittenSpeech {
         batching: writing.batching(),
         frozen_below: 0,
         tokenizer,
         prompt,
-        generation: writing.generation.clone(),
+        generation,
         normalisation: normalisation(&settings, from.model)?.0,
+        sequential,
         files: Vec::new(),
         _folders: Vec::new(),
     };

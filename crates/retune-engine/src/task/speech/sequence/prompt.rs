@@ -106,6 +106,12 @@ impl Prompt {
         Ok(Self { start, language, task, no_times, first_time })
     }
 
+    /// The same, behind which times are written, and the token that says that there are none.
+    pub(super) fn timed(&self) -> Option<(Self, i64)> {
+        let none = self.no_times?;
+        Some((Self { no_times: None, ..self.clone() }, none))
+    }
+
     /// All tokens, with this language where there is one.
     pub(super) fn tokens(&self, language: Option<i64>) -> Vec<i64> {
         let language = match self.language {
