@@ -100,7 +100,20 @@ impl Head for Detection {
     ///
     /// `logits` [B, Q, C] and `pred_boxes` [B, Q, 4], centre, width and height as shares of the picture.
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
-        let said = |x: &Tensor| (perceptron(&self.classifier, x, train), self.boxes.forward_exact(x, train).sigmoid());
+        // Where queries look around middles, boxes begin there.
+        let middles = state.beside.optional(MIDDLES).map(|middles| {
+            let middles = inverse_sigmoid(middles);
+            Tensor::cat(&[&middles, &middles.zeros_like()], -1)
+        });
+        let said = |x: &Tensor| {
+            let boxes = self.boxes.forward_exact(x, train);
+            let boxes = match &middles {
+                Some(middles) if x.dim() == 4 => boxes + middles.unsqueeze(1),
+                Some(middles) => boxes + middles,
+                None => boxes,
+            };
+            (perceptron(&self.classifier, x, train), boxes.sigmoid())
+        };
         let (logits, boxes) = said(&state.hidden.narrow(1, self.front, self.queries));
         let mut outputs = Tensors::from([("logits", logits), ("pred_boxes", boxes)]);
         if let Some(intermediate) = state.beside.optional(INTERMEDIATE) {
