@@ -1,6 +1,7 @@
 //! The program as a user meets it: the real binary, tiny models, exit codes, messages and what lies on disk afterwards.
 
 mod crash;
+mod denoising;
 mod detection;
 mod disk;
 mod finetune;

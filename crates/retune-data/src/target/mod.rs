@@ -43,6 +43,8 @@ pub use tags::{GoldTags, Tags, entities_of_classes};
 #[cfg(feature = "audio")]
 pub use transcripts::{Transcripts, transcripts};
 #[cfg(feature = "text")]
+pub(crate) use written_texts::put_written;
+#[cfg(feature = "text")]
 pub use written_texts::{DecoderInput, WrittenTexts, references};
 
 /// The targets of all examples of a file, over a medium `M`. Examples beyond the end panic.

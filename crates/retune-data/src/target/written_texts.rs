@@ -99,6 +99,27 @@ impl WrittenTexts {
     }
 }
 
+/// Puts what is to be written for each row of a batch among its targets, and what a decoder reads meanwhile among its inputs.
+pub(crate) fn put_written(rows: &[&[u32]], decoder: Option<&DecoderInput>, into: &mut Batch) {
+    let width = rows.iter().map(|ids| ids.len()).max().unwrap_or(0).max(1);
+    let (shape, size) = ([rows.len(), width], rows.len() * width);
+    let mut labels = vec![IGNORED; size];
+    let mut read = decoder.map(|decoder| (decoder, vec![decoder.padding; size]));
+    for (place, ids) in rows.iter().enumerate() {
+        let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+        let row = place * width..place * width + ids.len();
+        labels[row.clone()].copy_from_slice(&ids);
+        if let Some((decoder, read)) = &mut read {
+            read[row].copy_from_slice(&(decoder.shift)(&ids));
+        }
+    }
+    if let Some((_, read)) = read {
+        into.inputs.insert("decoder_input_ids".to_owned(), Array::integers(&shape, read));
+    }
+    into.extent.target = Units { real: rows.iter().map(|ids| ids.len()).sum(), padded: size };
+    into.targets.insert("labels".to_owned(), Array::integers(&shape, labels));
+}
+
 impl<M: Medium> Targets<M> for WrittenTexts {
     type Gold = Vec<String>;
 
@@ -111,24 +132,8 @@ impl<M: Medium> Targets<M> for WrittenTexts {
     }
 
     fn fill(&self, examples: &[usize], _seen: &[M::Seen], into: &mut Batch) -> Result<(), DataError> {
-        let width = examples.iter().map(|&example| self.ids(example).len()).max().unwrap_or(0).max(1);
-        let (shape, size) = ([examples.len(), width], examples.len() * width);
-        let mut labels = vec![IGNORED; size];
-        let mut read = self.decoder.as_ref().map(|decoder| (decoder, vec![decoder.padding; size]));
-        for (place, &example) in examples.iter().enumerate() {
-            let ids: Vec<i64> = self.ids(example).iter().map(|&id| i64::from(id)).collect();
-            let row = place * width..place * width + ids.len();
-            labels[row.clone()].copy_from_slice(&ids);
-            if let Some((decoder, read)) = &mut read {
-                read[row].copy_from_slice(&(decoder.shift)(&ids));
-            }
-        }
-        if let Some((_, read)) = read {
-            into.inputs.insert("decoder_input_ids".to_owned(), Array::integers(&shape, read));
-        }
-        into.extent.target =
-            Units { real: examples.iter().map(|&example| self.ids(example).len()).sum(), padded: size };
-        into.targets.insert("labels".to_owned(), Array::integers(&shape, labels));
+        let rows: Vec<&[u32]> = examples.iter().map(|&example| self.ids(example)).collect();
+        put_written(&rows, self.decoder.as_ref(), into);
         Ok(())
     }
 

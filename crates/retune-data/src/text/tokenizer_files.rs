@@ -22,7 +22,7 @@ use crate::DataError;
 pub(super) use added::AddedToken;
 use class::Class;
 pub(super) use class::Part;
-use kind::{Kind, kind};
+use kind::{ByteLevel, Kind, kind};
 pub(super) use sentencepiece::PieceFile;
 
 /// Every file a tokenizer may consist of; those present are copied into a saved model.
@@ -95,7 +95,8 @@ impl TokenizerFiles {
         read.document = match (document, kind) {
             (Some(document), _) => Value::Object(document),
             (None, Kind::WordPiece | Kind::Unsaid) if pieces.is_file() => read.word_piece(&pieces)?,
-            (None, Kind::ByteLevel | Kind::Unsaid) if is_byte_level => read.byte_level(folder)?,
+            (None, Kind::ByteLevel(style)) if is_byte_level => read.byte_level(folder, style)?,
+            (None, Kind::Unsaid) if is_byte_level => read.byte_level(folder, ByteLevel::Roberta)?,
             (None, Kind::SentencePiece(class)) if folder.join(class.file(part)).is_file() => {
                 read.of_pieces(folder, class, part)?
             }
@@ -103,7 +104,7 @@ impl TokenizerFiles {
                 return Err(failed(folder, format!("this tokenizer needs {}; fetch it", class.file(part))));
             }
             (None, Kind::Unsaid) if folder.join(PLAIN.file(part)).is_file() => read.of_pieces(folder, PLAIN, part)?,
-            (None, Kind::ByteLevel) => {
+            (None, Kind::ByteLevel(_)) => {
                 return Err(failed(folder, "this tokenizer needs vocab.json and merges.txt; fetch both"));
             }
             (None, _) => return Err(failed(folder, "this tokenizer needs vocab.txt; fetch it")),
@@ -120,12 +121,17 @@ impl TokenizerFiles {
     fn of_pieces(&mut self, folder: &Path, class: Class, part: Part) -> Result<Value, DataError> {
         let (document, pieces) = self.sentence_piece(folder, class, part)?;
         self.pieces = pieces;
-        for (role, usual) in class.usual_tokens() {
+        self.usually(class.usual_tokens());
+        Ok(document)
+    }
+
+    /// Special tokens where no file names them.
+    fn usually(&mut self, tokens: impl IntoIterator<Item = (&'static str, &'static str)>) {
+        for (role, usual) in tokens {
             if self.special_token(role).is_none() {
                 self.special.insert(role.to_owned(), usual.into());
             }
         }
-        Ok(document)
     }
 
     /// The content of a special token such as `pad_token`, from the configuration or the map.

@@ -1,19 +1,20 @@
 //! Training from nothing: configuration and tokenizer are made, the one from a size, the other from the training text.
 
 use super::documents::training_texts;
-use super::pairs::training_pairs;
+use super::pairs::{PairedTextSettings, training_pairs};
 use crate::Recipe;
 use crate::directory::Start;
+use crate::recipe::Settings;
 use crate::recipe::settings::{AT_LEAST_ONE, DATA, settings};
 use anyhow::{Context, Result, bail, ensure};
 use retune_data::{Records, SpecialTokens, TokenizerKind, TokenizerPlan};
 use retune_models::checkpoint::write_json;
-use retune_models::heads::SEQUENCE_TO_SEQUENCE;
 use retune_models::registry::{self, FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTokens};
 use retune_models::{ModelConfig, Purpose};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::ptr;
 use tempfile::TempDir;
 
 settings! {
@@ -73,8 +74,8 @@ impl FromScratch {
             return Ok(Some(Self { folder, note: format!("{config} from nothing") }));
         };
         let kind = kind(&settings.tokenizer, family)?;
-        let writes = purpose.key == SEQUENCE_TO_SEQUENCE.key;
-        let texts = if writes { training_pairs(recipe)? } else { training_texts(recipe)? };
+        let in_pairs = recipe.sections().into_iter().any(|section| ptr::eq(section, PairedTextSettings::SECTION));
+        let texts = if in_pairs { training_pairs(recipe)? } else { training_texts(recipe)? };
         let vocabulary = settings.vocabulary.unwrap_or(size.vocabulary);
         let least = special.all().len() + 1;
         ensure!(vocabulary >= least, "vocabulary: {vocabulary} leaves no room for pieces; give at least {least}");

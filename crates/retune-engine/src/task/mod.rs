@@ -9,6 +9,8 @@
 //! | `splits` | the data of a run, whatever its medium |
 //! | `parts` | data for a saved model, a part at a time |
 //! | `texts`, `pairs`, `documents`, `images`, `audio` | the media as tasks read them |
+//! | `frequencies` | the guess of language models that needs no model |
+//! | `writing` | what an encoder–decoder writes for a batch |
 //! | `from_scratch` | configuration and tokenizer of a model that is trained from nothing |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `written` | names of files that answers are written to |
@@ -21,9 +23,11 @@ mod class_loss;
 mod classify;
 mod contract;
 mod decision;
+mod denoising;
 mod detection;
 mod documents;
 mod entry;
+mod frequencies;
 mod from_scratch;
 mod generation;
 mod images;
@@ -45,6 +49,7 @@ mod token_classification;
 mod turn;
 mod usual;
 mod work;
+mod writing;
 mod written;
 
 use crate::recipe::Section;
@@ -81,6 +86,7 @@ pub static TASKS: &[&Entry] = &[
     &causal_lm::ENTRY,
     &text_to_text::TRANSLATION,
     &text_to_text::TEXT_TO_TEXT,
+    &denoising::ENTRY,
     &molecule_property::ENTRY,
     &sentence_similarity::ENTRY,
     &recommendation::ENTRY,

@@ -9,6 +9,8 @@
 //! | `blocks` | blocks, and where they come from |
 //! | `medium` | what a batch holds of them |
 //! | `seen` | where the pieces of a block went |
+//! | `noise` | which pieces are taken out for a model to write again |
+//! | `noised` | blocks that were made noisy, and what they are to become again |
 //! | `masked_words` | the hidden tokens as targets |
 //! | `next_words` | the next tokens as targets |
 
@@ -18,6 +20,8 @@ mod masked_words;
 mod masking;
 mod medium;
 mod next_words;
+mod noise;
+mod noised;
 mod read;
 mod seen;
 mod store;
@@ -28,6 +32,8 @@ pub use masked_words::MaskedWords;
 pub use masking::{MaskOptions, Masking};
 pub use medium::DOCUMENTS;
 pub use next_words::NextWords;
+pub use noise::{NoiseOptions, NoiseTokens};
+pub use noised::{NoisedBlocks, NoisedSeen, Restored};
 pub use read::read_documents;
 pub use seen::{BlockSeen, Masked, SeenPiece};
 pub use store::Documents;

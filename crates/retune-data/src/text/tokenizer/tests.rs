@@ -95,6 +95,33 @@ fn the_configuration_of_byte_level_is_honoured() {
     assert_eq!(ids("a <new> b <extra> c", None), [0, 69, 225, 360, 274, 225, 32, 73, 92, 88, 86, 69, 34, 277, 2]);
 }
 
+/// What transformers 5's `GPT2Tokenizer` and `Qwen2Tokenizer` make of the same files.
+#[test]
+fn decoders_have_tokenizers_of_vocabulary_and_merges_too() {
+    const TEXT: &str = "it's a  don't e\u{301} é 1234";
+    let folder = byte_level(&["vocab.json", "merges.txt"]);
+    let write = |name: &str, value: &Value| std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+    let ids = |text: &str| Tokenizer::load(folder.path()).unwrap().encode(text, None, usize::MAX).unwrap().ids;
+    let mut vocabulary: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("vocab.json")).unwrap()).unwrap();
+    vocabulary["<|endoftext|>"] = json!(360);
+    write("vocab.json", &vocabulary);
+    write("config.json", &json!({"model_type": "gpt2"}));
+    assert_eq!(ids("a<|endoftext|>b <s>"), [69, 360, 70, 225, 32, 87, 34]);
+    let apart = [273, 11, 87, 262, 225, 291, 283, 346, 300, 141, 228, 225, 132, 107];
+    assert_eq!(ids(TEXT)[..14], apart);
+    assert_eq!(Tokenizer::load(folder.path()).unwrap().end_id(), Some(360));
+    write("tokenizer_config.json", &json!({"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": true}));
+    assert_eq!(ids("a<|endoftext|>b <s>"), [262, 360, 274, 225, 32, 87, 34]);
+    let begin = json!({"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true, "bos_token": "<s>"});
+    write("tokenizer_config.json", &begin);
+    assert_eq!(ids("The food was Great"), [0, 311, 275, 324, 306, 225, 43, 267, 279]);
+    write("tokenizer_config.json", &json!({"tokenizer_class": "Qwen2TokenizerFast"}));
+    let joined = [273, 11, 87, 262, 225, 291, 283, 346, 225, 132, 107, 225, 132, 107];
+    assert_eq!(ids(TEXT)[..14], joined);
+    assert!(Tokenizer::load(folder.path()).unwrap().has_padding_token());
+}
+
 #[test]
 fn unusable_byte_level_files_are_named() {
     let folder = byte_level(&["vocab.json", "merges.txt"]);
@@ -181,8 +208,8 @@ fn vocabulary_files_of_another_kind_are_refused() {
         assert_eq!(refused(&files), None);
     }
     let byte_level = byte_level(&["vocab.json", "merges.txt"]);
-    std::fs::write(byte_level.path().join("config.json"), "{\"model_type\": \"gpt2\"}").unwrap();
-    assert!(Tokenizer::load(byte_level.path()).err().unwrap().to_string().contains("a model of type gpt2"));
+    std::fs::write(byte_level.path().join("config.json"), "{\"model_type\": \"codegen\"}").unwrap();
+    assert!(Tokenizer::load(byte_level.path()).err().unwrap().to_string().contains("a model of type codegen"));
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl TokenizerFiles {
                 ("sep_token", "[SEP]"),
                 ("mask_token", "[MASK]"),
             ],
-            Some("BPE") => &[
+            Some("BPE") if self.document["post_processor"]["type"] == "RobertaProcessing" => &[
                 ("bos_token", "<s>"),
                 ("eos_token", "</s>"),
                 ("unk_token", "<unk>"),

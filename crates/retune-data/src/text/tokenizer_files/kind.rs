@@ -7,13 +7,24 @@ use serde_json::{Map, Value};
 
 use super::class::Class;
 
+/// Whose byte-level BPE it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByteLevel {
+    /// RoBERTa's, with special tokens around texts.
+    Roberta,
+    /// GPT-2's, with nothing around texts.
+    Gpt2,
+    /// Qwen2's, which normalises texts and cuts numbers into digits.
+    Qwen2,
+}
+
 /// How a tokenizer cuts texts by its vocabulary files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// BERT's: `vocab.txt`.
     WordPiece,
-    /// RoBERTa's: `vocab.json` and `merges.txt`.
-    ByteLevel,
+    /// `vocab.json` and `merges.txt`.
+    ByteLevel(ByteLevel),
     /// A SentencePiece model.
     SentencePiece(Class),
     /// `tokenizer.json` holds all of it, or nothing says what the files mean.
@@ -35,8 +46,15 @@ const WORD_PIECE: [&str; 12] = [
     "DPRContextEncoder",
     "DPRQuestionEncoder",
 ];
-/// Classes that cut texts exactly as `RobertaTokenizer` does.
-const BYTE_LEVEL: [&str; 4] = ["Roberta", "Longformer", "Bart", "LED"];
+/// Classes of byte-level BPE, by how they cut texts.
+const BYTE_LEVEL: [(&str, ByteLevel); 6] = [
+    ("Roberta", ByteLevel::Roberta),
+    ("Longformer", ByteLevel::Roberta),
+    ("Bart", ByteLevel::Roberta),
+    ("LED", ByteLevel::Roberta),
+    ("GPT2", ByteLevel::Gpt2),
+    ("Qwen2", ByteLevel::Qwen2),
+];
 /// Classes that exist in Python only: transformers does not look at a `tokenizer.json` beside them.
 const PYTHON_ONLY: [&str; 12] = [
     "BertJapanese",
@@ -55,8 +73,17 @@ const PYTHON_ONLY: [&str; 12] = [
 /// Types of models whose tokenizers are BERT's where no class is named.
 const WORD_PIECE_MODELS: [&str; 10] =
     ["bert", "distilbert", "electra", "mobilebert", "convbert", "layoutlm", "lxmert", "squeezebert", "nezha", "ernie"];
-/// Types of models whose tokenizers are RoBERTa's where no class is named.
-const BYTE_LEVEL_MODELS: [&str; 5] = ["roberta", "roberta-prelayernorm", "longformer", "bart", "led"];
+/// Types of models whose tokenizers are of byte-level BPE where no class is named.
+const BYTE_LEVEL_MODELS: [(&str, ByteLevel); 8] = [
+    ("roberta", ByteLevel::Roberta),
+    ("roberta-prelayernorm", ByteLevel::Roberta),
+    ("longformer", ByteLevel::Roberta),
+    ("bart", ByteLevel::Roberta),
+    ("led", ByteLevel::Roberta),
+    ("gpt2", ByteLevel::Gpt2),
+    ("qwen2", ByteLevel::Qwen2),
+    ("qwen3", ByteLevel::Qwen2),
+];
 
 const SAVE: &str = "open it in transformers with AutoTokenizer and save_pretrained it into this folder; if that writes no \
                     tokenizer.json, this tokenizer cannot be used here: choose a model with another";
@@ -80,14 +107,14 @@ pub(super) fn kind(config: &Map<String, Value>, model: &Map<String, Value>, docu
     if let Some(class) = class {
         let name = class.strip_suffix("Fast").unwrap_or(&class);
         let name = name.strip_suffix("Tokenizer").unwrap_or(name);
-        return match (WORD_PIECE.contains(&name), BYTE_LEVEL.contains(&name)) {
+        return match (WORD_PIECE.contains(&name), of(&BYTE_LEVEL, name)) {
             (_, _) if document && PYTHON_ONLY.contains(&name) => Err(format!(
                 "transformers reads no tokenizer.json for a {class}, which cuts texts in Python; if the file is meant all \
                  the same, write \"tokenizer_class\": \"PreTrainedTokenizerFast\" into tokenizer_config.json"
             )),
             (_, _) if document => Ok(Kind::Unsaid),
             (true, _) => Ok(Kind::WordPiece),
-            (_, true) => Ok(Kind::ByteLevel),
+            (_, Some(style)) => Ok(Kind::ByteLevel(style)),
             _ => Class::named(name).map(Kind::SentencePiece).ok_or_else(|| format!(
                 "there is no tokenizer.json, and what the vocabulary files mean to a {class} is not known here; {SAVE}"
             )),
@@ -97,12 +124,18 @@ pub(super) fn kind(config: &Map<String, Value>, model: &Map<String, Value>, docu
         _ if document => Ok(Kind::Unsaid),
         None => Ok(Kind::Unsaid),
         Some(kind) if WORD_PIECE_MODELS.contains(&kind) => Ok(Kind::WordPiece),
-        Some(kind) if BYTE_LEVEL_MODELS.contains(&kind) => Ok(Kind::ByteLevel),
-        Some(kind) => Class::of_model(kind).map(Kind::SentencePiece).ok_or_else(|| format!(
+        Some(kind) => of(&BYTE_LEVEL_MODELS, kind)
+            .map(Kind::ByteLevel)
+            .or_else(|| Class::of_model(kind).map(Kind::SentencePiece))
+            .ok_or_else(|| format!(
             "there is no tokenizer.json, no file names the tokenizer's class, and what the vocabulary files mean to a model \
              of type {kind} is not known here; {SAVE}"
         )),
     }
+}
+
+fn of(all: &[(&str, ByteLevel)], name: &str) -> Option<ByteLevel> {
+    all.iter().find(|(known, _)| *known == name).map(|(_, style)| *style)
 }
 
 /// Refuses classes that come as code: `auto_map` is a pair of a Python class and one that reads tokenizer.json.

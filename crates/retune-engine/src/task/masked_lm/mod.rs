@@ -8,6 +8,7 @@ mod answer;
 mod guess;
 
 use super::documents::{DocumentInput, DocumentSettings};
+use super::frequencies::Frequencies;
 use super::from_scratch::FromScratchSettings;
 use super::texts::{BatchSettings, TextSettings};
 use super::{
@@ -210,10 +211,12 @@ impl Task for MaskedLm {
     }
 
     fn guess(&self, train: &Data<Self>) -> Result<Option<Guess<'_, Self>>> {
-        let frequencies = guess::Frequencies::of(train, self.tokenizer.vocabulary_size())?;
+        let frequencies = Frequencies::of(self.tokenizer.vocabulary_size(), |each| {
+            train.inner_examples().into_iter().try_for_each(|block| train.medium().for_each(block, &mut *each))
+        })?;
         let answer = move |data: &Data<Self>, example: usize| {
             let seen = Medium::seen(data.medium(), data.inner_example(example))?;
-            Ok(frequencies.answer(seen.masked.iter().filter_map(|masked| masked.id)))
+            Ok(guess::answer(&frequencies, seen.masked.iter().filter_map(|masked| masked.id)))
         };
         Ok(Some(Guess { name: "frequencies of words", answer: Box::new(answer) }))
     }

@@ -4,6 +4,7 @@ use crate::Recipe;
 use crate::task::pairs::{self, PairedTextSettings};
 use crate::task::parts::{NextRows, STREAM};
 use crate::task::texts::{TextInput, TokenSettings};
+use crate::task::writing::{self, positions};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
     DecoderInput, Examples, LanguagePlace, OnBadExample, Prefixed, SplitFacts, TRUNCATED, TableLines, TableRows,
@@ -12,7 +13,7 @@ use retune_data::{
 use retune_kernels::random;
 use retune_models::checkpoint::write_json;
 use retune_models::generate::GenerationSettings;
-use retune_models::{ModelConfig, Takes, registry};
+use retune_models::{ModelConfig, registry};
 use serde_json::{Map, Value, json};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -126,15 +127,7 @@ impl PairInput {
             Some(Language::Begin(token)) => settings.begin = Some(token),
             None => (),
         }
-        ensure!(
-            settings.begin.is_some(),
-            "config.json: neither decoder_start_token_id nor bos_token_id says with which token a text begins"
-        );
-        if let Some(most) = positions(&self.config)? {
-            // The token that begins takes a place.
-            settings.max_new_tokens = settings.max_new_tokens.min(most - 1);
-        }
-        Ok(settings)
+        writing::within(settings, &self.config)
     }
 
     /// Tokens of a text that is read at most.
@@ -279,13 +272,4 @@ fn known(code: &str, codes: &[String]) -> Result<String> {
         [one] => Ok(one.clone()),
         _ => bail!("the tokenizer has no language `{code}`; it knows {}", codes.join(", ")),
     }
-}
-
-/// Places of a text that is written, where there is an end.
-fn positions(config: &ModelConfig) -> Result<Option<usize>> {
-    // Texts are written into as many places as are read.
-    let Takes::Tokens { longest, .. } = registry::takes(config)? else {
-        bail!("this model takes no texts");
-    };
-    Ok(longest)
 }

@@ -23,17 +23,15 @@ use super::splits::Encoded;
 use super::texts::{BatchSettings, TokenSettings};
 use super::{
     BatchTensors, Data, Entry, Guess, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work, parts,
+    writing,
 };
-use crate::metric::{BleuWords, Measures, Said};
+use crate::metric::{BleuWords, Measures, Said, TokenSums};
 use crate::recipe::Settings;
-use crate::tensors::to_tensors;
 use anyhow::{Context, Result};
-use input::{PairInput, Pairs};
+use input::PairInput;
 use retune_data::{Batching, Dataset, TableRows, Text, Tokenizer, WrittenTexts};
 use retune_kernels::loss::{self, SummedLoss};
-use retune_kernels::random;
-use retune_kernels::tch::{Kind, Tensor};
-use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
+use retune_models::generate::GenerationSettings;
 use retune_models::heads::{SEQUENCE_TO_SEQUENCE, target_token_loss};
 use retune_models::{CheckpointFolder, NewHead, Tensors, registry};
 use scorer::TextScorer;
@@ -103,7 +101,7 @@ impl Job {
 }
 
 /// The loss of raw outputs [B, S, V], summed: scores at a place are for the label of the same one.
-fn of_scores(outputs: &Tensors, batch: &BatchTensors) -> Result<SummedLoss> {
+pub(super) fn of_scores(outputs: &Tensors, batch: &BatchTensors) -> Result<SummedLoss> {
     Ok(loss::cross_entropy(outputs.get("logits")?, batch.targets.get("labels")?, None, 0.0))
 }
 
@@ -172,17 +170,7 @@ struct Written {
     /// Summed log-probability, of beams divided by a power of the length.
     score: f64,
     /// How likely the target was, where there is one.
-    likely: Option<Likely>,
-}
-
-/// How likely the tokens of a target were.
-#[derive(Clone, Copy)]
-struct Likely {
-    /// Negative log-likelihood, summed, in nats.
-    loss: f64,
-    tokens: u32,
-    /// How many were the likeliest.
-    right: u32,
+    likely: Option<TokenSums>,
 }
 
 struct TextToText {
@@ -195,50 +183,6 @@ struct TextToText {
     files: Vec<PathBuf>,
     /// Where those files lie that were made for this run.
     _folder: Option<TempDir>,
-}
-
-impl TextToText {
-    /// How likely the targets of a batch were.
-    fn likely(&self, turn: &Turn<'_, Pairs>) -> Result<Vec<Option<Likely>>> {
-        let Some(labels) = turn.batch.targets.optional("labels") else { return Ok(vec![None; turn.rows.len()]) };
-        let said = target_token_loss(turn.outputs()?, labels, 0.0)?;
-        let rows = turn.rows.len() as i64;
-        let sums = |tensor: &Tensor| -> Result<Vec<f64>> {
-            let by_row = tensor.f_to_kind(Kind::Double)?.f_view([rows, -1])?;
-            Ok(Vec::try_from(by_row.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?)
-        };
-        let counted = labels.f_ne(loss::IGNORE_INDEX)?.f_reshape([-1])?;
-        let (losses, right, tokens) = (sums(&said.each)?, sums(&said.correct)?, sums(&counted)?);
-        let all = losses.into_iter().zip(right).zip(tokens);
-        Ok(all
-            .map(|((loss, right), tokens)| Some(Likely { loss, tokens: tokens as u32, right: right as u32 }))
-            .collect())
-    }
-
-    /// What is written for the rows of a batch.
-    fn written(&self, turn: &Turn<'_, Pairs>) -> Result<Vec<(String, f64)>> {
-        // What frozen blocks made of a text stands for it in the forward pass alone.
-        let given = &turn.batch.inputs;
-        let whole = match given.optional("input_ids") {
-            Some(_) => None,
-            None => {
-                let device = given.iter().next().map(|(_, tensor)| tensor.device()).context("a batch has inputs")?;
-                Some(to_tensors(&turn.data.batch(turn.rows, None)?, device)?)
-            }
-        };
-        let inputs = whole.as_ref().map_or(given, |whole| &whole.inputs);
-        let keys: Vec<u64> =
-            turn.rows.iter().map(|&row| random::mix(&[turn.data.content_hash(turn.data.example(row))])).collect();
-        let begin = self.generation.begin.context("a text begins with a token")?;
-        let prompts = Prompts::begin(begin, keys, inputs.get("input_ids")?);
-        let mut steps = DecoderSteps::over(turn.network, inputs)?;
-        let found = generate(&mut steps, &prompts, &self.generation, &mut |_, _| ())?;
-        let written = found.into_iter().map(|one| {
-            let tokens: Vec<u32> = one.tokens.into_iter().map(|token| token as u32).collect();
-            Ok((self.tokenizer.decode(&tokens)?.trim().to_owned(), one.score))
-        });
-        written.collect()
-    }
 }
 
 impl Task for TextToText {
@@ -258,7 +202,7 @@ impl Task for TextToText {
     }
 
     fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Written>> {
-        let (likely, written) = (self.likely(turn)?, self.written(turn)?);
+        let (likely, written) = (writing::likely(turn)?, writing::written(turn, &self.generation, &self.tokenizer)?);
         Ok(written.into_iter().zip(likely).map(|((text, score), likely)| Written { text, score, likely }).collect())
     }
 

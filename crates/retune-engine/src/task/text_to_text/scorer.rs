@@ -1,9 +1,7 @@
 //! What was written beside what is right, and how likely that was.
 
 use super::{TextToText, Written};
-use crate::metric::{
-    EXACT_MATCH, Evaluation, Measures, Metric, PERPLEXITY, PerplexityMetric, TokenSums, WrittenMetric,
-};
+use crate::metric::{EXACT_MATCH, Evaluation, Measures, Metric, PERPLEXITY, PerplexityMetric, WrittenMetric};
 use crate::task::{Data, Judged, Scorer};
 use anyhow::{Context, Result};
 
@@ -25,8 +23,7 @@ impl Scorer<TextToText> for TextScorer {
     fn add(&mut self, data: &Data<TextToText>, example: usize, written: &Written) -> Result<Judged> {
         let references = data.gold(example)?.context("the data says what is to be written")?;
         if let Some(likely) = written.likely {
-            let (loss, tokens, right) = (likely.loss, likely.tokens, likely.right);
-            self.likely.add(TokenSums { loss, tokens, right, ..TokenSums::default() });
+            self.likely.add(likely);
             self.any = true;
         }
         let (exact, distance) = self.written.add(&references, &written.text);

@@ -1,0 +1,86 @@
+//! What an encoder–decoder writes for a batch, and how likely the given targets were. B rows, S tokens of targets.
+
+use super::Turn;
+use crate::metric::TokenSums;
+use crate::tensors::to_tensors;
+use anyhow::{Context, Result, ensure};
+use retune_data::{Dataset, Examples, Medium, Targets, Tokenizer};
+use retune_kernels::loss;
+use retune_kernels::random;
+use retune_kernels::tch::{Kind, Tensor};
+use retune_models::ModelConfig;
+use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
+use retune_models::heads::target_token_loss;
+use retune_models::{Takes, Tensors, registry};
+
+/// How likely the tokens of each row's target were; nothing where a batch has no `labels` [B, S].
+pub(super) fn likely<D>(turn: &Turn<'_, D>) -> Result<Vec<Option<TokenSums>>> {
+    let Some(labels) = turn.batch.targets.optional("labels") else { return Ok(vec![None; turn.rows.len()]) };
+    let said = target_token_loss(turn.outputs()?, labels, 0.0)?;
+    let rows = turn.rows.len() as i64;
+    let sums = |tensor: &Tensor| -> Result<Vec<f64>> {
+        let by_row = tensor.f_to_kind(Kind::Double)?.f_view([rows, -1])?;
+        Ok(Vec::try_from(by_row.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?)
+    };
+    let counted = labels.f_ne(loss::IGNORE_INDEX)?.f_reshape([-1])?;
+    let (losses, right, tokens) = (sums(&said.each)?, sums(&said.correct)?, sums(&counted)?);
+    let all = losses.into_iter().zip(right).zip(tokens);
+    let of = |((loss, right), tokens): ((f64, f64), f64)| {
+        Some(TokenSums { loss, tokens: tokens as u32, right: right as u32, ..TokenSums::default() })
+    };
+    Ok(all.map(of).collect())
+}
+
+/// What is written for the rows of a batch, and how sure the search was of it.
+pub(super) fn written<M: Medium, T: Targets<M>>(
+    turn: &Turn<'_, Examples<M, T>>,
+    settings: &GenerationSettings,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<(String, f64)>> {
+    // What frozen blocks made of a text stands for it in the forward pass alone.
+    let given = &turn.batch.inputs;
+    let whole = match given.optional("input_ids") {
+        Some(_) => None,
+        None => {
+            let device = given.iter().next().map(|(_, tensor)| tensor.device()).context("a batch has inputs")?;
+            Some(to_tensors(&turn.data.batch(turn.rows, None)?, device)?)
+        }
+    };
+    let inputs: &Tensors = whole.as_ref().map_or(given, |whole| &whole.inputs);
+    let keys: Vec<u64> =
+        turn.rows.iter().map(|&row| random::mix(&[turn.data.content_hash(turn.data.example(row))])).collect();
+    let begin = settings.begin.context("a text begins with a token")?;
+    let prompts = Prompts::begin(begin, keys, inputs.get("input_ids")?);
+    let mut steps = DecoderSteps::over(turn.network, inputs)?;
+    let found = generate(&mut steps, &prompts, settings, &mut |_, _| ())?;
+    let written = found.into_iter().map(|one| {
+        let tokens: Vec<u32> = one.tokens.into_iter().map(|token| token as u32).collect();
+        Ok((tokenizer.decode(&tokens)?.trim().to_owned(), one.score))
+    });
+    written.collect()
+}
+
+/// The same settings with as many tokens as the model has places for.
+///
+/// # Errors
+/// Nothing says with which token a text begins.
+pub(super) fn within(mut settings: GenerationSettings, config: &ModelConfig) -> Result<GenerationSettings> {
+    ensure!(
+        settings.begin.is_some(),
+        "config.json: neither decoder_start_token_id nor bos_token_id says with which token a text begins"
+    );
+    if let Some(most) = positions(config)? {
+        // The token that begins takes a place.
+        settings.max_new_tokens = settings.max_new_tokens.min(most - 1);
+    }
+    Ok(settings)
+}
+
+/// Places of a text that is written, where there is an end.
+pub(super) fn positions(config: &ModelConfig) -> Result<Option<usize>> {
+    // Texts are written into as many places as are read.
+    let Takes::Tokens { longest, .. } = registry::takes(config)? else {
+        anyhow::bail!("this model takes no texts");
+    };
+    Ok(longest)
+}
