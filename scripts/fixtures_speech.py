@@ -113,6 +113,8 @@ CASES = {
     "wav2vec2-stable-layer-norm": ("Wav2Vec2ForCTC", PLAIN | STABLE | MEAN | dict(hidden_act="relu", mask_time_prob=0.1)),
     "wav2vec2-audio-classification": ("Wav2Vec2ForSequenceClassification", PLAIN | CLASSES),
     "wav2vec2-weighted-layers": ("Wav2Vec2ForSequenceClassification", PLAIN | STABLE | CLASSES | dict(use_weighted_layer_sum=True)),
+    "wav2vec2-language-adapters": (
+        "Wav2Vec2ForCTC", PLAIN | STABLE | MEAN | dict(adapter_attn_dim=6, hidden_size=12, num_attention_heads=2, intermediate_size=14)),
     "hubert-speech-recognition": ("HubertForCTC", PLAIN | MEAN | dict(feat_proj_layer_norm=False, ctc_zero_infinity=True)),
     "hubert-audio-classification": ("HubertForSequenceClassification", PLAIN | STABLE | CLASSES),
     "wavlm-speech-recognition": ("WavLMForCTC", PLAIN | BUCKETS),
@@ -202,7 +204,7 @@ def cases(class_name, values, random):
         frames = 14
         whole["mask_time_indices"] = torch.rand(3, frames, generator=random) < 0.3
     found = {"case": whole}
-    if class_name.startswith("Wav2Vec2") and not values["mask_time_prob"]:
+    if class_name.startswith("Wav2Vec2") and not values["mask_time_prob"] and "adapter_attn_dim" not in values:
         found["case_without_mask"] = {"input_values": samples, "labels": labels}
     if values.get("ctc_zero_infinity"):
         # Two frames cannot hold two equal tokens: that loss is infinite, and does not count.

@@ -626,6 +626,7 @@ def wav2vec2(draw):
         classifier_proj_size=draw.randint(3, 40),
         ctc_loss_reduction=draw.choice(["sum", "mean"]),
         ctc_zero_infinity=True,  # some texts are too long for their frames
+        **(dict(adapter_attn_dim=draw.randint(1, 9)) if draw.random() < 0.3 else {}),
         mask_time_prob=draw.choice([0.0, 0.05]),
         pad_token_id=draw.choice([0, 0, 2]),
     )

@@ -32,7 +32,7 @@ impl Trainer<'_> {
         if let Some(culprit) = first_bad_weight(self.params) {
             return self.blame(window, &culprit);
         }
-        let mode = Mode::training(self.first_trained_depth).with_factors();
+        let mode = Mode::training(self.depth_of(step).0).with_factors();
         for (micro, batch) in window.iter().enumerate() {
             let mut loss = f64::NAN;
             let bad = trace::first_not_finite(|| {

@@ -155,9 +155,23 @@ impl Session<'_> {
         }
         let recipe = &self.recipe.optimization;
         let plan = self.plan()?;
+        // Without pretrained weights there is nothing that a new head could spoil.
+        let head_warmup = if from_scratch { 0 } else { recipe.head_warmup };
+        if head_warmup > 0 {
+            ensure!(
+                loaded.params.trainable().any(|param| param.head),
+                "head-warmup: this model has no head of its own that could learn alone"
+            );
+            ensure!(
+                head_warmup < plan.total_steps,
+                "head-warmup: is {head_warmup}, but the run has {} steps; the rest would learn nothing",
+                plan.total_steps
+            );
+        }
         let options = AdamWOptions {
             weight_decay: recipe.weight_decay,
             layer_decay: recipe.layer_decay,
+            head_alone: head_warmup,
             ..AdamWOptions::default()
         };
         let mut optimizer = AdamW::new(&loaded.params, options);
@@ -202,6 +216,7 @@ impl Session<'_> {
             average,
             device: self.hardware.device,
             first_trained_depth,
+            head_warmup,
             recompute: recipe.gradient_checkpointing,
             clip: recipe.clip,
             seed: self.recipe.run.seed,

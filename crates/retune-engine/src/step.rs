@@ -52,6 +52,8 @@ pub struct Trainer<'a> {
     pub device: Device,
     /// Nothing below this depth is trained.
     pub first_trained_depth: usize,
+    /// Steps at first in which nothing below the head is trained.
+    pub head_warmup: u64,
     /// Whether blocks are computed again in the backward pass, so that their graph need not be kept.
     pub recompute: bool,
     /// Largest gradient norm; 0 = no clipping.
@@ -87,7 +89,8 @@ impl Trainer<'_> {
     /// Begins step `step` (counted from 0) over `window`. Losses are summed and divided once by the target count of the
     /// whole window, because a mean of means weighs examples unequally.
     pub fn begin(&mut self, step: u64, mut window: Vec<Batch>, learning_rate: f64) -> Result<UnderWay> {
-        let mode = Mode::training(self.first_trained_depth).with_factors();
+        let (depth, factor) = self.depth_of(step);
+        let mode = Mode::training(depth).with_factors();
         let mut report = StepReport { step: step + 1, learning_rate, ..StepReport::default() };
         self.work.of_step(&mut window);
         let mut sums = Tensor::zeros([2], (Kind::Double, self.device));
@@ -112,7 +115,7 @@ impl Trainer<'_> {
             report.padded += input.padded + target.padded;
             let rows = batch.rows.len().max(1);
             let work = self.network.work(input.real / rows, target.real / rows);
-            report.flops += batch.rows.len() as f64 * work * self.training_factor;
+            report.flops += batch.rows.len() as f64 * work * factor;
         }
         let arriving = Arrival::of(&sums)?;
         let scale = sums.f_get(1)?.f_reciprocal()?;
@@ -144,6 +147,14 @@ impl Trainer<'_> {
             Ok(norm) => Err(self.diagnose(under_way.number(), window, &sums, anyhow!("the gradient's norm is {norm}"))),
             Err(error) => Err(self.diagnose(under_way.number(), window, &sums, error.into())),
         }
+    }
+
+    /// Below which depth nothing is trained in a step, and its work relative to a forward pass.
+    pub(crate) fn depth_of(&self, step: u64) -> (usize, f64) {
+        if step < self.head_warmup {
+            return (self.network.blocks() + 1, self.training_factor.min(1.0));
+        }
+        (self.first_trained_depth, self.training_factor)
     }
 
     /// Seed of the dropout masks of a micro-step.

@@ -20,11 +20,13 @@ pub struct AdamWOptions {
     pub weight_decay: f64,
     /// Learning-rate factor per depth below the top (1 = the same everywhere).
     pub layer_decay: f64,
+    /// Steps at first in which parameters below the head have no gradients: theirs are counted from there.
+    pub head_alone: u64,
 }
 
 impl Default for AdamWOptions {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, layer_decay: 1.0 }
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, layer_decay: 1.0, head_alone: 0 }
     }
 }
 
@@ -238,12 +240,14 @@ impl AdamW {
 
     /// The arithmetic of the present step for `param`, and its factor of decay.
     fn step_of(&self, param: &Param, learning_rate: f64, scale: f64) -> (AdamWStep, f64) {
-        let AdamWOptions { beta1, beta2, epsilon, weight_decay, layer_decay } = self.options;
+        let AdamWOptions { beta1, beta2, epsilon, weight_decay, layer_decay, head_alone } = self.options;
         let below_top = self.top_depth.saturating_sub(param.depth) as i32;
         let rate = learning_rate * layer_decay.powi(below_top);
         let decay = if param.decays() { weight_decay } else { 0.0 };
         let keep = 1.0 - rate * decay;
-        let correction = |beta: f64| 1.0 - beta.powf(self.step as f64);
+        let earlier = if param.head { 0 } else { head_alone as i64 };
+        let own = (self.step - earlier).max(1);
+        let correction = |beta: f64| 1.0 - beta.powf(own as f64);
         let step = AdamWStep {
             step_size: (rate / correction(beta1)) as f32,
             keep: keep as f32,
@@ -364,6 +368,30 @@ mod tests {
                 assert!(param.gradient().is_none());
             }
         }
+    }
+
+    /// What has no gradients while the head learns alone takes its first step afterwards as a first one.
+    #[test]
+    fn steps_below_the_head_are_counted_from_their_own_first() {
+        let made = || {
+            let mut params = Params::default();
+            params.push(Param::new("body".into(), 0, false, tensor(1, &[6]), Kind::Float));
+            params.push(Param::new("head".into(), 1, true, tensor(2, &[6]), Kind::Float));
+            params
+        };
+        let update = |optimizer: &mut AdamW, params: &Params, body: bool| {
+            let learning = params.iter().filter(|param| param.head || body);
+            let losses: Vec<Tensor> = learning.map(|param| param.leaf().square().sum(Kind::Float)).collect();
+            Tensor::stack(&losses, 0).sum(Kind::Float).backward();
+            optimizer.step(params, 0.01, &Tensor::from(1.0), 0.0).unwrap().wait().unwrap();
+        };
+        let (late, first) = (made(), made());
+        let mut after = AdamW::new(&late, AdamWOptions { head_alone: 3, ..AdamWOptions::default() });
+        [false, false, false, true].iter().for_each(|&body| update(&mut after, &late, body));
+        update(&mut AdamW::new(&first, AdamWOptions::default()), &first, true);
+        let body = |params: &Params| params.iter().next().unwrap().value().unwrap();
+        assert_eq!(body(&late), body(&first));
+        assert_ne!(body(&late), body(&made()));
     }
 
     /// The gradients of micro-steps are summed in fp32, also where the leaf is bf16.

@@ -23,6 +23,7 @@ fn every_family_equals_hugging_face() {
         ("wav2vec2-stable-layer-norm", &SPEECH_RECOGNITION, &["case"]),
         ("wav2vec2-audio-classification", &AUDIO_CLASSIFICATION, &["case", "case_without_mask"]),
         ("wav2vec2-weighted-layers", &AUDIO_CLASSIFICATION, &["case", "case_without_mask"]),
+        ("wav2vec2-language-adapters", &SPEECH_RECOGNITION, &["case"]),
         ("hubert-speech-recognition", &SPEECH_RECOGNITION, &["case", "case_infeasible"]),
         ("hubert-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
         ("wavlm-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
@@ -164,7 +165,6 @@ fn sounds_that_are_too_short_and_settings_that_mean_something_else_are_refused()
 
     for (field, value, expected) in [
         ("add_adapter", "true", "convolutions behind the encoder are not supported"),
-        ("adapter_attn_dim", "16", "adapters inside layers (MMS) are not supported"),
         ("feat_extract_norm", "\"batch\"", "only `group` and `layer` are known"),
         ("num_conv_pos_embedding_groups", "7", "does not divide the hidden size 24"),
         ("conv_kernel", "[3]", "has 1 numbers, but conv_dim has 3"),

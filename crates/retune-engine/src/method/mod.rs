@@ -1,5 +1,6 @@
 //! Methods of transfer: which named parameters learn, and the adapter that layers get while they are made.
 
+mod adapters;
 mod bitfit;
 mod full;
 mod head;
@@ -33,6 +34,11 @@ pub trait Method: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether the model has what it is for.
+    fn check_params(&self, _params: &Params) -> Result<()> {
+        Ok(())
+    }
+
     /// The adapter to build into the model.
     fn adapter(&self, _recipe: &Recipe, _config: &ModelConfig) -> Result<Option<LoraPlan>> {
         Ok(None)
@@ -51,7 +57,8 @@ pub struct Entry {
 }
 
 /// All methods.
-pub static METHODS: &[&Entry] = &[&full::ENTRY, &head::ENTRY, &last::ENTRY, &bitfit::ENTRY, &lora::ENTRY];
+pub static METHODS: &[&Entry] =
+    &[&full::ENTRY, &head::ENTRY, &last::ENTRY, &bitfit::ENTRY, &lora::ENTRY, &adapters::ENTRY];
 
 /// Usual peak learning rate where no weight is pretrained, whatever the method: there is nothing to be kept, so steps
 /// may be an order of magnitude larger than those of fine-tuning.
@@ -81,6 +88,7 @@ impl dyn Method {
     /// Freezes what does not learn. `blocks` is the number of encoder blocks.
     pub fn apply(&self, params: &mut Params, blocks: usize) -> Result<()> {
         self.check(blocks)?;
+        self.check_params(params)?;
         for param in params.iter_mut() {
             let learns = self.learns(param, blocks);
             param.set_trainable(learns);
@@ -104,12 +112,12 @@ mod tests {
 
     #[test]
     fn flags() {
-        for good in ["full", "head", "last:2", "bitfit", "lora"] {
+        for good in ["full", "head", "last:2", "bitfit", "lora", "adapters"] {
             parse(good).unwrap();
         }
         for bad in ["last:0", "last:", "LoRA", ""] {
             let text = parse(bad).unwrap_err().to_string();
-            assert!(text.contains("full, head, last:K, bitfit, lora"), "{bad}: {text}");
+            assert!(text.contains("full, head, last:K, bitfit, lora, adapters"), "{bad}: {text}");
         }
         assert_eq!((sections("full").len(), sections("lora").len()), (0, 1));
     }
@@ -143,9 +151,14 @@ mod tests {
             let all = names.iter().enumerate().map(|(place, name)| param(place, name));
             all.map(|param| if method.learns(&param, 2) { '1' } else { '0' }).collect::<String>()
         };
-        for (flag, expected) in
-            [("full", "11111"), ("head", "00001"), ("last:1", "00011"), ("bitfit", "00101"), ("lora", "00011")]
-        {
+        for (flag, expected) in [
+            ("full", "11111"),
+            ("head", "00001"),
+            ("last:1", "00011"),
+            ("bitfit", "00101"),
+            ("lora", "00011"),
+            ("adapters", "00001"),
+        ] {
             assert_eq!(learning(flag), expected, "{flag}");
         }
         assert!(parse("last:3").unwrap().check(2).unwrap_err().to_string().contains("only 2 blocks"));

@@ -276,7 +276,7 @@ impl TranscriptMetric {
         if self.silent as usize == examples {
             evaluation.notes.push(
                 "wer: nothing at all was said: the model writes blanks alone, as it does early in training; train longer, or \
-                 with a larger learning rate or a longer warm-up"
+                 with a larger learning rate or a longer warm-up, or let a new head learn alone at first (--head-warmup)"
                     .to_owned(),
             );
         }

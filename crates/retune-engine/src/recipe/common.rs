@@ -72,7 +72,7 @@ settings! {
 settings! {
     /// What learns, how fast, and when that is enough.
     pub struct OptimizationSettings, under TRAINING {
-        /// full, head, last:K, bitfit or lora
+        /// full, head, last:K, bitfit, lora or adapters
         method: String = "full".to_owned(), under(METHOD);
         /// Passes over the training data
         epochs: f64 = 3.0, value("N"), range(ABOVE_ZERO);
@@ -93,6 +93,8 @@ settings! {
         schedule: String = "linear".to_owned(), one_of(&["linear", "cosine", "constant"]);
         /// Share of the steps (below 1) or number of steps
         warmup: f64 = 0.06, value("X"), range(NOT_NEGATIVE);
+        /// Steps at first in which a new head learns alone, before it moves the pretrained weights
+        head_warmup: u64 = 0, value("STEPS"), under(METHOD);
         /// Decoupled weight decay
         weight_decay: f64 = 0.01, value("X"), range(NOT_NEGATIVE);
         /// Learning-rate factor per layer below the top

@@ -7,7 +7,7 @@ use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
 use serde_json::{Value, json};
 
-/// Without the adapter convolutions and the adapters inside layers that some checkpoints have.
+/// Without the adapter convolutions that some checkpoints have.
 pub static WAV2VEC2: SpeechFamily = SpeechFamily {
     model_type: "wav2vec2",
     class: "Wav2Vec2",
@@ -33,10 +33,6 @@ pub(super) fn refused(field: &str, problem: String) -> ModelError {
 pub(super) fn sizes(config: &ModelConfig) -> Result<SpeechEncoderSizes, ModelError> {
     if config.flag_or("add_adapter", false)? {
         return Err(refused("add_adapter", "is true; convolutions behind the encoder are not supported".to_owned()));
-    }
-    if let Some(size) = config.get("adapter_attn_dim") {
-        let problem = format!("is {size}; adapters inside layers (MMS) are not supported");
-        return Err(refused("adapter_attn_dim", problem));
     }
     let norm = match config.text("feat_extract_norm")?.as_str() {
         "group" => FrontNorm::Group,
@@ -69,6 +65,7 @@ pub(super) fn sizes(config: &ModelConfig) -> Result<SpeechEncoderSizes, ModelErr
             attention_dropout: config.probability("attention_dropout")?,
             norm_first: config.flag_or("do_stable_layer_norm", false)?,
             gated: false,
+            adapter: config.get("adapter_attn_dim").map(|_| config.size("adapter_attn_dim")).transpose()?,
             key_bias: true,
         },
         layers: config.size("num_hidden_layers")?,

@@ -24,6 +24,8 @@ pub static WAVLM: SpeechFamily = SpeechFamily {
         let mut sizes = wav2vec2::sizes(config)?;
         sizes.relative = Some((buckets, farthest));
         sizes.layer.gated = true;
+        // Its class passes over them.
+        sizes.layer.adapter = None;
         Ok(sizes)
     },
 };

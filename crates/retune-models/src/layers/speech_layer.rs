@@ -33,6 +33,8 @@ pub struct SpeechLayerSizes {
     pub norm_first: bool,
     /// Whether relative positions pass a gate.
     pub gated: bool,
+    /// Width of a small network behind each layer, `adapter_attn_dim` (MMS; Pratap et al. 2023), where norms stand first.
+    pub adapter: Option<i64>,
     /// Whether the key projection has a bias, as the others have.
     pub key_bias: bool,
 }
@@ -46,7 +48,34 @@ pub struct SpeechLayer {
     up: Dense,
     down: Dense,
     output_norm: LayerNorm,
+    adapter: Option<SpeechAdapter>,
     sizes: SpeechLayerSizes,
+}
+
+/// What MMS puts behind a layer for each language: Hugging Face's `Wav2Vec2AttnAdapterLayer`.
+#[derive(Debug)]
+struct SpeechAdapter {
+    norm: LayerNorm,
+    up: Dense,
+    down: Dense,
+}
+
+/// Added to variances by the adapter; the class fixes this number.
+const ADAPTER_NORM_EPSILON: f64 = 1e-5;
+
+impl SpeechAdapter {
+    fn load(weights: &Weights<'_>, hidden: i64, width: i64) -> Result<Self, ModelError> {
+        Ok(Self {
+            norm: weights.at("norm").layer_norm(hidden, ADAPTER_NORM_EPSILON)?,
+            up: weights.at("linear_1").dense(hidden, width)?,
+            down: weights.at("linear_2").dense(width, hidden)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let inner = self.up.forward_activated(&self.norm.forward(x), Activation::Relu, train);
+        x + self.down.forward(&inner, train)
+    }
 }
 
 impl SpeechLayer {
@@ -60,6 +89,7 @@ impl SpeechLayer {
             query_value_bias: true,
             key_bias: sizes.key_bias,
         };
+        let adapter = |width: i64| SpeechAdapter::load(&weights.at("adapter_layer"), d, width);
         let gate = || PositionGate::load(&weights.at("attention"), d, sizes.heads);
         Ok(Self {
             attention: Attention::load(weights, &names.attention, &attention)?,
@@ -68,6 +98,7 @@ impl SpeechLayer {
             up: weights.at(names.intermediate).dense(d, f)?,
             down: weights.at(names.output).dense(f, d)?,
             output_norm: weights.at(names.output_norm).layer_norm(d, sizes.norm_epsilon)?,
+            adapter: sizes.adapter.filter(|_| sizes.norm_first).map(adapter).transpose()?,
             sizes,
         })
     }
@@ -79,7 +110,8 @@ impl SpeechLayer {
             let attended = self.attend(&self.attention_norm.forward(x), mask, positions, train);
             let y = x + dropout(&attended, p, train);
             let transformed = self.transform(&self.output_norm.forward(&y), train);
-            return &y + dropout(&transformed, p, train);
+            let y = &y + dropout(&transformed, p, train);
+            return self.adapter.as_ref().map_or_else(|| y.shallow_clone(), |adapter| adapter.forward(&y, train));
         }
         let attended = self.attend(x, mask, positions, train);
         let y = dropout_residual_norm(&attended, x, &self.attention_norm, p, train);
