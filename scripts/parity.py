@@ -499,6 +499,7 @@ def deformable_detr(draw):
     heads = draw.choice([1, 2, 4])
     return values | dict(
         d_model=32 * draw.randint(1, 2),  # of which there are 32 groups
+        decoder_layers=draw.randint(2, 3),  # transformers cannot tie the heads of one
         encoder_attention_heads=heads,
         decoder_attention_heads=draw.choice([1, 2, 4]),
         num_feature_levels=maps + draw.choice([0, 1, 2]),
