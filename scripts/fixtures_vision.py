@@ -59,6 +59,9 @@ DETR = dict(
     d_model=8, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=4, encoder_ffn_dim=10,
     decoder_ffn_dim=12, num_queries=5, dropout=0.0, use_timm_backbone=False, **NAMES)
 
+DEFORMABLE_DETR = DETR | dict(
+    backbone_config=BACKBONE | dict(out_features=["stage1", "stage2"]), d_model=32, encoder_ffn_dim=3, decoder_ffn_dim=4, num_feature_levels=3, encoder_n_points=2, decoder_n_points=1,
+    auxiliary_loss=True, with_box_refine=True, focal_alpha=0.25)
 RT_BACKBONE = dict(
     model_type="rt_detr_resnet", embedding_size=4, hidden_sizes=[4, 6, 8], depths=[1, 1, 1], layer_type="basic", out_features=["stage2", "stage3"])
 RT_DETR = dict(
@@ -151,6 +154,15 @@ CASES = {
     "detr-auxiliary-loss": (
         "DetrForObjectDetection", DETR | dict(backbone_config=BACKBONE, auxiliary_loss=True, decoder_layers=3, eos_coefficient=0.2),
         {"case": ((24, 31), None)}),
+    "conditional-detr": (
+        "ConditionalDetrForObjectDetection",
+        DETR | dict(backbone_config=BACKBONE, auxiliary_loss=True, focal_alpha=0.3, class_cost=3, dropout=0.0), {"case": ((24, 31), None)}),
+    "deformable-detr": (
+        "DeformableDetrForObjectDetection", DEFORMABLE_DETR, {"case": ((24, 31), None)}),
+    "deformable-detr-two-stage": (
+        "DeformableDetrForObjectDetection",
+        DEFORMABLE_DETR | dict(two_stage=True, two_stage_num_proposals=4, focal_alpha=0.4, backbone_config=BACKBONE, num_feature_levels=2,
+                               decoder_layers=1), {"case": ((24, 31), None)}),
     # 29 fills its maps as 32 would.
     "rt-detr": ("RTDetrForObjectDetection", RT_DETR, {"case": ((32, 32), None), "case_other_size": ((29, 16), None)}),
     "rt-detr-v2-discrete": ("RTDetrV2ForObjectDetection", RT_DETR_V2, {"case": ((32, 32), None)}),
@@ -311,6 +323,8 @@ def make(root):
                 tensors["input.denoising_draws"] = draws
             if dense or normed:  # What one pass of training makes of the running statistics.
                 tensors |= {f"after.{buffers[name]}": buffer for name, buffer in trained.named_buffers() if name in buffers}
+            if class_name.startswith("Deformable"):  # which has 32 channels at least
+                tensors = {k: v[:2] if k.startswith("grad.") and v.numel() > 512 else v for k, v in tensors.items()}
             if file != "case":
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or depends_on_size(k)}
             save_tensors(folder / f"{file}.safetensors", tensors)

@@ -485,6 +485,33 @@ def detr(draw):
     )
 
 
+def conditional_detr(draw):
+    values = {name: value for name, value in detr(draw).items() if name != "eos_coefficient"}
+    return values | dict(focal_alpha=draw.choice([0.25, 0.6]))
+
+
+def deformable_detr(draw):
+    values = {name: value for name, value in detr(draw).items() if name != "eos_coefficient"}
+    stages = len(values["backbone_config"]["depths"])
+    maps = draw.randint(1, stages)
+    values["backbone_config"]["out_features"] = [f"stage{stage}" for stage in range(stages - maps + 1, stages + 1)]
+    refines = draw.random() < 0.6
+    heads = draw.choice([1, 2, 4])
+    return values | dict(
+        d_model=32 * draw.randint(1, 2),  # of which there are 32 groups
+        decoder_layers=draw.randint(2, 3),  # transformers cannot tie the heads of one
+        encoder_attention_heads=heads,
+        decoder_attention_heads=draw.choice([1, 2, 4]),
+        num_feature_levels=maps + draw.choice([0, 1, 2]),
+        encoder_n_points=draw.randint(1, 4),
+        decoder_n_points=draw.randint(1, 4),
+        with_box_refine=refines,
+        two_stage=refines and draw.random() < 0.5,
+        two_stage_num_proposals=draw.randint(1, 4),
+        focal_alpha=draw.choice([0.25, 0.6]),
+    )
+
+
 def rt_resnet(draw):
     """Convolutions with a deep stem; a first stage of two convolutions that widens must halve, or its shortcut would not fit."""
     stages, basic, halves = draw.randint(2, 4), draw.random() < 0.5, draw.random() < 0.3
@@ -832,6 +859,8 @@ FAMILIES = {
     "resnet": Family("ResNet", "image", resnet),
     "yolos": Family("Yolos", "detector", yolos),
     "detr": Family("Detr", "detector", detr),
+    "conditional_detr": Family("ConditionalDetr", "detector", conditional_detr),
+    "deformable_detr": Family("DeformableDetr", "detector", deformable_detr),
     "rt_detr": Family("RTDetr", "detector", rt_detr),
     "rt_detr_v2": Family("RTDetrV2", "detector", rt_detr_v2),
     "wav2vec2": Family("Wav2Vec2", "speech", wav2vec2),

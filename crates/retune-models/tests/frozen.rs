@@ -46,6 +46,9 @@ fn models() -> Vec<(String, &'static Purpose)> {
     models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
     models.push(("yolos-object-detection".to_owned(), &OBJECT_DETECTION));
     models.push(("detr-object-detection".to_owned(), &OBJECT_DETECTION));
+    for name in ["conditional-detr", "deformable-detr", "deformable-detr-two-stage"] {
+        models.push((name.to_owned(), &OBJECT_DETECTION));
+    }
     models.push(("rt-detr".to_owned(), &OBJECT_DETECTION));
     models.push(("vit-mae".to_owned(), &MASKED_IMAGE_MODELING));
     for name in [

@@ -90,6 +90,7 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
 fn sets(name: &str, train: bool) -> (usize, usize) {
     match name {
         "detr-auxiliary-loss" => (3, 0),
+        "conditional-detr" | "deformable-detr" => (2, 0),
         // Two layers and the choice of queries.
         "rt-detr" => (3, if train { 2 } else { 0 }),
         _ => (1, 0),
@@ -105,6 +106,9 @@ fn detectors_equal_hugging_face() {
         ("detr-object-detection", "case"),
         ("detr-object-detection", "case_other_size"),
         ("detr-auxiliary-loss", "case"),
+        ("conditional-detr", "case"),
+        ("deformable-detr", "case"),
+        ("deformable-detr-two-stage", "case"),
         ("rt-detr", "case"),
         ("rt-detr", "case_other_size"),
         ("rt-detr-v2-discrete", "case"),
@@ -155,6 +159,8 @@ fn detectors_equal_hugging_face() {
             let Some(expected) = case.get(&format!("grad.{}", param.name)) else { continue };
             // Autograd there makes zeros of what is stacked and not read.
             let gradient = param.gradient().unwrap_or_else(|| expected.zeros_like());
+            // Of large ones the first rows are kept.
+            let gradient = if gradient.dim() > 1 { gradient.narrow(0, 0, expected.size()[0]) } else { gradient };
             let worst = difference(&gradient, expected);
             assert!(worst < 1e-5, "{}: {worst}", param.name);
             compared += 1;

@@ -1,6 +1,7 @@
 //! Bodies: what families of one kind compute below their heads.
 
 mod conformer_encoder;
+mod deformable_transformer;
 mod disentangled_encoder;
 mod encoder_decoder;
 mod image_encoder;
@@ -19,6 +20,7 @@ mod text_encoder;
 mod waveform_encoder;
 
 pub use conformer_encoder::{ConformerEncoder, ConformerEncoderSizes, FRAME_COUNTS};
+pub use deformable_transformer::{DeformableTransformer, DeformableTransformerSizes, refined};
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
 pub use encoder_decoder::EncoderDecoder;
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
@@ -28,7 +30,7 @@ pub use pyramid::{MapShape, PatchStem, Pyramid, PyramidBlock, image_size_of, sta
 pub use refining_transformer::{BoxHead, CHOSEN, REFERENCES, RefiningTransformer, RefiningTransformerSizes, said_name};
 pub use rotary_encoder::{RotaryEncoder, RotaryEncoderSizes, Span};
 pub use sequence_encoder::SequenceEncoder;
-pub use set_transformer::{INTERMEDIATE, SetTransformer, SetTransformerSizes};
+pub use set_transformer::{INTERMEDIATE, MIDDLES, SetTransformer, SetTransformerSizes};
 pub use spectrogram_encoder::{SpectrogramEncoder, SpectrogramEncoderSizes};
 pub(crate) use speech_encoder::layer_name;
 pub use speech_encoder::{SpeechEncoder, SpeechEncoderSizes};

@@ -1,13 +1,13 @@
 //! DETR below its head (Carion et al. 2020): convolutions, an encoder over the places of their last map, and a decoder of
-//! queries, transformers `DetrModel`.
+//! queries, transformers `DetrModel`; with a decoder whose queries know where they look, `ConditionalDetrModel`.
 //!
 //! B batch, H and W image, h and w map, T = h·w, Q queries, D hidden size, L layers of the decoder. Blocks are the layers of the
 //! convolutions, then those of the encoder, then those of the decoder.
 
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
-    MapLayer, PatchProjection, ResNetLayer, ResNetSizes, ResNetStem, SetDecoderLayer, SetEncoderLayer, SetLayerSizes,
-    SizeRule, patch_embeddings, sine_positions,
+    ConditionalDecoderLayer, MapLayer, PatchProjection, Perceptron, QueryPlaces, ResNetLayer, ResNetSizes, ResNetStem,
+    SetDecoderLayer, SetEncoderLayer, SetLayerSizes, SizeRule, patch_embeddings, sine_positions, sines_of,
 };
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::{Kind, Tensor};
@@ -15,13 +15,15 @@ use retune_kernels::{AttentionMask, LayerNorm, Weight};
 use std::ops::Range;
 
 /// Beside the hidden states: which pixels are there, [B, H, W].
-const PIXEL_MASK: &str = "pixel_mask";
+pub(super) const PIXEL_MASK: &str = "pixel_mask";
 /// Where the places of the map are, [B, T, D].
 const PLACES: &str = "places";
 /// What the encoder returned, [B, T, D].
 const MEMORY: &str = "memory";
 /// What each layer of the decoder returned, [B, L, Q, D].
 pub const INTERMEDIATE: &str = "intermediate";
+/// Middles that queries look around, as shares of the picture, [B, Q, 2], where they do.
+pub const MIDDLES: &str = "middles";
 /// PyTorch's default.
 const NORM_EPSILON: f64 = 1e-5;
 
@@ -38,6 +40,20 @@ pub struct SetTransformerSizes {
     pub queries: i64,
     /// Whether every layer of the decoder is learnt: then a norm follows each.
     pub auxiliary: bool,
+    /// Whether queries look around middles of their own (Meng et al. 2021).
+    pub conditional: bool,
+}
+
+/// Layers over queries.
+enum Decoder {
+    Plain(Vec<SetDecoderLayer>),
+    Conditional {
+        layers: Vec<ConditionalDecoderLayer>,
+        /// By which later layers scale where they look.
+        scale: Perceptron,
+        /// From learnt places to middles.
+        middle: Perceptron,
+    },
 }
 
 /// The body.
@@ -46,11 +62,24 @@ pub struct SetTransformer {
     layers: Vec<ResNetLayer>,
     projection: PatchProjection,
     encoder: Vec<SetEncoderLayer>,
-    decoder: Vec<SetDecoderLayer>,
+    decoder: Decoder,
     queries: Weight, // [Q, D]
     norm: LayerNorm,
     hidden: i64,
     sizes: SetTransformerSizes,
+}
+
+/// Which of the pixels [B, C, H, W] are there, [B, H, W]: all, where the inputs do not say.
+pub(super) fn pixel_mask(inputs: &Tensors, pixels: &Tensor) -> Result<Tensor, ModelError> {
+    let [batch, _, height, width] = pixels.size()[..] else { panic!("pixels have four dimensions") };
+    match inputs.optional(PIXEL_MASK) {
+        Some(mask) if mask.size() == [batch, height, width] => Ok(mask.shallow_clone()),
+        Some(mask) => {
+            let problem = format!("give one number for each pixel, [{batch}, {height}, {width}]");
+            Err(ModelError::InputShape { name: PIXEL_MASK.to_owned(), shape: mask.size(), problem })
+        }
+        None => Ok(Tensor::ones([batch, height, width], (Kind::Int64, pixels.device()))),
+    }
 }
 
 impl SetTransformer {
@@ -71,8 +100,22 @@ impl SetTransformer {
             SetEncoderLayer::load(&weights.at(&format!("encoder.layers.{i}")).depth(first + i), *of)
         };
         let behind = first + sizes.encoder.len();
-        let decoder = |(i, of): (usize, &SetLayerSizes)| {
-            SetDecoderLayer::load(&weights.at(&format!("decoder.layers.{i}")).depth(behind + i), *of)
+        let decoding = weights.at("decoder");
+        let layer = |i: usize| decoding.at(&format!("layers.{i}")).depth(behind + i);
+        let of_layers = || sizes.decoder.iter().enumerate();
+        let decoder = if sizes.conditional {
+            let conditional = |(i, of): (usize, &SetLayerSizes)| ConditionalDecoderLayer::load(&layer(i), *of, i == 0);
+            let perceptron = |name: &str, outputs: i64| {
+                Perceptron::load(&decoding.depth(behind).at(name), &[hidden, hidden, outputs], init)
+            };
+            Decoder::Conditional {
+                layers: of_layers().map(conditional).collect::<Result<_, _>>()?,
+                scale: perceptron("query_scale", hidden)?,
+                middle: perceptron("ref_point_head", 2)?,
+            }
+        } else {
+            let plain = |(i, of): (usize, &SetLayerSizes)| SetDecoderLayer::load(&layer(i), *of);
+            Decoder::Plain(of_layers().map(plain).collect::<Result<_, _>>()?)
         };
         let last = behind + sizes.decoder.len() - 1;
         Ok(Self {
@@ -80,7 +123,7 @@ impl SetTransformer {
             layers,
             projection: PatchProjection::load(&projection, width, (1, 1), hidden, init)?,
             encoder: sizes.encoder.iter().enumerate().map(encoder).collect::<Result<_, _>>()?,
-            decoder: sizes.decoder.iter().enumerate().map(decoder).collect::<Result<_, _>>()?,
+            decoder,
             queries: weights.at("query_position_embeddings").depth(behind).exact(
                 "weight",
                 &[sizes.queries, hidden],
@@ -100,7 +143,7 @@ impl SetTransformer {
         let mask = pixels.upsample_nearest2d([size[1], size[2]], None, None).squeeze_dim(0).ne(0.0);
         let hidden = mode.block(depth, |_| self.projection.forward_channels_last(&map).flatten(1, 2));
         let mut state = State::new(hidden);
-        state.beside.insert(PLACES, sine_positions(&mask, self.hidden));
+        state.beside.insert(PLACES, sine_positions(&mask, self.hidden, 0.0));
         state.mask = Some(mask.flatten(1, 2).to_kind(Kind::Int64).to_device(retune_kernels::tch::Device::Cpu));
         Ok(state)
     }
@@ -108,7 +151,7 @@ impl SetTransformer {
 
 impl Body for SetTransformer {
     fn blocks(&self) -> usize {
-        self.layers.len() + self.encoder.len() + self.decoder.len()
+        self.layers.len() + self.encoder.len() + self.sizes.decoder.len()
     }
 
     fn width(&self) -> i64 {
@@ -117,15 +160,7 @@ impl Body for SetTransformer {
 
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
         let pixels = patch_embeddings::pixel_values(inputs, self.sizes.backbone.channels, &SizeRule::at_least((1, 1)))?;
-        let [batch, _, height, width] = pixels.size()[..] else { panic!("pixels have four dimensions") };
-        let mask = match inputs.optional(PIXEL_MASK) {
-            Some(mask) if mask.size() == [batch, height, width] => mask.shallow_clone(),
-            Some(mask) => {
-                let problem = format!("give one number for each pixel, [{batch}, {height}, {width}]");
-                return Err(ModelError::InputShape { name: PIXEL_MASK.to_owned(), shape: mask.size(), problem });
-            }
-            None => Tensor::ones([batch, height, width], (Kind::Int64, pixels.device())),
-        };
+        let mask = pixel_mask(inputs, pixels)?;
         let pixels = pixels.permute([0, 2, 3, 1]);
         let mut state = State::new(mode.block(0, |train| self.stem.forward(&pixels, train)));
         state.beside.insert(PIXEL_MASK, mask);
@@ -154,6 +189,13 @@ impl Body for SetTransformer {
                 );
                 let memory = std::mem::replace(&mut state.hidden, empty);
                 state.beside.insert(MEMORY, memory);
+                if let Decoder::Conditional { middle, .. } = &self.decoder {
+                    let middles = mode.block(depth, |train| {
+                        let own = self.queries.unsqueeze(0).to_kind(state.hidden.kind());
+                        middle.forward_exact(&own, train).sigmoid().repeat([batch, 1, 1])
+                    });
+                    state.beside.insert(MIDDLES, middles);
+                }
             }
             let mask =
                 state.mask.as_ref().map(|mask| AttentionMask::padding(mask, state.hidden.device())).transpose()?;
@@ -165,15 +207,27 @@ impl Body for SetTransformer {
             }
             let number = depth - behind;
             let memory = state.beside.get(MEMORY)?;
+            // What plain layers have no use for.
+            let middles = if self.sizes.conditional { state.beside.get(MIDDLES)? } else { memory };
             state.hidden = mode.block(depth, |train| {
                 let own = self.queries.unsqueeze(0).expand_as(&x);
-                let y = self.decoder[number].forward((&x, &own), (memory, places), mask.as_ref(), train);
+                let y = match &self.decoder {
+                    Decoder::Plain(layers) => {
+                        layers[number].forward((&x, &own), (memory, places), mask.as_ref(), train)
+                    }
+                    Decoder::Conditional { layers, scale, .. } => {
+                        let middles = sines_of(middles, self.hidden).to_kind(x.kind());
+                        let middles = if number == 0 { middles } else { middles * scale.forward(&x, train) };
+                        let at = QueryPlaces { own: &own, middles: &middles };
+                        layers[number].forward(&x, at, (memory, places), mask.as_ref(), train)
+                    }
+                };
                 if self.sizes.auxiliary { self.norm.forward(&y) } else { y }
             });
-            if self.sizes.auxiliary && number + 1 < self.decoder.len() {
+            if self.sizes.auxiliary && number + 1 < self.sizes.decoder.len() {
                 intermediate.push(state.hidden.shallow_clone());
             }
-            if number + 1 == self.decoder.len() {
+            if number + 1 == self.sizes.decoder.len() {
                 let y = state.hidden.shallow_clone();
                 state.hidden = mode.block(depth, |_| self.norm.forward(&y));
             }

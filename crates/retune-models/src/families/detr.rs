@@ -1,4 +1,5 @@
-//! DETR (Carion et al. 2020), transformers `DetrModel`: ResNet with frozen norms, an encoder, and a decoder of queries.
+//! DETR (Carion et al. 2020) and Conditional DETR (Meng et al. 2021), transformers `DetrModel` and `ConditionalDetrModel`: ResNet with
+//! frozen norms, an encoder, and a decoder of queries.
 
 use crate::bodies::{SetTransformer, SetTransformerSizes};
 use crate::checkpoint::Weights;
@@ -11,24 +12,59 @@ use retune_kernels::Activation;
 use serde_json::{Value, json};
 
 /// Each query → a class and a box.
-pub static DETR: Detr = Detr(TensorNames {
-    base: "model",
-    spellings: &[],
-    buffers: &["num_batches_tracked"],
-    modules: &[("out_proj", "o_proj"), (".fc1", ".mlp.fc1"), (".fc2", ".mlp.fc2")],
-    lora: Ok(&["q_proj", "v_proj"]),
-});
+pub static DETR: Detr = Detr {
+    model_type: "detr",
+    class: "Detr",
+    conditional: false,
+    names: TensorNames {
+        base: "model",
+        spellings: &[],
+        buffers: &["num_batches_tracked"],
+        modules: &[("out_proj", "o_proj"), (".fc1", ".mlp.fc1"), (".fc2", ".mlp.fc2")],
+        lora: Ok(&["q_proj", "v_proj"]),
+    },
+};
+/// The same with classes by themselves, and queries that know where they look.
+pub static CONDITIONAL_DETR: Detr = Detr {
+    model_type: "conditional_detr",
+    class: "ConditionalDetr",
+    conditional: true,
+    names: TensorNames {
+        modules: &[
+            ("out_proj", "o_proj"),
+            (".fc1", ".mlp.fc1"),
+            (".fc2", ".mlp.fc2"),
+            (".sa_qcontent_proj", ".self_attn.q_content_proj"),
+            (".sa_qpos_proj", ".self_attn.q_pos_proj"),
+            (".sa_kcontent_proj", ".self_attn.k_content_proj"),
+            (".sa_kpos_proj", ".self_attn.k_pos_proj"),
+            (".sa_v_proj", ".self_attn.v_proj"),
+            (".ca_qcontent_proj", ".encoder_attn.q_content_proj"),
+            (".ca_qpos_proj", ".encoder_attn.q_pos_proj"),
+            (".ca_kcontent_proj", ".encoder_attn.k_content_proj"),
+            (".ca_kpos_proj", ".encoder_attn.k_pos_proj"),
+            (".ca_v_proj", ".encoder_attn.v_proj"),
+            (".ca_qpos_sine_proj", ".encoder_attn.q_pos_sine_proj"),
+        ],
+        ..DETR.names
+    },
+};
 
-/// Its type: how its tensors are called.
-pub struct Detr(TensorNames);
+/// Its type: which of the two it is.
+pub struct Detr {
+    model_type: &'static str,
+    class: &'static str,
+    conditional: bool,
+    names: TensorNames,
+}
 
 impl Family for Detr {
     fn model_type(&self) -> &'static str {
-        "detr"
+        self.model_type
     }
 
     fn class(&self) -> &'static str {
-        "Detr"
+        self.class
     }
 
     fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
@@ -37,13 +73,13 @@ impl Family for Detr {
     }
 
     fn names(&self) -> &TensorNames {
-        &self.0
+        &self.names
     }
 
     fn defaults(&self) -> Vec<(&'static str, Value)> {
-        vec![
+        let mut all = vec![
             ("num_channels", json!(3)),
-            ("num_queries", json!(100)),
+            ("num_queries", json!(if self.conditional { 300 } else { 100 })),
             ("d_model", json!(256)),
             ("encoder_layers", json!(6)),
             ("encoder_ffn_dim", json!(2048)),
@@ -56,11 +92,15 @@ impl Family for Detr {
             ("attention_dropout", json!(0.0)),
             ("activation_dropout", json!(0.0)),
             ("position_embedding_type", json!("sine")),
-        ]
+        ];
+        if self.conditional {
+            all.extend([("focal_alpha", json!(0.25)), ("class_cost", json!(2))]);
+        }
+        all
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
-        let backbone = backbone(config)?;
+        let backbone = convolutions(config)?;
         // Its published processors bring the shorter side to 800 pixels.
         let (channels, patch) = (backbone.channels, (4, 4));
         let sizes = SizeRule::at_least((1, 1));
@@ -97,18 +137,19 @@ impl Family for Detr {
         let layers =
             |part: &str| Ok::<_, ModelError>(vec![layer(part)?; config.size(&format!("{part}_layers"))? as usize]);
         let sizes = SetTransformerSizes {
-            backbone: backbone(config)?,
+            backbone: convolutions(config)?,
             encoder: layers("encoder")?,
             decoder: layers("decoder")?,
             queries: config.size("num_queries")?,
+            conditional: self.conditional,
             auxiliary: config.flag_or("auxiliary_loss", false)?,
         };
-        Ok(Box::new(SetTransformer::load(&weights.at(self.0.base), hidden, sizes)?))
+        Ok(Box::new(SetTransformer::load(&weights.at(self.names.base), hidden, sizes)?))
     }
 }
 
 /// The convolutions: Hugging Face's own or timm's, by their name.
-fn backbone(config: &ModelConfig) -> Result<ResNetSizes, ModelError> {
+pub(super) fn convolutions(config: &ModelConfig) -> Result<ResNetSizes, ModelError> {
     let refuse = |field: &str, problem: String| Err(ModelError::Config { field: field.to_owned(), problem });
     if config.flag_or("dilation", false)? {
         return refuse("dilation", "is true; convolutions with holes (DC5) are not known".to_owned());

@@ -8,6 +8,7 @@ pub mod bert;
 pub mod convnext;
 pub mod data2vec_vision;
 pub mod deberta_v2;
+pub mod deformable_detr;
 pub mod deit;
 pub mod detr;
 pub mod dinov2;

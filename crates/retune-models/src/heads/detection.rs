@@ -1,12 +1,13 @@
 //! Object detection: a class and a box for each query (Carion et al. 2020, §3.2; Fang et al. 2021).
 //!
-//! transformers' `YolosForObjectDetection` and `DetrForObjectDetection`. B batch, Q queries, D hidden size, L labels, and one for
-//! no object.
+//! transformers' `YolosForObjectDetection`, `DetrForObjectDetection` and `ConditionalDetrForObjectDetection`. B batch, Q queries, D
+//! hidden size, L labels, C outputs for them, of which one may be no object.
 
-use crate::bodies::INTERMEDIATE;
+use crate::bodies::{INTERMEDIATE, MIDDLES};
 use crate::checkpoint::{Init, Weights};
 use crate::layers::Perceptron;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
+use retune_kernels::boxes::inverse_sigmoid;
 use retune_kernels::loss::{ClassCost, ClassLoss, DetectionOutputs, DetectionWeights};
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Activation, Dense};
@@ -15,7 +16,7 @@ use retune_kernels::{Activation, Dense};
 pub static OBJECT_DETECTION: Purpose =
     Purpose { key: "object-detection", class_ending: "ForObjectDetection", peft: None, fresh: true, labels: true };
 
-/// Outputs of earlier layers of a decoder, [B, E, Q, L + 1] and [B, E, Q, 4].
+/// Outputs of earlier layers of a decoder, [B, E, Q, C] and [B, E, Q, 4].
 pub const EARLIER_LOGITS: &str = "auxiliary_outputs.logits";
 /// Their boxes.
 pub const EARLIER_BOXES: &str = "auxiliary_outputs.pred_boxes";
@@ -44,12 +45,19 @@ pub struct DetectionPlan {
 impl HeadPlan for DetectionPlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
         let (d, head) = (body.width(), weights.head());
-        let classes = config.label_count() + 1;
+        let learnt = detection_weights(config)?.classes;
+        let classes = learnt.outputs(config.label_count());
+        // Where each class is judged by itself, almost nothing is there at first (Lin et al. 2017, §4.1).
+        let bias = if matches!(learnt, ClassLoss::Softmax { .. }) { 0.0 } else { -(99f64.ln()) };
+        let last_layer = |layer: Weights<'_>| {
+            layer.mark_outputs();
+            layer.dense_from((d, classes), Init::Normal(layer.initializer_range()), Init::Constant(bias))
+        };
         let class_layer = |i: usize| match (self.class_layers, i + 1) {
-            (1, _) => head.at("class_labels_classifier").outputs(d, classes),
+            (1, _) => last_layer(head.at("class_labels_classifier")),
             (last, number) => {
                 let layer = head.at(&format!("class_labels_classifier.layers.{i}"));
-                if number == last { layer.outputs(d, classes) } else { layer.dense(d, d) }
+                if number == last { last_layer(layer) } else { layer.dense(d, d) }
             }
         };
         let usual = Init::Normal(weights.initializer_range());
@@ -90,9 +98,22 @@ impl Head for Detection {
 
     /// What earlier layers say, [B, E, Q, ..], stands beside it where a body learns all of them.
     ///
-    /// `logits` [B, Q, L + 1] and `pred_boxes` [B, Q, 4], centre, width and height as shares of the picture.
+    /// `logits` [B, Q, C] and `pred_boxes` [B, Q, 4], centre, width and height as shares of the picture.
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
-        let said = |x: &Tensor| (perceptron(&self.classifier, x, train), self.boxes.forward_exact(x, train).sigmoid());
+        // Where queries look around middles, boxes begin there.
+        let middles = state.beside.optional(MIDDLES).map(|middles| {
+            let middles = inverse_sigmoid(middles);
+            Tensor::cat(&[&middles, &middles.zeros_like()], -1)
+        });
+        let said = |x: &Tensor| {
+            let boxes = self.boxes.forward_exact(x, train);
+            let boxes = match &middles {
+                Some(middles) if x.dim() == 4 => boxes + middles.unsqueeze(1),
+                Some(middles) => boxes + middles,
+                None => boxes,
+            };
+            (perceptron(&self.classifier, x, train), boxes.sigmoid())
+        };
         let (logits, boxes) = said(&state.hidden.narrow(1, self.front, self.queries));
         let mut outputs = Tensors::from([("logits", logits), ("pred_boxes", boxes)]);
         if let Some(intermediate) = state.beside.optional(INTERMEDIATE) {

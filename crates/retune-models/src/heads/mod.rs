@@ -2,6 +2,7 @@
 
 mod audio;
 mod ctc;
+mod deformable_detection;
 mod detection;
 mod dropout;
 mod embeddings;
@@ -27,6 +28,7 @@ mod word_scores;
 
 pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
 pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
+pub use deformable_detection::DeformableDetectionPlan;
 pub use detection::{
     DENOISING_DRAWS, DetectionPlan, EARLIER_BOXES, EARLIER_LOGITS, OBJECT_BOXES, OBJECT_DETECTION, OBJECT_LABELS,
     detection_outputs, detection_weights,

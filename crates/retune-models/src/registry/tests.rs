@@ -71,6 +71,10 @@ fn small(model_type: &str) -> ModelConfig {
             "depths": [1, 1, 1, 1], "out_features": ["stage2", "stage3", "stage4"]});
         config.set("backbone_config", backbone);
     }
+    if config.get("encoder_n_points").is_some() {
+        // Its norms have 32 groups.
+        config.set("d_model", json!(32));
+    }
     if model_type == "wav2vec2-bert" {
         // Its class assumes none.
         config.set("vocab_size", json!(8));
