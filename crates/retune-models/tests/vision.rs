@@ -497,7 +497,7 @@ fn purposes_are_found_and_unsupported_ones_list_what_works() {
     };
     let message = error("bert-base-only", &IMAGE_CLASSIFICATION);
     assert!(message.contains("`bert` is not supported for image classification"), "{message}");
-    assert!(message.contains("vit, vit_mae, deit, beit, dinov2, swin, convnext"), "{message}");
+    assert!(message.contains("vit, vit_mae, deit, beit, data2vec-vision, dinov2, swin, convnext"), "{message}");
     let message = error("vit-mae", &SEQUENCE_CLASSIFICATION);
     assert!(message.contains("bert, roberta") && !message.contains("swin"), "{message}");
     let message = error("vit-image-classification", &MASKED_IMAGE_MODELING);
