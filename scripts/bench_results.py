@@ -35,6 +35,7 @@ def parse_arguments():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--retune", type=Path, default=HERE.parent / "target" / "release" / "retune")
     parser.add_argument("--retune-args", default="", help="further arguments of every run, in one string; the results name them")
+    parser.add_argument("--note", default="", help="what a reader of the seconds should know, such as that other programs ran too")
     parser.add_argument("--results", type=Path, default=HERE.parent / "benches" / "results")
     arguments = parser.parse_args()
     arguments.experiments = tomllib.loads(LIST.read_text(encoding="utf-8"))["experiment"]
@@ -115,6 +116,11 @@ def render(reports):
                 middle = [statistics.median(run[of] for run in runs) for of in ("steps", "process_seconds", "peak_rss_bytes")]
                 end = [report.get("known") or "–", f"{middle[0]:,.0f}", f"{middle[1]:,.0f}", f"{middle[2] / 2**20:,.0f}"]
             lines.append(f"| {report['what'] if place == 0 else ''} | {key} | {value} | {baselines} | {' | '.join(end)} |")
+    notes = {}
+    for report in reports:
+        if said := "; ".join(filter(None, [report["note"], report["retune_args"] and f"`{report['retune_args']}`"])):
+            notes.setdefault(said, []).append(report["name"])
+    lines += [""] + [f"{', '.join(names)}: {said}." for said, names in notes.items()]
     if reports:
         machine = reports[-1]["machine"]
         lines += ["", f"Machine of the last line: {machine['cpu']}, {machine['cores']} cores; {machine['system']}; {machine['retune']}. Arguments of each line: `benches/results.toml`."]
@@ -152,7 +158,7 @@ def main():
             except (RunFailed, KeyError, OSError) as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 raise SystemExit(1)
-        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "arguments", "rows")}, "retune_args": arguments.retune_args, "machine": machine, "runs": runs}
+        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "arguments", "rows")}, "retune_args": arguments.retune_args, "note": arguments.note, "machine": machine, "runs": runs}
         write(arguments.results / f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         print(f"{name}: {runs[0]['test']} beside {runs[0]['baselines']}, {runs[0]['process_seconds']:.0f} s", file=sys.stderr, flush=True)
     found = {report["name"]: report for path in arguments.results.glob("*.json") if isinstance(report := json.loads(path.read_text(encoding="utf-8")), dict) and report.get("kind") == KIND}
