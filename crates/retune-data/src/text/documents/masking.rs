@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::draws;
 use crate::{Pass, Random};
 
 /// Share of the chosen tokens that become the mask.
@@ -13,8 +14,6 @@ const MASK: f64 = 0.8;
 const CHANGED: f64 = 0.9;
 /// Tells these draws from others.
 const DRAWS: u64 = 0x6d61_736b;
-/// The pass of rows that nothing is learnt from.
-const FIXED: u64 = u64::MAX;
 
 /// Which tokens are hidden.
 #[derive(Debug, Clone)]
@@ -54,10 +53,7 @@ impl MaskOptions {
         row: u64,
         content: u64,
     ) -> Vec<(usize, u32)> {
-        let mut random = match pass {
-            Some(pass) => Random::at(&[pass.seed, pass.epoch, row, DRAWS]),
-            None => Random::at(&[FIXED, content, DRAWS]),
-        };
+        let mut random = draws::of_row(pass, row, content, DRAWS);
         // Units that are chosen as one: begin and end of each.
         let mut units: Vec<(usize, usize)> = Vec::new();
         for (at, &id) in tokens.iter().enumerate().filter(|(_, id)| self.is_ordinary(**id)) {

@@ -5,6 +5,7 @@
 //! | `read` | documents of a text file or a table |
 //! | `store` | the tokens of all documents |
 //! | `cut` | which pieces of which documents a block is made of |
+//! | `draws` | draws for a row, of a pass or of none |
 //! | `masking` | which tokens are hidden from a model, drawn anew in each pass |
 //! | `blocks` | blocks, and where they come from |
 //! | `medium` | what a batch holds of them |
@@ -16,6 +17,7 @@
 
 mod blocks;
 mod cut;
+mod draws;
 mod masked_words;
 mod masking;
 mod medium;

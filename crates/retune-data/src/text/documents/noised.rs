@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use super::blocks::Blocks;
+use super::draws;
 use super::noise::{NoiseOptions, Noisy};
 use crate::target::{DecoderInput, put_written};
-use crate::{Array, Batch, DataError, Fact, Medium, Pass, Random, Seen, Targets, Units};
+use crate::{Array, Batch, DataError, Fact, Medium, Pass, Seen, Targets, Units};
 
 /// Tells these draws from others.
 const DRAWS: u64 = 0x6e6f_6973;
-/// The pass of rows that nothing is learnt from.
-const FIXED: u64 = u64::MAX;
 
 /// Blocks whose noise is drawn anew in each pass, and always the same where nothing is learnt; without noise as they are.
 pub struct NoisedBlocks {
@@ -36,10 +35,7 @@ impl NoisedBlocks {
         let inner = &self.blocks.0;
         let mut text = Vec::with_capacity(inner.length(block));
         inner.text(block, bytes, |id, _| text.push(id))?;
-        let mut random = match pass {
-            Some(pass) => Random::at(&[pass.seed, pass.epoch, block as u64, DRAWS]),
-            None => Random::at(&[FIXED, inner.hashes[block], DRAWS]),
-        };
+        let mut random = draws::of_row(pass, block as u64, inner.hashes[block], DRAWS);
         let Noisy { read, written } = match &self.noise {
             Some(noise) => noise.draw(&text, &mut random),
             None => Noisy { read: text, written: Vec::new() },
