@@ -14,7 +14,6 @@ Needs nothing beyond Python's own library. Exits with 1 when a run fails, with 2
 import argparse
 import csv
 import json
-import random
 import statistics
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import tomllib
 from pathlib import Path
 
 from bench_side_by_side import HERE, RunFailed, machine_facts, run_child
+from bench_tasks import write
 
 KIND = "result"  # of result files that results.md is made of
 LIST = HERE.parent / "benches" / "results.toml"
@@ -51,8 +51,8 @@ def parse_arguments():
     return arguments
 
 
-def joined(folder, names, most, out):
-    """The rows of several tables of one header, or `most` of them, chosen by a fixed draw; in the order of the files."""
+def joined(folder, names, out):
+    """The rows of several tables of one header, in the order of the files."""
     header, rows = None, []
     for name in names:
         with open(folder / name, newline="", encoding="utf-8-sig") as file:
@@ -60,8 +60,6 @@ def joined(folder, names, most, out):
             if (here := next(reader)) != (header := header or here):
                 raise RunFailed(f"{folder / name}: its columns are {here}, those of {names[0]} {header}")
             rows += list(reader)
-    if most is not None and most < len(rows):
-        rows = [rows[place] for place in sorted(random.Random(1).sample(range(len(rows)), most))]
     with open(out, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
     return out
@@ -71,8 +69,7 @@ def run(arguments, experiment, seed, folder):
     data = arguments.data / experiment["data"]
     places = {name: str(path) for name, path in arguments.models.items()} | {"data": str(data)}
     for name, files in experiment.get("join", {}).items():
-        most = experiment.get("rows") if name == "train" else None
-        places[name] = str(joined(data, files, most, folder / f"{name}.csv"))
+        places[name] = str(joined(data, files, folder / f"{name}.csv"))
     output = folder / f"run-{seed}"
     command = [arguments.retune, "finetune", *(word.format_map(places) for word in experiment["arguments"]), *arguments.retune_args.split(), "--seed", seed, "--output", output]
     seconds, peak, _ = run_child(command, folder / f"{seed}.log")
@@ -127,14 +124,8 @@ def render(reports):
     return "\n".join(lines) + "\n"
 
 
-def write(path, text):
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def missing(arguments, experiment):
-    names = {word[1:-1] for argument in experiment["arguments"] for word in [argument] if word.startswith("{") and word.endswith("}")}
+    names = {word[1:-1] for word in experiment["arguments"] if word.startswith("{") and word.endswith("}")}
     lacking = sorted(names - {"data"} - set(experiment.get("join", {})) - set(arguments.models))
     if lacking:
         return f"give --model {lacking[0]}=DIR"
@@ -158,7 +149,7 @@ def main():
             except (RunFailed, KeyError, OSError) as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 raise SystemExit(1)
-        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "arguments", "rows")}, "retune_args": arguments.retune_args, "note": arguments.note, "machine": machine, "runs": runs}
+        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "arguments")}, "retune_args": arguments.retune_args, "note": arguments.note, "machine": machine, "runs": runs}
         write(arguments.results / f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         print(f"{name}: {runs[0]['test']} beside {runs[0]['baselines']}, {runs[0]['process_seconds']:.0f} s", file=sys.stderr, flush=True)
     found = {report["name"]: report for path in arguments.results.glob("*.json") if isinstance(report := json.loads(path.read_text(encoding="utf-8")), dict) and report.get("kind") == KIND}
