@@ -121,4 +121,8 @@ impl ModelError {
     pub(crate) fn file(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::File { path: path.into(), problem: problem.into() }
     }
+
+    pub(crate) fn of_field(field: &str, problem: impl Into<String>) -> Self {
+        Self::Config { field: field.to_owned(), problem: problem.into() }
+    }
 }

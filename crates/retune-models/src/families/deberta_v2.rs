@@ -52,7 +52,10 @@ const WORDS: MaskedWordsNames = MaskedWordsNames {
         norm: Some("lm_predictions.lm_head.LayerNorm"),
         settings: |config| {
             if config.get("embedding_size").is_some() && config.size("embedding_size")? != config.size("hidden_size")? {
-                return Err(refused("embedding_size", "is not the hidden size, as this head of words needs it"));
+                return Err(ModelError::of_field(
+                    "embedding_size",
+                    "is not the hidden size, as this head of words needs it",
+                ));
             }
             bert::word_transform(config)
         },
@@ -92,16 +95,16 @@ fn defaults() -> Vec<(&'static str, Value)> {
 fn sizes(config: &ModelConfig) -> Result<DisentangledEncoderSizes, ModelError> {
     let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
     if hidden % heads != 0 {
-        return Err(refused(
+        return Err(ModelError::of_field(
             "num_attention_heads",
-            &format!("is {heads}, which does not divide the hidden size {hidden}"),
+            format!("is {heads}, which does not divide the hidden size {hidden}"),
         ));
     }
     for (field, only) in [("attention_head_size", hidden / heads), ("pooler_hidden_size", hidden)] {
         if config.get(field).is_some() && config.size(field)? != only {
-            return Err(refused(
+            return Err(ModelError::of_field(
                 field,
-                &format!("is {}, but the sizes of the layers ask for {only}", config.size(field)?),
+                format!("is {}, but the sizes of the layers ask for {only}", config.size(field)?),
             ));
         }
     }
@@ -153,7 +156,7 @@ fn sizes(config: &ModelConfig) -> Result<DisentangledEncoderSizes, ModelError> {
 
 /// Parts of a field, a list of texts or one text with bars between them.
 fn named(config: &ModelConfig, field: &str) -> Result<Vec<String>, ModelError> {
-    let wrong = || refused(field, "is neither a text nor a list of texts");
+    let wrong = || ModelError::of_field(field, "is neither a text nor a list of texts");
     match config.get(field) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(text.to_lowercase().split('|').map(|part| part.trim().to_owned()).collect()),
@@ -169,7 +172,7 @@ fn kinds(config: &ModelConfig) -> Result<(bool, bool), ModelError> {
     let parts = named(config, "pos_att_type")?;
     let known = ["c2p", "p2c", "", "none"];
     if let Some(other) = parts.iter().find(|part| !known.contains(&part.as_str())) {
-        return Err(refused("pos_att_type", &format!("names `{other}`; known are c2p and p2c")));
+        return Err(ModelError::of_field("pos_att_type", format!("names `{other}`; known are c2p and p2c")));
     }
     let has = |kind: &str| parts.iter().any(|part| part == kind);
     Ok((has("c2p"), has("p2c")))
@@ -180,7 +183,7 @@ fn places(config: &ModelConfig, longest: i64) -> Result<RelativePlaces, ModelErr
     let farthest = if stated < 1 { longest } else { stated };
     let buckets = config.number_or("position_buckets", -1.0)? as i64;
     if buckets == 1 {
-        return Err(refused("position_buckets", "is 1; distances need two buckets at least"));
+        return Err(ModelError::of_field("position_buckets", "is 1; distances need two buckets at least"));
     }
     Ok(RelativePlaces { span: if buckets > 0 { buckets } else { farthest }, buckets: buckets.max(0), farthest })
 }
@@ -197,16 +200,12 @@ fn convolution(
     }
     let groups = config.size_or("conv_groups", 1)?;
     if kernel % 2 == 0 || hidden % groups != 0 {
-        return Err(refused(
+        return Err(ModelError::of_field(
             "conv_kernel_size",
-            &format!("is {kernel} in {groups} groups; it must be odd, and groups divide {hidden}"),
+            format!("is {kernel} in {groups} groups; it must be odd, and groups divide {hidden}"),
         ));
     }
     let activation = if config.get("conv_act").is_some() { config.text("conv_act")? } else { "tanh".to_owned() };
     let activation = Activation::from_name(&activation)?;
     Ok(Some(TokenConvolutionSizes { kernel, groups, activation, dropout, norm_epsilon }))
-}
-
-fn refused(field: &str, problem: &str) -> ModelError {
-    ModelError::Config { field: field.to_owned(), problem: problem.to_owned() }
 }

@@ -80,10 +80,6 @@ impl Family for DeformableDetr {
     }
 }
 
-fn refuse<T>(field: &str, problem: String) -> Result<T, ModelError> {
-    Err(ModelError::Config { field: field.to_owned(), problem })
-}
-
 /// The convolutions, and the stages whose maps are read.
 fn backbone(config: &ModelConfig) -> Result<(ResNetSizes, Vec<usize>), ModelError> {
     let sizes = convolutions(config)?;
@@ -103,26 +99,35 @@ fn backbone(config: &ModelConfig) -> Result<(ResNetSizes, Vec<usize>), ModelErro
         _ => vec![sizes.widths.len()],
     };
     if maps.contains(&0) {
-        return refuse("backbone_config", "hands out the stem, which is not encoded here".to_owned());
+        return Err(ModelError::of_field(
+            "backbone_config",
+            "hands out the stem, which is not encoded here".to_owned(),
+        ));
     }
     Ok((sizes, maps))
 }
 
 fn sizes(config: &ModelConfig) -> Result<DeformableTransformerSizes, ModelError> {
     if config.text("position_embedding_type")? != "sine" {
-        return refuse("position_embedding_type", "is not `sine`, the only one that is known".to_owned());
+        return Err(ModelError::of_field(
+            "position_embedding_type",
+            "is not `sine`, the only one that is known".to_owned(),
+        ));
     }
     if config.number_or("encoder_layerdrop", 0.0)? != 0.0 {
-        return refuse("encoder_layerdrop", "is not 0; layers are never dropped here".to_owned());
+        return Err(ModelError::of_field("encoder_layerdrop", "is not 0; layers are never dropped here".to_owned()));
     }
     let (proposes, refines) = (config.flag_or("two_stage", false)?, config.flag_or("with_box_refine", false)?);
     if proposes && !refines {
-        return refuse("two_stage", "is true, which needs `with_box_refine`".to_owned());
+        return Err(ModelError::of_field("two_stage", "is true, which needs `with_box_refine`".to_owned()));
     }
     let (backbone, maps) = backbone(config)?;
     let levels = config.size("num_feature_levels")?;
     if levels < maps.len() as i64 {
-        return refuse("num_feature_levels", format!("is {levels}, but the convolutions hand out {} maps", maps.len()));
+        return Err(ModelError::of_field(
+            "num_feature_levels",
+            format!("is {levels}, but the convolutions hand out {} maps", maps.len()),
+        ));
     }
     let hidden = config.size("d_model")?;
     let layers = |part: &str| {

@@ -61,7 +61,7 @@ fn pooling(config: &ModelConfig) -> Result<TextPooling, ModelError> {
     match config.text("classifier_pooling")?.as_str() {
         "cls" => Ok(TextPooling::First),
         "mean" => Ok(TextPooling::Mean),
-        other => Err(refused("classifier_pooling", format!("is `{other}`; known are cls and mean"))),
+        other => Err(ModelError::of_field("classifier_pooling", format!("is `{other}`; known are cls and mean"))),
     }
 }
 
@@ -97,7 +97,7 @@ fn sizes(config: &ModelConfig) -> Result<RotaryEncoderSizes, ModelError> {
     let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
     if hidden % heads != 0 || hidden / heads % 2 != 0 {
         let problem = format!("is {heads}; heads of {hidden} numbers must be of one even size, for rotary positions");
-        return Err(refused("num_attention_heads", problem));
+        return Err(ModelError::of_field("num_attention_heads", problem));
     }
     let rotary = |kind: &str, older: &str, usual: f64| {
         Ok::<_, ModelError>(Rotary {
@@ -151,7 +151,10 @@ fn spans(config: &ModelConfig) -> Result<Vec<Span>, ModelError> {
     };
     let spans: Option<Vec<Span>> = types.as_array().and_then(|types| types.iter().map(of).collect());
     spans.filter(|spans| spans.len() as i64 == layers).ok_or_else(|| {
-        refused("layer_types", format!("is {types}, not one of {GLOBAL} and {LOCAL} for each of {layers} layers"))
+        ModelError::of_field(
+            "layer_types",
+            format!("is {types}, not one of {GLOBAL} and {LOCAL} for each of {layers} layers"),
+        )
     })
 }
 
@@ -162,15 +165,13 @@ fn base(config: &ModelConfig, kind: &str, older: &str, usual: f64) -> Result<f64
         let stated = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
         if let Some(other) = stated.filter(|stated| *stated != "default") {
             let problem = format!("asks for `{other}` positions in layers of {kind}; only `default` is supported");
-            return Err(refused("rope_parameters", problem));
+            return Err(ModelError::of_field("rope_parameters", problem));
         }
     }
     match parameters.and_then(|parameters| parameters.get("rope_theta")) {
-        Some(theta) => theta.as_f64().ok_or_else(|| refused("rope_parameters", format!("has a base of {theta}"))),
+        Some(theta) => {
+            theta.as_f64().ok_or_else(|| ModelError::of_field("rope_parameters", format!("has a base of {theta}")))
+        }
         None => config.number_or(older, usual),
     }
-}
-
-fn refused(field: &str, problem: String) -> ModelError {
-    ModelError::Config { field: field.to_owned(), problem }
 }

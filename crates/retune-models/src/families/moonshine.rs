@@ -143,10 +143,6 @@ fn begin(config: &ModelConfig) -> Result<TargetBegin, ModelError> {
     Ok(TargetBegin { first, padding: config.get("pad_token_id").and_then(Value::as_i64).unwrap_or(0) })
 }
 
-fn refused(field: &str, problem: String) -> ModelError {
-    ModelError::Config { field: field.to_owned(), problem }
-}
-
 /// Layers of one stack, and their positions.
 fn layer(config: &ModelConfig, stack: &str) -> Result<(DecoderSizes, Rotary), ModelError> {
     let field = |name: &str| format!("{stack}_{name}");
@@ -156,19 +152,19 @@ fn layer(config: &ModelConfig, stack: &str) -> Result<(DecoderSizes, Rotary), Mo
     if heads != others {
         let problem =
             format!("is {heads}, but encoder_num_attention_heads is {others}; the class has one number for both");
-        return Err(refused(&field("num_attention_heads"), problem));
+        return Err(ModelError::of_field(&field("num_attention_heads"), problem));
     }
     let key_heads = config.size_or(&field("num_key_value_heads"), heads)?;
     if key_heads != heads {
         let problem = format!("is {key_heads}, not the number of attention heads {heads}; the class computes no other");
-        return Err(refused(&field("num_key_value_heads"), problem));
+        return Err(ModelError::of_field(&field("num_key_value_heads"), problem));
     }
     let head_size = match config.get("head_dim") {
         Some(_) => config.size("head_dim")?,
         None if hidden % heads == 0 => hidden / heads,
         None => {
             let problem = format!("is {heads}, which does not divide the hidden size {hidden}");
-            return Err(refused(&field("num_attention_heads"), problem));
+            return Err(ModelError::of_field(&field("num_attention_heads"), problem));
         }
     };
     let bias = config.flag_or("attention_bias", false)?;

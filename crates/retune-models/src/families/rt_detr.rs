@@ -136,17 +136,13 @@ impl Family for RtDetr {
     }
 }
 
-fn refuse<T>(field: &str, problem: String) -> Result<T, ModelError> {
-    Err(ModelError::Config { field: field.to_owned(), problem })
-}
-
 /// By which almost nothing is there, before anything was learnt.
 fn prior(config: &ModelConfig) -> Result<f64, ModelError> {
     let p = config.number_or("initializer_bias_prior_prob", 1.0 / (config.label_count() + 1) as f64)?;
     if p > 0.0 && p < 1.0 {
         return Ok(-((1.0 - p) / p).ln());
     }
-    refuse("initializer_bias_prior_prob", format!("is {p}, not between 0 and 1"))
+    Err(ModelError::of_field("initializer_bias_prior_prob", format!("is {p}, not between 0 and 1")))
 }
 
 /// The convolutions, and the stages whose maps are read.
@@ -155,10 +151,10 @@ fn backbone(config: &ModelConfig) -> Result<(ResNetSizes, Vec<usize>), ModelErro
     let part = match config.get("backbone_config") {
         Some(part) => part.clone(),
         None if config.get("backbone").is_some() => {
-            return refuse(
+            return Err(ModelError::of_field(
                 "backbone",
                 "names convolutions of another library; `backbone_config` must describe them".to_owned(),
-            );
+            ));
         }
         None => usual,
     };
@@ -168,7 +164,10 @@ fn backbone(config: &ModelConfig) -> Result<(ResNetSizes, Vec<usize>), ModelErro
         "rt_detr_resnet" => ResNetVariant::Deep,
         "resnet" => ResNetVariant::Plain,
         other => {
-            return refuse("backbone_config", format!("is of type `{other}`; rt_detr_resnet and resnet are known"));
+            return Err(ModelError::of_field(
+                "backbone_config",
+                format!("is of type `{other}`; rt_detr_resnet and resnet are known"),
+            ));
         }
     };
     let frozen = config.flag_or("freeze_backbone_batch_norms", true)?;
@@ -176,16 +175,19 @@ fn backbone(config: &ModelConfig) -> Result<(ResNetSizes, Vec<usize>), ModelErro
     let halves = sizes.first_halves || sizes.widths[0] == sizes.embedding;
     if variant == ResNetVariant::Deep && !sizes.bottleneck && !halves {
         let problem = "has a first stage that widens without halving, whose shortcut would not fit".to_owned();
-        return refuse("backbone_config", problem);
+        return Err(ModelError::of_field("backbone_config", problem));
     }
     if variant == ResNetVariant::Deep && sizes.embedding % 2 != 0 {
-        return refuse("backbone_config", "has an odd `embedding_size`, half of which its stem takes".to_owned());
+        return Err(ModelError::of_field(
+            "backbone_config",
+            "has an odd `embedding_size`, half of which its stem takes".to_owned(),
+        ));
     }
     let maps = sizes.handed_out(&part)?;
     let halved = maps.windows(2).all(|pair| sizes.stride_of(pair[1]) == 2 * sizes.stride_of(pair[0]));
     if !halved {
         let problem = "hands out maps of which one is not half of the one before".to_owned();
-        return refuse("backbone_config", problem);
+        return Err(ModelError::of_field("backbone_config", problem));
     }
     Ok((sizes, maps))
 }
@@ -197,26 +199,32 @@ fn sizes(config: &ModelConfig, second: bool) -> Result<RefiningTransformerSizes,
     for field in ["encoder_in_channels", "decoder_in_channels"] {
         let found = config.sizes(field)?;
         if found.len() != count {
-            return refuse(field, format!("has {} entries, but the convolutions hand out {count} maps", found.len()));
+            return Err(ModelError::of_field(
+                field,
+                format!("has {} entries, but the convolutions hand out {count} maps", found.len()),
+            ));
         }
         if field == "decoder_in_channels" && found.iter().any(|&channels| channels != encoded) {
-            return refuse(field, format!("is {found:?}, but the encoder's maps have {encoded} channels"));
+            return Err(ModelError::of_field(
+                field,
+                format!("is {found:?}, but the encoder's maps have {encoded} channels"),
+            ));
         }
     }
     if levels < count || (levels > count + 1 && hidden != encoded) {
-        return refuse(
+        return Err(ModelError::of_field(
             "num_feature_levels",
             format!("is {levels}, which does not fit {count} maps of {encoded} channels"),
-        );
+        ));
     }
     if second && config.size("decoder_n_levels")? as usize != levels {
-        return refuse("decoder_n_levels", format!("is not `num_feature_levels`, {levels}"));
+        return Err(ModelError::of_field("decoder_n_levels", format!("is not `num_feature_levels`, {levels}")));
     }
     if encoded % 4 != 0 {
-        return refuse(
+        return Err(ModelError::of_field(
             "encoder_hidden_dim",
             "is no multiple of 4, so that places have no sines and cosines".to_owned(),
-        );
+        ));
     }
     // A list that may be empty.
     let attended = match config.get("encode_proj_layers").and_then(Value::as_array) {
@@ -224,11 +232,14 @@ fn sizes(config: &ModelConfig, second: bool) -> Result<RefiningTransformerSizes,
         None => None,
     };
     let Some(attended) = attended else {
-        return refuse("encode_proj_layers", format!("is no list of numbers of maps from 0 to {}", count - 1));
+        return Err(ModelError::of_field(
+            "encode_proj_layers",
+            format!("is no list of numbers of maps from 0 to {}", count - 1),
+        ));
     };
     let layers = config.number_or("encoder_layers", 1.0)?;
     if layers < 0.0 || layers.fract() != 0.0 {
-        return refuse("encoder_layers", format!("is {layers}, no number of layers"));
+        return Err(ModelError::of_field("encoder_layers", format!("is {layers}, no number of layers")));
     }
     let layer = |part: &str, hidden: i64, attention: &str, activation: &str| {
         Ok::<_, ModelError>(SetLayerSizes {
@@ -286,7 +297,12 @@ fn sizes(config: &ModelConfig, second: bool) -> Result<RefiningTransformerSizes,
             sampling: match second.then(|| config.text("decoder_method")).transpose()?.as_deref() {
                 None | Some("default") => Sampling::Bilinear,
                 Some("discrete") => Sampling::Nearest,
-                Some(other) => return refuse("decoder_method", format!("is `{other}`, neither default nor discrete")),
+                Some(other) => {
+                    return Err(ModelError::of_field(
+                        "decoder_method",
+                        format!("is `{other}`, neither default nor discrete"),
+                    ));
+                }
             },
         },
         denoising: (noised > 0).then_some(denoising),

@@ -77,7 +77,7 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
     }
     let values = sizes.embeddings.channels * patch.0 * patch.1;
     // As a dense layer (Glorot & Bengio 2010), not as a convolution.
-    sizes.embeddings.projection = Init::Uniform((6.0 / (values + d) as f64).sqrt());
+    sizes.embeddings.projection = Init::even(values, d);
     sizes.embeddings.positions = PositionTable::Fixed;
     sizes.embeddings.dropout = 0.0;
     let grid = sizes.embeddings.grid();

@@ -25,24 +25,28 @@ pub(super) const fn names(base: &'static str) -> TensorNames {
 const SPELLINGS: &[(&str, &str)] =
     &[(".parametrizations.weight.original0", ".weight_g"), (".parametrizations.weight.original1", ".weight_v")];
 
-pub(super) fn refused(field: &str, problem: String) -> ModelError {
-    ModelError::Config { field: field.to_owned(), problem }
-}
-
 /// The config fields that all relatives share.
 pub(super) fn sizes(config: &ModelConfig) -> Result<SpeechEncoderSizes, ModelError> {
     if config.flag_or("add_adapter", false)? {
-        return Err(refused("add_adapter", "is true; convolutions behind the encoder are not supported".to_owned()));
+        return Err(ModelError::of_field(
+            "add_adapter",
+            "is true; convolutions behind the encoder are not supported".to_owned(),
+        ));
     }
     let norm = match config.text("feat_extract_norm")?.as_str() {
         "group" => FrontNorm::Group,
         "layer" => FrontNorm::Layer,
-        other => return Err(refused("feat_extract_norm", format!("is `{other}`; only `group` and `layer` are known"))),
+        other => {
+            return Err(ModelError::of_field(
+                "feat_extract_norm",
+                format!("is `{other}`; only `group` and `layer` are known"),
+            ));
+        }
     };
     let (hidden, groups) = (config.size("hidden_size")?, config.size("num_conv_pos_embedding_groups")?);
     if hidden % groups != 0 {
         let problem = format!("is {groups}, which does not divide the hidden size {hidden}");
-        return Err(refused("num_conv_pos_embedding_groups", problem));
+        return Err(ModelError::of_field("num_conv_pos_embedding_groups", problem));
     }
     Ok(SpeechEncoderSizes {
         front: AudioConvolutionSizes {
@@ -83,7 +87,7 @@ fn convolutions(config: &ModelConfig) -> Result<Vec<AudioConvolution>, ModelErro
     for (field, list) in [("conv_kernel", &kernels), ("conv_stride", &strides)] {
         if list.len() != channels.len() {
             let problem = format!("has {} numbers, but conv_dim has {}", list.len(), channels.len());
-            return Err(refused(field, problem));
+            return Err(ModelError::of_field(field, problem));
         }
     }
     let of = |((&channels, &kernel), &stride)| AudioConvolution { channels, kernel, stride };

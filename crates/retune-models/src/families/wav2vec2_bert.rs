@@ -1,6 +1,6 @@
 //! Wav2Vec2-BERT (Barrault et al. 2023, "Seamless"), transformers `Wav2Vec2BertModel`: a conformer over filter banks.
 
-use super::wav2vec2::{refused, spec_augment};
+use super::wav2vec2::spec_augment;
 use crate::bodies::{ConformerEncoder, ConformerEncoderSizes};
 use crate::checkpoint::Weights;
 use crate::family::{Family, TensorNames};
@@ -73,7 +73,7 @@ impl HeadPlan for WholeSound {
     ) -> Result<Box<dyn crate::Head>, ModelError> {
         if config.flag_or("add_adapter", false)? {
             let problem = "is true; transformers' classifier of sounds has no layers behind the encoder".to_owned();
-            return Err(refused("add_adapter", problem));
+            return Err(ModelError::of_field("add_adapter", problem));
         }
         FramesPlan::USUAL.build(weights, config, body)
     }
@@ -85,12 +85,15 @@ fn sizes(config: &ModelConfig) -> Result<ConformerEncoderSizes, ModelError> {
         if width % heads == 0 {
             return Ok(());
         }
-        Err(refused("num_attention_heads", format!("is {heads}, which does not divide the {field} {width}")))
+        Err(ModelError::of_field(
+            "num_attention_heads",
+            format!("is {heads}, which does not divide the {field} {width}"),
+        ))
     };
     divided("hidden_size", hidden)?;
     let kernel = config.size("conv_depthwise_kernel_size")?;
     if kernel % 2 == 0 {
-        return Err(refused("conv_depthwise_kernel_size", format!("is {kernel}, not an odd number")));
+        return Err(ModelError::of_field("conv_depthwise_kernel_size", format!("is {kernel}, not an odd number")));
     }
     let layer = ConformerSizes {
         attention: ConformerAttentionSizes {
@@ -124,7 +127,7 @@ fn sizes(config: &ModelConfig) -> Result<ConformerEncoderSizes, ModelError> {
     let network = config.flag_or("use_intermediate_ffn_before_adapter", false)?;
     if network && adapter.is_none() {
         let problem = "is true, but add_adapter is not".to_owned();
-        return Err(refused("use_intermediate_ffn_before_adapter", problem));
+        return Err(ModelError::of_field("use_intermediate_ffn_before_adapter", problem));
     }
     Ok(ConformerEncoderSizes {
         features: config.size("feature_projection_input_dim")?,
@@ -142,14 +145,18 @@ fn sizes(config: &ModelConfig) -> Result<ConformerEncoderSizes, ModelError> {
 fn positions(config: &ModelConfig, hidden: i64, heads: i64) -> Result<ConformerPositions, ModelError> {
     const FIELD: &str = "position_embeddings_type";
     let even = |what: &str, size: i64| {
-        if size % 2 == 0 { Ok(()) } else { Err(refused(FIELD, format!("needs an even {what}, not {size}"))) }
+        if size % 2 == 0 {
+            Ok(())
+        } else {
+            Err(ModelError::of_field(FIELD, format!("needs an even {what}, not {size}")))
+        }
     };
     let reach = |field: &str| {
         let number = config.number(field)?;
         if number >= 0.0 && number.fract() == 0.0 {
             return Ok(number as i64);
         }
-        Err(refused(field, format!("is {number}, not a whole number from 0")))
+        Err(ModelError::of_field(field, format!("is {number}, not a whole number from 0")))
     };
     // The class assumes relative keys where nothing is said; null says that there are no positions.
     match config.as_map().get(FIELD) {
@@ -166,7 +173,7 @@ fn positions(config: &ModelConfig, hidden: i64, heads: i64) -> Result<ConformerP
         }
         Some(other) => {
             let problem = format!("is {other}; only relative, relative_key, rotary and null are known");
-            Err(refused(FIELD, problem))
+            Err(ModelError::of_field(FIELD, problem))
         }
     }
 }

@@ -84,17 +84,13 @@ pub(super) fn takes(config: &ModelConfig) -> Result<Takes, ModelError> {
     }))
 }
 
-pub(super) fn refused(field: &str, problem: String) -> ModelError {
-    ModelError::Config { field: field.to_owned(), problem }
-}
-
 /// The hidden size, and the heads that a field says divide it.
 pub(super) fn heads(config: &ModelConfig, field: &str) -> Result<(i64, i64), ModelError> {
     let (hidden, heads) = (config.size("d_model")?, config.size(field)?);
     if hidden % heads == 0 {
         return Ok((hidden, heads));
     }
-    Err(refused(field, format!("is {heads}, which does not divide the hidden size {hidden}")))
+    Err(ModelError::of_field(field, format!("is {heads}, which does not divide the hidden size {hidden}")))
 }
 
 /// Of PyTorch's layer norm, which the class does not set.
@@ -103,7 +99,7 @@ pub(super) const NORM_EPSILON: f64 = 1e-5;
 pub(super) fn encoder_sizes(config: &ModelConfig) -> Result<LogMelEncoderSizes, ModelError> {
     let (hidden, heads) = heads(config, "encoder_attention_heads")?;
     if hidden % 2 != 0 {
-        return Err(refused("d_model", format!("is {hidden}; positions need an even one")));
+        return Err(ModelError::of_field("d_model", format!("is {hidden}; positions need an even one")));
     }
     Ok(LogMelEncoderSizes {
         bins: config.size("num_mel_bins")?,
