@@ -3,6 +3,8 @@
 use crate::Tensors;
 use retune_kernels::tch::Tensor;
 
+/// Among what a block returned, the name of the hidden states.
+pub(crate) const HIDDEN: &str = "hidden";
 /// In front of the names of [`State::beside`].
 const BESIDE: &str = "beside.";
 const MASK: &str = "attention_mask";
@@ -24,6 +26,24 @@ impl State {
     /// Hidden states alone.
     pub fn new(hidden: Tensor) -> Self {
         Self { hidden, mask: None, beside: Tensors::default() }
+    }
+
+    /// The same with what a block returned: its hidden states, and what else has a name.
+    pub(crate) fn with(mut self, outputs: &Tensors) -> Self {
+        for (name, tensor) in outputs.iter() {
+            match name {
+                HIDDEN => self.hidden = tensor.shallow_clone(),
+                _ => self.beside.insert(name, tensor.shallow_clone()),
+            }
+        }
+        self
+    }
+
+    /// The same without what is beside under names that begin so.
+    pub(crate) fn without(mut self, prefix: &str) -> Self {
+        let kept = self.beside.iter().filter(|(name, _)| !name.starts_with(prefix));
+        self.beside = kept.map(|(name, it)| (name.to_owned(), it.shallow_clone())).collect();
+        self
     }
 
     /// As inputs that stand for all blocks below `depth`.

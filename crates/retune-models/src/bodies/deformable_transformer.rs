@@ -5,15 +5,16 @@
 //! B batch, H and W image, L maps, T places of all, Q queries, D hidden size, E layers before the last. Blocks are the layers of the
 //! convolutions, then those of the encoder, then those of the decoder.
 
+use super::map_stages::MapStages;
 use super::set_transformer::{INTERMEDIATE, PIXEL_MASK, pixel_mask};
 use super::{REFERENCES, said_name};
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
-    DeformableDecoderLayer, DeformableEncoderLayer, DeformableSizes, Levels, MapLayer, Perceptron, ProjectedMap,
-    ProposedQueries, ResNetLayer, ResNetSizes, ResNetStem, SetLayerSizes, SizeRule, patch_embeddings, sine_positions,
+    DeformableDecoderLayer, DeformableEncoderLayer, DeformableSizes, Levels, Perceptron, ProjectedMap, ProposedQueries,
+    ResNetSizes, SetLayerSizes, SizeRule, patch_embeddings, sine_positions,
 };
+use crate::state::HIDDEN;
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
-use retune_kernels::boxes::inverse_sigmoid;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Dense, Weight};
@@ -31,8 +32,6 @@ const LEVELS: &str = "levels";
 const MEMORY: &str = "memory";
 /// Where queries are, [B, Q, D].
 const QUERIES: &str = "queries";
-/// What of a block's tensors are the hidden states.
-const HIDDEN: &str = "hidden";
 
 /// Sizes, read from config.json by the family.
 #[derive(Debug, Clone)]
@@ -73,8 +72,7 @@ enum Start {
 
 /// The body.
 pub struct DeformableTransformer {
-    stem: ResNetStem,
-    layers: Vec<(usize, ResNetLayer)>,
+    convolutions: MapStages,
     projections: Vec<ProjectedMap>,
     levels: Weight, // [L, D]
     encoder: Vec<DeformableEncoderLayer>,
@@ -93,9 +91,8 @@ impl DeformableTransformer {
     /// A checkpoint that does not fit.
     pub fn load(weights: &Weights<'_>, sizes: DeformableTransformerSizes) -> Result<Self, ModelError> {
         let backbone = weights.at("backbone.conv_encoder.model");
-        let stem = sizes.backbone.stem(&backbone.depth(0))?;
-        let layers = sizes.backbone.layers(&backbone, 1)?;
-        let first = layers.len() + 1;
+        let convolutions = MapStages::load(&backbone, &sizes.backbone, &sizes.maps)?;
+        let first = convolutions.len() + 1;
         let behind = first + sizes.encoder.len();
         let (hidden, maps) = (sizes.cross.hidden, sizes.cross.levels as usize);
         let projection = |i: usize| {
@@ -120,7 +117,7 @@ impl DeformableTransformer {
             Start::Proposed(ProposedQueries::load(&starting, (hidden, sizes.labels, sizes.queries), layers)?)
         } else {
             let table = starting.at("query_position_embeddings");
-            let even = Init::Uniform((6.0 / (hidden + 2) as f64).sqrt());
+            let even = Init::even(hidden, 2);
             Start::Learnt {
                 queries: table.exact("weight", &[sizes.queries, 2 * hidden], Init::Normal(1.0))?,
                 middles: starting.at("reference_points").dense_from((hidden, 2), even, Init::Constant(0.0))?,
@@ -132,14 +129,13 @@ impl DeformableTransformer {
             Perceptron::load(&weights, &[hidden, hidden, hidden, 4], Init::Constant(0.0))
         };
         Ok(Self {
-            stem,
             projections: (0..maps).map(projection).collect::<Result<_, _>>()?,
             levels: weights.depth(first).exact("level_embed", &[maps as i64, hidden], Init::Normal(1.0))?,
             encoder: sizes.encoder.iter().enumerate().map(encoder).collect::<Result<_, _>>()?,
             start,
             decoder: sizes.decoder.iter().enumerate().map(decoder).collect::<Result<_, _>>()?,
             boxes: (0..refining).map(boxes).collect::<Result<_, _>>()?,
-            layers,
+            convolutions,
             sizes,
             kind: weights.compute_kind(),
         })
@@ -147,8 +143,7 @@ impl DeformableTransformer {
 
     /// From the maps of the convolutions to their places.
     fn places(&self, beside: &Tensors, train: bool) -> Result<Tensors, ModelError> {
-        let given = self.sizes.maps.iter().map(|&stage| beside.get(&format!("map.{stage}")));
-        let given = given.map(|map| map.map(|map| map.permute([0, 3, 1, 2]))).collect::<Result<Vec<_>, _>>()?;
+        let given = self.convolutions.maps(beside)?.iter().map(|map| map.permute([0, 3, 1, 2])).collect::<Vec<_>>();
         let mut maps: Vec<Tensor> = Vec::new();
         for (i, projection) in self.projections.iter().enumerate() {
             let from = match given.get(i) {
@@ -221,7 +216,7 @@ impl DeformableTransformer {
         );
         let mut outputs = Tensors::default();
         if let Some(boxes) = self.boxes.get(number) {
-            let boxes = refined(boxes, &y, references, train);
+            let boxes = boxes.refined(&y, references, train);
             outputs.insert(REFERENCES, boxes.detach());
             if self.sizes.auxiliary {
                 outputs.insert(&said_name(&number.to_string(), "boxes"), boxes);
@@ -237,28 +232,9 @@ impl DeformableTransformer {
     }
 }
 
-/// Boxes [.., 4] that a network makes of `x` [.., D], from `references` [.., 2 or 4] on.
-pub fn refined(boxes: &Perceptron, x: &Tensor, references: &Tensor, train: bool) -> Tensor {
-    let from = inverse_sigmoid(references);
-    let from = if from.size().last() == Some(&2) { Tensor::cat(&[&from, &from.zeros_like()], -1) } else { from };
-    (boxes.forward_exact(x, train) + from).sigmoid()
-}
-
-/// The state with what a block returned.
-fn with(state: State, outputs: &Tensors) -> State {
-    let State { mut hidden, mask, mut beside } = state;
-    for (name, tensor) in outputs.iter() {
-        match name {
-            HIDDEN => hidden = tensor.shallow_clone(),
-            _ => beside.insert(name, tensor.shallow_clone()),
-        }
-    }
-    State { hidden, mask, beside }
-}
-
 impl Body for DeformableTransformer {
     fn blocks(&self) -> usize {
-        self.layers.len() + self.encoder.len() + self.decoder.len()
+        self.convolutions.len() + self.encoder.len() + self.decoder.len()
     }
 
     fn width(&self) -> i64 {
@@ -268,33 +244,23 @@ impl Body for DeformableTransformer {
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
         let pixels = patch_embeddings::pixel_values(inputs, self.sizes.backbone.channels, &SizeRule::at_least((1, 1)))?;
         let mask = pixel_mask(inputs, pixels)?;
-        let pixels = pixels.permute([0, 2, 3, 1]);
-        let mut state = State::new(mode.block(0, |train| self.stem.forward(&pixels, train)));
+        let mut state = self.convolutions.begin(pixels, mode);
         state.beside.insert(PIXEL_MASK, mask);
         Ok(state)
     }
 
     fn run(&self, from: State, blocks: Range<usize>, _reads: Reads, mode: &Mode) -> Result<State, ModelError> {
         let mut state = from;
-        let first = self.layers.len() + 1;
+        let first = self.convolutions.len() + 1;
         let behind = first + self.encoder.len();
         for depth in blocks {
             if depth < first {
-                let (stage, layer) = &self.layers[depth - 1];
-                let x = state.hidden.shallow_clone();
-                state.hidden = mode.block(depth, |train| layer.forward(&x, train));
-                let last = self.layers.get(depth).is_none_or(|(next, _)| next != stage);
-                if last && self.sizes.maps.contains(&(stage + 1)) {
-                    let map = state.hidden.shallow_clone();
-                    state.beside.insert(&format!("map.{}", stage + 1), map);
-                }
+                state = self.convolutions.run(state, depth, mode);
                 continue;
             }
             if depth == first {
                 let outputs = mode.block(depth, |train| self.places(&state.beside, train))?;
-                let kept = state.beside.iter().filter(|(name, _)| !name.starts_with("map."));
-                state.beside = kept.map(|(name, it)| (name.to_owned(), it.shallow_clone())).collect();
-                state = with(state, &outputs);
+                state = MapStages::taken(state).with(&outputs);
             }
             if depth < behind {
                 let levels = Levels::of_tensor(state.beside.get(LEVELS)?)?;
@@ -308,18 +274,17 @@ impl Body for DeformableTransformer {
             }
             if depth == behind {
                 let outputs = mode.block(depth, |train| self.begin_decoder(&state, train))?;
-                state = with(state, &outputs);
+                state = state.with(&outputs);
             }
             let outputs = mode.block(depth, |train| self.decode(depth - behind, &state, train))?;
-            state = with(state, &outputs);
+            state = state.with(&outputs);
         }
         Ok(state)
     }
 
     fn work(&self, patches: f64, _reads: Reads) -> f64 {
         // Patches are places behind the stem.
-        let places = |stage: usize| patches / (self.sizes.backbone.stride_of(stage) as f64 / 4.0).powi(2);
-        let layers = self.layers.iter().map(|(stage, layer)| layer.work(places(stage + 1))).sum::<f64>();
+        let places = |stage: usize| self.convolutions.places(stage, patches);
         let given = self.sizes.maps.len();
         let of_map = |i: usize| match self.sizes.maps.get(i) {
             Some(&stage) => places(stage),
@@ -329,7 +294,7 @@ impl Body for DeformableTransformer {
         let projections = self.projections.iter().enumerate().map(|(i, it)| it.work(of_map(i))).sum::<f64>();
         let encoder = self.encoder.iter().map(|layer| layer.work(all)).sum::<f64>();
         let decoder = self.decoder.iter().map(|layer| layer.work(self.sizes.queries as f64, all)).sum::<f64>();
-        self.stem.work(patches) + layers + projections + encoder + decoder
+        self.convolutions.work(patches) + projections + encoder + decoder
     }
 
     fn begin_is_costly(&self) -> bool {

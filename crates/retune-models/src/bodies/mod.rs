@@ -7,6 +7,7 @@ mod encoder_decoder;
 mod image_encoder;
 mod item_encoder;
 mod log_mel_encoder;
+mod map_stages;
 mod pyramid;
 mod refining_transformer;
 mod rotary_encoder;
@@ -20,7 +21,7 @@ mod text_encoder;
 mod waveform_encoder;
 
 pub use conformer_encoder::{ConformerEncoder, ConformerEncoderSizes, FRAME_COUNTS};
-pub use deformable_transformer::{DeformableTransformer, DeformableTransformerSizes, refined};
+pub use deformable_transformer::{DeformableTransformer, DeformableTransformerSizes};
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
 pub use encoder_decoder::EncoderDecoder;
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};

@@ -4,15 +4,15 @@
 //! B batch, H and W image, T places of all maps, N noised queries while training, Q others, D hidden size, L classes. Blocks are
 //! the layers of the convolutions, the encoder, the choice of queries, then the layers of the decoder.
 
+use super::map_stages::MapStages;
 use crate::checkpoint::{Init, Weights};
 use crate::heads::{DENOISING_DRAWS, OBJECT_BOXES, OBJECT_LABELS};
 use crate::layers::{
-    DeformableDecoderLayer, DeformableSizes, Denoising, HybridEncoder, HybridEncoderSizes, Levels, MapLayer,
-    Perceptron, QuerySelection, QuerySelectionSizes, ResNetLayer, ResNetSizes, ResNetStem, SetLayerSizes, SizeRule,
-    patch_embeddings,
+    DeformableDecoderLayer, DeformableSizes, Denoising, HybridEncoder, HybridEncoderSizes, Levels, Perceptron,
+    QuerySelection, QuerySelectionSizes, ResNetSizes, SetLayerSizes, SizeRule, patch_embeddings,
 };
+use crate::state::HIDDEN;
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
-use retune_kernels::boxes::inverse_sigmoid;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Dense, Weight};
 use std::ops::Range;
@@ -33,14 +33,11 @@ pub fn said_name(stage: &str, what: &str) -> String {
     format!("said.{stage}.{what}")
 }
 
-/// A map that the convolutions hand out, [B, h, w, C].
-fn map_name(stage: usize) -> String {
-    format!("map.{stage}")
-}
+/// In front of the numbers of the encoder's maps, [B, D, h, w] each.
+const LEVEL: &str = "level.";
 
-/// A map of the encoder, [B, D, h, w].
 fn level_name(level: usize) -> String {
-    format!("level.{level}")
+    format!("{LEVEL}{level}")
 }
 
 /// Sizes, read from config.json by the family.
@@ -81,7 +78,7 @@ impl BoxHead {
         number: usize,
         (hidden, labels, prior): (i64, i64, f64),
     ) -> Result<Self, ModelError> {
-        let (head, even) = (weights.head(), Init::Uniform((6.0 / (hidden + labels) as f64).sqrt()));
+        let (head, even) = (weights.head(), Init::even(hidden, labels));
         let classes = head.at(&format!("class_embed.{number}"));
         classes.mark_outputs();
         let boxes = head.at(&format!("bbox_embed.{number}"));
@@ -93,15 +90,14 @@ impl BoxHead {
 
     /// Logits [B, N + Q, L] and boxes [B, N + Q, 4] of `x` [B, N + Q, D], which stands for `references` [B, N + Q, 4].
     pub fn forward(&self, x: &Tensor, references: &Tensor, train: bool) -> (Tensor, Tensor) {
-        let moved = self.boxes.forward_exact(x, train) + inverse_sigmoid(references);
-        (self.classes.forward(x, train).to_kind(Kind::Float), moved.sigmoid())
+        let boxes = self.boxes.refined(x, references, train);
+        (self.classes.forward(x, train).to_kind(Kind::Float), boxes)
     }
 }
 
 /// The body.
 pub struct RefiningTransformer {
-    stem: ResNetStem,
-    layers: Vec<(usize, ResNetLayer)>,
+    convolutions: MapStages,
     encoder: HybridEncoder,
     selection: QuerySelection,
     classes: Option<Weight>, // [L + 1, D]
@@ -120,9 +116,8 @@ impl RefiningTransformer {
     /// A checkpoint that does not fit.
     pub fn load(weights: &Weights<'_>, sizes: RefiningTransformerSizes) -> Result<Self, ModelError> {
         let backbone = weights.at("backbone.model");
-        let stem = sizes.backbone.stem(&backbone.depth(0))?;
-        let layers = sizes.backbone.layers(&backbone, 1)?;
-        let encoder = layers.len() + 1;
+        let convolutions = MapStages::load(&backbone, &sizes.backbone, &sizes.maps)?;
+        let encoder = convolutions.len() + 1;
         let first = encoder + 2;
         let (hidden, labels, prior) = (sizes.selection.hidden, sizes.selection.labels, sizes.selection.prior);
         let decoder = weights.at("decoder");
@@ -134,14 +129,13 @@ impl RefiningTransformer {
         let table = selecting.head().at("denoising_class_embed");
         let classes = sizes.denoising.map(|_| {
             table.mark_outputs();
-            table.exact("weight", &[labels + 1, hidden], Init::Uniform((6.0 / (labels + 1 + hidden) as f64).sqrt()))
+            table.exact("weight", &[labels + 1, hidden], Init::even(labels + 1, hidden))
         });
         let places = decoder.at("query_pos_head").depth(first);
         let usual = Init::Normal(weights.initializer_range());
         let earlier = if weights.is_headless() { 0 } else { sizes.decoder.len() - 1 };
         Ok(Self {
-            stem,
-            layers,
+            convolutions,
             encoder: HybridEncoder::load(&weights.depth(encoder), sizes.encoder.clone())?,
             selection: QuerySelection::load(&selecting, sizes.selection.clone())?,
             classes: classes.transpose()?,
@@ -216,24 +210,9 @@ impl RefiningTransformer {
     }
 }
 
-/// What of a block's tensors are the hidden states.
-const HIDDEN: &str = "hidden";
-
-/// The state with what a block returned.
-fn with(state: State, outputs: &Tensors) -> State {
-    let State { mut hidden, mask, mut beside } = state;
-    for (name, tensor) in outputs.iter() {
-        match name {
-            HIDDEN => hidden = tensor.shallow_clone(),
-            _ => beside.insert(name, tensor.shallow_clone()),
-        }
-    }
-    State { hidden, mask, beside }
-}
-
 impl Body for RefiningTransformer {
     fn blocks(&self) -> usize {
-        self.layers.len() + 2 + self.decoder.len()
+        self.convolutions.len() + 2 + self.decoder.len()
     }
 
     fn width(&self) -> i64 {
@@ -243,48 +222,30 @@ impl Body for RefiningTransformer {
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
         let rule = Self::size_rule(&self.sizes.backbone, &self.sizes.maps);
         let pixels = patch_embeddings::pixel_values(inputs, self.sizes.backbone.channels, &rule)?;
-        let pixels = pixels.permute([0, 2, 3, 1]);
-        let mut state = State::new(mode.block(0, |train| self.stem.forward(&pixels, train)));
-        if self.sizes.maps.contains(&0) {
-            let map = state.hidden.shallow_clone();
-            state.beside.insert(&map_name(0), map);
-        }
-        Ok(state)
+        Ok(self.convolutions.begin(pixels, mode))
     }
 
     fn run(&self, from: State, blocks: Range<usize>, _reads: Reads, mode: &Mode) -> Result<State, ModelError> {
         let mut state = from;
-        let encoder = self.layers.len() + 1;
+        let encoder = self.convolutions.len() + 1;
         for depth in blocks {
             if depth < encoder {
-                let (stage, layer) = &self.layers[depth - 1];
-                let x = state.hidden.shallow_clone();
-                state.hidden = mode.block(depth, |train| layer.forward(&x, train));
-                let last = self.layers.get(depth).is_none_or(|(next, _)| next != stage);
-                if last && self.sizes.maps.contains(&(stage + 1)) {
-                    let map = state.hidden.shallow_clone();
-                    state.beside.insert(&map_name(stage + 1), map);
-                }
+                state = self.convolutions.run(state, depth, mode);
             } else if depth == encoder {
-                let maps = self.sizes.maps.iter().map(|&stage| state.beside.get(&map_name(stage)));
-                let maps = maps.map(|map| map.map(Tensor::shallow_clone)).collect::<Result<Vec<_>, _>>()?;
+                let maps = self.convolutions.maps(&state.beside)?;
                 let outputs = mode.block(depth, |train| {
                     let levels = self.encoder.forward(&maps, self.kind, train);
                     levels.into_iter().enumerate().map(|(level, map)| (level_name(level), map)).collect::<Tensors>()
                 });
-                let kept = state.beside.iter().filter(|(name, _)| !name.starts_with("map."));
-                state.beside = kept.map(|(name, it)| (name.to_owned(), it.shallow_clone())).collect();
                 // Its coarsest map stands for what it returned.
                 state.hidden = outputs.get(&level_name(self.sizes.maps.len() - 1))?.shallow_clone();
-                state = with(state, &outputs);
+                state = MapStages::taken(state).with(&outputs);
             } else if depth == encoder + 1 {
                 let outputs = mode.block(depth, |train| self.choose(&state.beside, train))?;
-                let kept = state.beside.iter().filter(|(name, _)| !name.starts_with("level."));
-                state.beside = kept.map(|(name, it)| (name.to_owned(), it.shallow_clone())).collect();
-                state = with(state, &outputs);
+                state = state.without(LEVEL).with(&outputs);
             } else {
                 let outputs = mode.block(depth, |train| self.refine(depth - encoder - 2, &state, train))?;
-                state = with(state, &outputs);
+                state = state.with(&outputs);
             }
         }
         Ok(state)
@@ -292,13 +253,11 @@ impl Body for RefiningTransformer {
 
     fn work(&self, patches: f64, _reads: Reads) -> f64 {
         // Patches are places behind the stem.
-        let places = |stage: usize| patches / (self.sizes.backbone.stride_of(stage) as f64 / 4.0).powi(2);
-        let layers = self.layers.iter().map(|(stage, layer)| layer.work(places(stage + 1))).sum::<f64>();
-        let finest = places(self.sizes.maps[0]);
+        let finest = self.convolutions.places(self.sizes.maps[0], patches);
         let (all, selection) = self.selection.work(finest);
         let queries = self.sizes.selection.queries as f64;
         let decoder = self.decoder.iter().map(|layer| layer.work(queries, all)).sum::<f64>();
-        self.stem.work(patches) + layers + self.encoder.work(finest) + selection + decoder
+        self.convolutions.work(patches) + self.encoder.work(finest) + selection + decoder
     }
 
     fn begin_is_costly(&self) -> bool {

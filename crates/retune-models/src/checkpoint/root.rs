@@ -31,6 +31,14 @@ pub enum Init {
     },
 }
 
+impl Init {
+    /// Uniform, so that neither what comes in nor the gradient changes its variance (Glorot & Bengio 2010; PyTorch's
+    /// `xavier_uniform_`).
+    pub fn even(inputs: i64, outputs: i64) -> Self {
+        Self::Uniform((6.0 / (inputs + outputs) as f64).sqrt())
+    }
+}
+
 /// How to load.
 #[derive(Debug, Clone)]
 pub struct WeightsOptions {

@@ -4,7 +4,7 @@
 //! B batch, Q queries, D hidden size, L labels, E layers before the last.
 
 use super::detection::{EARLIER_BOXES, EARLIER_LOGITS};
-use crate::bodies::{INTERMEDIATE, REFERENCES, refined, said_name};
+use crate::bodies::{INTERMEDIATE, REFERENCES, said_name};
 use crate::checkpoint::{Init, Weights};
 use crate::layers::Perceptron;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Reads, State, Tensors};
@@ -62,7 +62,7 @@ impl Head for DeformableDetection {
         let references = state.beside.get(REFERENCES)?;
         let class =
             |i: usize, x: &Tensor| self.classes[i.min(self.classes.len() - 1)].forward(x, train).to_kind(Kind::Float);
-        let boxes = |x: &Tensor| refined(&self.boxes, x, references, train);
+        let boxes = |x: &Tensor| self.boxes.refined(x, references, train);
         let (x, last) = (&state.hidden, self.classes.len() - 1);
         let mut outputs = Tensors::from([("logits", class(last, x)), ("pred_boxes", boxes(x))]);
         let Some(earlier) = state.beside.optional(INTERMEDIATE) else { return Ok(outputs) };

@@ -115,7 +115,7 @@ impl ConformerAttention {
         let relation = match sizes.positions {
             ConformerPositions::None | ConformerPositions::Rotary { .. } => Relation::None,
             ConformerPositions::Relative => {
-                let bound = Init::Uniform((6.0 / (heads + size) as f64).sqrt());
+                let bound = Init::even(heads, size);
                 Relation::Sines {
                     projection: weights.at("linear_pos").dense_with(d, d, false)?,
                     content: weights.compute("pos_bias_u", &[heads, size], bound)?,

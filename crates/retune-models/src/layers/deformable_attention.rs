@@ -78,7 +78,7 @@ impl DeformableAttention {
         }
         let (zero, places) = (Init::Constant(0.0), heads * levels * points);
         // Xavier: Glorot & Bengio 2010.
-        let even = Init::Uniform((6.0 / (2 * hidden) as f64).sqrt());
+        let even = Init::even(hidden, hidden);
         let scale = Tensor::full([levels * points], 1.0 / points as f64, (Kind::Float, weights.device()));
         let stored = sizes.stores_scale && weights.is_at_hand("n_points_scale");
         Ok(Self {

@@ -2,6 +2,7 @@
 
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
+use retune_kernels::boxes::inverse_sigmoid;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Activation, Dense};
 
@@ -38,5 +39,12 @@ impl Perceptron {
     /// The same in fp32.
     pub fn forward_exact(&self, x: &Tensor, train: bool) -> Tensor {
         self.forward(x, train).to_kind(Kind::Float)
+    }
+
+    /// Boxes [.., 4] that it makes of `x` [.., D], from `references` [.., 2 or 4] on.
+    pub fn refined(&self, x: &Tensor, references: &Tensor, train: bool) -> Tensor {
+        let from = inverse_sigmoid(references);
+        let from = if from.size().last() == Some(&2) { Tensor::cat(&[&from, &from.zeros_like()], -1) } else { from };
+        (self.forward_exact(x, train) + from).sigmoid()
     }
 }

@@ -33,7 +33,7 @@ impl ProjectedMap {
             return Err(ModelError::Config { field: "d_model".to_owned(), problem });
         }
         let kernel = if halves { 3 } else { 1 };
-        let init = Init::Uniform((6.0 / ((input + output) * kernel * kernel) as f64).sqrt());
+        let init = Init::even(input * kernel * kernel, output * kernel * kernel);
         let (convolution, norm) = (weights.at("0"), weights.at("1"));
         Ok(Self {
             weight: convolution.compute("weight", &[output, input, kernel, kernel], init)?,

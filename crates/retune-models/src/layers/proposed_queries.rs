@@ -4,6 +4,7 @@
 //! B batch, T places of all maps, Q queries, D hidden size.
 
 use super::masking::pick;
+use super::query_selection::{ANCHOR, candidates};
 use super::{Levels, Perceptron, waves};
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
@@ -11,10 +12,6 @@ use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Dense, LayerNorm};
 use std::f64::consts::TAU;
 
-/// Side of a proposal on the finest map, as a share of the picture.
-const SIDE: f64 = 0.05;
-/// Proposals nearer to a border than this are none.
-const BORDER: f64 = 0.01;
 /// PyTorch's default.
 const NORM_EPSILON: f64 = 1e-5;
 
@@ -96,12 +93,11 @@ fn proposals(levels: &Levels, there: &Tensor) -> (Tensor, Tensor) {
         let x = along(width).view([1, 1, -1]) / whole(1).view([-1, 1, 1]);
         let y = along(height).view([1, -1, 1]) / whole(2).view([-1, 1, 1]);
         let (x, y) = (x.expand([batch, height, width], false), y.expand([batch, height, width], false));
-        let side = x.full_like(SIDE * 2f64.powi(level));
+        let side = x.full_like(ANCHOR * 2f64.powi(level));
         Tensor::stack(&[&x, &y, &side, &side], -1).view([batch, height * width, 4])
     };
     let all: Vec<Tensor> = (0i32..).zip(&levels.0).map(of_map).collect();
-    let all = Tensor::cat(&all, 1);
-    let valid = all.gt(BORDER).logical_and(&all.lt(1.0 - BORDER)).all_dim(-1, true).logical_and(&there.unsqueeze(-1));
-    let logits = (&all / (1.0f64 - &all)).log();
+    let (logits, valid) = candidates(&Tensor::cat(&all, 1));
+    let valid = valid.logical_and(&there.unsqueeze(-1));
     (logits.where_scalarother(&valid, f64::INFINITY), valid)
 }

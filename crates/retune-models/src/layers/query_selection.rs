@@ -11,7 +11,7 @@ use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Dense, LayerNorm, Weight};
 
 /// Side of an anchor on the finest map, as a share of the picture.
-const ANCHOR: f64 = 0.05;
+pub(super) const ANCHOR: f64 = 0.05;
 /// Anchors nearer to a border than this are no candidates.
 const BORDER: f64 = 1e-2;
 
@@ -79,7 +79,7 @@ impl QuerySelection {
             NormedConvolution::load(&weights, "0", ("1", sizes.epsilons.1, false), shape, None)
         };
         let head = weights.head();
-        let even = |outputs: i64| Init::Uniform((6.0 / (d + outputs) as f64).sqrt());
+        let even = |outputs: i64| Init::even(d, outputs);
         let (prior, scores) = (Init::Constant(sizes.prior), head.at("enc_score_head"));
         scores.mark_outputs();
         let own =
@@ -147,6 +147,12 @@ impl QuerySelection {
     }
 }
 
+/// Boxes [.., 4] before a sigmoid, and which of them are far enough from the borders, [.., 1].
+pub(super) fn candidates(boxes: &Tensor) -> (Tensor, Tensor) {
+    let valid = boxes.gt(BORDER).logical_and(&boxes.lt(1.0 - BORDER)).all_dim(-1, true);
+    ((boxes / (1.0f64 - boxes)).log(), valid)
+}
+
 /// Anchors before a sigmoid, [1, T, 4], and which of them are candidates, [1, T, 1].
 fn anchors(levels: &Levels, like: &Tensor) -> (Tensor, Tensor) {
     let options = (Kind::Float, like.device());
@@ -158,8 +164,6 @@ fn anchors(levels: &Levels, like: &Tensor) -> (Tensor, Tensor) {
         Tensor::stack(&[&x, &y, &side, &side], -1).view([height * width, 4])
     };
     let all: Vec<Tensor> = (0i32..).zip(&levels.0).map(of_map).collect();
-    let all = Tensor::cat(&all, 0).unsqueeze(0);
-    let valid = all.gt(BORDER).logical_and(&all.lt(1.0 - BORDER)).all_dim(-1, true);
-    let logits = (&all / (1.0f64 - &all)).log();
+    let (logits, valid) = candidates(&Tensor::cat(&all, 0).unsqueeze(0));
     (logits.where_scalarother(&valid, f64::from(f32::MAX)), valid)
 }
