@@ -117,6 +117,9 @@ pub struct DetectionTerms {
     pub objects: f64,
 }
 
+/// Query and object that belong together, of an image.
+type Pairs = Vec<(i64, i64)>;
+
 /// For each image the pairs of query and object that belong together, by query. `logits` [B, Q, C], `boxes` [B, Q, 4].
 pub fn matched(
     logits: &Tensor,
@@ -124,7 +127,17 @@ pub fn matched(
     objects: Objects<'_>,
     weights: &DetectionWeights,
 ) -> Vec<Vec<(i64, i64)>> {
-    let counts = counts(objects.labels);
+    matched_of(logits, boxes, objects, weights, &counts(objects.labels))
+}
+
+/// The same for images of so many objects.
+fn matched_of(
+    logits: &Tensor,
+    boxes: &Tensor,
+    objects: Objects<'_>,
+    weights: &DetectionWeights,
+    counts: &[i64],
+) -> Vec<Pairs> {
     let of_image = |(i, &count): (i64, &i64)| {
         if count == 0 {
             return Vec::new();
@@ -150,7 +163,7 @@ pub fn matched(
         pairs.sort_unstable();
         pairs
     };
-    no_grad(|| (0i64..).zip(&counts).map(of_image).collect())
+    no_grad(|| (0i64..).zip(counts).map(of_image).collect())
 }
 
 /// Objects of each image.
@@ -174,16 +187,17 @@ pub fn detection_terms(
     objects: Objects<'_>,
     weights: &DetectionWeights,
 ) -> DetectionTerms {
-    terms(logits, boxes, objects, weights, &matched(logits, boxes, objects, weights))
+    let counts = counts(objects.labels);
+    terms(logits, boxes, objects, weights, (&matched_of(logits, boxes, objects, weights, &counts), &counts))
 }
 
-/// The same where it is known which query and object belong together.
+/// The same where it is known which query and object belong together, and how many objects images have.
 fn terms(
     logits: &Tensor,
     boxes: &Tensor,
     objects: Objects<'_>,
     weights: &DetectionWeights,
-    pairs: &[Vec<(i64, i64)>],
+    (pairs, counts): (&[Pairs], &[i64]),
 ) -> DetectionTerms {
     let (logits, boxes) = (logits.to_kind(Kind::Float), boxes.to_kind(Kind::Float));
     let [batch, queries, outputs] = logits.size()[..] else { panic!("logits are [B, Q, C]") };
@@ -198,13 +212,13 @@ fn terms(
     let (found, true_ones) = (flat(queries, |pair| pair.0), flat(most, |pair| pair.1));
     let true_classes = objects.labels.reshape([-1]).index_select(0, &true_ones);
     let count = pairs.iter().map(Vec::len).sum::<usize>() as f64;
-    let chosen = corners(&boxes.reshape([-1, 4]).index_select(0, &found));
     let boxes = boxes.reshape([-1, 4]).index_select(0, &found);
+    let chosen = corners(&boxes);
     let truth = objects.boxes.to_kind(Kind::Float).reshape([-1, 4]).index_select(0, &true_ones);
     let logits = logits.reshape([-1, outputs]);
     let of_pairs = |values: &Tensor| logits.zeros_like().index_put(&[Some(&found), Some(&true_classes)], values, false);
     let is_there = || of_pairs(&Tensor::ones([found.size()[0]], (Kind::Float, device)));
-    let objects_there = objects_in(objects.labels);
+    let objects_there = counts.iter().sum::<i64>() as f64;
     let (class, class_weight) = match weights.classes {
         ClassLoss::Softmax { nothing } => {
             let none = outputs - 1;
@@ -244,18 +258,13 @@ fn binary_cross_entropy(logits: &Tensor, target: &Tensor, weight: Option<&Tensor
 }
 
 /// Which noised query and object belong together, of so many queries: see [`DetectionOutputs::noised`].
-fn noised_pairs(labels: &Tensor, queries: i64) -> (Vec<Vec<(i64, i64)>>, i64) {
-    let counts = counts(labels);
+fn noised_pairs(counts: &[i64], queries: i64) -> (Vec<Pairs>, i64) {
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let groups = queries / (2 * most);
     let of_image = |&count: &i64| {
         (0..groups).flat_map(|group| (0..count).map(move |object| (2 * most * group + object, object))).collect()
     };
     (counts.iter().map(of_image).collect(), groups.max(1))
-}
-
-fn objects_in(labels: &Tensor) -> f64 {
-    counts(labels).iter().sum::<i64>() as f64
 }
 
 /// The loss of a batch: class, distance and overlap by their weights, summed over all `outputs`.
@@ -270,7 +279,9 @@ pub fn detection_loss(
     weights: &DetectionWeights,
     step: Option<StepObjects>,
 ) -> SummedLoss {
-    let (images, count) = (objects.labels.size()[0] as f64, objects_in(objects.labels));
+    // Read from the device once for all layers.
+    let counts = counts(objects.labels);
+    let (images, count) = (objects.labels.size()[0] as f64, counts.iter().sum::<i64>() as f64);
     let step = step.unwrap_or(StepObjects { objects: count, images });
     let weighed = |terms: DetectionTerms, queries: f64| {
         let class = match weights.classes {
@@ -285,11 +296,12 @@ pub fn detection_loss(
         class * weights.class + terms.distance * weights.distance + terms.overlap * weights.overlap
     };
     let of_layer = |(logits, boxes): &(Tensor, Tensor)| {
-        weighed(detection_terms(logits, boxes, objects, weights), logits.size()[1] as f64)
+        let pairs = matched_of(logits, boxes, objects, weights, &counts);
+        weighed(terms(logits, boxes, objects, weights, (&pairs, &counts)), logits.size()[1] as f64)
     };
     let of_noised = |(logits, boxes): &(Tensor, Tensor)| {
-        let (pairs, groups) = noised_pairs(objects.labels, logits.size()[1]);
-        weighed(terms(logits, boxes, objects, weights, &pairs), logits.size()[1] as f64) / groups as f64
+        let (pairs, groups) = noised_pairs(&counts, logits.size()[1]);
+        weighed(terms(logits, boxes, objects, weights, (&pairs, &counts)), logits.size()[1] as f64) / groups as f64
     };
     let all = outputs.layers.iter().map(of_layer).chain(outputs.noised.iter().map(of_noised));
     let sum = all.reduce(|a, b| a + b).expect("a model has outputs");
@@ -356,7 +368,7 @@ mod tests {
     fn noised_objects_are_the_first_of_their_group() {
         let none = IGNORE_INDEX;
         let labels = Tensor::from_slice(&[1, none, none, 0, 1, none]).view([2, 3]);
-        let (pairs, groups) = noised_pairs(&labels, 8);
+        let (pairs, groups) = noised_pairs(&counts(&labels), 8);
         assert_eq!((groups, pairs), (2, vec![vec![(0, 0), (4, 0)], vec![(0, 0), (1, 1), (4, 0), (5, 1)]]));
     }
 }
