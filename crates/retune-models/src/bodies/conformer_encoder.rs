@@ -7,7 +7,8 @@
 use super::layer_name;
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
-    ConformerAdapter, ConformerAdapterSizes, ConformerLayer, ConformerNetwork, ConformerSizes, SpecAugment, is_left_out,
+    ConformerAdapter, ConformerAdapterSizes, ConformerLayer, ConformerNetwork, ConformerSizes, SpecAugment, frame_mask,
+    is_left_out,
 };
 use crate::takes::FrameRule;
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
@@ -146,10 +147,7 @@ impl ConformerEncoder {
             let problem = format!("row {row} is so short that no frame can be made of it");
             return Err(ModelError::InputShape { name: INPUT.to_owned(), shape: x.size(), problem });
         }
-        let mask = mask.map(|_| {
-            let row = |&count: &i64| (0..frames).map(move |frame| i64::from(frame < count));
-            Tensor::from_slice(&counts.iter().flat_map(row).collect::<Vec<_>>()).view([batch, frames])
-        });
+        let mask = mask.map(|_| frame_mask(counts.iter().copied(), frames));
         beside.insert(FRAME_COUNTS, Tensor::from_slice(&counts));
         let seen = mask.as_ref().map(|mask| AttentionMask::padding(mask, x.device())).transpose()?;
         let seen = seen.filter(|mask| !mask.is_trivial());

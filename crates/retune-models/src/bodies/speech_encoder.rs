@@ -7,7 +7,7 @@
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
     AttentionNames, AudioConvolutionSizes, AudioConvolutions, BucketedPositions, LayerNames, PositionalConvolution,
-    SpecAugment, SpeechLayer, SpeechLayerSizes, is_left_out,
+    SpecAugment, SpeechLayer, SpeechLayerSizes, frame_mask, is_left_out,
 };
 use crate::takes::FrameRule;
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
@@ -157,12 +157,7 @@ impl SpeechEncoder {
 
     /// Which of the frames are no padding, int64 [B, T], for rows of so many samples.
     fn frame_mask(&self, samples: &[i64], frames: i64) -> Tensor {
-        let row = |&count: &i64| {
-            let real = self.frames.frames(count);
-            (0..frames).map(move |frame| i64::from(frame < real))
-        };
-        let mask: Vec<i64> = samples.iter().flat_map(row).collect();
-        Tensor::from_slice(&mask).view([samples.len() as i64, frames])
+        frame_mask(samples.iter().map(|&count| self.frames.frames(count)), frames)
     }
 
     /// Block 1: `x` [B, T, C]; returns [B, T, D].

@@ -6,7 +6,7 @@
 
 use crate::cache::seen;
 use crate::checkpoint::{Init, Weights};
-use crate::layers::{Attending, DecoderLayer, DecoderLayerNames, DecoderSizes, Norm, Rotary};
+use crate::layers::{Attending, DecoderLayer, DecoderLayerNames, DecoderSizes, Norm, Rotary, frame_mask};
 use crate::takes::FrameRule;
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::{Device, Kind, Tensor};
@@ -148,14 +148,7 @@ impl Body for WaveformEncoder {
         let hidden = mode.block(0, |_| self.frames(samples, counts.as_deref()));
         let frames = hidden.size()[1];
         let mask = match (counts, inputs.optional(MASK)) {
-            (Some(counts), _) => {
-                let row = |&count: &i64| {
-                    let real = rule.frames(count);
-                    (0..frames).map(move |frame| i64::from(frame < real))
-                };
-                let mask: Vec<i64> = counts.iter().flat_map(row).collect();
-                Some(Tensor::from_slice(&mask).view([batch, frames]))
-            }
+            (Some(counts), _) => Some(frame_mask(counts.iter().map(|&count| rule.frames(count)), frames)),
             (None, Some(mask)) if mask.size() != samples.size() => {
                 return refuse(MASK, mask.size(), format!("the {SAMPLES} have {:?}", samples.size()));
             }
