@@ -108,9 +108,7 @@ impl Family for Detr {
     }
 
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
-        let refuse = |field: &str, problem: &str| {
-            Err(ModelError::Config { field: field.to_owned(), problem: problem.to_owned() })
-        };
+        let refuse = |field: &str, problem: &str| Err(ModelError::of_field(field, problem));
         if config.text("position_embedding_type")? != "sine" {
             return refuse("position_embedding_type", "is not `sine`, the only one that is known");
         }
@@ -150,7 +148,7 @@ impl Family for Detr {
 
 /// The convolutions: Hugging Face's own or timm's, by their name.
 pub(super) fn convolutions(config: &ModelConfig) -> Result<ResNetSizes, ModelError> {
-    let refuse = |field: &str, problem: String| Err(ModelError::Config { field: field.to_owned(), problem });
+    let refuse = |field: &str, problem: String| Err(ModelError::of_field(field, problem));
     if config.flag_or("dilation", false)? {
         return refuse("dilation", "is true; convolutions with holes (DC5) are not known".to_owned());
     }

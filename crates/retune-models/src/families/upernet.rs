@@ -145,7 +145,7 @@ impl Backbone {
 
 /// The family of the backbone, and its configuration as its class reads it.
 fn backbone(config: &ModelConfig) -> Result<(Backbone, ModelConfig), ModelError> {
-    let refuse = |field: &str, problem: String| Err(ModelError::Config { field: field.to_owned(), problem });
+    let refuse = |field: &str, problem: String| Err(ModelError::of_field(field, problem));
     let known = || Backbone::ALL.map(|one| one.family().model_type()).join(", ");
     if config.flag_or("use_timm_backbone", false)? {
         return refuse("use_timm_backbone", format!("is true; known backbones are {}", known()));

@@ -96,6 +96,13 @@ fn convolutions(config: &ModelConfig) -> Result<Vec<AudioConvolution>, ModelErro
 
 /// What is masked while training; `None` where nothing ever is, and no tensor for it is there.
 pub(super) fn spec_augment(config: &ModelConfig) -> Result<Option<SpecAugment>, ModelError> {
+    let options = masked_spans(config)?;
+    let any = options.time.share > 0.0 || options.feature.share > 0.0;
+    Ok((any && config.flag_or("apply_spec_augment", true)?).then_some(options))
+}
+
+/// What is masked where anything is.
+pub(super) fn masked_spans(config: &ModelConfig) -> Result<SpecAugment, ModelError> {
     let spans = |axis: &str, share: f64, least: i64| {
         let field = |part: &str| format!("mask_{axis}_{part}");
         Ok::<_, ModelError>(Spans {
@@ -104,9 +111,7 @@ pub(super) fn spec_augment(config: &ModelConfig) -> Result<Option<SpecAugment>, 
             least: config.number_or(&field("min_masks"), least as f64)? as i64,
         })
     };
-    let options = SpecAugment { time: spans("time", 0.05, 2)?, feature: spans("feature", 0.0, 0)? };
-    let any = options.time.share > 0.0 || options.feature.share > 0.0;
-    Ok((any && config.flag_or("apply_spec_augment", true)?).then_some(options))
+    Ok(SpecAugment { time: spans("time", 0.05, 2)?, feature: spans("feature", 0.0, 0)? })
 }
 
 /// What the configuration classes assume, as far as it is read.

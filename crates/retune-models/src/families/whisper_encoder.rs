@@ -1,11 +1,12 @@
 //! What of Whisper hears: its encoder, alone under a head for sounds (transformers `WhisperForAudioClassification`), or under a
 //! decoder.
 
+use super::wav2vec2::masked_spans;
 use crate::bodies::{LogMelEncoder, LogMelEncoderSizes};
 use crate::checkpoint::Weights;
 use crate::family::{Family, TensorNames};
 use crate::heads::{AUDIO_CLASSIFICATION, FramesPlan};
-use crate::layers::{AttentionNames, LayerNames, Spans, SpecAugment, SpeechLayerSizes};
+use crate::layers::{AttentionNames, LayerNames, SpecAugment, SpeechLayerSizes};
 use crate::takes::{AudioInput, Written};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use retune_kernels::Activation;
@@ -127,15 +128,7 @@ pub(super) fn encoder_sizes(config: &ModelConfig) -> Result<LogMelEncoderSizes, 
 
 /// What is masked while training: nothing unless the configuration says so.
 fn spec_augment(config: &ModelConfig) -> Result<Option<SpecAugment>, ModelError> {
-    let spans = |axis: &str| {
-        let field = |part: &str| format!("mask_{axis}_{part}");
-        Ok::<_, ModelError>(Spans {
-            share: config.number(&field("prob"))?,
-            length: config.size(&field("length"))?,
-            least: config.number(&field("min_masks"))? as i64,
-        })
-    };
-    let options = SpecAugment { time: spans("time")?, feature: spans("feature")? };
+    let options = masked_spans(config)?;
     Ok(config.flag_or("apply_spec_augment", false)?.then_some(options))
 }
 

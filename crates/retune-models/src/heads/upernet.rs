@@ -86,7 +86,7 @@ impl UpernetSizes {
     /// Whether the auxiliary head fits its map, which Hugging Face's classes find out when they run.
     fn check(&self) -> Result<(), ModelError> {
         let Some(auxiliary) = self.auxiliary else { return Ok(()) };
-        let refuse = |field: &str, problem: String| Err(ModelError::Config { field: field.to_owned(), problem });
+        let refuse = |field: &str, problem: String| Err(ModelError::of_field(field, problem));
         let Some(&width) = self.source.widths().get(AUXILIARY_MAP) else {
             let problem = format!("is true, and the head reads the third of {} maps", self.source.widths().len());
             return refuse("use_auxiliary_head", problem);
