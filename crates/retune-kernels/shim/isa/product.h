@@ -6,9 +6,9 @@
 // An element of A and B has four bytes: a float, or two bf16 that are neighbours along K.
 #pragma once
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 
-constexpr int TILE = 12;  // with two vectors of columns: as many sums as registers hold
+constexpr int TILE = LANES == 16 ? 12 : 6;  // with two vectors of columns: as many sums as registers hold
 constexpr int PANEL = 2 * LANES;
 
 template <class T>
