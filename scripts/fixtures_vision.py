@@ -37,6 +37,10 @@ SEGFORMER = dict(
     num_attention_heads=[1, 2, 4], mlp_ratios=[3, 2, 1], decoder_hidden_size=10, classifier_dropout_prob=0.0, drop_path_rate=0.0, **NAMES,
 )
 
+MOBILEVIT = dict(
+    hidden_sizes=[2, 4, 2], neck_hidden_sizes=[2, 2, 3, 2, 3, 4, 5], num_attention_heads=2, mlp_ratio=1.5, expand_ratio=1.5, aspp_out_channels=3,
+    atrous_rates=[1, 2, 3], output_stride=16, hidden_dropout_prob=0.0, classifier_dropout_prob=0.0, aspp_dropout_prob=0.0, **NAMES)
+
 # Widths that tell the parts of a decoder apart; norms over two values alone would be all rounding.
 BEIT_MAPS = PLAIN | dict(
     hidden_size=4, num_hidden_layers=4, num_attention_heads=2, intermediate_size=5, image_size=24, patch_size=4, drop_path_rate=0.0,
@@ -264,6 +268,32 @@ def vit_mae_start(folder):
     save_tensors(folder / "case_as_classifier.safetensors", {"input.pixel_values": pixels, "output.last_hidden_state": hidden})
 
 
+def mobilevit(root):
+    """One checkpoint with both heads: the segmenter's case has all gradients, the classifier's those of what it has by itself."""
+    folder = fresh_folder(root / "parity/mobilevit")
+    random = generator("mobilevit")
+    parts = [getattr(transformers, f"MobileViTFor{kind}")(transformers.MobileViTConfig(**MOBILEVIT)) for kind in ("ImageClassification", "SemanticSegmentation")]
+    classifier, segmenter = parts
+    for model in parts:
+        randomise(model, random)
+        statistics(model, random)
+    segmenter.save_pretrained(folder)
+    save_tensors(folder / "model.safetensors", classifier.state_dict() | segmenter.state_dict())
+    # Maps of 5 x 7 and 3 x 4 places are filled up to whole patches.
+    pixels = torch.randn(2, 3, 18, 26, generator=random)
+    for file, model, labels in [
+        ("case", segmenter, torch.randint(0, 3, (2, 9, 13), generator=random)), ("case_as_classifier", classifier, torch.tensor([2, 0]))]:
+        if model is segmenter:
+            labels[0, :3] = 255
+        model.load_state_dict(classifier.state_dict() | segmenter.state_dict(), strict=False)
+        names = {name: name for name, _ in model.named_parameters()}
+        trained = copy.deepcopy(model)
+        tensors = forward_and_gradients(trained, {"pixel_values": pixels, "labels": labels}, names, same_in_training=False)
+        tensors |= {f"after.{name}": buffer for name, buffer in trained.named_buffers() if any(part in name for part in ("stem", "exp", "aspp.convs"))}
+        own = [name for name, _ in model.named_parameters() if model is segmenter or not name.startswith("mobilevit.encoder")]
+        save_tensors(folder / f"{file}.safetensors", {k: v for k, v in tensors.items() if not k.startswith("grad.") or k[5:] in own})
+
+
 def depends_on_size(name):
     """Whether this gradient passes through code that depends on the image size; the first case covers the others."""
     return any(part in name for part in ("embeddings", "tokens", "relative_position_bias_table", "downsampl", ".sr."))
@@ -329,4 +359,5 @@ def make(root):
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or depends_on_size(k)}
             save_tensors(folder / f"{file}.safetensors", tensors)
     vit_mae_start(root / "parity/vit-mae")
+    mobilevit(root)
     write_versions(root / "parity")

@@ -86,6 +86,26 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
     }
 }
 
+/// One checkpoint with both heads, each of which reads its part.
+#[test]
+fn mobilevit_equals_hugging_face_with_either_head() {
+    for (file, purpose) in [("case", &SEMANTIC_SEGMENTATION), ("case_as_classifier", &IMAGE_CLASSIFICATION)] {
+        let loaded = LoadedModel::load(&fixture("parity/mobilevit"), &load_options(purpose)).unwrap();
+        assert!(loaded.report.new.is_empty(), "{:?}", loaded.report);
+        let others = ["classifier.", "mobilevit.conv_1x1_exp.", "segmentation_head."];
+        let of_others = |name: &String| others.iter().any(|other| name.starts_with(other));
+        assert!(loaded.report.unexpected.iter().all(of_others), "{:?}", loaded.report.unexpected);
+        assert_eq!(purposes_of_class(&loaded.config), [purpose]);
+        let case = case(&format!("parity/mobilevit/{file}.safetensors"));
+        check(&loaded, &case, |name| format!("grad.{name}"));
+        let after = loaded.buffers.iter().filter_map(|it| Some((it, case.get(&format!("after.{}", it.name))?)));
+        let differences = after.map(|(buffer, expected)| difference(&buffer.tensor, expected));
+        let differences: Vec<f64> = differences.collect();
+        assert_eq!(differences.len(), case.keys().filter(|name| name.starts_with("after.")).count());
+        assert!(differences.iter().all(|&it| it < 1e-5), "{differences:?}");
+    }
+}
+
 /// Outputs that are learnt from, and those of noised objects among them.
 fn sets(name: &str, train: bool) -> (usize, usize) {
     match name {

@@ -22,8 +22,8 @@ pub struct Images {
     rows: Arc<TableRows>,
     processor: ImageProcessor,
     augmentation: Augmentation,
-    /// What sample values become, by channel.
-    values: Vec<[f32; 256]>,
+    /// What sample values become, by channel of the model, and the sample of a pixel that each is made of.
+    values: Vec<(usize, [f32; 256])>,
     /// What fills empty corners.
     neutral: Vec<u8>,
     encoded: Encoded,
@@ -68,7 +68,7 @@ impl Images {
             rows: Arc::clone(rows),
             processor: processor.clone(),
             augmentation: options.augmentation.clone(),
-            values: processor.values(),
+            values: processor.order().into_iter().zip(processor.values()).collect(),
             neutral: processor.neutral(),
             noise: None,
             patches: 1,
@@ -211,8 +211,8 @@ impl Images {
 
     /// Writes the values of an image, channel by channel, onto the end of `into`.
     fn normalise(&self, image: &Pixels, into: &mut Vec<f32>) {
-        for (channel, values) in self.values.iter().enumerate() {
-            let samples = image.data().iter().skip(channel).step_by(image.channels());
+        for (channel, values) in &self.values {
+            let samples = image.data().iter().skip(*channel).step_by(image.channels());
             into.extend(samples.map(|&sample| values[usize::from(sample)]));
         }
     }

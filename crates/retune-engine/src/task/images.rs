@@ -55,6 +55,8 @@ pub(super) struct ImagesInput {
     made_for: ImageInput,
     /// Height and width it gets.
     size: (usize, usize),
+    /// Whether the model's own processor cuts something of images off, which is not done here.
+    cuts: bool,
     /// Whether patches are hidden from the model.
     masked: bool,
     /// Whether images that cannot be decoded are collected, whatever the recipe says, to be told with other problems.
@@ -88,7 +90,16 @@ impl ImagesInput {
         }
         let augmentation = settings.augmentation.parse()?;
         let on_bad_example = recipe.data.on_bad_example.parse()?;
-        Ok(Self { processor, augmentation, on_bad_example, made_for, size, masked: false, collects: false })
+        Ok(Self {
+            processor,
+            augmentation,
+            on_bad_example,
+            made_for,
+            size,
+            cuts: false,
+            masked: false,
+            collects: false,
+        })
     }
 
     /// With random numbers that decide which patches are hidden.
@@ -110,18 +121,16 @@ impl ImagesInput {
 
     /// Where targets move with the pixels: images are not mixed, what cannot be decoded is left out until all problems are
     /// known, and masks are read as the processor says, or with `reduced_labels`.
+    /// Nothing is cut off an image, about which nothing would be said.
     ///
     /// # Errors
-    /// A processor that cuts something of an image off, about which nothing would be said.
+    /// A processor that cannot be changed.
     pub(super) fn dense(self, reduced_labels: bool) -> Result<Self> {
-        ensure!(
-            self.processor.keeps_all(),
-            "preprocessor_config.json: the processor crops images, so that pixels would have no answer; set do_center_crop to \
-             false"
-        );
+        let whole = self.processor.whole()?;
+        let (cuts, processor) = (whole != self.processor, whole);
         let reduces = reduced_labels || self.processor.reduces_labels();
-        let processor = if reduces { self.processor.with_reduced_labels(true) } else { self.processor };
-        Ok(Self { processor, augmentation: self.augmentation.without_mixing(), collects: true, ..self })
+        let processor = if reduces { processor.with_reduced_labels(true) } else { processor };
+        Ok(Self { processor, cuts, augmentation: self.augmentation.without_mixing(), collects: true, ..self })
     }
 
     /// Images without targets: what could not be decoded is told now, unless it is to be left out.
@@ -241,7 +250,11 @@ impl ImagesInput {
         };
         let note =
             format!("images are {}×{}, the model was made for {height}×{width}{positions}", self.size.0, self.size.1);
-        differs.then_some(note).into_iter().chain(self.grey_note(train)).collect()
+        let (tall, wide) = self.size;
+        let whole = self.cuts.then(|| {
+            format!("images are scaled whole to {tall}×{wide}, where the model's preprocessor_config.json cuts out their middle")
+        });
+        differs.then_some(note).into_iter().chain(whole).chain(self.grey_note(train)).collect()
     }
 }
 
