@@ -161,8 +161,8 @@ pub use heat_map::HeatMap;
 pub use image::{
     Augmentation, BoxConvention, Boxes, CheckedBoxes, ClassList, ColorJitter, DrawnBox, GreyRange, IgnoredClasses,
     ImageObject, ImageOptions, ImageProcessor, ImageSeen, Images, Mask, MaskClasses, MaskReading, Masks, Moves,
-    NO_CLASS, ObjectRows, Pixels, RandAugment, RandomErasing, RandomResizedCrop, RawMasks, Resample, ZoomOut,
-    class_colour, coco_counts, coco_string, draw_boxes, mask_png, read_images, read_objects, resize, swatch,
+    NO_CLASS, ObjectRows, Pixels, RandAugment, RandomErasing, RandomResizedCrop, RawMasks, Resample, TrainingSizes,
+    ZoomOut, class_colour, coco_counts, coco_string, draw_boxes, mask_png, read_images, read_objects, resize, swatch,
 };
 #[cfg(feature = "table")]
 pub use items::{

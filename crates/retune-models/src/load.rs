@@ -78,6 +78,8 @@ pub struct LoadOptions {
     /// Which head; `None` for the base model alone, as transformers' `AutoModel`, with a `pooler_output` where the checkpoint
     /// has a pooler.
     pub head: Option<NewHead>,
+    /// The path of the only part that is in the checkpoint, where all others start anew.
+    pub only: Option<String>,
     /// Random weights of the same configuration.
     pub from_scratch: bool,
     /// Seed of fresh values.
@@ -104,6 +106,7 @@ impl LoadOptions {
     pub fn base() -> Self {
         Self {
             head: None,
+            only: None,
             from_scratch: false,
             seed: 0,
             precision: Precision::Fp32,
@@ -233,6 +236,7 @@ impl LoadedModel {
                     && purpose.is_some_and(|purpose| purpose.fresh)
                     && family.target_begin(&effective).is_none(),
                 headless: purpose.is_none(),
+                only: options.only.clone(),
                 from_scratch: options.from_scratch,
                 seed: options.seed,
                 precision: options.precision,

@@ -4,7 +4,7 @@ use super::parts::{NextRows, STREAM};
 use super::splits::Encoded;
 use super::{OnProgress, Split};
 use crate::Recipe;
-use crate::recipe::settings::{ABOVE_ZERO, DATA, SHARE, TRAINING, settings};
+use crate::recipe::settings::{ABOVE_ZERO, DATA, Plain, SHARE, TRAINING, settings};
 use anyhow::{Context, Result, bail, ensure};
 use retune_data::{
     AudioAugmentation, AudioLength, AudioOptions, AudioProcessor, FeatureKind, Layout, LongSounds, OnBadExample,
@@ -36,11 +36,11 @@ settings! {
         /// Train the convolutions over samples too, which usually stay as they are
         train_front_end: bool, under(TRAINING);
         /// Plays training sounds up to this share slower or faster, drawn anew in each pass
-        speed_change: f64 = 0.0, value("SHARE"), range(SHARE), under(TRAINING);
+        speed_change: f64 = 0.0, value("SHARE"), range(SHARE), under(TRAINING), overfit(Plain::Number(0.0));
         /// Adds noise to training sounds, at the loudest so many decibels below them, drawn anew in each pass
-        noise_snr: Option<f64>, value("DECIBELS"), under(TRAINING);
+        noise_snr: Option<f64>, value("DECIBELS"), under(TRAINING), overfit(Plain::Absent);
         /// Folder of sounds that are the noise; without it, noise is white
-        noise_folder: Option<PathBuf>, value("DIR"), under(TRAINING);
+        noise_folder: Option<PathBuf>, value("DIR"), under(TRAINING), overfit(Plain::Absent);
     }
 }
 

@@ -18,6 +18,7 @@
 //! | everything else | a task, or what several tasks share |
 
 mod audio;
+mod backbone;
 mod causal_lm;
 mod class_loss;
 mod classify;
@@ -56,6 +57,7 @@ mod written;
 use crate::recipe::Section;
 
 pub use audio::AudioSettings;
+pub(crate) use backbone::Backbone;
 pub use causal_lm::{CausalLmSettings, TextWriter};
 pub use class_loss::{ClassLossSettings, SmoothingSettings};
 pub use classify::ClassificationSettings;
@@ -66,7 +68,7 @@ pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, fin
 pub(crate) use from_scratch::FromScratch;
 pub use from_scratch::FromScratchSettings;
 pub use generation::GenerationFlags;
-pub use images::ImageSettings;
+pub use images::{ImageSettings, SceneSettings};
 pub(crate) use preflight::check;
 pub(crate) use presets::preset;
 pub use sentence_similarity::{Embedded, Embedder};

@@ -91,8 +91,8 @@ impl<'a> Weights<'a> {
 
     /// Whether this tensor can be had: the checkpoint holds it, or it may be new.
     pub fn is_at_hand(&self, name: &str) -> bool {
-        let options = &self.root.options;
-        options.from_scratch || (options.new_head && self.part != Part::Body) || self.is_stored(name)
+        let may_be_new = self.root.may_be_new(&self.at(name).path, self.part);
+        self.root.options.from_scratch || may_be_new || self.is_stored(name)
     }
 
     /// Whether the model is made without a head.

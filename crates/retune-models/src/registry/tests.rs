@@ -14,6 +14,7 @@ fn build(family: &'static dyn Family, purpose: &Purpose, config: &ModelConfig) -
             stored_prefix: family.names().base_prefix(),
             new_head: true,
             headless: false,
+            only: None,
             from_scratch: true,
             seed: 0,
             precision: retune_kernels::Precision::Fp32,

@@ -262,6 +262,13 @@ impl ImageProcessor {
         if self.flips { order.rev().collect() } else { order.collect() }
     }
 
+    /// Height and width of a processed image that is to be so many times as large, where images keep their shapes.
+    pub(super) fn scaled(&self, (height, width): (usize, usize), factor: f64) -> (usize, usize) {
+        let multiple = self.kind.multiple();
+        let side = |side: usize| (((side as f64 * factor) as usize) / multiple * multiple).max(multiple);
+        (side(height), side(width))
+    }
+
     /// What each of the 256 sample values becomes, by channel of the model: rescaled and normalised.
     pub fn values(&self) -> Vec<[f32; 256]> {
         (0..self.channels)

@@ -10,7 +10,8 @@ mod loss;
 mod settings;
 mod threshold;
 
-use super::images::{ClassesOf, ImageSettings, ImagesInput};
+use super::backbone::BackboneSettings;
+use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
 use super::splits::Encoded;
 use super::{Entry, Opening, Parts, Prepared, Preparing, Split, Work, parts};
 use crate::Recipe;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 pub(super) static ENTRY: Entry = Entry {
     name: "object-detection",
     purpose: &heads::OBJECT_DETECTION,
-    settings: &[ImageSettings::SECTION, DetectionSettings::SECTION],
+    settings: &[ImageSettings::SECTION, SceneSettings::SECTION, DetectionSettings::SECTION, BackboneSettings::SECTION],
     decides: Some(KEY),
     targets: &[LABELS, BOXES],
     loss: loss::saved_loss,
@@ -49,7 +50,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let settings = recipe.read::<DetectionSettings>()?;
     let weights = heads::detection_weights(from.config)?;
-    let input = ImagesInput::of(recipe, from.model, from.config)?.dense(false)?;
+    let input = ImagesInput::of(recipe, from.model, from.config)?.dense(recipe, false)?;
     let layout = layout(recipe)?;
     let Encoded { train, validation, test } =
         Encoded::read(recipe, |path| read(&input, &settings, path, &layout, true))?;
@@ -88,7 +89,7 @@ fn too_many(train: &Examples<Images, Boxes>, config: &ModelConfig) -> Option<Str
 
 fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<DetectionSettings>()?;
-    let input = Rc::new(ImagesInput::of(from.recipe, from.model, from.config)?.dense(false)?);
+    let input = Rc::new(ImagesInput::of(from.recipe, from.model, from.config)?.dense(from.recipe, false)?);
     let count = from.config.label_count() as usize;
     let names = from.config.labels().unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect());
     let task = Detection::new(names.clone(), heads::detection_weights(from.config)?, &settings);

@@ -22,7 +22,7 @@ use crate::metric::detail::Marked;
 use crate::metric::{Evaluation, Metric, PropertyKind, PropertyMetric, Said};
 use crate::number;
 use crate::recipe::Settings;
-use crate::recipe::settings::{DATA, TRAINING, settings};
+use crate::recipe::settings::{DATA, Plain, TRAINING, settings};
 use anyhow::{Context, Result, bail, ensure};
 use linear::Linear;
 use retune_data::{
@@ -67,7 +67,8 @@ settings! {
         /// (Bemis and Murcko), or any
         split: String = "scaffold".to_owned(), one_of(&["scaffold", "random"]);
         /// How a molecule is written in training: anew in each pass, or as it is given
-        training_smiles: String = "random".to_owned(), under(TRAINING), one_of(&["random", "given"]);
+        training_smiles: String = "random".to_owned(), under(TRAINING), one_of(&["random", "given"]),
+            overfit(Plain::Word("given"));
         /// Other spellings of each molecule whose answers are averaged with that of its own, on files that validate or test and
         /// at use
         test_augmentation: usize = 0, value("N"), at_use();
