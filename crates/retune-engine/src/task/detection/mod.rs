@@ -17,7 +17,7 @@ use super::{Entry, Opening, Parts, Prepared, Preparing, Split, Work, parts};
 use crate::Recipe;
 use crate::metric::detection::KEY;
 use crate::recipe::Settings;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use data::examples;
 use detector::Detection;
 use retune_data::{Boxes, Examples, Images, Layout, ObjectRows, read_objects};
@@ -60,6 +60,10 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     };
     let (train, mut notes) = encode(Split::Train, &train, &ClassesOf::Data(from.config))?;
     let names = train.targets().context("training data has objects")?.names().to_vec();
+    ensure!(
+        has_objects(&train),
+        "train: no image of the training data has an object that could be learnt (crowds are not)"
+    );
     let known = ClassesOf::Model(&names);
     let mut other = |split: Split, rows: Option<ObjectRows>| {
         let read = rows.map(|rows| encode(split, &rows, &known)).transpose()?;
@@ -76,6 +80,12 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let splits = Encoded { train, validation, test }.splits(recipe, random::mix(&[input.settings()]), notes)?;
     let task = Detection::new(names, weights, &settings).with_file(input.processor_file()?);
     Ok(Box::new(Prepared::new(task, splits)))
+}
+
+/// Whether there is an object to learn from.
+fn has_objects(train: &Examples<Images, Boxes>) -> bool {
+    let learnt = |boxes: &Boxes, example| boxes.objects(example).iter().any(|object| !object.crowd);
+    train.targets().is_some_and(|boxes| train.inner_examples().into_iter().any(|example| learnt(boxes, example)))
 }
 
 /// That images have more objects than the model has queries, which can then never all be found.

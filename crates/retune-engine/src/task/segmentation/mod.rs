@@ -119,6 +119,12 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     };
     let train = read(Split::Train, train, &ClassesOf::Data(from.config))?;
     let names = train.targets().context("training data has masks")?.names().to_vec();
+    let masks = train.targets().context("training data has masks")?;
+    let has_class = |example: usize| masks.counts(example).0.iter().any(|&count| count > 0);
+    ensure!(
+        train.inner_examples().into_iter().any(has_class),
+        "train: no pixel of the training masks has a class; see --ignore-index and --ignore-classes"
+    );
     let known = ClassesOf::Model(&names);
     let validation = validation.map(|rows| read(Split::Validation, rows, &known)).transpose()?;
     let test = test.map(|rows| read(Split::Test, rows, &known)).transpose()?;
