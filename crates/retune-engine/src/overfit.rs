@@ -18,8 +18,7 @@ pub(crate) fn plain(recipe: &Recipe) -> Result<Recipe> {
     let (mut keys, mut absent) = (Table::new(), Vec::new());
     for setting in recipe.sections().into_iter().flat_map(|section| section.settings) {
         let Some(Overfit { value, unless }) = setting.overfit else { continue };
-        let gives_way =
-            |others: &[&str]| recipe.names(setting.key) || others.iter().any(|other| recipe.names(other));
+        let gives_way = |others: &[&str]| recipe.names(setting.key) || others.iter().any(|other| recipe.names(other));
         if unless.is_some_and(gives_way) {
             continue;
         }
@@ -65,7 +64,9 @@ mod tests {
     #[test]
     fn settings_have_the_values_that_they_declare_unless_others_were_given() {
         let of = |text: &str| plain(&text.parse().unwrap()).unwrap();
-        let usual = of("overfit = 4\ntask = 'object-detection'\nvalidation = 'v'\ntest = 't'\npreset = 'small-data'\nmosaic = 0.5");
+        let usual = of(
+            "overfit = 4\ntask = 'object-detection'\nvalidation = 'v'\ntest = 't'\npreset = 'small-data'\nmosaic = 0.5",
+        );
         let values = usual.resolved();
         assert_eq!((&usual.data.validation, &usual.data.test), (&None, &None));
         assert_eq!((values["augmentation"].as_str(), values["mosaic"].as_float()), (Some("none"), Some(0.0)));

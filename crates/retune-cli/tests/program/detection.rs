@@ -321,8 +321,12 @@ fn a_detector_begins_with_the_convolutions_of_a_classifier() {
     assert_said(&output, 0, &["the backbone starts from", "without classifier.1.bias", "all else starts anew"]);
     let config = json(desk.path("begun/model/config.json"));
     assert_eq!(config["architectures"][0], "ConditionalDetrForObjectDetection");
-    assert_eq!((&config["backbone_config"]["hidden_sizes"], &config["use_timm_backbone"]), (&json!([8, 12]), &json!(false)));
-    let (theirs, ours) = (tensors(format!("{classifier}/model.safetensors")), tensors(desk.path("begun/model/model.safetensors")));
+    assert_eq!(
+        (&config["backbone_config"]["hidden_sizes"], &config["use_timm_backbone"]),
+        (&json!([8, 12]), &json!(false))
+    );
+    let (theirs, ours) =
+        (tensors(format!("{classifier}/model.safetensors")), tensors(desk.path("begun/model/model.safetensors")));
     // Frozen norms stay what they were.
     let mean = "embedder.embedder.normalization.running_mean";
     assert_eq!(ours[&format!("model.backbone.conv_encoder.model.{mean}")], theirs[&format!("resnet.{mean}")]);

@@ -127,7 +127,17 @@ pub(super) fn encode(
     }
     check_classes(rows, &usable)?;
     let output = output.unwrap_or_default();
-    Ok(Encoded { fitted: fitted.finish(), copies: copies.finish(), sizes, hashes, usable, bad, deepest, turned, output })
+    Ok(Encoded {
+        fitted: fitted.finish(),
+        copies: copies.finish(),
+        sizes,
+        hashes,
+        usable,
+        bad,
+        deepest,
+        turned,
+        output,
+    })
 }
 
 /// A decoded image, or why there is none.
