@@ -9,7 +9,7 @@ use super::boxes::{DrawnBox, draw_boxes};
 use super::encode::{Encoded, crop_source, encode, original};
 use super::mask::overlay;
 use super::thumbnail::thumbnail;
-use super::{ImageOptions, ImageProcessor, Mask, Moves, Pixels};
+use super::{ImageOptions, ImageProcessor, Mask, Moves, Pixels, resize};
 use crate::{Array, BadExample, Batch, DataError, HeatMap, Medium, Mixed, Pass, Random, Seen, TableRows, Units};
 
 /// Names the random numbers of the mask, apart from those of augmentation.
@@ -256,9 +256,13 @@ impl Images {
         (height, width): (usize, usize),
         key: [u64; 3],
     ) -> Result<(Pixels, Moves), DataError> {
-        let source = self.training_source(row)?;
+        let mut source = self.training_source(row)?;
         let target = (height, width, self.processor.resample());
         let mut moves = self.moves_to_source(row, &source)?;
+        if self.augmentation.crop.is_none() && (source.height(), source.width()) != (height, width) {
+            source = resize(&source, width, height, target.2);
+            moves.resize(width, height);
+        }
         let image = apply(&self.augmentation, source, target, &self.neutral, key, &mut moves);
         Ok((image, moves))
     }

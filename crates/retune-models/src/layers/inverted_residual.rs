@@ -115,7 +115,7 @@ mod tests {
         };
         assert_eq!(
             [inside(16, 4.0), inside(3, 2.0), inside(5, 2.5), inside(11, 1.0), inside(12, 1.5)],
-            [64, 8, 16, 16, 16]
+            [64, 8, 16, 16, 24]
         );
     }
 }

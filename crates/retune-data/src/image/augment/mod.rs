@@ -32,7 +32,7 @@ mod rand_augment;
 mod tone;
 mod zoom;
 
-use super::{Moves, Pixels, Resample, resize};
+use super::{Moves, Pixels, Resample};
 use crate::{DataError, Pass, Random};
 
 pub use color::ColorJitter;
@@ -147,7 +147,7 @@ impl Augmentation {
     }
 }
 
-/// Augments one image. `target` is height, width and filter of what is cropped or scaled, `neutral` fills
+/// Augments one image. `target` is height, width and filter of what is cropped, `neutral` fills
 /// corners; `moves` goes on with where pixels go.
 pub(super) fn apply(
     augmentation: &Augmentation,
@@ -159,9 +159,6 @@ pub(super) fn apply(
 ) -> Pixels {
     if let Some(crop) = augmentation.crop {
         image = crop.apply(&image, target, &mut random(key, stream::CROP), moves);
-    } else if (image.height(), image.width()) != (target.0, target.1) {
-        image = resize(&image, target.1, target.0, target.2);
-        moves.resize(target.1, target.0);
     }
     if let Some(zoom) = augmentation.zoom_out {
         image = zoom.apply(image, target.2, neutral, &mut random(key, stream::ZOOM_OUT), moves);
