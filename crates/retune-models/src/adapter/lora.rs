@@ -204,8 +204,8 @@ impl LoraPlan {
     pub(crate) fn check_used(&self, params: &Params, layers: &[DenseLayer]) -> Result<Vec<String>, ModelError> {
         let Some(tensors) = &self.tensors else {
             let modules = modules(params, |path| path.to_owned());
-            let names = params.iter().map(|param| param.name.as_str());
-            self.targets.check_whole(layers, names).map_err(ModelError::Adapter)?;
+            let names: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
+            self.targets.check_whole(layers, &names).map_err(ModelError::Adapter)?;
             let mut notes = self.targets.check(layers, &modules).map_err(ModelError::Adapter)?;
             let tied = |layer: &&DenseLayer| layer.scores.as_ref().is_some_and(|scores| scores.tied.is_some());
             for layer in layers.iter().filter(tied).filter(|layer| self.layer(layer).is_some()) {

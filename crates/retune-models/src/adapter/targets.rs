@@ -117,11 +117,7 @@ impl Targets {
     }
 
     /// Checks the modules that are to learn whole against the parameters of a model.
-    pub(super) fn check_whole<'a>(
-        &self,
-        layers: &[DenseLayer],
-        parameters: impl Iterator<Item = &'a str> + Clone,
-    ) -> Result<(), String> {
+    pub(super) fn check_whole(&self, layers: &[DenseLayer], parameters: &[&str]) -> Result<(), String> {
         for module in &self.whole {
             let tied = |layer: &DenseLayer| {
                 let table = layer.scores.as_ref().and_then(|scores| scores.tied.as_deref());
@@ -133,7 +129,7 @@ impl Targets {
                      both, which is then another model (untie it first, or name other modules)"
                 ));
             }
-            if !parameters.clone().any(|name| is_below(name, module)) {
+            if !parameters.iter().any(|name| is_below(name, module)) {
                 return Err(format!("modules-to-save: this model has no module called `{module}`"));
             }
         }

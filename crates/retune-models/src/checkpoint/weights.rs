@@ -240,7 +240,8 @@ impl<'a> Weights<'a> {
         // What has no pretrained value learns as a whole, as the head does.
         let whole = self.part == Part::Head || self.root.is_new(&self.at("weight").path);
         let module = self.root.module(&self.path);
-        let update = self.low_rank(DenseLayer { path: self.path.clone(), module, whole, scores: None }, (input, output))?;
+        let update =
+            self.low_rank(DenseLayer { path: self.path.clone(), module, whole, scores: None }, (input, output))?;
         Ok(match update {
             Some(update) => dense.with_beside(Box::new(update)),
             None => dense,
