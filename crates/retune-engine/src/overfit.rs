@@ -7,10 +7,13 @@ use anyhow::Result;
 use toml::{Table, Value};
 
 /// What is set so that nothing but the examples is learnt, where task and method have it.
-const PLAIN: [(&str, Plain); 12] = [
+const PLAIN: [(&str, Plain); 15] = [
     ("augmentation", Plain::Word("none")),
     ("training-smiles", Plain::Word("given")),
     ("speed-change", Plain::Zero),
+    ("pitch-change", Plain::Zero),
+    ("mask-time-prob", Plain::Zero),
+    ("mask-feature-prob", Plain::Zero),
     ("noise-snr", Plain::Absent),
     ("noise-folder", Plain::Absent),
     ("label-smoothing", Plain::Zero),

@@ -11,8 +11,6 @@ use retune_data::{
     Casing, CtcVocabulary, Examples, LabelRows, Medium, OnBadExample, Records, Sounds, TableRows, Transcripts,
     transcripts,
 };
-use retune_models::NewHead;
-use retune_models::heads::SPEECH_RECOGNITION;
 use std::sync::Arc;
 
 pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
@@ -47,7 +45,7 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
     files.push(file);
     files.extend(spellings);
     let task = SpeechRecognition {
-        head,
+        head: settings.masked(head, from.config)?,
         vocabulary: Arc::new(vocabulary),
         normalisation,
         beams: settings.ctc_beams,
@@ -84,16 +82,17 @@ pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     settings.by_frames(from.recipe)?;
     let input = SoundInput::of(from.recipe, from.model, from.config, true)?;
     let layout = layout(&input, from.recipe, &settings);
-    let vocabulary = Arc::new(saved(from.model)?);
+    let (vocabulary, head) = saved(from.model, from.config, settings.language.as_deref())?;
+    let vocabulary = Arc::new(vocabulary);
     let rows = from.config.size_or("vocab_size", 32)?;
     ensure!(
-        vocabulary.len() as i64 <= rows,
+        head.language.is_some() || vocabulary.len() as i64 <= rows,
         "{}: the vocabulary has {} pieces, but the model writes {rows}; they do not belong together",
         from.model.display(),
         vocabulary.len()
     );
     let task = SpeechRecognition {
-        head: NewHead::of(&SPEECH_RECOGNITION),
+        head,
         vocabulary: Arc::clone(&vocabulary),
         normalisation: normalisation(&settings, from.model)?.0,
         beams: settings.ctc_beams,
