@@ -88,8 +88,8 @@ fn each_language_has_its_own_pieces() {
     let pieces = r#"{"eng": {"<pad>": 0, "|": 1, "a": 2}, "deu": {"<pad>": 0, "|": 1, "ä": 3, "a": 2}}"#;
     std::fs::write(folder.path().join("vocab.json"), pieces).unwrap();
     let fail = |language: Option<&str>| CtcVocabulary::load(folder.path(), language).unwrap_err().to_string();
-    assert!(fail(None).contains("(deu, eng); say which with --language"), "{}", fail(None));
-    assert!(fail(Some("fra")).contains("`fra`; there are deu, eng"), "{}", fail(Some("fra")));
+    assert!(fail(None).contains("(eng, deu); say which with --language"), "{}", fail(None));
+    assert!(fail(Some("fra")).contains("`fra`; there are eng, deu"), "{}", fail(Some("fra")));
     std::fs::write(folder.path().join("tokenizer_config.json"), r#"{"target_lang": "eng"}"#).unwrap();
     let english = CtcVocabulary::load(folder.path(), None).unwrap().unwrap();
     assert_eq!((english.len(), english.language(), english.save(folder.path()).unwrap().len()), (3, Some("eng"), 2));

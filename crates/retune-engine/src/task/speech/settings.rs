@@ -58,9 +58,14 @@ const SPELLINGS: &str = "normalizer.json";
 
 impl SpeechSettings {
     /// Refuses what is for models with a decoder alone.
-    pub(super) fn by_frames(&self, recipe: &Recipe) -> Result<()> {
+    pub(super) fn by_frames(&self, recipe: &Recipe, config: &ModelConfig) -> Result<()> {
         let unread = "the model writes frame by frame, without a decoder";
         of_the_other(recipe, OF_DECODERS, OF_FRAMES)?;
+        let adapters = config.get("adapter_attn_dim").is_some();
+        ensure!(
+            self.language.is_none() || adapters,
+            "language: this model has no adapters for languages (`adapter_attn_dim`)"
+        );
         ensure!(self.speech_task.is_none(), "speech-task: {unread}");
         ensure!(!self.timestamps, "timestamps: {unread}; its words have times");
         let flags = recipe.read::<GenerationFlags>()?;

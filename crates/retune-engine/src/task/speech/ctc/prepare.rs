@@ -16,7 +16,11 @@ use std::sync::Arc;
 pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let settings = recipe.read::<SpeechSettings>()?;
-    settings.by_frames(recipe)?;
+    settings.by_frames(recipe, from.config)?;
+    ensure!(
+        settings.language.is_none() || recipe.optimization.method != "lora",
+        "language: LoRA would save nothing of the adapters of a language; take --method adapters"
+    );
     let input = SoundInput::of(recipe, from.model, from.config, false)?;
     let frames = input.frames().context("a model that takes samples")?.clone();
     let rows = input.splits(recipe, &layout(&input, recipe, &settings))?;
@@ -79,10 +83,10 @@ fn without_infeasible(sounds: Sounds, targets: &Transcripts, on_bad_example: OnB
 
 pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<SpeechSettings>()?;
-    settings.by_frames(from.recipe)?;
+    settings.by_frames(from.recipe, from.config)?;
     let input = SoundInput::of(from.recipe, from.model, from.config, true)?;
     let layout = layout(&input, from.recipe, &settings);
-    let (vocabulary, head) = saved(from.model, from.config, settings.language.as_deref())?;
+    let (vocabulary, head) = saved(from.model, settings.language.as_deref())?;
     let vocabulary = Arc::new(vocabulary);
     let rows = from.config.size_or("vocab_size", 32)?;
     ensure!(

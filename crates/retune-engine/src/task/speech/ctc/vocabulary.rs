@@ -27,8 +27,7 @@ pub(super) fn choose(
 ) -> Result<Chosen> {
     let is_recognizer = registry::purposes_of_class(config).contains(&&SPEECH_RECOGNITION);
     let language = settings.language.as_deref();
-    let adapters = has_adapters(config);
-    ensure!(language.is_none() || adapters, "language: this model has no adapters for languages (`adapter_attn_dim`)");
+    let adapters = config.get("adapter_attn_dim").is_some();
     let there = language.is_none_or(|it| CheckpointFolder::languages(model).iter().any(|known| known == it));
     // Of a language that the checkpoint does not know nothing but the transcripts says how it is written.
     let known = if there || settings.ctc_vocabulary == "model" { CtcVocabulary::load(model, language)? } else { None };
@@ -85,17 +84,8 @@ pub(super) fn choose(
     Ok(Chosen { vocabulary, casing, head, notes })
 }
 
-/// Whether a model has adapters for languages.
-fn has_adapters(config: &ModelConfig) -> bool {
-    config.get("adapter_attn_dim").is_some()
-}
-
 /// The vocabulary of a saved model, and the head that writes it.
-pub(super) fn saved(model: &Path, config: &ModelConfig, language: Option<&str>) -> Result<(CtcVocabulary, NewHead)> {
-    ensure!(
-        language.is_none() || has_adapters(config),
-        "language: this model has no adapters for languages (`adapter_attn_dim`)"
-    );
+pub(super) fn saved(model: &Path, language: Option<&str>) -> Result<(CtcVocabulary, NewHead)> {
     let found = CtcVocabulary::load(model, language)?;
     let vocabulary = found.with_context(|| {
         format!("{}: has no vocab.json, so that nobody knows what the model writes", model.display())
