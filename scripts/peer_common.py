@@ -126,6 +126,26 @@ def run(arguments, trainer, examples, evaluate):
     }
 
 
+def predict_in_order(trainer, rows):
+    """What the model gives for each row, in the order of `rows`, with batches of similar length as the tuned Trainer has them.
+
+    With `group_by_length` the Trainer shuffles what it evaluates too, and gives predictions in that order: rows are sorted here instead.
+    """
+    import numpy
+
+    tuned = trainer.args.train_sampling_strategy if hasattr(trainer.args, "train_sampling_strategy") else trainer.args.group_by_length
+    order = range(len(rows))
+    if tuned in (True, "group_by_length"):
+        order = sorted(order, key=lambda row: -len(rows[row]["input_ids"]))
+        if tuned is True:
+            trainer.args.group_by_length = False
+        else:
+            trainer.args.train_sampling_strategy = "random"
+    predictions = trainer.predict([rows[row] for row in order]).predictions
+    back = numpy.argsort(numpy.array(order))
+    return tuple(of[back] for of in predictions) if isinstance(predictions, tuple) else predictions[back]
+
+
 def print_figures(arguments, trainer, figures):
     """The one line that others read."""
     import torch

@@ -127,7 +127,7 @@ def main():
     model = AutoModelForQuestionAnswering.from_pretrained(arguments.model, dtype="float32")
 
     def evaluate():
-        start_logits, end_logits = trainer.predict(eval_data).predictions
+        start_logits, end_logits = peer_common.predict_in_order(trainer, eval_data)
         return scores(best_answers(eval_rows, eval_question, eval_places, start_logits, end_logits, arguments, without), eval_rows)
 
     with tempfile.TemporaryDirectory() as output:

@@ -85,7 +85,7 @@ def main():
     model = AutoModelForTokenClassification.from_pretrained(arguments.model, dtype="float32", **peer_common.label_fields(labels))
 
     def evaluate():
-        best = trainer.predict(eval_data).predictions.argmax(-1)
+        best = peer_common.predict_in_order(trainer, eval_data).argmax(-1)
         predicted = []
         for sentence, words, row in zip(eval_rows, eval_words, best):
             tags = ["O"] * len(sentence)

@@ -1,6 +1,7 @@
 //! How texts that were said are made comparable, as Whisper's authors do (Radford et al. 2022, appendix C).
 
 mod english;
+mod number_words;
 mod numbers;
 
 use std::sync::{Arc, LazyLock};

@@ -59,7 +59,10 @@ pub enum Conversation {
 
 impl Conversation {
     /// Of the columns of a row. `required`: what is to be learnt must be there.
-    pub(super) fn of_row(
+    ///
+    /// # Errors
+    /// What is wrong with the row.
+    pub fn of_row(
         line: u64,
         row: &Map<String, Value>,
         columns: &ChatColumns,
@@ -141,6 +144,19 @@ impl Conversation {
                 Self::Chat(messages)
             }
             Self::Prompt { prompt, .. } => Self::Prompt { prompt, completion: None },
+        }
+    }
+
+    /// The text that is to be written after what is [asked](Self::asked), where there is one: the completion, or the only turn of
+    /// the assistant behind that of another. A call of a tool is no text.
+    pub fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Prompt { completion, .. } => completion.as_deref(),
+            Self::Chat(messages) => {
+                let [.., before, last] = &messages[..] else { return None };
+                let is_text = last["role"] == "assistant" && last.get("tool_calls").is_none_or(Value::is_null);
+                last["content"].as_str().filter(|_| is_text && before["role"] != "assistant")
+            }
         }
     }
 }
