@@ -9,6 +9,8 @@ use super::resample::resample;
 const PIECE: f64 = 0.03;
 /// Seconds that a piece may begin earlier or later than its place; a period of the lowest voices fits in.
 const REACH: f64 = 0.01;
+/// Samples that a first search for where a piece goes on best skips.
+const COARSE: isize = 4;
 /// Pitches are hundredths of the frequency, so that resampling has few phases.
 const STEPS: f64 = 100.0;
 /// Semitones of an octave, which doubles frequencies.
@@ -58,23 +60,29 @@ fn stretched(samples: &[f32], length: usize, rate: u32) -> Vec<f32> {
 /// Where a piece around `place` is most like `goes_on`; of several, the one nearest to it.
 fn best(at: &impl Fn(isize) -> f32, goes_on: &[f32], place: isize, reach: isize) -> isize {
     let around: Vec<f32> = (0..=2 * reach + goes_on.len() as isize).map(|i| at(place - reach + i)).collect();
-    let alike = |shift: isize| {
-        let piece = &around[(reach + shift) as usize..][..goes_on.len()];
+    let alike = |shift: isize, step: usize| {
+        let piece = around[(reach + shift) as usize..][..goes_on.len()].iter().step_by(step);
         let (mut product, mut power) = (0.0f32, f32::MIN_POSITIVE);
-        for (a, b) in piece.iter().zip(goes_on) {
+        for (a, b) in piece.zip(goes_on.iter().step_by(step)) {
             product += a * b;
             power += a * a;
         }
         product / power.sqrt()
     };
-    let nearest_first = (0..=reach).flat_map(|shift| if shift == 0 { vec![0] } else { vec![shift, -shift] });
-    let (mut found, mut most) = (0, f32::NEG_INFINITY);
-    for shift in nearest_first {
-        let alike = alike(shift);
-        if alike > most {
-            (found, most) = (shift, alike);
+    let among = |shifts: &mut dyn Iterator<Item = isize>, step: usize| {
+        let (mut found, mut most) = (0, f32::NEG_INFINITY);
+        for shift in shifts {
+            let alike = alike(shift, step);
+            if alike > most {
+                (found, most) = (shift, alike);
+            }
         }
-    }
+        found
+    };
+    // Roughly over all of them, then exactly around the best.
+    let nearest_first = (0..=reach / COARSE).flat_map(|it| if it == 0 { vec![0] } else { vec![it, -it] });
+    let rough = among(&mut nearest_first.map(|it| it * COARSE), COARSE as usize);
+    let found = among(&mut (rough - COARSE..=rough + COARSE).filter(|it| it.abs() <= reach), 1);
     place + found
 }
 
