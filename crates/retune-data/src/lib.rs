@@ -191,8 +191,8 @@ pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
     ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, LanguagePlace, Languages, MaskOptions, Masked,
     MaskedWords, Masking, MoleculeForm, MoleculeRows, Molecules, NextWords, NoiseOptions, NoiseTokens, NoisedBlocks,
-    NoisedSeen, Place, Prefixed, Reading, Rendered, Restored, SeenPiece, SeveralSeen, SeveralTexts, Side,
-    SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
+    NoisedSeen, Place, Prefixed, Reading, Rendered, Restored, SeenPiece, SentenceOrder, SeveralSeen, SeveralTexts,
+    Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
     TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]

@@ -196,6 +196,8 @@ fn adapters_learn_another_language() {
     desk.refuses(&other.map(str::to_owned), &["no vocabulary for the language `deu`; there are xyz"]);
     let lora = recognize(&model, "lora", &["--method", "lora", "--language", "deu"]);
     desk.refuses(&lora, &["take --method adapters"]);
+    let path = recognize(&model, "other", &["--language", "../x"]);
+    desk.refuses(&path, &["`../x` is no name of a language"]);
     let preset = recognize(&model, "other", &["--preset", "seq2seq-hours"]);
     desk.refuses(&preset, &["take `ctc-hours`"]);
 }

@@ -195,7 +195,7 @@ mod tests {
     fn recipes_of_earlier_versions_are_read() {
         let old: Recipe =
             "model = 'm'\ntrain = 't'\noutput = 'o'\nimage-column = 'image'\naugmentation = 'light'\nlora-rank = 8
-            lora-alpha = 16.0\nlora-dropout = 0.0\nlora-targets = []\nheat-maps = 'none'"
+            lora-alpha = 16.0\nlora-dropout = 0.0\nlora-targets = []\nmodules-to-save = []\nheat-maps = 'none'"
                 .parse()
                 .unwrap();
         old.validate().unwrap();

@@ -89,6 +89,8 @@ pub const NOT_NEGATIVE: Range = Range(|x| x >= 0.0 && x.is_finite(), "is negativ
 pub const BYTE: Range = Range(|x| (0.0..=255.0).contains(&x), "is not in 0..=255");
 /// Shares and probabilities, but not everything.
 pub const SHARE: Range = Range(|x| (0.0..1.0).contains(&x), "is not in [0, 1)");
+/// Shares from nothing to everything.
+pub const PORTION: Range = Range(|x| (0.0..=1.0).contains(&x), "is not in [0, 1]");
 /// Shares that leave something on both sides.
 pub const PART: Range = Range(|x| x > 0.0 && x < 1.0, "is not between 0 and 1");
 /// Factors that do not enlarge.

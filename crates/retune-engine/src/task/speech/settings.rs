@@ -66,6 +66,13 @@ impl SpeechSettings {
             self.language.is_none() || adapters,
             "language: this model has no adapters for languages (`adapter_attn_dim`)"
         );
+        // It becomes part of the name of a file.
+        let is_name = |it: &String| !it.is_empty() && it.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
+        ensure!(
+            self.language.as_ref().is_none_or(is_name),
+            "language: `{}` is no name of a language; write a code such as deu",
+            self.language.as_deref().unwrap_or_default()
+        );
         ensure!(self.speech_task.is_none(), "speech-task: {unread}");
         ensure!(!self.timestamps, "timestamps: {unread}; its words have times");
         let flags = recipe.read::<GenerationFlags>()?;
