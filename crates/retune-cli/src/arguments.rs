@@ -125,6 +125,7 @@ impl From<ModelArguments> for PredictOptions {
 
 /// `retune evaluate`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct EvaluateArguments {
     #[command(flatten)]
     pub(crate) model: ModelArguments,
@@ -138,6 +139,7 @@ pub(crate) struct EvaluateArguments {
 
 /// `retune predict`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct PredictArguments {
     #[command(flatten)]
     pub(crate) model: ModelArguments,
@@ -196,6 +198,7 @@ impl From<EmbedArguments> for EmbedOptions {
 
 /// `retune generate`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct GenerateArguments {
     #[command(flatten)]
     pub(crate) model: ModelArguments,

@@ -38,8 +38,8 @@ pub fn merge(adapter: &Path, task: Option<&str>, output: &Path) -> Result<Merged
     let entry = saved.task(task).input()?;
     let (hardware, _) = Hardware::resolve("cpu", "fp32", 0).input()?;
     let with = saved.load(entry, &hardware).input()?;
-    let layers = with.merged_weights().map_err(anyhow::Error::from)?.len();
-    let whole = with.whole_weights().map_err(anyhow::Error::from)?;
+    let layers = with.merged_weights().input()?.len();
+    let whole = with.whole_weights().input()?;
     let mut head = NewHead::of(entry.purpose);
     if entry.purpose.labels {
         head = head.labels(with.labels());

@@ -79,6 +79,8 @@ fn a_decoder_goes_on_learning_from_texts_and_writes() {
     assert_eq!(text(&written.stdout).trim_end_matches('\n'), lines[0]["prediction"].as_str().unwrap());
     let beams: Vec<&str> = predict.iter().copied().chain(["--beams", "3"]).collect();
     assert_done(&desk.feed(&beams, "the film\n"));
+    let short: Vec<&str> = beams.iter().copied().chain(["--length-penalty", "-2"]).collect();
+    assert_done(&desk.feed(&short, "the film\n"));
     let refused = desk.feed(&["predict", "--model", "run", "--max-new-tokens", "900"], "a\n");
     assert_said(&refused, 2, &["max-new-tokens: 900", "64 positions"]);
 }

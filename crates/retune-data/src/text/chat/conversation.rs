@@ -75,8 +75,9 @@ impl Conversation {
         } else if let Some(list) = given(SHARED) {
             messages(list, true).map(Self::Chat).map_err(|message| problem(SHARED, message))?
         } else if let Some(prompt) = given(&columns.prompt) {
-            Self::of_prompt(prompt, given(&columns.completion))
-                .map_err(|message| problem(&columns.completion, message))?
+            Self::of_prompt(prompt, given(&columns.completion)).map_err(|(of_prompt, message)| {
+                problem(if of_prompt { &columns.prompt } else { &columns.completion }, message)
+            })?
         } else if let Some(instruction) = given(ALPACA[0]) {
             let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
             let (mut user, input) = (text(Some(instruction)), text(given(ALPACA[1])));
@@ -95,18 +96,21 @@ impl Conversation {
         Ok(found)
     }
 
-    fn of_prompt(prompt: &Value, completion: Option<&Value>) -> Result<Self, String> {
+    /// Else whether it is the prompt that is wrong, and what is.
+    fn of_prompt(prompt: &Value, completion: Option<&Value>) -> Result<Self, (bool, String)> {
         match (prompt, completion) {
             (Value::String(prompt), None) => Ok(Self::Prompt { prompt: prompt.clone(), completion: None }),
             (Value::String(prompt), Some(Value::String(completion))) => {
                 Ok(Self::Prompt { prompt: prompt.clone(), completion: Some(completion.clone()) })
             }
             (list @ Value::Array(_), completion) => {
-                let mut all = messages(list, false)?;
-                all.extend(completion.map(|list| messages(list, false)).transpose()?.into_iter().flatten());
+                let mut all = messages(list, false).map_err(|message| (true, message))?;
+                let more = completion.map(|list| messages(list, false)).transpose();
+                all.extend(more.map_err(|message| (false, message))?.into_iter().flatten());
                 Ok(Self::Chat(all))
             }
-            (_, other) => Err(format!("is {}, not a text as the prompt is", shown(other))),
+            (Value::String(_), other) => Err((false, format!("is {}, not a text as the prompt is", shown(other)))),
+            (other, _) => Err((true, format!("is {}, neither a text nor a list of messages", shown(Some(other))))),
         }
     }
 

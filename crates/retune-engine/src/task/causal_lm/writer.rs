@@ -73,7 +73,9 @@ impl Continuer {
         heard: &mut dyn FnMut(&str),
     ) -> Result<String> {
         let writer = self.input.writer();
-        let ids = writer.asked(0, of)?.map_err(|problem| anyhow!("the prompt {}", problem.message))?;
+        // What a template says begins with its file.
+        let told = |message: String| if message.starts_with("is ") { format!("the prompt {message}") } else { message };
+        let ids = writer.asked(0, of)?.map_err(|problem| anyhow!(told(problem.message)))?;
         ensure!(!ids.is_empty(), "the prompt is empty, and this model's tokenizer begins texts with no token");
         let longest = self.input.longest_prompt();
         ensure!(ids.len() <= longest, "the prompt has {} tokens; at most {longest} leave room to go on", ids.len());
