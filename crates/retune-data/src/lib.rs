@@ -190,9 +190,9 @@ pub use target::{Framing, SpokenTexts, Transcripts, transcripts};
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
     ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, LanguagePlace, Languages, MaskOptions, Masked,
-    MaskedWords, Masking, MoleculeRows, Molecules, NextWords, NoiseOptions, NoiseTokens, NoisedBlocks, NoisedSeen,
-    Place, Prefixed, Reading, Rendered, Restored, SeenPiece, SentenceOrder, SeveralSeen, SeveralTexts, Side,
-    SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
+    MaskedWords, Masking, MoleculeForm, MoleculeRows, Molecules, NextWords, NoiseOptions, NoiseTokens, NoisedBlocks,
+    NoisedSeen, Place, Prefixed, Reading, Rendered, Restored, SeenPiece, SentenceOrder, SeveralSeen, SeveralTexts,
+    Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
     TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]

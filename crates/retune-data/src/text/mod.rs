@@ -29,7 +29,7 @@ pub use documents::{
 };
 pub use input::{TextInput, Texts};
 pub use medium::{TRUNCATED, Text, UNKNOWN_TOKENS, WINDOWS};
-pub use molecules::{MoleculeRows, Molecules};
+pub use molecules::{MoleculeForm, MoleculeRows, Molecules};
 pub use options::TextOptions;
 pub use place::{Place, TextSeen};
 pub use prefixed::Prefixed;

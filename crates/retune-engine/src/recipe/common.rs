@@ -4,7 +4,7 @@ use super::settings::{
     ABOVE_ZERO, AT_LEAST_ONE, DATA, FACTOR, HARDWARE, METHOD, NOT_NEGATIVE, PART, Plain, RUN, SHARE, Section, Settings,
     TRAINING, settings,
 };
-use crate::task::USUAL_TASK;
+use crate::task::{USUAL_TASK, is_preset};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 
@@ -74,8 +74,10 @@ settings! {
 settings! {
     /// What learns, how fast, and when that is enough.
     pub struct OptimizationSettings, under TRAINING {
-        /// Values for all that is not said otherwise: `small-data` for a few hundred pictures with boxes or masks
-        preset: Option<String>, one_of(&["small-data"]);
+        /// Values for all that is not said otherwise: `small-data` for a few hundred pictures with boxes or masks; for speech
+        /// `ctc-minutes`, `ctc-hours` and `ctc-tens-of-hours` (models that write frame by frame, such as Wav2Vec2) or `seq2seq-minutes`,
+        /// `seq2seq-hours` and `seq2seq-tens-of-hours` (Whisper, Moonshine), by how much is transcribed
+        preset: Option<String>, value("NAME"), reads(is_preset);
         /// full, head, last:K, bitfit, lora or adapters
         method: String = "full".to_owned(), under(METHOD);
         /// Passes over the training data

@@ -73,7 +73,7 @@ pub use from_scratch::FromScratchSettings;
 pub use generation::GenerationFlags;
 pub use images::{ImageSettings, SceneSettings};
 pub(crate) use preflight::check;
-pub(crate) use presets::preset;
+pub(crate) use presets::{is_preset, preset};
 pub use sentence_similarity::{Embedded, Embedder};
 pub use splits::{About, Split, Splits};
 pub use text_writer::TextWriter;
