@@ -68,6 +68,7 @@ pub fn fresh_weights(base_prefix: &str, precision: Precision, device: Device) ->
             stored_prefix: base_prefix.to_owned(),
             new_head: true,
             headless: false,
+            only: None,
             from_scratch: true,
             seed: 1,
             precision,

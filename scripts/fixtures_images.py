@@ -76,6 +76,13 @@ PROCESSORS = {
     "segformer": ("SegformerImageProcessor", dict(image_processor_type="SegformerImageProcessor", size={"height": 26, "width": 20}, do_reduce_labels=False), 3),
     "segformer-feature-extractor": (
         "SegformerImageProcessor", dict(feature_extractor_type="SegformerFeatureExtractor", reduce_labels=True, do_resize=True, resample=2, size=22), 3),
+    # Blue first; the second image is smaller than what is cut out.
+    "mobilevit": (
+        "MobileViTImageProcessor",
+        dict(image_processor_type="MobileViTImageProcessor", size={"shortest_edge": 27}, crop_size={"height": 24, "width": 30}, resample=2), 3),
+    "mobilevit-feature-extractor": (
+        "MobileViTImageProcessor",
+        dict(feature_extractor_type="MobileViTFeatureExtractor", size=26, crop_size=25, do_center_crop=True, do_flip_channel_order=False, resample=2), 3),
     # Silent about normalisation, which its class does without.
     "rt-detr": ("RTDetrImageProcessor", dict(image_processor_type="RTDetrImageProcessor", size={"height": 26, "width": 20}, **IMAGENET), 3),
 }

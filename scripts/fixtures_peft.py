@@ -37,6 +37,10 @@ ADAPTERS = {
     # Weights stored [in, out]; without targets PEFT takes its own for the family.
     "gpt2-lora": ("GPT2", "gpt2-causal-lm", DECODER | dict(fan_in_fan_out=True)),
     "llama-lora-all-linear": ("Llama", "llama-causal-lm", DECODER | dict(target_modules="all-linear", use_rslora=True)),
+    # Scores over the vocabulary, by a weight of their own and by the token table.
+    "llama-lora-lm-head": ("Llama", "llama-causal-lm", DECODER | dict(target_modules=["q_proj", "lm_head"])),
+    "t5-lora-lm-head": ("T5", "t5", BOTH | dict(target_modules=["q", "lm_head"])),
+    "llama-lora-whole": ("Llama", "llama-causal-lm", DECODER | dict(target_modules=["q_proj"], modules_to_save=["lm_head", "embed_tokens"])),
     "bart-lora": ("Bart", "bart", BOTH),
     "t5-lora": ("T5", "t5", BOTH),
     "t5-lora-all-linear": ("T5", "t5-gated", BOTH | dict(target_modules="all-linear")),
@@ -119,6 +123,8 @@ def make_adapter(root, name, prefix, base_name, settings):
     with torch.no_grad():
         if differs(reloaded.base_model(**inputs), 1e-6):
             raise ValueError(f"{name}: what was saved does not give the same outputs")
+        if base.config.tie_word_embeddings and "lm_head" in (settings.get("target_modules") or []):
+            return  # PEFT would merge it into the token table, too, which is another model
         merged = reloaded.merge_and_unload()(**inputs)
     if differs(merged, 1e-4):
         raise ValueError(f"{name}: merging changes the outputs")

@@ -118,6 +118,14 @@ CASES = {
     "hubert-speech-recognition": ("HubertForCTC", PLAIN | MEAN | dict(feat_proj_layer_norm=False, ctc_zero_infinity=True)),
     "hubert-audio-classification": ("HubertForSequenceClassification", PLAIN | STABLE | CLASSES),
     "wavlm-speech-recognition": ("WavLMForCTC", PLAIN | BUCKETS),
+    "wav2vec2-shortened": (
+        "Wav2Vec2ForCTC",
+        PLAIN | STABLE | MEAN | dict(add_adapter=True, num_adapter_layers=2, adapter_kernel_size=3, adapter_stride=2, output_hidden_size=10,
+                                     hidden_size=12, num_attention_heads=2, intermediate_size=14, num_hidden_layers=1)),
+    "wavlm-shortened": (
+        "WavLMForCTC",
+        PLAIN | BUCKETS | dict(add_adapter=True, num_adapter_layers=1, adapter_kernel_size=4, adapter_stride=3, output_hidden_size=12,
+                               hidden_size=12, num_attention_heads=2, intermediate_size=14, num_hidden_layers=1)),
     "wavlm-audio-classification": (
         "WavLMForSequenceClassification", PLAIN | STABLE | BUCKETS | CLASSES | dict(use_weighted_layer_sum=True)),
     "wav2vec2-bert-speech-recognition": ("Wav2Vec2BertForCTC", CONFORMER | MEAN | dict(mask_time_prob=0.1)),
@@ -197,6 +205,9 @@ def cases(class_name, values, random):
         return {"case": whole, "case_without_mask": {"input_features": features, "labels": labels}}
     ctc = class_name.endswith("ForCTC")
     labels = transcripts(class_name) if ctc else torch.tensor([2, 0, 1])
+    if values.get("add_adapter"):
+        # The second row has two frames.
+        labels = torch.tensor([[3, 1], [5, -100], [2, 7]])
     # The second ends one sample before another frame; the third has all of them.
     samples, mask = sounds(random, [163, 114, 187])
     whole = {"input_values": samples, "attention_mask": mask, "labels": labels}
@@ -254,6 +265,28 @@ def make_searches(root, name):
     (folder / "searches.json").write_text(f'{{"prompts": {prompts.tolist()}, "searches": [\n{lines}\n]}}\n')
 
 
+def make_language(root):
+    """Another language of a model that has adapters: its file, its vocabulary, and what the model makes of sounds with them."""
+    folder = root / "parity" / "wav2vec2-language-adapters"
+    specials = ["<pad>", "<s>", "</s>", "<unk>", "|"]
+    vocabulary = {language: {piece: i for i, piece in enumerate(specials + letters)} for language, letters in (("eng", list("abcd")), ("deu", list("\u00e4b")))}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary) + "\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Wav2Vec2CTCTokenizer", "target_lang": "eng"}) + "\n")
+    random = generator("deu")
+    model = transformers.Wav2Vec2ForCTC.from_pretrained(folder, attn_implementation="eager")
+    size = len(vocabulary["deu"])
+    shape = lambda name, it: [size, *it.shape[1:]] if name.startswith("lm_head") else list(it.shape)
+    own = {name: torch.randn(shape(name, it), generator=random) * 0.3 for name, it in model._get_adapters().items()}
+    save_tensors(folder / "adapter.deu.safetensors", own)
+    model = transformers.Wav2Vec2ForCTC.from_pretrained(folder, attn_implementation="eager", target_lang="deu", ignore_mismatched_sizes=True)
+    assert all(torch.equal(it, own[name]) for name, it in model._get_adapters().items())
+    samples, mask = sounds(random, [163, 114, 187])
+    inputs = {"input_values": samples, "attention_mask": mask, "labels": torch.tensor([[3, 1, 5], [6, 6, -100], [2, 4, 4]])}
+    tensors = forward_and_gradients(model, inputs, {name: name for name, _ in model.named_parameters()})
+    tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or k.removeprefix("grad.") in own}
+    save_tensors(folder / "case_deu.safetensors", tensors)
+
+
 def make_with_tokenizer(root):
     """A model of sounds of a second that reads and writes text, of English alone."""
     folder = fresh_folder(root / "parity" / "whisper-with-tokenizer")
@@ -303,6 +336,7 @@ def make(root):
             if file != "case":
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or "feature_extractor" in k or "self_attn.linear_k" in k}
             save_tensors(folder / f"{file}.safetensors", tensors)
+    make_language(root)
     make_searches(root, "whisper-untied")
     make_searches(root, "moonshine-untied")
     make_with_tokenizer(root)

@@ -10,7 +10,7 @@ import random
 import sys
 
 import rdkit
-from rdkit import Chem, RDLogger
+from rdkit import Chem, RDLogger, rdBase
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 RDLogger.DisableLog("rdApp.*")
@@ -37,6 +37,27 @@ C( C) C1CC C(C c1ccccc CC(C)(C)(C)C c1cccc1 n1cccc1 C=C=O=C [Xx] [C CC] C1CC2 O=
 """.split()
 
 
+# Shapes and symmetries that are hard to rank; several of a line differ in their shape alone.
+SHAPES = r"""
+F/C=C/F F/C=C\F C/C=C/C=C\C C/C=C\C=C\C C[C@H]1CC[C@@H](C)CC1 C[C@H]1CC[C@H](C)CC1 C[C@H](O)[C@@H](O)[C@H](C)O C[C@H](O)[C@H](O)[C@H](C)O
+O[C@@H]1[C@H](O)[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O O[C@H]1[C@H](O)[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O C[S@](=O)CC C[S@@](=O)CC C12C3C4C1C5C2C3C45
+CC(C)(C)c1cc(C(C)(C)C)cc(C(C)(C)C)c1 [H]/N=C(/C)N N/C(C)=N/O N/C(C)=N\O [2H]C([2H])([2H])O C1CC1/C=C/C2CC2 CC[C@](C)(O)/C=C(/F)Cl C1CCCC/C=C/CCCC1
+CC1=C(/C=C/C(C)=C\C=C/C(C)=C/C(=O)O)C(C)(C)CCC1 COc1cc2c(cc1OC)-c1c/c(=N\c3c(C)cc(C)cc3C)n(C)c(=O)n1CC2 C1C[C@@H]2CC[C@H]1C2 [13CH3]C
+C[C@@H]1CO1 [C@@H]12C[C@@H](CC1)C=C2 C[N+](C)(C)C.[Cl-] O=[N+]([O-])c1ccccc1 C[P@](=O)(O)c1ccccc1 FC(F)(F)C(F)(F)C(F)(F)F c1cc2cccc3ccc4cccc1c4c32
+""".split()
+
+
+def spellings(molecule, count=4):
+    """Random ones, Kekulé's form, and one with all hydrogens."""
+    texts = [Chem.MolToSmiles(molecule, doRandom=True) for _ in range(count)]
+    kekule = Chem.Mol(molecule)
+    Chem.Kekulize(kekule, clearAromaticFlags=True)
+    texts.append(Chem.MolToSmiles(kekule, doRandom=True, kekuleSmiles=True))
+    texts.append(Chem.MolToSmiles(molecule, doRandom=True, allHsExplicit=True))
+    texts.append(Chem.MolToSmiles(Chem.AddHs(molecule), doRandom=True))
+    return list(dict.fromkeys(texts))
+
+
 def scaffold(molecule):
     return MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)
 
@@ -58,7 +79,10 @@ def main(folders):
         molecules.append([text, groups.setdefault(key, len(groups))])
     for text in INVALID:
         assert Chem.MolFromSmiles(text) is None, text
-    document = {"rdkit": rdkit.__version__, "molecules": molecules, "invalid": INVALID}
+    rdBase.SeedRandomNumberGenerator(7)
+    known = {Chem.MolToSmiles(Chem.MolFromSmiles(text)): text for text in SHAPES + draw.sample(smiles, 40)}
+    written = [spellings(Chem.MolFromSmiles(text)) for text in known.values()]
+    document = {"rdkit": rdkit.__version__, "molecules": molecules, "invalid": INVALID, "spellings": written}
     out = pathlib.Path(__file__).parent.parent / "fixtures" / "molecules.json"
     out.write_text(json.dumps(document, indent=0) + "\n")
     print(len(molecules), "molecules,", len(groups), "scaffolds,", out.stat().st_size, "bytes")

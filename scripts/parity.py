@@ -408,6 +408,26 @@ def segformer(draw):
     )
 
 
+def mobilevit(draw):
+    heads = draw.randint(1, 4)
+    return dict(
+        hidden_sizes=[heads * draw.randint(1, 6) for _ in range(3)],
+        neck_hidden_sizes=[draw.randint(2, 14) for _ in range(7)],
+        num_attention_heads=heads,
+        patch_size=draw.choice([2, 2, 3]),
+        mlp_ratio=draw.choice([1.5, 2.0, 3.0]),
+        expand_ratio=draw.choice([1.0, 2.0, 2.5, 4.0]),
+        hidden_act=draw.choice(ACTIVATIONS),
+        conv_kernel_size=draw.choice([3, 3, 5]),
+        output_stride=draw.choice([32, 16, 8]),
+        qkv_bias=draw.random() < 0.7,
+        num_channels=draw.choice([3, 3, 1]),
+        aspp_out_channels=draw.randint(2, 12),
+        atrous_rates=[draw.randint(1, 7) for _ in range(3)],
+        semantic_loss_ignore_index=draw.choice([255, 255, 0, 1]),
+    )
+
+
 def decoder_of_maps(draw, widths):
     """Fields of a decoder over maps, its auxiliary head among them."""
     return dict(
@@ -856,6 +876,7 @@ FAMILIES = {
     "convnext": Family("ConvNext", "image", convnext),
     "vit_mae": Family("ViTMAE", "masked image", vit_mae),
     "segformer": Family("Segformer", "image", segformer, segments=True),
+    "mobilevit": Family("MobileViT", "image", mobilevit, segments=True),
     "resnet": Family("ResNet", "image", resnet),
     "yolos": Family("Yolos", "detector", yolos),
     "detr": Family("Detr", "detector", detr),
@@ -950,7 +971,7 @@ def pixels(draw, config, height, width):
 
 def image_inputs(draw, family, config):
     """The size of the configuration, or another one that the family takes."""
-    if family.prefix == "ResNet":
+    if family.prefix in ("ResNet", "MobileViT"):
         return Inputs({"pixel_values": pixels(draw, config, draw.randint(20, 70), draw.randint(20, 70))})
     if family.prefix == "Segformer":  # of any size from one on of which every stage has something left
         return Inputs({"pixel_values": pixels(draw, config, draw.randint(66, 99), draw.randint(66, 99))})

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Predict(PredictArguments),
     /// A vector for each text of a file or of the standard input
     Embed(EmbedArguments),
-    /// Go on with a prompt, or chat, on the terminal
+    /// Go on with a prompt, chat, or make another text of one, on the terminal
     Generate(GenerateArguments),
     /// Fold a LoRA adapter into its base model
     Merge(MergeArguments),
@@ -125,6 +125,7 @@ impl From<ModelArguments> for PredictOptions {
 
 /// `retune evaluate`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct EvaluateArguments {
     #[command(flatten)]
     pub(crate) model: ModelArguments,
@@ -138,6 +139,7 @@ pub(crate) struct EvaluateArguments {
 
 /// `retune predict`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct PredictArguments {
     #[command(flatten)]
     pub(crate) model: ModelArguments,
@@ -196,10 +198,11 @@ impl From<EmbedArguments> for EmbedOptions {
 
 /// `retune generate`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct GenerateArguments {
     #[command(flatten)]
     pub(crate) model: ModelArguments,
-    /// A text to go on with [default: each line of the standard input]
+    /// A text to go on with, or that another is to be made of [default: each line of the standard input]
     #[arg(long, value_name = "TEXT", conflicts_with = "chat")]
     pub(crate) prompt: Option<String>,
     /// Chat: each line of the standard input is what the user says next

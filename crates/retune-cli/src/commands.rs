@@ -184,7 +184,10 @@ pub(crate) fn generate(it: GenerateArguments) -> Result<(), Failure> {
     let options = PredictOptions::from(model);
     let writer = Writer::open(&options, seed, &mut [])?;
     if chat && !writer.chats() {
-        let error = anyhow::anyhow!("{}: this model has no chat template; use --prompt", options.model.display());
+        let error = anyhow::anyhow!(
+            "{}: this model has no chat template, and does not chat; use --prompt",
+            options.model.display()
+        );
         return Err(Failure::input(&error));
     }
     let mut turns = Vec::new();
@@ -197,7 +200,7 @@ pub(crate) fn generate(it: GenerateArguments) -> Result<(), Failure> {
             let answer = writer.answer(system.as_deref(), &turns, &mut heard)?;
             turns.push(answer);
         } else {
-            writer.go_on(&text, &mut heard)?;
+            writer.write(&text, &mut heard)?;
         }
         writeln!(out).context("cannot write").map_err(|error| Failure::failed(&error))
     };

@@ -161,8 +161,8 @@ pub use heat_map::HeatMap;
 pub use image::{
     Augmentation, BoxConvention, Boxes, CheckedBoxes, ClassList, ColorJitter, DrawnBox, GreyRange, IgnoredClasses,
     ImageObject, ImageOptions, ImageProcessor, ImageSeen, Images, Mask, MaskClasses, MaskReading, Masks, Moves,
-    NO_CLASS, ObjectRows, Pixels, RandAugment, RandomErasing, RandomResizedCrop, RawMasks, Resample, ZoomOut,
-    class_colour, coco_counts, coco_string, draw_boxes, mask_png, read_images, read_objects, resize, swatch,
+    NO_CLASS, ObjectRows, Pixels, RandAugment, RandomErasing, RandomResizedCrop, RawMasks, Resample, TrainingSizes,
+    ZoomOut, class_colour, coco_counts, coco_string, draw_boxes, mask_png, read_images, read_objects, resize, swatch,
 };
 #[cfg(feature = "table")]
 pub use items::{
@@ -190,10 +190,10 @@ pub use target::{Framing, SpokenTexts, Transcripts, transcripts};
 pub use text::{
     Bare, BlockOptions, BlockSeen, Blocks, ChatColumns, ChatTemplate, ChatTokens, ChatWriter, Conversation,
     ConversationLines, Conversations, Cut, DOCUMENTS, Documents, Frame, LanguagePlace, Languages, MaskOptions, Masked,
-    MaskedWords, Masking, MoleculeRows, Molecules, NextWords, NoiseOptions, NoiseTokens, NoisedBlocks, NoisedSeen,
-    Place, Prefixed, Reading, Rendered, Restored, SeenPiece, SeveralSeen, SeveralTexts, Side, SpecialTokens, TRUNCATED,
-    Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind, TokenizerPlan, Tokens,
-    UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
+    MaskedWords, Masking, MoleculeForm, MoleculeRows, Molecules, NextWords, NoiseOptions, NoiseTokens, NoisedBlocks,
+    NoisedSeen, Place, Prefixed, Reading, Rendered, Restored, SeenPiece, SentenceOrder, SeveralSeen, SeveralTexts,
+    Side, SpecialTokens, TRUNCATED, Text, TextAs, TextInput, TextOptions, TextSeen, Texts, Tokenizer, TokenizerKind,
+    TokenizerPlan, Tokens, UNKNOWN_TOKENS, WINDOWS, Window, Windows, Worded, WordedSeen, Words, read_documents,
 };
 #[cfg(feature = "table")]
 pub use threads::set_encoding_threads;

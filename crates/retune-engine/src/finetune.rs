@@ -12,7 +12,7 @@ use crate::report::{self, Headline};
 use crate::resume::check_same_recipe;
 use crate::session::{Session, Trained};
 use crate::summary::{Summary, TrainSummary, intervals};
-use crate::task::{self, About, FromScratch, Preparing, Split, Work};
+use crate::task::{self, About, Backbone, FromScratch, Preparing, Split, Work};
 use crate::train::Ended;
 use crate::watch::Watch;
 use crate::{Recipe, baseline, overfit, report_data};
@@ -58,6 +58,14 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         Some(it) => Found { folder: it.folder().to_owned(), base: BaseModel { name: recipe.start(), revision: None } },
     };
     let Found { folder: model, base } = found;
+    let backbone = match Backbone::named(recipe).input()? {
+        None => None,
+        Some(name) => {
+            let Found { folder, base } = open::resolve(&name, None, &watch).input()?;
+            Some(Backbone::of(recipe, &model, (&base.name, &folder)).input()?)
+        }
+    };
+    let model = backbone.as_ref().map_or(model, |it| it.folder().to_owned());
     let identity = identity(&model).input()?;
     if let Source::Adapter(base) = Source::of(&model).input()? {
         let error = anyhow!("{} is an adapter; fine-tune its base model `{base}` instead", model.display());
@@ -80,11 +88,19 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         observers.iter_mut().for_each(|o| o.on_message(&message));
         notes.push(message);
     };
-    let note = from_scratch.iter().map(|it| it.note.clone()).chain(note);
+    let note =
+        from_scratch.iter().map(|it| it.note.clone()).chain(backbone.iter().map(|it| it.note.clone())).chain(note);
     note.chain(work.about().notes.iter().cloned()).for_each(|note| tell(note, observers));
     let resolved = resolve(recipe, &open::pinned(recipe, &base), &hardware, work.as_ref()).input()?;
-    let session =
-        Session { recipe: &resolved, model: &model, base: &base, identity, work: work.as_ref(), hardware: &hardware };
+    let session = Session {
+        recipe: &resolved,
+        model: &model,
+        only: backbone.as_ref().and_then(|it| it.only.as_deref()),
+        base: &base,
+        identity,
+        work: work.as_ref(),
+        hardware: &hardware,
+    };
 
     // The last checks that need the model; after them, compute begins.
     let loaded = session.load(resolved.data.from_scratch).input()?;

@@ -1,4 +1,4 @@
-//! A model that writes, on a terminal: it goes on with a prompt, or answers in a chat.
+//! A model that writes, on a terminal: it goes on with a prompt, answers in a chat, or makes another text of one.
 
 use crate::error::{EngineError, InputContext};
 use crate::observer::Observer;
@@ -23,12 +23,12 @@ impl Writer {
         Ok(Self { ready, writer })
     }
 
-    /// Goes on with a text; `heard` is given what is written as it comes.
+    /// Goes on with a text, or makes another of it; `heard` is given what is written as it comes.
     ///
     /// # Errors
-    /// A prompt that is too long.
-    pub fn go_on(&self, prompt: &str, heard: &mut dyn FnMut(&str)) -> Result<String, EngineError> {
-        self.writer.go_on(&self.ready.loaded.network, self.ready.device(), prompt, heard).input()
+    /// A text that is too long.
+    pub fn write(&self, prompt: &str, heard: &mut dyn FnMut(&str)) -> Result<String, EngineError> {
+        self.writer.write(&self.ready.loaded.network, self.ready.device(), prompt, heard).input()
     }
 
     /// Whether it can chat: it has a chat template.

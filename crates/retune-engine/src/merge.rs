@@ -38,8 +38,8 @@ pub fn merge(adapter: &Path, task: Option<&str>, output: &Path) -> Result<Merged
     let entry = saved.task(task).input()?;
     let (hardware, _) = Hardware::resolve("cpu", "fp32", 0).input()?;
     let with = saved.load(entry, &hardware).input()?;
-    let layers = with.merged_weights().map_err(anyhow::Error::from)?.len();
-    let whole = with.whole_weights().map_err(anyhow::Error::from)?;
+    let layers = with.merged_weights().input()?.len();
+    let whole = with.whole_weights().input()?;
     let mut head = NewHead::of(entry.purpose);
     if entry.purpose.labels {
         head = head.labels(with.labels());
@@ -93,13 +93,13 @@ fn apart(one: &LoadedModel, other: &LoadedModel) -> Result<f64> {
 /// Copies what belongs to a model beside its weights: tokenizer, processor, chat template.
 fn copy_files(from: &Path, to: &Path) -> Result<()> {
     const OWN: [&str; 3] = ["config.json", "README.md", "recipe.toml"];
+    const TEXTS: [&str; 6] = [".json", ".txt", ".jinja", ".model", ".spm", ".tiktoken"];
     for entry in std::fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let weights = name.ends_with(".safetensors") || name.ends_with(".bin") || name.contains("adapter_");
-        let text =
-            name.ends_with(".json") || name.ends_with(".txt") || name.ends_with(".jinja") || name.ends_with(".model");
+        let text = TEXTS.iter().any(|ending| name.ends_with(ending));
         // Settings of modules that follow the model.
         let inner = entry.path().join("config.json");
         if inner.is_file() {

@@ -3,63 +3,30 @@
 
 use crate::Recipe;
 use crate::directory::RunState;
+use crate::recipe::settings::Overfit;
 use anyhow::Result;
-use toml::{Table, Value};
+use toml::Table;
 
-/// What is set so that nothing but the examples is learnt, where task and method have it.
-const PLAIN: [(&str, Plain); 12] = [
-    ("augmentation", Plain::Word("none")),
-    ("training-smiles", Plain::Word("given")),
-    ("speed-change", Plain::Zero),
-    ("noise-snr", Plain::Absent),
-    ("noise-folder", Plain::Absent),
-    ("label-smoothing", Plain::Zero),
-    ("dropout", Plain::Zero),
-    ("weight-decay", Plain::Zero),
-    ("patience", Plain::Count(0)),
-    ("baselines", Plain::Word("majority")),
-    ("validation", Plain::Absent),
-    ("test", Plain::Absent),
-];
-
-/// Steps where nothing else is said, and between evaluations.
-const STEPS: i64 = 600;
-const EVERY: &str = "20";
 /// A loss is nearly nothing when so small a share of the first one is left.
 const SHARE: f64 = 0.02;
 
-enum Plain {
-    Word(&'static str),
-    Count(i64),
-    Zero,
-    Absent,
-}
-
-/// The recipe of the check, if one is asked for.
+/// The recipe of the check, if one is asked for: each setting has the value that it declares for it.
 pub(crate) fn plain(recipe: &Recipe) -> Result<Recipe> {
     if recipe.run.overfit.is_none() {
         return Ok(recipe.clone());
     }
-    let mut keys = Table::new();
-    let has = |key: &str| recipe.sections().iter().any(|section| section.settings.iter().any(|it| it.key == key));
-    for (key, plain) in PLAIN.iter().filter(|(key, _)| has(key)) {
-        let value = match plain {
-            Plain::Word(word) => Value::from(*word),
-            Plain::Count(count) => Value::from(*count),
-            Plain::Zero => Value::from(0.0),
-            Plain::Absent => continue,
-        };
-        keys.insert((*key).to_owned(), value);
+    let (mut keys, mut absent) = (Table::new(), Vec::new());
+    for setting in recipe.sections().into_iter().flat_map(|section| section.settings) {
+        let Some(Overfit { value, unless }) = setting.overfit else { continue };
+        let gives_way = |others: &[&str]| recipe.names(setting.key) || others.iter().any(|other| recipe.names(other));
+        if unless.is_some_and(gives_way) {
+            continue;
+        }
+        match value.value() {
+            Some(value) => drop(keys.insert(setting.key.to_owned(), value)),
+            None => absent.push(setting.key),
+        }
     }
-    let usual = Recipe::default().optimization;
-    if recipe.optimization.steps.is_none() && recipe.optimization.epochs == usual.epochs {
-        keys.insert("steps".to_owned(), Value::from(STEPS));
-    }
-    if recipe.run.evaluate_every == Recipe::default().run.evaluate_every {
-        keys.insert("evaluate-every".to_owned(), Value::from(EVERY));
-    }
-    let absent: Vec<&str> =
-        PLAIN.iter().filter(|(_, plain)| matches!(plain, Plain::Absent)).map(|(key, _)| *key).collect();
     recipe.without(&absent)?.with(&keys)
 }
 
@@ -88,4 +55,31 @@ pub(crate) fn result(recipe: &Recipe, state: &RunState) -> Option<String> {
             SHARE * 100.0
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_have_the_values_that_they_declare_unless_others_were_given() {
+        let of = |text: &str| plain(&text.parse().unwrap()).unwrap();
+        let usual = of(
+            "overfit = 4\ntask = 'object-detection'\nvalidation = 'v'\ntest = 't'\npreset = 'small-data'\nmosaic = 0.5",
+        );
+        let values = usual.resolved();
+        assert_eq!((&usual.data.validation, &usual.data.test), (&None, &None));
+        assert_eq!((values["augmentation"].as_str(), values["mosaic"].as_float()), (Some("none"), Some(0.0)));
+        assert_eq!((values["weight-decay"].as_float(), values["dropout"].as_float()), (Some(0.0), Some(0.0)));
+        assert_eq!(usual.run.evaluate_every, "20");
+        // The preset says how long.
+        assert_eq!((usual.optimization.steps, usual.optimization.epochs), (None, 80.0));
+        assert_eq!(of("overfit = 4").optimization.steps, Some(600));
+        // Usual values that are given are given.
+        let given = of("overfit = 4\nepochs = 3.0\nevaluate-every = 'epoch'");
+        assert_eq!((given.optimization.steps, &*given.run.evaluate_every), (None, "epoch"));
+        assert_eq!(of("overfit = 4\nsteps = 9").optimization.steps, Some(9));
+        let none: Recipe = "augmentation = 'strong'\ntask = 'image-classification'".parse().unwrap();
+        assert_eq!(plain(&none).unwrap(), none);
+    }
 }

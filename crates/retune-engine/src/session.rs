@@ -25,6 +25,8 @@ use std::sync::Arc;
 pub(crate) struct Session<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) model: &'a Path,
+    /// The path of the only part that the model has weights for, where that is so.
+    pub(crate) only: Option<&'a str>,
     /// How a saved adapter names it.
     pub(crate) base: &'a BaseModel,
     /// Tells its files from others.
@@ -52,12 +54,11 @@ impl Session<'_> {
         let config = CheckpointFolder::config(self.model)?;
         let mut options = LoadOptions::new(self.work.head());
         options.from_scratch = from_scratch;
+        options.only = self.only.map(str::to_owned);
         options.seed = self.recipe.run.seed;
         options.precision = self.hardware.precision;
         options.device = self.hardware.device;
-        // The check of a few examples asks for no dropout, whether there could be any or not.
-        let settable = self.recipe.run.overfit.is_none() || config.clone().set_dropout(0.0).is_ok();
-        options.dropout = self.recipe.optimization.dropout.filter(|_| settable);
+        options.dropout = self.recipe.optimization.dropout;
         options.adapter = method.adapter(self.recipe, &config)?;
         options.new_head = true; // What may not be new, the head's purpose says.
         let mut loaded = LoadedModel::load(self.model, &options)?;

@@ -79,6 +79,7 @@ pub fn train(
     let mut loader = Loader::new(Arc::clone(&it.train), micro_batches, threads, ahead);
     let is_over = |state: &RunState| state.is_over(it.patience) || (it.overfits && overfit::is_learnt(state));
     let mut stopping = is_over(state);
+    let mut advice = None;
 
     // At most one: while a GPU computes it, the host prepares the next.
     let mut under_way: Option<UnderWay> = None;
@@ -118,6 +119,12 @@ pub fn train(
             for observer in observers.iter_mut() {
                 interrupted |= observer.on_evaluation(state.step, &scored, improved)? == Control::Stop;
             }
+            // Told when it begins to be true, not again at each evaluation.
+            let now = scored.evaluation.advice.clone();
+            if let Some(now) = now.as_ref().filter(|now| advice.as_ref() != Some(*now)) {
+                observers.iter_mut().for_each(|o| o.on_message(now));
+            }
+            advice = now;
             it.directory.save(state, it.loaded, progress(trainer), improved)?;
             stopping = is_over(state);
         } else if interrupted {

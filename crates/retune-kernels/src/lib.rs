@@ -42,7 +42,7 @@ pub use activation::Activation;
 pub use attention::AttentionOptions;
 pub use average::WeightAverage;
 pub use batch_norm::BatchNorm;
-pub use beside::{Beside, Lora};
+pub use beside::{Beside, Linear, Lora};
 pub use deformable::{Sampling, deformable_attention};
 pub use dense::Dense;
 pub use error::KernelError;

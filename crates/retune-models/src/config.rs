@@ -214,10 +214,11 @@ impl ModelConfig {
         })
     }
 
-    /// Overrides every dropout probability that the configuration has (classifier dropout included).
+    /// Overrides every dropout probability that the configuration has (classifier dropout included). Where it has none, 0 is what
+    /// holds.
     ///
     /// # Errors
-    /// It has none.
+    /// It has none, and is to have some.
     pub fn set_dropout(&mut self, p: f64) -> Result<(), ModelError> {
         // GPT-2 and Phi-3 call some of theirs `resid_pdrop` and the like.
         let is_one = |name: &&String| -> bool { name.contains("dropout") || name.ends_with("_pdrop") };
@@ -228,7 +229,7 @@ impl ModelConfig {
                 (*value, inside) = (json!(p), inside + 1);
             }
         }
-        if names.is_empty() && inside == 0 {
+        if names.is_empty() && inside == 0 && p > 0.0 {
             let instead = match self.get("drop_path_rate") {
                 Some(rate) => format!("; this model has stochastic depth instead: its `drop_path_rate` is {rate}"),
                 None => String::new(),

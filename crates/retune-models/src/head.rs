@@ -13,7 +13,7 @@ pub trait Head: Sync {
     /// A state without what it needs.
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError>;
     /// What its outputs are products of, where they are too large to be held at once; `None`: it has outputs only.
-    fn factors(&self, _state: &State) -> Option<Tensors> {
+    fn factors(&self, _state: &State, _train: bool) -> Option<Tensors> {
         None
     }
     /// Whether it reads the embedding table that `input_ids` index: then training needs all of its rows.

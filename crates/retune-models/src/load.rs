@@ -26,12 +26,14 @@ pub struct NewHead {
     pub given: Option<Arc<GivenTensor>>,
     /// Why the checkpoint's outputs mean something else than the task's, where the task knows it: they start anew.
     pub anew: Option<String>,
+    /// The language of a checkpoint that has adapters for several: its own are used, where there are any, and saved under its name.
+    pub language: Option<String>,
 }
 
 impl NewHead {
     /// A head for a purpose, with everything else as the checkpoint has it.
     pub fn of(purpose: &'static Purpose) -> Self {
-        Self { purpose, labels: None, problem: None, fields: Vec::new(), given: None, anew: None }
+        Self { purpose, labels: None, problem: None, fields: Vec::new(), given: None, anew: None, language: None }
     }
 
     /// The same with names of its outputs.
@@ -58,6 +60,12 @@ impl NewHead {
         Self { anew: reason, ..self }
     }
 
+    /// The same for a language, if one is named.
+    #[must_use]
+    pub fn language(self, language: Option<String>) -> Self {
+        Self { language, ..self }
+    }
+
     /// The same with another field of config.json.
     #[must_use]
     pub fn field(mut self, name: &'static str, value: impl Into<Value>) -> Self {
@@ -78,6 +86,8 @@ pub struct LoadOptions {
     /// Which head; `None` for the base model alone, as transformers' `AutoModel`, with a `pooler_output` where the checkpoint
     /// has a pooler.
     pub head: Option<NewHead>,
+    /// The path of the only part that is in the checkpoint, where all others start anew.
+    pub only: Option<String>,
     /// Random weights of the same configuration.
     pub from_scratch: bool,
     /// Seed of fresh values.
@@ -104,6 +114,7 @@ impl LoadOptions {
     pub fn base() -> Self {
         Self {
             head: None,
+            only: None,
             from_scratch: false,
             seed: 0,
             precision: Precision::Fp32,
@@ -215,7 +226,11 @@ impl LoadedModel {
         }
         let family = registry::family_for(&config, purpose)?;
         let meaning = meaning(&config, options);
-        let checkpoint = if options.from_scratch { None } else { Some(CheckpointFolder::open(folder)?) };
+        let mut checkpoint = if options.from_scratch { None } else { Some(CheckpointFolder::open(folder)?) };
+        let language = options.head.as_ref().and_then(|head| head.language.clone());
+        if let (Some(checkpoint), Some(language)) = (&mut checkpoint, &language) {
+            checkpoint.speak(language)?;
+        }
         let stored_prefix = registry::family(&config)?.names().base_prefix();
         settle(&mut config, family, options.head.as_ref())?;
         let mut effective = config.clone();
@@ -233,6 +248,7 @@ impl LoadedModel {
                     && purpose.is_some_and(|purpose| purpose.fresh)
                     && family.target_begin(&effective).is_none(),
                 headless: purpose.is_none(),
+                only: options.only.clone(),
                 from_scratch: options.from_scratch,
                 seed: options.seed,
                 precision: options.precision,
@@ -270,7 +286,7 @@ impl LoadedModel {
         // The older name of the same field, which would contradict it.
         config.remove("torch_dtype");
         let adapter = options.adapter.clone();
-        Ok(Self { network, params, report, config, adapter, purpose, buffers })
+        Ok(Self { network, params, report, config, adapter, purpose, buffers, language })
     }
 
     /// Loads an adapter folder on top of its base checkpoint.

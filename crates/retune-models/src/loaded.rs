@@ -1,7 +1,7 @@
 //! A loaded model, saved as Hugging Face would.
 
 use crate::adapter::{self, BaseModel, LoraPlan};
-use crate::checkpoint::{Buffers, read_tensors, write_json, write_params};
+use crate::checkpoint::{Buffers, is_of_language, language_file, read_tensors, write_json, write_params, write_some};
 use crate::{LoadReport, ModelConfig, ModelError, Network, Purpose, registry};
 use retune_kernels::Params;
 use std::path::Path;
@@ -22,11 +22,13 @@ pub struct LoadedModel {
     pub purpose: Option<&'static Purpose>,
     /// Tensors that are stored with the model and that no optimizer updates.
     pub buffers: Buffers,
+    /// The language of its adapters, where a checkpoint has them for several.
+    pub language: Option<String>,
 }
 
 impl LoadedModel {
     /// Writes `config.json` and `model.safetensors` (without adapters), or the adapter files if there is one, which name
-    /// `base_model`.
+    /// `base_model`. Adapters of a language are written to a file of their own, too, as transformers' examples do.
     pub fn save(&self, folder: &Path, base_model: impl Into<BaseModel>) -> Result<(), ModelError> {
         if let Some(plan) = &self.adapter {
             let names = registry::family(&self.config)?.names();
@@ -36,6 +38,10 @@ impl LoadedModel {
             return write_json(&folder.join("config.json"), self.config.as_map());
         }
         write_json(&folder.join("config.json"), self.config.as_map())?;
+        if let Some(language) = &self.language {
+            let none = Buffers::default();
+            write_some(&folder.join(language_file(language)), &self.params, &none, is_of_language)?;
+        }
         write_params(&folder.join("model.safetensors"), &self.params, &self.buffers)
     }
 

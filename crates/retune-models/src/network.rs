@@ -58,7 +58,7 @@ impl Network {
         let above = self.blocks() + 1;
         let mut outputs = match &self.head {
             Some(head) => mode.block(above, |train| {
-                let factors = if mode.factors { head.factors(state) } else { None };
+                let factors = if mode.factors { head.factors(state, train) } else { None };
                 factors.map_or_else(|| head.forward(state, train), Ok)
             })?,
             None => Tensors::default(),

@@ -37,6 +37,7 @@ fn models() -> Vec<(String, &'static Purpose)> {
         models.push((format!("{name}-semantic-segmentation"), &SEMANTIC_SEGMENTATION));
     }
     models.push(("upernet-swin".to_owned(), &SEMANTIC_SEGMENTATION));
+    models.push(("mobilevit".to_owned(), &SEMANTIC_SEGMENTATION));
     for name in ["llama-causal-lm", "gpt2-causal-lm", "gemma2-causal-lm"] {
         models.push((name.to_owned(), &CAUSAL_LM));
     }

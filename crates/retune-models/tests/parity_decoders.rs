@@ -82,8 +82,37 @@ fn documents_in_one_row_are_what_they_are_alone() {
 
 #[test]
 fn adapters_equal_peft_and_are_folded_into_their_base() {
-    for (name, base) in [("gpt2-lora", "gpt2-causal-lm"), ("llama-lora-all-linear", "llama-causal-lm")] {
+    for (name, base) in [
+        ("gpt2-lora", "gpt2-causal-lm"),
+        ("llama-lora-all-linear", "llama-causal-lm"),
+        ("llama-lora-lm-head", "llama-causal-lm"),
+        ("llama-lora-whole", "llama-causal-lm"),
+    ] {
         common::check_adapter(name, base, &CAUSAL_LM);
+    }
+}
+
+/// What PEFT would make another model of, or would not find, is refused before anything learns.
+#[test]
+fn scores_are_adapted_where_they_are_named() {
+    let made = |name: &str, targets: &[&str], whole: &[&str]| {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let plan = LoraPlan::new(2, 4.0, 0.0, owned(targets)).unwrap().with_whole_modules(owned(whole));
+        let options = LoadOptions { adapter: Some(plan), new_head: true, ..load_options(&CAUSAL_LM) };
+        LoadedModel::load(&fixture(&format!("parity/{name}")), &options)
+    };
+    let has = |loaded: &LoadedModel| loaded.params.iter().any(|param| param.name == "lm_head.lora_B.weight");
+    let tied = made("gpt2-causal-lm", &["c_attn", "lm_head"], &[]).unwrap();
+    assert!(has(&tied) && tied.report.notes.iter().any(|note| note.contains("tied")), "{:?}", tied.report.notes);
+    let untied = made("llama-causal-lm", &["lm_head"], &["embed_tokens"]).unwrap();
+    assert!(has(&untied) && untied.params.iter().any(|param| param.head && param.name.contains("embed_tokens")));
+    for (name, whole, problem) in [
+        ("gpt2-causal-lm", "lm_head", "untie it first"),
+        ("gpt2-causal-lm", "wte", "untie it first"),
+        ("llama-causal-lm", "head", "no module called `head`"),
+    ] {
+        let error = made(name, &["all-linear"], &[whole]).err().unwrap().to_string();
+        assert!(error.contains(problem), "{error}");
     }
 }
 

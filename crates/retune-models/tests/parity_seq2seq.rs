@@ -115,6 +115,7 @@ fn adapters_equal_peft_and_are_folded_into_their_base() {
     for (name, base) in [
         ("bart-lora", "bart"),
         ("t5-lora", "t5"),
+        ("t5-lora-lm-head", "t5"),
         ("t5-lora-all-linear", "t5-gated"),
         ("marian-lora-all-linear", "marian"),
     ] {

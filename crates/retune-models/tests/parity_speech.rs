@@ -8,7 +8,7 @@ use retune_models::checkpoint::{read_tensors, write_tensors};
 use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, Times, generate};
 use retune_models::heads::{AUDIO_CLASSIFICATION, LOGIT_LENGTHS, SPEECH_RECOGNITION};
 use retune_models::registry::purposes_of_class;
-use retune_models::{LoadOptions, LoadedModel, Mode, NewHead, Purpose, Tensors};
+use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, Mode, NewHead, Purpose, Tensors};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -27,6 +27,8 @@ fn every_family_equals_hugging_face() {
         ("hubert-speech-recognition", &SPEECH_RECOGNITION, &["case", "case_infeasible"]),
         ("hubert-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
         ("wavlm-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
+        ("wav2vec2-shortened", &SPEECH_RECOGNITION, &["case", "case_without_mask"]),
+        ("wavlm-shortened", &SPEECH_RECOGNITION, &["case"]),
         ("wavlm-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
         ("wav2vec2-bert-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
         ("wav2vec2-bert-shortened", &SPEECH_RECOGNITION, &["case", "case_without_mask"]),
@@ -46,6 +48,34 @@ fn every_family_equals_hugging_face() {
             check(&loaded, &case(&format!("parity/{name}/{file}.safetensors")), |name| format!("grad.{name}"));
         }
     }
+}
+
+/// A file beside the checkpoint stands in the place of its own adapters and head, and is written again.
+#[test]
+fn another_language_is_read_and_written_as_transformers_does() {
+    let folder = fixture("parity/wav2vec2-language-adapters");
+    assert_eq!(CheckpointFolder::languages(&folder), ["deu"]);
+    let head = |language: &str| NewHead::of(&SPEECH_RECOGNITION).field("vocab_size", 7).language(Some(language.into()));
+    let load = |folder: &Path, head: NewHead| {
+        LoadedModel::load(folder, &LoadOptions { head: Some(head), ..load_options(&SPEECH_RECOGNITION) })
+    };
+    let german = load(&folder, head("deu")).unwrap();
+    let expected = case("parity/wav2vec2-language-adapters/case_deu.safetensors");
+    assert!(german.report.new.is_empty() && german.report.unexpected.is_empty(), "{:?}", german.report);
+    check(&german, &expected, |name| format!("grad.{name}"));
+    let saved = tempfile::tempdir().unwrap();
+    german.save(saved.path(), "").unwrap();
+    let tensors = |folder: &Path| read_tensors(&folder.join("adapter.deu.safetensors")).unwrap();
+    let (own, again) = (tensors(&folder), tensors(saved.path()));
+    assert!(own.len() == again.len() && own.iter().all(|(name, tensor)| again[name] == *tensor));
+    let whole = load(saved.path(), NewHead::of(&SPEECH_RECOGNITION)).unwrap();
+    let worst = difference(&logits(&whole, &inputs(&expected), &Mode::evaluation()), &expected["output.logits"]);
+    assert!(worst < 1e-5, "{worst}");
+    let part: Vec<_> = own.iter().filter(|(name, _)| !name.starts_with("lm_head")).collect();
+    let part: Vec<_> = part.into_iter().map(|(name, it)| (name.clone(), it.shallow_clone())).collect();
+    write_tensors(&saved.path().join("adapter.xyz.safetensors"), &part).unwrap();
+    let refused = load(saved.path(), head("xyz")).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(refused.contains("lacks `lm_head.bias`"), "{refused}");
 }
 
 /// Samples behind the ends of rows, and how long the rows are, change nothing of what lies before.
@@ -164,7 +194,6 @@ fn sounds_that_are_too_short_and_settings_that_mean_something_else_are_refused()
     assert!(said.contains("give [batch, 18, 10]"), "{said}");
 
     for (field, value, expected) in [
-        ("add_adapter", "true", "convolutions behind the encoder are not supported"),
         ("feat_extract_norm", "\"batch\"", "only `group` and `layer` are known"),
         ("num_conv_pos_embedding_groups", "7", "does not divide the hidden size 24"),
         ("conv_kernel", "[3]", "has 1 numbers, but conv_dim has 3"),

@@ -5,7 +5,7 @@ mod common;
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
 use retune_kernels::loss::{Objects, detection_loss, detection_terms};
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::checkpoint::{read_tensors, write_tensors};
+use retune_models::checkpoint::{graft, read_tensors, write_tensors};
 use retune_models::heads::{
     IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, OBJECT_DETECTION, SEMANTIC_SEGMENTATION,
     detection_outputs, detection_weights,
@@ -86,6 +86,26 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
     }
 }
 
+/// One checkpoint with both heads, each of which reads its part.
+#[test]
+fn mobilevit_equals_hugging_face_with_either_head() {
+    for (file, purpose) in [("case", &SEMANTIC_SEGMENTATION), ("case_as_classifier", &IMAGE_CLASSIFICATION)] {
+        let loaded = LoadedModel::load(&fixture("parity/mobilevit"), &load_options(purpose)).unwrap();
+        assert!(loaded.report.new.is_empty(), "{:?}", loaded.report);
+        let others = ["classifier.", "mobilevit.conv_1x1_exp.", "segmentation_head."];
+        let of_others = |name: &String| others.iter().any(|other| name.starts_with(other));
+        assert!(loaded.report.unexpected.iter().all(of_others), "{:?}", loaded.report.unexpected);
+        assert_eq!(purposes_of_class(&loaded.config), [purpose]);
+        let case = case(&format!("parity/mobilevit/{file}.safetensors"));
+        check(&loaded, &case, |name| format!("grad.{name}"));
+        let after = loaded.buffers.iter().filter_map(|it| Some((it, case.get(&format!("after.{}", it.name))?)));
+        let differences = after.map(|(buffer, expected)| difference(&buffer.tensor, expected));
+        let differences: Vec<f64> = differences.collect();
+        assert_eq!(differences.len(), case.keys().filter(|name| name.starts_with("after.")).count());
+        assert!(differences.iter().all(|&it| it < 1e-5), "{differences:?}");
+    }
+}
+
 /// Outputs that are learnt from, and those of noised objects among them.
 fn sets(name: &str, train: bool) -> (usize, usize) {
     match name {
@@ -110,7 +130,6 @@ fn detectors_equal_hugging_face() {
         ("deformable-detr", "case"),
         ("deformable-detr-two-stage", "case"),
         ("rt-detr", "case"),
-        ("rt-detr", "case_other_size"),
         ("rt-detr-v2-discrete", "case"),
     ] {
         println!("{name}/{file}");
@@ -360,6 +379,55 @@ fn convolutions_have_the_names_of_either_library() {
     write(&config);
     let error = LoadedModel::load(folder.path(), &load_options(&OBJECT_DETECTION)).err().unwrap().to_string();
     assert!(error.contains("efficientnet_b0") && error.contains("resnet18"), "{error}");
+}
+
+/// What a detector has beside them starts anew where it brings no weights, and is kept where it does.
+#[test]
+fn convolutions_of_a_classifier_become_a_backbone() {
+    let classifier = fixture("parity/resnet-image-classification");
+    let stored = read_tensors(&classifier.join("model.safetensors")).unwrap();
+    let inside = "encoder.stages.1.layers.1.layer.0.convolution.weight";
+    for (name, processor) in [
+        ("detr-object-detection", "Detr"),
+        ("conditional-detr", "ConditionalDetr"),
+        ("deformable-detr", "DeformableDetr"),
+        ("rt-detr-v2-discrete", "RTDetr"),
+    ] {
+        println!("{name}");
+        let [detector, into, saved] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let source = fixture(&format!("parity/{name}"));
+        std::fs::copy(source.join("config.json"), detector.path().join("config.json")).unwrap();
+        let grafted = graft(detector.path(), &classifier, into.path()).unwrap();
+        assert_eq!(grafted.left, ["classifier.1.bias", "classifier.1.weight"]);
+        assert!(!grafted.whole);
+        let options =
+            LoadOptions { only: Some(grafted.path.to_owned()), ..with_labels(&OBJECT_DETECTION, &["x", "y"]) };
+        let loaded = LoadedModel::load(into.path(), &options).unwrap();
+        let new = &loaded.report.new;
+        assert!(!new.is_empty() && new.iter().all(|new| !new.name.starts_with(grafted.path)), "{new:?}");
+        assert!(loaded.report.unexpected.is_empty(), "{:?}", loaded.report.unexpected);
+        let full = format!("{}.{inside}", grafted.path);
+        let value = loaded.params.iter().find(|param| param.name == full).unwrap().value().unwrap();
+        assert_eq!(value.to_device(Device::Cpu), stored[&format!("resnet.{inside}")]);
+        let described = std::fs::read_to_string(into.path().join("preprocessor_config.json")).unwrap();
+        assert!(described.contains(&format!("\"{processor}ImageProcessor\"")) && described.contains("0.485"));
+        // Elsewhere what is missing is an error.
+        assert!(LoadedModel::load(into.path(), &LoadOptions { only: None, ..options.clone() }).is_err());
+        loaded.save(saved.path(), "").unwrap();
+        let again = LoadedModel::load(saved.path(), &load_options(&OBJECT_DETECTION)).unwrap();
+        assert!(again.report.new.is_empty() && again.report.unexpected.is_empty(), "{:?}", again.report);
+        // With the weights that were saved, only the convolutions are others.
+        let whole = graft(saved.path(), &classifier, into.path()).unwrap();
+        assert!(whole.whole);
+        let whole = LoadedModel::load(into.path(), &load_options(&OBJECT_DETECTION)).unwrap();
+        assert!(whole.report.new.is_empty(), "{:?}", whole.report.new);
+    }
+    let [yolos, into] = [fixture("parity/yolos-object-detection"), tempfile::tempdir().unwrap().keep()];
+    let error = graft(&yolos, &classifier, &into).unwrap_err().to_string();
+    assert!(error.contains("`yolos`") && error.contains("no ResNet inside"), "{error}");
+    let error = graft(&fixture("parity/conditional-detr"), &yolos, &into).unwrap_err().to_string();
+    assert!(error.contains("of yolos") && error.contains("resnet18"), "{error}");
+    std::fs::remove_dir_all(into).unwrap();
 }
 
 fn float_options() -> (Kind, Device) {

@@ -298,6 +298,41 @@ fn every_method_learns() {
     }
 }
 
+/// Of its own weights there are none; parts of four pictures stand in one, and batches are of several sizes.
+#[test]
+fn a_detector_begins_with_the_convolutions_of_a_classifier() {
+    let desk = desk();
+    fs::create_dir_all(desk.path("conditional")).unwrap();
+    fs::copy(fixture("parity/conditional-detr").join("config.json"), desk.path("conditional/config.json")).unwrap();
+    desk.write(
+        "conditional/preprocessor_config.json",
+        &json!({"image_processor_type": "ConditionalDetrImageProcessor", "size": {"shortest_edge": 24, "longest_edge": 48}})
+            .to_string(),
+    );
+    let classifier = fixture("parity/resnet-image-classification").display().to_string();
+    let changes = ["--augmentation", "light", "--mosaic", "0.5", "--multi-scale", "0.25"];
+    let with = |backbone: &str, more: &[&str]| {
+        let own = ["--model", "conditional", "--backbone", backbone, "--steps", "3"];
+        arguments(&desk, "begun", &[&own[..], &changes[..], more].concat())
+    };
+    desk.refuses(&with(&classifier, &["--method", "lora"]), &["saved beside its base model"]);
+    desk.refuses(&with("yolos", &[]), &["is of yolos; a backbone is a ResNet"]);
+    let output = desk.retune(with(&classifier, &[]));
+    assert_said(&output, 0, &["the backbone starts from", "without classifier.1.bias", "all else starts anew"]);
+    let config = json(desk.path("begun/model/config.json"));
+    assert_eq!(config["architectures"][0], "ConditionalDetrForObjectDetection");
+    assert_eq!(
+        (&config["backbone_config"]["hidden_sizes"], &config["use_timm_backbone"]),
+        (&json!([8, 12]), &json!(false))
+    );
+    let (theirs, ours) =
+        (tensors(format!("{classifier}/model.safetensors")), tensors(desk.path("begun/model/model.safetensors")));
+    // Frozen norms stay what they were.
+    let mean = "embedder.embedder.normalization.running_mean";
+    assert_eq!(ours[&format!("model.backbone.conv_encoder.model.{mean}")], theirs[&format!("resnet.{mean}")]);
+    assert_done(&desk.used("evaluate", "begun/model", &["--data", "test"]));
+}
+
 #[test]
 fn what_is_wrong_with_boxes_is_told_at_once() {
     let desk = desk();

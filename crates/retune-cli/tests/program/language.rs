@@ -79,6 +79,8 @@ fn a_decoder_goes_on_learning_from_texts_and_writes() {
     assert_eq!(text(&written.stdout).trim_end_matches('\n'), lines[0]["prediction"].as_str().unwrap());
     let beams: Vec<&str> = predict.iter().copied().chain(["--beams", "3"]).collect();
     assert_done(&desk.feed(&beams, "the film\n"));
+    let short: Vec<&str> = beams.iter().copied().chain(["--length-penalty", "-2"]).collect();
+    assert_done(&desk.feed(&short, "the film\n"));
     let refused = desk.feed(&["predict", "--model", "run", "--max-new-tokens", "900"], "a\n");
     assert_said(&refused, 2, &["max-new-tokens: 900", "64 positions"]);
 }
@@ -88,9 +90,22 @@ fn an_adapter_learns_what_the_assistant_says_and_can_be_merged() {
     let desk = Desk::new();
     model(&desk);
     chats(&desk);
-    let more = ["--method", "lora", "--steps", "10", "--learning-rate", "0.01"];
+    // Half of the prompts of the validation data are answered, and what was answered stands beside what is right.
+    let more = ["--method", "lora", "--steps", "10", "--learning-rate", "0.01", "--answered-rows", "2"];
+    let more = more.into_iter().chain(["--test", "chats.jsonl", "--max-new-tokens", "3"]).collect::<Vec<_>>();
     let output = finetune(&desk, "chats.jsonl", "run", &more);
     assert_said(&output, 0, &["tokens carry loss", "«"]);
+    let metrics = json(desk.path("run/metrics.json"));
+    for key in ["perplexity", "exact_match", "rouge1", "rouge2", "rougeL"] {
+        let both = [&metrics["validation"][key], &metrics["test"][key]];
+        assert!(both.iter().all(|value| value.as_f64().is_some_and(f64::is_finite)), "{key}: {metrics}");
+    }
+    let report = text(&fs::read(desk.path("run/report.html")).unwrap());
+    assert!(report.contains("answers to 2 of 40 prompts: the first 2 rows"), "how many were answered is told");
+    let lines = json_lines(&fs::read(desk.path("run/predictions.jsonl")).unwrap());
+    let answered: Vec<bool> = lines.iter().map(|line| line["prediction"].is_string()).collect();
+    assert_eq!((answered.len(), &answered[..3]), (40, &[true, true, false][..]));
+    assert_eq!((&lines[0]["reference"], &lines[1]["reference"]), (&"good".into(), &"bad".into()));
     let adapter = json(desk.path("run/model/adapter_config.json"));
     assert_eq!(adapter["task_type"], "CAUSAL_LM");
     assert_eq!(adapter["target_modules"], serde_json::json!(["q_proj", "v_proj"]));

@@ -170,6 +170,38 @@ fn a_recognizer_keeps_its_vocabulary_and_other_models_get_one() {
     assert!(!said.contains("stay as they are"));
 }
 
+/// A language that a checkpoint with adapters has no file for is learnt, saved under its name, and known again.
+#[test]
+fn adapters_learn_another_language() {
+    let desk = Desk::new();
+    data(&desk);
+    let model = parity("wav2vec2-language-adapters");
+    let more = ["--method", "adapters", "--language", "xyz", "--epochs", "1", "--group-column", "speaker"];
+    let run = desk.retune(recognize(&model, "run", &more));
+    assert_done(&run);
+    assert!(text(&run.stderr).contains("has no adapter.xyz.safetensors"));
+    let pieces = json(desk.path("run/model/vocab.json"));
+    assert_eq!(pieces["xyz"].as_object().unwrap().len(), 8, "{pieces}");
+    let (own, whole) =
+        (tensors(desk.path("run/model/adapter.xyz.safetensors")), tensors(desk.path("run/model/model.safetensors")));
+    assert!(own.len() == 14 && own.iter().all(|(name, tensor)| whole[name] == *tensor));
+    let metrics = json(desk.path("run/metrics.json"));
+    let blanks = metrics["test"]["blank_rate"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&blanks), "{metrics}");
+    let flags = ["--data", "data", "--split-value", "test"];
+    let output = desk.retune(["evaluate", "--model", "run"].into_iter().chain(flags).chain(ON_CPU));
+    assert_done(&output);
+    assert_eq!(json_lines(&output.stdout)[0]["metrics"]["cer"], metrics["test"]["cer"]);
+    let other = ["evaluate", "--model", "run", "--language", "deu", "--data", "data"];
+    desk.refuses(&other.map(str::to_owned), &["no vocabulary for the language `deu`; there are xyz"]);
+    let lora = recognize(&model, "lora", &["--method", "lora", "--language", "deu"]);
+    desk.refuses(&lora, &["take --method adapters"]);
+    let path = recognize(&model, "other", &["--language", "../x"]);
+    desk.refuses(&path, &["`../x` is no name of a language"]);
+    let preset = recognize(&model, "other", &["--preset", "seq2seq-hours"]);
+    desk.refuses(&preset, &["take `ctc-hours`"]);
+}
+
 #[test]
 fn sounds_and_transcripts_that_cannot_be_used_are_listed_with_their_reasons() {
     let desk = Desk::new();
@@ -305,7 +337,7 @@ fn a_decoder_learns_what_is_said_and_writes_long_sounds_in_pieces() {
         desk.refuses(&[refused.clone(), flags.iter().map(|&it| it.to_owned()).collect()].concat(), &[expected]);
     }
     let frames = recognize(&parity("wav2vec2-speech-recognition"), "other", &["--language", "en"]);
-    desk.refuses(&frames, &["language: the model writes frame by frame"]);
+    desk.refuses(&frames, &["language: this model has no adapters for languages"]);
 }
 
 /// Adapters on the usual projections of both stacks, sounds that change in each pass, and a run that goes on where it was stopped.
@@ -314,7 +346,8 @@ fn adapters_on_a_decoder_learn_from_changed_sounds() {
     let desk = Desk::new();
     slow_data(&desk);
     let model = parity("whisper-with-tokenizer");
-    let more = ["--method", "lora", "--epochs", "3", "--speed-change", "0.1", "--noise-snr", "20"];
+    let more =
+        ["--method", "lora", "--epochs", "3", "--speed-change", "0.1", "--pitch-change", "2", "--noise-snr", "20"];
     assert_done(&desk.retune(write(&model, "run", &more)));
     let adapter = json(desk.path("run/model/adapter_config.json"));
     let mut targets: Vec<&str> =

@@ -113,6 +113,19 @@ fn a_translator_learns_is_measured_and_writes() {
     let lines = json_lines(&desk.feed(&predict, "a man red\n{\"source\": \"the man a dog\"}\n").stdout);
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|line| line["prediction"].is_string() && line["source"].is_string()), "{lines:?}");
+    // The same text, heard as it is written.
+    for beams in ["1", "2"] {
+        let both = |verb: &str| {
+            let arguments: Vec<&str> = [verb, "--beams", beams].into_iter().chain(USE).collect();
+            text(&desk.feed(&arguments, "a man red\n").stdout)
+        };
+        let predicted: Value = serde_json::from_str(&both("predict")).unwrap();
+        assert_eq!(both("generate").trim_end_matches('\n'), predicted["prediction"].as_str().unwrap());
+    }
+    let chat: Vec<&str> = ["generate", "--chat"].into_iter().chain(USE).collect();
+    assert_said(&desk.feed(&chat, "a man\n"), 2, &["does not chat"]);
+    let long: Vec<&str> = ["generate", "--max-length", "4"].into_iter().chain(USE).collect();
+    assert_said(&desk.feed(&long, "a man a dog red\n"), 2, &["4 tokens", "--max-length"]);
 }
 
 #[test]

@@ -57,7 +57,9 @@ fn decode_unguarded(mut bytes: Vec<u8>) -> Result<Decoded, String> {
     }
     let head = &bytes[..bytes.len().min(content::HEAD)];
     if let Some(kind) = content::foreign(head) {
-        return Err(format!("is {kind}, not WAV, FLAC, MP3, Ogg Vorbis or AIFF; convert it"));
+        return Err(format!(
+            "is {kind}, not WAV, FLAC, MP3, Ogg Vorbis or AIFF; convert it, as `ffmpeg -i FILE FILE.flac` does"
+        ));
     }
     if !content::is_readable(head) {
         return Err("is not a WAV, FLAC, MP3, Ogg Vorbis or AIFF file; convert it".to_owned());

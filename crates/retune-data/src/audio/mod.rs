@@ -22,6 +22,7 @@ mod fourier;
 mod medium;
 mod mel;
 mod pieces;
+mod pitch;
 mod player;
 mod processor;
 mod resample;

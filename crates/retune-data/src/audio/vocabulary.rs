@@ -27,6 +27,8 @@ pub struct CtcVocabulary {
     special: BTreeSet<u32>,
     /// `do_lower_case`: pieces are in upper case, and what is written with them is given in lower case.
     lower_case: bool,
+    /// The language whose pieces these are, where a file holds those of several.
+    language: Option<String>,
     /// Files that it was read from; none of one that was made.
     files: Vec<PathBuf>,
 }
@@ -100,7 +102,29 @@ impl CtcVocabulary {
         let mut long: Vec<String> = pieces.iter().filter(|piece| piece.chars().count() > 1).cloned().collect();
         long.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
         let special = special.iter().filter_map(id).chain([blank]).chain(unknown).collect();
-        Ok(Self { pieces, ids, long, blank, unknown, delimiter, special, lower_case, files: Vec::new() })
+        Ok(Self {
+            pieces,
+            ids,
+            long,
+            blank,
+            unknown,
+            delimiter,
+            special,
+            lower_case,
+            language: None,
+            files: Vec::new(),
+        })
+    }
+
+    /// As the vocabulary of a language among several, under whose name it is saved.
+    #[must_use]
+    pub fn of_language(self, language: Option<String>) -> Self {
+        Self { language, ..self }
+    }
+
+    /// The language whose pieces these are, where a file holds those of several.
+    pub fn language(&self) -> Option<&str> {
+        self.language.as_deref()
     }
 
     /// Number of pieces, those that are not used included.

@@ -34,6 +34,8 @@ pub(super) struct Decoded {
     pub(super) pixels: Pixels,
     /// The greatest sample, if the file is 16-bit grey.
     pub(super) deepest: Option<u16>,
+    /// Whether its EXIF orientation turned or mirrored it.
+    pub(super) turned: bool,
 }
 
 /// Decodes to `channels` (1 or 3).
@@ -57,9 +59,8 @@ fn decode_unguarded(bytes: &[u8], channels: usize, grey: GreyRange) -> Result<De
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| unknown())?;
     let format = reader.format().ok_or_else(unknown)?;
     if format == ImageFormat::Jpeg {
-        let (mut image, orientation) = jpeg::decode(bytes)?;
-        image.apply_orientation(orientation);
-        return to_pixels(image, channels, grey);
+        let (image, orientation) = jpeg::decode(bytes)?;
+        return oriented(image, orientation, channels, grey);
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MOST_BYTES);
@@ -72,9 +73,19 @@ fn decode_unguarded(bytes: &[u8], channels: usize, grey: GreyRange) -> Result<De
         // Broken metadata beside sound pixels is no reason to refuse an image.
         _ => decoder.orientation().ok(),
     };
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| reason(format, &error))?;
-    image.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
-    to_pixels(image, channels, grey)
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| reason(format, &error))?;
+    oriented(image, orientation.unwrap_or(Orientation::NoTransforms), channels, grey)
+}
+
+fn oriented(
+    mut image: DynamicImage,
+    orientation: Orientation,
+    channels: usize,
+    grey: GreyRange,
+) -> Result<Decoded, String> {
+    image.apply_orientation(orientation);
+    let decoded = to_pixels(image, channels, grey)?;
+    Ok(Decoded { turned: orientation != Orientation::NoTransforms, ..decoded })
 }
 
 /// Before anything is decoded.
@@ -133,7 +144,7 @@ fn to_pixels(image: DynamicImage, channels: usize, grey: GreyRange) -> Result<De
         (_, 1) => data.chunks_exact(samples).map(luma).collect(),
         _ => data.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect(),
     };
-    Ok(Decoded { pixels: Pixels::new(width, height, channels, data), deepest })
+    Ok(Decoded { pixels: Pixels::new(width, height, channels, data), deepest, turned: false })
 }
 
 /// Luma of an RGB pixel, as Pillow's `convert("L")`.

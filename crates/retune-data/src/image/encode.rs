@@ -47,6 +47,8 @@ pub(super) struct Encoded {
     pub(super) bad: Vec<BadExample>,
     /// The greatest sample of all 16-bit grey files.
     pub(super) deepest: Option<u16>,
+    /// Images that their EXIF orientation turned or mirrored.
+    pub(super) turned: usize,
     /// Height and width of every processed image.
     pub(super) output: (usize, usize),
 }
@@ -56,6 +58,7 @@ struct Prepared {
     size: (u32, u32),
     hash: u64,
     deepest: Option<u16>,
+    turned: bool,
     fitted: Pixels,
     copy: Option<Pixels>,
 }
@@ -72,7 +75,7 @@ pub(super) fn encode(
     let mut copies = PixelCacheBuilder::new(channels, ArenaBuilder::new());
     let (mut sizes, mut hashes) = (Vec::with_capacity(total), Vec::with_capacity(total));
     let (mut usable, mut bad) = (Vec::with_capacity(total), Vec::new());
-    let mut deepest = None;
+    let (mut deepest, mut turned) = (None, 0);
     let mut output = processor.output_size();
     progress(0, total);
     for start in (0..total).step_by(CHUNK) {
@@ -100,6 +103,7 @@ pub(super) fn encode(
                     copies.push(image.copy.as_ref(), room(copies.len() + fitted.len()));
                     fitted.push(Some(&image.fitted), room(copies.len() + fitted.len()));
                     deepest = deepest.max(image.deepest);
+                    turned += usize::from(image.turned);
                     sizes.push(image.size);
                     hashes.push(image.hash);
                     usable.push(true);
@@ -123,7 +127,17 @@ pub(super) fn encode(
     }
     check_classes(rows, &usable)?;
     let output = output.unwrap_or_default();
-    Ok(Encoded { fitted: fitted.finish(), copies: copies.finish(), sizes, hashes, usable, bad, deepest, output })
+    Ok(Encoded {
+        fitted: fitted.finish(),
+        copies: copies.finish(),
+        sizes,
+        hashes,
+        usable,
+        bad,
+        deepest,
+        turned,
+        output,
+    })
 }
 
 /// A decoded image, or why there is none.
@@ -141,7 +155,7 @@ fn prepare(
     processor: &ImageProcessor,
     augmentation: &Augmentation,
 ) -> Result<Result<Prepared, String>, DataError> {
-    Ok(original(rows, row, processor)?.and_then(|Decoded { pixels: image, deepest }| {
+    Ok(original(rows, row, processor)?.and_then(|Decoded { pixels: image, deepest, turned }| {
         let fitted = processor.fit(&image)?;
         let size = (image.width() as u32, image.height() as u32);
         let seed = u64::from(size.0) << 32 | u64::from(size.1);
@@ -149,7 +163,7 @@ fn prepare(
         let copy = augmentation
             .crop
             .map(|crop| crop_source(image, crop.resolution_factor(), (fitted.height(), fitted.width())));
-        Ok(Prepared { size, hash, deepest, fitted, copy })
+        Ok(Prepared { size, hash, deepest, turned, fitted, copy })
     }))
 }
 

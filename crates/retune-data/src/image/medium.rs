@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::augment::{Augmentation, MixedBatch, apply};
+use super::augment::{Augmentation, MixedBatch, Tile, apply, size_number};
 use super::boxes::{DrawnBox, draw_boxes};
 use super::encode::{Encoded, crop_source, encode, original};
 use super::mask::overlay;
 use super::thumbnail::thumbnail;
-use super::{ImageOptions, ImageProcessor, Mask, Moves, Pixels};
+use super::{ImageOptions, ImageProcessor, Mask, Moves, Pixels, resize};
 use crate::{Array, BadExample, Batch, DataError, HeatMap, Medium, Mixed, Pass, Random, Seen, TableRows, Units};
 
 /// Names the random numbers of the mask, apart from those of augmentation.
@@ -22,8 +22,8 @@ pub struct Images {
     rows: Arc<TableRows>,
     processor: ImageProcessor,
     augmentation: Augmentation,
-    /// What sample values become, by channel.
-    values: Vec<[f32; 256]>,
+    /// What sample values become, by channel of the model, and the sample of a pixel that each is made of.
+    values: Vec<(usize, [f32; 256])>,
     /// What fills empty corners.
     neutral: Vec<u8>,
     encoded: Encoded,
@@ -33,6 +33,20 @@ pub struct Images {
     patches: usize,
     /// Height and width of a patch, where images are of several sizes.
     patch: Option<(usize, usize)>,
+    /// Of which each batch of a pass takes one.
+    sizes: TrainingSizes,
+}
+
+/// Sizes of images while training.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum TrainingSizes {
+    /// Those of evaluation.
+    #[default]
+    Usual,
+    /// One of these heights and widths.
+    Sizes(Vec<(usize, usize)>),
+    /// The usual ones, which follow the images' shapes, times one of these.
+    Factors(Vec<f64>),
 }
 
 /// What a pass did to an image.
@@ -42,6 +56,8 @@ pub struct ImageSeen {
     pub moves: Moves,
     /// The image it was mixed with.
     pub mixed: Option<Mixed>,
+    /// Other images that stand beside it, by their places in the batch, and where their pixels went.
+    pub others: Vec<(usize, Moves)>,
 }
 
 impl Seen for ImageSeen {
@@ -68,11 +84,12 @@ impl Images {
             rows: Arc::clone(rows),
             processor: processor.clone(),
             augmentation: options.augmentation.clone(),
-            values: processor.values(),
+            values: processor.order().into_iter().zip(processor.values()).collect(),
             neutral: processor.neutral(),
             noise: None,
             patches: 1,
             patch: None,
+            sizes: TrainingSizes::Usual,
         })
     }
 
@@ -92,6 +109,12 @@ impl Images {
     /// Says how large a patch is, for images that keep their shapes: each has its own number of patches.
     pub fn with_patch(mut self, patch: (usize, usize)) -> Self {
         self.patch = Some(patch).filter(|_| self.processor.pads());
+        self
+    }
+
+    /// Says which sizes training takes.
+    pub fn with_sizes(mut self, sizes: TrainingSizes) -> Self {
+        self.sizes = sizes;
         self
     }
 
@@ -119,6 +142,11 @@ impl Images {
     /// The greatest sample of the 16-bit grey files, if there are any.
     pub fn deepest_grey(&self) -> Option<u16> {
         self.encoded.deepest
+    }
+
+    /// Images that their EXIF orientation turned or mirrored.
+    pub fn turned(&self) -> usize {
+        self.encoded.turned
     }
 
     /// Width and height of a row's image before it is scaled. Panics beyond the end.
@@ -209,10 +237,61 @@ impl Images {
         }
     }
 
+    /// Height and width that a row's image gets in a pass.
+    fn training_size(&self, rows: &[usize], row: usize, pass: Pass) -> Result<(usize, usize), DataError> {
+        let usual = self.seen_size(row)?;
+        Ok(match &self.sizes {
+            TrainingSizes::Usual => usual,
+            TrainingSizes::Sizes(sizes) => sizes[size_number(sizes.len(), pass, rows)],
+            TrainingSizes::Factors(factors) => {
+                self.processor.scaled(usual, factors[size_number(factors.len(), pass, rows)])
+            }
+        })
+    }
+
+    /// The image of a row changed for a pass, brought to this height and width.
+    fn changed(
+        &self,
+        row: usize,
+        (height, width): (usize, usize),
+        key: [u64; 3],
+    ) -> Result<(Pixels, Moves), DataError> {
+        let mut source = self.training_source(row)?;
+        let target = (height, width, self.processor.resample());
+        let mut moves = self.moves_to_source(row, &source)?;
+        if self.augmentation.crop.is_none() && (source.height(), source.width()) != (height, width) {
+            source = resize(&source, width, height, target.2);
+            moves.resize(width, height);
+        }
+        let image = apply(&self.augmentation, source, target, &self.neutral, key, &mut moves);
+        Ok((image, moves))
+    }
+
+    /// The image at a place of a batch in a pass, or the mosaic that stands there.
+    fn augmented(&self, rows: &[usize], place: usize, pass: Pass) -> Result<(Pixels, ImageSeen), DataError> {
+        let size = self.training_size(rows, rows[place], pass)?;
+        let Some(tiles) = self.augmentation.mosaic(rows, place, pass, size) else {
+            let (image, moves) = self.changed(rows[place], size, [pass.seed, pass.epoch, rows[place] as u64])?;
+            return Ok((image, ImageSeen { moves, ..ImageSeen::default() }));
+        };
+        let (height, width) = size;
+        let mut whole = Pixels::filled(width, height, self.processor.channels(), &self.neutral);
+        let mut others = Vec::with_capacity(tiles.len());
+        for Tile { place, left, top, width: wide, height: tall, draw } in tiles {
+            let row = rows[place];
+            let (image, mut moves) = self.changed(row, (tall, wide), [pass.seed, draw, row as u64])?;
+            whole.paste(&image, left, top);
+            moves.window(-(left as isize), -(top as isize), width, height);
+            others.push((place, moves));
+        }
+        let (_, moves) = others.remove(0);
+        Ok((whole, ImageSeen { moves, others, mixed: None }))
+    }
+
     /// Writes the values of an image, channel by channel, onto the end of `into`.
     fn normalise(&self, image: &Pixels, into: &mut Vec<f32>) {
-        for (channel, values) in self.values.iter().enumerate() {
-            let samples = image.data().iter().skip(channel).step_by(image.channels());
+        for (channel, values) in &self.values {
+            let samples = image.data().iter().skip(*channel).step_by(image.channels());
             into.extend(samples.map(|&sample| values[usize::from(sample)]));
         }
     }
@@ -261,27 +340,22 @@ impl Medium for Images {
         let augmentation = &self.augmentation;
         let mut images = Vec::with_capacity(rows.len());
         let mut seen = Vec::with_capacity(rows.len());
-        for &row in rows {
+        for (place, &row) in rows.iter().enumerate() {
             let mut values = Vec::new();
             let size = match pass {
                 None => {
                     let image = self.pixels(row)?;
                     self.normalise(&image, &mut values);
-                    seen.push(ImageSeen { moves: self.moves(row)?, mixed: None });
+                    seen.push(self.seen(row)?);
                     (image.height(), image.width())
                 }
                 Some(pass) => {
-                    let source = self.training_source(row)?;
-                    let key = [pass.seed, pass.epoch, row as u64];
-                    let (height, width) = self.seen_size(row)?;
-                    let target = (height, width, self.processor.resample());
-                    let mut moves = self.moves_to_source(row, &source)?;
-                    let image = apply(augmentation, source, target, &self.neutral, key, &mut moves);
+                    let (image, where_to) = self.augmented(rows, place, pass)?;
                     self.normalise(&image, &mut values);
-                    seen.push(ImageSeen { moves, mixed: None });
+                    seen.push(where_to);
                     let size = (image.height(), image.width());
                     if let Some(erasing) = augmentation.erasing {
-                        erasing.apply(&mut values, (channels, size.0, size.1), key);
+                        erasing.apply(&mut values, (channels, size.0, size.1), [pass.seed, pass.epoch, row as u64]);
                     }
                     size
                 }
@@ -318,7 +392,7 @@ impl Medium for Images {
     }
 
     fn seen(&self, row: usize) -> Result<ImageSeen, DataError> {
-        Ok(ImageSeen { moves: self.moves(row)?, mixed: None })
+        Ok(ImageSeen { moves: self.moves(row)?, ..ImageSeen::default() })
     }
 
     /// Of decoded pixels: equal for equal images, whatever their file format.
@@ -347,7 +421,8 @@ impl Medium for Images {
 
     /// What images of several sizes leave in a model is of several sizes, too, and depends on what else is in the batch.
     fn varies(&self) -> bool {
-        self.noise.is_some() || self.processor.pads() || self.augmentation != Augmentation::default()
+        let plain = self.augmentation == Augmentation::default() && self.sizes == TrainingSizes::Usual;
+        self.noise.is_some() || self.processor.pads() || !plain
     }
 
     /// Augmenting, and decoding what is not cached, is work worth sharing.

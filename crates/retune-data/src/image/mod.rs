@@ -23,7 +23,7 @@ pub use mask::{
     ClassList, IgnoredClasses, Mask, MaskClasses, MaskReading, Masks, NO_CLASS, RawMasks, class_colour, coco_counts,
     coco_string, mask_png, swatch,
 };
-pub use medium::{ImageSeen, Images};
+pub use medium::{ImageSeen, Images, TrainingSizes};
 pub use moves::Moves;
 pub use pixels::Pixels;
 pub use processor::ImageProcessor;

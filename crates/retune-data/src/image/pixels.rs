@@ -73,6 +73,15 @@ impl Pixels {
         Self::new(width, height, self.channels, data)
     }
 
+    /// Puts an image of as many channels at (`left`, `top`), where it has room.
+    pub(crate) fn paste(&mut self, image: &Self, left: usize, top: usize) {
+        let (stride, length) = (self.width * self.channels, image.width * self.channels);
+        for y in 0..image.height {
+            let start = (top + y) * stride + left * self.channels;
+            self.data[start..start + length].copy_from_slice(image.row(y));
+        }
+    }
+
     /// Mirrors left and right.
     pub(crate) fn flip_horizontally(&mut self) {
         let channels = self.channels;

@@ -28,6 +28,11 @@ impl Resample {
         all.get(usize::try_from(number).ok()?).copied()
     }
 
+    /// That number.
+    pub fn number(self) -> u64 {
+        self as u64
+    }
+
     /// Radius in source pixels when enlarging.
     fn support(self) -> f64 {
         match self {

@@ -32,7 +32,7 @@ pub(super) fn graph(labels: &[u64], edges: &[Vec<(usize, u64)>]) -> u64 {
 }
 
 /// Colours of neighbours go into a node's until no more nodes are told apart.
-fn refine(colours: &mut Vec<u64>, edges: &[Vec<(usize, u64)>]) {
+pub(super) fn refine(colours: &mut Vec<u64>, edges: &[Vec<(usize, u64)>]) {
     let count = |colours: &[u64]| {
         let mut sorted = colours.to_vec();
         sorted.sort_unstable();

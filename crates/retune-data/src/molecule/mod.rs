@@ -11,11 +11,13 @@
 //! | `matching` | maximum matchings of a graph |
 //! | `valence` | where double bonds of aromatic rings may stand, and whether every atom can have its bonds |
 //! | `aromatic` | which rings are aromatic |
+//! | `canonical` | one text for all spellings |
 //! | `scaffold` | rings and what links them |
 //! | `hash` | numbers that are equal for equal graphs |
 //! | `fingerprint` | circular fingerprints |
 
 mod aromatic;
+mod canonical;
 mod element;
 mod error;
 mod fingerprint;

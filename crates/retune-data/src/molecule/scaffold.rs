@@ -60,7 +60,8 @@ impl Molecule {
     }
 }
 
-fn label_of(order: Order) -> u64 {
+/// A number of its own for each.
+pub(super) fn label_of(order: Order) -> u64 {
     match order {
         Order::Single => 1,
         Order::Double => 2,

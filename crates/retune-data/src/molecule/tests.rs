@@ -94,3 +94,35 @@ fn equal_draws_write_equally() {
     assert_eq!(write(3), write(3));
     assert!((0..20).map(write).collect::<std::collections::HashSet<_>>().len() > 5);
 }
+
+#[test]
+fn all_spellings_of_a_molecule_are_one_text() {
+    let fixture = fixture();
+    let canonical = |text: &str| Molecule::parse(text).unwrap().canonical().unwrap();
+    let mut all = HashMap::new();
+    let groups = fixture["spellings"].as_array().unwrap();
+    for (number, spellings) in groups.iter().enumerate() {
+        let texts: Vec<&str> = spellings.as_array().unwrap().iter().filter_map(|it| it.as_str()).collect();
+        let first = canonical(texts[0]);
+        for text in &texts {
+            assert_eq!(canonical(text), first, "{text} {}", texts[0]);
+        }
+        assert_eq!(canonical(&first), first);
+        // Molecules that differ in their shape alone stay apart.
+        assert_eq!(*all.entry(first).or_insert(number), number, "{texts:?}");
+    }
+    assert!(groups.len() > 60, "{}", groups.len());
+}
+
+#[test]
+fn shapes_that_say_nothing_are_left_out() {
+    let canonical = |text: &str| Molecule::parse(text).unwrap().canonical().unwrap();
+    for (one, other) in
+        [("C[C@H](C)O", "CC(C)O"), ("C/C=C(/C)C", "CC=C(C)C"), ("[H]C([H])([H])O", "CO"), ("C[N@](CC)F", "CN(CC)F")]
+    {
+        assert_eq!(canonical(one), canonical(other), "{one}");
+    }
+    for (one, other) in [("C[C@H](F)O", "C[C@@H](F)O"), ("C[C@H](F)O", "CC(F)O"), ("F/C=C/F", r"F/C=C\F")] {
+        assert_ne!(canonical(one), canonical(other), "{one}");
+    }
+}

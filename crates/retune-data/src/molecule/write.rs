@@ -24,13 +24,14 @@ impl Molecule {
             if number > 0 {
                 writer.text.push('.');
             }
-            writer.part(part[random.below(part.len())], random);
+            let root = part[random.below(part.len())];
+            writer.part(root, &mut |_, bonds| random.shuffle(bonds));
         }
         Some(writer.text)
     }
 
     /// Atoms that are joined by bonds.
-    fn parts(&self) -> Vec<Vec<u32>> {
+    pub(super) fn parts(&self) -> Vec<Vec<u32>> {
         let mut seen = vec![false; self.atoms.len()];
         let mut parts = Vec::new();
         for first in 0..self.atoms.len() as u32 {
@@ -53,9 +54,24 @@ impl Molecule {
     }
 }
 
+/// A molecule of one part from an atom on, neighbours of lower rank first, and its atoms as they come in the text.
+pub(super) fn written_by(molecule: &Molecule, root: u32, rank: &dyn Fn(u32) -> usize) -> (String, Vec<u32>) {
+    let mut writer = Writer::new(molecule);
+    // The last one is taken first.
+    writer.part(root, &mut |atom, bonds| {
+        bonds.sort_by_key(|&bond| std::cmp::Reverse(rank(molecule.bonds[bond as usize].other(atom))));
+    });
+    (writer.text, writer.order)
+}
+
+/// Puts the bonds of an atom into the order in which they are followed, the first one last.
+type Arrange<'a> = &'a mut dyn FnMut(u32, &mut Vec<u32>);
+
 struct Writer<'a> {
     molecule: &'a Molecule,
     text: String,
+    /// Atoms as they come.
+    order: Vec<u32>,
     /// Of each atom the bonds to what follows it, in their order, and the rings that open or close at it.
     children: Vec<Vec<u32>>,
     rings: Vec<Vec<u32>>,
@@ -70,6 +86,7 @@ impl<'a> Writer<'a> {
         Self {
             molecule,
             text: String::new(),
+            order: Vec::new(),
             children: vec![Vec::new(); atoms],
             rings: vec![Vec::new(); atoms],
             entered: vec![false; atoms],
@@ -77,8 +94,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn part(&mut self, root: u32, random: &mut Random) {
-        self.walk(root, random);
+    fn part(&mut self, root: u32, arrange: Arrange<'_>) {
+        self.walk(root, arrange);
         // Atom to be written with the bond to it, or text between branches.
         enum Task {
             Atom(u32, Option<u32>),
@@ -116,9 +133,9 @@ impl<'a> Writer<'a> {
     }
 
     /// Decides what follows what, and which bonds close rings.
-    fn walk(&mut self, root: u32, random: &mut Random) {
+    fn walk(&mut self, root: u32, arrange: Arrange<'_>) {
         let mut done = vec![false; self.molecule.bonds.len()];
-        let mut stack = vec![(root, self.shuffled(root, random))];
+        let mut stack = vec![(root, self.arranged(root, arrange))];
         self.entered[root as usize] = true;
         while let Some((atom, bonds)) = stack.last_mut() {
             let atom = *atom;
@@ -135,14 +152,14 @@ impl<'a> Writer<'a> {
                 self.rings[other as usize].push(bond);
             } else {
                 self.children[atom as usize].push(bond);
-                stack.push((other, self.shuffled(other, random)));
+                stack.push((other, self.arranged(other, arrange)));
             }
         }
     }
 
-    fn shuffled(&self, atom: u32, random: &mut Random) -> Vec<u32> {
+    fn arranged(&self, atom: u32, arrange: Arrange<'_>) -> Vec<u32> {
         let mut bonds = self.molecule.around[atom as usize].clone();
-        random.shuffle(&mut bonds);
+        arrange(atom, &mut bonds);
         bonds
     }
 
@@ -173,8 +190,8 @@ impl<'a> Writer<'a> {
         let aromatic = bond.ends.iter().all(|&end| self.molecule.atoms[end as usize].aromatic);
         let direction = bond.direction.map(|it| if bond.ends[0] == from { it } else { it.reversed() });
         self.text.push_str(match (bond.order, direction) {
-            (Order::Single, Some(Direction::Up)) => "/",
-            (Order::Single, Some(Direction::Down)) => "\\",
+            (Order::Single | Order::Aromatic, Some(Direction::Up)) => "/",
+            (Order::Single | Order::Aromatic, Some(Direction::Down)) => "\\",
             (Order::Single, None) if aromatic => "-",
             (Order::Aromatic, _) if !aromatic => ":",
             (Order::Double, _) => "=",
@@ -185,6 +202,7 @@ impl<'a> Writer<'a> {
     }
 
     fn atom(&mut self, atom: u32, from: Option<u32>) {
+        self.order.push(atom);
         let it = &self.molecule.atoms[atom as usize];
         let name = symbol(it.element);
         let name = if it.aromatic { name.to_ascii_lowercase() } else { name.to_owned() };

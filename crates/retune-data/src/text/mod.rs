@@ -25,11 +25,11 @@ pub use chat::{
 };
 pub use documents::{
     BlockOptions, BlockSeen, Blocks, Cut, DOCUMENTS, Documents, MaskOptions, Masked, MaskedWords, Masking, NextWords,
-    NoiseOptions, NoiseTokens, NoisedBlocks, NoisedSeen, Restored, SeenPiece, read_documents,
+    NoiseOptions, NoiseTokens, NoisedBlocks, NoisedSeen, Restored, SeenPiece, SentenceOrder, read_documents,
 };
 pub use input::{TextInput, Texts};
 pub use medium::{TRUNCATED, Text, UNKNOWN_TOKENS, WINDOWS};
-pub use molecules::{MoleculeRows, Molecules};
+pub use molecules::{MoleculeForm, MoleculeRows, Molecules};
 pub use options::TextOptions;
 pub use place::{Place, TextSeen};
 pub use prefixed::Prefixed;

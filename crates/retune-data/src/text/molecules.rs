@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Side, Text, TextInput, TextOptions, TextSeen, Texts, Tokenizer};
 use crate::molecule::Molecule;
@@ -28,19 +29,29 @@ pub struct MoleculeRows {
     bad: Vec<BadExample>,
     /// Whether rows of one scaffold belong together.
     by_scaffold: bool,
-    /// Whether of several molecules in one row the largest alone counts.
-    largest: bool,
+    /// Of each row a number that all spellings of its molecule share.
+    hashes: Vec<u64>,
+    form: MoleculeForm,
+}
+
+/// What of a cell is read, and how it is spelled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MoleculeForm {
+    /// Whether of several molecules in one row, such as a salt's, the largest alone counts.
+    pub largest: bool,
+    /// Whether all spellings of a molecule become one.
+    pub canonical: bool,
 }
 
 impl MoleculeRows {
-    /// Reads the molecules of all rows; with `largest`, of several in one row, such as a salt's, the largest alone.
+    /// Reads the molecules of all rows.
     ///
     /// # Errors
     /// What is no molecule, up to ten rows together, unless it is to be left out.
     pub fn read(
         rows: Arc<TableRows>,
         by_scaffold: bool,
-        largest: bool,
+        form: MoleculeForm,
         on_bad_example: OnBadExample,
     ) -> Result<Self, DataError> {
         let read = |row: usize| {
@@ -48,14 +59,21 @@ impl MoleculeRows {
             // What is wrong is said of the whole.
             let whole = Molecule::parse(text.trim());
             Ok(whole.map(|whole| {
-                if largest { Molecule::parse(largest_of(text.trim())).unwrap_or(whole) } else { whole }.scaffold()
+                let part = if form.largest { largest_of(text.trim()) } else { text.trim() };
+                let molecule = if form.largest { Molecule::parse(part).unwrap_or(whole) } else { whole };
+                let same = molecule.canonical().unwrap_or_else(|| part.to_owned());
+                (molecule.scaffold(), xxh3_64(same.as_bytes()))
             }))
         };
         let all: Vec<Result<_, DataError>> = (0..rows.len()).into_par_iter().map(read).collect();
-        let (mut scaffolds, mut bad, mut problems) = (Vec::new(), Vec::new(), Problems::new(rows.file()));
+        let (mut scaffolds, mut hashes) = (Vec::new(), Vec::new());
+        let (mut bad, mut problems) = (Vec::new(), Problems::new(rows.file()));
         for (row, molecule) in all.into_iter().enumerate() {
             match molecule? {
-                Ok(scaffold) => scaffolds.push(scaffold),
+                Ok((scaffold, hash)) => {
+                    scaffolds.push(scaffold);
+                    hashes.push(hash);
+                }
                 Err(error) => {
                     let problem = RowProblem::new(rows.line(row), Texts::column(rows.as_ref()), error.to_string());
                     match on_bad_example {
@@ -63,11 +81,12 @@ impl MoleculeRows {
                         OnBadExample::Skip => bad.push(rows.bad(row, problem.said())?),
                     }
                     scaffolds.push(0);
+                    hashes.push(xxh3_64(text_of(&rows, row)?.as_bytes()));
                 }
             }
         }
         problems.finish()?;
-        Ok(Self { rows, scaffolds, bad, by_scaffold, largest })
+        Ok(Self { rows, scaffolds, bad, by_scaffold, hashes, form })
     }
 
     /// The table.
@@ -75,13 +94,15 @@ impl MoleculeRows {
         &self.rows
     }
 
-    /// A row as it is written.
+    /// A row as it is read.
     ///
     /// # Errors
     /// No such row, or the temporary store cannot be read.
     pub fn smiles(&self, row: usize) -> Result<String, DataError> {
         let text = text_of(&self.rows, row)?;
-        Ok(if self.largest { largest_of(text.trim()) } else { text.trim() }.to_owned())
+        let text = if self.form.largest { largest_of(text.trim()) } else { text.trim() };
+        let canonical = || Molecule::parse(text).ok()?.canonical();
+        Ok(self.form.canonical.then(canonical).flatten().unwrap_or_else(|| text.to_owned()))
     }
 
     /// Number of scaffolds.
@@ -283,8 +304,9 @@ impl Medium for Molecules {
         self.text.seen(self.spelling(row).0)
     }
 
+    /// That of the molecule: in whatever spelling it comes again, it is the same.
     fn hash(&self, example: usize) -> u64 {
-        self.text.hash(example)
+        self.rows.hashes[example]
     }
 
     fn size(&self, example: usize) -> usize {

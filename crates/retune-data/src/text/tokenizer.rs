@@ -68,7 +68,7 @@ pub struct Tokens {
 
 impl Tokenizer {
     /// Loads the tokenizer of a model's folder: `tokenizer.json`, BERT's `vocab.txt`, RoBERTa's
-    /// `vocab.json` and `merges.txt`, or a SentencePiece model, with
+    /// `vocab.json` and `merges.txt`, a SentencePiece model, or a file of ranks as tiktoken has it, with
     /// `tokenizer_config.json` and `special_tokens_map.json` where present.
     ///
     /// # Errors
@@ -357,3 +357,5 @@ fn token_types(files: &TokenizerFiles, backend: &Backend) -> tokenizers::Result<
 mod sentencepiece_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tiktoken_tests;

@@ -12,6 +12,7 @@ mod byte_level;
 mod class;
 mod kind;
 mod sentencepiece;
+mod tiktoken;
 
 use std::path::{Path, PathBuf};
 
@@ -24,9 +25,10 @@ use class::Class;
 pub(super) use class::Part;
 use kind::{ByteLevel, Kind, kind};
 pub(super) use sentencepiece::PieceFile;
+use tiktoken::Ranks;
 
 /// Every file a tokenizer may consist of; those present are copied into a saved model.
-const FILES: [&str; 15] = [
+const FILES: [&str; 17] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -37,6 +39,8 @@ const FILES: [&str; 15] = [
     "spiece.model",
     "sentencepiece.bpe.model",
     "tokenizer.model",
+    "tiktoken.model",
+    "qwen.tiktoken",
     "spm.model",
     "source.spm",
     "target.spm",
@@ -83,17 +87,24 @@ impl TokenizerFiles {
         let document = object(&folder.join("tokenizer.json"))?;
         let (pieces, merges) = (folder.join("vocab.txt"), folder.join("merges.txt"));
         let is_byte_level = folder.join("vocab.json").is_file() && merges.is_file();
-        let has_model = MODELS.iter().any(|file| folder.join(file).is_file());
+        let ranks = Ranks::find(folder)?;
+        let has_model = ranks.is_some() || MODELS.iter().any(|file| folder.join(file).is_file());
         if document.is_none() && !pieces.is_file() && !is_byte_level && !has_model {
             return Err(failed(
                 folder,
-                "there is neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt, nor a SentencePiece model; open the tokenizer in transformers \
+                "there is neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt, nor a SentencePiece model, nor one of ranks; open the tokenizer in transformers \
                  with AutoTokenizer and save_pretrained it into this folder, which writes tokenizer.json",
             ));
         }
-        let kind = kind(&read.config, &read.model, document.is_some()).map_err(|message| failed(folder, message))?;
+        let kind = match &ranks {
+            Some(ranks) if ranks.says_its_class() => Kind::Unsaid,
+            _ => kind(&read.config, &read.model, document.is_some()).map_err(|message| failed(folder, message))?,
+        };
         read.document = match (document, kind) {
             (Some(document), _) => Value::Object(document),
+            (None, kind) if ranks.as_ref().is_some_and(|ranks| ranks.fits(kind)) => {
+                ranks.map_or(Ok(Value::Null), |ranks| read.tiktoken(&ranks))?
+            }
             (None, Kind::WordPiece | Kind::Unsaid) if pieces.is_file() => read.word_piece(&pieces)?,
             (None, Kind::ByteLevel(style)) if is_byte_level => read.byte_level(folder, style)?,
             (None, Kind::Unsaid) if is_byte_level => read.byte_level(folder, ByteLevel::Roberta)?,

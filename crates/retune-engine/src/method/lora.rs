@@ -25,6 +25,8 @@ settings! {
         lora_dropout: f64 = 0.0, value("P"), range(SHARE);
         /// Dense layers to adapt, such as query,value
         lora_targets: Vec<String>, value("NAMES");
+        /// Modules that learn as a whole beside them and are saved with them, such as lm_head
+        modules_to_save: Vec<String>, value("NAMES");
     }
 }
 
@@ -45,8 +47,9 @@ impl Method for Lora {
     }
 
     fn adapter(&self, recipe: &Recipe, config: &ModelConfig) -> Result<Option<LoraPlan>> {
-        let LoraSettings { lora_rank, lora_alpha, lora_dropout, lora_targets } = recipe.read()?;
+        let LoraSettings { lora_rank, lora_alpha, lora_dropout, lora_targets, modules_to_save } = recipe.read()?;
         let targets = if lora_targets.is_empty() { registry::default_lora_targets(config)? } else { lora_targets };
-        Ok(Some(LoraPlan::new(lora_rank, lora_alpha, lora_dropout, targets)?))
+        let plan = LoraPlan::new(lora_rank, lora_alpha, lora_dropout, targets)?;
+        Ok(Some(plan.with_whole_modules(modules_to_save)))
     }
 }

@@ -29,6 +29,8 @@ pub struct Evaluation {
     pub notes: Vec<String>,
     /// What stands behind the numbers, in the order in which it is shown.
     pub details: Vec<Detail>,
+    /// What goes wrong, and what to do about it: while a model is trained, it is told at once. A note says it, too.
+    pub advice: Option<String>,
 }
 
 impl Evaluation {
@@ -92,6 +94,7 @@ impl From<Read> for Evaluation {
             examples: read.examples,
             notes: read.notes,
             details: details.map(|(key, value)| Detail { key, value, ..Detail::default() }).collect(),
+            advice: None,
         }
     }
 }

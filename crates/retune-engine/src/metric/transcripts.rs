@@ -18,6 +18,12 @@ use super::spoken::Normalisation;
 pub const WER: Metric = Metric::error("wer", "Word error rate");
 /// Wrong characters per character.
 pub const CER: Metric = Metric::error("cer", "Character error rate");
+/// Frames of which nothing is said, of models that write frame by frame. Neither good nor bad by itself: recognizers of 50 frames a
+/// second have some 0.6 to 0.9; one that stays at 1 has collapsed.
+pub const BLANK_RATE: Metric = Metric::mistakes("blank_rate", "Blank rate");
+
+/// From this share of blanks on a model says next to nothing.
+const COLLAPSED: f64 = 0.99;
 
 /// Words that were mistaken for others, shown at most.
 const MOST_SHOWN: usize = 20;
@@ -188,6 +194,8 @@ pub struct TranscriptMetric {
     confused: BTreeMap<(String, String), u64>,
     /// Utterances of which nothing was said, though something should be.
     silent: u64,
+    /// Of models that write frame by frame: frames that are blank, and all of them.
+    frames: Option<(u64, u64)>,
 }
 
 /// The utterances of a group.
@@ -221,12 +229,25 @@ impl Counted {
 impl TranscriptMetric {
     /// Of texts that are compared as this says.
     pub fn new(normalisation: Normalisation) -> Self {
-        Self { normalisation, utterances: Vec::new(), groups: BTreeMap::new(), confused: BTreeMap::new(), silent: 0 }
+        let (utterances, groups, confused) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { normalisation, utterances, groups, confused, silent: 0, frames: None }
+    }
+
+    /// The same of a model that writes frame by frame.
+    #[must_use]
+    pub fn by_frames(self) -> Self {
+        Self { frames: Some((0, 0)), ..self }
+    }
+
+    /// Adds what was said of the frames of an utterance: how many are blank, and how many there are.
+    pub fn add_frames(&mut self, (blank, all): (u64, u64)) {
+        let (before, of) = self.frames.unwrap_or_default();
+        self.frames = Some((before + blank, of + all));
     }
 
     /// What [`evaluation`](Self::evaluation) gives where the rows allow it, the usual one first.
     pub fn metrics(&self) -> Vec<&'static Metric> {
-        vec![&WER, &CER]
+        [&WER, &CER].into_iter().chain(self.frames.map(|_| &BLANK_RATE)).collect()
     }
 
     /// Adds an utterance, perhaps of a group such as a speaker, and says what of its words was right.
@@ -273,17 +294,29 @@ impl TranscriptMetric {
             self.points(&mut times).1.into_iter().map(|(_, value)| value).collect()
         });
         evaluation.notes.push(format!("texts are compared {}", self.normalisation.words()));
-        if self.silent as usize == examples {
-            evaluation.notes.push(
-                "wer: nothing at all was said: the model writes blanks alone, as it does early in training; train longer, or \
-                 with a larger learning rate or a longer warm-up, or let a new head learn alone at first (--head-warmup)"
-                    .to_owned(),
-            );
-        }
+        let blanks = self.frames.filter(|(_, all)| *all > 0).map(|(blank, all)| share(blank, all));
+        evaluation.metrics.extend(blanks.map(|blanks| (BLANK_RATE.key.to_owned(), blanks)));
+        evaluation.advice = self.collapse(blanks);
+        evaluation.notes.extend(evaluation.advice.clone());
         evaluation.details.push(self.edits(&words));
         evaluation.details.extend(self.by_group());
         evaluation.details.extend(self.confusions());
         evaluation
+    }
+
+    /// What to do where next to nothing is said.
+    fn collapse(&self, blanks: Option<f64>) -> Option<String> {
+        let what = match blanks {
+            _ if self.silent as usize == self.utterances.len() => {
+                "nothing at all was said: the model writes blanks alone"
+            }
+            Some(blanks) if blanks >= COLLAPSED => "next to nothing was said: 99 of 100 frames are blank, or more",
+            _ => return None,
+        };
+        Some(format!(
+            "wer: {what}, as it does early in training; if it stays so, train longer, or with a larger learning rate or a longer \
+             warm-up, or let a new head learn alone at first (--head-warmup)"
+        ))
     }
 
     /// Edits of all words, and the metrics.
@@ -435,6 +468,14 @@ mod tests {
         let evaluation = blank.evaluation();
         assert_eq!(evaluation.metrics["wer"], 1.0);
         assert!(evaluation.notes.iter().any(|note| note.contains("blanks alone")));
+        assert!(evaluation.advice.is_some() && !evaluation.metrics.contains_key("blank_rate"));
+        let mut frames = TranscriptMetric::new(Normalisation::None).by_frames();
+        frames.add("yes no", "yes", None);
+        frames.add_frames((3, 4));
+        assert_eq!(frames.metrics(), [&WER, &CER, &BLANK_RATE]);
+        assert_eq!((frames.evaluation().metrics["blank_rate"], frames.evaluation().advice), (0.75, None));
+        frames.add_frames((9997, 9997));
+        assert!(frames.evaluation().advice.is_some_and(|advice| advice.contains("99 of 100")));
         let mut nothing = TranscriptMetric::new(Normalisation::None);
         nothing.add("", "yes", None);
         assert!(nothing.evaluation().metrics.is_empty());

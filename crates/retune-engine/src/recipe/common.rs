@@ -1,10 +1,10 @@
 //! The settings of every run: its data and model, how it goes, and how it optimizes.
 
 use super::settings::{
-    ABOVE_ZERO, AT_LEAST_ONE, DATA, FACTOR, HARDWARE, METHOD, NOT_NEGATIVE, PART, RUN, SHARE, Section, Settings,
+    ABOVE_ZERO, AT_LEAST_ONE, DATA, FACTOR, HARDWARE, METHOD, NOT_NEGATIVE, PART, Plain, RUN, SHARE, Section, Settings,
     TRAINING, settings,
 };
-use crate::task::USUAL_TASK;
+use crate::task::{USUAL_TASK, is_preset};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 
@@ -25,9 +25,9 @@ settings! {
         /// Training data (CSV, TSV, JSON, JSON lines, Parquet; for images also a folder of class folders)
         train: Option<PathBuf>, value("FILE");
         /// Validation data; without it, a part of the training data
-        validation: Option<PathBuf>, value("FILE");
+        validation: Option<PathBuf>, value("FILE"), overfit(Plain::Absent);
         /// Test data, used once at the end
-        test: Option<PathBuf>, value("FILE"), neutral();
+        test: Option<PathBuf>, value("FILE"), neutral(), overfit(Plain::Absent);
         /// Share of the training data that validates when no file is given
         validation_fraction: f64 = 0.1, value("SHARE"), range(PART);
         /// Column whose equal values (a patient, an author) stay on one side of a split
@@ -45,7 +45,8 @@ settings! {
         /// Seed of everything random
         seed: u64 = 42;
         /// `epoch` or a number of steps
-        evaluate_every: String = "epoch".to_owned(), value("epoch|N"), word(), reads(epoch_or_steps);
+        evaluate_every: String = "epoch".to_owned(), value("epoch|N"), word(), reads(epoch_or_steps),
+            overfit_unless(Plain::Word("20"), &[]);
         /// Checkpoints to keep, best and last among them
         keep_checkpoints: usize = 2, value("N"), range(AT_LEAST_ONE), neutral();
         /// Most disk space the run may take, such as 5GB
@@ -57,7 +58,8 @@ settings! {
         /// attention; not for Swin and ConvNeXt)
         heat_maps: String = "none".to_owned(), value("none|gradient|rollout"), one_of(&["none", "gradient", "rollout"]);
         /// `majority`, or `all`: also the same model from random weights with the same budget
-        baselines: String = "majority".to_owned(), one_of(&["majority", "all"]), neutral();
+        baselines: String = "majority".to_owned(), one_of(&["majority", "all"]), neutral(),
+            overfit(Plain::Word("majority"));
         /// Peak learning rate of the baseline from random weights
         baseline_learning_rate: Option<f64>, value("X"), usual("5e-4"), range(ABOVE_ZERO), neutral();
         /// auto, fp32 or bf16
@@ -72,14 +74,16 @@ settings! {
 settings! {
     /// What learns, how fast, and when that is enough.
     pub struct OptimizationSettings, under TRAINING {
-        /// Values for all that is not said otherwise: `small-data` for a few hundred pictures with boxes or masks
-        preset: Option<String>, one_of(&["small-data"]);
+        /// Values for all that is not said otherwise: `small-data` for a few hundred pictures with boxes or masks; for speech
+        /// `ctc-minutes`, `ctc-hours` and `ctc-tens-of-hours` (models that write frame by frame, such as Wav2Vec2) or `seq2seq-minutes`,
+        /// `seq2seq-hours` and `seq2seq-tens-of-hours` (Whisper, Moonshine), by how much is transcribed
+        preset: Option<String>, value("NAME"), reads(is_preset);
         /// full, head, last:K, bitfit, lora or adapters
         method: String = "full".to_owned(), under(METHOD);
         /// Passes over the training data
         epochs: f64 = 3.0, value("N"), range(ABOVE_ZERO);
         /// Optimizer steps; wins over epochs
-        steps: Option<u64>, value("N"), range(AT_LEAST_ONE);
+        steps: Option<u64>, value("N"), range(AT_LEAST_ONE), overfit_unless(Plain::Count(600), &["epochs"]);
         /// Examples per micro-batch
         batch_size: usize = 32, value("N"), range(AT_LEAST_ONE);
         /// Examples per batch of an evaluation
@@ -100,7 +104,7 @@ settings! {
         /// Steps at first in which a new head learns alone, before it moves the pretrained weights
         head_warmup: u64 = 0, value("STEPS"), under(METHOD);
         /// Decoupled weight decay
-        weight_decay: f64 = 0.01, value("X"), range(NOT_NEGATIVE);
+        weight_decay: f64 = 0.01, value("X"), range(NOT_NEGATIVE), overfit(Plain::Number(0.0));
         /// Learning-rate factor per layer below the top
         layer_decay: f64 = 1.0, value("X"), range(FACTOR);
         /// Decay of an exponential moving average of the weights, such as 0.999: the averages are evaluated and saved
@@ -108,9 +112,9 @@ settings! {
         /// Largest global gradient norm; 0 = no clipping
         clip: f64 = 1.0, value("X"), range(NOT_NEGATIVE);
         /// Overrides the model's dropout probabilities
-        dropout: Option<f64>, value("P"), range(SHARE);
+        dropout: Option<f64>, value("P"), range(SHARE), overfit(Plain::Number(0.0));
         /// Evaluations without improvement before stopping; 0 = never stop early
-        patience: usize = 0, value("N"), under(RUN);
+        patience: usize = 0, value("N"), under(RUN), overfit(Plain::Count(0));
         /// Metric that picks the best checkpoint
         best_by: Option<String>, value("METRIC"), under(RUN);
     }

@@ -28,6 +28,7 @@ impl Recipe {
         preset(&mut table)?;
         let mut problems = Vec::new();
         let mut others = Table::new();
+        let named = table.keys().cloned().collect();
         for (key, value) in table {
             match setting(&key).map(|(_, setting)| setting.kind.normal(value)) {
                 Some(Ok(value)) => drop(others.insert(key, value)),
@@ -39,7 +40,7 @@ impl Recipe {
             bail!("the recipe does not fit: {}", problems.join("; "));
         }
         let (data, run, optimization) = (take(&mut others)?, take(&mut others)?, take(&mut others)?);
-        Ok(Self { data, run, optimization, others })
+        Ok(Self { data, run, optimization, others, named })
     }
 
     /// The recipe that made a model, which every saved model carries. One that cannot be read is an error: the model's
@@ -60,14 +61,16 @@ impl Recipe {
     pub fn with(&self, keys: &Table) -> Result<Self> {
         let mut all = self.given();
         all.extend(keys.clone());
-        Self::from_table(all)
+        let named = self.named.iter().chain(keys.keys()).cloned().collect();
+        Ok(Self { named, ..Self::from_table(all)? })
     }
 
     /// The recipe as if some keys had not been given.
     pub(crate) fn without(&self, keys: &[&str]) -> Result<Self> {
         let mut all = self.given();
         keys.iter().for_each(|key| drop(all.remove(*key)));
-        Self::from_table(all)
+        let named = self.named.iter().filter(|key| !keys.contains(&key.as_str())).cloned().collect();
+        Ok(Self { named, ..Self::from_table(all)? })
     }
 
     /// The sections that this recipe's task and method have. One that is not known has all, so that it alone is wrong.
@@ -195,7 +198,7 @@ mod tests {
     fn recipes_of_earlier_versions_are_read() {
         let old: Recipe =
             "model = 'm'\ntrain = 't'\noutput = 'o'\nimage-column = 'image'\naugmentation = 'light'\nlora-rank = 8
-            lora-alpha = 16.0\nlora-dropout = 0.0\nlora-targets = []\nheat-maps = 'none'"
+            lora-alpha = 16.0\nlora-dropout = 0.0\nlora-targets = []\nmodules-to-save = []\nheat-maps = 'none'"
                 .parse()
                 .unwrap();
         old.validate().unwrap();

@@ -21,6 +21,7 @@ pub use known::{sections, setting};
 pub use settings::{Section, Setting, Settings};
 
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::path::Path;
 use toml::Table;
 
@@ -35,6 +36,8 @@ pub struct Recipe {
     pub optimization: OptimizationSettings,
     /// Keys of other sections, as they were given.
     others: Table,
+    /// All keys that were given, if only with their usual values.
+    named: BTreeSet<String>,
 }
 
 /// The key of a configuration that stands in place of a model.
@@ -58,6 +61,11 @@ impl Recipe {
             bail!("{}", problems.join("; "));
         }
         values.try_into().context("the recipe does not fit")
+    }
+
+    /// Whether a key was given, if only with its usual value.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        self.named.contains(key)
     }
 
     /// What a run starts from, in words: a model, or the configuration of one that is made from nothing.

@@ -61,7 +61,43 @@ pub struct Setting {
     pub in_model: bool,
     /// Whether a resumed run may change it: the weights of the run do not depend on it.
     pub neutral: bool,
+    /// What it is while a few examples are learnt by heart, where that matters.
+    pub overfit: Option<Overfit>,
     check: Check,
+}
+
+/// What a setting is under `--overfit`, so that nothing but the examples is learnt.
+#[derive(Debug, Clone, Copy)]
+pub struct Overfit {
+    /// Its value.
+    pub value: Plain,
+    /// Where it gives way to what was given: of the setting itself, or of one of these keys. `None`: nowhere.
+    pub unless: Option<&'static [&'static str]>,
+}
+
+/// A value that a declaration can name.
+#[derive(Debug, Clone, Copy)]
+pub enum Plain {
+    /// A text.
+    Word(&'static str),
+    /// A count.
+    Count(i64),
+    /// A number of any kind.
+    Number(f64),
+    /// None.
+    Absent,
+}
+
+impl Plain {
+    /// As TOML has it.
+    pub fn value(self) -> Option<Value> {
+        match self {
+            Self::Word(word) => Some(word.into()),
+            Self::Count(count) => Some(count.into()),
+            Self::Number(number) => Some(number.into()),
+            Self::Absent => None,
+        }
+    }
 }
 
 /// What is demanded of a value beyond its kind.
@@ -89,6 +125,8 @@ pub const NOT_NEGATIVE: Range = Range(|x| x >= 0.0 && x.is_finite(), "is negativ
 pub const BYTE: Range = Range(|x| (0.0..=255.0).contains(&x), "is not in 0..=255");
 /// Shares and probabilities, but not everything.
 pub const SHARE: Range = Range(|x| (0.0..1.0).contains(&x), "is not in [0, 1)");
+/// Shares from nothing to everything.
+pub const PORTION: Range = Range(|x| (0.0..=1.0).contains(&x), "is not in [0, 1]");
 /// Shares that leave something on both sides.
 pub const PART: Range = Range(|x| x > 0.0 && x < 1.0, "is not between 0 and 1");
 /// Factors that do not enlarge.
@@ -103,7 +141,8 @@ impl Setting {
     /// A setting of any value of its kind.
     pub const fn new(key: &'static str, value_name: &'static str, help: &'static str, kind: Kind) -> Self {
         let (usual, check) = (None, Check::Nothing);
-        Self { key, help, value_name, heading: "", kind, usual, at_use: false, in_model: false, neutral: false, check }
+        let (at_use, in_model, neutral, overfit) = (false, false, false, None);
+        Self { key, help, value_name, heading: "", kind, usual, at_use, in_model, neutral, overfit, check }
     }
 
     /// With another name of its value than its own, such as `N`.
@@ -139,6 +178,16 @@ impl Setting {
     /// Free to change when a run is resumed.
     pub const fn neutral(self) -> Self {
         Self { neutral: true, ..self }
+    }
+
+    /// With this value under `--overfit`, whatever was given.
+    pub const fn overfit(self, value: Plain) -> Self {
+        Self { overfit: Some(Overfit { value, unless: None }), ..self }
+    }
+
+    /// With this value under `--overfit`, unless it was given itself, or one of these keys.
+    pub const fn overfit_unless(self, value: Plain, given: &'static [&'static str]) -> Self {
+        Self { overfit: Some(Overfit { value, unless: Some(given) }), ..self }
     }
 
     /// One of these words.

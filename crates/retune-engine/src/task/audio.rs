@@ -4,7 +4,7 @@ use super::parts::{NextRows, STREAM};
 use super::splits::Encoded;
 use super::{OnProgress, Split};
 use crate::Recipe;
-use crate::recipe::settings::{ABOVE_ZERO, DATA, SHARE, TRAINING, settings};
+use crate::recipe::settings::{ABOVE_ZERO, DATA, NOT_NEGATIVE, Plain, SHARE, TRAINING, settings};
 use anyhow::{Context, Result, bail, ensure};
 use retune_data::{
     AudioAugmentation, AudioLength, AudioOptions, AudioProcessor, FeatureKind, Layout, LongSounds, OnBadExample,
@@ -36,11 +36,14 @@ settings! {
         /// Train the convolutions over samples too, which usually stay as they are
         train_front_end: bool, under(TRAINING);
         /// Plays training sounds up to this share slower or faster, drawn anew in each pass
-        speed_change: f64 = 0.0, value("SHARE"), range(SHARE), under(TRAINING);
+        speed_change: f64 = 0.0, value("SHARE"), range(SHARE), under(TRAINING), overfit(Plain::Number(0.0));
+        /// Plays training sounds up to so many semitones higher or lower at the same speed, drawn anew in each pass
+        pitch_change: f64 = 0.0, value("SEMITONES"), range(NOT_NEGATIVE), under(TRAINING),
+            overfit(Plain::Number(0.0));
         /// Adds noise to training sounds, at the loudest so many decibels below them, drawn anew in each pass
-        noise_snr: Option<f64>, value("DECIBELS"), under(TRAINING);
+        noise_snr: Option<f64>, value("DECIBELS"), under(TRAINING), overfit(Plain::Absent);
         /// Folder of sounds that are the noise; without it, noise is white
-        noise_folder: Option<PathBuf>, value("DIR"), under(TRAINING);
+        noise_folder: Option<PathBuf>, value("DIR"), under(TRAINING), overfit(Plain::Absent);
     }
 }
 
@@ -211,9 +214,10 @@ impl SoundInput {
         if split != Split::Train {
             return Ok(sounds);
         }
-        let AudioSettings { speed_change, noise_snr, noise_folder, .. } = &self.settings;
+        let AudioSettings { speed_change, pitch_change, noise_snr, noise_folder, .. } = &self.settings;
         let rate = self.processor.rate();
-        Ok(sounds.augmented(AudioAugmentation::new(*speed_change, *noise_snr, noise_folder.as_deref(), rate)?))
+        let voice = (*speed_change, *pitch_change);
+        Ok(sounds.augmented(AudioAugmentation::new(voice, *noise_snr, noise_folder.as_deref(), rate)?))
     }
 
     /// Decodes sounds.

@@ -139,7 +139,7 @@ impl DocumentInput {
             let what = format!("tokenizing {} data", split.whole_name());
             self.encode(&rows, words, &|done, all| progress(&what, done, all))
         })?;
-        held_out(recipe, &documents, options.clone())
+        held_out(recipe, &documents, [options, options])
     }
 
     /// Changes with what blocks depend on, beside their tokens.
@@ -148,7 +148,7 @@ impl DocumentInput {
     }
 }
 
-/// The blocks of a run, cut from documents. Where no file validates, some documents of the training file do: blocks of one document
+/// The blocks of a run, cut from documents: those that are learnt from by the first options, others by the second. Where no file validates, some documents of the training file do: blocks of one document
 /// would know each other. With a note that says so.
 ///
 /// # Errors
@@ -156,12 +156,12 @@ impl DocumentInput {
 pub(super) fn held_out(
     recipe: &Recipe,
     documents: &Encoded<Arc<Documents>>,
-    options: BlockOptions,
+    [learnt, judged]: [&BlockOptions; 2],
 ) -> Result<(Encoded<Blocks>, Vec<String>)> {
-    let cut = |documents: &Arc<Documents>, chosen: Option<&[usize]>| Blocks::cut(documents, chosen, options.clone());
+    let whole = |documents: &Arc<Documents>, options: &BlockOptions| Blocks::cut(documents, None, options.clone());
     let (train, mut notes) = (&documents.train, Vec::new());
     let (train, validation) = match &documents.validation {
-        Some(validation) => (cut(train, None)?, cut(validation, None)?),
+        Some(validation) => (whole(train, learnt)?, whole(validation, judged)?),
         None => {
             let (fraction, seed) = (recipe.data.validation_fraction, recipe.run.seed);
             let (kept, held) = train.hold_out(fraction, seed).with_context(|| {
@@ -169,9 +169,10 @@ pub(super) fn held_out(
             })?;
             let (count, all) = (held.len(), train.len());
             notes.push(format!("no validation file: {count} of {all} training documents validate (seed {seed})"));
-            (cut(train, Some(&kept))?, Blocks::cut_held_out(train, &held, options.clone())?)
+            let learnt = Blocks::cut(train, Some(&kept), learnt.clone())?;
+            (learnt, Blocks::cut_held_out(train, &held, judged.clone())?)
         }
     };
-    let test = documents.test.as_ref().map(|test| cut(test, None)).transpose()?;
+    let test = documents.test.as_ref().map(|test| whole(test, judged)).transpose()?;
     Ok((Encoded { train, validation: Some(validation), test }, notes))
 }

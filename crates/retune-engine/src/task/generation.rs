@@ -3,14 +3,14 @@
 use crate::recipe::settings::{ABOVE_ZERO, AT_LEAST_ONE, DATA, FACTOR, NOT_NEGATIVE, settings};
 use anyhow::{Context, Result};
 use retune_models::generate::{GenerationSettings, Sampling};
-use retune_models::{CheckpointFolder, ModelConfig};
+use retune_models::{CheckpointFolder, ModelConfig, Takes, registry};
 use std::path::Path;
 
 settings! {
     /// How texts are continued.
     pub struct GenerationFlags, under DATA, else "{task} writes no texts" {
         /// Most new tokens
-        max_new_tokens: Option<usize>, value("TOKENS"), usual("the model's own, else 128"), range(AT_LEAST_ONE), at_use(), neutral();
+        max_new_tokens: Option<usize>, value("TOKENS"), usual("the model's own, else 128, or half of its positions"), range(AT_LEAST_ONE), at_use(), neutral();
         /// Texts that a search follows at once; 1 takes the likeliest token each time
         beams: Option<usize>, value("N"), usual("the model's own, else 1"), range(AT_LEAST_ONE), at_use(), neutral();
         /// Exponent of the length that the score of a beam is divided by
@@ -36,6 +36,21 @@ settings! {
 const USUAL_NEW_TOKENS: usize = 128;
 
 impl GenerationFlags {
+    /// Whether tokens are to be drawn.
+    fn draws(&self) -> bool {
+        self.sample || [self.temperature, self.top_p, self.min_p].iter().any(Option::is_some)
+    }
+
+    /// The same for answers that are measured: the likeliest tokens, whatever the model says, unless they are to be drawn.
+    ///
+    /// # Errors
+    /// As [`Self::over`].
+    pub(crate) fn judged(&self, folder: &Path, config: &ModelConfig, seed: u64) -> Result<GenerationSettings> {
+        let settings = self.over(folder, config, seed)?;
+        let keeps = self.draws() || self.top_tokens.is_some();
+        Ok(GenerationSettings { sampling: settings.sampling.filter(|_| keeps), ..settings })
+    }
+
     /// Over what the model says, in its folder.
     ///
     /// # Errors
@@ -50,7 +65,12 @@ impl GenerationFlags {
         let mut settings = GenerationSettings::read(&own, config.as_map())
             .with_context(|| format!("{}, or config.json beside it", file.display()))?;
         if !says_length {
-            settings.max_new_tokens = USUAL_NEW_TOKENS;
+            // What goes on with a prompt leaves it half of the positions.
+            let half = match registry::takes(config)? {
+                Takes::Tokens { longest: Some(longest), .. } if !writes_about_others => (longest / 2).max(1),
+                _ => USUAL_NEW_TOKENS,
+            };
+            settings.max_new_tokens = USUAL_NEW_TOKENS.min(half);
         }
         let take = |own: &mut f64, given: Option<f64>| given.iter().for_each(|given| *own = *given);
         let count = |own: &mut usize, given: Option<usize>| given.iter().for_each(|given| *own = *given);
@@ -59,7 +79,7 @@ impl GenerationFlags {
         count(&mut settings.no_repeat_ngram, self.no_repeat_ngram);
         take(&mut settings.length_penalty, self.length_penalty);
         take(&mut settings.repetition_penalty, self.repetition_penalty);
-        let draws = self.sample || [self.temperature, self.top_p, self.min_p].iter().any(Option::is_some);
+        let draws = self.draws();
         if self.beams.is_some_and(|beams| beams > 1) && !draws {
             settings.sampling = None;
         } else if draws || self.top_tokens.is_some() {

@@ -3,11 +3,11 @@
 use super::parts::{NextRows, STREAM};
 use super::{OnProgress, Split};
 use crate::Recipe;
-use crate::recipe::settings::{AT_LEAST_ONE, DATA, parsed, settings};
+use crate::recipe::settings::{AT_LEAST_ONE, DATA, Plain, SHARE, parsed, settings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{
     Augmentation, DataError, GreyRange, ImageOptions, ImageProcessor, Images, Layout, Medium, OnBadExample, TableLines,
-    TableRows, read_images,
+    TableRows, TrainingSizes, read_images,
 };
 use retune_kernels::random;
 use retune_models::takes::{ImageInput, Positions};
@@ -31,9 +31,25 @@ settings! {
             reads(parsed::<GreyRange>), in_model();
         /// Random changes of training images: none, light, medium, strong, scale, medical-light, medical or medical-strong; the
         /// medical ones never flip
-        augmentation: String = "light".to_owned(), value("PRESET"), reads(parsed::<Augmentation>);
+        augmentation: String = "light".to_owned(), value("PRESET"), reads(parsed::<Augmentation>),
+            overfit(Plain::Word("none"));
     }
 }
+
+settings! {
+    /// Changes of training images with which boxes and masks move.
+    pub struct SceneSettings, under DATA, else "{task} has neither boxes nor masks" {
+        /// Share of the training images in whose place parts of four images of the batch stand (mosaic)
+        mosaic: f64 = 0.0, value("SHARE"), range(SHARE), overfit(Plain::Number(0.0));
+        /// By which share training images are larger or smaller than usual at most; each batch has one size
+        multi_scale: f64 = 0.0, value("SHARE"), range(SHARE), overfit(Plain::Number(0.0));
+    }
+}
+
+/// Sizes of training images on either side of the usual one, at most.
+const MOST_SIZES: usize = 4;
+/// Pixels from one size to the next, the first of them that gives a few sizes.
+const SIZE_STEPS: [usize; 5] = [32, 16, 8, 4, 2];
 
 /// Bad examples that an error lists.
 const MOST_BAD: usize = 300;
@@ -50,11 +66,15 @@ pub(super) enum ClassesOf<'a> {
 pub(super) struct ImagesInput {
     processor: ImageProcessor,
     augmentation: Augmentation,
+    /// Sizes of training images.
+    sizes: TrainingSizes,
     on_bad_example: OnBadExample,
     /// What the model was made for.
     made_for: ImageInput,
     /// Height and width it gets.
     size: (usize, usize),
+    /// Whether the model's own processor cuts something of images off, which is not done here.
+    cuts: bool,
     /// Whether patches are hidden from the model.
     masked: bool,
     /// Whether images that cannot be decoded are collected, whatever the recipe says, to be told with other problems.
@@ -88,7 +108,17 @@ impl ImagesInput {
         }
         let augmentation = settings.augmentation.parse()?;
         let on_bad_example = recipe.data.on_bad_example.parse()?;
-        Ok(Self { processor, augmentation, on_bad_example, made_for, size, masked: false, collects: false })
+        Ok(Self {
+            processor,
+            augmentation,
+            sizes: TrainingSizes::Usual,
+            on_bad_example,
+            made_for,
+            size,
+            cuts: false,
+            masked: false,
+            collects: false,
+        })
     }
 
     /// With random numbers that decide which patches are hidden.
@@ -110,18 +140,19 @@ impl ImagesInput {
 
     /// Where targets move with the pixels: images are not mixed, what cannot be decoded is left out until all problems are
     /// known, and masks are read as the processor says, or with `reduced_labels`.
+    /// Nothing is cut off an image, about which nothing would be said.
     ///
     /// # Errors
-    /// A processor that cuts something of an image off, about which nothing would be said.
-    pub(super) fn dense(self, reduced_labels: bool) -> Result<Self> {
-        ensure!(
-            self.processor.keeps_all(),
-            "preprocessor_config.json: the processor crops images, so that pixels would have no answer; set do_center_crop to \
-             false"
-        );
+    /// A processor that cannot be changed, sizes that the model does not take.
+    pub(super) fn dense(self, recipe: &Recipe, reduced_labels: bool) -> Result<Self> {
+        let scenes = recipe.read::<SceneSettings>()?;
+        let whole = self.processor.whole()?;
+        let (cuts, processor) = (whole != self.processor, whole);
         let reduces = reduced_labels || self.processor.reduces_labels();
-        let processor = if reduces { self.processor.with_reduced_labels(true) } else { self.processor };
-        Ok(Self { processor, augmentation: self.augmentation.without_mixing(), collects: true, ..self })
+        let processor = if reduces { processor.with_reduced_labels(true) } else { processor };
+        let sizes = training_sizes(&processor, &self.made_for, scenes.multi_scale)?;
+        let augmentation = Augmentation { mosaic: scenes.mosaic, ..self.augmentation.without_mixing() };
+        Ok(Self { processor, cuts, sizes, augmentation, collects: true, ..self })
     }
 
     /// Images without targets: what could not be decoded is told now, unless it is to be left out.
@@ -194,6 +225,7 @@ impl ImagesInput {
         let patches = self.patches();
         let images = Images::encode(rows, &self.processor, &options, progress)?.with_patches(patches);
         let images = images.with_patch((self.made_for.patch.0 as usize, self.made_for.patch.1 as usize));
+        let images = if augmented { images.with_sizes(self.sizes.clone()) } else { images };
         Ok(if self.masked { images.with_noise(patches) } else { images })
     }
 
@@ -241,8 +273,47 @@ impl ImagesInput {
         };
         let note =
             format!("images are {}×{}, the model was made for {height}×{width}{positions}", self.size.0, self.size.1);
-        differs.then_some(note).into_iter().chain(self.grey_note(train)).collect()
+        let (tall, wide) = self.size;
+        let whole = self.cuts.then(|| {
+            format!("images are scaled whole to {tall}×{wide}, where the model's preprocessor_config.json cuts out their middle")
+        });
+        // Of other pictures nobody needs to know; pixels and boxes could be meant either way.
+        let turned = Some(train.turned()).filter(|&count| self.collects && count > 0).map(|count| {
+            format!(
+                "{count} training images are turned or mirrored by their EXIF orientation, as viewers show them; what belongs \
+                 to their pixels must be of the turned image"
+            )
+        });
+        differs.then_some(note).into_iter().chain(whole).chain(turned).chain(self.grey_note(train)).collect()
     }
+}
+
+/// Sizes that differ by this share at most from the usual one.
+fn training_sizes(processor: &ImageProcessor, made_for: &ImageInput, share: f64) -> Result<TrainingSizes> {
+    if share == 0.0 {
+        return Ok(TrainingSizes::Usual);
+    }
+    let Some((height, width)) = processor.output_size() else {
+        let most = MOST_SIZES as i64;
+        return Ok(TrainingSizes::Factors((-most..=most).map(|n| 1.0 + share * n as f64 / most as f64).collect()));
+    };
+    let of_step = |step: usize| {
+        let (least, most) = (height as f64 * (1.0 - share), height as f64 * (1.0 + share));
+        let tall = ((least / step as f64).ceil() as usize..=(most / step as f64) as usize).map(|n| n * step);
+        let wide = |tall: usize| ((tall * width) as f64 / (height * step) as f64).round() as usize * step;
+        let sizes = tall.map(|tall| (tall, wide(tall))).filter(|size| *size != (height, width));
+        let fits = |&(tall, wide): &(usize, usize)| made_for.sizes.check((tall as i64, wide as i64)).is_ok();
+        sizes.filter(fits).collect::<Vec<_>>()
+    };
+    let found: Vec<(usize, usize)> =
+        SIZE_STEPS.into_iter().map(of_step).find(|sizes| sizes.len() > 1).unwrap_or_default();
+    ensure!(
+        !found.is_empty(),
+        "multi-scale: this model takes no size near {height}×{width} but that one; give a larger share"
+    );
+    let every = found.len().div_ceil(2 * MOST_SIZES);
+    let thinned = found.iter().copied().skip(every / 2).step_by(every);
+    Ok(TrainingSizes::Sizes(thinned.chain([(height, width)]).collect()))
 }
 
 #[cfg(test)]
@@ -258,6 +329,26 @@ mod tests {
         std::fs::write(folder.path().join("preprocessor_config.json"), processor.to_string()).unwrap();
         let config = CheckpointFolder::config(folder.path()).unwrap();
         ImagesInput::of(&Recipe::default(), folder.path(), &config).unwrap().settings()
+    }
+
+    #[test]
+    fn sizes_around_the_usual_one_are_those_that_a_model_takes() {
+        let of = |size: usize, share: f64| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity/vit-image-classification");
+            let config = CheckpointFolder::config(&folder).unwrap();
+            let Takes::Images(made_for) = registry::takes(&config).unwrap() else { panic!("it takes images") };
+            let processor = ImageProcessor::load(&folder, (size, size), 3).unwrap();
+            training_sizes(&processor, &made_for, share)
+        };
+        let TrainingSizes::Sizes(sizes) = of(640, 0.25).unwrap() else { panic!("squares") };
+        assert_eq!((sizes.len(), sizes.last()), (6, Some(&(640, 640))));
+        let fits = |&(tall, wide): &(usize, usize)| tall == wide && tall % 32 == 0 && (480..=800).contains(&tall);
+        assert!(sizes.iter().all(fits), "{sizes:?}");
+        // Of a few pixels, whole patches still.
+        let TrainingSizes::Sizes(sizes) = of(32, 0.5).unwrap() else { panic!("squares") };
+        assert!(sizes.len() > 2 && sizes.iter().all(|(tall, _)| tall % 8 == 0), "{sizes:?}");
+        assert!(of(32, 0.01).unwrap_err().to_string().contains("larger share"));
+        assert_eq!(of(32, 0.0).unwrap(), TrainingSizes::Usual);
     }
 
     /// A run must not go on with images that are prepared in another way than those it began with.

@@ -11,6 +11,7 @@
 //! | `texts`, `pairs`, `documents`, `images`, `audio` | the media as tasks read them |
 //! | `frequencies` | the guess of language models that needs no model |
 //! | `writing` | what an encoder–decoder writes for a batch |
+//! | `text_writer`, `heard` | one text at a time, heard as it is written |
 //! | `from_scratch` | configuration and tokenizer of a model that is trained from nothing |
 //! | `preflight` | whether the validation split can decide what the recipe wants |
 //! | `written` | names of files that answers are written to |
@@ -18,6 +19,7 @@
 //! | everything else | a task, or what several tasks share |
 
 mod audio;
+mod backbone;
 mod causal_lm;
 mod class_loss;
 mod classify;
@@ -30,6 +32,7 @@ mod entry;
 mod frequencies;
 mod from_scratch;
 mod generation;
+mod heard;
 mod images;
 mod masked_image_modeling;
 mod masked_lm;
@@ -45,6 +48,7 @@ mod sentence_similarity;
 mod speech;
 mod splits;
 mod text_to_text;
+mod text_writer;
 mod texts;
 mod token_classification;
 mod turn;
@@ -56,7 +60,8 @@ mod written;
 use crate::recipe::Section;
 
 pub use audio::AudioSettings;
-pub use causal_lm::{CausalLmSettings, TextWriter};
+pub(crate) use backbone::Backbone;
+pub use causal_lm::CausalLmSettings;
 pub use class_loss::{ClassLossSettings, SmoothingSettings};
 pub use classify::ClassificationSettings;
 pub use contract::{Data, Explained, Guess, Guesser, Judged, Phase, Run, Scorer, Task};
@@ -66,11 +71,12 @@ pub use entry::{Entry, Input, LossOf, OnProgress, Opening, Parts, Preparing, fin
 pub(crate) use from_scratch::FromScratch;
 pub use from_scratch::FromScratchSettings;
 pub use generation::GenerationFlags;
-pub use images::ImageSettings;
+pub use images::{ImageSettings, SceneSettings};
 pub(crate) use preflight::check;
-pub(crate) use presets::preset;
+pub(crate) use presets::{is_preset, preset};
 pub use sentence_similarity::{Embedded, Embedder};
 pub use splits::{About, Split, Splits};
+pub use text_writer::TextWriter;
 pub use texts::{AnnotationSettings, BatchSettings, TextSettings, TokenSettings};
 pub use turn::{BatchTensors, Turn};
 pub use usual::USUAL_TASK;

@@ -10,25 +10,116 @@ struct Preset {
     keys: &'static str,
 }
 
-/// A few hundred pictures with boxes or masks: the backbone learns slowly, averages of the weights are used, pictures are scaled
-/// and cut out, and there are many passes.
-const PRESETS: &[Preset] = &[Preset {
-    name: "small-data",
-    tasks: &["object-detection", "semantic-segmentation"],
-    keys: "epochs = 80.0\nbatch-size = 8\nlearning-rate = 1e-4\nbackbone-learning-rate = 1e-5\nschedule = 'cosine'\nwarmup = 0.1\n\
-           clip = 0.1\nema = 0.998\naugmentation = 'scale'",
-}];
+const DENSE: &[&str] = &["object-detection", "semantic-segmentation"];
+const SPEECH: &[&str] = &["speech-recognition"];
+
+/// How the names of presets begin that are for models of one kind alone: those that write frame by frame, and those that write by
+/// a decoder.
+pub(crate) const OF_FRAMES: &str = "ctc-";
+/// See [`OF_FRAMES`].
+pub(crate) const OF_DECODERS: &str = "seq2seq-";
+
+/// One line a preset; the help of `--preset` names it, too.
+///
+/// `small-data`: a few hundred pictures with boxes or masks: the backbone learns slowly, averages of the weights are used, pictures
+/// are scaled and cut out, and there are many passes.
+///
+/// `ctc-…`: what published recipes for Wav2Vec2 and XLS-R have in common (Baevski et al. 2020, appendix B; Babu et al. 2021; the
+/// examples of transformers): the head learns alone at first, the rate rises slowly, batches are about a minute of sound. The less
+/// is said, the more passes, masked features and changes of sounds.
+///
+/// `seq2seq-…`: Whisper is good before it learns anything, and forgets at high rates: a tenth or less of the rate of its training
+/// (Radford et al. 2022; the examples of transformers), few passes, no decay; of minutes only LoRA learns.
+const PRESETS: &[Preset] = &[
+    Preset {
+        name: "small-data",
+        tasks: DENSE,
+        keys: "epochs = 80.0\nbatch-size = 8\nlearning-rate = 1e-4\nbackbone-learning-rate = 1e-5\nschedule = 'cosine'\nwarmup = 0.1\n\
+               clip = 0.1\nema = 0.998\naugmentation = 'scale'",
+    },
+    Preset {
+        name: "ctc-minutes",
+        tasks: SPEECH,
+        keys: "epochs = 60.0\nbatch-size = 8\nlearning-rate = 1e-4\nwarmup = 0.1\nhead-warmup = 300\nweight-decay = 0.005\n\
+               mask-time-prob = 0.65\nmask-feature-prob = 0.25\nmask-feature-length = 64\nspeed-change = 0.1\npitch-change = 2.0",
+    },
+    Preset {
+        name: "ctc-hours",
+        tasks: SPEECH,
+        keys: "epochs = 30.0\nbatch-size = 16\nlearning-rate = 3e-4\nwarmup = 0.1\nhead-warmup = 200\nweight-decay = 0.005\n\
+               mask-time-prob = 0.5\nmask-feature-prob = 0.25\nmask-feature-length = 64\nspeed-change = 0.1",
+    },
+    Preset {
+        name: "ctc-tens-of-hours",
+        tasks: SPEECH,
+        keys: "epochs = 15.0\nbatch-size = 32\nlearning-rate = 3e-4\nwarmup = 0.1\nhead-warmup = 200\nweight-decay = 0.005\n\
+               mask-time-prob = 0.3\nmask-feature-prob = 0.1\nmask-feature-length = 64",
+    },
+    Preset {
+        name: "seq2seq-minutes",
+        tasks: SPEECH,
+        keys: "epochs = 10.0\nbatch-size = 8\nmethod = 'lora'\nlora-rank = 32\nlora-alpha = 64.0\nlora-dropout = 0.05\n\
+               learning-rate = 5e-4\nwarmup = 0.1\nweight-decay = 0.0\nspeed-change = 0.1\npitch-change = 2.0",
+    },
+    Preset {
+        name: "seq2seq-hours",
+        tasks: SPEECH,
+        keys: "epochs = 5.0\nbatch-size = 16\nlearning-rate = 1e-5\nwarmup = 0.1\nweight-decay = 0.0\nspeed-change = 0.1",
+    },
+    Preset {
+        name: "seq2seq-tens-of-hours",
+        tasks: SPEECH,
+        keys: "epochs = 3.0\nbatch-size = 32\nlearning-rate = 1e-5\nwarmup = 0.1\nweight-decay = 0.0",
+    },
+];
+
+/// Whether there is one of that name.
+pub(crate) fn is_preset(name: &str) -> Result<(), String> {
+    let known = names();
+    if known.contains(&name) { Ok(()) } else { Err(format!("`{name}` is not one of {}", known.join(", "))) }
+}
+
+fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|preset| preset.name).collect()
+}
 
 /// The keys of a preset.
 ///
 /// # Errors
 /// A task that it is not made for, or a name that there is not.
 pub(crate) fn preset(task: &str, name: &str) -> Result<Table> {
-    let found = PRESETS.iter().find(|preset| preset.name == name).with_context(|| {
-        let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-        format!("preset: `{name}` is not known; there is {}", names.join(", "))
-    })?;
+    let found = PRESETS
+        .iter()
+        .find(|preset| preset.name == name)
+        .with_context(|| format!("preset: `{name}` is not known; there is {}", names().join(", ")))?;
     let wrong = || format!("preset: `{name}` is for {}, not for {task}", found.tasks.join(" and "));
     found.tasks.contains(&task).then_some(()).with_context(wrong)?;
     found.keys.parse().context("presets are TOML")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Recipe;
+    use crate::recipe::{OptimizationSettings, Settings};
+
+    #[test]
+    fn every_preset_is_a_recipe_of_its_tasks_and_stands_in_the_help() {
+        let setting = OptimizationSettings::SECTION.settings.iter().find(|it| it.key == "preset").unwrap();
+        for preset in PRESETS {
+            assert!(setting.help.contains(&format!("`{}`", preset.name)), "{}: {}", preset.name, setting.help);
+            for task in preset.tasks {
+                let text = format!("task = '{task}'\npreset = '{}'", preset.name);
+                let recipe: Recipe = text.parse().unwrap();
+                let (resolved, keys) = (recipe.resolved(), preset.keys.parse::<Table>().unwrap());
+                for (key, value) in keys {
+                    assert_eq!(resolved.get(&key), Some(&value), "{}: {key}", preset.name);
+                }
+                let problems: Vec<String> =
+                    recipe.sections().iter().flat_map(|section| section.problems(&resolved)).collect();
+                assert!(problems.is_empty(), "{}: {problems:?}", preset.name);
+            }
+        }
+        assert!(is_preset("ctc-hours").is_ok() && is_preset("hours").unwrap_err().contains("ctc-minutes"));
+    }
 }

@@ -25,6 +25,15 @@ impl Beside for Lora {
     }
 }
 
+impl Lora {
+    /// Two factors of the product of `x` [.., in] with the layer, in their dtype: `[x, scale · A dropout(x)]` [.., in + rank] and
+    /// `[W, B]` [out, in + rank]. For products that are never held as a whole.
+    pub fn factors(&self, x: &Tensor, weight: &Tensor, train: bool) -> (Tensor, Tensor) {
+        let down = fused::linear(&dropout::dropout(x, self.dropout, train), &self.a, None) * self.scale;
+        (Tensor::cat(&[x, &down], -1), Tensor::cat(&[weight, &self.b.to_kind(weight.kind())], 1))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +54,8 @@ mod tests {
         let apart = |y: Tensor, expected: &Tensor| (y - expected).abs().max().double_value(&[]);
         assert!(apart(dense.forward(&x, true), &expected) < 1e-4);
         assert!(apart(dense.forward_activated(&x, Activation::Relu, true), &expected.relu()) < 1e-4);
+        let lora = Lora { a: a.into(), b: b.into(), scale: 0.5, dropout: 0.0 };
+        let (left, right) = lora.factors(&x, &weight, true);
+        assert!(apart(left.matmul(&right.tr()) + &bias, &expected) < 1e-4);
     }
 }

@@ -88,6 +88,17 @@ impl LoraPlan {
         })
     }
 
+    /// With modules that learn as a whole beside it and are saved with it, as PEFT's `modules_to_save`.
+    #[must_use]
+    pub fn with_whole_modules(self, modules: Vec<String>) -> Self {
+        Self { targets: self.targets.beside_whole(modules), ..self }
+    }
+
+    /// Whether a parameter learns and is saved as a whole.
+    pub(crate) fn saves_whole(&self, parameter: &str) -> bool {
+        !parameter.contains(".lora_") && self.targets.saves_whole(parameter)
+    }
+
     /// Reads an adapter folder written by PEFT or by [`Self::save`].
     ///
     /// # Errors
@@ -166,6 +177,9 @@ impl LoraPlan {
         if !self.is_saved() && layer.obstacle().is_some() {
             return None;
         }
+        if layer.scores.is_some() && self.targets.are_all() {
+            return None;
+        }
         let path = layer.paths().find(|path| self.targets.matches(path))?;
         let own =
             |patterns: &[(Regex, f64)]| patterns.iter().find(|(p, _)| p.is_match(path)).map(|(_, number)| *number);
@@ -190,7 +204,17 @@ impl LoraPlan {
     pub(crate) fn check_used(&self, params: &Params, layers: &[DenseLayer]) -> Result<Vec<String>, ModelError> {
         let Some(tensors) = &self.tensors else {
             let modules = modules(params, |path| path.to_owned());
-            return self.targets.check(layers, &modules).map_err(ModelError::Adapter);
+            let names: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
+            self.targets.check_whole(layers, &names).map_err(ModelError::Adapter)?;
+            let mut notes = self.targets.check(layers, &modules).map_err(ModelError::Adapter)?;
+            let tied = |layer: &&DenseLayer| layer.scores.as_ref().is_some_and(|scores| scores.tied.is_some());
+            for layer in layers.iter().filter(tied).filter(|layer| self.layer(layer).is_some()) {
+                notes.push(format!(
+                    "the adapter beside `{}` changes scores alone, not the token table that they are tied to; it cannot be merged",
+                    layer.path
+                ));
+            }
+            return Ok(notes);
         };
         // Whatever lies in the file is used, or the adapter is not the one that was trained.
         let adapted = layers.iter().filter(|layer| self.layer(layer).is_some());
@@ -220,6 +244,11 @@ impl LoraPlan {
             let plain = name.replace(".modules_to_save.default.", ".").replace(".base_layer.", ".");
             if let Some(buffer) = buffers.restore(names, &plain, tensor)? {
                 applied.push(buffer.to_owned());
+                continue;
+            }
+            // PEFT stores the base's own weight beside an adapter of scores, also where that is the token table.
+            let is_base = name.contains(".base_layer.");
+            if is_base && names.find(params, &plain).is_none() && params.iter().any(|param| equals(param, tensor)) {
                 continue;
             }
             let param = names
@@ -282,6 +311,12 @@ impl LoraPlan {
         config["revision"] = json!(base_model.revision);
         write_json(&folder.join("adapter_config.json"), &config)
     }
+}
+
+/// Whether a parameter has these values.
+fn equals(param: &retune_kernels::Param, tensor: &Tensor) -> bool {
+    let same = |value: Tensor| value.to_device(tensor.device()).to_kind(tensor.kind()).equal(tensor);
+    param.size() == tensor.size() && param.value().is_ok_and(same)
 }
 
 /// Paths of all modules with a weight, each under the name that `named` gives it.

@@ -22,12 +22,17 @@ impl LoadedModel {
         let mut merged = BTreeMap::new();
         for low in self.params.iter() {
             let Some(path) = low.name.strip_suffix(A) else { continue };
-            let layer = DenseLayer { path: path.to_owned(), module: names.module(path), whole: false };
+            let layer = DenseLayer { path: path.to_owned(), module: names.module(path), whole: false, scores: None };
             let lacks = |name: String| ModelError::Adapter(format!("this model has no `{name}`"));
             let update = plan.layer(&layer).ok_or_else(|| lacks(path.to_owned()))?;
             let named = |end: &str| format!("{path}{end}");
             let high = find(&named(B)).ok_or_else(|| lacks(named(B)))?;
-            let weight = find(&named(".weight")).ok_or_else(|| lacks(named(".weight")))?;
+            let weight = find(&named(".weight")).ok_or_else(|| {
+                ModelError::Adapter(format!(
+                    "`{path}` has no weight of its own: its scores are tied to the token table, and merging would change what is read, \
+                     too; use base and adapter as they are"
+                ))
+            })?;
             let sum = no_grad(|| -> Result<Tensor, ModelError> {
                 let change = high.value()?.matmul(&low.value()?) * update.scale;
                 let change = if weight.transposed { change.tr() } else { change };

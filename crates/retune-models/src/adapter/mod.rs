@@ -66,6 +66,15 @@ pub(crate) struct DenseLayer {
     pub(crate) module: Option<String>,
     /// Whether it learns as a whole, because it is the head's or has no pretrained values: nothing may stand beside it.
     pub(crate) whole: bool,
+    /// Of the scores over a vocabulary, which are adapted only where they are named.
+    pub(crate) scores: Option<Scores>,
+}
+
+/// What is particular about scores over a vocabulary.
+#[derive(Debug, Clone)]
+pub(crate) struct Scores {
+    /// The full name of the token table, where that is their weight.
+    pub(crate) tied: Option<String>,
 }
 
 impl DenseLayer {

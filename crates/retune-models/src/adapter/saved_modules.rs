@@ -15,20 +15,33 @@ fn of_task(task_type: Option<&str>) -> &'static [&'static str] {
 pub(super) fn modules_to_save(params: &Params, task_type: Option<&str>) -> Vec<String> {
     let mut modules: Vec<String> = of_task(task_type).iter().map(|&module| module.to_owned()).collect();
     let names = || params.iter().map(|param| (param.name.as_str(), param.head));
+    let path_of = |parts: &[&str], count: usize| parts[..count].join(".");
     for (name, _) in names().filter(|(_, head)| *head) {
         let parts: Vec<&str> = name.split('.').collect();
-        if parts.iter().any(|part| modules.iter().any(|module| module == part)) {
+        let is_in = |module: &String| {
+            (1..parts.len()).map(|count| path_of(&parts, count)).any(|path| {
+                path.strip_suffix(module.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            })
+        };
+        if modules.iter().any(is_in) {
             continue;
         }
         let below = |name: &str, module: &str| name.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
-        let own = |module: &String| names().all(|(name, head)| head || !below(name, module));
-        let path = (1..parts.len()).map(|count| parts[..count].join(".")).find(own);
-        let path = path.unwrap_or_else(|| parts[..parts.len() - 1].join("."));
+        let own = |count: &usize| {
+            let module = path_of(&parts, *count);
+            names().all(|(name, head)| head || !below(name, &module))
+        };
+        let mut count = (1..parts.len()).find(own).unwrap_or(parts.len() - 1);
+        // A list is no module that PEFT saves, but each of its members is.
+        let mut last = 1;
+        while count + 1 < parts.len() && parts[count].parse::<usize>().is_ok() {
+            (count, last) = (count + 1, last + 1);
+        }
+        let (path, last) = (path_of(&parts, count), parts[count - last..count].join("."));
         // PEFT takes every module whose path ends so.
-        let last = path.rsplit('.').next().unwrap_or(&path).to_owned();
         let another = |name: &str| {
-            let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
-            module.split('.').any(|part| part.ends_with(&last)) && !below(name, &path)
+            let parts: Vec<&str> = name.split('.').collect();
+            (1..parts.len()).any(|count| path_of(&parts, count).ends_with(&last)) && !below(name, &path)
         };
         let ambiguous = names().any(|(name, head)| !head && another(name));
         let module = if ambiguous { path } else { last };
@@ -74,5 +87,13 @@ mod tests {
         assert_eq!(modules(&norms, None), ["vit.layernorm", "classifier"]);
         let decoder = [body, ("decoder.decoder_embed.weight", true), ("decoder.layers.0.dense.weight", true)];
         assert_eq!(modules(&decoder, None), ["decoder"]);
+        let lists = [
+            ("model.decoder.layers.0.fc1.weight", false),
+            ("model.decoder.class_embed.0.weight", true),
+            ("model.decoder.class_embed.1.weight", true),
+            ("model.decoder.bbox_embed.0.layers.0.weight", true),
+            ("model.decoder.bbox_embed.0.layers.1.weight", true),
+        ];
+        assert_eq!(modules(&lists, None), ["class_embed.0", "class_embed.1", "bbox_embed.0"]);
     }
 }

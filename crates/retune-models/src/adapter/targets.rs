@@ -101,6 +101,41 @@ impl Targets {
         Ok(Self { rule, exclude, whole, blocks, block_patterns })
     }
 
+    /// With modules that learn and are saved whole.
+    pub(super) fn beside_whole(self, modules: Vec<String>) -> Self {
+        Self { whole: modules, ..self }
+    }
+
+    /// Whether the module that has this parameter learns and is saved whole.
+    pub(super) fn saves_whole(&self, parameter: &str) -> bool {
+        self.whole.iter().any(|module| is_below(parameter, module))
+    }
+
+    /// Whether they are all linear layers, among which nobody counts the scores over a vocabulary.
+    pub(super) fn are_all(&self) -> bool {
+        matches!(self.rule, Rule::All)
+    }
+
+    /// Checks the modules that are to learn whole against the parameters of a model.
+    pub(super) fn check_whole(&self, layers: &[DenseLayer], parameters: &[&str]) -> Result<(), String> {
+        for module in &self.whole {
+            let tied = |layer: &DenseLayer| {
+                let table = layer.scores.as_ref().and_then(|scores| scores.tied.as_deref());
+                table.is_some_and(|table| is_below(&layer.path, module) || is_below(table, module))
+            };
+            if layers.iter().any(tied) {
+                return Err(format!(
+                    "modules-to-save: `{module}` is one table of this model, read and scored by; PEFT would train a copy for one of \
+                     both, which is then another model (untie it first, or name other modules)"
+                ));
+            }
+            if !parameters.iter().any(|name| is_below(name, module)) {
+                return Err(format!("modules-to-save: this model has no module called `{module}`"));
+            }
+        }
+        Ok(())
+    }
+
     /// In words, for people.
     pub(super) fn shown(&self) -> String {
         match &self.rule {
@@ -292,7 +327,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_target_is_explained() {
-        let layer = |path: &str, whole| DenseLayer { path: path.to_owned(), module: Some(path.to_owned()), whole };
+        let layer = |path: &str, whole| {
+            let module = Some(path.to_owned());
+            DenseLayer { path: path.to_owned(), module, whole, scores: None }
+        };
         let layers = [
             layer("r.layer.0.query", false),
             layer("r.layer.0.dense", false),

@@ -7,8 +7,8 @@
 use super::layer_name;
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
-    ConformerAdapter, ConformerAdapterSizes, ConformerLayer, ConformerNetwork, ConformerSizes, SpecAugment, frame_mask,
-    is_left_out,
+    ConformerAdapter, ConformerAdapterSizes, ConformerLayer, ConformerNetwork, ConformerSizes, SpecAugment,
+    fewer_frames, is_left_out,
 };
 use crate::takes::FrameRule;
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
@@ -17,8 +17,6 @@ use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{Activation, AttentionMask, Dense, LayerNorm, Weight};
 use std::ops::Range;
 
-/// How many frames of each row are no padding, int64 \[B\], beside a state whose frames were made of others.
-pub const FRAME_COUNTS: &str = "frame_counts";
 const INPUT: &str = "input_features";
 const MASKED: &str = "mask_time_indices";
 const MASK: &str = "attention_mask";
@@ -131,24 +129,9 @@ impl ConformerEncoder {
 
     /// Block `index` of those that make fewer frames.
     fn shorten(&self, state: State, index: usize, mode: &Mode) -> Result<State, ModelError> {
-        let State { hidden: x, mask, mut beside } = state;
-        let [batch, frames, _] = x.size()[..] else { panic!("hidden states have three dimensions") };
         let Some((sizes, _)) = &self.sizes.adapter else { panic!("no layers behind the encoder") };
-        let counts = match (beside.optional(FRAME_COUNTS), &mask) {
-            (Some(counts), _) => counts.to_device(Device::Cpu),
-            (None, Some(mask)) => mask.sum_dim_intlist([1i64].as_slice(), false, Kind::Int64).to_device(Device::Cpu),
-            (None, None) => Tensor::full([batch], frames, (Kind::Int64, Device::Cpu)),
-        };
-        let (kernel, stride, around) = sizes.counted();
-        let counts = Vec::<i64>::try_from(counts)?.into_iter();
-        let counts: Vec<i64> = counts.map(|count| (count + 2 * around - kernel).div_euclid(stride) + 1).collect();
-        let frames = sizes.frames(frames);
-        if let Some(row) = counts.iter().position(|&count| count < 1).or((frames < 1).then_some(0)) {
-            let problem = format!("row {row} is so short that no frame can be made of it");
-            return Err(ModelError::InputShape { name: INPUT.to_owned(), shape: x.size(), problem });
-        }
-        let mask = mask.map(|_| frame_mask(counts.iter().copied(), frames));
-        beside.insert(FRAME_COUNTS, Tensor::from_slice(&counts));
+        let frames = sizes.frames(state.hidden.size()[1]);
+        let State { hidden: x, mask, beside } = fewer_frames(state, frames, sizes.counted(), INPUT)?;
         let seen = mask.as_ref().map(|mask| AttentionMask::padding(mask, x.device())).transpose()?;
         let seen = seen.filter(|mask| !mask.is_trivial());
         let depth = self.layers.len() + 1 + index;

@@ -20,7 +20,7 @@ mod text_decoder;
 mod text_encoder;
 mod waveform_encoder;
 
-pub use conformer_encoder::{ConformerEncoder, ConformerEncoderSizes, FRAME_COUNTS};
+pub use conformer_encoder::{ConformerEncoder, ConformerEncoderSizes};
 pub use deformable_transformer::{DeformableTransformer, DeformableTransformerSizes};
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
 pub use encoder_decoder::EncoderDecoder;

@@ -1,13 +1,15 @@
 //! The encoder of Wav2Vec2 and its relatives: convolutions over samples, positions by a convolution, transformer layers (Baevski et
 //! al. 2020; HuBERT, Hsu et al. 2021; WavLM, Chen et al. 2022).
 //!
-//! Block 0 is the convolutional front end, block 1 the projection of its frames with their positions, the others are layers.
+//! Block 0 is the convolutional front end, block 1 the projection of its frames with their positions, then come layers, then
+//! convolutions that make fewer frames, where the model has them.
 //! B batch, N samples, T frames, C channels of the front end, D hidden size, H heads.
 
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
     AttentionNames, AudioConvolutionSizes, AudioConvolutions, BucketedPositions, LayerNames, PositionalConvolution,
-    SpecAugment, SpeechLayer, SpeechLayerSizes, frame_mask, is_left_out,
+    SpecAugment, SpeechLayer, SpeechLayerSizes, SpeechShortening, SpeechShorteningSizes, fewer_frames, frame_mask,
+    is_left_out,
 };
 use crate::takes::FrameRule;
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
@@ -19,6 +21,7 @@ use std::ops::Range;
 /// The input that says which frames are masked, bool [B, T].
 const MASKED: &str = "mask_time_indices";
 const MASK: &str = "attention_mask";
+const INPUT: &str = "input_values";
 
 const LAYER: LayerNames = LayerNames {
     attention: AttentionNames {
@@ -56,12 +59,20 @@ pub struct SpeechEncoderSizes {
     pub spec_augment: Option<SpecAugment>,
     /// Whether what each layer returns is kept for the head.
     pub keeps_layers: bool,
+    /// Convolutions behind the layers.
+    pub shortening: Option<SpeechShorteningSizes>,
 }
 
 impl SpeechEncoderSizes {
     /// How many frames the front end makes of samples.
-    pub fn frames(&self) -> FrameRule {
+    fn front_frames(&self) -> FrameRule {
         FrameRule::new(self.front.convolutions.iter().map(|it| (it.kernel, it.stride)))
+    }
+
+    /// How many frames the model makes of samples.
+    pub fn frames(&self) -> FrameRule {
+        let of = |sizes: &SpeechShorteningSizes| vec![sizes.counted(); sizes.layers as usize];
+        FrameRule::padded(self.shortening.iter().flat_map(of)).behind(self.front_frames())
     }
 }
 
@@ -77,6 +88,8 @@ pub struct SpeechEncoder {
     norm: LayerNorm,
     relative: Option<BucketedPositions>,
     layers: Vec<SpeechLayer>,
+    shortening: Option<SpeechShortening>,
+    /// Of the front end.
     frames: FrameRule,
     sizes: SpeechEncoderSizes,
 }
@@ -108,6 +121,7 @@ impl SpeechEncoder {
             let table = layers.at("0.attention.rel_attn_embed").depth(2);
             BucketedPositions::load(&table, buckets, farthest, sizes.layer.heads)
         });
+        let shortening = |it| SpeechShortening::load(&base.at("adapter"), sizes.layers as usize + 2, d, it);
         let layer = |i: i64| SpeechLayer::load(&layers.at(&i.to_string()).depth(i as usize + 2), &LAYER, sizes.layer);
         Ok(Self {
             front: AudioConvolutions::load(&base.at("feature_extractor.conv_layers"), &sizes.front)?,
@@ -123,14 +137,15 @@ impl SpeechEncoder {
             norm: encoder.at("layer_norm").depth(norm_depth).layer_norm(d, epsilon)?,
             relative: relative.transpose()?,
             layers: (0..sizes.layers).map(layer).collect::<Result<_, _>>()?,
-            frames: sizes.frames(),
+            shortening: sizes.shortening.map(shortening).transpose()?,
+            frames: sizes.front_frames(),
             sizes,
         })
     }
 
     /// The samples, and how many of them each row has, where a mask says it.
     fn samples<'a>(&self, inputs: &'a Tensors) -> Result<(&'a Tensor, Option<Vec<i64>>), ModelError> {
-        let samples = inputs.get("input_values")?;
+        let samples = inputs.get(INPUT)?;
         let refuse = |name: &str, shape: Vec<i64>, problem: String| {
             Err(ModelError::InputShape { name: name.to_owned(), shape, problem })
         };
@@ -138,8 +153,8 @@ impl SpeechEncoder {
         let enough = |count: i64| count >= least;
         match samples.size()[..] {
             [_, count] if enough(count) => {}
-            [_, _] => return refuse("input_values", samples.size(), format!("give at least {least} samples")),
-            _ => return refuse("input_values", samples.size(), "give [batch, samples]".to_owned()),
+            [_, _] => return refuse(INPUT, samples.size(), format!("give at least {least} samples")),
+            _ => return refuse(INPUT, samples.size(), "give [batch, samples]".to_owned()),
         }
         let Some(mask) = inputs.optional(MASK) else { return Ok((samples, None)) };
         if mask.size() != samples.size() {
@@ -176,6 +191,19 @@ impl SpeechEncoder {
         dropout(&x, self.sizes.layer.hidden_dropout, train)
     }
 
+    /// Block `index` of those that make fewer frames. None is left out while training: the number of frames would no longer be what
+    /// is counted.
+    fn shorten(&self, state: State, index: usize, mode: &Mode) -> Result<State, ModelError> {
+        let (Some(sizes), Some(shortening)) = (&self.sizes.shortening, &self.shortening) else {
+            panic!("no convolutions behind the layers")
+        };
+        let frames = sizes.frames(state.hidden.size()[1]);
+        let State { hidden: x, mask, beside } = fewer_frames(state, frames, sizes.counted(), INPUT)?;
+        let depth = self.layers.len() + 2 + index;
+        let hidden = mode.block(depth, |train| shortening.forward(&x, index, train));
+        Ok(State { hidden, mask, beside })
+    }
+
     /// Whether a layer is left out of this pass; the first one of relative positions never is.
     fn is_dropped(&self, layer: usize, train: bool) -> bool {
         let p = self.sizes.layer_drop;
@@ -185,11 +213,11 @@ impl SpeechEncoder {
 
 impl Body for SpeechEncoder {
     fn blocks(&self) -> usize {
-        self.layers.len() + 1
+        self.layers.len() + 1 + self.sizes.shortening.map_or(0, |it| it.layers as usize)
     }
 
     fn width(&self) -> i64 {
-        self.sizes.layer.hidden
+        self.sizes.shortening.map_or(self.sizes.layer.hidden, |it| it.width)
     }
 
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
@@ -209,8 +237,10 @@ impl Body for SpeechEncoder {
     }
 
     fn run(&self, from: State, blocks: Range<usize>, _reads: Reads, mode: &Mode) -> Result<State, ModelError> {
+        let last = self.layers.len() + 1;
+        let behind = blocks.start.max(last + 1)..blocks.end;
+        let blocks = blocks.start..blocks.end.min(last + 1);
         let State { hidden: mut x, mask: given, mut beside } = from;
-        let last = self.blocks();
         let layers = blocks.end > 2 && !blocks.is_empty();
         let mask = given.as_ref().filter(|_| layers).map(|given| AttentionMask::padding(given, x.device()));
         let mask = mask.transpose()?.filter(|mask| !mask.is_trivial());
@@ -234,11 +264,17 @@ impl Body for SpeechEncoder {
                 x = mode.block(depth, |_| self.norm.forward(&x));
             }
         }
-        Ok(State { hidden: x, mask: given, beside })
+        let state = State { hidden: x, mask: given, beside };
+        behind.into_iter().try_fold(state, |state, depth| self.shorten(state, depth - last - 1, mode))
     }
 
-    /// `size` counts frames.
+    /// `size` counts the frames that the model makes.
     fn work(&self, size: f64, _reads: Reads) -> f64 {
+        let (mut size, mut behind) = (size, 0.0);
+        for sizes in self.sizes.shortening.iter().flat_map(|it| vec![it; it.layers as usize]) {
+            behind += sizes.work(size);
+            size *= sizes.stride as f64;
+        }
         let samples = (size - 1.0) * self.frames.hop() as f64 + self.frames.receptive_field() as f64;
         let (mut length, mut before, mut work) = (samples, 1.0, 0.0);
         for it in &self.sizes.front.convolutions {
@@ -248,7 +284,7 @@ impl Body for SpeechEncoder {
         }
         let (d, (kernel, groups)) = (self.sizes.layer.hidden as f64, self.sizes.positions);
         work += 2.0 * length * d * (before + d * kernel as f64 / groups as f64);
-        work + self.sizes.layers as f64 * SpeechLayer::work(&self.sizes.layer, length)
+        work + behind + self.sizes.layers as f64 * SpeechLayer::work(&self.sizes.layer, length)
     }
 
     fn begin_is_costly(&self) -> bool {

@@ -17,9 +17,9 @@ pub fn read_json(path: &Path) -> Result<serde_json::Value, ModelError> {
 /// Where each tensor of a checkpoint lies.
 #[derive(Debug)]
 pub struct CheckpointFolder {
-    path: PathBuf,
-    files: Vec<Arc<SafetensorsFile>>,
-    tensors: BTreeMap<String, (usize, Vec<i64>)>,
+    pub(super) path: PathBuf,
+    pub(super) files: Vec<Arc<SafetensorsFile>>,
+    pub(super) tensors: BTreeMap<String, (usize, Vec<i64>)>,
 }
 
 impl CheckpointFolder {

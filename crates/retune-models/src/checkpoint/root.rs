@@ -50,6 +50,8 @@ pub struct WeightsOptions {
     pub new_head: bool,
     /// Whether no head is asked for: heads that a body reads are left out.
     pub headless: bool,
+    /// The path of the only part that is in the checkpoint, where all others may be missing.
+    pub only: Option<String>,
     /// Ignore the checkpoint's values.
     pub from_scratch: bool,
     /// Seed of fresh values, which also depend on the tensor's name and on nothing else.
@@ -186,6 +188,12 @@ impl WeightsRoot {
         others.flatten().find(|other| holds(other)).unwrap_or(wrapped)
     }
 
+    /// Whether a tensor may be missing from the checkpoint.
+    pub(super) fn may_be_new(&self, name: &str, part: Part) -> bool {
+        let outside = self.options.only.as_ref().is_some_and(|path| !name.starts_with(path));
+        outside || (self.options.new_head && part != Part::Body)
+    }
+
     fn means_other_labels(&self, name: &str) -> bool {
         self.other_labels.is_some() && self.state.borrow().outputs.contains(name)
     }
@@ -203,7 +211,7 @@ impl WeightsRoot {
         part: Part,
         kind: Kind,
     ) -> Result<Tensor, ModelError> {
-        let may_be_new = self.options.new_head && part != Part::Body;
+        let may_be_new = self.may_be_new(name, part);
         let file_name = self.file_name(name);
         let found = self.checkpoint.as_ref().and_then(|c| Some((c, c.shape(&file_name)?.to_vec())));
         let reason = match &found {

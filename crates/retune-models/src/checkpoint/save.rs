@@ -59,8 +59,18 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), Mo
 
 /// Writes the exact values of parameters, and `buffers` beside them; those that are frozen are read again one by one.
 pub fn write_params(path: &Path, params: &Params, buffers: &Buffers) -> Result<(), ModelError> {
+    write_some(path, params, buffers, |_| true)
+}
+
+/// The same of those parameters whose names are wanted.
+pub fn write_some(
+    path: &Path,
+    params: &Params,
+    buffers: &Buffers,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(), ModelError> {
     let failure = RefCell::new(None);
-    let values = params.iter().map(|param| {
+    let values = params.iter().filter(|param| wanted(&param.name)).map(|param| {
         let kind = param.exact_kind();
         later(path, &param.name, kind, &param.size(), &failure, move || Ok(param.value()?))
     });

@@ -5,7 +5,7 @@
 use super::part::Part;
 use super::{Buffer, Init, WeightsRoot};
 use crate::ModelError;
-use crate::adapter::DenseLayer;
+use crate::adapter::{DenseLayer, Scores};
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_kernels::{BatchNorm, Dense, LayerNorm, Lora, Param, Table, Weight};
 
@@ -91,8 +91,8 @@ impl<'a> Weights<'a> {
 
     /// Whether this tensor can be had: the checkpoint holds it, or it may be new.
     pub fn is_at_hand(&self, name: &str) -> bool {
-        let options = &self.root.options;
-        options.from_scratch || (options.new_head && self.part != Part::Body) || self.is_stored(name)
+        let may_be_new = self.root.may_be_new(&self.at(name).path, self.part);
+        self.root.options.from_scratch || may_be_new || self.is_stored(name)
     }
 
     /// Whether the model is made without a head.
@@ -122,7 +122,8 @@ impl<'a> Weights<'a> {
 
     fn push<T>(&self, name: String, value: Tensor, kind: Kind, read: impl FnOnce(&mut Param) -> T) -> T {
         let source = self.root.source(&name);
-        let head = self.part == Part::Head;
+        let saved_whole = self.root.options.adapter.as_ref().is_some_and(|plan| plan.saves_whole(&name));
+        let head = self.part == Part::Head || saved_whole;
         let mut param = Param::with_source(name, self.depth, head, value, kind, source);
         let handle = read(&mut param);
         self.root.state.borrow_mut().params.push(param);
@@ -236,13 +237,31 @@ impl<'a> Weights<'a> {
         });
         let bias = bias.map(|init| self.compute("bias", &[output], init)).transpose()?;
         let dense = if transposed { Dense::transposed(weight, bias) } else { Dense::new(weight, bias) };
-        let options = &self.root.options;
         // What has no pretrained value learns as a whole, as the head does.
         let whole = self.part == Part::Head || self.root.is_new(&self.at("weight").path);
-        let layer = DenseLayer { path: self.path.clone(), module: self.root.module(&self.path), whole };
+        let module = self.root.module(&self.path);
+        let update =
+            self.low_rank(DenseLayer { path: self.path.clone(), module, whole, scores: None }, (input, output))?;
+        Ok(match update {
+            Some(update) => dense.with_beside(Box::new(update)),
+            None => dense,
+        })
+    }
+
+    /// The low-rank update of scores over a vocabulary, where an adapter names them; `tied` is the full name of the token table
+    /// where that is their weight.
+    pub fn beside_scores(&self, tied: Option<&str>, sizes: (i64, i64)) -> Result<Option<Lora>, ModelError> {
+        let (module, scores) = (self.root.module(&self.path), Scores { tied: tied.map(str::to_owned) });
+        let whole = self.part == Part::Head;
+        self.low_rank(DenseLayer { path: self.path.clone(), module, whole, scores: Some(scores) }, sizes)
+    }
+
+    /// What the plan puts beside a layer, if it does.
+    fn low_rank(&self, layer: DenseLayer, (input, output): (i64, i64)) -> Result<Option<Lora>, ModelError> {
+        let options = &self.root.options;
         self.root.state.borrow_mut().dense.push(layer.clone());
         let update = options.adapter.as_ref().and_then(|plan| Some((plan, plan.layer(&layer)?)));
-        let Some((plan, update)) = update else { return Ok(dense) };
+        let Some((plan, update)) = update else { return Ok(None) };
         let tensor = |part: &str, shape: [i64; 2], init: Init| {
             let name = self.at(part).path;
             let value = match plan.saved(&layer, part, &shape)? {
@@ -257,7 +276,7 @@ impl<'a> Weights<'a> {
         // PEFT: A is kaiming-uniform with a = √5, that is ±1/√in; B starts at zero.
         let a = tensor("lora_A.weight", [update.rank, input], Init::Uniform(1.0 / (input as f64).sqrt()))?;
         let b = tensor("lora_B.weight", [output, update.rank], Init::Constant(0.0))?;
-        Ok(dense.with_beside(Box::new(Lora { a, b, scale: update.scale, dropout: plan.dropout })))
+        Ok(Some(Lora { a, b, scale: update.scale, dropout: plan.dropout }))
     }
 
     /// A vector that scales or shifts a norm's result.

@@ -1,7 +1,7 @@
 //! Deformable DETR (Zhu et al. 2020), transformers `DeformableDetrModel`: ResNet with frozen norms, an encoder of several maps and a
 //! decoder of queries, both of which look at a few places.
 
-use super::detr::convolutions;
+use super::detr::{BACKBONE, convolutions, graft};
 use crate::bodies::{DeformableTransformer, DeformableTransformerSizes};
 use crate::checkpoint::Weights;
 use crate::family::{Family, TensorNames};
@@ -66,6 +66,11 @@ impl Family for DeformableDetr {
             ("with_box_refine", json!(false)),
             ("focal_alpha", json!(0.25)),
         ]
+    }
+
+    fn graft(&self, config: &mut ModelConfig, backbone: &ModelConfig) -> Option<Result<&'static str, ModelError>> {
+        let maps = if config.size("num_feature_levels").is_ok_and(|levels| levels == 1) { 1 } else { 3 };
+        Some(graft(config, backbone, maps).map(|_| BACKBONE))
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {

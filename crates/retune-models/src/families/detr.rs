@@ -99,6 +99,10 @@ impl Family for Detr {
         all
     }
 
+    fn graft(&self, config: &mut ModelConfig, backbone: &ModelConfig) -> Option<Result<&'static str, ModelError>> {
+        Some(graft(config, backbone, 1).map(|_| BACKBONE))
+    }
+
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
         let backbone = convolutions(config)?;
         // Its published processors bring the shorter side to 800 pixels.
@@ -144,6 +148,36 @@ impl Family for Detr {
         };
         Ok(Box::new(SetTransformer::load(&weights.at(self.names.base), hidden, sizes)?))
     }
+}
+
+/// Where the convolutions stand.
+pub(super) const BACKBONE: &str = "model.backbone.conv_encoder.model";
+
+/// Makes a ResNet of this configuration the backbone, so many of whose last maps are read where nothing else was said. Returns the
+/// channels of those that are.
+///
+/// # Errors
+/// A configuration that does not fit.
+pub(super) fn graft(config: &mut ModelConfig, backbone: &ModelConfig, maps: usize) -> Result<Vec<i64>, ModelError> {
+    let sizes = ResNetSizes::of(backbone)?;
+    let mut part = backbone.clone();
+    let said = ModelConfig::part(config.get("backbone_config").cloned().unwrap_or_else(|| json!({})))?;
+    let read = match said.get("out_features").or(said.get("out_indices")) {
+        Some(_) => sizes.handed_out(&said)?,
+        None => (1..=sizes.widths.len()).skip(sizes.widths.len().saturating_sub(maps)).collect(),
+    };
+    let name = |&stage: &usize| if stage == 0 { "stem".to_owned() } else { format!("stage{stage}") };
+    part.set("out_features", read.iter().map(name).collect());
+    part.set("out_indices", read.iter().copied().collect());
+    for field in ["backbone", "backbone_kwargs"] {
+        config.remove(field);
+    }
+    for field in ["use_timm_backbone", "use_pretrained_backbone"] {
+        config.set(field, json!(false));
+    }
+    config.set("num_channels", json!(sizes.channels));
+    config.set("backbone_config", Value::Object(part.as_map().clone()));
+    Ok(read.iter().map(|&stage| sizes.width_of(stage)).collect())
 }
 
 /// The convolutions: Hugging Face's own or timm's, by their name.

@@ -20,6 +20,10 @@ pub static HUBERT: SpeechFamily = SpeechFamily {
             let problem = "is true; positions with a batch norm are not supported".to_owned();
             return Err(ModelError::Config { field: "conv_pos_batch_norm".to_owned(), problem });
         }
+        if config.flag_or("add_adapter", false)? {
+            let problem = "is true; transformers' HuBERT has no convolutions behind the encoder".to_owned();
+            return Err(ModelError::of_field("add_adapter", problem));
+        }
         let mut sizes = wav2vec2::sizes(config)?;
         sizes.projection_norm = config.flag_or("feat_proj_layer_norm", true)?;
         Ok(sizes)

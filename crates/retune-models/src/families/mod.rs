@@ -21,6 +21,7 @@ pub mod hubert;
 pub mod llama;
 pub mod m2m_100;
 pub mod marian;
+pub mod mobilevit;
 pub mod modernbert;
 pub mod moonshine;
 pub mod mpnet;

@@ -1,6 +1,7 @@
 //! RT-DETR (Zhao et al. 2023) and RT-DETRv2 (Lv et al. 2024), transformers `RTDetrModel` and `RTDetrV2Model`: convolutions with
 //! frozen norms, a hybrid encoder, queries from its maps, and a decoder that refines boxes.
 
+use super::detr::graft;
 use crate::bodies::{RefiningTransformer, RefiningTransformerSizes};
 use crate::checkpoint::Weights;
 use crate::family::{Family, TensorNames};
@@ -116,6 +117,15 @@ impl Family for RtDetr {
             all.extend(own);
         }
         all
+    }
+
+    fn graft(&self, config: &mut ModelConfig, backbone: &ModelConfig) -> Option<Result<&'static str, ModelError>> {
+        let maps = config.sizes("encoder_in_channels").map_or(3, |channels| channels.len());
+        let grafted = graft(config, backbone, maps).map(|widths| {
+            config.set("encoder_in_channels", json!(widths));
+            "model.backbone.model"
+        });
+        Some(grafted)
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {

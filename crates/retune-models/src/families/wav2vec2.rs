@@ -2,12 +2,14 @@
 
 use crate::bodies::SpeechEncoderSizes;
 use crate::family::{SpeechFamily, TensorNames};
-use crate::layers::{AudioConvolution, AudioConvolutionSizes, FrontNorm, Spans, SpecAugment, SpeechLayerSizes};
+use crate::layers::{
+    AudioConvolution, AudioConvolutionSizes, FrontNorm, Spans, SpecAugment, SpeechLayerSizes, SpeechShorteningSizes,
+};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
 use serde_json::{Value, json};
 
-/// Without the adapter convolutions that some checkpoints have.
+/// With convolutions behind the encoder, where a checkpoint has them (`add_adapter`).
 pub static WAV2VEC2: SpeechFamily = SpeechFamily {
     model_type: "wav2vec2",
     class: "Wav2Vec2",
@@ -27,12 +29,6 @@ const SPELLINGS: &[(&str, &str)] =
 
 /// The config fields that all relatives share.
 pub(super) fn sizes(config: &ModelConfig) -> Result<SpeechEncoderSizes, ModelError> {
-    if config.flag_or("add_adapter", false)? {
-        return Err(ModelError::of_field(
-            "add_adapter",
-            "is true; convolutions behind the encoder are not supported".to_owned(),
-        ));
-    }
     let norm = match config.text("feat_extract_norm")?.as_str() {
         "group" => FrontNorm::Group,
         "layer" => FrontNorm::Layer,
@@ -77,6 +73,17 @@ pub(super) fn sizes(config: &ModelConfig) -> Result<SpeechEncoderSizes, ModelErr
         relative: None,
         spec_augment: spec_augment(config)?,
         keeps_layers: config.flag_or("use_weighted_layer_sum", false)?,
+        shortening: config.flag_or("add_adapter", false)?.then(|| shortening(config)).transpose()?,
+    })
+}
+
+/// The convolutions behind the encoder.
+fn shortening(config: &ModelConfig) -> Result<SpeechShorteningSizes, ModelError> {
+    Ok(SpeechShorteningSizes {
+        width: config.size_or("output_hidden_size", config.size("hidden_size")?)?,
+        kernel: config.size_or("adapter_kernel_size", 3)?,
+        stride: config.size_or("adapter_stride", 2)?,
+        layers: config.size_or("num_adapter_layers", 3)?,
     })
 }
 

@@ -40,7 +40,7 @@ impl Family for Wav2Vec2Bert {
     }
 
     fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
-        vec![(&SPEECH_RECOGNITION, Box::new(CtcPlan)), (&AUDIO_CLASSIFICATION, Box::new(WholeSound))]
+        vec![(&SPEECH_RECOGNITION, Box::new(CtcPlan)), (&AUDIO_CLASSIFICATION, Box::new(FramesPlan::USUAL))]
     }
 
     fn names(&self) -> &TensorNames {
@@ -58,24 +58,6 @@ impl Family for Wav2Vec2Bert {
 
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
         Ok(Box::new(ConformerEncoder::load(weights, NAMES.base, sizes(config)?)?))
-    }
-}
-
-/// The head over the mean of frames; transformers' has no layers that make fewer of them.
-struct WholeSound;
-
-impl HeadPlan for WholeSound {
-    fn build(
-        &self,
-        weights: &Weights<'_>,
-        config: &ModelConfig,
-        body: &dyn Body,
-    ) -> Result<Box<dyn crate::Head>, ModelError> {
-        if config.flag_or("add_adapter", false)? {
-            let problem = "is true; transformers' classifier of sounds has no layers behind the encoder".to_owned();
-            return Err(ModelError::of_field("add_adapter", problem));
-        }
-        FramesPlan::USUAL.build(weights, config, body)
     }
 }
 

@@ -68,6 +68,10 @@ pub trait Family: Sync {
     fn becomes(&self, _purpose: Option<&Purpose>) -> Option<Becomes> {
         None
     }
+    /// Makes a ResNet of this configuration the backbone, and returns where it stands; `None` where there is none.
+    fn graft(&self, _config: &mut ModelConfig, _backbone: &ModelConfig) -> Option<Result<&'static str, ModelError>> {
+        None
+    }
     /// How the configuration of another family, named by its type, becomes one of this family with that model inside: for
     /// purposes that the other has no head for.
     fn over(&self, _other: &str) -> Option<fn(&mut ModelConfig)> {

@@ -32,6 +32,10 @@ impl FramesPlan {
 
 impl HeadPlan for FramesPlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
+        if config.flag_or("add_adapter", false)? {
+            let problem = "is true; transformers' classifiers of sounds have no layers behind the encoder".to_owned();
+            return Err(ModelError::of_field("add_adapter", problem));
+        }
         let (head, size) = (weights.head(), config.size_or("classifier_proj_size", 256)?);
         // What the layers return, and before them their input.
         let count = config.size(self.layers)? + 1;

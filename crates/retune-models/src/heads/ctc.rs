@@ -3,8 +3,8 @@
 //! Hugging Face's `…ForCTC`. B batch, T frames, D hidden size, V pieces of the vocabulary.
 
 use super::dropout::dropout_of;
-use crate::bodies::FRAME_COUNTS;
 use crate::checkpoint::Weights;
+use crate::layers::FRAME_COUNTS;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::Dense;
 use retune_kernels::dropout::dropout;

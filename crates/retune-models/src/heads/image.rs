@@ -4,6 +4,7 @@
 
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
+use retune_kernels::dropout::dropout;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Dense, LayerNorm};
 
@@ -49,12 +50,14 @@ pub struct ImageReading {
     pub norm: Option<PooledNorm>,
     /// Full paths of the classifiers.
     pub classifiers: &'static [&'static str],
+    /// Before them.
+    pub dropout: f64,
 }
 
 impl ImageReading {
     /// Without a norm, by one classifier of the usual name.
     pub fn new(pooling: Pooling) -> Self {
-        Self { pooling, norm: None, classifiers: &["classifier"] }
+        Self { pooling, norm: None, classifiers: &["classifier"], dropout: 0.0 }
     }
 
     /// With classifiers of these names.
@@ -69,7 +72,7 @@ pub struct ImagePlan(pub fn(&ModelConfig) -> Result<ImageReading, ModelError>);
 
 impl HeadPlan for ImagePlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
-        let ImageReading { pooling, norm, classifiers } = (self.0)(config)?;
+        let ImageReading { pooling, norm, classifiers, dropout } = (self.0)(config)?;
         let (hidden, head) = (body.width(), weights.head());
         let norm = norm.map(|PooledNorm { path, epsilon, may_be_missing }| {
             let weights = if may_be_missing { weights.neck() } else { weights.at("") };
@@ -81,6 +84,7 @@ impl HeadPlan for ImagePlan {
             pooling,
             norm: norm.transpose()?,
             classifiers: classifiers.collect::<Result<_, _>>()?,
+            dropout,
         }))
     }
 }
@@ -90,6 +94,7 @@ struct ImageHead {
     pooling: Pooling,
     norm: Option<LayerNorm>,
     classifiers: Vec<Dense>,
+    dropout: f64,
 }
 
 impl ImageHead {
@@ -121,7 +126,7 @@ impl Head for ImageHead {
         let logits = self.classifiers.iter().zip(0..).map(|(classifier, i)| {
             let pooled = self.pool(&hidden, i);
             let pooled = self.norm.as_ref().map_or_else(|| pooled.shallow_clone(), |norm| norm.forward(&pooled));
-            classifier.forward(&pooled, train).to_kind(Kind::Float)
+            classifier.forward(&dropout(&pooled, self.dropout, train), train).to_kind(Kind::Float)
         });
         let logits: Vec<Tensor> = logits.collect();
         let logits = match &logits[..] {

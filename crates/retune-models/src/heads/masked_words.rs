@@ -55,7 +55,7 @@ impl Head for MaskedWordsHead {
     /// `logits` [B, T, V]; with [`LOGIT_POSITIONS`] of these places only, [M, V].
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
         let hidden = places::pick(&state.hidden, state.beside.optional(LOGIT_POSITIONS))?;
-        let logits = self.decoder.forward(&self.transform.forward(&hidden, train));
+        let logits = self.decoder.forward(&self.transform.forward(&hidden, train), train);
         Ok(Tensors::from([("logits", logits.to_kind(Kind::Float))]))
     }
 

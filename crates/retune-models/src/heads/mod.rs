@@ -1,5 +1,6 @@
 //! Heads: what they are for, their names as data, and what they compute. A new head is one file here.
 
+mod aspp;
 mod audio;
 mod ctc;
 mod deformable_detection;
@@ -26,6 +27,7 @@ mod transform;
 mod upernet;
 mod word_scores;
 
+pub use aspp::{AsppPlan, AsppSizes};
 pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
 pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
 pub use deformable_detection::DeformableDetectionPlan;

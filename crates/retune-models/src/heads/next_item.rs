@@ -63,7 +63,7 @@ impl Head for NextItemHead {
     }
 
     /// [`SCORED`] [M, D] and [`SCORE_WEIGHT`] [N, D].
-    fn factors(&self, state: &State) -> Option<Tensors> {
+    fn factors(&self, state: &State, _train: bool) -> Option<Tensors> {
         // Whether a graph is recorded decides nothing here: there is no dropout in a head.
         self.parts(state, true).ok()
     }

@@ -96,16 +96,16 @@ impl Head for NextTokenHead {
     }
 
     /// `logits` [B, T, V].
-    fn forward(&self, state: &State, _train: bool) -> Result<Tensors, ModelError> {
-        let scores = self.scores.forward(&state.hidden.to_kind(self.kind)).to_kind(Kind::Float);
+    fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
+        let scores = self.scores.forward(&state.hidden.to_kind(self.kind), train).to_kind(Kind::Float);
         let scores = self.softcap.map_or_else(|| scores.shallow_clone(), |cap| (&scores / cap).tanh() * cap);
         Ok(Tensors::from([("logits", scores)]))
     }
 
     /// [`SCORED`], [`SCORE_WEIGHT`], and the bound.
-    fn factors(&self, state: &State) -> Option<Tensors> {
-        let weight = self.scores.weight().to_kind(self.kind);
-        let mut factors = Tensors::from([(SCORED, state.hidden.shallow_clone()), (SCORE_WEIGHT, weight)]);
+    fn factors(&self, state: &State, train: bool) -> Option<Tensors> {
+        let (states, weight) = self.scores.factors(&state.hidden.to_kind(self.kind), train);
+        let mut factors = Tensors::from([(SCORED, states), (SCORE_WEIGHT, weight)]);
         if let Some(bound) = self.softcap {
             factors.insert(SCORE_BOUND, Tensor::from(bound));
         }
@@ -114,6 +114,6 @@ impl Head for NextTokenHead {
 
     /// 2·T·D·V.
     fn work(&self, tokens: f64) -> f64 {
-        2.0 * tokens * self.scores.weight().numel() as f64
+        2.0 * tokens * self.scores.work()
     }
 }

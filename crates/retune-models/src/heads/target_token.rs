@@ -88,16 +88,16 @@ impl Head for TargetTokenHead {
     }
 
     /// `logits` [B, T, V].
-    fn forward(&self, state: &State, _train: bool) -> Result<Tensors, ModelError> {
-        let scores = self.scores.forward(&self.scored(state)).to_kind(Kind::Float);
+    fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
+        let scores = self.scores.forward(&self.scored(state), train).to_kind(Kind::Float);
         let scores = self.bias.as_ref().map_or_else(|| scores.shallow_clone(), |bias| &scores + &**bias);
         Ok(Tensors::from([("logits", scores)]))
     }
 
     /// [`SCORED`], [`SCORE_WEIGHT`], and the bias.
-    fn factors(&self, state: &State) -> Option<Tensors> {
-        let weight = self.scores.weight().to_kind(self.kind);
-        let mut factors = Tensors::from([(SCORED, self.scored(state)), (SCORE_WEIGHT, weight)]);
+    fn factors(&self, state: &State, train: bool) -> Option<Tensors> {
+        let (states, weight) = self.scores.factors(&self.scored(state), train);
+        let mut factors = Tensors::from([(SCORED, states), (SCORE_WEIGHT, weight)]);
         if let Some(bias) = &self.bias {
             factors.insert(SCORE_BIAS, bias.view([-1]));
         }
@@ -106,6 +106,6 @@ impl Head for TargetTokenHead {
 
     /// 2·T·D·V.
     fn work(&self, tokens: f64) -> f64 {
-        2.0 * tokens * self.scores.weight().numel() as f64
+        2.0 * tokens * self.scores.work()
     }
 }

@@ -5,7 +5,7 @@
 use crate::checkpoint::{Init, Weights};
 use crate::{Body, ModelConfig, ModelError};
 use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{Weight, fused};
+use retune_kernels::{Beside, Linear, Lora, Weight, fused};
 
 /// How its tensors are called.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,7 @@ pub struct WordScores {
     weight: Weight, // [V, E], fp32 where it is the token table
     bias: Option<Weight>,
     tied: bool,
+    beside: Option<Lora>,
 }
 
 impl WordScoresPlan {
@@ -67,19 +68,34 @@ impl WordScoresPlan {
                 Some(own.compute("bias", &[vocabulary], zeros)?)
             }
         };
-        Ok(WordScores { weight, bias, tied })
+        let beside = own.beside_scores(tied.then_some(table_name), (width, vocabulary))?;
+        Ok(WordScores { weight, bias, tied, beside })
     }
 }
 
 impl WordScores {
     /// `x` [.., E]; returns [.., V] in the dtype of `x`.
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        fused::linear(x, &self.weight.to_kind(x.kind()), self.bias.as_deref())
+    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let (weight, bias) = (self.weight.to_kind(x.kind()), self.bias.as_deref());
+        match &self.beside {
+            Some(beside) => beside.forward(x, Linear { weight: &weight, bias, transposed: false }, train),
+            None => fused::linear(x, &weight, bias),
+        }
     }
 
-    /// Scores are products with it: [V, E], fp32 where it is the token table.
-    pub fn weight(&self) -> &Tensor {
-        &self.weight
+    /// Two factors of the scores of `x` [.., E] without a bias: [.., F] and [V, F], in the dtype of `x`. F is E, and more where
+    /// something stands beside the weight.
+    pub fn factors(&self, x: &Tensor, train: bool) -> (Tensor, Tensor) {
+        let weight = self.weight.to_kind(x.kind());
+        match &self.beside {
+            Some(beside) => beside.factors(x, &weight, train),
+            None => (x.shallow_clone(), weight),
+        }
+    }
+
+    /// Multiplications of a token.
+    pub fn work(&self) -> f64 {
+        self.weight.numel() as f64
     }
 
     /// Whether the weight is the token table.

@@ -48,7 +48,7 @@ impl HybridEncoderSizes {
         (input, output, kernel, stride): (i64, i64, i64, i64),
         activation: Option<Activation>,
     ) -> Result<NormedConvolution, ModelError> {
-        let shape = ConvolutionShape { input, output, kernel, stride };
+        let shape = ConvolutionShape::new(input, output, kernel, stride);
         NormedConvolution::load(&weights.at(name), "conv", ("norm", self.epsilon, false), shape, activation)
     }
 }
@@ -121,7 +121,7 @@ impl HybridEncoder {
         let (hidden, encoder) = (sizes.layer.hidden, weights.at("encoder"));
         let projection = |(i, &input): (usize, &i64)| {
             let weights = weights.at(&format!("encoder_input_proj.{i}"));
-            let shape = ConvolutionShape { input, output: hidden, kernel: 1, stride: 1 };
+            let shape = ConvolutionShape::new(input, hidden, 1, 1);
             NormedConvolution::load(&weights, "0", ("1", PROJECTION_EPSILON, false), shape, None)
         };
         let attention = |map: usize| {

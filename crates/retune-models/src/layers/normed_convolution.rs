@@ -1,6 +1,6 @@
 //! A convolution without bias, its norm over channels, which may be frozen, and perhaps an activation.
 //!
-//! transformers' `ResNetConvLayer`, `RTDetrConvNormLayer`, `UperNetConvModule` and `BeitConvLayer`. B batch, C and D channels, H and W map, k kernel.
+//! transformers' `ResNetConvLayer`, `RTDetrConvNormLayer`, `UperNetConvModule`, `BeitConvLayer` and `MobileViTConvLayer`. B batch, C and D channels, H and W map, k kernel.
 
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
@@ -54,12 +54,23 @@ pub struct ConvolutionShape {
     pub kernel: i64,
     /// Places that it moves on by.
     pub stride: i64,
+    /// Places from one that it reads to the next: more than 1 leaves holes.
+    pub dilation: i64,
+    /// Groups of channels that know nothing of each other.
+    pub groups: i64,
+}
+
+impl ConvolutionShape {
+    /// Of neighbours, and of all channels: C, D, k and stride.
+    pub fn new(input: i64, output: i64, kernel: i64, stride: i64) -> Self {
+        Self { input, output, kernel, stride, dilation: 1, groups: 1 }
+    }
 }
 
 /// The layer.
 #[derive(Debug)]
 pub struct NormedConvolution {
-    weight: Weight, // [D, C, k, k]
+    weight: Weight, // [D, C of a group, k, k]
     norm: ChannelNorm,
     shape: ConvolutionShape,
     activation: Option<Activation>,
@@ -80,7 +91,7 @@ impl NormedConvolution {
         let ConvolutionShape { output, kernel, .. } = shape;
         // He et al. 2015, by fan out, as there.
         let init = Init::Normal((2.0 / (output * kernel * kernel) as f64).sqrt());
-        Self::made(weights, convolution, (norm, epsilon, frozen), shape, (activation, init))
+        Self::drawn(weights, convolution, (norm, epsilon, frozen), shape, (activation, init))
     }
 
     /// With a norm that learns and ReLU; from C to D channels by a kernel of k × k. The map keeps its size.
@@ -93,20 +104,24 @@ impl NormedConvolution {
         (input, output, kernel): (i64, i64, i64),
     ) -> Result<Self, ModelError> {
         let (shape, init) =
-            (ConvolutionShape { input, output, kernel, stride: 1 }, Init::Normal(weights.initializer_range()));
-        Self::made(weights, convolution, (norm, NORM_EPSILON, false), shape, (Some(Activation::Relu), init))
+            (ConvolutionShape::new(input, output, kernel, 1), Init::Normal(weights.initializer_range()));
+        Self::drawn(weights, convolution, (norm, NORM_EPSILON, false), shape, (Some(Activation::Relu), init))
     }
 
-    fn made(
+    /// As [`Self::load`], with other fresh values.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    pub fn drawn(
         weights: &Weights<'_>,
         convolution: &str,
         (norm, epsilon, frozen): (&str, f64, bool),
         shape: ConvolutionShape,
         (activation, init): (Option<Activation>, Init),
     ) -> Result<Self, ModelError> {
-        let ConvolutionShape { input, output, kernel, .. } = shape;
+        let ConvolutionShape { input, output, kernel, groups, .. } = shape;
         Ok(Self {
-            weight: weights.at(convolution).compute("weight", &[output, input, kernel, kernel], init)?,
+            weight: weights.at(convolution).compute("weight", &[output, input / groups, kernel, kernel], init)?,
             norm: ChannelNorm::load(&weights.at(norm), output, epsilon, frozen)?,
             shape,
             activation,
@@ -115,16 +130,17 @@ impl NormedConvolution {
 
     /// `x` [B, C, H, W]; returns [B, D, ⌈H/stride⌉, ⌈W/stride⌉] in fp32.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let pad = self.shape.kernel / 2;
+        let ConvolutionShape { kernel, stride, dilation, groups, .. } = self.shape;
+        let pad = kernel / 2 * dilation;
         let x = x.to_kind(self.weight.kind());
-        let y = x.conv2d(&self.weight, None::<&Tensor>, [self.shape.stride; 2], [pad; 2], [1, 1], 1);
+        let y = x.conv2d(&self.weight, None::<&Tensor>, [stride; 2], [pad; 2], [dilation; 2], groups);
         let y = self.norm.forward(&y.to_kind(Kind::Float), train);
         self.activation.map_or_else(|| y.shallow_clone(), |activation| activation.forward(&y))
     }
 
     /// For a result of so many places.
     pub fn work(&self, places: f64) -> f64 {
-        let ConvolutionShape { input, output, kernel, .. } = self.shape;
-        2.0 * places * (input * output * kernel * kernel) as f64
+        let ConvolutionShape { input, output, kernel, groups, .. } = self.shape;
+        2.0 * places * (input / groups * output * kernel * kernel) as f64
     }
 }

@@ -75,7 +75,7 @@ impl QuerySelection {
                 Some(&input) => (input, 1, 1),
                 None => (sizes.channels[sizes.channels.len() - 1], 3, 2),
             };
-            let shape = ConvolutionShape { input, output: d, kernel, stride };
+            let shape = ConvolutionShape::new(input, d, kernel, stride);
             NormedConvolution::load(&weights, "0", ("1", sizes.epsilons.1, false), shape, None)
         };
         let head = weights.head();

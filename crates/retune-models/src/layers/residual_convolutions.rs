@@ -218,7 +218,7 @@ impl ResNetSizes {
         stride: i64,
         activation: Option<Activation>,
     ) -> Result<NormedConvolution, ModelError> {
-        let shape = ConvolutionShape { input, output, kernel, stride };
+        let shape = ConvolutionShape::new(input, output, kernel, stride);
         let norm = (norm.as_str(), NORM_EPSILON, self.frozen);
         NormedConvolution::load(weights, &convolution, norm, shape, activation)
     }

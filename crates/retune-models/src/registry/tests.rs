@@ -14,6 +14,7 @@ fn build(family: &'static dyn Family, purpose: &Purpose, config: &ModelConfig) -
             stored_prefix: family.names().base_prefix(),
             new_head: true,
             headless: false,
+            only: None,
             from_scratch: true,
             seed: 0,
             precision: retune_kernels::Precision::Fp32,
@@ -70,6 +71,10 @@ fn small(model_type: &str) -> ModelConfig {
         let backbone = json!({"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4, 8, 8, 12],
             "depths": [1, 1, 1, 1], "out_features": ["stage2", "stage3", "stage4"]});
         config.set("backbone_config", backbone);
+    }
+    if config.get("neck_hidden_sizes").is_some() {
+        config.set("neck_hidden_sizes", json!([2, 2, 3, 2, 3, 4, 5]));
+        config.set("hidden_sizes", json!([4, 8, 4]));
     }
     if config.get("encoder_n_points").is_some() {
         // Its norms have 32 groups.

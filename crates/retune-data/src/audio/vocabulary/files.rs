@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::{BLANK, CtcVocabulary, DELIMITER, Named, UNKNOWN};
+use super::{CtcVocabulary, DELIMITER, Named};
 use crate::DataError;
 use crate::error::shortened;
 
@@ -14,15 +14,18 @@ const SPECIAL: &str = "special_tokens_map.json";
 const ADDED: &str = "added_tokens.json";
 /// The class whose files these are.
 const CLASS: &str = "Wav2Vec2CTCTokenizer";
+/// Languages that a message names, at most.
+const MOST_NAMED: usize = 12;
 /// Numbers of pieces, at most: a typo in a file must not ask for all memory.
 const MOST: u64 = 1 << 20;
 
 impl CtcVocabulary {
-    /// The vocabulary of a model's folder; `None` where it has no `vocab.json`.
+    /// The vocabulary of a model's folder; `None` where it has no `vocab.json`. Of several languages it is that of `language`, else
+    /// the one that `target_lang` of `tokenizer_config.json` chooses.
     ///
     /// # Errors
-    /// Files that cannot be read, or are those of a tokenizer that works in another way.
-    pub fn load(folder: &Path) -> Result<Option<Self>, DataError> {
+    /// Files that cannot be read, or are those of a tokenizer that works in another way; a language that is not there.
+    pub fn load(folder: &Path, language: Option<&str>) -> Result<Option<Self>, DataError> {
         let path = folder.join(PIECES);
         if !path.is_file() {
             return Ok(None);
@@ -33,13 +36,10 @@ impl CtcVocabulary {
         if let Some(class) = config.get("tokenizer_class").and_then(Value::as_str).filter(|class| *class != CLASS) {
             return Err(refuse(CONFIG, format!("is of a {class}; only {CLASS} is known for speech")));
         }
-        if let Some(language) = config.get("target_lang").filter(|language| !language.is_null()) {
-            return Err(refuse(
-                CONFIG,
-                format!("chooses the language {language} of several; give a vocabulary of one"),
-            ));
-        }
-        let mut numbered = numbers(object(folder, PIECES)?.unwrap_or_default()).map_err(|it| refuse(PIECES, it))?;
+        let chosen = config.get("target_lang").and_then(Value::as_str);
+        let all = object(folder, PIECES)?.unwrap_or_default();
+        let (own, spoken) = of_language(all, language.or(chosen)).map_err(|it| refuse(PIECES, it))?;
+        let mut numbered = numbers(own).map_err(|it| refuse(PIECES, it))?;
         if let Some(added) = object(folder, ADDED)? {
             numbered.extend(numbers(added).map_err(|it| refuse(ADDED, it))?);
         }
@@ -75,7 +75,10 @@ impl CtcVocabulary {
         }
         let vocabulary = Self::of_pieces(pieces, stands, &others, lower_case).map_err(|it| refuse(PIECES, it))?;
         let files = [PIECES, CONFIG, SPECIAL, ADDED].map(|file| folder.join(file));
-        Ok(Some(Self { files: files.into_iter().filter(|file| file.is_file()).collect(), ..vocabulary }))
+        let files = files.into_iter().filter(|file| file.is_file()).collect();
+        // What chooses another language is written anew.
+        let same = spoken.as_deref() == chosen;
+        Ok(Some(Self { files: if same { files } else { Vec::new() }, language: spoken, ..vocabulary }))
     }
 
     /// The files that belong into a saved model: those that it was read from, else new ones in `folder`.
@@ -86,16 +89,22 @@ impl CtcVocabulary {
         if !self.files.is_empty() {
             return Ok(self.files.clone());
         }
-        let pieces: Map<String, Value> = self.pieces.iter().cloned().zip((0u32..).map(Value::from)).collect();
-        let config = json!({
+        let pieces = self.pieces.iter().cloned().zip((0u32..).map(Value::from));
+        let mut pieces: Map<String, Value> = pieces.filter(|(piece, _)| !piece.is_empty()).collect();
+        let piece = |id: Option<u32>| id.map(|id| self.pieces[id as usize].clone());
+        let mut config = json!({
             "tokenizer_class": CLASS,
-            "pad_token": BLANK,
-            "unk_token": UNKNOWN,
-            "word_delimiter_token": DELIMITER,
+            "pad_token": piece(Some(self.blank)),
+            "unk_token": piece(self.unknown),
+            "word_delimiter_token": piece(self.delimiter),
             "bos_token": null,
             "eos_token": null,
-            "do_lower_case": false,
+            "do_lower_case": self.lower_case,
         });
+        if let Some(language) = &self.language {
+            pieces = Map::from_iter([(language.clone(), Value::Object(pieces))]);
+            config["target_lang"] = json!(language);
+        }
         [(PIECES, Value::Object(pieces)), (CONFIG, config)]
             .into_iter()
             .map(|(name, value)| {
@@ -122,13 +131,32 @@ fn object(folder: &Path, name: &str) -> Result<Option<Map<String, Value>>, DataE
     }
 }
 
+/// The pieces of a language among several, with its name; those of a file that knows none as they are.
+fn of_language(
+    mut all: Map<String, Value>,
+    language: Option<&str>,
+) -> Result<(Map<String, Value>, Option<String>), String> {
+    if all.is_empty() || !all.values().all(Value::is_object) {
+        return match language {
+            Some(language) => Err(format!("holds one vocabulary, not one for each language such as `{language}`")),
+            None => Ok((all, None)),
+        };
+    }
+    let names: Vec<&str> = all.keys().take(MOST_NAMED).map(String::as_str).collect();
+    let known = names.join(", ") + if all.len() > MOST_NAMED { ", …" } else { "" };
+    let Some(language) = language else {
+        return Err(format!("holds a vocabulary for each language ({known}); say which with --language"));
+    };
+    match all.remove(language) {
+        Some(Value::Object(own)) => Ok((own, Some(language.to_owned()))),
+        _ => Err(format!("holds no vocabulary for the language `{language}`; there are {known}")),
+    }
+}
+
 /// Pieces with their numbers.
 fn numbers(object: Map<String, Value>) -> Result<Vec<(String, u64)>, String> {
     let number = |(piece, value): (String, Value)| match value.as_u64().filter(|&id| id < MOST) {
         Some(id) => Ok((piece, id)),
-        None if value.is_object() => {
-            Err(format!("holds a vocabulary for each language, such as `{piece}`; give one of them alone"))
-        }
         None => Err(format!("gives `{piece}` the number {}", shortened(&value.to_string()))),
     };
     object.into_iter().map(number).collect()

@@ -1,8 +1,8 @@
 //! Augmentation: random changes of training images, each a pure function of
 //! `(seed, epoch, row)` and of its own name, so that switching one on changes no other.
 //!
-//! In this order: random resized crop, zooming out, flips, rotation, colour jitter, RandAugment (on 8-bit
-//! pixels), random erasing (on normalised values), then mixup or cutmix of the batch. Corners
+//! In this order: the batch's size is drawn; random resized crop, zooming out, flips, rotation, colour jitter, RandAugment (on 8-bit
+//! pixels), all of it for each part of a mosaic; random erasing (on normalised values), then mixup or cutmix of the batch. Corners
 //! that a rotation or shear leaves empty take the colour that normalises to about 0.
 //!
 //! What moves pixels says where they went ([`Moves`]), so that masks go along; erasing leaves masks as they are.
@@ -26,18 +26,20 @@ mod color;
 mod crop;
 mod erase;
 mod mix;
+mod mosaic;
 mod preset;
 mod rand_augment;
 mod tone;
 mod zoom;
 
 use super::{Moves, Pixels, Resample};
-use crate::{DataError, Random};
+use crate::{DataError, Pass, Random};
 
 pub use color::ColorJitter;
 pub use crop::RandomResizedCrop;
 pub use erase::RandomErasing;
 pub(super) use mix::MixedBatch;
+pub(super) use mosaic::Tile;
 pub use rand_augment::RandAugment;
 pub use zoom::ZoomOut;
 
@@ -48,6 +50,8 @@ pub struct Augmentation {
     pub crop: Option<RandomResizedCrop>,
     /// Now and then the whole frame made smaller.
     pub zoom_out: Option<ZoomOut>,
+    /// Probability that four images of a batch stand in the place of one (mosaic).
+    pub mosaic: f64,
     /// Probability of mirroring left and right.
     pub horizontal_flip: f64,
     /// Probability of mirroring top and bottom.
@@ -77,6 +81,8 @@ mod stream {
     pub(super) const ERASING: u64 = 7;
     pub(super) const MIX: u64 = 8;
     pub(super) const ZOOM_OUT: u64 = 9;
+    pub(super) const MOSAIC: u64 = 10;
+    pub(super) const SCALE: u64 = 11;
 }
 
 /// Seed, epoch and row of an image.
@@ -103,6 +109,7 @@ impl Augmentation {
         let shares = [
             ("horizontal flip", self.horizontal_flip),
             ("vertical flip", self.vertical_flip),
+            ("mosaic", self.mosaic),
             ("zooming out", self.zoom_out.map_or(0.0, |zoom| zoom.probability)),
             ("random erasing", self.erasing.map_or(0.0, |erasing| erasing.probability)),
         ];
@@ -140,7 +147,7 @@ impl Augmentation {
     }
 }
 
-/// Augments one image. `target` is height, width and filter of the result, `neutral` fills
+/// Augments one image. `target` is height, width and filter of what is cropped, `neutral` fills
 /// corners; `moves` goes on with where pixels go.
 pub(super) fn apply(
     augmentation: &Augmentation,
@@ -175,6 +182,13 @@ pub(super) fn apply(
         image = rand_augment.apply(image, neutral, &mut random(key, stream::RAND_AUGMENT), moves);
     }
     image
+}
+
+/// The number of a batch's size, of so many.
+pub(super) fn size_number(count: usize, pass: Pass, rows: &[usize]) -> usize {
+    let rows = rows.iter().map(|&row| row as u64);
+    let key: Vec<u64> = [pass.seed, pass.epoch, stream::SCALE].into_iter().chain(rows).collect();
+    Random::at(&key).below(count)
 }
 
 /// Uniform in `[low, high)`.

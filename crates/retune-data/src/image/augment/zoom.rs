@@ -32,11 +32,7 @@ impl ZoomOut {
         let small = resize(&image, scaled(width), scaled(height), filter);
         let (left, top) = (random.below(width - small.width() + 1), random.below(height - small.height() + 1));
         let mut out = Pixels::filled(width, height, image.channels(), fill);
-        let (stride, length) = (width * image.channels(), small.width() * image.channels());
-        for y in 0..small.height() {
-            let start = (top + y) * stride + left * image.channels();
-            out.data_mut()[start..start + length].copy_from_slice(small.row(y));
-        }
+        out.paste(&small, left, top);
         moves.resize(small.width(), small.height());
         moves.window(-(left as isize), -(top as isize), width, height);
         out

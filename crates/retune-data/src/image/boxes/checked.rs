@@ -60,7 +60,7 @@ impl CheckedBoxes {
                     if let Some(problem) = problem(corners, (width, height)) {
                         let [a, b, c, d] = object.numbers;
                         problems.push(format!(
-                            "{}: its box [{a}, {b}, {c}, {d}] ({}) {problem}, which is {width} × {height}",
+                            "{}: its box [{a}, {b}, {c}, {d}] ({}) {problem} (the image is {width} × {height})",
                             object.name,
                             convention.words()
                         ));

@@ -40,6 +40,10 @@ pub(super) fn read(file: &Path, base: &Path, document: &Value) -> Result<RawSet,
         let (key, name) = (id(category.get("id")), category.get("name").and_then(Value::as_str));
         match key.zip(name) {
             Some((key, name)) if !name.trim().is_empty() => {
+                if names.iter().any(|(other, ..)| *other == key) {
+                    set.problem(format!("category id {key} stands for several categories; give each its own"));
+                    continue;
+                }
                 let order = category.get("id").and_then(Value::as_f64).unwrap_or(place as f64);
                 names.push((key, order, name.trim().to_owned()));
             }

@@ -1,7 +1,7 @@
 //! Objects of all images as targets, moved as the images are. B images, N objects of an image at most, H × W pixels.
 
 use super::ImageObject;
-use crate::image::{ImageSeen, Images};
+use crate::image::{ImageSeen, Images, Moves};
 use crate::target::IGNORED;
 use crate::{Array, Batch, DataError, Fact, FactValue, Targets};
 
@@ -15,7 +15,7 @@ const LEAST_SIDE: f64 = 1.0;
 pub struct Boxes {
     names: Vec<String>,
     objects: Vec<Vec<ImageObject>>,
-    /// N: the same for all batches.
+    /// N, of batches without mosaics.
     most: usize,
 }
 
@@ -38,9 +38,9 @@ impl Boxes {
 }
 
 /// Where objects are behind all steps of an image, as pixels there: those of which enough is left.
-fn moved<'a>(objects: &'a [ImageObject], seen: &'a ImageSeen) -> impl Iterator<Item = (usize, [f64; 4])> + 'a {
+fn moved<'a>(objects: &'a [ImageObject], moves: &'a Moves) -> impl Iterator<Item = (usize, [f64; 4])> + 'a {
     objects.iter().filter(|object| !object.crowd).filter_map(|object| {
-        let (corners, left) = seen.moves.carry(object.corners)?;
+        let (corners, left) = moves.carry(object.corners)?;
         let [x, y, right, bottom] = corners;
         let counts = left >= LEAST_LEFT && right - x >= LEAST_SIDE && bottom - y >= LEAST_SIDE;
         counts.then_some((object.class, corners))
@@ -61,9 +61,12 @@ impl Targets<Images> for Boxes {
     fn fill(&self, examples: &[usize], seen: &[ImageSeen], into: &mut Batch) -> Result<(), DataError> {
         let shape = into.inputs.get("pixel_values").map(|pixels| pixels.shape.clone()).expect("images have pixels");
         let (width, height) = (shape[3] as f64, shape[2] as f64);
-        let all: Vec<Vec<(usize, [f64; 4])>> =
-            examples.iter().zip(seen).map(|(&example, seen)| moved(&self.objects[example], seen).collect()).collect();
-        let most = self.most;
+        let of = |(&example, seen): (&usize, &ImageSeen)| {
+            let others = seen.others.iter().flat_map(|(place, moves)| moved(&self.objects[examples[*place]], moves));
+            moved(&self.objects[example], &seen.moves).chain(others).collect()
+        };
+        let all: Vec<Vec<(usize, [f64; 4])>> = examples.iter().zip(seen).map(of).collect();
+        let most = self.most.max(all.iter().map(Vec::len).max().unwrap_or(0));
         let mut labels = vec![IGNORED; all.len() * most];
         let mut boxes = vec![0f32; all.len() * most * 4];
         for (row, objects) in all.iter().enumerate() {

@@ -103,4 +103,7 @@ fn twelve_bits_of_grey_keep_their_contrast() {
     };
     assert_eq!([greatest("full"), greatest("0,4095"), greatest("auto")], [16, 254, 255]);
     assert_eq!(super::decode(&file("grey.png"), 1, GreyRange::Auto).unwrap().deepest, None);
+    for (name, turned) in [("orientation_1.jpg", false), ("orientation_3.jpg", true), ("orientation_6.png", true)] {
+        assert_eq!(super::decode(&file(name), 3, GreyRange::Auto).unwrap().turned, turned, "{name}");
+    }
 }

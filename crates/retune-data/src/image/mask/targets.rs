@@ -56,7 +56,12 @@ impl Targets<Images> for Masks {
         let shape = into.inputs.get("pixel_values").map(|pixels| pixels.shape.clone()).expect("images have pixels");
         let mut labels = Vec::with_capacity(shape[0] * shape[2] * shape[3]);
         for (&example, seen) in examples.iter().zip(seen) {
-            labels.extend(seen.moves.pick(&self.mask(example)?.classes, NO_CLASS));
+            let mut cells = seen.moves.pick(&self.mask(example)?.classes, NO_CLASS);
+            for (place, moves) in &seen.others {
+                let beside = moves.pick(&self.mask(examples[*place])?.classes, NO_CLASS);
+                cells.iter_mut().zip(beside).filter(|(_, other)| *other != NO_CLASS).for_each(|(cell, it)| *cell = it);
+            }
+            labels.extend(cells);
         }
         into.targets.insert("labels".to_owned(), Array::bytes(&[shape[0], shape[2], shape[3]], labels));
         Ok(())

@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::*;
 use crate::image::fixtures::{self, floats};
-use crate::image::{RandomResizedCrop, read_images};
+use crate::image::{
+    Boxes, IgnoredClasses, ImageObject, MaskClasses, MaskReading, Masks, RandomResizedCrop, RawMasks, read_images,
+};
 use crate::{
     ArrayData, CONFLICTING, Classes, DUPLICATES, DataFacts, Dataset, Examples, LabelSchema, Layout, Loader, Numbers,
     OnBadExample, Problem, Targets, stratified_group_split,
@@ -130,6 +132,96 @@ fn augmentation_is_a_function_of_seed_epoch_and_row() {
             );
         }
     }
+}
+
+/// Squares drawn on dark pictures: wherever a picture has one, a box says so, and a mask.
+#[test]
+fn boxes_and_masks_lie_where_a_mosaic_has_their_pixels() {
+    let folder = tempfile::tempdir().unwrap();
+    let corners = |number: usize| [4 + 7 * number, 5 + 3 * number, 14 + 7 * number, 17 + 3 * number];
+    let inside = |number: usize, x: usize, y: usize| {
+        let [left, top, right, bottom] = corners(number);
+        (left..right).contains(&x) && (top..bottom).contains(&y)
+    };
+    std::fs::create_dir_all(folder.path().join("images")).unwrap();
+    std::fs::create_dir_all(folder.path().join("masks")).unwrap();
+    for number in 0..4 {
+        let cells: Vec<u8> = (0..40 * 50).map(|at| u8::from(inside(number, at % 50, at / 50))).collect();
+        let shades: Vec<u8> = cells.iter().flat_map(|&cell| [if cell == 1 { 255 } else { 10 }; 3]).collect();
+        let save = |name: String, data: &[u8], kind| {
+            image::save_buffer(folder.path().join(name), data, 50, 40, kind).unwrap();
+        };
+        save(format!("images/{number}.png"), &shades, image::ColorType::Rgb8);
+        save(format!("masks/{number}.png"), &cells, image::ColorType::L8);
+    }
+    let layout = Layout::image("image").masks("mask");
+    let rows = read_images(folder.path(), &layout, true, OnBadExample::Fail).map(Arc::new).unwrap();
+    let augmentation = Augmentation {
+        mosaic: 0.8,
+        crop: Some(RandomResizedCrop { scale: (0.5, 1.0), ratio: (0.8, 1.25) }),
+        horizontal_flip: 0.5,
+        ..Augmentation::default()
+    };
+    let options = ImageOptions { augmentation, ..ImageOptions::default() };
+    let sizes = TrainingSizes::Sizes(vec![(40, 48), (24, 24), (56, 40)]);
+    let images = || Images::encode(&rows, &processor(), &options, &|_, _| ()).unwrap().with_sizes(sizes.clone());
+    let object = |number: usize| ImageObject {
+        class: number % 2,
+        corners: corners(number).map(|side| side as f64),
+        crowd: false,
+        area: 120.0,
+    };
+    let names = vec!["a".to_owned(), "b".to_owned()];
+    let boxes = Boxes::new(names, (0..4).map(|number| vec![object(number)]).collect());
+    let boxes = Examples::new(Arc::clone(&rows) as _, images(), Some(boxes)).unwrap();
+    let masked = images();
+    let (raw, bad) = RawMasks::read(&rows, &masked, None, &|_, _| ()).unwrap();
+    assert!(bad.is_empty());
+    let reading = MaskReading { reduce: false, ignored_value: 255, ignored: IgnoredClasses::Named(Vec::new()) };
+    let classes = MaskClasses::choose(&raw.present(), None, &reading).unwrap();
+    let masks = Examples::new(Arc::clone(&rows) as _, masked, Some(Masks::new(raw, classes))).unwrap();
+    let (mut found, mut shapes, mut most) = (0, std::collections::BTreeSet::new(), 0);
+    for epoch in 0..30 {
+        let pass = Some(Pass { seed: 5, epoch });
+        let batch = boxes.batch(&[0, 1, 2, 3], pass).unwrap();
+        assert_eq!(batch.inputs, boxes.batch(&[0, 1, 2, 3], pass).unwrap().inputs);
+        let labels = masks.batch(&[0, 1, 2, 3], pass).unwrap();
+        assert_eq!(labels.inputs, batch.inputs, "what is learnt of them does not change images");
+        let ArrayData::U8(labels) = &labels.targets["labels"].data else { panic!("bytes") };
+        let shape = &batch.inputs["pixel_values"].shape;
+        let (height, width) = (shape[2], shape[3]);
+        shapes.insert((height, width));
+        let (values, sides) = (values(&batch, "pixel_values"), values(&batch, "boxes"));
+        let ArrayData::I64(kinds) = &batch.targets["class_labels"].data else { panic!("integers") };
+        let each = kinds.len() / 4;
+        for row in 0..4 {
+            let bright = |x: usize, y: usize| values[(row * 3 * height + y) * width + x] > 0.2;
+            let mut in_boxes = vec![false; height * width];
+            let mut here = 0;
+            for at in (row * each..(row + 1) * each).filter(|&at| kinds[at] >= 0) {
+                let [x, y, w, h] = [0, 1, 2, 3].map(|side| f64::from(sides[at * 4 + side]));
+                let (left, right) = ((x - w / 2.0) * width as f64, (x + w / 2.0) * width as f64);
+                let (top, bottom) = ((y - h / 2.0) * height as f64, (y + h / 2.0) * height as f64);
+                let (middle_x, middle_y) = (((left + right) / 2.0) as usize, ((top + bottom) / 2.0) as usize);
+                assert!(bright(middle_x, middle_y), "epoch {epoch}, image {row}: no square in the middle of a box");
+                for y in (top - 1.0).max(0.0) as usize..((bottom + 1.0).ceil() as usize).min(height) {
+                    for x in (left - 1.0).max(0.0) as usize..((right + 1.0).ceil() as usize).min(width) {
+                        in_boxes[y * width + x] = true;
+                    }
+                }
+                here += 1;
+            }
+            (found, most) = (found + here, most.max(here));
+            let cells = &labels[row * height * width..(row + 1) * height * width];
+            let of = |at: usize| bright(at % width, at / width);
+            let wrong = (0..height * width).filter(|&at| of(at) != (cells[at] == 1)).count();
+            assert!(wrong <= height * width / 12, "{wrong} of {} pixels are of another class", height * width);
+            // What is left of a square that was mostly cut off has no box.
+            let outside = (0..height * width).filter(|&at| of(at) && !in_boxes[at]).count();
+            assert!(outside <= 40, "epoch {epoch}, image {row}: {outside} bright pixels outside of boxes");
+        }
+    }
+    assert!(found > 150 && most > 2 && shapes.len() == 3, "{found} boxes, {most} in one image, {shapes:?}");
 }
 
 #[test]

@@ -8,8 +8,10 @@ use crate::error::shortened;
 
 /// The longest side that makes sense; beyond it a typo would ask for all memory.
 const MOST_SIDE: u64 = 16_384;
+/// Of MobileViT's processor: colours in the order blue, green, red.
+const FLIP: &str = "do_flip_channel_order";
 /// Keys of processors that do what this one cannot.
-const UNSUPPORTED: [&str; 2] = ["do_flip_channel_order", "do_thumbnail"];
+const UNSUPPORTED: [&str; 2] = [FLIP, "do_thumbnail"];
 
 impl ImageProcessor {
     pub(super) fn from_config(raw: Map<String, Value>, channels: usize) -> Result<Self, String> {
@@ -22,7 +24,9 @@ impl ImageProcessor {
             Some(Value::String(name)) => Kind::parse(name)?,
             Some(other) => return Err(format!("image_processor_type is {}, not a name", brief(other))),
         };
-        if let Some(key) = UNSUPPORTED.iter().find(|key| raw.get(**key) == Some(&Value::Bool(true))) {
+        let mobile = kind == Kind::MobileVit;
+        let unsupported = UNSUPPORTED.iter().filter(|key| !(mobile && **key == FLIP));
+        if let Some(key) = unsupported.into_iter().find(|key| raw.get(**key) == Some(&Value::Bool(true))) {
             return Err(format!("{key} is not supported; set it to false if the model can do without"));
         }
         let defaults = kind.defaults();
@@ -83,7 +87,8 @@ impl ImageProcessor {
             true => Some(number(&raw, "rescale_factor", 1.0 / 255.0)?),
             false => None,
         };
-        let normalize = match flag(&raw, "do_normalize", defaults.normalizes)? {
+        // Its class never normalises, whatever the file says.
+        let normalize = match !mobile && flag(&raw, "do_normalize", defaults.normalizes)? {
             true => {
                 let mean = per_channel(&raw, "image_mean", &defaults.mean, channels)?;
                 let std = per_channel(&raw, "image_std", &defaults.std, channels)?;
@@ -94,12 +99,13 @@ impl ImageProcessor {
             }
             false => None,
         };
+        let flips = mobile && channels == 3 && flag(&raw, FLIP, true)?;
         let grey = match raw.get(GREY_RANGE) {
             None | Some(Value::Null) => GreyRange::default(),
             Some(Value::String(text)) => text.parse()?,
             Some(other) => return Err(format!("{GREY_RANGE} is {}, not a text", brief(other))),
         };
-        Ok(Self { raw, kind, resize, resample, crop, crop_pct, rescale_factor, normalize, channels, grey, pads })
+        Ok(Self { raw, kind, resize, resample, crop, crop_pct, rescale_factor, normalize, channels, flips, grey, pads })
     }
 }
 

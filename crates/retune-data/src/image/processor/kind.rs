@@ -17,6 +17,7 @@ pub(super) enum Kind {
     ConditionalDetr,
     DeformableDetr,
     RtDetr,
+    MobileVit,
 }
 
 /// What transformers' class has as attributes.
@@ -46,7 +47,7 @@ const CLIP_MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 const CLIP_STD: [f64; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 
 impl Kind {
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::Vit, "ViT"),
         (Self::Deit, "DeiT"),
         (Self::Beit, "Beit"),
@@ -59,6 +60,7 @@ impl Kind {
         (Self::ConditionalDetr, "ConditionalDetr"),
         (Self::DeformableDetr, "DeformableDetr"),
         (Self::RtDetr, "RTDetr"),
+        (Self::MobileVit, "MobileViT"),
     ];
 
     /// By `image_processor_type` or `feature_extractor_type`, with or without `Fast`.
@@ -119,6 +121,7 @@ impl Kind {
                 normalizes: false,
                 ..of(false, 640, None, Resample::Bilinear)
             },
+            Self::MobileVit => Defaults { normalizes: false, ..of(false, 224, Some(256), Resample::Bicubic) },
             Self::ConvNext => of(false, 384, None, Resample::Bicubic),
             Self::Bit | Self::Clip => {
                 Defaults { mean: CLIP_MEAN, std: CLIP_STD, ..of(false, 224, Some(224), Resample::Bicubic) }

@@ -3,7 +3,7 @@
 //! Hugging Face's `ViTImageProcessor`, `DeiTImageProcessor`, `BeitImageProcessor`,
 //! `BitImageProcessor` (DINOv2), `CLIPImageProcessor`, `ConvNextImageProcessor`, `SegformerImageProcessor`,
 //! `YolosImageProcessor`, `DetrImageProcessor`, `ConditionalDetrImageProcessor`, `DeformableDetrImageProcessor`,
-//! `RTDetrImageProcessor` and their older `…FeatureExtractor` forms, with the arithmetic of their Pillow backend: resize, center crop,
+//! `RTDetrImageProcessor`, `MobileViTImageProcessor` and their older `…FeatureExtractor` forms, with the arithmetic of their Pillow backend: resize, center crop,
 //! rescale, normalise, in this order. `do_reduce_labels` concerns masks only; `do_convert_rgb` has no
 //! effect, because channels follow the model.
 
@@ -48,6 +48,8 @@ pub struct ImageProcessor {
     /// Mean and standard deviation by channel.
     normalize: Option<(Vec<f32>, Vec<f32>)>,
     channels: usize,
+    /// Whether the model takes blue first and red last.
+    flips: bool,
     grey: GreyRange,
     /// Whether images keep their shapes and are filled up to the largest of their batch.
     pads: bool,
@@ -131,6 +133,28 @@ impl ImageProcessor {
                 raw.insert("do_center_crop".into(), false.into());
             }
         }
+        Self::from_config(raw, self.channels).map_err(fail)
+    }
+
+    /// The same processor where every pixel counts: to the size that it would cut out, images are scaled whole.
+    ///
+    /// # Errors
+    /// A configuration that cannot be read again.
+    pub fn whole(&self) -> Result<Self, DataError> {
+        let Some((height, width)) = self.output_size().filter(|_| !self.keeps_all()) else { return Ok(self.clone()) };
+        let mut raw = self.raw.clone();
+        raw.insert("size".into(), json!({"height": height, "width": width}));
+        raw.insert("do_resize".into(), true.into());
+        raw.insert("do_center_crop".into(), false.into());
+        raw.shift_remove("crop_size");
+        if self.kind == Kind::ConvNext {
+            // Its class knows the shorter side alone.
+            raw.shift_remove("feature_extractor_type");
+            raw.shift_remove("crop_pct");
+            raw.insert("image_processor_type".into(), Kind::Vit.name().into());
+            raw.insert("resample".into(), self.resample.number().into());
+        }
+        let fail = |message: String| DataError::Processor { path: PathBuf::from(FILE), message };
         Self::from_config(raw, self.channels).map_err(fail)
     }
 
@@ -232,7 +256,20 @@ impl ImageProcessor {
         fit::moves(self, (height, width))
     }
 
-    /// What each of the 256 sample values becomes, by channel: rescaled and normalised.
+    /// The sample of a pixel that each channel of the model is made of.
+    pub fn order(&self) -> Vec<usize> {
+        let order = 0..self.channels;
+        if self.flips { order.rev().collect() } else { order.collect() }
+    }
+
+    /// Height and width of a processed image that is to be so many times as large, where images keep their shapes.
+    pub(super) fn scaled(&self, (height, width): (usize, usize), factor: f64) -> (usize, usize) {
+        let multiple = self.kind.multiple();
+        let side = |side: usize| (((side as f64 * factor) as usize) / multiple * multiple).max(multiple);
+        (side(height), side(width))
+    }
+
+    /// What each of the 256 sample values becomes, by channel of the model: rescaled and normalised.
     pub fn values(&self) -> Vec<[f32; 256]> {
         (0..self.channels)
             .map(|channel| {
@@ -256,7 +293,9 @@ impl ImageProcessor {
             let size = |sample: &u8| values[usize::from(*sample)].abs();
             (0..=u8::MAX).min_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(0)
         };
-        self.values().iter().map(nearest).collect()
+        // By sample of a pixel; the order is its own reverse.
+        let values = self.values();
+        self.order().iter().map(|&channel| nearest(&values[channel])).collect()
     }
 }
 

@@ -51,7 +51,7 @@ fn masks_are_scaled_as_transformers_does_it() {
 #[test]
 fn every_processor_equals_transformers() {
     let processors = processors();
-    assert_eq!(processors.len(), 22);
+    assert_eq!(processors.len(), 24);
     for (name, processor) in processors {
         for (image, shape, expected) in floats(&format!("processors/{name}/expected.safetensors")) {
             let fitted = processor.fit(&decode(&file(&image), processor.channels()).unwrap()).unwrap();
@@ -61,13 +61,13 @@ fn every_processor_equals_transformers() {
             if let Some(size) = processor.output_size() {
                 assert_eq!((fitted.height(), fitted.width()), size, "{name}");
             }
-            let values = processor.values();
+            let (values, order) = (processor.values(), processor.order());
             let mut worst = 0f32;
             let mut expected = expected.into_iter();
             for (channel, values) in values.iter().enumerate() {
                 for y in (0..fitted.height()).step_by(step) {
                     for x in (0..fitted.width()).step_by(step) {
-                        let value = values[usize::from(fitted.pixel(x, y)[channel])];
+                        let value = values[usize::from(fitted.pixel(x, y)[order[channel]])];
                         worst = worst.max((value - expected.next().unwrap()).abs());
                     }
                 }
@@ -144,6 +144,21 @@ fn another_size_keeps_the_share_that_is_cropped_away() {
     assert!(convnext.with_size(64, 32).unwrap_err().to_string().contains("square"));
     let off = of(json!({"do_resize": false})).with_size(10, 10).unwrap();
     assert_eq!(off.output_size(), Some((10, 10)));
+}
+
+#[test]
+fn where_every_pixel_counts_nothing_is_cut_off() {
+    let whole = |config: Value| ImageProcessor::parse(config.to_string().as_bytes(), 3).unwrap().whole().unwrap();
+    let mobile = whole(json!({"image_processor_type": "MobileViTImageProcessor", "size": 288, "crop_size": 256}));
+    assert_eq!((mobile.resize, mobile.crop, mobile.order()), (Some(Size::Exact(256, 256)), None, vec![2, 1, 0]));
+    let convnext = json!({"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 64}});
+    let before = ImageProcessor::parse(convnext.to_string().as_bytes(), 3).unwrap();
+    let after = whole(convnext);
+    assert!(!before.keeps_all() && after.keeps_all());
+    assert_eq!((after.resize, after.resample), (Some(Size::Exact(64, 64)), before.resample));
+    assert_eq!(after.values(), before.values());
+    let plain = json!({"image_processor_type": "ViTImageProcessor", "size": 24});
+    assert_eq!(whole(plain.clone()).config(), plain.as_object().unwrap());
 }
 
 #[test]

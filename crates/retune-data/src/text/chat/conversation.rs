@@ -59,7 +59,10 @@ pub enum Conversation {
 
 impl Conversation {
     /// Of the columns of a row. `required`: what is to be learnt must be there.
-    pub(super) fn of_row(
+    ///
+    /// # Errors
+    /// What is wrong with the row.
+    pub fn of_row(
         line: u64,
         row: &Map<String, Value>,
         columns: &ChatColumns,
@@ -72,8 +75,9 @@ impl Conversation {
         } else if let Some(list) = given(SHARED) {
             messages(list, true).map(Self::Chat).map_err(|message| problem(SHARED, message))?
         } else if let Some(prompt) = given(&columns.prompt) {
-            Self::of_prompt(prompt, given(&columns.completion))
-                .map_err(|message| problem(&columns.completion, message))?
+            Self::of_prompt(prompt, given(&columns.completion)).map_err(|(of_prompt, message)| {
+                problem(if of_prompt { &columns.prompt } else { &columns.completion }, message)
+            })?
         } else if let Some(instruction) = given(ALPACA[0]) {
             let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
             let (mut user, input) = (text(Some(instruction)), text(given(ALPACA[1])));
@@ -92,18 +96,21 @@ impl Conversation {
         Ok(found)
     }
 
-    fn of_prompt(prompt: &Value, completion: Option<&Value>) -> Result<Self, String> {
+    /// Else whether it is the prompt that is wrong, and what is.
+    fn of_prompt(prompt: &Value, completion: Option<&Value>) -> Result<Self, (bool, String)> {
         match (prompt, completion) {
             (Value::String(prompt), None) => Ok(Self::Prompt { prompt: prompt.clone(), completion: None }),
             (Value::String(prompt), Some(Value::String(completion))) => {
                 Ok(Self::Prompt { prompt: prompt.clone(), completion: Some(completion.clone()) })
             }
             (list @ Value::Array(_), completion) => {
-                let mut all = messages(list, false)?;
-                all.extend(completion.map(|list| messages(list, false)).transpose()?.into_iter().flatten());
+                let mut all = messages(list, false).map_err(|message| (true, message))?;
+                let more = completion.map(|list| messages(list, false)).transpose();
+                all.extend(more.map_err(|message| (false, message))?.into_iter().flatten());
                 Ok(Self::Chat(all))
             }
-            (_, other) => Err(format!("is {}, not a text as the prompt is", shown(other))),
+            (Value::String(_), other) => Err((false, format!("is {}, not a text as the prompt is", shown(other)))),
+            (other, _) => Err((true, format!("is {}, neither a text nor a list of messages", shown(Some(other))))),
         }
     }
 
@@ -141,6 +148,19 @@ impl Conversation {
                 Self::Chat(messages)
             }
             Self::Prompt { prompt, .. } => Self::Prompt { prompt, completion: None },
+        }
+    }
+
+    /// The text that is to be written after what is [asked](Self::asked), where there is one: the completion, or the only turn of
+    /// the assistant behind that of another. A call of a tool is no text.
+    pub fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Prompt { completion, .. } => completion.as_deref(),
+            Self::Chat(messages) => {
+                let [.., before, last] = &messages[..] else { return None };
+                let is_text = last["role"] == "assistant" && last.get("tool_calls").is_none_or(Value::is_null);
+                last["content"].as_str().filter(|_| is_text && before["role"] != "assistant")
+            }
         }
     }
 }

@@ -209,3 +209,39 @@ fn documents_know_what_is_learnt_and_prompts_have_to_fit() {
     let error = writer.documents(&chats, false, Some(1), OnBadExample::Fail).err().unwrap().to_string();
     assert!(error.contains(":1: is a prompt of"), "{error}");
 }
+
+#[test]
+fn what_is_to_be_answered_is_the_last_turn_or_the_completion() {
+    let (user, assistant) = (said("user", "a"), said("assistant", "b"));
+    let call = json!({"role": "assistant", "content": "b", "tool_calls": [{"name": "f"}]});
+    let of = |messages: &[&Value]| Conversation::Chat(messages.iter().map(|&one| one.clone()).collect());
+    assert_eq!(of(&[&user, &assistant]).reference(), Some("b"));
+    assert_eq!(of(&[&user, &assistant]).asked(), of(&[&user]));
+    for messages in
+        [&[&user][..], &[&assistant], &[&user, &assistant, &assistant], &[&user, &call], &[&assistant, &user]]
+    {
+        assert_eq!(of(messages).reference(), None, "{messages:?}");
+    }
+    let prompt = Conversation::Prompt { prompt: "a".to_owned(), completion: Some(" b".to_owned()) };
+    assert_eq!(prompt.reference(), Some(" b"));
+}
+
+#[test]
+fn the_column_that_is_wrong_is_named() {
+    let columns = ChatColumns {
+        messages: "messages".to_owned(),
+        prompt: "prompt".to_owned(),
+        completion: "completion".to_owned(),
+        text: "text".to_owned(),
+    };
+    for (row, column, message) in [
+        (json!({"prompt": 3}), "prompt", "is a number, neither a text nor a list of messages"),
+        (json!({"prompt": "a", "completion": 3}), "completion", "is a number, not a text"),
+        (json!({"prompt": [3]}), "prompt", "message 1 is no object"),
+        (json!({"prompt": [said("user", "a")], "completion": "b"}), "completion", "is a text that is no JSON"),
+    ] {
+        let problems = Conversation::of_row(1, &object(&row), &columns, false).unwrap_err();
+        let told = (problems[0].column.as_deref(), problems[0].message.as_str());
+        assert!(told.0 == Some(column) && told.1.starts_with(message), "{told:?}");
+    }
+}

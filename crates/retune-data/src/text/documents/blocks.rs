@@ -148,6 +148,14 @@ impl Blocks {
         &self.0.options
     }
 
+    /// The document that a block begins with and holds nothing else of, though it may be cut off.
+    pub fn only_document(&self, block: usize) -> Option<usize> {
+        match self.0.pieces.of(block) {
+            [piece] if piece.from == 0 => Some(piece.document as usize),
+            _ => None,
+        }
+    }
+
     /// Calls `each` with every token of a block that is not special to the block: without what stands around it.
     ///
     /// # Errors

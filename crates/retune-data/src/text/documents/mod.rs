@@ -34,7 +34,7 @@ pub use masked_words::MaskedWords;
 pub use masking::{MaskOptions, Masking};
 pub use medium::DOCUMENTS;
 pub use next_words::NextWords;
-pub use noise::{NoiseOptions, NoiseTokens};
+pub use noise::{NoiseOptions, NoiseTokens, SentenceOrder};
 pub use noised::{NoisedBlocks, NoisedSeen, Restored};
 pub use read::read_documents;
 pub use seen::{BlockSeen, Masked, SeenPiece};

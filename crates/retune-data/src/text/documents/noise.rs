@@ -3,6 +3,7 @@
 //! Span corruption of T5 (Raffel et al. 2020): spans of about three tokens, 15 % of all, each become a sentinel, and what is written
 //! are the sentinels with what they stand for. Text infilling of BART (Lewis et al. 2020): spans whose lengths are Poisson's,
 //! 30 % of all tokens, each become one mask (spans of no token are a mask that stands for nothing), and the whole text is written.
+//! BART also had the sentences put into another order before.
 
 use std::sync::Arc;
 
@@ -26,6 +27,17 @@ pub struct NoiseOptions {
     pub share: f64,
     /// Mean length of a span, in tokens.
     pub span: f64,
+    /// Which sentences change places before.
+    pub sentences: Option<SentenceOrder>,
+}
+
+/// Sentences that change places, as BART's `permute_sentence_ratio` has it.
+#[derive(Debug, Clone)]
+pub struct SentenceOrder {
+    /// Share of the sentences of a text, above 0 and up to 1.
+    pub share: f64,
+    /// Tokens that end a sentence, by number; behind several of them one ends.
+    pub ends: Arc<[bool]>,
 }
 
 /// A text that was made noisy, without special tokens around it.
@@ -38,9 +50,13 @@ pub(super) struct Noisy {
 impl NoiseOptions {
     /// Takes some of the `tokens` out; one at least, where there is one.
     pub(super) fn draw(&self, tokens: &[u32], random: &mut Random) -> Noisy {
-        match &self.tokens {
-            NoiseTokens::Sentinels(sentinels) => self.spans(tokens, sentinels, random),
-            NoiseTokens::Mask(mask) => self.infilling(tokens, *mask, random),
+        match (&self.tokens, &self.sentences) {
+            (NoiseTokens::Sentinels(sentinels), _) => self.spans(tokens, sentinels, random),
+            (NoiseTokens::Mask(mask), None) => self.infilling(tokens, *mask, random),
+            (NoiseTokens::Mask(mask), Some(order)) => {
+                let Noisy { read, .. } = self.infilling(&order.draw(tokens, random), *mask, random);
+                Noisy { read, written: tokens.to_vec() }
+            }
         }
     }
 
@@ -92,6 +108,32 @@ impl NoiseOptions {
     }
 }
 
+impl SentenceOrder {
+    /// The same tokens with their sentences in another order. What follows the last end of a sentence is one too.
+    fn draw(&self, tokens: &[u32], random: &mut Random) -> Vec<u32> {
+        let ends = |place: usize| {
+            tokens.get(place).is_some_and(|&token| self.ends.get(token as usize).copied().unwrap_or(false))
+        };
+        let last = |place: &usize| *place + 1 == tokens.len() || ends(*place) && !ends(*place + 1);
+        let (mut sentences, mut begin) = (Vec::new(), 0);
+        for place in (0..tokens.len()).filter(last) {
+            sentences.push(&tokens[begin..=place]);
+            begin = place + 1;
+        }
+        let count = ((sentences.len() as f64 * self.share).ceil() as usize).min(sentences.len());
+        let mut places: Vec<usize> = (0..sentences.len()).collect();
+        random.shuffle(&mut places);
+        places.truncate(count);
+        let mut from = places.clone();
+        random.shuffle(&mut from);
+        let mut order: Vec<usize> = (0..sentences.len()).collect();
+        for (place, from) in places.into_iter().zip(from) {
+            order[place] = from;
+        }
+        order.into_iter().flat_map(|sentence| sentences[sentence]).copied().collect()
+    }
+}
+
 /// So many items in so many parts, none of them empty; any such division is as likely as another.
 fn parts(items: usize, parts: usize, random: &mut Random) -> Vec<usize> {
     let mut ends = vec![false; items.saturating_sub(1)];
@@ -128,7 +170,7 @@ mod tests {
 
     fn options(tokens: NoiseTokens) -> NoiseOptions {
         let share = if matches!(tokens, NoiseTokens::Mask(_)) { 0.3 } else { 0.15 };
-        NoiseOptions { tokens, share, span: 3.0 }
+        NoiseOptions { tokens, share, span: 3.0, sentences: None }
     }
 
     /// The text again, of what is read and what is written for its sentinels.
@@ -181,6 +223,32 @@ mod tests {
         assert!(kept == 14_000 && (each - 10.5).abs() < 0.7, "{each}");
         let one = infilling.draw(&[5], &mut Random::at(&[3]));
         assert!(one.read.iter().all(|&token| token == 999) && one.written == [5]);
+    }
+
+    #[test]
+    fn sentences_change_places() {
+        // Sentences of 1, 2, …, 5 tokens and an end each, two of the third, and a rest without one.
+        let text: Vec<u32> = vec![1, 0, 2, 2, 0, 3, 3, 3, 0, 0, 4, 4, 4, 4, 0, 5, 5];
+        let order = |share| SentenceOrder { share, ends: vec![true].into() };
+        let mut moved = [0usize; 3];
+        for seed in 0..300 {
+            for (place, share) in [0.2, 0.5, 1.0].into_iter().enumerate() {
+                let drawn = order(share).draw(&text, &mut Random::at(&[seed]));
+                let sentences: Vec<&[u32]> = drawn.chunk_by(|a, b| a == b || *b == 0).collect();
+                let mut sorted: Vec<u32> = sentences.iter().map(|sentence| sentence[0]).collect();
+                moved[place] += sorted.iter().zip(1..).filter(|(number, place)| *number != place).count();
+                sorted.sort_unstable();
+                assert_eq!(sorted, [1, 2, 3, 4, 5], "{drawn:?}");
+                assert_eq!(sentences.iter().map(|sentence| sentence.len()).sum::<usize>(), text.len());
+            }
+        }
+        // Of one sentence none moves, of three and of five one stays on average.
+        assert!(moved[0] == 0 && moved[1].abs_diff(600) < 90 && moved[2].abs_diff(1200) < 90, "{moved:?}");
+        let noise = NoiseOptions { sentences: Some(order(1.0)), ..options(NoiseTokens::Mask(999)) };
+        let noisy = noise.draw(&text, &mut Random::at(&[5]));
+        assert_eq!(noisy.written, text);
+        assert_ne!(noisy, options(NoiseTokens::Mask(999)).draw(&text, &mut Random::at(&[5])));
+        assert!(order(1.0).draw(&[], &mut Random::at(&[1])).is_empty());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{TokenizerFiles, failed, object};
 use crate::DataError;
 
 /// How Qwen2 divides texts, as a regular expression.
-const QWEN2: &str =
+pub(super) const QWEN2: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// GPT-2's only special token.
 const END: &str = "<|endoftext|>";

@@ -1,29 +1,38 @@
-//! What a model says of a row: how likely its tokens were, or how it goes on.
+//! What a model says of a row: how likely its tokens were, how it answers its prompt, or how it goes on.
 
+use crate::metric::TokenSums;
 use anyhow::Result;
 use retune_kernels::tch::{Kind, Tensor};
-use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
+use retune_models::generate::{Continuation, DecoderSteps, GenerationSettings, Prompts, generate};
 use retune_models::{Network, Tensors};
 
 /// Of one row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
-    /// How likely its tokens were.
+    /// How likely its tokens were, and what was answered to its prompt where that was asked.
     Scored {
-        /// Negative log-likelihood of those that count, summed, in nats.
-        loss: f64,
-        /// How many were the likeliest.
-        right: u32,
-        /// How many count.
-        tokens: u32,
+        /// Of the tokens that count.
+        sums: TokenSums,
+        /// The answer.
+        written: Option<Written>,
     },
     /// What follows it.
-    Written {
-        /// New tokens.
-        tokens: Vec<u32>,
-        /// Their summed log-probability.
-        score: f64,
-    },
+    Written(Written),
+}
+
+/// New tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Written {
+    /// Their ids.
+    pub(super) tokens: Vec<u32>,
+    /// Their summed log-probability.
+    pub(super) score: f64,
+}
+
+impl From<Continuation> for Written {
+    fn from(one: Continuation) -> Self {
+        Self { tokens: one.tokens.into_iter().map(|token| token as u32).collect(), score: one.score }
+    }
 }
 
 /// Continues the rows of a batch, which has padding behind them; `keys` stand for them in draws.
@@ -39,11 +48,7 @@ pub(super) fn continued(
     let prompts = Prompts::new(&ids, &mask, keys)?;
     let mut steps = DecoderSteps::new(network, &mask)?;
     let found = generate(&mut steps, &prompts, settings, &mut |_, _| ())?;
-    let written = found.into_iter().map(|one| Answer::Written {
-        tokens: one.tokens.into_iter().map(|token| token as u32).collect(),
-        score: one.score,
-    });
-    Ok(written.collect())
+    Ok(found.into_iter().map(|one| Answer::Written(one.into())).collect())
 }
 
 /// The same rows with their padding before them.

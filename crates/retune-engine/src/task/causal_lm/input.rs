@@ -48,6 +48,8 @@ pub(super) struct TextOrChat {
     writer: ChatWriter,
     columns: ChatColumns,
     packing: bool,
+    /// Whether what is judged is one conversation a row, because prompts are answered.
+    apart: bool,
     /// Longest prompt, where prompts are to be continued.
     prompts: Option<usize>,
     /// Longest text of the model.
@@ -98,6 +100,7 @@ impl TextOrChat {
                 text: text.text_column,
             },
             packing: settings.packing,
+            apart: settings.answered_rows > 0,
             prompts: None,
             longest,
             on_bad_example: recipe.data.on_bad_example.parse()?,
@@ -110,12 +113,25 @@ impl TextOrChat {
     /// # Errors
     /// No room beside the new tokens.
     pub(super) fn for_prompts(self, settings: &GenerationSettings) -> Result<Self> {
+        Ok(Self { prompts: Some(self.room(settings)?), ..self })
+    }
+
+    /// Tokens of a prompt at most that is continued so.
+    ///
+    /// # Errors
+    /// No room beside the new tokens.
+    pub(super) fn room(&self, settings: &GenerationSettings) -> Result<usize> {
         let (longest, new) = (self.longest.unwrap_or(USUAL_LONGEST), settings.max_new_tokens);
         ensure!(
             new < longest,
             "max-new-tokens: {new} new tokens leave no room for a prompt in the {longest} positions that this model has"
         );
-        Ok(Self { prompts: Some(longest - new), ..self })
+        Ok(longest - new)
+    }
+
+    /// The columns of conversations.
+    pub(super) fn columns(&self) -> &ChatColumns {
+        &self.columns
     }
 
     pub(super) fn tokenizer(&self) -> &Tokenizer {
@@ -187,13 +203,12 @@ impl TextOrChat {
 
     /// Rows of documents, all or the chosen ones.
     pub(super) fn cut(&self, documents: &Arc<Documents>, chosen: Option<&[usize]>) -> Result<Blocks> {
-        Ok(Blocks::cut(documents, chosen, self.options(documents))?)
+        Ok(Blocks::cut(documents, chosen, self.options(documents, true))?)
     }
 
-    fn options(&self, documents: &Documents) -> BlockOptions {
-        // Of conversations only some tokens are to be learnt.
-        let chats = !documents.is_empty() && documents.learnt(0).is_some();
-        let cut = match (self.prompts, self.packing, chats) {
+    fn options(&self, documents: &Documents, judged: bool) -> BlockOptions {
+        let chats = hold_conversations(documents);
+        let cut = match (self.prompts, self.packing && !(judged && chats && self.apart), chats) {
             (Some(_), ..) | (None, false, true) => Cut::Whole,
             (None, true, _) => Cut::Pack,
             (None, false, false) => self.documents.cut,
@@ -210,7 +225,10 @@ impl TextOrChat {
             let what = format!("tokenizing {} data", split.whole_name());
             self.encode(rows, true, &|done, all| progress(&what, done, all))
         })?;
-        let (blocks, mut notes) = held_out(recipe, &documents, self.options(&documents.train))?;
+        let train = &documents.train;
+        let judged = [&documents.validation, &documents.test].into_iter().flatten().next().unwrap_or(train);
+        let options = [self.options(train, false), self.options(judged, true)];
+        let (blocks, mut notes) = held_out(recipe, &documents, options.each_ref())?;
         notes.extend(self.about(&documents.train)?);
         Ok((blocks, notes))
     }
@@ -259,4 +277,9 @@ impl TextOrChat {
         }
         Ok(text)
     }
+}
+
+/// Whether documents are conversations: then only some of their tokens are to be learnt.
+pub(super) fn hold_conversations(documents: &Documents) -> bool {
+    !documents.is_empty() && documents.learnt(0).is_some()
 }

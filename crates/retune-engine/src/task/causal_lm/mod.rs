@@ -4,25 +4,25 @@
 //! holds the scores of all tokens ([`retune_kernels::loss::next_token_cross_entropy`]). B rows, T tokens, V vocabulary.
 
 mod answer;
+mod asking;
 mod input;
 mod scorer;
 mod writer;
 
-pub use writer::TextWriter;
+pub(super) use writer::Continuer;
 
 use super::documents::DocumentSettings;
 use super::generation::GenerationFlags;
 use super::texts::{BatchSettings, TextSettings};
-use super::{
-    BatchTensors, Data, Entry, Judged, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work, parts,
-};
-use crate::metric::Said;
+use super::{BatchTensors, Data, Entry, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work, parts};
+use crate::metric::{Said, TokenSums};
 use crate::number;
 use crate::recipe::Settings;
 use crate::recipe::settings::{DATA, settings};
-use answer::{Answer, continued};
+use answer::{Answer, Written, continued};
 use anyhow::{Context, Result};
-use input::{Reading, TextOrChat};
+use asking::Asking;
+use input::{Reading, TextOrChat, hold_conversations};
 use retune_data::{Batching, Blocks, Dataset, Examples, NextWords, Tokenizer};
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
@@ -69,6 +69,9 @@ settings! {
         begin_token: String = "auto".to_owned(), value("auto|none|TOKEN"), at_use();
         /// Token behind each document: auto (the tokenizer's end of a text), none, or its spelling
         end_token: String = "auto".to_owned(), value("auto|none|TOKEN"), at_use();
+        /// Rows of validation and test data whose prompts are answered, to be compared with the completion or the last turn of the
+        /// assistant: the first ones, so many at most; 0 is none
+        answered_rows: usize = 100, value("N"), at_use(), neutral();
     }
 }
 
@@ -84,7 +87,10 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let input = TextOrChat::of(recipe, from.model, from.config)?;
     let (blocks, notes) = input.blocks(recipe, from.progress)?;
-    let task = CausalLm::new(&input, None, recipe.read::<BatchSettings>()?.batching());
+    let judged = [&blocks.validation, &blocks.test];
+    let asks = judged.into_iter().flatten().any(|blocks| hold_conversations(blocks.documents()));
+    let asking = if asks { Asking::of(&input, recipe, from.model, from.config)? } else { None };
+    let task = CausalLm::new(&input, None, recipe.read::<BatchSettings>()?.batching()).asking(asking);
     let data = blocks.map(|_, blocks| examples(blocks, true))?;
     let splits = data.splits(recipe, input.fingerprint(), notes)?;
     Ok(Box::new(Prepared::new(task, splits)))
@@ -99,14 +105,16 @@ fn examples(blocks: Blocks, targets: bool) -> Result<Data<CausalLm>> {
 fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let (recipe, targets, progress) = (from.recipe, from.targets, from.progress);
     let mut input = TextOrChat::of(recipe, from.model, from.config)?;
-    let mut generation = None;
-    if !targets {
+    let (mut generation, mut asking) = (None, None);
+    if targets {
+        asking = Asking::of(&input, recipe, from.model, from.config)?;
+    } else {
         let flags = recipe.read::<GenerationFlags>()?;
         let settings = flags.over(from.model, from.config, recipe.run.seed)?;
         input = input.for_prompts(&settings)?;
         generation = Some(settings);
     }
-    let task = CausalLm::new(&input, generation, recipe.read::<BatchSettings>()?.batching());
+    let task = CausalLm::new(&input, generation, recipe.read::<BatchSettings>()?.batching()).asking(asking);
     let input = Rc::new(input);
     let (of_file, of_lines) = (Rc::clone(&input), Rc::clone(&input));
     let encode = move |read: Reading| {
@@ -128,13 +136,38 @@ struct CausalLm {
     tokenizer: Tokenizer,
     /// How prompts are continued, where they are.
     generation: Option<GenerationSettings>,
+    /// Which prompts are answered where it is known what is right.
+    asking: Option<Arc<Asking>>,
     batching: Batching,
     files: Vec<PathBuf>,
 }
 
 impl CausalLm {
     fn new(input: &TextOrChat, generation: Option<GenerationSettings>, batching: Batching) -> Self {
-        Self { tokenizer: input.tokenizer().clone(), generation, batching, files: input.files() }
+        Self { tokenizer: input.tokenizer().clone(), generation, asking: None, batching, files: input.files() }
+    }
+
+    fn asking(self, asking: Option<Asking>) -> Self {
+        Self { asking: asking.map(Arc::new), ..self }
+    }
+
+    /// What is answered to the prompts of the rows of a batch, where they are asked.
+    fn answered(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Option<Written>>> {
+        let mut all: Vec<Option<Written>> = turn.rows.iter().map(|_| None).collect();
+        let Some(asking) = &self.asking else { return Ok(all) };
+        let (mut places, mut asked) = (Vec::new(), Vec::new());
+        for (place, &row) in turn.rows.iter().enumerate() {
+            let example = turn.data.example(row);
+            if let Some(one) = asking.asked(turn.data, example)? {
+                places.push(place);
+                asked.push((one, turn.data.content_hash(example)));
+            }
+        }
+        let device = turn.batch.targets.get("labels")?.device();
+        for (place, written) in places.into_iter().zip(asking.written(turn.network, device, &asked)?) {
+            all[place] = written;
+        }
+        Ok(all)
     }
 }
 
@@ -168,41 +201,55 @@ impl Task for CausalLm {
         };
         let counted = labels.f_narrow(1, 1, labels.size()[1] - 1)?.f_ne(loss::IGNORE_INDEX)?;
         let (losses, right, tokens) = (sums(&said.each)?, sums(&said.correct)?, sums(&counted.f_reshape([-1])?)?);
-        let all = losses.into_iter().zip(right).zip(tokens);
-        Ok(all
-            .map(|((loss, right), tokens)| Answer::Scored { loss, right: right as u32, tokens: tokens as u32 })
-            .collect())
+        let all = losses.into_iter().zip(right).zip(tokens).zip(self.answered(turn)?);
+        let one = |(((loss, right), tokens), written): (((f64, f64), f64), Option<Written>)| {
+            let sums = TokenSums { loss, right: right as u32, tokens: tokens as u32, ..TokenSums::default() };
+            Answer::Scored { sums, written }
+        };
+        Ok(all.map(one).collect())
     }
 
     fn scorer(&self) -> Box<dyn Scorer<Self>> {
-        Box::new(NextTokens::new(self.tokenizer.clone()))
+        Box::new(NextTokens::new(self.tokenizer.clone(), self.asking.clone()))
     }
 
-    fn describe(&self, _data: &Data<Self>, _example: usize, answer: &Answer) -> Result<Map<String, Value>> {
-        Ok(match answer {
-            Answer::Written { tokens, score } => {
-                let text = self.tokenizer.decode(tokens)?;
-                Map::from_iter([("prediction".to_owned(), json!(text)), ("score".to_owned(), json!(score))])
-            }
-            Answer::Scored { loss, right, tokens } => {
-                let mut line =
-                    Map::from_iter([("tokens".to_owned(), json!(tokens)), ("right".to_owned(), json!(right))]);
-                if *tokens > 0 {
-                    line.insert("loss".to_owned(), json!(loss / f64::from(*tokens)));
-                }
-                line
-            }
-        })
+    fn describe(&self, data: &Data<Self>, example: usize, answer: &Answer) -> Result<Map<String, Value>> {
+        let said = |written: &Written| -> Result<Map<String, Value>> {
+            let text = self.tokenizer.decode(&written.tokens)?;
+            Ok(Map::from_iter([("prediction".to_owned(), json!(text)), ("score".to_owned(), json!(written.score))]))
+        };
+        let (sums, written) = match answer {
+            Answer::Written(written) => return said(written),
+            Answer::Scored { sums, written } => (sums, written),
+        };
+        let mut line = Map::new();
+        if let Some(written) = written {
+            line.extend(said(written)?);
+            let asked = self.asking.as_ref().map(|asking| asking.asked(data, example)).transpose()?.flatten();
+            line.extend(asked.map(|asked| ("reference".to_owned(), json!(asked.reference))));
+        }
+        line.insert("tokens".to_owned(), json!(sums.tokens));
+        line.insert("right".to_owned(), json!(sums.right));
+        if sums.tokens > 0 {
+            line.insert("loss".to_owned(), json!(sums.loss / f64::from(sums.tokens)));
+        }
+        Ok(line)
     }
 
     fn said(&self, data: &Data<Self>, example: usize, answer: &Answer) -> Result<Said> {
-        let prediction = match answer {
-            Answer::Written { tokens, .. } => self.tokenizer.decode(tokens)?,
-            Answer::Scored { loss, right, tokens } => {
-                let mean = number::value(loss / f64::from((*tokens).max(1)));
-                format!("{right} of {tokens} tokens right, loss {mean}")
+        let (sums, written) = match answer {
+            Answer::Written(written) => {
+                return Ok(Said { prediction: self.tokenizer.decode(&written.tokens)?, ..Said::default() });
             }
+            Answer::Scored { sums, written } => (sums, written),
         };
+        let asked = self.asking.as_ref().map(|asking| asking.asked(data, example)).transpose()?.flatten();
+        if let Some((written, asked)) = written.as_ref().zip(asked) {
+            let prediction = self.tokenizer.decode(&written.tokens)?;
+            return Ok(Said { prediction, right: asked.reference, ..Said::default() });
+        }
+        let mean = number::value(sums.loss / f64::from(sums.tokens.max(1)));
+        let prediction = format!("{} of {} tokens right, loss {mean}", sums.right, sums.tokens);
         let right = match data.targets() {
             Some(targets) if example < data.examples() => {
                 let seen = data.seen(example)?;
@@ -228,17 +275,6 @@ impl Task for CausalLm {
 
 /// Tokens of an example that a report shows.
 const SHOWN: usize = 200;
-
-impl Answer {
-    fn judged(&self) -> Judged {
-        match self {
-            Self::Scored { loss, tokens, .. } => {
-                Judged { right: None, severity: (loss / f64::from((*tokens).max(1))) as f32 }
-            }
-            Self::Written { .. } => Judged { right: None, severity: 0.0 },
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -19,12 +19,12 @@ use crate::Recipe;
 use crate::metric::{PerplexityMetric, Said};
 use crate::number;
 use crate::recipe::Settings;
-use crate::recipe::settings::{AT_LEAST_ONE, PART, TRAINING, settings};
+use crate::recipe::settings::{AT_LEAST_ONE, PART, PORTION, TRAINING, settings};
 use answer::{Answer, Restoring};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use retune_data::{
     Batching, Blocks, Cut, DecoderInput, Examples, Medium, NoiseOptions, NoiseTokens, NoisedBlocks, Restored,
-    TableRows, Tokenizer,
+    SentenceOrder, TableRows, Tokenizer,
 };
 use retune_kernels::loss::SummedLoss;
 use retune_kernels::random;
@@ -65,6 +65,8 @@ settings! {
         noise_share: Option<f64>, value("P"), usual("0.15 of spans, 0.3 of infilling"), range(PART);
         /// Mean length of what is taken out as one, in tokens
         span_length: usize = 3, value("TOKENS"), range(AT_LEAST_ONE);
+        /// Share of the sentences that change places before; BART has 1. Infilling alone, where the whole text is written
+        permuted_sentences: f64 = 0.0, value("P"), range(PORTION);
     }
 }
 
@@ -91,6 +93,13 @@ fn drawn(recipe: &Recipe, input: &DocumentInput) -> Result<NoiseOptions> {
         NoiseTokens::Sentinels(all) => (0.15, all.len()),
         NoiseTokens::Mask(_) => (0.3, usize::MAX),
     };
+    let sentences = match (&tokens, settings.permuted_sentences) {
+        (_, 0.0) => None,
+        (NoiseTokens::Sentinels(_), _) => bail!(
+            "permuted-sentences: with spans only what is taken out is written, and no order can be restored; give --noise infilling or 0"
+        ),
+        (NoiseTokens::Mask(_), share) => Some(SentenceOrder { share, ends: ends(tokenizer)? }),
+    };
     let (share, span) = (settings.noise_share.unwrap_or(usual), settings.span_length as f64);
     let spans = (input.size as f64 * share / span).round() as usize;
     if spans > most {
@@ -100,7 +109,23 @@ fn drawn(recipe: &Recipe, input: &DocumentInput) -> Result<NoiseOptions> {
              --noise-share, or a larger --span-length"
         );
     }
-    Ok(NoiseOptions { tokens, share, span })
+    Ok(NoiseOptions { tokens, share, span, sentences })
+}
+
+/// Which tokens end a sentence.
+///
+/// # Errors
+/// There are none.
+fn ends(tokenizer: &Tokenizer) -> Result<Arc<[bool]>> {
+    const MARKS: &[char] = &['.', '!', '?', '。', '！', '？', '।', '؟'];
+    let is_end = |id: u32| -> Result<bool> {
+        let spelled = tokenizer.spelled(&[id])?;
+        let spelled = spelled.trim();
+        Ok(!spelled.is_empty() && spelled.chars().all(|letter| MARKS.contains(&letter)))
+    };
+    let all = (0..tokenizer.vocabulary_size() as u32).map(is_end).collect::<Result<Vec<bool>>>()?;
+    ensure!(all.contains(&true), "permuted-sentences: no token of the tokenizer ends a sentence");
+    Ok(all.into())
 }
 
 fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
@@ -110,6 +135,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let noise = drawn(recipe, &input)?;
     let mut fingerprint = vec![input.settings(), noise.share.to_bits(), noise.span.to_bits()];
     fingerprint.push(u64::from(matches!(noise.tokens, NoiseTokens::Mask(_))));
+    fingerprint.extend(noise.sentences.iter().map(|sentences| sentences.share.to_bits()));
     let task = Denoising::new(recipe, from.model, from.config, &input)?;
     let (blocks, notes) = input.blocks(recipe, false, &input.framed()?, from.progress)?;
     let data = blocks.map(|_, blocks| examples(blocks, Some(noise.clone()), from.config))?;

@@ -10,13 +10,14 @@ mod loss;
 mod settings;
 mod threshold;
 
-use super::images::{ClassesOf, ImageSettings, ImagesInput};
+use super::backbone::BackboneSettings;
+use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
 use super::splits::Encoded;
 use super::{Entry, Opening, Parts, Prepared, Preparing, Split, Work, parts};
 use crate::Recipe;
 use crate::metric::detection::KEY;
 use crate::recipe::Settings;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use data::examples;
 use detector::Detection;
 use retune_data::{Boxes, Examples, Images, Layout, ObjectRows, read_objects};
@@ -31,7 +32,7 @@ use std::sync::Arc;
 pub(super) static ENTRY: Entry = Entry {
     name: "object-detection",
     purpose: &heads::OBJECT_DETECTION,
-    settings: &[ImageSettings::SECTION, DetectionSettings::SECTION],
+    settings: &[ImageSettings::SECTION, SceneSettings::SECTION, DetectionSettings::SECTION, BackboneSettings::SECTION],
     decides: Some(KEY),
     targets: &[LABELS, BOXES],
     loss: loss::saved_loss,
@@ -49,7 +50,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let settings = recipe.read::<DetectionSettings>()?;
     let weights = heads::detection_weights(from.config)?;
-    let input = ImagesInput::of(recipe, from.model, from.config)?.dense(false)?;
+    let input = ImagesInput::of(recipe, from.model, from.config)?.dense(recipe, false)?;
     let layout = layout(recipe)?;
     let Encoded { train, validation, test } =
         Encoded::read(recipe, |path| read(&input, &settings, path, &layout, true))?;
@@ -59,6 +60,10 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     };
     let (train, mut notes) = encode(Split::Train, &train, &ClassesOf::Data(from.config))?;
     let names = train.targets().context("training data has objects")?.names().to_vec();
+    ensure!(
+        has_objects(&train),
+        "train: no image of the training data has an object that could be learnt (crowds are not)"
+    );
     let known = ClassesOf::Model(&names);
     let mut other = |split: Split, rows: Option<ObjectRows>| {
         let read = rows.map(|rows| encode(split, &rows, &known)).transpose()?;
@@ -77,6 +82,12 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     Ok(Box::new(Prepared::new(task, splits)))
 }
 
+/// Whether there is an object to learn from.
+fn has_objects(train: &Examples<Images, Boxes>) -> bool {
+    let learnt = |boxes: &Boxes, example| boxes.objects(example).iter().any(|object| !object.crowd);
+    train.targets().is_some_and(|boxes| train.inner_examples().into_iter().any(|example| learnt(boxes, example)))
+}
+
 /// That images have more objects than the model has queries, which can then never all be found.
 fn too_many(train: &Examples<Images, Boxes>, config: &ModelConfig) -> Option<String> {
     let queries = ["num_queries", "num_detection_tokens"].iter().find_map(|field| config.size(field).ok())? as usize;
@@ -88,7 +99,7 @@ fn too_many(train: &Examples<Images, Boxes>, config: &ModelConfig) -> Option<Str
 
 fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<DetectionSettings>()?;
-    let input = Rc::new(ImagesInput::of(from.recipe, from.model, from.config)?.dense(false)?);
+    let input = Rc::new(ImagesInput::of(from.recipe, from.model, from.config)?.dense(from.recipe, false)?);
     let count = from.config.label_count() as usize;
     let names = from.config.labels().unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect());
     let task = Detection::new(names.clone(), heads::detection_weights(from.config)?, &settings);

@@ -6,6 +6,7 @@
 //! B rows, C properties.
 
 mod atoms;
+mod forest;
 mod linear;
 mod scale;
 
@@ -22,11 +23,12 @@ use crate::metric::detail::Marked;
 use crate::metric::{Evaluation, Metric, PropertyKind, PropertyMetric, Said};
 use crate::number;
 use crate::recipe::Settings;
-use crate::recipe::settings::{DATA, TRAINING, settings};
+use crate::recipe::settings::{DATA, Plain, TRAINING, settings};
 use anyhow::{Context, Result, bail, ensure};
+use forest::Forest;
 use linear::Linear;
 use retune_data::{
-    Batching, Examples, Layout, MoleculeRows, Molecules, OnBadExample, Properties, TableLines, TableRows,
+    Batching, Examples, Layout, MoleculeForm, MoleculeRows, Molecules, OnBadExample, Properties, TableLines, TableRows,
 };
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
@@ -67,12 +69,15 @@ settings! {
         /// (Bemis and Murcko), or any
         split: String = "scaffold".to_owned(), one_of(&["scaffold", "random"]);
         /// How a molecule is written in training: anew in each pass, or as it is given
-        training_smiles: String = "random".to_owned(), under(TRAINING), one_of(&["random", "given"]);
+        training_smiles: String = "random".to_owned(), under(TRAINING), one_of(&["random", "given"]),
+            overfit(Plain::Word("given"));
         /// Other spellings of each molecule whose answers are averaged with that of its own, on files that validate or test and
         /// at use
         test_augmentation: usize = 0, value("N"), at_use();
         /// Of several molecules in one row, such as those of a salt: keep them all, or strip all but the largest
         salts: String = "keep".to_owned(), value("keep|strip"), one_of(&["keep", "strip"]), at_use();
+        /// How a molecule is spelled before anything else: as it is given, or canonical, so that all spellings of a molecule are one
+        smiles_form: String = "given".to_owned(), value("given|canonical"), one_of(&["given", "canonical"]), at_use();
     }
 }
 
@@ -141,7 +146,11 @@ impl Input {
     }
 
     fn molecules(&self, rows: Arc<TableRows>, by_scaffold: bool) -> Result<Arc<MoleculeRows>> {
-        Ok(Arc::new(MoleculeRows::read(rows, by_scaffold, self.settings.salts == "strip", self.on_bad_example)?))
+        let form = MoleculeForm {
+            largest: self.settings.salts == "strip",
+            canonical: self.settings.smiles_form == "canonical",
+        };
+        Ok(Arc::new(MoleculeRows::read(rows, by_scaffold, form, self.on_bad_example)?))
     }
 
     fn hidden(&self) -> Option<u32> {
@@ -196,8 +205,9 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
             input.encode(&rows, rewrites && split == Split::Train, split != Split::Train, &report)?.with_others(others);
         Ok(Examples::new(rows, molecules, Some(targets))?)
     })?;
-    let salts = u64::from(input.settings.salts == "strip");
-    let fingerprint = random::mix(&[input.text.max_length as u64, u64::from(rewrites), u64::from(numbers), salts]);
+    let [salts, form] = [input.settings.salts == "strip", input.settings.smiles_form == "canonical"].map(u64::from);
+    let settings = [input.text.max_length as u64, u64::from(rewrites), u64::from(numbers), salts, form];
+    let fingerprint = random::mix(&settings);
     let splits = data.splits(recipe, fingerprint, notes)?;
     let scale = numbers.then(|| Scale::of(splits.train(), names.len())).transpose()?;
     let batching = recipe.read::<BatchSettings>()?.batching();
@@ -311,13 +321,18 @@ impl Task for MoleculeProperty {
         Box::new(Properly { metric: self.metric(), scale: self.scale.clone() })
     }
 
-    fn guess(&self, train: &Data<Self>) -> Result<Option<Guess<'_, Self>>> {
-        let model = Linear::fit(train, self.names.len(), self.scale.is_some())?;
-        let answer = move |data: &Data<Self>, example: usize| {
-            let smiles = data.medium().molecule_rows().smiles(data.inner_example(example))?;
-            Ok(model.predict(&linear::bits(&smiles)))
+    fn guesses(&self, train: &Data<Self>) -> Result<Vec<Guess<'_, Self>>> {
+        let (count, numbers) = (self.names.len(), self.scale.is_some());
+        let (linear, forest) = (Linear::fit(train, count, numbers)?, Forest::fit(train, count, numbers)?);
+        let bits = |data: &Data<Self>, example: usize| -> Result<Vec<u32>> {
+            Ok(linear::bits(&data.medium().molecule_rows().smiles(data.inner_example(example))?))
         };
-        Ok(Some(Guess { name: "circular fingerprints, linear model", answer: Box::new(answer) }))
+        let by_weights = move |data: &Data<Self>, example: usize| Ok(linear.predict(&bits(data, example)?));
+        let by_trees = move |data: &Data<Self>, example: usize| Ok(forest.predict(&bits(data, example)?));
+        Ok(vec![
+            Guess { name: "circular fingerprints, linear model", answer: Box::new(by_weights) },
+            Guess { name: "circular fingerprints, random forest", answer: Box::new(by_trees) },
+        ])
     }
 
     fn rests(&self, data: &Data<Self>, example: usize, run: Run<'_>) -> Result<Option<Marked>> {

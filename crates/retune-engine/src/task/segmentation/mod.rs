@@ -9,7 +9,7 @@ mod scorer;
 mod settings;
 
 use super::class_loss::{ClassLossSettings, SmoothingSettings};
-use super::images::{ClassesOf, ImageSettings, ImagesInput};
+use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
 use super::splits::Encoded;
 use super::written::Written;
 use super::{
@@ -44,6 +44,7 @@ pub(super) static ENTRY: Entry = Entry {
     purpose: &heads::SEMANTIC_SEGMENTATION,
     settings: &[
         ImageSettings::SECTION,
+        SceneSettings::SECTION,
         SegmentationSettings::SECTION,
         SmoothingSettings::SECTION,
         ClassLossSettings::SECTION,
@@ -108,7 +109,7 @@ fn height_and_width(labels: &Tensor) -> (i64, i64) {
 fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let (settings, of_loss) = (recipe.read::<SegmentationSettings>()?, recipe.read::<ClassLossSettings>()?);
-    let input = ImagesInput::of(recipe, from.model, from.config)?.dense(settings.reduce_labels)?;
+    let input = ImagesInput::of(recipe, from.model, from.config)?.dense(recipe, settings.reduce_labels)?;
     let layout = layout(recipe, &settings)?;
     let Encoded { train, validation, test } = Encoded::read(recipe, |path| input.read(path, &layout, true))?;
     let read = |split: Split, rows: Arc<TableRows>, classes: &ClassesOf<'_>| {
@@ -118,6 +119,12 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     };
     let train = read(Split::Train, train, &ClassesOf::Data(from.config))?;
     let names = train.targets().context("training data has masks")?.names().to_vec();
+    let masks = train.targets().context("training data has masks")?;
+    let has_class = |example: usize| masks.counts(example).0.iter().any(|&count| count > 0);
+    ensure!(
+        train.inner_examples().into_iter().any(has_class),
+        "train: no pixel of the training masks has a class; see --ignore-index and --ignore-classes"
+    );
     let known = ClassesOf::Model(&names);
     let validation = validation.map(|rows| read(Split::Validation, rows, &known)).transpose()?;
     let test = test.map(|rows| read(Split::Test, rows, &known)).transpose()?;
@@ -145,7 +152,8 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
 
 fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<SegmentationSettings>()?;
-    let input = Rc::new(ImagesInput::of(from.recipe, from.model, from.config)?.dense(settings.reduce_labels)?);
+    let input =
+        Rc::new(ImagesInput::of(from.recipe, from.model, from.config)?.dense(from.recipe, settings.reduce_labels)?);
     let count = from.config.label_count() as usize;
     ensure!(
         count >= 2,

@@ -31,6 +31,8 @@ pub(super) struct Spoken {
     pub(super) words: Option<Vec<Word>>,
     /// Its parts, where their times are known.
     pub(super) segments: Option<Vec<Segment>>,
+    /// How many frames are blank, and how many there are, where a model writes frame by frame.
+    pub(super) frames: Option<(u64, u64)>,
 }
 
 impl Spoken {
@@ -70,6 +72,11 @@ impl SpeechScorer {
     pub(super) fn new(normalisation: Normalisation) -> Self {
         Self { metric: TranscriptMetric::new(normalisation) }
     }
+
+    /// Of a model that writes frame by frame.
+    pub(super) fn by_frames(self) -> Self {
+        Self { metric: self.metric.by_frames() }
+    }
 }
 
 impl<T: Speaks> Scorer<T> for SpeechScorer
@@ -78,6 +85,9 @@ where
 {
     fn add(&mut self, data: &Data<T>, example: usize, spoken: &Spoken) -> Result<Judged> {
         let right = data.gold(example)?.context("the data has no transcripts")?;
+        if let Some(frames) = spoken.frames {
+            self.metric.add_frames(frames);
+        }
         let edits: Edits = self.metric.add(&right, &spoken.text, data.group_name(example));
         Ok(Judged { right: Some(edits.errors() == 0), severity: edits.errors() as f32 })
     }

@@ -3,11 +3,14 @@
 use super::fallback::Fallback;
 use crate::metric::{Normalisation, Spellings};
 use crate::recipe::Recipe;
-use crate::recipe::settings::{ABOVE_ZERO, AT_LEAST_ONE, DATA, NOT_NEGATIVE, settings};
+use crate::recipe::settings::{ABOVE_ZERO, AT_LEAST_ONE, DATA, NOT_NEGATIVE, Plain, SHARE, TRAINING, settings};
 use crate::task::GenerationFlags;
 use crate::task::audio::SoundInput;
-use anyhow::{Context, Result, ensure};
+use crate::task::presets::{OF_DECODERS, OF_FRAMES};
+use anyhow::{Context, Result, bail, ensure};
 use retune_data::Layout;
+use retune_models::{ModelConfig, NewHead};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 settings! {
@@ -25,7 +28,8 @@ settings! {
         ctc_vocabulary: String = "auto".to_owned(), value("auto|model|data"), one_of(&["auto", "model", "data"]);
         /// Beginnings of texts that a search over frames goes on with; 1 takes the likeliest character of each frame
         ctc_beams: usize = 1, value("N"), range(AT_LEAST_ONE), at_use();
-        /// Language that is spoken, by its code or name, where a model with a decoder knows several
+        /// Language that is spoken, by its code or name, where a model knows several; of MMS, whose files are called after it
+        /// (adapter.deu.safetensors), as transformers' target_lang
         language: Option<String>, usual("the model's own, else it is detected"), at_use();
         /// Write parts with their begins and ends in seconds (Whisper); long sounds go on where the last part ended
         timestamps: bool, at_use();
@@ -37,6 +41,14 @@ settings! {
         log_probability_threshold: f64 = -1.0, value("X"), at_use();
         /// Probability of silence from which on a window with an unlikely text is silent
         no_speech_threshold: f64 = 0.6, value("P"), range(NOT_NEGATIVE), at_use();
+        /// Share of the frames that training masks, in spans (SpecAugment)
+        mask_time_prob: Option<f64>, value("SHARE"), range(SHARE), usual("the model's own"), under(TRAINING),
+            overfit(Plain::Number(0.0));
+        /// Share of the features of frames that training masks, in spans
+        mask_feature_prob: Option<f64>, value("SHARE"), range(SHARE), usual("the model's own"), under(TRAINING),
+            overfit(Plain::Number(0.0));
+        /// Features of such a span
+        mask_feature_length: Option<usize>, value("N"), range(AT_LEAST_ONE), usual("the model's own"), under(TRAINING);
         /// What a model with a decoder that knows several languages writes: what is said, or its translation into English
         speech_task: Option<String>, value("transcribe|translate"), one_of(&["transcribe", "translate"]),
             usual("the model's own, else transcribe"), at_use();
@@ -48,9 +60,21 @@ const SPELLINGS: &str = "normalizer.json";
 
 impl SpeechSettings {
     /// Refuses what is for models with a decoder alone.
-    pub(super) fn by_frames(&self, recipe: &Recipe) -> Result<()> {
+    pub(super) fn by_frames(&self, recipe: &Recipe, config: &ModelConfig) -> Result<()> {
         let unread = "the model writes frame by frame, without a decoder";
-        ensure!(self.language.is_none(), "language: {unread}");
+        of_the_other(recipe, OF_DECODERS, OF_FRAMES)?;
+        let adapters = config.get("adapter_attn_dim").is_some();
+        ensure!(
+            self.language.is_none() || adapters,
+            "language: this model has no adapters for languages (`adapter_attn_dim`)"
+        );
+        // It becomes part of the name of a file.
+        let is_name = |it: &String| !it.is_empty() && it.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
+        ensure!(
+            self.language.as_ref().is_none_or(is_name),
+            "language: `{}` is no name of a language; write a code such as deu",
+            self.language.as_deref().unwrap_or_default()
+        );
         ensure!(self.speech_task.is_none(), "speech-task: {unread}");
         ensure!(!self.timestamps, "timestamps: {unread}; its words have times");
         let flags = recipe.read::<GenerationFlags>()?;
@@ -62,15 +86,43 @@ impl SpeechSettings {
     }
 
     /// Refuses what is for models without a decoder alone.
-    pub(super) fn by_decoder(&self) -> Result<()> {
+    pub(super) fn by_decoder(&self, recipe: &Recipe) -> Result<()> {
         let unread = "the model writes by a decoder, which has tokens of its own";
+        of_the_other(recipe, OF_FRAMES, OF_DECODERS)?;
         ensure!(self.ctc_vocabulary == "auto", "ctc-vocabulary: {unread}");
         ensure!(self.ctc_beams == 1, "ctc-beams: {unread}; --beams is for it");
         Ok(())
     }
 }
 
+/// Refuses a preset that is for the other kind of models.
+fn of_the_other(recipe: &Recipe, other: &str, own: &str) -> Result<()> {
+    let Some(rest) = recipe.optimization.preset.as_deref().and_then(|name| name.strip_prefix(other)) else {
+        return Ok(());
+    };
+    bail!("preset: `{other}{rest}` is for models of another kind; take `{own}{rest}`")
+}
+
 impl SpeechSettings {
+    /// A head for training whose model masks what is said here.
+    pub(super) fn masked(&self, head: NewHead, config: &ModelConfig) -> Result<NewHead> {
+        let given = [
+            ("mask_time_prob", self.mask_time_prob.map(Value::from)),
+            ("mask_feature_prob", self.mask_feature_prob.map(Value::from)),
+            ("mask_feature_length", self.mask_feature_length.map(Value::from)),
+        ];
+        let set = |head: NewHead, (field, value): (&'static str, Option<Value>)| -> Result<NewHead> {
+            // Where nothing is masked, no model needs to know of it.
+            let Some(value) = value else { return Ok(head) };
+            if config.get(field).is_none() && value.as_f64() == Some(0.0) {
+                return Ok(head);
+            }
+            ensure!(config.get(field).is_some(), "{}: this model masks no frames", field.replace('_', "-"));
+            Ok(head.field(field, value).field("apply_spec_augment", true))
+        };
+        given.into_iter().try_fold(head, set)
+    }
+
     /// When a text with times is written again.
     pub(super) fn fallback(&self) -> Result<Fallback> {
         let read = |text: &str| text.trim().parse::<f64>().ok().filter(|it| *it >= 0.0 && it.is_finite());

@@ -135,6 +135,21 @@ impl PairInput {
         self.source.max_length
     }
 
+    /// Tokens of one text to be read, behind what stands before each.
+    ///
+    /// # Errors
+    /// A text that is too long, or has no token.
+    pub(super) fn tokens(&self, text: &str) -> Result<Vec<i64>> {
+        let most = self.source.max_length;
+        let tokens = self.source.tokenizer.encode(&format!("{}{text}", self.prefix), None, most)?;
+        ensure!(
+            !tokens.truncated,
+            "the text is longer than the {most} tokens that are read at once (--max-length, where the model has places for more)"
+        );
+        ensure!(!tokens.ids.is_empty(), "the text is empty, and this model's tokenizer puts no token around texts");
+        Ok(tokens.ids.into_iter().map(i64::from).collect())
+    }
+
     /// Changes with what rows depend on, beside the texts.
     pub(super) fn fingerprint(&self) -> u64 {
         let words = [random::name_key(&self.prefix), random::name_key(&format!("{:?}", self.settings.target_language))];

@@ -9,11 +9,15 @@
 //! | `input` | their tokens, and the languages of the model |
 //! | `generation` | how a saved model writes |
 //! | `scorer` | what was written beside what is right |
+//! | `writer` | one text at a time, on a terminal |
 
 mod generation;
 mod input;
 mod scorer;
 mod settings;
+mod writer;
+
+pub(super) use writer::Rewriter;
 
 use super::class_loss::SmoothingSettings;
 use super::from_scratch::FromScratchSettings;

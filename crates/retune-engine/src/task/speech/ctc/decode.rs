@@ -133,7 +133,7 @@ pub(super) fn written(pieces: &[Piece], vocabulary: &CtcVocabulary, step: f64) -
     }
     words.iter_mut().for_each(|word| word.text = vocabulary.given(&word.text));
     let text = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-    Spoken { text, words: Some(words), segments: None }
+    Spoken { text, words: Some(words), ..Spoken::default() }
 }
 
 #[cfg(test)]

@@ -92,6 +92,9 @@ impl Task for SpeechRecognition {
             (self.frames.frames(samples as i64).min(frames)) as usize
         });
         let lengths: Vec<usize> = lengths.collect();
+        let best = Vec::<i64>::try_from(logits.f_argmax(-1, false)?.f_reshape([-1])?)?;
+        let row = frames as usize;
+        let best = |place: usize, length: usize| &best[place * row..place * row + length];
         let paths: Vec<Vec<decode::Piece>> = if self.beams > 1 {
             let log = logits.f_log_softmax(-1, Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?;
             let log = Vec::<f32>::try_from(log.f_view([-1])?)?;
@@ -102,18 +105,20 @@ impl Task for SpeechRecognition {
             };
             lengths.iter().enumerate().map(search).collect()
         } else {
-            let best = Vec::<i64>::try_from(logits.f_argmax(-1, false)?.f_reshape([-1])?)?;
-            let row = frames as usize;
-            let path = |(place, &length): (usize, &usize)| {
-                best_path(&best[place * row..place * row + length], self.vocabulary.blank())
-            };
+            let path = |(place, &length): (usize, &usize)| best_path(best(place, length), self.vocabulary.blank());
             lengths.iter().enumerate().map(path).collect()
         };
-        Ok(paths.iter().map(|path| written(path, &self.vocabulary, self.step())).collect())
+        let blank = i64::from(self.vocabulary.blank());
+        let spoken = |(place, path): (usize, &Vec<decode::Piece>)| {
+            let length = lengths[place];
+            let blanks = best(place, length).iter().filter(|&&piece| piece == blank).count();
+            Spoken { frames: Some((blanks as u64, length as u64)), ..written(path, &self.vocabulary, self.step()) }
+        };
+        Ok(paths.iter().enumerate().map(spoken).collect())
     }
 
     fn scorer(&self) -> Box<dyn Scorer<Self>> {
-        Box::new(SpeechScorer::new(self.normalisation.clone()))
+        Box::new(SpeechScorer::new(self.normalisation.clone()).by_frames())
     }
 
     fn ideal(&self, data: &Data<Self>, example: usize) -> Result<Option<Spoken>> {

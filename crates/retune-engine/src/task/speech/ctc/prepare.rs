@@ -11,14 +11,16 @@ use retune_data::{
     Casing, CtcVocabulary, Examples, LabelRows, Medium, OnBadExample, Records, Sounds, TableRows, Transcripts,
     transcripts,
 };
-use retune_models::NewHead;
-use retune_models::heads::SPEECH_RECOGNITION;
 use std::sync::Arc;
 
 pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let settings = recipe.read::<SpeechSettings>()?;
-    settings.by_frames(recipe)?;
+    settings.by_frames(recipe, from.config)?;
+    ensure!(
+        settings.language.is_none() || recipe.optimization.method != "lora",
+        "language: LoRA would save nothing of the adapters of a language; take --method adapters"
+    );
     let input = SoundInput::of(recipe, from.model, from.config, false)?;
     let frames = input.frames().context("a model that takes samples")?.clone();
     let rows = input.splits(recipe, &layout(&input, recipe, &settings))?;
@@ -47,7 +49,7 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
     files.push(file);
     files.extend(spellings);
     let task = SpeechRecognition {
-        head,
+        head: settings.masked(head, from.config)?,
         vocabulary: Arc::new(vocabulary),
         normalisation,
         beams: settings.ctc_beams,
@@ -81,19 +83,20 @@ fn without_infeasible(sounds: Sounds, targets: &Transcripts, on_bad_example: OnB
 
 pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<SpeechSettings>()?;
-    settings.by_frames(from.recipe)?;
+    settings.by_frames(from.recipe, from.config)?;
     let input = SoundInput::of(from.recipe, from.model, from.config, true)?;
     let layout = layout(&input, from.recipe, &settings);
-    let vocabulary = Arc::new(saved(from.model)?);
+    let (vocabulary, head) = saved(from.model, settings.language.as_deref())?;
+    let vocabulary = Arc::new(vocabulary);
     let rows = from.config.size_or("vocab_size", 32)?;
     ensure!(
-        vocabulary.len() as i64 <= rows,
+        head.language.is_some() || vocabulary.len() as i64 <= rows,
         "{}: the vocabulary has {} pieces, but the model writes {rows}; they do not belong together",
         from.model.display(),
         vocabulary.len()
     );
     let task = SpeechRecognition {
-        head: NewHead::of(&SPEECH_RECOGNITION),
+        head,
         vocabulary: Arc::clone(&vocabulary),
         normalisation: normalisation(&settings, from.model)?.0,
         beams: settings.ctc_beams,

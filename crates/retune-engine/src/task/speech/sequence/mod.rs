@@ -26,7 +26,7 @@ use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, Steps, generate};
-use retune_models::heads::{SPEECH_RECOGNITION, target_token_loss};
+use retune_models::heads::target_token_loss;
 use retune_models::{NewHead, Tensors};
 use sequential::Sequential;
 use serde_json::{Map, Value};
@@ -42,6 +42,7 @@ pub(super) fn raw_loss() -> crate::task::LossOf {
 
 /// The task, with what its answers need.
 pub(super) struct WrittenSpeech {
+    head: NewHead,
     tokenizer: Tokenizer,
     prompt: Prompt,
     generation: GenerationSettings,
@@ -96,7 +97,7 @@ impl Task for WrittenSpeech {
     const ROWS_TOGETHER: usize = 64;
 
     fn head(&self) -> NewHead {
-        NewHead::of(&SPEECH_RECOGNITION)
+        self.head.clone()
     }
 
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, _phase: Phase) -> Result<SummedLoss> {

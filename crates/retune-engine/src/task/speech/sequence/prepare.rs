@@ -12,8 +12,9 @@ use retune_data::{
     Batching, Examples, Framing, LongSounds, Medium, OnBadExample, Sounds, SpokenTexts, Tokenizer, transcripts,
 };
 use retune_models::generate::{GenerationSettings, Times};
+use retune_models::heads::SPEECH_RECOGNITION;
 use retune_models::takes::{AudioInput, Written};
-use retune_models::{CheckpointFolder, ModelConfig, Takes, registry};
+use retune_models::{CheckpointFolder, ModelConfig, NewHead, Takes, registry};
 use std::path::Path;
 
 /// What texts are written with.
@@ -32,7 +33,7 @@ struct Writing {
 
 impl Writing {
     fn of(settings: &SpeechSettings, recipe: &crate::Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {
-        settings.by_decoder()?;
+        settings.by_decoder(recipe)?;
         let Takes::Audio(made_for) = registry::takes(config)? else {
             bail!("{}: this model takes no sounds", model.display());
         };
@@ -163,6 +164,7 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
         files.push(path);
     }
     let task = WrittenSpeech {
+        head: settings.masked(NewHead::of(&SPEECH_RECOGNITION), from.config)?,
         batching: writing.batching(),
         frozen_below: input.frozen_below(),
         tokenizer: writing.tokenizer,
@@ -208,6 +210,7 @@ pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     };
     let tokenizer = writing.tokenizer.clone();
     let task = WrittenSpeech {
+        head: NewHead::of(&SPEECH_RECOGNITION),
         batching: writing.batching(),
         frozen_below: 0,
         tokenizer,
