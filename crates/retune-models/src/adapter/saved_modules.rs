@@ -23,7 +23,8 @@ pub(super) fn modules_to_save(params: &Params, task_type: Option<&str>) -> Vec<S
                 path.strip_suffix(module.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             })
         };
-        if modules.iter().any(is_in) {
+        // A weight of the model itself is in no module; PEFT reads it all the same, by its name.
+        if parts.len() == 1 || modules.iter().any(is_in) {
             continue;
         }
         let below = |name: &str, module: &str| name.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
@@ -87,6 +88,8 @@ mod tests {
         assert_eq!(modules(&norms, None), ["vit.layernorm", "classifier"]);
         let decoder = [body, ("decoder.decoder_embed.weight", true), ("decoder.layers.0.dense.weight", true)];
         assert_eq!(modules(&decoder, None), ["decoder"]);
+        let alone = [body, ("layer_weights", true), ("projector.weight", true)];
+        assert_eq!(modules(&alone, None), ["projector"]);
         let lists = [
             ("model.decoder.layers.0.fc1.weight", false),
             ("model.decoder.class_embed.0.weight", true),
