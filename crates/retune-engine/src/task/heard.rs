@@ -2,9 +2,27 @@
 
 use anyhow::Result;
 use retune_data::Tokenizer;
+use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
+
+/// Has a model write what follows one prompt, or is made of one source, and tells what is new of it as it comes. With `trims` white
+/// space around the text is no part of it.
+///
+/// # Errors
+/// A model or a tokenizer that fails.
+pub(super) fn write_aloud(
+    mut steps: DecoderSteps<'_>,
+    prompts: &Prompts,
+    settings: &GenerationSettings,
+    (tokenizer, trims): (&Tokenizer, bool),
+    tell: &mut dyn FnMut(&str),
+) -> Result<String> {
+    let mut said = Heard::new(tokenizer, trims, tell);
+    let found = generate(&mut steps, prompts, settings, &mut |_, token| said.hear(token))?;
+    said.end(found.iter().flat_map(|one| &one.tokens))
+}
 
 /// What was heard so far.
-pub(super) struct Heard<'a> {
+struct Heard<'a> {
     tokenizer: &'a Tokenizer,
     /// Whether white space around the text is no part of it.
     trims: bool,
@@ -15,12 +33,12 @@ pub(super) struct Heard<'a> {
 
 impl<'a> Heard<'a> {
     /// `tell` is given what is new.
-    pub(super) fn new(tokenizer: &'a Tokenizer, trims: bool, tell: &'a mut dyn FnMut(&str)) -> Self {
+    fn new(tokenizer: &'a Tokenizer, trims: bool, tell: &'a mut dyn FnMut(&str)) -> Self {
         Self { tokenizer, trims, tokens: Vec::new(), told: String::new(), tell }
     }
 
     /// The next token.
-    pub(super) fn hear(&mut self, token: i64) {
+    fn hear(&mut self, token: i64) {
         self.tokens.push(token as u32);
         if let Ok(text) = self.tokenizer.decode(&self.tokens) {
             let text = if self.trims { text.trim_start() } else { &text };
@@ -32,7 +50,7 @@ impl<'a> Heard<'a> {
     ///
     /// # Errors
     /// The tokenizer fails.
-    pub(super) fn end<'t>(mut self, tokens: impl Iterator<Item = &'t i64>) -> Result<String> {
+    fn end<'t>(mut self, tokens: impl Iterator<Item = &'t i64>) -> Result<String> {
         let tokens: Vec<u32> = tokens.map(|&token| token as u32).collect();
         let whole = self.tokenizer.decode(&tokens)?;
         let whole = if self.trims { whole.trim().to_owned() } else { whole };

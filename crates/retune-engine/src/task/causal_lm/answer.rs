@@ -45,10 +45,20 @@ pub(super) fn continued(
     let ids = inputs.get("input_ids")?;
     let mask = inputs.get("attention_mask")?.f_to_device(ids.device())?.f_to_kind(Kind::Int64)?;
     let (ids, mask) = before(ids, &mask)?;
-    let prompts = Prompts::new(&ids, &mask, keys)?;
-    let mut steps = DecoderSteps::new(network, &mask)?;
-    let found = generate(&mut steps, &prompts, settings, &mut |_, _| ())?;
-    Ok(found.into_iter().map(|one| Answer::Written(one.into())).collect())
+    let found = written(network, (&ids, &mask), settings, keys)?;
+    Ok(found.into_iter().map(Answer::Written).collect())
+}
+
+/// What follows prompts [R, T] with their padding before them; `mask` says what is none.
+pub(super) fn written(
+    network: &Network,
+    (ids, mask): (&Tensor, &Tensor),
+    settings: &GenerationSettings,
+    keys: Vec<u64>,
+) -> Result<Vec<Written>> {
+    let mut steps = DecoderSteps::new(network, mask)?;
+    let found = generate(&mut steps, &Prompts::new(ids, mask, keys)?, settings, &mut |_, _| ())?;
+    Ok(found.into_iter().map(Written::from).collect())
 }
 
 /// The same rows with their padding before them.

@@ -1,6 +1,6 @@
 //! Prompts whose answers the data knows: a model writes its own, to be compared. R prompts, T tokens of the longest.
 
-use super::answer::Written;
+use super::answer::{Written, written};
 use super::input::TextOrChat;
 use super::{CausalLm, CausalLmSettings};
 use crate::Recipe;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use retune_data::{ChatColumns, ChatWriter, Conversation};
 use retune_kernels::random;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
+use retune_models::generate::GenerationSettings;
 use retune_models::{ModelConfig, Network};
 use std::path::Path;
 
@@ -93,10 +93,9 @@ impl Asking {
             |values: &[i64]| Tensor::from_slice(values).f_view(shape)?.f_to_device(device)?.f_to_kind(Kind::Int64);
         let (ids, mask) = (tensor(&ids)?, tensor(&mask)?);
         let keys = prompts.iter().map(|(_, _, key)| *key).collect();
-        let mut steps = DecoderSteps::new(network, &mask)?;
-        let found = generate(&mut steps, &Prompts::new(&ids, &mask, keys)?, &self.settings, &mut |_, _| ())?;
+        let found = written(network, (&ids, &mask), &self.settings, keys)?;
         for ((place, ..), one) in prompts.into_iter().zip(found) {
-            all[place] = Some(Written::from(one));
+            all[place] = Some(one);
         }
         Ok(all)
     }

@@ -3,11 +3,11 @@
 use super::input::TextOrChat;
 use crate::Recipe;
 use crate::task::generation::GenerationFlags;
-use crate::task::heard::Heard;
+use crate::task::heard::write_aloud;
 use anyhow::{Result, anyhow, ensure};
 use retune_data::Conversation;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
+use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts};
 use retune_models::{ModelConfig, Network};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -83,9 +83,7 @@ impl Continuer {
         let ids = Tensor::from_slice(&ids).f_to_device(device)?.f_unsqueeze(0)?;
         let mask = Tensor::f_ones(ids.size(), (Kind::Int64, device))?;
         let prompts = Prompts::new(&ids, &mask, vec![0])?;
-        let mut steps = DecoderSteps::new(network, &mask)?;
-        let mut said = Heard::new(&writer.tokenizer, false, heard);
-        let found = generate(&mut steps, &prompts, &self.settings, &mut |_, token| said.hear(token))?;
-        said.end(found.iter().flat_map(|one| &one.tokens))
+        let steps = DecoderSteps::new(network, &mask)?;
+        write_aloud(steps, &prompts, &self.settings, (&writer.tokenizer, false), heard)
     }
 }

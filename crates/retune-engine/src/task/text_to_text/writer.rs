@@ -3,10 +3,10 @@
 use super::input::PairInput;
 use crate::Recipe;
 use crate::task::generation::GenerationFlags;
-use crate::task::heard::Heard;
+use crate::task::heard::write_aloud;
 use anyhow::{Context, Result};
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
+use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts};
 use retune_models::{ModelConfig, Network, Tensors};
 use std::path::Path;
 
@@ -43,9 +43,7 @@ impl Rewriter {
         let begin = self.settings.begin.context("a text begins with a token")?;
         let prompts = Prompts::begin(begin, vec![0], &ids);
         let inputs = Tensors::from_iter([("input_ids".to_owned(), ids), ("attention_mask".to_owned(), mask)]);
-        let mut steps = DecoderSteps::over(network, &inputs)?;
-        let mut said = Heard::new(&self.input.target, true, heard);
-        let found = generate(&mut steps, &prompts, &self.settings, &mut |_, token| said.hear(token))?;
-        said.end(found.iter().flat_map(|one| &one.tokens))
+        let steps = DecoderSteps::over(network, &inputs)?;
+        write_aloud(steps, &prompts, &self.settings, (&self.input.target, true), heard)
     }
 }
