@@ -1,5 +1,6 @@
 """What every fixture maker shares: seeding, randomised weights, saved tensor names, version records."""
 
+import copy
 import json
 import platform
 import shutil
@@ -169,4 +170,25 @@ def forward_and_gradients(model, inputs, names, loss_of=None, same_in_training=T
     if same_in_training and not torch.allclose(case["loss"], case["train.loss"], atol=1e-7, rtol=1e-6):
         raise ValueError("train and eval mode differ although every dropout is zero")
     case.update(named_gradients(model.named_parameters(), names))
+    steady(model, call, compute, inputs)
     return case
+
+
+def steady(model, call, compute, inputs):
+    """Refuses a case whose gradients are mostly rounding, as those of norms over a handful of values are: other processors round otherwise.
+
+    Every weight moves by half of its last bit or so, four times; no gradient may follow by more than four tenths of what the tests allow.
+    """
+    for draw in range(4):
+        moved = copy.deepcopy(model)
+        moved.zero_grad(set_to_none=True)
+        random = generator(f"steady-{draw}")
+        with torch.no_grad():
+            for parameter in moved.parameters():
+                parameter.mul_(1 + (torch.rand(parameter.shape, generator=random) - 0.5) * 2**-22)
+        compute(moved(**call), inputs).backward()
+        for (name, parameter), other in zip(model.named_parameters(), moved.parameters()):
+            if parameter.grad is not None:
+                worst = ((parameter.grad - other.grad).abs().max() / parameter.grad.abs().max().clamp(min=1.0)).item()
+                if worst > 4e-6:
+                    raise ValueError(f"{name}: its gradient follows rounding by {worst:.1e}; take another seed or a larger input")
