@@ -4,7 +4,8 @@
     fixtures_recommendation.py [FOLDER = fixtures/recommendation]
 
 Writes, for each of sasrec, bert4rec and sasrec-texts, config.json, model.safetensors and case.safetensors: inputs, logits, the
-loss over all items and gradients; and metrics.json: ranks of random scores and what the metrics of them are.
+loss over all items and gradients; the same for sasrec-encoder, whose vectors of items transformers' BertModel makes of their
+texts, over the items of the batch; and metrics.json: ranks of random scores and what the metrics of them are.
 """
 
 import json
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
+from transformers import BertConfig, BertModel
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 D, HEADS, LAYERS, INNER, ITEMS, PLACES, WIDTH = 12, 3, 2, 20, 17, 7, 5
@@ -125,6 +127,79 @@ def make(folder, causal, texts):
     print(folder, loss.item())
 
 
+def make_encoder(folder):
+    """A text encoder that learns with the model: gradients of both, and scores of all items by what it says then."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = Reference(True, True).train()
+    sizes = dict(hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=14, vocab_size=23)
+    bert_config = BertConfig(
+        **sizes, max_position_embeddings=9, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.3
+    )
+    bert = BertModel(bert_config, add_pooling_layer=False).train()
+    model.adaptor = nn.Linear(8, D)
+    lengths = torch.randint(1, 7, (ITEMS + 1,))
+    tokens = torch.randint(1, 23, (ITEMS + 1, 6))
+    texts = torch.arange(6) < lengths[:, None]
+    tokens[~texts] = 0
+    has_text = torch.ones(ITEMS + 1)
+    has_text[:2] = 0  # Padding, and an item without a text.
+
+    def said(items):
+        hidden = bert(input_ids=tokens[items], attention_mask=texts[items].long()).last_hidden_state
+        open_ = texts[items].float().unsqueeze(-1)
+        return (hidden * open_).sum(1) / open_.sum(1) * has_text[items, None]
+
+    def score(ids, open_, table, numbers):
+        x = model.norm(table[torch.searchsorted(numbers, ids.clamp(min=1))] + model.places)
+        ahead = torch.triu(torch.ones(PLACES, PLACES, dtype=torch.bool), 1)
+        return model.layers(x, mask=ahead, src_key_padding_mask=open_ == 0) @ table.T
+
+    ids = torch.randint(1, 10, (3, PLACES))
+    open_ = torch.ones_like(ids)
+    ids[0, 0] = 1
+    ids[1, 5:], open_[1, 5:] = 0, 0
+    labels = torch.randint(1, 12, ids.shape)
+    labels[open_ == 0] = -100
+    numbers = torch.cat([ids.flatten(), labels.flatten()]).unique()
+    numbers = numbers[numbers > 0]
+    logits = score(ids, open_, model.adaptor(said(numbers)), numbers)
+    loss = F.cross_entropy(logits[labels > 0], torch.searchsorted(numbers, labels[labels > 0]))
+    loss.backward()
+    every = torch.arange(1, ITEMS + 1)
+    with torch.no_grad():
+        features = said(every)
+        all_logits = score(ids, open_, model.adaptor(features), every)
+    named = {name: tensor for name, tensor in model.named().items()}
+    named |= {f"model.backbone.bert.{name}": tensor for name, tensor in bert.named_parameters()}
+    tensors = {name: tensor.detach().clone() for name, tensor in named.items()}
+    grads = {name: tensor.grad.clone() for name, tensor in named.items()}
+    for names, tensor in model.joint():
+        tensors |= dict(zip(names, (part.clone() for part in tensor.detach().chunk(3))))
+        grads |= dict(zip(names, (part.clone() for part in tensor.grad.chunk(3))))
+    # What was kept before is something else.
+    tensors["model.item_features.weight"] = torch.randn(ITEMS + 1, 8)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    config = dict(
+        architectures=["SASRecForNextItem"], model_type="sasrec", num_items=ITEMS, item_features=8, hidden_size=D,
+        num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=INNER, hidden_act="gelu", hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0, max_position_embeddings=PLACES, initializer_range=0.02, layer_norm_eps=1e-12,
+        backbone_config=bert_config.to_diff_dict(),
+    )
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    case = {"input.input_ids": ids, "input.attention_mask": open_, "labels": labels, "loss": loss.detach()}
+    case |= {"logits": logits.detach()[open_ == 1], "all.logits": all_logits[open_ == 1], "all.features": features}
+    for group, items in (("input", numbers), ("all", every)):
+        case |= {
+            f"{group}.item_numbers": items,
+            f"{group}.item_input_ids": tokens[items],
+            f"{group}.item_attention_mask": texts[items].long(),
+            f"{group}.item_has_text": has_text[items].long(),
+        }
+    case |= {f"grad.{name}": grad for name, grad in grads.items()}
+    save_file({name: tensor.contiguous() for name, tensor in case.items()}, folder / "case.safetensors")
+    print(folder, loss.item())
+
+
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FIXTURES / "recommendation"
     torch.manual_seed(11)
@@ -149,6 +224,8 @@ def main():
     metrics["coverage"] = len(shown) / 25
     data = {"scores": scores.tolist(), "seen": seen, "right": right, "ranks": ranks, "metrics": metrics}
     (folder / "metrics.json").write_text(json.dumps(data) + "\n")
+    torch.manual_seed(12)
+    make_encoder(folder / "sasrec-encoder")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ impl Array {
     }
 }
 
-/// Arrays by Hugging Face's name; the first dimension of each is the number of rows.
+/// Arrays by Hugging Face's name; the first dimension of each is the number of rows, but of what the rows share.
 pub type Arrays = BTreeMap<String, Array>;
 
 /// How much of a batch is work, in what the medium counts (tokens, patches).

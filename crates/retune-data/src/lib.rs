@@ -166,8 +166,8 @@ pub use image::{
 };
 #[cfg(feature = "table")]
 pub use items::{
-    Asked, Catalogue, EventColumns, Events, HistoryOptions, HistoryRow, HistorySeen, ItemHistories, Names, NextItems,
-    Sequences,
+    Asked, Catalogue, EventColumns, Events, HistoryOptions, HistoryRow, HistorySeen, ItemHistories, ItemTokens, Names,
+    NextItems, Sequences,
 };
 #[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};

@@ -52,6 +52,7 @@ pub(crate) fn measure(
     if let Some((name, rival)) = session.work.rival() {
         // What starts from random weights itself has a learning rate that suits them.
         let mut recipe = session.recipe.clone();
+        recipe.optimization.backbone_learning_rate = None;
         if !recipe.data.from_scratch {
             recipe = recipe.for_baseline();
             recipe.optimization.learning_rate.get_or_insert(FROM_SCRATCH_LEARNING_RATE);

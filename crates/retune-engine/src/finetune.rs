@@ -59,7 +59,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     };
     let Found { folder: model, base } = found;
     let backbone = match Backbone::named(recipe).input()? {
-        None => None,
+        None => task::item_backbone(recipe, &model).input()?,
         Some(name) => {
             let Found { folder, base } = open::resolve(&name, None, &watch).input()?;
             Some(Backbone::of(recipe, &model, (&base.name, &folder)).input()?)
@@ -91,7 +91,8 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     let note =
         from_scratch.iter().map(|it| it.note.clone()).chain(backbone.iter().map(|it| it.note.clone())).chain(note);
     note.chain(work.about().notes.iter().cloned()).for_each(|note| tell(note, observers));
-    let resolved = resolve(recipe, &open::pinned(recipe, &base), &hardware, work.as_ref()).input()?;
+    let pinned = open::pinned(recipe, &base);
+    let resolved = resolve(recipe, &pinned, &hardware, work.as_ref(), backbone.is_some()).input()?;
     let session = Session {
         recipe: &resolved,
         model: &model,
@@ -103,7 +104,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     };
 
     // The last checks that need the model; after them, compute begins.
-    let loaded = session.load(resolved.data.from_scratch).input()?;
+    let loaded = session.load(resolved.data.from_scratch && session.only.is_none()).input()?;
     let directory = session.directory(&output).input()?;
     directory.check_space(&loaded, resolved.optimization.ema.is_some(), resolved.trains_baseline()).input()?;
     if start == Start::Resume {
@@ -170,14 +171,15 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     Ok(Finished { summary, output, headline: data.headline, decided, notes, seconds: clock.elapsed().as_secs_f64() })
 }
 
-/// The recipe with everything that was left to the program.
-fn resolve(given: &Recipe, pinned: &Recipe, hardware: &Hardware, work: &dyn Work) -> Result<Recipe> {
+/// The recipe with everything that was left to the program; `backbone` where a part of the model starts from another one.
+fn resolve(given: &Recipe, pinned: &Recipe, hardware: &Hardware, work: &dyn Work, backbone: bool) -> Result<Recipe> {
     let mut recipe = pinned.clone();
-    let usual = if given.data.from_scratch {
-        method::FROM_SCRATCH_LEARNING_RATE
-    } else {
-        method::parse(&given.optimization.method)?.learning_rate()
-    };
+    let of_method = method::parse(&given.optimization.method)?.learning_rate();
+    let usual = if given.data.from_scratch { method::FROM_SCRATCH_LEARNING_RATE } else { of_method };
+    if given.data.from_scratch && backbone {
+        // What is pretrained takes smaller steps than what is not.
+        recipe.optimization.backbone_learning_rate.get_or_insert(of_method);
+    }
     recipe.optimization.learning_rate.get_or_insert(usual);
     let usual_metric = work.metrics().first().context("a task has a metric")?.key;
     recipe.optimization.best_by.get_or_insert_with(|| usual_metric.to_owned());

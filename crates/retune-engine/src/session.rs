@@ -66,10 +66,12 @@ impl Session<'_> {
         let blocks = loaded.network.blocks();
         method.apply(&mut loaded.params, blocks)?;
         let below = if from_scratch { 0 } else { self.work.frozen_below() };
+        let part = if from_scratch { None } else { self.work.frozen_part() };
+        let kept = |name: &str| part.is_some_and(|part| name.starts_with(part));
         loaded
             .params
             .iter_mut()
-            .filter(|param| param.depth < below && !param.head)
+            .filter(|param| (param.depth < below && !param.head) || kept(&param.name))
             .for_each(|it| it.set_trainable(false));
         ensure!(loaded.params.counts().1 > 0, "method {}: nothing would be trained", self.recipe.optimization.method);
         let rows = self.rows(Split::Train)?.tokens_in_use()?;

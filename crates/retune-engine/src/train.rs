@@ -106,6 +106,7 @@ pub fn train(
         let leaves = it.plan.evaluates_at(state.step) || interrupted;
         if leaves {
             trainer.exchange()?;
+            trainer.work.renew(trainer.network, trainer.device, it.lanes)?;
         }
         if it.plan.evaluates_at(state.step) {
             let scored = at_step(score(it, trainer, observers), state.step - 1, total)?;

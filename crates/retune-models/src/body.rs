@@ -1,6 +1,7 @@
 //! What lies below a head.
 
 use crate::explain::Explains;
+use crate::item_texts::ItemTexts;
 use crate::{Continues, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::Tensor;
 use std::ops::Range;
@@ -50,6 +51,10 @@ pub trait Body: Sync {
     }
     /// How it continues texts token by token, if it does.
     fn continues(&self) -> Option<&dyn Continues> {
+        None
+    }
+    /// How it makes vectors of items of their texts, if it does.
+    fn item_texts(&self) -> Option<&dyn ItemTexts> {
         None
     }
     /// How it draws heat maps, if it does.

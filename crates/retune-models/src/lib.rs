@@ -17,6 +17,7 @@ mod head;
 mod head_meaning;
 mod head_plan;
 pub mod heads;
+pub mod item_texts;
 mod label_names;
 pub mod layers;
 mod load;

@@ -1,6 +1,6 @@
 //! Recommendation through the program: files and leave-one-out, identities and texts, users and histories, broken input.
 
-use crate::support::{Desk, assert_done, assert_said, json, json_lines, model, read};
+use crate::support::{Desk, assert_done, assert_said, json, json_lines, model, read, tensors};
 use std::process::Output;
 
 /// Users go round one of two circles of items, so that what comes next follows from what came before.
@@ -225,6 +225,61 @@ fn texts_rank_items_that_nobody_met_and_move_to_another_catalogue() {
     let mut ids = moved(&[]);
     (ids[4], ids[8]) = ("ids/model".to_owned(), "elsewhere".to_owned());
     desk.refuses(&ids, &["has learnt vectors item by item"]);
+}
+
+/// The encoder of texts learns with the model, and all that it needs lies in the saved folder.
+#[test]
+fn an_encoder_of_texts_learns_and_is_saved_with_the_model() {
+    let desk = desk();
+    let encoder = model();
+    let texts =
+        ["--items", "items.csv", "--item-text-columns", "title,genre", "--item-encoder", encoder.to_str().unwrap()];
+    let short = ["--epochs", "2", "--dropout", "0"];
+    let trained = [&texts[..], &short, &["--train-item-encoder"]].concat();
+    let output = run(&desk, "learnt", &[&trained[..], &["--item-loss", "sampled", "--negatives", "4"]].concat());
+    assert_said(&output, 0, &["the encoder of items starts from", "which learn; all else starts anew"]);
+    let weights = |run: &str, name: &str| tensors(desk.path(&format!("{run}/model.safetensors")))[name].clone();
+    let name = "model.backbone.bert.encoder.layer.0.output.dense.weight";
+    let before = &tensors(encoder.join("model.safetensors"))[name.trim_start_matches("model.backbone.bert.")];
+    assert_ne!(before, &weights("learnt/model", name));
+
+    // Where its steps are nothing, all is as with an encoder that stays as it is.
+    let still = [&trained[..], &["--item-loss", "sampled", "--backbone-learning-rate", "1e-30"]].concat();
+    assert_done(&run(&desk, "still", &still));
+    assert_done(&run(&desk, "frozen", &[&texts[..], &short, &["--item-loss", "sampled"]].concat()));
+    let metrics = |run: &str| json(desk.path(&format!("{run}/metrics.json")))["test"].clone();
+    let (still, frozen) = (metrics("still"), metrics("frozen"));
+    for (key, value) in frozen.as_object().unwrap() {
+        assert!((value.as_f64().unwrap() - still[key].as_f64().unwrap()).abs() < 1e-6, "{key}: {frozen} {still}");
+    }
+
+    // The folder alone: who is asked, and another shop.
+    std::fs::rename(desk.path("learnt/model"), desk.path("alone")).unwrap();
+    let predict = ["predict", "--model", "alone", "--device", "cpu", "--recommendations", "22"];
+    let answers = json_lines(&desk.feed(&predict, "{\"history\": [\"i1\"]}\n").stdout);
+    assert_eq!(answers[0]["items"].as_array().unwrap().len(), 21);
+    desk.write("other.csv", "user_id,item_id,timestamp\na,x,1\na,y,2\na,z,3\na,w,4\nb,y,1\nb,z,2\nb,w,3\nb,x,4\n");
+    desk.write("goods.csv", "item_id,title,genre\nx,war,1\ny,food,2\nz,film,0\nw,table,1\n");
+    let moved = |output: &str, more: &[&str]| {
+        let files =
+            ["finetune", "--task", "recommendation", "--model", "alone", "--train", "other.csv", "--output", output];
+        let fixed = ["--device", "cpu", "--threads", "1", "--precision", "fp32", "--epochs", "1", "--batch-size", "4"];
+        let all = files.into_iter().chain(fixed).chain(more.iter().copied());
+        all.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let goods = ["--items", "goods.csv", "--item-text-columns", "title,genre"];
+    desk.refuses(&moved("moved", &[]), &["give --items"]);
+    assert_done(&desk.retune(moved("moved", &goods)));
+    assert_eq!(weights("moved/model", name), weights("alone", name));
+    assert_done(&desk.retune(moved("again", &[&goods[..], &["--train-item-encoder"]].concat())));
+    assert_ne!(weights("again/model", name), weights("alone", name));
+
+    let refused = |more: &[&str], parts: &[&str]| desk.refuses(&arguments("no", &[&trained[..], more].concat()), parts);
+    refused(&["--item-loss", "full"], &["in-batch, sampled, bpr or gbce"]);
+    refused(&["--method", "head"], &["computed once and kept"]);
+    refused(&["--method", "lora"], &["lora"]);
+    desk.refuses(&arguments("no", &["--item-loss", "in-batch"]), &["needs --train-item-encoder"]);
+    desk.refuses(&arguments("no", &["--train-item-encoder", "--items", "items.csv"]), &["give --item-encoder"]);
 }
 
 #[test]

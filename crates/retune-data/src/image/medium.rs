@@ -1,16 +1,19 @@
 //! Images as a medium: scaled pixels in a store that spills to disk. B images, C channels, H × W pixels.
 
+mod augmented;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::augment::{Augmentation, MixedBatch, Tile, apply, size_number};
+use super::augment::{Augmentation, MixedBatch};
 use super::boxes::{DrawnBox, draw_boxes};
-use super::encode::{Encoded, crop_source, encode, original};
+use super::encode::{Encoded, encode, original};
 use super::mask::overlay;
 use super::thumbnail::thumbnail;
-use super::{ImageOptions, ImageProcessor, Mask, Moves, Pixels, resize};
+use super::{ImageOptions, ImageProcessor, Mask, Moves, Pixels};
 use crate::{Array, BadExample, Batch, DataError, HeatMap, Medium, Mixed, Pass, Random, Seen, TableRows, Units};
+pub use augmented::TrainingSizes;
 
 /// Names the random numbers of the mask, apart from those of augmentation.
 const NOISE: u64 = 0x6d61_736b;
@@ -35,18 +38,6 @@ pub struct Images {
     patch: Option<(usize, usize)>,
     /// Of which each batch of a pass takes one.
     sizes: TrainingSizes,
-}
-
-/// Sizes of images while training.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub enum TrainingSizes {
-    /// Those of evaluation.
-    #[default]
-    Usual,
-    /// One of these heights and widths.
-    Sizes(Vec<(usize, usize)>),
-    /// The usual ones, which follow the images' shapes, times one of these.
-    Factors(Vec<f64>),
 }
 
 /// What a pass did to an image.
@@ -206,17 +197,6 @@ impl Images {
         self.processor.moves(width, height).or_else(|reason| self.bad(row, reason))
     }
 
-    /// Where the pixels of a row go before augmentation.
-    fn moves_to_source(&self, row: usize, source: &Pixels) -> Result<Moves, DataError> {
-        if self.augmentation.crop.is_none() {
-            return self.moves(row);
-        }
-        let (width, height) = self.original_size(row);
-        let mut moves = Moves::of(width, height);
-        moves.resize(source.width(), source.height());
-        Ok(moves)
-    }
-
     fn bad<T>(&self, row: usize, reason: String) -> Result<T, DataError> {
         Err(DataError::BadExamples { bad: vec![self.rows.bad(row, reason)?], count: 1, of: 1 })
     }
@@ -224,68 +204,6 @@ impl Images {
     fn original(&self, row: usize) -> Result<Pixels, DataError> {
         let decoded = original(&self.rows, row, &self.processor)?.or_else(|reason| self.bad(row, reason))?;
         Ok(decoded.pixels)
-    }
-
-    /// What augmentation of a row starts from.
-    fn training_source(&self, row: usize) -> Result<Pixels, DataError> {
-        let Some(crop) = self.augmentation.crop else {
-            return self.pixels(row);
-        };
-        match self.encoded.copies.get(row)? {
-            Some(image) => Ok(image),
-            None => Ok(crop_source(self.original(row)?, crop.resolution_factor(), self.seen_size(row)?)),
-        }
-    }
-
-    /// Height and width that a row's image gets in a pass.
-    fn training_size(&self, rows: &[usize], row: usize, pass: Pass) -> Result<(usize, usize), DataError> {
-        let usual = self.seen_size(row)?;
-        Ok(match &self.sizes {
-            TrainingSizes::Usual => usual,
-            TrainingSizes::Sizes(sizes) => sizes[size_number(sizes.len(), pass, rows)],
-            TrainingSizes::Factors(factors) => {
-                self.processor.scaled(usual, factors[size_number(factors.len(), pass, rows)])
-            }
-        })
-    }
-
-    /// The image of a row changed for a pass, brought to this height and width.
-    fn changed(
-        &self,
-        row: usize,
-        (height, width): (usize, usize),
-        key: [u64; 3],
-    ) -> Result<(Pixels, Moves), DataError> {
-        let mut source = self.training_source(row)?;
-        let target = (height, width, self.processor.resample());
-        let mut moves = self.moves_to_source(row, &source)?;
-        if self.augmentation.crop.is_none() && (source.height(), source.width()) != (height, width) {
-            source = resize(&source, width, height, target.2);
-            moves.resize(width, height);
-        }
-        let image = apply(&self.augmentation, source, target, &self.neutral, key, &mut moves);
-        Ok((image, moves))
-    }
-
-    /// The image at a place of a batch in a pass, or the mosaic that stands there.
-    fn augmented(&self, rows: &[usize], place: usize, pass: Pass) -> Result<(Pixels, ImageSeen), DataError> {
-        let size = self.training_size(rows, rows[place], pass)?;
-        let Some(tiles) = self.augmentation.mosaic(rows, place, pass, size) else {
-            let (image, moves) = self.changed(rows[place], size, [pass.seed, pass.epoch, rows[place] as u64])?;
-            return Ok((image, ImageSeen { moves, ..ImageSeen::default() }));
-        };
-        let (height, width) = size;
-        let mut whole = Pixels::filled(width, height, self.processor.channels(), &self.neutral);
-        let mut others = Vec::with_capacity(tiles.len());
-        for Tile { place, left, top, width: wide, height: tall, draw } in tiles {
-            let row = rows[place];
-            let (image, mut moves) = self.changed(row, (tall, wide), [pass.seed, draw, row as u64])?;
-            whole.paste(&image, left, top);
-            moves.window(-(left as isize), -(top as isize), width, height);
-            others.push((place, moves));
-        }
-        let (_, moves) = others.remove(0);
-        Ok((whole, ImageSeen { moves, others, mixed: None }))
     }
 
     /// Writes the values of an image, channel by channel, onto the end of `into`.

@@ -3,10 +3,14 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::time::time_of;
 use super::{Catalogue, Names};
 use crate::problems::Problems;
-use crate::table::{self, Cell, Wanted};
+use crate::table::{self, Wanted};
 use crate::{DataError, OnBadExample, RowProblem};
+
+/// The largest number that is taken for a rating: more than anybody counts or pays.
+const MOST_OF_A_RATING: f64 = 1e12;
 
 /// The columns of a table of interactions.
 #[derive(Debug, Clone)]
@@ -80,19 +84,15 @@ impl Events {
                 let item = named(1, &columns.item, "item")?;
                 let time = match &record.cells[2] {
                     _ if !events.timed => 0.0,
-                    cell => time_of(cell).ok_or_else(|| {
-                        let found = cell.name().unwrap_or_default();
-                        let message =
-                            format!("`{found}` is no time; write seconds or a date such as 2024-05-31 10:00:00");
-                        RowProblem::new(record.line, Some(&columns.time), message)
-                    })?,
+                    cell => time_of(cell).map_err(|why| RowProblem::new(record.line, Some(&columns.time), why))?,
                 };
                 let liked = match &columns.rating {
                     None => true,
                     Some((name, least)) => {
-                        let rating = record.cells[3].name().and_then(|text| text.parse::<f64>().ok());
-                        let rating = rating.filter(|rating| rating.is_finite());
-                        rating.ok_or_else(|| RowProblem::new(record.line, Some(name), "is no rating"))? >= *least
+                        let found = record.cells[3].name().unwrap_or_default();
+                        let rating = found.parse::<f64>().ok().filter(|rating| rating.abs() <= MOST_OF_A_RATING);
+                        let why = || format!("`{found}` is no rating; mend it or remove the row");
+                        rating.ok_or_else(|| RowProblem::new(record.line, Some(name), why()))? >= *least
                     }
                 };
                 Ok((record.line, user, item, time, liked))
@@ -139,26 +139,6 @@ impl Events {
     }
 }
 
-/// A time as a number that is larger for what is later: a number as it is, a date by its parts.
-fn time_of(cell: &Cell) -> Option<f64> {
-    let text = cell.name()?;
-    if let Ok(number) = text.parse::<f64>() {
-        return Some(number).filter(|number| number.is_finite());
-    }
-    let mut parts = text.split(|letter: char| !letter.is_ascii_digit()).filter(|part| !part.is_empty());
-    let mut next = || parts.next().and_then(|part| part.parse::<f64>().ok());
-    let (year, month, day) = (next()?, next()?, next()?);
-    if !(1.0..=12.0).contains(&month)
-        || !(1.0..=31.0).contains(&day)
-        || !text.starts_with(|it: char| it.is_ascii_digit())
-    {
-        return None;
-    }
-    let (hour, minute, second) = (next().unwrap_or(0.0), next().unwrap_or(0.0), next().unwrap_or(0.0));
-    let days = year.mul_add(372.0, month.mul_add(31.0, day));
-    Some(days.mul_add(86_400.0, hour.mul_add(3600.0, minute.mul_add(60.0, second))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +159,21 @@ mod tests {
         let events = Events::read(&path, &columns(rating), OnBadExample::Fail, &mut users, &mut items).unwrap();
         assert_eq!((&events.items[..], &events.users[..], events.timed), (&[1, 2][..], &[0, 0][..], true));
         assert_eq!(events.remarks.len(), 2, "{:?}", events.remarks);
+        let broken = "user_id,item_id,rating,timestamp\nu,a,1e300,3\nu,b,5,1e99\nu,c,5,-5\nu,d,nan,4\n";
+        std::fs::write(&path, broken).unwrap();
+        let mut read = |bad| {
+            let rating = Some(("rating".to_owned(), 3.0));
+            Events::read(&path, &columns(rating), bad, &mut Names::default(), &mut Catalogue::default())
+        };
+        let said = read(OnBadExample::Fail).unwrap_err().to_string();
+        for part in
+            ["a.csv:2: column `rating`: `1e300`", "a.csv:3: column `timestamp`: `1e99`", "a.csv:5: column `rating`"]
+        {
+            assert!(said.contains(part), "{said}");
+        }
+        let kept = read(OnBadExample::Skip).unwrap();
+        assert_eq!((kept.times.as_slice(), kept.lines.as_slice()), (&[-5.0][..], &[4][..]));
+        assert!(kept.remarks.iter().any(|remark| remark.contains("3 rows cannot be used")), "{:?}", kept.remarks);
         std::fs::write(&path, "user_id,item_id,timestamp\n,a,10\nu,,3\nu,a,soon\n").unwrap();
         let said =
             Events::read(&path, &columns(None), OnBadExample::Fail, &mut users, &mut items).unwrap_err().to_string();
@@ -187,14 +182,5 @@ mod tests {
         {
             assert!(said.contains(part), "{said}");
         }
-    }
-
-    #[test]
-    fn later_dates_are_larger() {
-        let time = |text: &str| time_of(&Cell::Text(text.to_owned()));
-        let all = ["2023-12-31", "2024-01-01T00:00:00Z", "2024-01-01 00:00:01", "2024-02-01"];
-        let times: Vec<f64> = all.iter().map(|text| time(text).unwrap()).collect();
-        assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
-        assert_eq!((time("12.5"), time("soon"), time("2024-15-01")), (Some(12.5), None, None));
     }
 }

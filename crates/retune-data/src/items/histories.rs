@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Asked, Sequences};
+use super::{Asked, ItemTokens, Sequences};
 use crate::{Array, BadExample, Batch, DataError, Fact, FactValue, Medium, Pass, Random, Records, Seen, Units};
 
 /// Tells these draws from others.
@@ -29,6 +29,8 @@ pub struct HistoryOptions {
 pub struct ItemHistories {
     rows: Arc<Sequences>,
     options: HistoryOptions,
+    /// Texts of the items, which batches of a pass of training hold.
+    texts: Option<Arc<ItemTokens>>,
 }
 
 /// What is asked of a row in a batch.
@@ -53,12 +55,32 @@ struct Laid {
 impl ItemHistories {
     /// Of histories.
     pub fn new(rows: &Arc<Sequences>, options: HistoryOptions) -> Self {
-        Self { rows: Arc::clone(rows), options }
+        Self { rows: Arc::clone(rows), options, texts: None }
+    }
+
+    /// The same with texts of the items: a batch of training holds those of all that it names, see [`ItemTokens::fill`].
+    #[must_use]
+    pub fn with_texts(self, texts: Option<Arc<ItemTokens>>) -> Self {
+        Self { texts, ..self }
+    }
+
+    /// The items that rows name, in order: of histories, of what is asked, and those that are drawn.
+    fn named(&self, laid: &[Laid]) -> Vec<u32> {
+        let all = laid.iter().flat_map(|laid| laid.inputs.iter().chain(&laid.seen.labels).chain(&laid.seen.negatives));
+        let mut items: Vec<u32> = all.copied().filter(|&item| item > 0 && item < self.hidden()).collect();
+        items.sort_unstable();
+        items.dedup();
+        items
     }
 
     /// The histories themselves.
     pub fn sequences(&self) -> &Sequences {
         &self.rows
+    }
+
+    /// Items of a stretch that is learnt: the last of one that is read in order is never an input.
+    fn longest_stretch(&self) -> usize {
+        self.options.longest + usize::from(self.options.masked.is_none())
     }
 
     /// The number of the item that stands for a hidden one.
@@ -167,6 +189,12 @@ impl Medium for ItemHistories {
         into.inputs.insert("input_ids".to_owned(), Array::integers(&[rows.len(), width], ids));
         into.inputs.insert("attention_mask".to_owned(), Array::integers(&[rows.len(), width], mask));
         into.inputs.insert("logit_positions".to_owned(), Array::integers(&[rows.len(), asked], places));
+        if let Some(texts) = self.texts.as_ref().filter(|_| pass.is_some()) {
+            texts.fill(&self.named(&laid), &mut into.inputs);
+            // So many items were met, each as often as it stands in a stretch.
+            let met: usize = rows.iter().map(|&row| self.rows.items(row).len().min(self.longest_stretch())).sum();
+            into.inputs.insert("items_met".to_owned(), Array::integers(&[1], vec![met as i64]));
+        }
         into.extent.input = Units { real, padded: rows.len() * width };
         Ok(laid.into_iter().map(|laid| laid.seen).collect())
     }
@@ -209,6 +237,10 @@ impl Medium for ItemHistories {
     fn varies(&self) -> bool {
         self.options.masked.is_some() || self.options.negatives > 0
     }
+
+    fn one_input_a_row(&self) -> bool {
+        self.texts.is_none()
+    }
 }
 
 #[cfg(test)]
@@ -241,6 +273,30 @@ mod tests {
         assert_eq!((seen[0].negatives.len(), seen[1].negatives.len()), (6, 2));
         assert!(seen[0].negatives.iter().all(|item| (6..=9).contains(item)), "{:?}", seen[0].negatives);
         assert_eq!((0..3).map(|row| medium.length(row)).collect::<Vec<_>>(), [3, 3, 1]);
+    }
+
+    #[test]
+    fn batches_of_training_hold_the_texts_of_all_items_that_they_name() {
+        let mut tokens = ItemTokens::new(0);
+        (1..=9).for_each(|item| tokens.push(&[100 + item]));
+        let of = |masked, negatives, pass| {
+            let medium = medium(masked, negatives).with_texts(Some(Arc::new(tokens.clone())));
+            assert!(!medium.one_input_a_row());
+            let mut batch = Batch::default();
+            let seen = medium.fill(&[0], pass, &mut batch).unwrap();
+            (batch, seen)
+        };
+        let pass = Some(Pass { seed: 1, epoch: 0 });
+        let (batch, _) = of(None, 0, pass);
+        assert_eq!((integers(&batch, "item_numbers"), integers(&batch, "items_met")), (vec![2, 3, 4, 5], vec![4]));
+        assert_eq!(integers(&batch, "item_input_ids"), [102, 103, 104, 105]);
+        // A hidden item is named by what is asked, and the one that stands for it has no text.
+        let (batch, _) = of(Some(0.5), 0, pass);
+        assert_eq!((integers(&batch, "item_numbers"), integers(&batch, "items_met")), (vec![3, 4, 5], vec![3]));
+        let (batch, seen) = of(None, 4, pass);
+        let numbers = integers(&batch, "item_numbers");
+        assert!(seen[0].negatives.iter().all(|&item| numbers.contains(&i64::from(item))) && numbers.is_sorted());
+        assert!(!of(None, 0, None).0.inputs.contains_key("item_numbers"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Detectors whose backbone starts from an image classifier, and all else anew.
+//! Models of which a part starts from another model: detectors whose backbone was an image classifier's, and all else anew.
 
 use crate::Recipe;
 use crate::method;
@@ -21,12 +21,12 @@ settings! {
 /// Classifiers' tensors that a note names, at most.
 const MOST_NAMED: usize = 4;
 
-/// What such a run starts from: a folder with the detector's configuration and the weights that there are.
+/// What such a run starts from: a folder with the model's configuration and the weights that there are.
 pub(crate) struct Backbone {
     folder: TempDir,
     /// In words.
     pub(crate) note: String,
-    /// The path of the convolutions, where nothing else has weights.
+    /// The path of that part, where nothing else has weights.
     pub(crate) only: Option<String>,
 }
 
@@ -63,6 +63,11 @@ impl Backbone {
         let rest = if whole { "the model's own weights are kept for all else" } else { "all else starts anew" };
         let note = format!("the backbone starts from {name}: {taken} tensors{left}; {rest}");
         Ok(Self { folder, note, only: (!whole).then(|| path.to_owned()) })
+    }
+
+    /// One that was made otherwise.
+    pub(super) fn new(folder: TempDir, note: String, only: Option<String>) -> Self {
+        Self { folder, note, only }
     }
 
     /// Where it lies.

@@ -6,9 +6,10 @@ use crate::metric::detail::{Marked, Picture};
 use crate::metric::{Evaluation, Metric, Said};
 use anyhow::Result;
 use retune_data::{Batch, Batching, Examples, Medium, Targets};
+use retune_kernels::Lanes;
 use retune_kernels::loss::SummedLoss;
-use retune_kernels::tch::Tensor;
-use retune_models::{ModelError, NewHead, Tensors};
+use retune_kernels::tch::{Device, Tensor};
+use retune_models::{ModelError, Network, NewHead, Tensors};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -109,6 +110,17 @@ pub trait Task: Send + Sync + Sized + 'static {
     /// Blocks below this depth never learn, whatever the method, unless all weights are random.
     fn frozen_below(&self) -> usize {
         0
+    }
+    /// Path of a part of the model that never learns, whatever the method, unless all weights are random.
+    fn frozen_part(&self) -> Option<&'static str> {
+        None
+    }
+    /// Brings up to date what a network keeps of what it has learnt: before it is evaluated and saved.
+    ///
+    /// # Errors
+    /// A network or device that fails.
+    fn renew(&self, _network: &Network, _device: Device, _lanes: &Lanes) -> Result<()> {
+        Ok(())
     }
     /// Files that belong into the saved model: tokenizer, processor.
     fn files(&self) -> &[PathBuf];

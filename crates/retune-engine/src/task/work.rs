@@ -7,9 +7,10 @@ use crate::metric::{Evaluation, Metric, Said};
 use crate::tensors::to_tensors;
 use anyhow::{Context, Result};
 use retune_data::{Batch, Batching, Dataset, HeatMap};
+use retune_kernels::Lanes;
 use retune_kernels::loss::SummedLoss;
-use retune_kernels::tch::no_grad;
-use retune_models::{Explanation, Mode, NewHead, Tensors};
+use retune_kernels::tch::{Device, no_grad};
+use retune_models::{Explanation, Mode, Network, NewHead, Tensors};
 use serde_json::{Map, Value};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,10 @@ pub trait Work: Send + Sync {
     fn batching(&self) -> Batching;
     /// Blocks below this depth never learn, whatever the method, unless all weights are random.
     fn frozen_below(&self) -> usize;
+    /// Path of a part of the model that never learns, whatever the method, unless all weights are random.
+    fn frozen_part(&self) -> Option<&'static str>;
+    /// Brings up to date what a network keeps of what it has learnt: before it is evaluated and saved.
+    fn renew(&self, network: &Network, device: Device, lanes: &Lanes) -> Result<()>;
     /// What is known of the data.
     fn about(&self) -> &About;
     /// The rows of a split.
@@ -162,6 +167,14 @@ impl<T: Task> Work for Prepared<T> {
 
     fn frozen_below(&self) -> usize {
         self.task.frozen_below()
+    }
+
+    fn frozen_part(&self) -> Option<&'static str> {
+        self.task.frozen_part()
+    }
+
+    fn renew(&self, network: &Network, device: Device, lanes: &Lanes) -> Result<()> {
+        self.task.renew(network, device, lanes)
     }
 
     fn about(&self) -> &About {

@@ -25,6 +25,8 @@ pub struct ItemEncoderSizes {
     pub layers: i64,
     /// Whether no item sees later ones. Else item 1 + N stands for one that is hidden.
     pub causal: bool,
+    /// The block that lays vectors of items along histories: 0, or that above the blocks of a text encoder that makes them.
+    pub first_block: usize,
 }
 
 const LAYER: LayerNames = LayerNames {
@@ -58,13 +60,14 @@ impl ItemEncoder {
     /// # Errors
     /// A checkpoint that does not fit.
     pub fn load(weights: &Weights<'_>, base: &str, sizes: ItemEncoderSizes) -> Result<Self, ModelError> {
-        let (at, d) = (weights.at(base), sizes.layer.hidden);
+        let (at, d, first) = (weights.at(base).depth(sizes.first_block), sizes.layer.hidden, sizes.first_block);
         let init = || Init::Normal(weights.initializer_range());
-        let layer =
-            |i: i64| PostNormLayer::load(&at.at(&format!("layers.{i}")).depth(i as usize + 1), &LAYER, &sizes.layer);
+        let layer = |i: i64| {
+            PostNormLayer::load(&at.at(&format!("layers.{i}")).depth(first + i as usize + 1), &LAYER, &sizes.layer)
+        };
         let hidden_item = || at.at("mask_embedding").exact("weight", &[1, d], init());
         Ok(Self {
-            vectors: ItemVectors::load(&at, sizes.items, sizes.features, d)?,
+            vectors: ItemVectors::load(&at, sizes.items, sizes.features, first > 0, d)?,
             hidden_item: if sizes.causal { None } else { Some(hidden_item()?) },
             positions: at.at("position_embeddings").exact("weight", &[sizes.positions, d], init())?,
             norm: at.at("norm").layer_norm(d, sizes.layer.norm_epsilon)?,
@@ -75,9 +78,32 @@ impl ItemEncoder {
     }
 }
 
+impl ItemEncoder {
+    /// The vectors of the items.
+    pub(super) fn vectors(&self) -> &ItemVectors {
+        &self.vectors
+    }
+
+    /// The block that lays them along histories.
+    pub(super) fn first_block(&self) -> usize {
+        self.sizes.first_block
+    }
+
+    /// That block: vectors `x` [B, T, D] of the items `ids` [B, T] at their places.
+    pub(super) fn enter(&self, x: &Tensor, ids: &Tensor, train: bool) -> Tensor {
+        let mut x = x.shallow_clone();
+        if let Some(hidden_item) = &self.hidden_item {
+            let is_hidden = ids.eq(self.sizes.items + 1).unsqueeze(-1);
+            x = x.where_self(&is_hidden.logical_not(), hidden_item);
+        }
+        let x = x + self.positions.narrow(0, 0, ids.size()[1]).unsqueeze(0);
+        fused::norm_dropout(&x, &self.norm, self.sizes.layer.hidden_dropout, train).to_kind(self.kind)
+    }
+}
+
 impl Body for ItemEncoder {
     fn blocks(&self) -> usize {
-        self.layers.len()
+        self.sizes.first_block + self.layers.len()
     }
 
     fn width(&self) -> i64 {
@@ -87,15 +113,7 @@ impl Body for ItemEncoder {
     /// `input_ids` [B, T], items from 1, 0 for padding behind them.
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
         let ids = inputs.get("input_ids")?;
-        let hidden = mode.block(0, |train| {
-            let mut x = self.vectors.of(ids, train);
-            if let Some(hidden_item) = &self.hidden_item {
-                let is_hidden = ids.eq(self.sizes.items + 1).unsqueeze(-1);
-                x = x.where_self(&is_hidden.logical_not(), hidden_item);
-            }
-            let x = x + self.positions.narrow(0, 0, ids.size()[1]).unsqueeze(0);
-            fused::norm_dropout(&x, &self.norm, self.sizes.layer.hidden_dropout, train).to_kind(self.kind)
-        });
+        let hidden = mode.block(0, |train| self.enter(&self.vectors.of(ids, train), ids, train));
         Ok(State { mask: inputs.optional("attention_mask").map(Tensor::shallow_clone), ..State::new(hidden) })
     }
 
@@ -108,7 +126,9 @@ impl Body for ItemEncoder {
         let mask = if self.sizes.causal { mask.causal(0)? } else { mask };
         let mask = Some(mask).filter(|mask| !mask.is_trivial());
         for depth in blocks {
-            x = mode.block(depth, |train| self.layers[depth - 1].forward(&x, &x, mask.as_ref(), None, train));
+            x = mode.block(depth, |train| {
+                self.layers[depth - self.sizes.first_block - 1].forward(&x, &x, mask.as_ref(), None, train)
+            });
         }
         Ok(State { hidden: x, mask: given, beside })
     }

@@ -18,6 +18,7 @@ mod speech_encoder;
 mod stack;
 mod text_decoder;
 mod text_encoder;
+mod text_item_encoder;
 mod waveform_encoder;
 
 pub use conformer_encoder::{ConformerEncoder, ConformerEncoderSizes};
@@ -38,4 +39,5 @@ pub use speech_encoder::{SpeechEncoder, SpeechEncoderSizes};
 pub use stack::{Stack, StackNames, StackPositions, StackSizes};
 pub use text_decoder::{LAST, LayerKind, Positions, TextDecoder, TextDecoderNames, TextDecoderSizes};
 pub use text_encoder::{Sharing, TextEncoder, TextEncoderNames, TextEncoderSizes};
+pub use text_item_encoder::TextItemEncoder;
 pub use waveform_encoder::{WaveformEncoder, WaveformEncoderSizes};

@@ -159,14 +159,23 @@ impl<'a> Weights<'a> {
 
     /// A tensor that is stored with the model and never trained; `value` is the one of a model without a checkpoint.
     pub fn fixed(&self, name: &str, value: Tensor) -> Result<Weight, ModelError> {
+        self.stored(name, value, false)
+    }
+
+    /// As [`Self::fixed`], of what is computed anew while other parts learn, so that it belongs to what was learned.
+    pub fn renewed(&self, name: &str, value: Tensor) -> Result<Weight, ModelError> {
+        self.stored(name, value, true)
+    }
+
+    fn stored(&self, name: &str, value: Tensor, running: bool) -> Result<Weight, ModelError> {
         let name = self.at(name).path;
         if let Some(given) = self.root.given(&name, &value.size())? {
-            return Ok(self.keep(name, given, false));
+            return Ok(self.keep(name, given, running));
         }
         let loaded = self.root.value(&name, &value.size(), Init::Constant(0.0), self.part)?;
         let is_fresh = self.root.state.borrow_mut().fresh.remove(&name);
         let tensor = if is_fresh { value } else { loaded };
-        Ok(self.keep(name, tensor, false))
+        Ok(self.keep(name, tensor, running))
     }
 
     /// Statistics that training writes, all `init` in a model without a checkpoint.

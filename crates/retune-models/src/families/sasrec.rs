@@ -2,6 +2,17 @@
 //! scores items by its last state; BERT4Rec by a projection and a norm of the state at the hidden item, without a bias for
 //! each item, which an item that nobody has met could not have.
 
+use super::{
+    albert::ALBERT,
+    bert::BERT,
+    deberta_v2::DEBERTA_V2,
+    distilbert::DISTILBERT,
+    electra::ELECTRA,
+    modernbert::MODERNBERT,
+    mpnet::MPNET,
+    roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
+};
+use crate::Family;
 use crate::family::{ItemFamily, TensorNames};
 use crate::heads::{NextItemPlan, TransformPlan, TransformSettings};
 use retune_kernels::Activation;
@@ -16,6 +27,10 @@ const NAMES: TensorNames = TensorNames {
     lora: Ok(&["attention.query", "attention.value"]),
 };
 
+/// What may make vectors of items of their texts.
+const TEXT_ENCODERS: &[&dyn Family] =
+    &[&BERT, &ROBERTA, &XLM_ROBERTA, &CAMEMBERT, &DISTILBERT, &ELECTRA, &ALBERT, &MPNET, &MODERNBERT, &DEBERTA_V2];
+
 /// Looks back only.
 pub static SASREC: ItemFamily = ItemFamily {
     model_type: "sasrec",
@@ -23,6 +38,7 @@ pub static SASREC: ItemFamily = ItemFamily {
     names: NAMES,
     causal: true,
     next_item: NextItemPlan { base: BASE, transform: None },
+    text_encoders: TEXT_ENCODERS,
 };
 
 /// Looks both ways from an item that is hidden.
@@ -42,4 +58,5 @@ pub static BERT4REC: ItemFamily = ItemFamily {
             },
         }),
     },
+    text_encoders: TEXT_ENCODERS,
 };

@@ -1,11 +1,12 @@
 //! Encoders of histories of items as data.
 
 use super::{Family, TensorNames};
-use crate::bodies::{ItemEncoder, ItemEncoderSizes};
+use crate::bodies::{ItemEncoder, ItemEncoderSizes, TextItemEncoder};
 use crate::checkpoint::Weights;
-use crate::heads::{NEXT_ITEM, NextItemPlan};
+use crate::heads::{NEXT_ITEM, NextItemPlan, SENTENCE_EMBEDDINGS};
+use crate::item_texts::ITEM_BACKBONE;
 use crate::layers::LayerSizes;
-use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
+use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use retune_kernels::Activation;
 use serde_json::{Value, json};
 
@@ -21,7 +22,15 @@ pub struct ItemFamily {
     pub causal: bool,
     /// The head.
     pub next_item: NextItemPlan,
+    /// Families of text encoders that can make its vectors of items and learn with it.
+    pub text_encoders: &'static [&'static dyn Family],
 }
+
+/// Field with the configuration of the text encoder inside.
+const BACKBONE: &str = "backbone_config";
+
+/// A text encoder, and how it makes a vector of a text.
+type TextEncoder = (Box<dyn Body>, Box<dyn Head>);
 
 impl ItemFamily {
     fn sizes(&self, config: &ModelConfig) -> Result<ItemEncoderSizes, ModelError> {
@@ -42,7 +51,27 @@ impl ItemFamily {
             },
             layers: config.size("num_hidden_layers")?,
             causal: self.causal,
+            first_block: 0,
         })
+    }
+
+    /// The text encoder inside, if there is one, and how it makes vectors of texts.
+    fn text_encoder(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Option<TextEncoder>, ModelError> {
+        let Some(inner) = config.get(BACKBONE) else { return Ok(None) };
+        let inner = ModelConfig::part(inner.clone())?;
+        let named = inner.model_type()?;
+        let found = self.text_encoders.iter().find(|family| family.model_type().eq(&named));
+        let family = found.ok_or_else(|| {
+            let known: Vec<&str> = self.text_encoders.iter().map(|family| family.model_type()).collect();
+            let problem = format!("is of `{named}`; the text encoders that learn with items are {}", known.join(", "));
+            ModelError::of_field(BACKBONE, problem)
+        })?;
+        let at = weights.at(ITEM_BACKBONE);
+        let body = family.body(&at, &inner)?;
+        let plan = family.heads().into_iter().find(|(purpose, _)| purpose.key.eq(SENTENCE_EMBEDDINGS.key));
+        let (_, plan) = plan.ok_or_else(|| ModelError::of_field(BACKBONE, "makes no vectors of texts".to_owned()))?;
+        let pooling = plan.build(&at, &inner, body.as_ref())?;
+        Ok(Some((body, pooling)))
     }
 }
 
@@ -88,6 +117,17 @@ impl Family for ItemFamily {
     }
 
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
-        Ok(Box::new(ItemEncoder::load(weights, self.names.base, self.sizes(config)?)?))
+        let sizes = self.sizes(config)?;
+        let Some((texts, pooling)) = self.text_encoder(weights, config)? else {
+            return Ok(Box::new(ItemEncoder::load(weights, self.names.base, sizes)?));
+        };
+        if sizes.features != Some(texts.width()) {
+            let (said, width) = (sizes.features.unwrap_or_default(), texts.width());
+            let problem = format!("is {said}, but the text encoder of {BACKBONE} is {width} wide");
+            return Err(ModelError::of_field("item_features", problem));
+        }
+        let sizes = ItemEncoderSizes { first_block: texts.blocks() + 1, ..sizes };
+        let items = ItemEncoder::load(weights, self.names.base, sizes)?;
+        Ok(Box::new(TextItemEncoder::new(texts, pooling, items)))
     }
 }

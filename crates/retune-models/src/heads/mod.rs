@@ -40,7 +40,7 @@ pub use image::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooli
 pub use last_token::LastTokenPlan;
 pub use maps::{MapSource, StageSource};
 pub use masked_words::{MASKED_WORDS, MaskedWordsNames, MaskedWordsPlan};
-pub use next_item::{NEXT_ITEM, NextItemPlan};
+pub use next_item::{ITEM_CANDIDATES, NEXT_ITEM, NextItemPlan};
 pub use next_token::{CAUSAL_LM, NextTokenPlan, SCORE_WEIGHT, SCORED, next_token_loss, softcap};
 pub use patch_loss::{MaskedPatchLoss, patchify};
 pub use pixels::{MASKED_IMAGE_MODELING, PixelPlan};

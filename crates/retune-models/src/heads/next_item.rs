@@ -8,7 +8,10 @@ use super::{SCORE_WEIGHT, SCORED};
 use crate::checkpoint::Weights;
 use crate::layers::ItemVectors;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
-use retune_kernels::tch::Kind;
+use retune_kernels::tch::{Kind, Tensor};
+
+/// Beside a state: vectors of the items that are scored [U, D], where those are not all.
+pub const ITEM_CANDIDATES: &str = "item_candidates";
 
 /// What a person meets next.
 pub static NEXT_ITEM: Purpose =
@@ -42,11 +45,13 @@ struct NextItemHead {
 }
 
 impl NextItemHead {
-    /// States at the places that are asked for, and vectors of all items.
+    /// States at the places that are asked for, and vectors of all items, or of those that the body has made vectors of.
     fn parts(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
         let hidden = places::pick(&state.hidden, state.beside.optional(LOGIT_POSITIONS))?;
         let hidden = self.transform.as_ref().map_or_else(|| hidden.shallow_clone(), |it| it.forward(&hidden, train));
-        Ok(Tensors::from([(SCORED, hidden.to_kind(Kind::Float)), (SCORE_WEIGHT, self.vectors.all(train))]))
+        let candidates = state.beside.optional(ITEM_CANDIDATES).map(Tensor::shallow_clone);
+        let vectors = candidates.unwrap_or_else(|| self.vectors.all(train));
+        Ok(Tensors::from([(SCORED, hidden.to_kind(Kind::Float)), (SCORE_WEIGHT, vectors)]))
     }
 }
 
@@ -62,7 +67,7 @@ impl Head for NextItemHead {
         Ok(Tensors::from([("logits", logits)]))
     }
 
-    /// [`SCORED`] [M, D] and [`SCORE_WEIGHT`] [N, D].
+    /// [`SCORED`] [M, D] and [`SCORE_WEIGHT`] [N, D], or [U, D] of some items.
     fn factors(&self, state: &State, _train: bool) -> Option<Tensors> {
         // Whether a graph is recorded decides nothing here: there is no dropout in a head.
         self.parts(state, true).ok()

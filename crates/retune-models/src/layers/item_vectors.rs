@@ -6,12 +6,12 @@
 
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
-use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::tch::{Kind, Tensor, no_grad};
 use retune_kernels::{Dense, Weight};
 
 /// Path of learned vectors.
 const LEARNED: &str = "item_embeddings";
-/// Name of what a text encoder said: never trained, and stored with the model.
+/// Name of what a text encoder said: stored with the model, and computed anew where that encoder learns with it.
 pub const FEATURES: &str = "item_features.weight";
 const ADAPTOR: &str = "item_adaptor";
 
@@ -32,17 +32,23 @@ pub enum ItemVectors {
 }
 
 impl ItemVectors {
-    /// `weights` points at the base; `items` is N, `features` E where there are any.
+    /// `weights` points at the base; `items` is N, `features` E where there are any, `renewed` whether their encoder learns, too.
     ///
     /// # Errors
     /// A checkpoint that does not fit.
-    pub fn load(weights: &Weights<'_>, items: i64, features: Option<i64>, hidden: i64) -> Result<Self, ModelError> {
+    pub fn load(
+        weights: &Weights<'_>,
+        items: i64,
+        features: Option<i64>,
+        renewed: bool,
+        hidden: i64,
+    ) -> Result<Self, ModelError> {
         let Some(width) = features else {
             let init = Init::Normal(weights.initializer_range());
             return Ok(Self::Learned(weights.at(LEARNED).exact("weight", &[1 + items, hidden], init)?));
         };
         let zeros = Tensor::zeros([1 + items, width], (Kind::Float, weights.device()));
-        let features = weights.fixed(FEATURES, zeros)?;
+        let features = if renewed { weights.renewed(FEATURES, zeros)? } else { weights.fixed(FEATURES, zeros)? };
         Ok(Self::Texts { features, adaptor: weights.at(ADAPTOR).dense(width, hidden)?, width: hidden })
     }
 
@@ -79,12 +85,35 @@ impl ItemVectors {
         let ids = ids.clamp(0, self.items());
         match self {
             Self::Learned(all) => Tensor::embedding(all, &ids, 0, false, false),
-            Self::Texts { features, adaptor, .. } => {
-                let rows = features.index_select(0, &ids.flatten(0, -1));
-                let shape: Vec<i64> = ids.size().into_iter().chain([-1]).collect();
-                adaptor.forward(&rows, train).to_kind(Kind::Float).view(shape.as_slice())
-            }
+            Self::Texts { features, .. } => self.made_of(&rows(features, &ids), train),
         }
+    }
+
+    /// What was kept of the texts of these items [..], [.., E]; `None` where vectors are learnt item by item.
+    pub fn kept(&self, ids: &Tensor) -> Option<Tensor> {
+        match self {
+            Self::Learned(_) => None,
+            Self::Texts { features, .. } => Some(rows(features, &ids.clamp(0, self.items()))),
+        }
+    }
+
+    /// Of items of which a text encoder said this [.., E], [.., D] in fp32. What is learnt item by item is made of nothing.
+    pub fn made_of(&self, said: &Tensor, train: bool) -> Tensor {
+        match self {
+            Self::Learned(_) => said.shallow_clone(),
+            Self::Texts { adaptor, .. } => adaptor.forward(said, train).to_kind(Kind::Float),
+        }
+    }
+
+    /// Puts what a text encoder says of items now, [U, E], in the place of what it said before.
+    ///
+    /// # Errors
+    /// Items that are not there, or another width.
+    pub fn keep(&self, items: &Tensor, said: &Tensor) -> Result<(), ModelError> {
+        if let Self::Texts { features, .. } = self {
+            no_grad(|| features.shallow_clone().f_index_copy_(0, items, &said.to_kind(Kind::Float)).map(drop))?;
+        }
+        Ok(())
     }
 
     /// Of all items, [N, D] in fp32: item i is row i - 1.
@@ -92,9 +121,13 @@ impl ItemVectors {
         let items = self.items();
         match self {
             Self::Learned(all) => all.narrow(0, 1, items),
-            Self::Texts { features, adaptor, .. } => {
-                adaptor.forward(&features.narrow(0, 1, items), train).to_kind(Kind::Float)
-            }
+            Self::Texts { features, .. } => self.made_of(&features.narrow(0, 1, items), train),
         }
     }
+}
+
+/// Rows of a table by numbers [..], [.., E].
+fn rows(table: &Tensor, ids: &Tensor) -> Tensor {
+    let shape: Vec<i64> = ids.size().into_iter().chain([-1]).collect();
+    table.index_select(0, &ids.flatten(0, -1)).view(shape.as_slice())
 }

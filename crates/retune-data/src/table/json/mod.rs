@@ -3,6 +3,7 @@
 //! Which of them a file is, its beginning says. A record's line is where it starts. A file that is one object may hold a
 //! table as a whole (`shapes`); its rows count as lines then.
 
+mod cut;
 mod object;
 mod shapes;
 
@@ -12,16 +13,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{Cell, MOST_RECORD_BYTES, Names, Record, RowReader, Wanted, key, lift, locate};
+use super::{Cell, Names, Record, RowReader, Wanted, key, lift, locate};
 use crate::error::{nearest, quoted};
 use crate::{DataError, RowProblem};
 use object::{Parsed, ends_early, parse, stands_twice};
 use shapes::{Shape, shape};
 
 pub(crate) use object::parse_object;
-
-/// An object that holds a whole file may not exceed this.
-const MOST_WHOLE_BYTES: usize = 1 << 30;
 
 /// An object and the line where it starts.
 pub(super) type Numbered = (u64, Map<String, Value>);
@@ -167,41 +165,6 @@ impl<R: BufRead> JsonReader<R> {
         Ok(())
     }
 
-    fn malformed(&self, line: u64, message: impl Into<String>) -> DataError {
-        DataError::Malformed { file: self.path.clone(), line, message: message.into() }
-    }
-
-    fn peek(&mut self) -> Result<Option<u8>, DataError> {
-        if let Some(byte) = self.pending.last() {
-            return Ok(Some(*byte));
-        }
-        loop {
-            match self.input.fill_buf() {
-                Ok(bytes) => return Ok(bytes.first().copied()),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    return Err(DataError::Read { file: self.path.clone(), source });
-                }
-            }
-        }
-    }
-
-    fn byte(&mut self) -> Result<Option<u8>, DataError> {
-        let byte = self.peek()?;
-        if byte.is_some() && self.pending.pop().is_none() {
-            self.input.consume(1);
-        }
-        self.line += u64::from(byte == Some(b'\n'));
-        Ok(byte)
-    }
-
-    fn skip_space(&mut self) -> Result<(), DataError> {
-        while self.peek()?.is_some_and(|byte| byte.is_ascii_whitespace()) {
-            self.byte()?;
-        }
-        Ok(())
-    }
-
     /// The next object, whose wanted keys stand once; `None` at the end.
     pub(super) fn next_object(&mut self) -> Result<Option<Result<Numbered, RowProblem>>, DataError> {
         Ok(self.read_object()?.map(|found| {
@@ -263,89 +226,6 @@ impl<R: BufRead> JsonReader<R> {
             line
         };
         Ok(Some(parse(&self.text, line).map(|parsed| (line, parsed))))
-    }
-
-    /// Cuts the next object into `text`, by brackets and strings alone.
-    fn cut_object(&mut self) -> Result<Option<u64>, DataError> {
-        if self.peek()? == Some(b',') {
-            self.byte()?;
-            self.skip_space()?;
-        }
-        let line = self.line;
-        match self.peek()? {
-            None => return Ok(None),
-            Some(b'{') => {}
-            Some(_) => {
-                return Err(self.malformed(line, "text follows an object; write objects only, or a list of them"));
-            }
-        }
-        self.text.clear();
-        let (mut depth, mut string, mut escaped) = (0usize, false, false);
-        while let Some(byte) = self.byte()? {
-            self.text.push(byte);
-            match byte {
-                _ if string => {
-                    string = byte != b'"' || escaped;
-                    escaped = byte == b'\\' && !escaped;
-                }
-                b'"' => string = true,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth == 0 {
-                return Ok(Some(line));
-            }
-            if self.text.len() > MOST_WHOLE_BYTES {
-                return Err(self.malformed(line, "an object of more than 1 GiB; write JSON lines, one object a row"));
-            }
-        }
-        Err(self.malformed(line, "the object is never closed; the file is cut short or a bracket is missing"))
-    }
-
-    /// Cuts the next element of the array into `text`, by brackets and strings alone.
-    fn cut_element(&mut self) -> Result<Option<u64>, DataError> {
-        const UNCLOSED: &str = "the array is never closed; the file is cut short or a bracket is missing";
-        match self.peek()? {
-            Some(b']') => {
-                self.byte()?;
-                self.skip_space()?;
-                self.ended = true;
-                return match self.peek()? {
-                    None => Ok(None),
-                    Some(_) => Err(self.malformed(self.line, "text follows the end of the array; remove it")),
-                };
-            }
-            None => return Err(self.malformed(self.line, UNCLOSED)),
-            Some(_) => {}
-        }
-        let line = self.line;
-        self.text.clear();
-        let (mut depth, mut string, mut escaped) = (0usize, false, false);
-        loop {
-            let Some(byte) = self.peek()? else {
-                return Err(self.malformed(line, UNCLOSED));
-            };
-            if !string && depth == 0 && byte == b']' {
-                return Ok(Some(line));
-            }
-            self.byte()?;
-            match byte {
-                _ if string => {
-                    string = byte != b'"' || escaped;
-                    escaped = byte == b'\\' && !escaped;
-                }
-                b'"' => string = true,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.saturating_sub(1),
-                b',' if depth == 0 => return Ok(Some(line)),
-                _ => {}
-            }
-            self.text.push(byte);
-            if self.text.len() > MOST_RECORD_BYTES {
-                return Err(self.malformed(line, "an object of more than 64 MiB; a quote or bracket is missing"));
-            }
-        }
     }
 
     fn record(&self, line: u64, parsed: &Parsed) -> Result<Record, RowProblem> {

@@ -1,18 +1,18 @@
 //! What a text encoder says of the items' texts, computed once and kept in the user cache.
 
+use super::item_encoder::Encoder;
 use crate::Recipe;
 use crate::evaluate::Predictor;
 use crate::hardware::Hardware;
 use crate::task::{Embedded, Embedder, Input, OnProgress};
 use anyhow::{Context, Result, bail, ensure};
-use retune_data::hub::{Hub, Silent};
 use retune_data::{Catalogue, user_cache};
 use retune_kernels::random;
 use retune_kernels::tch::{Kind, Tensor};
 use retune_models::checkpoint::{GivenTensor, identity, read_tensors, write_tensors};
 use retune_models::{LoadOptions, LoadedModel};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Name of the tensor in the cache.
 const KEPT: &str = "features";
@@ -23,16 +23,16 @@ const BATCH: usize = 32;
 /// A row for each item, and one before them; zeros where an item has no text.
 pub(super) fn of(
     recipe: &Recipe,
-    encoder: &str,
+    encoder: &Encoder,
     catalogue: &Catalogue,
     name: &str,
     progress: OnProgress<'_>,
 ) -> Result<(GivenTensor, String)> {
-    let folder = folder(encoder).with_context(|| format!("item-encoder `{encoder}`"))?;
+    let (folder, encoder) = (&encoder.folder, &encoder.name);
     let numbered: Vec<u32> = (1..=catalogue.len() as u32).filter(|&item| !catalogue.text(item).is_empty()).collect();
     ensure!(!numbered.is_empty(), "item-encoder: no item has a text");
     let texts = catalogue.ids().iter().enumerate().map(|(at, _)| random::name_key(catalogue.text(at as u32 + 1)));
-    let key = texts.fold(random::mix(&[identity(&folder)?, 1]), |key, text| random::mix(&[key, text]));
+    let key = texts.fold(random::mix(&[identity(folder)?, 1]), |key, text| random::mix(&[key, text]));
     let path = user_cache().map(|cache| cache.join("item_features").join(format!("{key:016x}.safetensors")));
     let given = |tensor: &Tensor| -> Result<GivenTensor> {
         let values = Vec::<f32>::try_from(tensor.f_to_kind(Kind::Float)?.f_reshape([-1])?)?;
@@ -43,10 +43,10 @@ pub(super) fn of(
     }
     let (hardware, _) = Hardware::resolve(&recipe.run.device, "fp32", recipe.run.threads)?;
     let options = LoadOptions { device: hardware.device, ..LoadOptions::new(Embedder::entry().purpose) };
-    let loaded = LoadedModel::load(&folder, &options)?;
+    let loaded = LoadedModel::load(folder, &options)?;
     let mut usual = Recipe::default();
     Embedder::entry().name.clone_into(&mut usual.data.task);
-    let embedder = Embedder::of(&usual, &folder, &loaded.config, "text")?;
+    let embedder = Embedder::of(&usual, folder, &loaded.config, "text")?;
     let with =
         Predictor { network: &loaded.network, batch_size: BATCH, device: hardware.device, lanes: &hardware.lanes };
     let lines: String = numbered.iter().map(|&item| json!({"text": catalogue.text(item)}).to_string() + "\n").collect();
@@ -70,20 +70,7 @@ pub(super) fn of(
         // A run needs no cache: where it cannot be written, the next one encodes again.
         let _ = keep(path, &tensor);
     }
-    Ok((
-        given(&tensor)?,
-        format!("vectors of {} texts of items, made by {encoder}, which stays as it is", numbered.len()),
-    ))
-}
-
-/// Where an encoder lies: a checkpoint folder, that of a run, or a hub id.
-fn folder(encoder: &str) -> Result<PathBuf> {
-    let path = Path::new(encoder);
-    let own = [path.to_owned(), path.join("model")].into_iter().find(|it| it.join("config.json").is_file());
-    match own {
-        Some(folder) => Ok(folder),
-        None => Ok(Hub::from_env()?.resolve_model(encoder, None, &Silent)?.dir().to_owned()),
-    }
+    Ok((given(&tensor)?, format!("vectors of {} texts of items, made by {encoder}", numbered.len())))
 }
 
 fn kept(path: &Path) -> Option<Tensor> {

@@ -1,5 +1,6 @@
 //! A saved model at use: users, whose histories are in files of interactions, or histories that are given.
 
+use super::loss::ItemLoss;
 use super::saved::SavedItems;
 use super::settings::InteractionSettings;
 use super::split::{asked_of, is_same_file, timelines};
@@ -69,8 +70,10 @@ pub(super) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let task = Recommendation {
         catalogue: Arc::clone(&catalogue),
         known,
-        loss: None,
+        loss: ItemLoss::All,
         given: None,
+        learnt: None,
+        identities: false,
         positions: None,
         recommendations: settings.recommendations,
         protocol: format!(

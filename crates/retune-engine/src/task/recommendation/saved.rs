@@ -54,3 +54,12 @@ impl SavedItems {
         std::iter::once(false).chain(self.training_counts.iter().map(|&count| count > 0)).collect()
     }
 }
+
+/// Puts the list of a model's items into another folder.
+///
+/// # Errors
+/// A list that is not there or cannot be copied.
+pub(super) fn copy(from: &Path, into: &Path) -> Result<()> {
+    let list = from.join(FILE);
+    std::fs::copy(&list, into.join(FILE)).map(drop).with_context(|| format!("cannot copy {}", list.display()))
+}

@@ -4,6 +4,7 @@
 //! metrics are in pixels of the original. B images, L classes, h and w map of the logits, H and W size that the model sees.
 
 mod data;
+mod raw_loss;
 mod resized;
 mod scorer;
 mod settings;
@@ -13,8 +14,8 @@ use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
 use super::splits::Encoded;
 use super::written::Written;
 use super::{
-    BatchTensors, Data, Entry, Guess, LossOf, Opening, Parts, Phase, Prepared, Preparing, Scorer, Split, Task, Turn,
-    Work, parts,
+    BatchTensors, Data, Entry, Guess, Opening, Parts, Phase, Prepared, Preparing, Scorer, Split, Task, Turn, Work,
+    parts,
 };
 use crate::Recipe;
 use crate::metric::Said;
@@ -23,14 +24,14 @@ use crate::number;
 use crate::recipe::Settings;
 use anyhow::{Context, Result, ensure};
 use data::examples;
+use raw_loss::{height_and_width, saved_loss, with_auxiliary};
 use retune_data::{
     Dataset, Examples, Images, Layout, Mask, Masks, Moves, NO_CLASS, TableRows, coco_counts, coco_string, mask_png,
 };
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::heads::AUXILIARY_LOGITS;
-use retune_models::{ModelConfig, NewHead, SegmenterLoss, Tensors, heads};
+use retune_models::{NewHead, SegmenterLoss, Tensors, heads};
 use serde_json::{Map, Value, json};
 use settings::SegmentationSettings;
 use std::path::{Path, PathBuf};
@@ -62,49 +63,6 @@ const PICTURE_SIDE: usize = 240;
 const GRID: usize = 32;
 /// Classes that a sentence about a mask names, at most.
 const MOST_NAMED: usize = 4;
-
-/// The loss of a saved model, for raw outputs, as transformers' class computes it.
-fn saved_loss(config: &ModelConfig) -> Result<LossOf> {
-    let SegmenterLoss { ignored, auxiliary_weight } = SegmenterLoss::of(config)?;
-    let field = SegmenterLoss::ignore_field(config);
-    Ok(Box::new(move |outputs, batch| {
-        let labels = batch.targets.get("labels")?;
-        ensure!(labels.dim() == 3, "labels: shape {:?}, not [images, height, width]", labels.size());
-        let logits = outputs.get("logits")?;
-        let (classes, labels) = (logits.size()[1], loss::with_ignored(labels, ignored));
-        // PyTorch would read memory that is not there.
-        let outside = labels.ge(classes.max(2)).logical_or(&labels.lt(0).logical_and(&labels.ne(loss::IGNORE_INDEX)));
-        ensure!(
-            !outside.any().f_int64_value(&[]).map(|any| any != 0)?,
-            "labels: a class outside 0..{classes}, and not {ignored} (`{field}`)"
-        );
-        let of = |logits: &Tensor| {
-            let logits = loss::resized(logits, height_and_width(&labels));
-            match classes {
-                1 => loss::pixel_binary_cross_entropy(&logits, &labels),
-                _ => loss::pixel_cross_entropy(&logits, &labels, None, 0.0),
-            }
-        };
-        Ok(with_auxiliary(outputs, auxiliary_weight, of(logits), of))
-    }))
-}
-
-/// A loss beside that of the auxiliary head, where there is one, which has the same weight.
-fn with_auxiliary(
-    outputs: &Tensors,
-    weight: f64,
-    loss: SummedLoss,
-    of: impl FnOnce(&Tensor) -> SummedLoss,
-) -> SummedLoss {
-    let Some(logits) = outputs.optional(AUXILIARY_LOGITS) else { return loss };
-    SummedLoss { sum: &loss.sum + of(logits).sum * weight, ..loss }
-}
-
-/// H and W of labels [B, H, W].
-fn height_and_width(labels: &Tensor) -> (i64, i64) {
-    let size = labels.size();
-    (size[1], size[2])
-}
 
 fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;

@@ -1,14 +1,15 @@
 //! Vectors of texts one by one.
 
+use super::reading::{Reading, readers, width};
 use super::vectors::Vectors;
-use super::{ENTRY, Reading, SentenceSimilarity, readers};
+use super::{ENTRY, SentenceSimilarity};
 use crate::Recipe;
 use crate::evaluate::Predictor;
 use crate::task::{Entry, Input, OnProgress, parts};
 use anyhow::{Result, bail};
 use retune_data::{BadExample, Dataset, Examples, Layout, SeveralTexts, Similarities, TableRows};
 use retune_models::ModelConfig;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A model that makes vectors of texts.
@@ -52,6 +53,32 @@ impl Embedder {
         let modules = &self.reading.modules;
         let length = if modules.normalize { "of length 1" } else { "of any length" };
         format!("{} of at most {} tokens, {length}", modules.pooling.name(), self.reading.text.max_length)
+    }
+
+    /// The tokens of a text.
+    ///
+    /// # Errors
+    /// A tokenizer that fails.
+    pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.reading.text.tokenizer.encode(text, None, self.reading.text.max_length)?.ids)
+    }
+
+    /// What fills a row of tokens.
+    pub fn padding(&self) -> u32 {
+        self.reading.text.tokenizer.pad_id()
+    }
+
+    /// The files of its tokenizer.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.reading.text.files()
+    }
+
+    /// Writes into a folder how texts become vectors, as sentence-transformers reads it.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn write_modules(&self, folder: &Path, config: &ModelConfig) -> Result<Vec<PathBuf>> {
+        Ok(self.reading.modules.write(folder, width(config)?)?)
     }
 
     /// Calls `each` for every text, in order.

@@ -7,7 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `settings`, `columns` | what a recipe says; which columns of a file are what |
-//! | `vectors` | vectors of texts |
+//! | `reading`, `vectors` | texts as a model reads them; vectors of them |
 //! | `scorer`, `search` | metrics; those of texts that are found among others |
 //! | `lexical` | the baseline: words in common |
 //! | `embedder` | vectors alone |
@@ -15,6 +15,7 @@
 mod columns;
 mod embedder;
 mod lexical;
+mod reading;
 mod scorer;
 mod search;
 mod settings;
@@ -22,12 +23,11 @@ mod vectors;
 
 use super::classify::ClassificationSettings;
 use super::splits::Encoded;
-use super::texts::{BatchSettings, TextInput, TokenSettings};
+use super::texts::{BatchSettings, TokenSettings};
 use super::{
     BatchTensors, Data, Decision, Entry, Guess, Input, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn,
     Work, parts,
 };
-use crate::Recipe;
 use crate::metric::{Evaluation, Said};
 use crate::number;
 use crate::recipe::settings::Settings;
@@ -35,10 +35,9 @@ use anyhow::{Context, Result, bail, ensure};
 use columns::{Columns, Target, of_stream};
 pub use embedder::{Embedded, Embedder};
 use lexical::Words;
-use parts::NextRows;
+use reading::{Reading, readers, width};
 use retune_data::{
-    Batching, Examples, LabelRows, Layout, Numbers, OnBadExample, SeveralTexts, Similarities, Similarity, TableLines,
-    TableRows, TextOptions, column_names,
+    Batching, Examples, LabelRows, Numbers, SeveralTexts, Similarities, Similarity, TableRows, column_names,
 };
 use retune_kernels::loss::{self, SummedLoss};
 use retune_kernels::random;
@@ -49,7 +48,7 @@ use retune_models::{ModelConfig, NewHead, Tensors};
 use scorer::Alike;
 use serde_json::{Map, Value, json};
 use settings::{SimilaritySettings, score_range, usual_range};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 use vectors::Vectors;
@@ -93,63 +92,6 @@ fn raw_loss(_: &ModelConfig) -> Result<super::LossOf> {
 fn by_row(vectors: &Tensor, texts: i64) -> Result<Tensor> {
     let width = vectors.size()[1];
     Ok(vectors.f_reshape([-1, texts, width])?)
-}
-
-/// How a model makes vectors of texts.
-struct Reading {
-    text: TextInput,
-    modules: SentenceModules,
-    on_bad_example: OnBadExample,
-}
-
-impl Reading {
-    fn of(recipe: &Recipe, model: &Path, config: &ModelConfig, pooling: &str) -> Result<Self> {
-        let saved = SentenceModules::of(model)?;
-        let mut modules = saved.clone().unwrap_or_default();
-        if pooling != "auto" {
-            modules.pooling = pooling.parse().map_err(|problem| anyhow::anyhow!("pooling: {problem}"))?;
-        }
-        let max_length = recipe.read::<TokenSettings>()?.max_length;
-        let text = match modules.max_length {
-            Some(usual) => TextInput::up_to(usual, max_length, model, config)?,
-            None => TextInput::of(max_length, model, config)?,
-        };
-        if modules.lower_case {
-            let both = ["ABC xyz", "abc xyz"].map(|it| text.tokenizer.encode(it, None, text.max_length));
-            let [upper, lower] = both;
-            ensure!(
-                upper?.ids == lower?.ids,
-                "{}: sentence_bert_config.json wants texts in lower case, but the tokenizer tells cases apart; write them \
-                 in lower case and set do_lower_case to false",
-                model.display()
-            );
-        }
-        modules.max_length = Some(text.max_length);
-        Ok(Self { text, modules, on_bad_example: recipe.data.on_bad_example.parse()? })
-    }
-
-    fn options(&self) -> TextOptions {
-        self.text.options().on_bad_example(self.on_bad_example)
-    }
-
-    fn read(&self, path: &Path, layout: &Layout, targets: bool) -> Result<Arc<TableRows>> {
-        Ok(Arc::new(TableRows::read(path, layout, targets, self.on_bad_example)?))
-    }
-
-    fn encode(&self, rows: &Arc<TableRows>, progress: &dyn Fn(usize, usize)) -> Result<SeveralTexts> {
-        Ok(SeveralTexts::encode(rows, &self.text.tokenizer, &self.options(), progress)?)
-    }
-
-    fn task(&self, kind: Option<Similarity>) -> SentenceSimilarity {
-        SentenceSimilarity {
-            kind,
-            modules: self.modules.clone(),
-            threshold: Arc::default(),
-            batching: Batching::Examples,
-            files: Vec::new(),
-            _folder: None,
-        }
-    }
 }
 
 /// Refuses what has no meaning for texts that are compared.
@@ -232,8 +174,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let fingerprint = random::mix(&[reading.text.max_length as u64, pooling, u64::from(modules.normalize)]);
     let splits = data.splits(recipe, fingerprint, vec![note, said])?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let width = ["hidden_size", "dim"].iter().find_map(|field| from.config.size(field).ok());
-    let written = modules.write(folder.path(), width.context("config.json: no `hidden_size`")?)?;
+    let written = modules.write(folder.path(), width(from.config)?)?;
     let task = SentenceSimilarity {
         batching: recipe.read::<BatchSettings>()?.batching(),
         files: reading.text.files().into_iter().chain(written).collect(),
@@ -273,20 +214,6 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
         Ok(Examples::new(rows, texts, known.clone())?)
     };
     parts::parts(task, input, file, lines, encode)
-}
-
-/// What reads a file, and what reads lines.
-type FromFile<'a> = Box<dyn FnOnce(&Path) -> Result<Arc<TableRows>> + 'a>;
-type FromLines<'a> = Box<dyn FnOnce(Box<dyn std::io::BufRead + 'a>) -> Result<NextRows<'a, Arc<TableRows>>> + 'a>;
-
-fn readers<'a>(reading: &Arc<Reading>, layout: Layout, targets: bool) -> (FromFile<'a>, FromLines<'a>) {
-    let (own, of_lines, on_bad_example) = (Arc::clone(reading), layout.clone(), reading.on_bad_example);
-    let file: FromFile<'a> = Box::new(move |path| own.read(path, &layout, targets));
-    let lines: FromLines<'a> = Box::new(move |reader| {
-        let mut lines = TableLines::new(reader, Path::new(parts::STREAM), &of_lines)?.on_bad_example(on_bad_example);
-        Ok(Box::new(move |most| Ok(lines.next_rows(most)?.map(Arc::new))))
-    });
-    (file, lines)
 }
 
 struct SentenceSimilarity {

@@ -1,0 +1,130 @@
+//! Objects cut out of a stream of bytes, by brackets and strings alone.
+
+use std::io::BufRead;
+
+use super::JsonReader;
+use crate::DataError;
+use crate::table::MOST_RECORD_BYTES;
+
+/// An object that holds a whole file may not exceed this.
+const MOST_WHOLE_BYTES: usize = 1 << 30;
+
+impl<R: BufRead> JsonReader<R> {
+    pub(super) fn malformed(&self, line: u64, message: impl Into<String>) -> DataError {
+        DataError::Malformed { file: self.path.clone(), line, message: message.into() }
+    }
+
+    pub(super) fn peek(&mut self) -> Result<Option<u8>, DataError> {
+        if let Some(byte) = self.pending.last() {
+            return Ok(Some(*byte));
+        }
+        loop {
+            match self.input.fill_buf() {
+                Ok(bytes) => return Ok(bytes.first().copied()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => {
+                    return Err(DataError::Read { file: self.path.clone(), source });
+                }
+            }
+        }
+    }
+
+    pub(super) fn byte(&mut self) -> Result<Option<u8>, DataError> {
+        let byte = self.peek()?;
+        if byte.is_some() && self.pending.pop().is_none() {
+            self.input.consume(1);
+        }
+        self.line += u64::from(byte == Some(b'\n'));
+        Ok(byte)
+    }
+
+    pub(super) fn skip_space(&mut self) -> Result<(), DataError> {
+        while self.peek()?.is_some_and(|byte| byte.is_ascii_whitespace()) {
+            self.byte()?;
+        }
+        Ok(())
+    }
+
+    /// Cuts the next object into `text`, by brackets and strings alone.
+    pub(super) fn cut_object(&mut self) -> Result<Option<u64>, DataError> {
+        if self.peek()? == Some(b',') {
+            self.byte()?;
+            self.skip_space()?;
+        }
+        let line = self.line;
+        match self.peek()? {
+            None => return Ok(None),
+            Some(b'{') => {}
+            Some(_) => {
+                return Err(self.malformed(line, "text follows an object; write objects only, or a list of them"));
+            }
+        }
+        self.text.clear();
+        let (mut depth, mut string, mut escaped) = (0usize, false, false);
+        while let Some(byte) = self.byte()? {
+            self.text.push(byte);
+            match byte {
+                _ if string => {
+                    string = byte != b'"' || escaped;
+                    escaped = byte == b'\\' && !escaped;
+                }
+                b'"' => string = true,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                return Ok(Some(line));
+            }
+            if self.text.len() > MOST_WHOLE_BYTES {
+                return Err(self.malformed(line, "an object of more than 1 GiB; write JSON lines, one object a row"));
+            }
+        }
+        Err(self.malformed(line, "the object is never closed; the file is cut short or a bracket is missing"))
+    }
+
+    /// Cuts the next element of the array into `text`, by brackets and strings alone.
+    pub(super) fn cut_element(&mut self) -> Result<Option<u64>, DataError> {
+        const UNCLOSED: &str = "the array is never closed; the file is cut short or a bracket is missing";
+        match self.peek()? {
+            Some(b']') => {
+                self.byte()?;
+                self.skip_space()?;
+                self.ended = true;
+                return match self.peek()? {
+                    None => Ok(None),
+                    Some(_) => Err(self.malformed(self.line, "text follows the end of the array; remove it")),
+                };
+            }
+            None => return Err(self.malformed(self.line, UNCLOSED)),
+            Some(_) => {}
+        }
+        let line = self.line;
+        self.text.clear();
+        let (mut depth, mut string, mut escaped) = (0usize, false, false);
+        loop {
+            let Some(byte) = self.peek()? else {
+                return Err(self.malformed(line, UNCLOSED));
+            };
+            if !string && depth == 0 && byte == b']' {
+                return Ok(Some(line));
+            }
+            self.byte()?;
+            match byte {
+                _ if string => {
+                    string = byte != b'"' || escaped;
+                    escaped = byte == b'\\' && !escaped;
+                }
+                b'"' => string = true,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                b',' if depth == 0 => return Ok(Some(line)),
+                _ => {}
+            }
+            self.text.push(byte);
+            if self.text.len() > MOST_RECORD_BYTES {
+                return Err(self.malformed(line, "an object of more than 64 MiB; a quote or bracket is missing"));
+            }
+        }
+    }
+}
