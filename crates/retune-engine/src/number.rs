@@ -9,7 +9,7 @@ pub fn value(x: f64) -> String {
     let size = x.abs();
     if !x.is_finite() {
         MISSING.into()
-    } else if size != 0.0 && size < 0.000_95 {
+    } else if size != 0.0 && !(0.000_95..1e9).contains(&size) {
         scientific(x)
     } else if size >= 99_999.5 {
         signed(x, &count(size.round() as u64))
@@ -153,13 +153,6 @@ fn signed(x: f64, size: &str) -> String {
     if x < 0.0 && !is_zero { format!("−{size}") } else { size.to_owned() }
 }
 
-/// A whole number with commas between its thousands.
-pub fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
-    groups.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +169,7 @@ mod tests {
             (123.45, "123.5"),
             (4321.0, "4321"),
             (1234567.0, "1,234,567"),
+            (4.67e58, "4.7e58"),
             (f64::NAN, "–"),
             (f64::INFINITY, "–"),
         ] {
