@@ -48,9 +48,13 @@ pub fn count(n: u64) -> String {
     grouped
 }
 
-/// A count or a rate that was measured, to the nearest whole number.
-pub fn whole(x: f64) -> String {
-    if x.is_finite() { signed(x, &count(x.abs().round() as u64)) } else { MISSING.into() }
+/// So many in a second: whole from ten on, with one decimal below.
+pub fn rate(x: f64) -> String {
+    match x.abs() {
+        size if !size.is_finite() => MISSING.into(),
+        size if size < 9.95 => signed(x, &format!("{size:.1}")),
+        size => signed(x, &count(size.round() as u64)),
+    }
 }
 
 /// The text with ordinary spaces, for a terminal or a log.
@@ -183,7 +187,7 @@ mod tests {
     fn units() {
         assert_eq!(count(999), "999");
         assert_eq!([1000, 1_234_567].map(count), ["1,000", "1,234,567"]);
-        assert_eq!([12.4, -1234.6, f64::NAN].map(whole), ["12", "−1,235", "–"]);
+        assert_eq!([0.42, 9.97, 12.4, -1234.6, f64::NAN].map(rate), ["0.4", "10", "12", "−1,235", "–"]);
         assert_eq!(plain(&interval((0.5, 0.75))), "0.500 – 0.750");
         assert_eq!(percent(0.5), "50\u{a0}%");
         assert_eq!(percent(0.0123), "1.2\u{a0}%");
