@@ -1084,6 +1084,7 @@ def written_sound_inputs(draw, family, config):
 INPUTS = {
     "text": text_inputs,
     "decoder": decoder_inputs,
+    "sequence to sequence": sequence_to_sequence_inputs,
     "image": image_inputs,
     "maps": map_inputs,
     "detector": detector_inputs,
@@ -1227,7 +1228,7 @@ def transcript_targets(draw, config, inputs):
     return {"labels": labels}
 
 
-def written_targets(draw, config, inputs):
+def heard_targets(draw, config, inputs):
     ids, noise = inputs.named["decoder_input_ids"], tensor_generator(draw)
     labels = torch.randint(0, config.vocab_size, ids.shape, generator=noise)
     labels[torch.rand(ids.shape, generator=noise) < 0.3] = IGNORED
@@ -1272,12 +1273,12 @@ HEADS = {
     "segmentation-of-maps": Head("semantic-segmentation", "ForSemanticSegmentation", "maps", lambda draw: classes(draw.randint(2, 9)), pixel_targets),
     "object-detection": Head("object-detection", "ForObjectDetection", "detector", lambda draw: classes(draw.randint(1, 9)), object_targets),
     "speech-recognition": Head("speech-recognition", "ForCTC", "speech", lambda draw: {}, transcript_targets),
-    "written-speech": Head("speech-recognition", "ForConditionalGeneration", "log-mel", lambda draw: {}, written_targets),
+    "written-speech": Head("speech-recognition", "ForConditionalGeneration", "log-mel", lambda draw: {}, heard_targets),
     "frame-recognition": Head("speech-recognition", "ForCTC", "filter-bank frames", lambda draw: {}, transcript_targets),
     "frame-classification": Head(
         "audio-classification", "ForSequenceClassification", "filter-bank frames", lambda draw: several_classes(draw) | WHOLE, class_targets
     ),
-    "written-samples": Head("speech-recognition", "ForConditionalGeneration", "written sound", lambda draw: {}, written_targets),
+    "written-samples": Head("speech-recognition", "ForConditionalGeneration", "written sound", lambda draw: {}, heard_targets),
     "spectrogram-classes": Head("audio-classification", "ForAudioClassification", "log-mel alone", several_classes, class_targets),
     "sound-classification": Head("audio-classification", "ForSequenceClassification", "speech", several_classes, class_targets),
     "spectrogram-classification": Head("audio-classification", "ForAudioClassification", "spectrogram", several_classes, class_targets),

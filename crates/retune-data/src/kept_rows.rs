@@ -101,11 +101,15 @@ mod tests {
     #[test]
     fn what_has_no_room_is_not_kept() {
         let mut rows = KeptRowsBuilder::new(ArenaBuilder::new());
-        for (row, room) in [(Some((&[1, 2][..], 'a')), 2), (Some((&[3, 4], 'b')), 1), (None, 9), (Some((&[5], 'c')), 1)] {
+        for (row, room) in [(Some((&[1, 2][..], 'a')), 2), (Some((&[3, 4], 'b')), 1), (None, 9), (Some((&[5], 'c')), 1)]
+        {
             rows.push(row, room);
         }
         let rows = rows.finish();
-        assert_eq!(([0, 1, 2, 3, 4].map(|row| rows.holds(row)), rows.failed()), ([true, false, false, true, false], None));
+        assert_eq!(
+            ([0, 1, 2, 3, 4].map(|row| rows.holds(row)), rows.failed()),
+            ([true, false, false, true, false], None)
+        );
         let (offset, shape) = rows.find(3).unwrap();
         assert_eq!((rows.read(offset, 1).unwrap(), shape), (vec![5], 'c'));
     }
