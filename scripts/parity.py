@@ -762,7 +762,8 @@ def marian(draw):
 
 def m2m_100(draw):
     config = bart(draw)
-    while config["d_model"] < 4:
+    # Its class puts a row of zeros for the padding token into a table of so many positions.
+    while config["d_model"] < 4 or config["pad_token_id"] >= config["max_position_embeddings"]:
         config = bart(draw)
     return config
 
@@ -1296,7 +1297,12 @@ def make_model(draw, family, head):
     config = model_class.config_class(**(family.config(draw) | head.config(draw)))
     config._attn_implementation = "eager"
     model = model_class(config).eval()
+    # Sinusoids of Marian: no file holds them, so nothing else can stand there.
+    fixed = [(parameter, parameter.detach().clone()) for parameter in model.parameters() if not parameter.requires_grad]
     randomise(model, tensor_generator(draw))
+    with torch.no_grad():
+        for parameter, value in fixed:
+            parameter.copy_(value)
     return model
 
 
