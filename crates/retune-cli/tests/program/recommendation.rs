@@ -234,14 +234,14 @@ fn an_encoder_of_texts_learns_and_is_saved_with_the_model() {
     let encoder = model();
     let texts =
         ["--items", "items.csv", "--item-text-columns", "title,genre", "--item-encoder", encoder.to_str().unwrap()];
-    let short = ["--epochs", "2", "--dropout", "0"];
+    let short = ["--epochs", "1", "--dropout", "0"];
     let trained = [&texts[..], &short, &["--train-item-encoder"]].concat();
     let output = run(&desk, "learnt", &[&trained[..], &["--item-loss", "sampled", "--negatives", "4"]].concat());
     assert_said(&output, 0, &["the encoder of items starts from", "which learn; all else starts anew"]);
     let weights = |run: &str, name: &str| tensors(desk.path(&format!("{run}/model.safetensors")))[name].clone();
     let name = "model.backbone.bert.encoder.layer.0.output.dense.weight";
     let before = &tensors(encoder.join("model.safetensors"))[name.trim_start_matches("model.backbone.bert.")];
-    assert_ne!(before, &weights("learnt/model", name));
+    assert!(before != &weights("learnt/model", name));
 
     // Where its steps are nothing, all is as with an encoder that stays as it is.
     let still = [&trained[..], &["--item-loss", "sampled", "--backbone-learning-rate", "1e-30"]].concat();
@@ -270,9 +270,9 @@ fn an_encoder_of_texts_learns_and_is_saved_with_the_model() {
     let goods = ["--items", "goods.csv", "--item-text-columns", "title,genre"];
     desk.refuses(&moved("moved", &[]), &["give --items"]);
     assert_done(&desk.retune(moved("moved", &goods)));
-    assert_eq!(weights("moved/model", name), weights("alone", name));
-    assert_done(&desk.retune(moved("again", &[&goods[..], &["--train-item-encoder"]].concat())));
-    assert_ne!(weights("again/model", name), weights("alone", name));
+    assert!(weights("moved/model", name) == weights("alone", name));
+    assert_done(&desk.retune(moved("again", &[&goods[..], &["--train-item-encoder", "--warmup", "0"]].concat())));
+    assert!(weights("again/model", name) != weights("alone", name));
 
     let refused = |more: &[&str], parts: &[&str]| desk.refuses(&arguments("no", &[&trained[..], more].concat()), parts);
     refused(&["--item-loss", "full"], &["in-batch, sampled, bpr or gbce"]);
