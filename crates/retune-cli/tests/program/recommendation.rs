@@ -241,7 +241,7 @@ fn an_encoder_of_texts_learns_and_is_saved_with_the_model() {
     let weights = |run: &str, name: &str| tensors(desk.path(&format!("{run}/model.safetensors")))[name].clone();
     let name = "model.backbone.bert.encoder.layer.0.output.dense.weight";
     let before = &tensors(encoder.join("model.safetensors"))[name.trim_start_matches("model.backbone.bert.")];
-    assert!(before != &weights("learnt/model", name));
+    assert!(*before != weights("learnt/model", name));
 
     // Where its steps are nothing, all is as with an encoder that stays as it is.
     let still = [&trained[..], &["--item-loss", "sampled", "--backbone-learning-rate", "1e-30"]].concat();

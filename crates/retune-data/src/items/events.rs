@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(events.remarks.len(), 2, "{:?}", events.remarks);
         let broken = "user_id,item_id,rating,timestamp\nu,a,1e300,3\nu,b,5,1e99\nu,c,5,-5\nu,d,nan,4\n";
         std::fs::write(&path, broken).unwrap();
-        let mut read = |bad| {
+        let read = |bad| {
             let rating = Some(("rating".to_owned(), 3.0));
             Events::read(&path, &columns(rating), bad, &mut Names::default(), &mut Catalogue::default())
         };
