@@ -156,6 +156,12 @@ impl Reading {
 
     fn ngram(&mut self, order: usize, text: &str) -> Result<(), String> {
         let fields: Vec<&str> = text.split(is_blank).filter(|field| !field.is_empty()).collect();
+        let names = fields.get(1..=order).unwrap_or_default();
+        let twice = || format!("`{}` stands twice", shortened(&names.join(" ")));
+        // A word of a line that is malformed is one, so that n-grams of it are not named, too.
+        let first = self.nodes.len() as u32;
+        let known = order == 1 && names.first().is_some_and(|&name| self.words.insert(name.into(), first).is_some());
+        self.nodes.extend((order == 1).then_some(Node { log: None, back_off: 0.0 }));
         let highest = order == self.counts.len();
         if fields.len() != order + 1 && (highest || fields.len() != order + 2) {
             let weight = if highest { ", without a back-off weight" } else { ", and a back-off weight or none" };
@@ -176,15 +182,9 @@ impl Reading {
         }
         let back_off = fields.get(order + 1).map_or(Ok(0.0), |field| number(field, "the back-off weight"))?;
         let node = Node { log: Some(log * LN_10), back_off: back_off * LN_10 };
-        let names = &fields[1..=order];
-        let twice = || format!("`{}` stands twice", shortened(&names.join(" ")));
         if order == 1 {
-            let next = self.nodes.len() as u32;
-            if self.words.insert(names[0].into(), next).is_some() {
-                return Err(twice());
-            }
-            self.nodes.push(node);
-            return Ok(());
+            self.nodes[first as usize] = node;
+            return if known { Err(twice()) } else { Ok(()) };
         }
         let words = names.iter().map(|&name| {
             let known = self.words.get(name).copied();

@@ -66,11 +66,12 @@ fn malformed_lines_are_named_together() {
     for part in [
         "a.arpa:12: `-0.6 one -0.25 x` has 4 fields; a logarithm and 1 word are expected, and a back-off weight or none",
         "a.arpa:13: the logarithm of the probability is 0.7, above 0",
-        "the word `one` is not among the 1-grams",
-        "the logarithm of the probability `likely` is no number",
-        "the word `two` is not among the 1-grams",
+        "a.arpa:20: `one two` stands twice",
+        "a.arpa:21: the logarithm of the probability `likely` is no number",
+        "a.arpa:22: the word `three` is not among the 1-grams",
         "a.arpa:5: says 4 2-grams, but there are 6",
         "a.arpa:6: says 2 3-grams, but there are 1",
+        "7 problems in all",
     ] {
         assert!(said.contains(part), "no `{part}` in {said}");
     }

@@ -314,20 +314,20 @@ mod tests {
         };
         let frames = [
             frame(&[(a, 0.9), (blank, 0.1)]),
-            frame(&[(blank, 0.6), (a, 0.4)]),
-            frame(&[(a, 0.6), (delimiter, 0.4)]),
+            frame(&[(blank, 0.9), (a, 0.1)]),
+            frame(&[(a, 0.8), (delimiter, 0.2)]),
             frame(&[(delimiter, 0.9), (blank, 0.1)]),
             frame(&[(b, 0.9), (blank, 0.1)]),
         ];
         let (log, vocabulary) = (frames.concat(), vocabulary());
         let said = |language| {
-            let spoken = written(&beam_search(&log, 5, blank as u32, 20, language), &vocabulary, 0.1);
-            (spoken.text, spoken.words.unwrap().iter().map(|word| (word.start * 10.0, word.end * 10.0)).collect())
+            let spoken = written(&beam_search(&log, 5, blank as u32, 20, language), &vocabulary, 1.0);
+            let times = spoken.words.unwrap().iter().map(|word| (word.start, word.end)).collect::<Vec<(f64, f64)>>();
+            (spoken.text, times)
         };
-        let expected: Vec<(f64, f64)> = vec![(0.0, 3.0), (4.0, 5.0)];
-        assert_eq!(said(None), ("aa b".to_owned(), expected));
+        assert_eq!(said(None), ("aa b".to_owned(), vec![(0.0, 3.0), (4.0, 5.0)]));
         let model = bigrams(0.5, 1.5);
-        let (text, times): (String, Vec<(f64, f64)>) = said(Some(Language { model: &model, vocabulary: &vocabulary }));
+        let (text, times) = said(Some(Language { model: &model, vocabulary: &vocabulary }));
         assert_eq!((&*text, times[1]), ("a b", (4.0, 5.0)));
         assert!(times[0].1 <= 3.0, "{times:?}");
     }
