@@ -5,15 +5,19 @@
 
 ROOT holds the data sets by the folders that the list names; `--model minilm=DIR` gives a folder to each `{minilm}` in the list.
 Experiments whose data or models are not given are left out, and said. Each runs `retune finetune` with the arguments of the list
-and a seed, and keeps what metrics.json says of the test split: the shown metrics with their 95 % intervals, the baselines of the
+and a seed: first those of its stages, whose models are places for what follows (`{denoised}`), then its own; `untouched` are the arguments of
+`retune evaluate` with the model as it came. It keeps what metrics.json says of the test split: the shown metrics with their 95 % intervals, the baselines of the
 same run, then seconds of the whole process and its peak memory. With several seeds the metric is the mean, the interval the first's.
 Writes NAME.json into benches/results/, then results.md: one table of all such files that are there, in the list's order.
 Needs nothing beyond Python's own library. Exits with 1 when a run fails, with 2 for unusable arguments.
 """
 
 import argparse
+import collections
 import csv
+import itertools
 import json
+import random
 import statistics
 import sys
 import tempfile
@@ -51,15 +55,35 @@ def parse_arguments():
     return arguments
 
 
-def joined(folder, names, out):
-    """The rows of several tables of one header, in the order of the files."""
+def made(folder, table, out):
+    """A table of rows of one or several files: `files`, of which those are left that have one of the values of `where` and the text of `holds`
+    in a column; then a seeded sample of `rows` (`per` value of a column); `paths` is a column of files, made absolute, and `texts` the columns
+    that come under each other as `text`."""
     header, rows = None, []
-    for name in names:
+    for name in table["files"]:
         with open(folder / name, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             if (here := next(reader)) != (header := header or here):
-                raise RunFailed(f"{folder / name}: its columns are {here}, those of {names[0]} {header}")
+                raise RunFailed(f"{folder / name}: its columns are {here}, those of {table['files'][0]} {header}")
             rows += list(reader)
+    for column, values in table.get("where", {}).items():
+        rows = [row for row in rows if row[header.index(column)] in values]
+    for column, text in table.get("holds", {}).items():
+        rows = [row for row in rows if text in row[header.index(column)]]
+    if count := table.get("rows"):
+        random.Random(table.get("seed", 1)).shuffle(rows)
+        taken, of = [], collections.Counter()
+        for row in rows:
+            group = row[header.index(table["per"])] if "per" in table else None
+            if of[group] < count:
+                of[group] += 1
+                taken.append(row)
+        rows = taken
+    if column := table.get("paths"):
+        for row in rows:
+            row[header.index(column)] = str(folder / row[header.index(column)])
+    if columns := table.get("texts"):
+        header, rows = ["text"], [[row[header.index(column)]] for column in columns for row in rows]
     with open(out, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
     return out
@@ -68,21 +92,37 @@ def joined(folder, names, out):
 def run(arguments, experiment, seed, folder):
     data = arguments.data / experiment["data"]
     places = {name: str(path) for name, path in arguments.models.items()} | {"data": str(data)}
-    for name, files in experiment.get("join", {}).items():
-        places[name] = str(joined(data, files, folder / f"{name}.csv"))
+    for name, table in experiment.get("tables", {}).items():
+        places[name] = str(made(data, table, folder / f"{name}.csv"))
+
+    def finetune(words, output):
+        command = [arguments.retune, "finetune", *(word.format_map(places) for word in words), *arguments.retune_args.split(), "--seed", seed, "--output", output]
+        return run_child(command, folder / f"{output.name}.log")
+
+    stages = {}
+    for name, words in experiment.get("stages", {}).items():
+        stages[name] = finetune(words, folder / f"{name}-{seed}")[0]
+        places[name] = str(folder / f"{name}-{seed}" / "model")
     output = folder / f"run-{seed}"
-    command = [arguments.retune, "finetune", *(word.format_map(places) for word in experiment["arguments"]), *arguments.retune_args.split(), "--seed", seed, "--output", output]
-    seconds, peak, _ = run_child(command, folder / f"{seed}.log")
+    seconds, peak, _ = finetune(experiment["arguments"], output)
     metrics = json.loads((output / "metrics.json").read_text(encoding="utf-8"))
     keys = experiment["metrics"]
+    baselines = {name: {key: of[key] for key in keys if key in of} for name, of in metrics["baselines"].items()}
+    if words := experiment.get("untouched"):
+        report = folder / f"untouched-{seed}.json"
+        threads = arguments.retune_args.split() if arguments.retune_args.startswith("--threads") else []
+        run_child([arguments.retune, "evaluate", *(word.format_map(places) for word in words), *threads, "--output", report], folder / f"untouched-{seed}.log")
+        of = json.loads(report.read_text(encoding="utf-8"))
+        baselines["the model as it came"] = {key: of["metrics"][key] for key in keys}
     return {
         "seed": seed,
         "test": {key: metrics["test"][key] for key in keys},
         "intervals": {key: metrics["intervals"]["test"].get(key) for key in keys},
-        "baselines": {name: {key: of[key] for key in keys if key in of} for name, of in metrics["baselines"].items()},
+        "baselines": baselines,
         "steps": metrics["train"]["steps"],
         "trainable_parameters": metrics["train"]["trainable_parameters"],
         "train_seconds": metrics["train"]["seconds"],
+        "stage_seconds": stages,
         "process_seconds": seconds,
         "peak_rss_bytes": peak,
     }
@@ -125,8 +165,10 @@ def render(reports):
 
 
 def missing(arguments, experiment):
-    names = {word[1:-1] for word in experiment["arguments"] if word.startswith("{") and word.endswith("}")}
-    lacking = sorted(names - {"data"} - set(experiment.get("join", {})) - set(arguments.models))
+    stages = experiment.get("stages", {})
+    words = itertools.chain(experiment["arguments"], *stages.values())
+    names = {word[1:-1] for word in words if word.startswith("{") and word.endswith("}")}
+    lacking = sorted(names - {"data"} - set(experiment.get("tables", {})) - set(stages) - set(arguments.models))
     if lacking:
         return f"give --model {lacking[0]}=DIR"
     return None if (arguments.data / experiment["data"]).exists() else f"{experiment['data']} is not in the data"
@@ -149,7 +191,7 @@ def main():
             except (RunFailed, KeyError, OSError) as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 raise SystemExit(1)
-        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "arguments")}, "retune_args": arguments.retune_args, "note": arguments.note, "machine": machine, "runs": runs}
+        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "tables", "stages", "arguments", "untouched")}, "retune_args": arguments.retune_args, "note": arguments.note, "machine": machine, "runs": runs}
         write(arguments.results / f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         print(f"{name}: {runs[0]['test']} beside {runs[0]['baselines']}, {runs[0]['process_seconds']:.0f} s", file=sys.stderr, flush=True)
     found = {report["name"]: report for path in arguments.results.glob("*.json") if isinstance(report := json.loads(path.read_text(encoding="utf-8")), dict) and report.get("kind") == KIND}

@@ -177,7 +177,7 @@ def forward_and_gradients(model, inputs, names, loss_of=None, same_in_training=T
 def steady(model, call, compute, inputs):
     """Refuses a case whose gradients are mostly rounding, as those of norms over a handful of values are: other processors round otherwise.
 
-    Every weight moves by half of its last bit or so, four times; no gradient may follow by more than four tenths of what the tests allow.
+    Every weight moves by its last bit or less, four times; no gradient may follow by as much as the tests allow, of which real rounding takes half.
     """
     for draw in range(4):
         moved = copy.deepcopy(model)
@@ -190,5 +190,5 @@ def steady(model, call, compute, inputs):
         for (name, parameter), other in zip(model.named_parameters(), moved.parameters()):
             if parameter.grad is not None:
                 worst = ((parameter.grad - other.grad).abs().max() / parameter.grad.abs().max().clamp(min=1.0)).item()
-                if worst > 4e-6:
+                if worst > 1e-5:
                     raise ValueError(f"{name}: its gradient follows rounding by {worst:.1e}; take another seed or a larger input")

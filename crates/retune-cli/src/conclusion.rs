@@ -67,8 +67,8 @@ pub(crate) fn metrics_table(
 fn speed(summary: &Summary) -> String {
     let t = &summary.train;
     let mut parts = vec![
-        format!("{} examples/s", number::whole(t.samples_per_second)),
-        format!("{} tokens/s", number::whole(t.tokens_per_second)),
+        format!("{} examples/s", number::rate(t.samples_per_second)),
+        format!("{} tokens/s", number::rate(t.tokens_per_second)),
         format!("{} padding", number::percent(t.padding_fraction)),
     ];
     // A head on kept features has no blocks to compute.

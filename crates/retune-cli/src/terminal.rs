@@ -78,7 +78,7 @@ impl Smooth {
 
     fn describe(&self, learning_rate: f64) -> String {
         let loss = number::value(self.loss / self.weight);
-        let speed = number::whole(self.examples / self.seconds);
+        let speed = number::rate(self.examples / self.seconds);
         format!("loss {loss}  lr {learning_rate:.1e}  {speed} examples/s")
     }
 }

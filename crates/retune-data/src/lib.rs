@@ -107,6 +107,8 @@ mod heat_map;
 mod image;
 #[cfg(feature = "table")]
 mod items;
+#[cfg(any(feature = "image", feature = "audio"))]
+mod kept_rows;
 #[cfg(feature = "table")]
 mod medium;
 #[cfg(feature = "table")]

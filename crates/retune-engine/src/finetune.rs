@@ -5,21 +5,22 @@ use crate::error::{EngineError, InputContext};
 use crate::evaluate::{Judging, Scored};
 use crate::files::{Draft, files_beside, write_text};
 use crate::hardware::Hardware;
+use crate::initial::InitialModel;
 use crate::method;
 use crate::observer::Observer;
-use crate::open::{self, Found};
+use crate::open;
 use crate::report::{self, Headline};
 use crate::resume::check_same_recipe;
 use crate::session::{Session, Trained};
 use crate::summary::{Summary, TrainSummary, intervals};
-use crate::task::{self, About, Backbone, FromScratch, Preparing, Split, Work};
+use crate::task::{self, About, Preparing, Split, Work};
 use crate::train::Ended;
 use crate::watch::Watch;
 use crate::{Recipe, baseline, overfit, report_data};
 use anyhow::{Context, Result, anyhow};
 use retune_data::{BadExample, set_encoding_threads};
 use retune_models::checkpoint::identity;
-use retune_models::{BaseModel, CheckpointFolder, LoadedModel, Source};
+use retune_models::{CheckpointFolder, LoadedModel, Source};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -52,34 +53,22 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     RunDirectory::check(&output, start).input()?;
     set_encoding_threads(recipe.run.threads);
     let watch = Watch::new(observers);
-    let from_scratch = FromScratch::of(recipe, entry.purpose, start).input()?;
-    let found = match &from_scratch {
-        None => open::resolve(&recipe.data.model, recipe.data.revision.as_deref(), &watch).input()?,
-        Some(it) => Found { folder: it.folder().to_owned(), base: BaseModel { name: recipe.start(), revision: None } },
-    };
-    let Found { folder: model, base } = found;
-    let backbone = match Backbone::named(recipe).input()? {
-        None => None,
-        Some(name) => {
-            let Found { folder, base } = open::resolve(&name, None, &watch).input()?;
-            Some(Backbone::of(recipe, &model, (&base.name, &folder)).input()?)
-        }
-    };
-    let model = backbone.as_ref().map_or(model, |it| it.folder().to_owned());
-    let identity = identity(&model).input()?;
-    if let Source::Adapter(base) = Source::of(&model).input()? {
+    let initial = InitialModel::of(recipe, entry.purpose, start, &watch).input()?;
+    let model = initial.folder();
+    let identity = identity(model).input()?;
+    if let Source::Adapter(base) = Source::of(model).input()? {
         let error = anyhow!("{} is an adapter; fine-tune its base model `{base}` instead", model.display());
         return Err(EngineError::Input(error));
     }
     // What the weights' files claim is checked before texts or images are read; so is the device.
     if !recipe.data.from_scratch {
-        CheckpointFolder::open(&model).input()?;
+        CheckpointFolder::open(model).input()?;
     }
     let run = &recipe.run;
     let (hardware, note) = Hardware::resolve(&run.device, &run.precision, run.threads).input()?;
-    let config = CheckpointFolder::config(&model).input()?;
+    let config = CheckpointFolder::config(model).input()?;
     let progress = |what: &str, done, all| watch.progress(what, done, all);
-    let preparing = Preparing { recipe, model: &model, config: &config, progress: &progress };
+    let preparing = Preparing { recipe, model, config: &config, progress: &progress };
     let work = (entry.prepare)(&preparing).input()?;
     task::check(recipe, work.as_ref()).input()?;
     let observers = watch.into_inner();
@@ -88,15 +77,19 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         observers.iter_mut().for_each(|o| o.on_message(&message));
         notes.push(message);
     };
-    let note =
-        from_scratch.iter().map(|it| it.note.clone()).chain(backbone.iter().map(|it| it.note.clone())).chain(note);
-    note.chain(work.about().notes.iter().cloned()).for_each(|note| tell(note, observers));
-    let resolved = resolve(recipe, &open::pinned(recipe, &base), &hardware, work.as_ref()).input()?;
+    initial
+        .notes
+        .iter()
+        .cloned()
+        .chain(note)
+        .chain(work.about().notes.iter().cloned())
+        .for_each(|note| tell(note, observers));
+    let resolved = resolve(recipe, &open::pinned(recipe, &initial.base), &hardware, work.as_ref()).input()?;
     let session = Session {
         recipe: &resolved,
-        model: &model,
-        only: backbone.as_ref().and_then(|it| it.only.as_deref()),
-        base: &base,
+        model,
+        only: initial.only(),
+        base: &initial.base,
         identity,
         work: work.as_ref(),
         hardware: &hardware,
@@ -111,9 +104,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         directory.check_same_start(work.about().fingerprint, identity).input()?;
     }
     RunDirectory::create(&output, start).input()?;
-    if let Some(from_scratch) = &from_scratch {
-        from_scratch.keep(&output).input()?;
-    }
+    initial.keep(&output).input()?;
     write_text(&output.join("recipe.toml"), &resolved.to_toml()).input()?;
     write_left_out(&output.join("bad_examples.jsonl"), work.about()).input()?;
     tell(format!("{}\n{}", resolved.start(), loaded.report.summary()), observers);

@@ -2,7 +2,7 @@
 
 use crate::error::{EngineError, InputContext};
 use crate::hardware::Hardware;
-use crate::number::thousands;
+use crate::number::count;
 use crate::open::SavedModel;
 use crate::task;
 use anyhow::Result;
@@ -71,7 +71,7 @@ fn describe(path: &Path, saved: &SavedModel, named: Option<&str>) -> Result<Stri
         let shown = if labels.len() > 12 { format!("{}, …", labels[..12].join(", ")) } else { labels.join(", ") };
         writeln!(text, "labels       {} ({shown})", labels.len())?;
     }
-    writeln!(text, "parameters   {}", thousands(loaded.params.counts().0))?;
+    writeln!(text, "parameters   {}", count(loaded.params.counts().0 as u64))?;
     for (i, line) in loaded.report.summary().lines().enumerate() {
         writeln!(text, "{:<12} {line}", if i == 0 { "load" } else { "" })?;
     }

@@ -13,6 +13,7 @@ mod frozen;
 pub mod generate;
 pub mod hardware;
 mod heat_map;
+mod initial;
 pub mod inspect;
 pub mod merge;
 pub mod method;

@@ -9,7 +9,7 @@ pub fn value(x: f64) -> String {
     let size = x.abs();
     if !x.is_finite() {
         MISSING.into()
-    } else if size != 0.0 && size < 0.000_95 {
+    } else if size != 0.0 && !(0.000_95..1e9).contains(&size) {
         scientific(x)
     } else if size >= 99_999.5 {
         signed(x, &count(size.round() as u64))
@@ -48,9 +48,13 @@ pub fn count(n: u64) -> String {
     grouped
 }
 
-/// A count or a rate that was measured, to the nearest whole number.
-pub fn whole(x: f64) -> String {
-    if x.is_finite() { signed(x, &count(x.abs().round() as u64)) } else { MISSING.into() }
+/// So many in a second: whole from ten on, with one decimal below.
+pub fn rate(x: f64) -> String {
+    match x.abs() {
+        size if !size.is_finite() => MISSING.into(),
+        size if size < 9.95 => signed(x, &format!("{size:.1}")),
+        size => signed(x, &count(size.round() as u64)),
+    }
 }
 
 /// The text with ordinary spaces, for a terminal or a log.
@@ -153,13 +157,6 @@ fn signed(x: f64, size: &str) -> String {
     if x < 0.0 && !is_zero { format!("−{size}") } else { size.to_owned() }
 }
 
-/// A whole number with commas between its thousands.
-pub fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
-    groups.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +173,7 @@ mod tests {
             (123.45, "123.5"),
             (4321.0, "4321"),
             (1234567.0, "1,234,567"),
+            (4.67e58, "4.7e58"),
             (f64::NAN, "–"),
             (f64::INFINITY, "–"),
         ] {
@@ -189,7 +187,7 @@ mod tests {
     fn units() {
         assert_eq!(count(999), "999");
         assert_eq!([1000, 1_234_567].map(count), ["1,000", "1,234,567"]);
-        assert_eq!([12.4, -1234.6, f64::NAN].map(whole), ["12", "−1,235", "–"]);
+        assert_eq!([0.42, 9.97, 12.4, -1234.6, f64::NAN].map(rate), ["0.4", "10", "12", "−1,235", "–"]);
         assert_eq!(plain(&interval((0.5, 0.75))), "0.500 – 0.750");
         assert_eq!(percent(0.5), "50\u{a0}%");
         assert_eq!(percent(0.0123), "1.2\u{a0}%");

@@ -123,8 +123,8 @@ impl Session<'_> {
         let h = self.hardware;
         format!(
             "{} of {} parameters learn ({}); {} on {}, {} threads",
-            number::thousands(trainable),
-            number::thousands(total),
+            number::count(trainable as u64),
+            number::count(total as u64),
             self.recipe.optimization.method,
             h.precision.name(),
             h.device_name(),

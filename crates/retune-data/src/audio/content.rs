@@ -34,6 +34,19 @@ pub(super) fn foreign(head: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// Whether the first frame of an MP3 file counts all its frames, as that of LAME does; without such a frame the count is guessed from the bytes.
+pub(super) fn counts_frames(bytes: &[u8]) -> bool {
+    let tag = match bytes {
+        [b'I', b'D', b'3', _, _, _, a, b, c, d, ..] => {
+            10 + [a, b, c, d].iter().fold(0, |size, &&seven| size << 7 | usize::from(seven & 0x7f))
+        }
+        _ => 0,
+    };
+    // The frame's own header, its side information of at most 32 bytes, then the word.
+    let first = bytes.get(tag..).map_or(&[][..], |rest| &rest[..rest.len().min(64)]);
+    [b"Xing", b"Info", b"VBRI"].iter().any(|word| has(first, *word))
+}
+
 fn has(head: &[u8], part: &[u8]) -> bool {
     head.windows(part.len()).any(|window| window == part)
 }

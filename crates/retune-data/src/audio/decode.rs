@@ -24,6 +24,10 @@ use crate::error::shortened;
 const MOST_SAMPLES: usize = 1 << 28;
 /// The largest rate that makes sense.
 const MOST_RATE: u32 = 1_000_000;
+/// Samples that an MP3 encoder adds, at most: its delay and parts of two frames.
+const MP3_SLACK: u64 = 4608;
+/// Floating-point samples beyond this are no sound of any scale: that of 32-bit integers is the widest.
+const LOUDEST: f32 = 2_147_483_648.0;
 /// A sample this near to the end of the range counts as clipped.
 const FULL: f32 = 0.9995;
 
@@ -65,6 +69,7 @@ fn decode_unguarded(mut bytes: Vec<u8>) -> Result<Decoded, String> {
         return Err("is not a WAV, FLAC, MP3, Ogg Vorbis or AIFF file; convert it".to_owned());
     }
     riff::settle_length(&mut bytes)?;
+    let counted = content::counts_frames(&bytes);
     let damaged = |error: Error| format!("is damaged ({}); write the file again", shortened(&error.to_string()));
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
     let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
@@ -107,7 +112,10 @@ fn decode_unguarded(mut bytes: Vec<u8>) -> Result<Decoded, String> {
         buffer.copy_to_slice_interleaved(&mut interleaved[..]);
         append(&mut sound, &interleaved)?;
     }
-    check(&sound, claimed, is_mp3)?;
+    // MP3 has no exact length: what an encoder adds at either end is cut or not, and without a count the claim is a guess.
+    let claimed =
+        if is_mp3 { claimed.filter(|_| counted).map(|claimed| claimed.saturating_sub(MP3_SLACK)) } else { claimed };
+    check(&sound, claimed)?;
     Ok(sound)
 }
 
@@ -124,7 +132,7 @@ fn append(sound: &mut Decoded, interleaved: &[f32]) -> Result<(), String> {
     Ok(())
 }
 
-fn check(sound: &Decoded, claimed: Option<u64>, is_mp3: bool) -> Result<(), String> {
+fn check(sound: &Decoded, claimed: Option<u64>) -> Result<(), String> {
     let found = sound.samples.len();
     if found == 0 {
         return Err("holds no samples; write the file again, or remove the row".to_owned());
@@ -135,7 +143,10 @@ fn check(sound: &Decoded, claimed: Option<u64>, is_mp3: bool) -> Result<(), Stri
     if sound.samples.iter().any(|sample| !sample.is_finite()) {
         return Err("holds samples that are no numbers; write the file again".to_owned());
     }
-    if let Some(claimed) = claimed.filter(|_| !is_mp3).filter(|&claimed| (found as u64) < claimed) {
+    if let Some(loud) = sound.samples.iter().find(|sample| sample.abs() > LOUDEST) {
+        return Err(format!("holds a sample of {loud:e} where 1 is the loudest; write the file again"));
+    }
+    if let Some(claimed) = claimed.filter(|&claimed| (found as u64) < claimed) {
         return Err(format!("is cut off: it holds {found} of {claimed} samples; write the file again"));
     }
     Ok(())

@@ -137,18 +137,19 @@ mod tests {
     #[test]
     fn positions_outside_the_window_have_no_target() {
         let logits = [1, 2].map(|seed| leaf_on(test_device(), seed, &[4, 6], Kind::Float));
-        let positions = [[0i64, 6, 5, -3], [4, 9, 5, 0]].map(|of| Tensor::from_slice(&of).to_device(test_device()));
-        let side = |i: usize| position_cross_entropy(&logits[i], &positions[i].unsqueeze(1));
-        let [start, end] = [0, 1].map(side);
-        assert_eq!((start.weight.double_value(&[]), end.weight.double_value(&[])), (3.0, 3.0));
-        // What Hugging Face computes: clamped to T, which is ignored; the mean of the two means.
-        let theirs = |i: usize| {
-            let clamped = positions[i].clamp(0, 6);
-            logits[i].cross_entropy_loss(&clamped, None::<&Tensor>, Reduction::Mean, 6, 0.0).double_value(&[])
-        };
-        let both = SummedLoss::mean_of([start, end]);
-        assert!((mean(&both) - (theirs(0) + theirs(1)) / 2.0).abs() < 1e-6);
-        assert_eq!(both.weight.double_value(&[]), 3.0);
+        for (ends, counted) in [([4i64, 9, 5, 0], 3.0), ([4, 9, 6, 0], 2.0)] {
+            let positions = [[0i64, 6, 5, -3], ends].map(|of| Tensor::from_slice(&of).to_device(test_device()));
+            let [start, end] = [0, 1].map(|i| position_cross_entropy(&logits[i], &positions[i].unsqueeze(1)));
+            assert_eq!((start.weight.double_value(&[]), end.weight.double_value(&[])), (3.0, counted));
+            // What Hugging Face computes: clamped to T, which is ignored; the mean of the two means.
+            let theirs = |i: usize| {
+                let clamped = positions[i].clamp(0, 6);
+                logits[i].cross_entropy_loss(&clamped, None::<&Tensor>, Reduction::Mean, 6, 0.0).double_value(&[])
+            };
+            let both = SummedLoss::mean_of([start, end]);
+            assert!((mean(&both) - (theirs(0) + theirs(1)) / 2.0).abs() < 1e-6);
+            assert_eq!(both.weight.double_value(&[]), (3.0 + counted) / 2.0);
+        }
     }
 
     #[test]

@@ -47,15 +47,17 @@ impl SummedLoss {
         Self { sum, weight }
     }
 
-    /// The mean of several losses over the same examples, such as those of the first and the last position of an answer: the
-    /// mean sum with the mean weight. Where all have the same number of targets, as they usually do, dividing it gives the
-    /// mean of their means, which is what Hugging Face returns; where not, each target counts the same.
+    /// The mean of several losses over the same examples, such as those of the first and the last position of an answer, with
+    /// the mean weight. Divided by it, it is the mean of their means, which is what Hugging Face returns, also where they have
+    /// unequal numbers of targets; one without any adds nothing.
     ///
     /// # Panics
     /// Without any loss.
     pub fn mean_of(losses: impl IntoIterator<Item = Self>) -> Self {
         let (sums, weights): (Vec<_>, Vec<_>) = losses.into_iter().map(|loss| (loss.sum, loss.weight)).unzip();
-        let mean = |tensors: &[Tensor], kind| Tensor::stack(tensors, 0).mean(kind);
-        Self { sum: mean(&sums, Kind::Float), weight: mean(&weights, Kind::Double) }
+        let (sums, weights) = (Tensor::stack(&sums, 0), Tensor::stack(&weights, 0));
+        let weight = weights.mean(Kind::Double);
+        let share = (&weight / weights.clamp_min(f64::MIN_POSITIVE)).masked_fill(&weights.eq(0.0), 0.0);
+        Self { sum: (sums * share.to_kind(Kind::Float)).mean(Kind::Float), weight }
     }
 }

@@ -33,7 +33,15 @@ const FIRST: DecoderFamily = DecoderFamily {
         ];
         gemma_defaults(own)
     },
-    sizes: |config| sizes(config, llama::ACTIVATION),
+    sizes: |config| {
+        let sizes = sizes(config, llama::ACTIVATION)?;
+        // Its older configurations say `gelu` and mean the approximation, as transformers reads them; later ones mean what they say.
+        let activation = match sizes.layer.activation {
+            Activation::Gelu => Activation::GeluTanh,
+            other => other,
+        };
+        Ok(TextDecoderSizes { layer: DecoderSizes { activation, ..sizes.layer }, ..sizes })
+    },
 };
 
 /// The second.
@@ -159,11 +167,6 @@ fn sizes(config: &ModelConfig, activation: &str) -> Result<TextDecoderSizes, Mod
     }
     let bias = config.flag_or("attention_bias", false)?;
     let sizes = llama::sizes(config, bias, bias, activation)?;
-    // Older configurations say `gelu` and mean its approximation, as transformers reads them.
-    let activation = match config.text(activation)?.as_str() {
-        "gelu" => Activation::GeluTanh,
-        name => Activation::from_name(name)?,
-    };
     let padding = match config.as_map().get("pad_token_id") {
         None => Some(0),
         Some(_) => sizes.padding,
@@ -172,7 +175,7 @@ fn sizes(config: &ModelConfig, activation: &str) -> Result<TextDecoderSizes, Mod
         padding,
         filler: padding,
         embedding_scale: (sizes.layer.hidden as f64).sqrt(),
-        layer: DecoderSizes { norm: NormKind::RmsPlusOne, activation, ..sizes.layer },
+        layer: DecoderSizes { norm: NormKind::RmsPlusOne, ..sizes.layer },
         ..sizes
     })
 }

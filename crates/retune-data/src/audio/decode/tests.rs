@@ -58,6 +58,12 @@ fn broken_files_are_explained() {
     assert!(said(&good[..30]).contains("is damaged"), "{}", said(&good[..30]));
     assert!(said(&wav(&[], 1, 8000, Store::Signed16)).contains("holds no samples"));
     assert!(said(&wav(&[f32::NAN, 0.0], 1, 8000, Store::Float32)).contains("no numbers"));
+    assert!(said(&wav(&[1e30, 0.0], 1, 8000, Store::Float32)).contains("a sample of 1e30"));
+    // The first frame counts 90 frames and 9 follow.
+    let mut mp3 = std::fs::read(fixture("tone.mp3")).unwrap();
+    let count = mp3.windows(4).position(|word| word == b"Xing").unwrap() + 8;
+    mp3[count + 3] = 90;
+    assert!(said(&mp3).contains("is cut off"), "{}", said(&mp3));
     assert!(said(b"\0\0\0\x20ftypM4A ....").contains("is MPEG-4"));
     let flac = std::fs::read(fixture("tone.flac")).unwrap();
     assert!(decode(flac[..flac.len() / 2].to_vec()).is_err());
