@@ -42,6 +42,23 @@ def tone():
     return (envelope * (0.4 * numpy.sin(2 * numpy.pi * 440 * at) + 0.2 * numpy.sin(2 * numpy.pi * 1300 * at * (1 + at)))).astype("f4")
 
 
+def cepstra(samples, length, coefficients=40, piece=480, hop=160, size=512, bins=80, low=20.0, high=7600.0, floor=1e-12):
+    """What KWT's published graph computes of `length` samples (Berg et al. 2021, as google-research's kws_streaming has it): a periodic
+    Hann window, magnitudes, triangles on HTK's mel scale, logarithms, an orthogonal cosine transform of type 2."""
+    sound = numpy.zeros(length)
+    sound[: min(length, len(samples))] = samples[:length]
+    starts = range(0, length - piece + 1, hop)
+    window = 0.5 - 0.5 * numpy.cos(2 * numpy.pi * numpy.arange(piece) / piece)
+    magnitudes = numpy.abs(numpy.fft.rfft(numpy.stack([sound[i : i + piece] * window for i in starts]), size))
+    mel = lambda hertz: 1127.0 * numpy.log(1 + hertz / 700.0)
+    places, corners = mel(numpy.arange(size // 2 + 1) * RATE / size), numpy.linspace(mel(low), mel(high), bins + 2)
+    left, middle, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    filters = numpy.maximum(0, numpy.minimum((places - left) / (middle - left), (right - places) / (right - middle)))
+    logs = numpy.log(numpy.maximum(magnitudes @ filters.T, floor))
+    cosines = numpy.cos(numpy.pi * numpy.arange(coefficients)[:, None] * (2 * numpy.arange(bins) + 1) / (2 * bins)) * numpy.sqrt(2 / bins)
+    return logs @ cosines.T
+
+
 def make(root):
     folder = fresh_folder(Path(root) / "audio")
     for name, kind, subtype in [("tone.flac", "FLAC", "PCM_16"), ("tone.ogg", "OGG", "VORBIS"), ("tone.mp3", "MP3", None)]:
@@ -70,5 +87,8 @@ def make(root):
     both = extractor([noise, long[:6500]], sampling_rate=RATE)
     save(folder / "noise_stacked_both.f32", both["input_features"])
     write_json(folder / "noise_stacked_mask.json", numpy.asarray(both["attention_mask"]).tolist())
+    write_json(folder / "kwt_preprocessor_config.json", {"feature_extractor_type": "KwtFeatureExtractor", "n_samples": 6400})
+    for ending, samples in [("", noise), ("_long", long)]:
+        save(folder / f"noise_cepstra{ending}.f32", cepstra(samples, 6400))
     versions = {m.__name__: m.__version__ for m in (numpy, soundfile, transformers)}
     write_json(folder / "versions.json", versions | {"libsndfile": soundfile.__libsndfile_version__})

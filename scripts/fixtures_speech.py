@@ -1,6 +1,7 @@
 """fixtures/parity/<family>-…: tiny random models of speech and sound, same format as the text ones."""
 
 import json
+import types
 from pathlib import Path
 
 import tokenizers
@@ -9,7 +10,7 @@ import transformers
 from safetensors.torch import load_file
 from transformers.generation.logits_process import WhisperTimeStampLogitsProcessor
 
-from fixtures_common import fresh_folder, forward_and_gradients, generator, randomise, save_model, save_tensors, write_versions
+from fixtures_common import fresh_folder, forward_and_gradients, generator, randomise, save_model, save_tensors, write_json, write_versions
 
 LABELS = {0: "no", 1: "yes", 2: "maybe"}
 NAMES = dict(id2label=dict(LABELS), label2id={v: k for k, v in LABELS.items()})
@@ -265,6 +266,75 @@ def make_searches(root, name):
     (folder / "searches.json").write_text(f'{{"prompts": {prompts.tolist()}, "searches": [\n{lines}\n]}}\n')
 
 
+class KwtLayer(torch.nn.Module):
+    """A post-norm layer."""
+
+    def __init__(self, hidden, heads, intermediate, epsilon):
+        super().__init__()
+        self.heads = heads
+        self.attn = torch.nn.ModuleDict({name: torch.nn.Linear(hidden, hidden, bias=name == "out") for name in ("q", "k", "v", "out")})
+        self.mlp = torch.nn.ModuleDict({"fc1": torch.nn.Linear(hidden, intermediate), "fc2": torch.nn.Linear(intermediate, hidden)})
+        self.ln1, self.ln2 = torch.nn.LayerNorm(hidden, epsilon), torch.nn.LayerNorm(hidden, epsilon)
+
+    def forward(self, x):
+        query, key, value = (self.attn[name](x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for name in "qkv")
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        x = self.ln1(x + self.attn["out"]((scores.softmax(-1) @ value).transpose(1, 2).flatten(2)))
+        return self.ln2(x + self.mlp["fc2"](torch.nn.functional.gelu(self.mlp["fc1"](x), approximate="tanh")))
+
+
+class KwtEncoder(torch.nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        hidden = config["hidden_size"]
+        self.proj = torch.nn.Linear(config["num_mfcc"], hidden)
+        self.class_emb = torch.nn.Parameter(torch.zeros(hidden))
+        self.pos_emb = torch.nn.Parameter(torch.zeros(config["max_length"] + 1, hidden))
+        sizes = (hidden, config["num_attention_heads"], config["intermediate_size"], config["layer_norm_eps"])
+        self.blocks = torch.nn.ModuleList(KwtLayer(*sizes) for _ in range(config["num_hidden_layers"]))
+
+    def forward(self, input_values):
+        x = self.proj(input_values)
+        x = torch.cat([self.class_emb.expand(len(x), 1, -1), x], 1) + self.pos_emb
+        for block in self.blocks:
+            x = block(x)
+        return types.SimpleNamespace(last_hidden_state=x)
+
+
+class Kwt(torch.nn.Module):
+    """The keyword transformer (Berg, O'Connor and Cruz 2021), which transformers does not have."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.kwt = self.base_model = KwtEncoder(config)
+        self.head = torch.nn.Linear(config["hidden_size"], len(config["id2label"]))
+
+    def named_parameters(self, *_, **__):
+        return [(name, it) for name, it in super().named_parameters() if not name.startswith("base_model.")]
+
+    def forward(self, input_values, labels=None):
+        logits = self.head(self.kwt(input_values).last_hidden_state[:, 0])
+        return types.SimpleNamespace(logits=logits, loss=None if labels is None else torch.nn.functional.cross_entropy(logits, labels))
+
+
+def make_kwt(root):
+    """A tiny model of the family, written as `scripts/convert_kwt.py` writes the published one."""
+    folder, name = root / "parity" / "kwt-audio-classification", "kwt-audio-classification"
+    config = dict(
+        architectures=["KWTForAudioClassification"], model_type="kwt", hidden_size=12, num_hidden_layers=3, num_attention_heads=2,
+        intermediate_size=20, hidden_act="gelu_pytorch_tanh", layer_norm_eps=1e-5, max_length=9, num_mfcc=7, hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0, **NAMES)
+    random = generator(name)
+    fresh_folder(folder)
+    model = Kwt(config)
+    randomise(model, random)
+    write_json(folder / "config.json", config)
+    save_tensors(folder / "model.safetensors", dict(model.named_parameters()))
+    names = {name: name for name, _ in model.named_parameters()}
+    inputs = {"input_values": torch.randn(3, 9, 7, generator=random), "labels": torch.tensor([2, 0, 1])}
+    save_tensors(folder / "case.safetensors", forward_and_gradients(model, inputs, names))
+
+
 def make_language(root):
     """Another language of a model that has adapters: its file, its vocabulary, and what the model makes of sounds with them."""
     folder = root / "parity" / "wav2vec2-language-adapters"
@@ -336,6 +406,7 @@ def make(root):
             if file != "case":
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or "feature_extractor" in k or "self_attn.linear_k" in k}
             save_tensors(folder / f"{file}.safetensors", tensors)
+    make_kwt(root)
     make_language(root)
     make_searches(root, "whisper-untied")
     make_searches(root, "moonshine-untied")

@@ -114,6 +114,8 @@ mod medium;
 #[cfg(feature = "table")]
 pub mod molecule;
 #[cfg(feature = "table")]
+mod ngrams;
+#[cfg(feature = "table")]
 mod problems;
 #[cfg(feature = "table")]
 mod rows;
@@ -173,6 +175,8 @@ pub use items::{
 };
 #[cfg(feature = "table")]
 pub use medium::{Medium, Mixed, Seen};
+#[cfg(feature = "table")]
+pub use ngrams::{NGramContext, NGrams};
 #[cfg(feature = "table")]
 pub use rows::{LabelNumbers, LabelRows, Layout, Part, Records, TableLines, TableRows};
 #[cfg(feature = "table")]

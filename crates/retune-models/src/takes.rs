@@ -57,6 +57,13 @@ pub enum AudioInput {
         /// Along frequency.
         bins: i64,
     },
+    /// Cepstral coefficients [B, frames, coefficients] of this size.
+    Cepstra {
+        /// Along time.
+        frames: i64,
+        /// Of each frame.
+        coefficients: i64,
+    },
     /// A log-mel spectrogram [B, bins, frames] of this size, of which a decoder writes a text.
     LogMel {
         /// Along time.
@@ -74,7 +81,7 @@ impl AudioInput {
         match self {
             Self::Samples { written, .. } => *written,
             Self::LogMel { written, .. } => Some(*written),
-            Self::Frames { .. } | Self::Spectrogram { .. } => None,
+            Self::Frames { .. } | Self::Spectrogram { .. } | Self::Cepstra { .. } => None,
         }
     }
 }

@@ -65,6 +65,7 @@ fn models() -> Vec<(String, &'static Purpose)> {
         "wav2vec2-weighted-layers",
         "wavlm-audio-classification",
         "ast-audio-classification",
+        "kwt-audio-classification",
         "wav2vec2-bert-audio-classification",
     ] {
         models.push((name.to_owned(), &AUDIO_CLASSIFICATION));

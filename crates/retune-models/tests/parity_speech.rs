@@ -34,6 +34,7 @@ fn every_family_equals_hugging_face() {
         ("wav2vec2-bert-shortened", &SPEECH_RECOGNITION, &["case", "case_without_mask"]),
         ("wav2vec2-bert-audio-classification", &AUDIO_CLASSIFICATION, &["case", "case_without_mask"]),
         ("ast-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
+        ("kwt-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),
         ("whisper-speech-recognition", &SPEECH_RECOGNITION, &["case"]),
         ("whisper-untied", &SPEECH_RECOGNITION, &["case"]),
         ("whisper-audio-classification", &AUDIO_CLASSIFICATION, &["case"]),

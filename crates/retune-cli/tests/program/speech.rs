@@ -131,8 +131,10 @@ fn tones_are_learnt_as_words_with_their_times() {
     assert_eq!(words, 15, "{evaluated}");
 
     let lines: String = (30..33).map(|i| format!("{}\n", desk.path(&format!("data/wavs/{i}.wav")).display())).collect();
-    for beams in ["1", "4"] {
-        let arguments = [&["predict", "--model", "run/model", "--ctc-beams", beams][..], &ON_CPU].concat();
+    let words = "\\data\\\nngram 1=4\n\\1-grams:\n-9 <s>\n-1 </s>\n-0.4 no\n-0.4 yes\n\\end\\\n";
+    desk.write("words.arpa", words);
+    for more in [&["--ctc-beams", "1"][..], &["--ctc-beams", "4"], &["--ctc-beams", "4", "--ngram", "words.arpa"]] {
+        let arguments = [&["predict", "--model", "run/model"][..], more, &ON_CPU].concat();
         let answers = json_lines(&desk.feed(&arguments, &lines).stdout);
         assert_eq!(answers.len(), 3);
         for answer in &answers {
@@ -145,6 +147,15 @@ fn tones_are_learnt_as_words_with_their_times() {
             assert!(times.iter().all(|&time| time <= 0.066), "{answer}");
         }
     }
+    let refused = |more: &[&str], expected: &[&str]| {
+        let all = [&["evaluate", "--model", "run"][..], &flags, more].concat();
+        desk.refuses(&all.into_iter().map(str::to_owned).collect::<Vec<_>>(), expected);
+    };
+    refused(&["--ngram", "words.arpa"], &["is asked by a search alone; give --ctc-beams 100"]);
+    refused(&["--ngram", "gone.arpa", "--ctc-beams", "4"], &["gone.arpa: there is no such file; give --ngram FILE"]);
+    desk.write("words.arpa", &words.replace("-0.4 yes", "yes -0.4"));
+    let broken = ["words.arpa:7: the logarithm of the probability `yes` is no number"];
+    refused(&["--ngram", "words.arpa", "--ctc-beams", "4"], &broken);
 }
 
 #[test]

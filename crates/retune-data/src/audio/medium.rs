@@ -217,6 +217,11 @@ impl Medium for Sounds {
                 let values = sounds.iter().flat_map(|sound| features.of(sound)).collect();
                 into.inputs.insert("input_values".to_owned(), Array::floats(&[count, frames, bins], values));
             }
+            Extractor::Cepstra(features) => {
+                let (frames, coefficients) = features.shape();
+                let values = sounds.iter().flat_map(|sound| features.of(sound)).collect();
+                into.inputs.insert("input_values".to_owned(), Array::floats(&[count, frames, coefficients], values));
+            }
             Extractor::Stacked(features) => {
                 let made = features.of(&sounds);
                 let (frames, size) = made.shape;

@@ -23,7 +23,7 @@ const HEAD: usize = 1 << 16;
 ///
 /// # Errors
 /// It is missing, a folder or unreadable.
-pub(super) fn open_text(path: &Path, encoding: Encoding) -> Result<Box<dyn BufRead>, DataError> {
+pub(crate) fn open_text(path: &Path, encoding: Encoding) -> Result<Box<dyn BufRead>, DataError> {
     let failed = |source| DataError::Read { file: path.to_owned(), source };
     let file = BufReader::new(open_file(path)?);
     let (head, input) = split_head(file, 4).map_err(failed)?;

@@ -25,6 +25,7 @@ use serde_json::{Map, Value};
 
 pub use cell::Cell;
 pub use input::Encoding;
+pub(crate) use input::open_text;
 pub(crate) use json::parse_object;
 pub use objects::inner_keys;
 pub(crate) use objects::{Objects, hugging_face_metadata, reduced};

@@ -86,6 +86,9 @@ impl SoundInput {
             AudioInput::Spectrogram { frames, bins } => {
                 (FeatureKind::Spectrogram { frames: *frames as usize, bins: *bins as usize }, None)
             }
+            AudioInput::Cepstra { frames, coefficients } => {
+                (FeatureKind::Cepstra { frames: *frames as usize, coefficients: *coefficients as usize }, None)
+            }
             AudioInput::LogMel { frames, bins, .. } => {
                 (FeatureKind::LogMel { frames: *frames as usize, bins: *bins as usize }, None)
             }

@@ -18,6 +18,7 @@ pub mod gemma;
 pub mod gpt2;
 pub mod gpt_neox;
 pub mod hubert;
+pub mod kwt;
 pub mod llama;
 pub mod m2m_100;
 pub mod marian;

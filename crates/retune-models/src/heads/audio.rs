@@ -1,6 +1,6 @@
 //! Audio classification: the mean of projected frames, or the first tokens of a spectrogram, then a linear classifier.
 //!
-//! Hugging Face's `Wav2Vec2ForSequenceClassification` and its relatives, `WhisperForAudioClassification`, and `ASTForAudioClassification`. B batch, T frames or tokens,
+//! Hugging Face's `Wav2Vec2ForSequenceClassification` and its relatives, `WhisperForAudioClassification`, and `ASTForAudioClassification`; KWT's. B batch, T frames or tokens,
 //! D hidden size, E size of the projection, L labels.
 
 use crate::bodies::layer_name;
@@ -119,6 +119,34 @@ impl Head for SpectrogramHead {
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
         let pooled = state.hidden.narrow(1, 0, 2).mean_dim([1i64].as_slice(), false, None);
         let logits = self.classifier.forward(&self.norm.forward(&pooled), train).to_kind(Kind::Float);
+        Ok(Tensors::from([("logits", logits)]))
+    }
+}
+
+/// The head over the first token alone as data.
+#[derive(Debug, Clone, Copy)]
+pub struct ClassTokenPlan {
+    /// The classifier's name.
+    pub name: &'static str,
+}
+
+impl HeadPlan for ClassTokenPlan {
+    fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
+        Ok(Box::new(ClassTokenHead(weights.head().at(self.name).outputs(body.width(), config.label_count())?)))
+    }
+}
+
+#[derive(Debug)]
+struct ClassTokenHead(Dense);
+
+impl Head for ClassTokenHead {
+    fn reads(&self) -> Reads {
+        Reads::First(1)
+    }
+
+    /// `logits` [B, L].
+    fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
+        let logits = self.0.forward(&state.hidden.select(1, 0), train).to_kind(Kind::Float);
         Ok(Tensors::from([("logits", logits)]))
     }
 }

@@ -28,7 +28,7 @@ mod upernet;
 mod word_scores;
 
 pub use aspp::{AsppPlan, AsppSizes};
-pub use audio::{AUDIO_CLASSIFICATION, FramesPlan, SpectrogramPlan};
+pub use audio::{AUDIO_CLASSIFICATION, ClassTokenPlan, FramesPlan, SpectrogramPlan};
 pub use ctc::{CtcLoss, CtcPlan, LOGIT_LENGTHS, SPEECH_RECOGNITION};
 pub use deformable_detection::DeformableDetectionPlan;
 pub use detection::{

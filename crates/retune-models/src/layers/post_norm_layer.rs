@@ -1,10 +1,10 @@
-//! One post-LayerNorm encoder layer, shared by BERT, RoBERTa, XLM-R, ELECTRA, DistilBERT, ALBERT and MPNet.
+//! One post-LayerNorm encoder layer, shared by BERT, RoBERTa, XLM-R, ELECTRA, DistilBERT, ALBERT, MPNet and KWT.
 //!
 //!   y = LN(x + Drop(Attention(x)))      z = LN(y + Drop(FeedForward(y)))
 //!
 //! Vaswani et al. 2017, §3.1. Shapes: B batch, T tokens, Q of them that are computed, D hidden size.
 
-use super::{Attention, FeedForward, LayerNames, LayerSizes};
+use super::{Attention, AttentionSizes, FeedForward, LayerNames, LayerSizes};
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::fused::dropout_residual_norm;
@@ -25,8 +25,18 @@ pub struct PostNormLayer {
 impl PostNormLayer {
     /// `weights` points at `….layer.<index>`.
     pub fn load(weights: &Weights<'_>, names: &LayerNames, sizes: &LayerSizes) -> Result<Self, ModelError> {
+        Self::load_with(weights, names, sizes, &sizes.attention())
+    }
+
+    /// The same with attention of its own, whose projections may lack a bias.
+    pub fn load_with(
+        weights: &Weights<'_>,
+        names: &LayerNames,
+        sizes: &LayerSizes,
+        attention: &AttentionSizes,
+    ) -> Result<Self, ModelError> {
         Ok(Self {
-            attention: Attention::load(weights, &names.attention, &sizes.attention())?,
+            attention: Attention::load(weights, &names.attention, attention)?,
             attention_norm: weights.at(names.attention_norm).layer_norm(sizes.hidden, sizes.norm_epsilon)?,
             feed_forward: FeedForward::load(weights, names, sizes)?,
             feed_forward_norm: weights.at(names.output_norm).layer_norm(sizes.hidden, sizes.norm_epsilon)?,

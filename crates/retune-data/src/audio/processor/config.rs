@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::cepstra::CepstraSizes;
 use super::filter_bank::RATE;
-use super::{AudioProcessor, Extractor, FeatureKind, FilterBank, LogMel, SampleOptions, StackedFilterBank};
+use super::{AudioProcessor, Cepstra, Extractor, FeatureKind, FilterBank, LogMel, SampleOptions, StackedFilterBank};
 use crate::error::shortened;
 
 const AST: &str = "ASTFeatureExtractor";
+const KWT: &str = "KwtFeatureExtractor";
 const SEAMLESS: &str = "SeamlessM4TFeatureExtractor";
 const WHISPER: &str = "WhisperFeatureExtractor";
 /// Extractors that give samples alike.
@@ -19,6 +21,7 @@ impl AudioProcessor {
             FeatureKind::Spectrogram { .. } => AST,
             FeatureKind::LogMel { .. } => WHISPER,
             FeatureKind::Frames { .. } => SEAMLESS,
+            FeatureKind::Cepstra { .. } => KWT,
         };
         let named = match raw.get("feature_extractor_type") {
             None | Some(Value::Null) => assumed.to_owned(),
@@ -40,10 +43,16 @@ impl AudioProcessor {
                 log_mel(&mut raw, rate, (frames, bins), is_new)?
             }
             FeatureKind::Frames { size } if named == SEAMLESS => stacked(&mut raw, rate, size, is_new)?,
+            FeatureKind::Cepstra { frames, coefficients } if named == KWT => {
+                cepstra(&raw, rate, (frames, coefficients))?
+            }
             FeatureKind::Samples { .. } => {
                 return Err(format!("feature_extractor_type is `{named}`, but the model reads samples"));
             }
-            FeatureKind::Spectrogram { .. } | FeatureKind::LogMel { .. } | FeatureKind::Frames { .. } => {
+            FeatureKind::Spectrogram { .. }
+            | FeatureKind::LogMel { .. }
+            | FeatureKind::Frames { .. }
+            | FeatureKind::Cepstra { .. } => {
                 return Err(format!("feature_extractor_type is `{named}`, but the model reads features of {assumed}"));
             }
         };
@@ -124,6 +133,44 @@ fn stacked(raw: &mut Map<String, Value>, rate: u32, size: usize, is_new: bool) -
     let masked = flag(raw, "return_attention_mask", true)?;
     let padding = number(raw, "padding_value", 0.0)? as f32;
     Ok(Extractor::Stacked(StackedFilterBank::new(bins, stride, padding, masked)))
+}
+
+/// What a file leaves out is as the published weights have it.
+fn cepstra(raw: &Map<String, Value>, rate: u32, (frames, coefficients): (usize, usize)) -> Result<Extractor, String> {
+    let size = |key: &str, usual: u64| whole(raw, key, usual).map(|size| size as usize);
+    let sizes = CepstraSizes {
+        rate,
+        samples: size("n_samples", 16_000)?,
+        piece: (size("win_length", 480)?, size("hop_length", 160)?, size("n_fft", 512)?),
+        bins: (size("num_mel_bins", 80)?, size("feature_size", coefficients as u64)?),
+        hertz: (number(raw, "min_frequency", 20.0)?, number(raw, "max_frequency", 7600.0)?),
+        floor: number(raw, "mel_floor", 1e-12)?,
+    };
+    let ((length, _, transform), (low, high)) = (sizes.piece, sizes.hertz);
+    if length < 2 || transform < length {
+        return Err(format!("win_length is {length}, which is no piece of the {transform} samples of n_fft"));
+    }
+    if low < 0.0 || high <= low || high > f64::from(rate) / 2.0 {
+        return Err(format!("min_frequency and max_frequency are {low} and {high}, of {rate} samples a second"));
+    }
+    if sizes.floor <= 0.0 {
+        return Err(format!("mel_floor is {}, of which there is no logarithm", sizes.floor));
+    }
+    if sizes.bins.1 > sizes.bins.0 {
+        return Err(format!("feature_size is {}, more than the {} of num_mel_bins", sizes.bins.1, sizes.bins.0));
+    }
+    let found = (sizes.frames(), sizes.bins.1);
+    if found != (frames, coefficients) {
+        let (found_frames, found) = found;
+        return Err(format!(
+            "makes {found_frames} frames of {found} coefficients, but the model takes {frames} of {coefficients}"
+        ));
+    }
+    if number(raw, "padding_value", 0.0)? != 0.0 {
+        return Err("padding_value is not 0; sounds are padded with silence".to_owned());
+    }
+    right_padded(raw)?;
+    Ok(Extractor::Cepstra(Cepstra::new(sizes)))
 }
 
 /// Padding stands behind sounds.

@@ -1,6 +1,7 @@
 //! How sounds become what a model reads, by `preprocessor_config.json`: samples as Wav2Vec2's extractor gives them, log-mel
-//! spectrograms as Whisper's, filter banks as AST's and SeamlessM4T's.
+//! spectrograms as Whisper's, filter banks as AST's and SeamlessM4T's, cepstral coefficients as KWT's.
 
+mod cepstra;
 mod config;
 mod filter_bank;
 mod log_mel;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+pub(super) use cepstra::Cepstra;
 pub(super) use filter_bank::FilterBank;
 pub(super) use log_mel::LogMel;
 pub(super) use stacked::StackedFilterBank;
@@ -43,6 +45,13 @@ pub enum FeatureKind {
         /// Features of each, of several pieces side by side.
         size: usize,
     },
+    /// Cepstral coefficients of so many frames, as KWT reads them.
+    Cepstra {
+        /// Along time.
+        frames: usize,
+        /// Coefficients of each.
+        coefficients: usize,
+    },
     /// A log-mel spectrogram of so many frames and bins, as Whisper reads it.
     LogMel {
         /// Along time.
@@ -69,6 +78,8 @@ pub(super) enum Extractor {
     LogMel(LogMel),
     /// `ASTFeatureExtractor`.
     FilterBank(FilterBank),
+    /// `KwtFeatureExtractor`.
+    Cepstra(Cepstra),
     /// `SeamlessM4TFeatureExtractor`.
     Stacked(StackedFilterBank),
 }
@@ -105,7 +116,7 @@ impl AudioProcessor {
     pub fn least_samples(&self) -> usize {
         match self.extractor {
             Extractor::FilterBank(_) => FilterBank::least_samples(),
-            Extractor::Samples(_) | Extractor::LogMel(_) | Extractor::Stacked(_) => 1,
+            Extractor::Samples(_) | Extractor::LogMel(_) | Extractor::Stacked(_) | Extractor::Cepstra(_) => 1,
         }
     }
 
@@ -114,7 +125,9 @@ impl AudioProcessor {
     pub fn frame_steps(&self) -> Vec<(usize, usize)> {
         match &self.extractor {
             Extractor::Stacked(features) => features.steps().to_vec(),
-            Extractor::Samples(_) | Extractor::LogMel(_) | Extractor::FilterBank(_) => Vec::new(),
+            Extractor::Samples(_) | Extractor::LogMel(_) | Extractor::FilterBank(_) | Extractor::Cepstra(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -122,18 +135,19 @@ impl AudioProcessor {
     pub fn piece_samples(&self) -> Option<usize> {
         match &self.extractor {
             Extractor::LogMel(features) => Some(features.samples()),
+            Extractor::Cepstra(features) => Some(features.samples()),
             Extractor::Samples(_) | Extractor::FilterBank(_) | Extractor::Stacked(_) => None,
         }
     }
 
-    /// Frames of a piece, where a sound is read in pieces of one length, and seconds of a frame.
+    /// Frames of a piece, where a long sound may be read in pieces of one length, and seconds of a frame.
     pub fn piece_frames(&self) -> Option<(usize, f64)> {
         match &self.extractor {
             Extractor::LogMel(features) => {
                 let frames = features.shape().0;
                 Some((frames, features.samples() as f64 / frames as f64 / f64::from(self.rate)))
             }
-            Extractor::Samples(_) | Extractor::FilterBank(_) | Extractor::Stacked(_) => None,
+            Extractor::Samples(_) | Extractor::FilterBank(_) | Extractor::Stacked(_) | Extractor::Cepstra(_) => None,
         }
     }
 

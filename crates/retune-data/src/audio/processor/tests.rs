@@ -50,6 +50,27 @@ fn filter_banks_equal_asts() {
 }
 
 #[test]
+fn cepstral_coefficients_equal_kwts() {
+    let config = std::fs::read_to_string(fixture("kwt_preprocessor_config.json")).unwrap();
+    let kind = FeatureKind::Cepstra { frames: 38, coefficients: 40 };
+    let Extractor::Cepstra(features) = of(&config, kind).unwrap().extractor else { panic!("cepstra") };
+    near(&features.of(&floats("noise.f32")), &floats("noise_cepstra.f32"), "short");
+    near(&features.of(&floats("noise.f32").repeat(20)), &floats("noise_cepstra_long.f32"), "long");
+    let published = of("{}", FeatureKind::Cepstra { frames: 98, coefficients: 40 }).unwrap();
+    assert_eq!(published.piece_samples(), Some(16_000));
+    for (config, expected) in [
+        ("{}", "makes 98 frames of 40 coefficients, but the model takes 38 of 40"),
+        (r#"{"n_fft": 400}"#, "win_length is 480, which is no piece of the 400 samples of n_fft"),
+        (r#"{"max_frequency": 9000}"#, "max_frequency are 20 and 9000, of 16000 samples a second"),
+        (r#"{"num_mel_bins": 30}"#, "feature_size is 40, more than the 30 of num_mel_bins"),
+        (r#"{"mel_floor": 0}"#, "mel_floor is 0, of which there is no logarithm"),
+    ] {
+        let error = of(config, kind).err().unwrap();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn stacked_filter_banks_equal_seamless_m4ts() {
     let config = std::fs::read_to_string(fixture("seamless_preprocessor_config.json")).unwrap();
     let processor = of(&config, FeatureKind::Frames { size: 32 }).unwrap();

@@ -28,6 +28,12 @@ settings! {
         ctc_vocabulary: String = "auto".to_owned(), value("auto|model|data"), one_of(&["auto", "model", "data"]);
         /// Beginnings of texts that a search over frames goes on with; 1 takes the likeliest character of each frame
         ctc_beams: usize = 1, value("N"), range(AT_LEAST_ONE), at_use();
+        /// N-gram of words in the ARPA format, packed or not, that such a search asks; none leaves out that of the run
+        ngram: Option<PathBuf>, value("FILE|none"), usual("none"), at_use();
+        /// Weight of its logarithms beside those of the frames
+        ngram_weight: f64 = 0.5, value("X"), range(NOT_NEGATIVE), at_use();
+        /// What each word adds where there is an n-gram
+        word_bonus: f64 = 1.5, value("X"), at_use();
         /// Language that is spoken, by its code or name, where a model knows several; of MMS, whose files are called after it
         /// (adapter.deu.safetensors), as transformers' target_lang
         language: Option<String>, usual("the model's own, else it is detected"), at_use();
@@ -76,6 +82,24 @@ impl SpeechSettings {
             self.language.as_deref().unwrap_or_default()
         );
         ensure!(self.speech_task.is_none(), "speech-task: {unread}");
+        if let Some(file) = self.ngram_file() {
+            let other = "or --ngram none, which writes without it";
+            ensure!(
+                self.ctc_beams > 1,
+                "ngram: {} is asked by a search alone; give --ctc-beams 100 (more is slower and better), {other}",
+                file.display()
+            );
+            ensure!(
+                file.is_file(),
+                "ngram: {}: there is no such file; give --ngram FILE with its place, {other}",
+                file.display()
+            );
+        }
+        let usual = Self::default();
+        ensure!(
+            self.ngram.is_some() || (self.ngram_weight, self.word_bonus) == (usual.ngram_weight, usual.word_bonus),
+            "ngram-weight and word-bonus: there is no n-gram that they are for; give --ngram FILE"
+        );
         ensure!(!self.timestamps, "timestamps: {unread}; its words have times");
         let flags = recipe.read::<GenerationFlags>()?;
         ensure!(
@@ -85,12 +109,18 @@ impl SpeechSettings {
         Ok(())
     }
 
+    /// The n-gram of words, where there is one.
+    pub(super) fn ngram_file(&self) -> Option<&Path> {
+        self.ngram.as_deref().filter(|file| *file != Path::new("none"))
+    }
+
     /// Refuses what is for models without a decoder alone.
     pub(super) fn by_decoder(&self, recipe: &Recipe) -> Result<()> {
         let unread = "the model writes by a decoder, which has tokens of its own";
         of_the_other(recipe, OF_FRAMES, OF_DECODERS)?;
         ensure!(self.ctc_vocabulary == "auto", "ctc-vocabulary: {unread}");
         ensure!(self.ctc_beams == 1, "ctc-beams: {unread}; --beams is for it");
+        ensure!(self.ngram.is_none(), "ngram: {unread}, of which no n-gram of words is asked");
         Ok(())
     }
 }

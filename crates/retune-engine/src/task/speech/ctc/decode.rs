@@ -1,6 +1,7 @@
 //! From what a model says of each frame to a text: a piece that is repeated counts once, unless a blank stands between, and blanks
-//! count nothing (Graves et al. 2006).
+//! count nothing (Graves et al. 2006). A language model of words may join a search (Hannun et al. 2014).
 
+use super::language_model::{Heard, LanguageModel};
 use crate::task::speech::said::{Spoken, Word};
 use retune_data::CtcVocabulary;
 use std::collections::HashMap;
@@ -42,18 +43,41 @@ struct Beginning {
     blank: f32,
     /// Of those that do not.
     written: f32,
+    /// What a language model knows of it, and what it adds.
+    heard: Option<Heard>,
+    language: f32,
 }
 
 impl Beginning {
     fn total(&self) -> f32 {
         log_add(self.blank, self.written)
     }
+
+    /// What beginnings are compared by.
+    fn rank(&self) -> f32 {
+        self.total() + self.language
+    }
 }
 
-/// The likeliest text by all its alignments, as far as `beams` beginnings find it; `log` are log-probabilities [T, V].
-pub(super) fn beam_search(log: &[f32], vocabulary: usize, blank: u32, beams: usize) -> Vec<Piece> {
+/// A language model, and what pieces are for it.
+#[derive(Clone, Copy)]
+pub(super) struct Language<'a> {
+    pub(super) model: &'a LanguageModel,
+    pub(super) vocabulary: &'a CtcVocabulary,
+}
+
+/// The likeliest text by all its alignments, and by what a language model says of its words, as far as `beams` beginnings find it;
+/// `log` are log-probabilities [T, V].
+pub(super) fn beam_search(
+    log: &[f32],
+    vocabulary: usize,
+    blank: u32,
+    beams: usize,
+    language: Option<Language<'_>>,
+) -> Vec<Piece> {
     let none = f32::NEG_INFINITY;
-    let mut kept = vec![Beginning { pieces: Vec::new(), blank: 0.0, written: none }];
+    let heard = language.map(|it| it.model.start());
+    let mut kept = vec![Beginning { pieces: Vec::new(), blank: 0.0, written: none, heard, language: 0.0 }];
     for (frame, log) in log.chunks_exact(vocabulary).enumerate() {
         let mut likely: Vec<(u32, f32)> = (0u32..).zip(log.iter().copied()).filter(|(id, _)| *id != blank).collect();
         likely.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -66,18 +90,30 @@ pub(super) fn beam_search(log: &[f32], vocabulary: usize, blank: u32, beams: usi
             let total = beginning.total();
             let key = ids(&beginning.pieces);
             let last = beginning.pieces.last().copied();
-            let mut add = |key: Vec<u32>, pieces: &dyn Fn() -> Vec<Piece>, blank: f32, written: f32| {
-                let entry =
-                    next.entry(key).or_insert_with(|| Beginning { pieces: pieces(), blank: none, written: none });
+            let same = || (beginning.heard.clone(), beginning.language);
+            // What a language model says depends on the pieces alone, so the first way to them asks it.
+            let longer_by = |id: u32| match (language, &beginning.heard) {
+                (Some(Language { model, vocabulary }), Some(heard)) => {
+                    let heard = model.hear(heard, vocabulary.text(id));
+                    let score = model.so_far(&heard);
+                    (Some(heard), score)
+                }
+                _ => (None, 0.0),
+            };
+            let mut add = |key: Vec<u32>, new: &dyn Fn() -> (Vec<Piece>, (Option<Heard>, f32)), blank, written| {
+                let entry = next.entry(key).or_insert_with(|| {
+                    let (pieces, (heard, language)) = new();
+                    Beginning { pieces, blank: none, written: none, heard, language }
+                });
                 entry.blank = log_add(entry.blank, blank);
                 entry.written = log_add(entry.written, written);
             };
-            add(key.clone(), &|| beginning.pieces.clone(), total + log[blank as usize], none);
+            add(key.clone(), &|| (beginning.pieces.clone(), same()), total + log[blank as usize], none);
             for &(id, log) in &likely {
                 let longer = || {
                     let mut pieces = beginning.pieces.clone();
                     pieces.push(Piece { id, begin: frame, end: frame + 1 });
-                    pieces
+                    (pieces, longer_by(id))
                 };
                 let mut extended = key.clone();
                 extended.push(id);
@@ -88,7 +124,7 @@ pub(super) fn beam_search(log: &[f32], vocabulary: usize, blank: u32, beams: usi
                         if let Some(last) = pieces.last_mut() {
                             last.end = frame + 1;
                         }
-                        pieces
+                        (pieces, same())
                     };
                     add(key.clone(), &going_on, none, beginning.written + log);
                     add(extended, &longer, none, beginning.blank + log);
@@ -99,10 +135,16 @@ pub(super) fn beam_search(log: &[f32], vocabulary: usize, blank: u32, beams: usi
         }
         kept = next.into_values().filter(|beginning| beginning.total() > none).collect();
         // Equal ones in the order of their texts, so that nothing depends on the order of a map.
-        kept.sort_by(|a, b| b.total().total_cmp(&a.total()).then_with(|| ids(&a.pieces).cmp(&ids(&b.pieces))));
+        kept.sort_by(|a, b| b.rank().total_cmp(&a.rank()).then_with(|| ids(&a.pieces).cmp(&ids(&b.pieces))));
         kept.truncate(beams.max(1));
     }
-    kept.into_iter().next().map(|best| best.pieces).unwrap_or_default()
+    // At the end the last word is one, too. Of equal ones the first is meant.
+    let whole = |beginning: &Beginning| match (language, &beginning.heard) {
+        (Some(Language { model, .. }), Some(heard)) => beginning.total() + model.whole(heard),
+        _ => beginning.total(),
+    };
+    let best = kept.into_iter().rev().max_by(|a, b| whole(a).total_cmp(&whole(b)));
+    best.map(|best| best.pieces).unwrap_or_default()
 }
 
 /// log(eᵃ + eᵇ).
@@ -155,8 +197,18 @@ mod tests {
         assert_eq!(written(&best_path(&[4, 4, 2], 4), &vocabulary(), 0.02).text, "");
     }
 
-    /// All alignments of every text, summed.
-    fn exhaustive(log: &[f32], vocabulary: usize, blank: u32) -> Vec<u32> {
+    /// Log-probabilities [frames, pieces] that a seed draws.
+    fn lattice(seed: u64, frames: usize, pieces: usize) -> Vec<f32> {
+        let numbers = retune_kernels::random::normal(seed, frames * pieces);
+        let row = |row: &[f32]| {
+            let sum: f32 = row.iter().map(|it| it.exp()).sum();
+            row.iter().map(|it| it - sum.ln()).collect::<Vec<_>>()
+        };
+        numbers.chunks(pieces).flat_map(row).collect()
+    }
+
+    /// All alignments of every text, summed; the best of them with what `more` adds.
+    fn exhaustive(log: &[f32], vocabulary: usize, blank: u32, more: impl Fn(&[u32]) -> f64) -> Vec<u32> {
         let frames = log.len() / vocabulary;
         let mut sums: HashMap<Vec<u32>, f64> = HashMap::new();
         for code in 0..vocabulary.pow(frames as u32) {
@@ -165,31 +217,118 @@ mod tests {
             let text = best_path(&path, blank).iter().map(|piece| piece.id).collect();
             *sums.entry(text).or_default() += total.exp();
         }
-        sums.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0
+        let score = |it: &(Vec<u32>, f64)| it.1.ln() + more(&it.0);
+        sums.into_iter().max_by(|a, b| score(a).total_cmp(&score(b))).unwrap().0
+    }
+
+    fn ids(pieces: &[Piece]) -> Vec<u32> {
+        pieces.iter().map(|piece| piece.id).collect()
     }
 
     #[test]
     fn a_wide_search_finds_the_likeliest_text() {
         let mut differs = 0;
         for seed in 0..40 {
-            let (frames, vocabulary, blank) = (5, 3, 2);
-            let numbers = retune_kernels::random::normal(seed, frames * vocabulary);
-            let log: Vec<f32> = numbers
-                .chunks(vocabulary)
-                .flat_map(|row| {
-                    let sum: f32 = row.iter().map(|it| it.exp()).sum();
-                    row.iter().map(move |it| it - sum.ln()).collect::<Vec<_>>()
-                })
-                .collect();
-            let found: Vec<u32> = beam_search(&log, vocabulary, blank, 100).iter().map(|piece| piece.id).collect();
-            assert_eq!(found, exhaustive(&log, vocabulary, blank), "{seed}");
+            let (vocabulary, blank) = (3, 2);
+            let log = lattice(seed, 5, vocabulary);
+            let found = ids(&beam_search(&log, vocabulary, blank, 100, None));
+            assert_eq!(found, exhaustive(&log, vocabulary, blank, |_| 0.0), "{seed}");
             let best: Vec<i64> = log
                 .chunks(vocabulary)
                 .map(|row| (0..vocabulary).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as i64)
                 .collect();
-            let greedy: Vec<u32> = best_path(&best, blank).iter().map(|piece| piece.id).collect();
-            differs += usize::from(greedy != found);
+            differs += usize::from(ids(&best_path(&best, blank)) != found);
         }
         assert!(differs > 0, "a search that is never better than the likeliest pieces tests nothing");
+    }
+
+    /// Logarithms to base 10: of words behind <s>, behind another, and their back-off weights.
+    const BIGRAMS: &str = "\\data\\\nngram 1=6\nngram 2=3\n\\1-grams:\n-99 <s> -0.4\n-1 </s>\n-3 <unk>\n-0.8 a -0.2\n-0.9 b\n\
+                           -1.2 ab -0.1\n\\2-grams:\n-0.2 <s> b\n-0.3 a b\n-0.1 b </s>\n\\end\\\n";
+
+    fn bigrams(weight: f64, bonus: f64) -> LanguageModel {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bigrams.arpa");
+        std::fs::write(&file, BIGRAMS).unwrap();
+        LanguageModel::read(&file, &vocabulary(), weight, bonus).unwrap().0
+    }
+
+    /// What the bigrams give a text, written down word by word.
+    fn by_hand(text: &str, weight: f64, bonus: f64) -> f64 {
+        let (mut sum, mut before) = (0.0, "<s>");
+        for word in text.split_whitespace() {
+            let back_off = match before {
+                "<s>" => -0.4,
+                "a" => -0.2,
+                "ab" => -0.1,
+                _ => 0.0,
+            };
+            let log = match (before, word) {
+                ("<s>", "b") => -0.2,
+                ("a", "b") => -0.3,
+                (_, "a") => back_off - 0.8,
+                (_, "b") => back_off - 0.9,
+                (_, "ab") => back_off - 1.2,
+                // Unknown, and 10 more for that.
+                _ => back_off - 3.0 - 10.0,
+            };
+            sum += weight * log * std::f64::consts::LN_10 + bonus;
+            before = if ["a", "b", "ab"].contains(&word) { word } else { "" };
+        }
+        let end = match before {
+            "<s>" => -1.4,
+            "a" => -1.2,
+            "ab" => -1.1,
+            "b" => -0.1,
+            _ => -1.0,
+        };
+        sum + weight * end * std::f64::consts::LN_10
+    }
+
+    #[test]
+    fn a_wide_search_with_a_language_model_finds_the_likeliest_text() {
+        let (vocabulary, pieces) = (vocabulary(), 5);
+        let mut differs = 0;
+        for (seed, (weight, bonus)) in (0..24).zip([(0.5, 1.5), (1.5, 0.0), (0.2, -1.0)].into_iter().cycle()) {
+            let log = lattice(seed, 5, pieces);
+            let model = bigrams(weight, bonus);
+            let language = Language { model: &model, vocabulary: &vocabulary };
+            let found = ids(&beam_search(&log, pieces, 4, 5000, Some(language)));
+            let text = |ids: &[u32]| ids.iter().filter_map(|&id| vocabulary.text(id)).collect::<String>();
+            // Different pieces may make one text, so texts are compared.
+            let expected = exhaustive(&log, pieces, 4, |ids| by_hand(&text(ids), weight, bonus));
+            assert_eq!(text(&found), text(&expected), "{seed}");
+            differs += usize::from(found != ids(&beam_search(&log, pieces, 4, 5000, None)));
+        }
+        assert!(differs > 8, "{differs}");
+    }
+
+    #[test]
+    fn a_language_model_chooses_the_word_that_it_knows() {
+        // What is heard is nearer to `aa b` than to `a b`, of which the first is no word.
+        let (a, b, delimiter, blank) = (0, 1, 2, 4);
+        let frame = |likely: &[(usize, f32)]| {
+            let mut row = [0.001f32.ln(); 5];
+            likely.iter().for_each(|&(id, share)| row[id] = share.ln());
+            row
+        };
+        let frames = [
+            frame(&[(a, 0.9), (blank, 0.1)]),
+            frame(&[(blank, 0.9), (a, 0.1)]),
+            frame(&[(a, 0.8), (delimiter, 0.2)]),
+            frame(&[(delimiter, 0.9), (blank, 0.1)]),
+            frame(&[(b, 0.9), (blank, 0.1)]),
+        ];
+        let (log, vocabulary) = (frames.concat(), vocabulary());
+        let said = |language| {
+            let spoken = written(&beam_search(&log, 5, blank as u32, 20, language), &vocabulary, 1.0);
+            let times = spoken.words.unwrap().iter().map(|word| (word.start, word.end)).collect::<Vec<(f64, f64)>>();
+            (spoken.text, times)
+        };
+        assert_eq!(said(None), ("aa b".to_owned(), vec![(0.0, 3.0), (4.0, 5.0)]));
+        let model = bigrams(0.5, 1.5);
+        let (text, times) = said(Some(Language { model: &model, vocabulary: &vocabulary }));
+        assert_eq!((&*text, times[1]), ("a b", (4.0, 5.0)));
+        assert!(times[0].1 <= 3.0, "{times:?}");
     }
 }

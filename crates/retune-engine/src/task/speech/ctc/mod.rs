@@ -7,9 +7,11 @@
 //! |---|---|
 //! | `vocabulary` | which vocabulary a run has, and how transcripts are spelled in it |
 //! | `decode` | from frames to texts: greedily, or by a search over beginnings |
+//! | `language_model` | what an n-gram says of the words of a search |
 //! | `prepare` | the data of a run, and data for a saved model |
 
 mod decode;
+mod language_model;
 mod prepare;
 mod vocabulary;
 
@@ -17,7 +19,8 @@ use super::said::{Speaks, SpeechScorer, Spoken};
 use crate::metric::{Normalisation, Said};
 use crate::task::{BatchTensors, Data, Phase, Scorer, Task, Turn};
 use anyhow::{Context, Result, bail, ensure};
-use decode::{beam_search, best_path, written};
+use decode::{Language, beam_search, best_path, written};
+use language_model::LanguageModel;
 use retune_data::{Batching, CtcVocabulary, Dataset, Sounds, Transcripts};
 use retune_kernels::loss::{CtcReduction, SummedLoss};
 use retune_kernels::tch::{Device, Kind};
@@ -44,6 +47,8 @@ pub(super) struct SpeechRecognition {
     normalisation: Normalisation,
     /// Beginnings that a search goes on with; 1 takes the likeliest piece of each frame.
     beams: usize,
+    /// What such a search asks of words.
+    language_model: Option<LanguageModel>,
     frames: FrameRule,
     /// Samples a second.
     rate: u32,
@@ -99,9 +104,11 @@ impl Task for SpeechRecognition {
             let log = logits.f_log_softmax(-1, Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()?;
             let log = Vec::<f32>::try_from(log.f_view([-1])?)?;
             let row = (frames * pieces) as usize;
+            let language = self.language_model.as_ref();
+            let language = language.map(|model| Language { model, vocabulary: &self.vocabulary });
             let search = |(place, &length): (usize, &usize)| {
                 let log = &log[place * row..place * row + length * pieces as usize];
-                beam_search(log, pieces as usize, self.vocabulary.blank(), self.beams)
+                beam_search(log, pieces as usize, self.vocabulary.blank(), self.beams, language)
             };
             lengths.iter().enumerate().map(search).collect()
         } else {

@@ -1,6 +1,7 @@
 //! The data of a run, and data for a saved model.
 
 use super::SpeechRecognition;
+use super::language_model::LanguageModel;
 use super::vocabulary::{Chosen, choose, saved};
 use crate::task::audio::SoundInput;
 use crate::task::speech::settings::{SpeechSettings, layout, learnt, normalisation};
@@ -11,6 +12,7 @@ use retune_data::{
     Casing, CtcVocabulary, Examples, LabelRows, Medium, OnBadExample, Records, Sounds, TableRows, Transcripts,
     transcripts,
 };
+use std::path::Path;
 use std::sync::Arc;
 
 pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
@@ -30,6 +32,8 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
     };
     let Chosen { vocabulary, casing, head, mut notes } =
         choose(&settings, from.model, from.config, &learnt_of(&rows.train)?)?;
+    // Before sounds are decoded, which takes longer.
+    let language_model = language_model(&settings, &vocabulary)?;
     let data = rows.map(|split, rows| {
         let targets = Transcripts::new(learnt_of(&rows)?, &vocabulary, casing);
         let sounds = input.encode(split, &rows, from.progress)?;
@@ -40,6 +44,10 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
     let unknown = [Some(&data.train), data.validation.as_ref(), data.test.as_ref()];
     notes.extend(unknown.into_iter().flatten().filter_map(|(note, _)| note.clone()));
     notes.extend(input.notes());
+    let language_model = language_model.map(|(model, note)| {
+        notes.push(note);
+        model
+    });
     let (normalisation, spellings) = normalisation(&settings, from.model)?;
     notes.push(format!("texts are compared {}", normalisation.words()));
     let splits = data.map(|_, (_, examples)| Ok(examples))?.splits(recipe, input.fingerprint(), notes)?;
@@ -53,6 +61,7 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
         vocabulary: Arc::new(vocabulary),
         normalisation,
         beams: settings.ctc_beams,
+        language_model,
         frames,
         rate: input.rate(),
         frozen_below: input.frozen_below(),
@@ -60,6 +69,12 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
         _folders: vec![folder, of_vocabulary],
     };
     Ok(Box::new(Prepared::new(task, splits)))
+}
+
+/// The n-gram that the settings name.
+fn language_model(settings: &SpeechSettings, vocabulary: &CtcVocabulary) -> Result<Option<(LanguageModel, String)>> {
+    let read = |file: &Path| LanguageModel::read(file, vocabulary, settings.ngram_weight, settings.word_bonus);
+    settings.ngram_file().map(read).transpose()
 }
 
 /// Sounds without those whose transcript cannot be written in their frames: their loss would be infinite.
@@ -100,6 +115,7 @@ pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
         vocabulary: Arc::clone(&vocabulary),
         normalisation: normalisation(&settings, from.model)?.0,
         beams: settings.ctc_beams,
+        language_model: language_model(&settings, &vocabulary)?.map(|(model, _)| model),
         frames: input.frames().context("a model that takes samples")?.clone(),
         rate: input.rate(),
         frozen_below: 0,
