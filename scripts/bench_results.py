@@ -56,13 +56,13 @@ def parse_arguments():
 
 
 def made(folder, table, out):
-    """A table of rows of one or several files: `files`, of which those are left that have one of the values of `where` and the text of `holds`
+    """A table of rows of one or several files (lines of text are one column, `text`): `files`, of which those are left that have one of the values of `where` and the text of `holds`
     in a column; then a seeded sample of `rows` (`per` value of a column); `paths` is a column of files, made absolute, and `texts` the columns
     that come under each other as `text`."""
     header, rows = None, []
     for name in table["files"]:
         with open(folder / name, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+            reader = ([line] for line in itertools.chain(["text"], file.read().splitlines())) if name.endswith(".txt") else csv.reader(file)
             if (here := next(reader)) != (header := header or here):
                 raise RunFailed(f"{folder / name}: its columns are {here}, those of {table['files'][0]} {header}")
             rows += list(reader)
