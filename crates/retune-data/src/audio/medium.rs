@@ -307,6 +307,21 @@ impl Medium for Sounds {
                  quietest"
             ));
         }
+        // Where a sound is read whole or in pieces, it has an entry of them.
+        let is_cut = |most: usize| {
+            let rows = self.encoded.sounds.iter().zip(&self.encoded.usable).enumerate();
+            rows.filter(|(row, (sound, usable))| {
+                **usable && sound.samples > most && !self.encoded.pieces.contains_key(row)
+            })
+            .count()
+        };
+        if let Some((most, cut)) = self.processor.piece_samples().map(|most| (most, is_cut(most))).filter(|it| it.1 > 0)
+        {
+            let seconds = most as f64 / f64::from(rate);
+            remarks.push(format!(
+                "{file}: {cut} sounds are longer than the {seconds} seconds that the model reads and are cut"
+            ));
+        }
         let usable = || self.encoded.sounds.iter().zip(&self.encoded.usable).filter(|(_, usable)| **usable);
         let resampled = usable().filter(|(sound, _)| sound.rate != rate).count();
         if resampled > 0 {

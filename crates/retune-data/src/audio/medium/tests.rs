@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::super::processor::FeatureKind;
 use super::super::wav::{Store, sine, wav};
 use super::*;
-use crate::{ArrayData, Classes, Dataset, Examples, Layout, read_audio};
+use crate::{ArrayData, Classes, Dataset, Examples, Layout, LongSounds, read_audio};
 
 struct Data {
     folder: tempfile::TempDir,
@@ -89,6 +89,22 @@ fn spectrograms_are_of_one_size() {
     sounds.fill(&[0, 1], None, &mut batch).unwrap();
     assert_eq!(batch.inputs["input_values"].shape, [2, 20, 12]);
     assert!(floats(&batch.inputs["input_values"]).iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn sounds_that_are_cut_are_counted() {
+    let data = data(&[("a.wav", tone(16_000, 800)), ("b.wav", tone(16_000, 16_001)), ("c.wav", tone(16_000, 16_000))]);
+    let kind = FeatureKind::Cepstra { frames: 98, coefficients: 40 };
+    let processor = AudioProcessor::load(data.folder.path(), kind).unwrap();
+    let sounds = data.sounds(&processor, &AudioOptions::default()).unwrap();
+    let mut batch = Batch::default();
+    sounds.fill(&[0, 1], None, &mut batch).unwrap();
+    assert_eq!(batch.inputs["input_values"].shape, [2, 98, 40]);
+    let said = sounds.remarks(&data.table).join(" ");
+    assert!(said.contains("1 sounds are longer than the 1 seconds that the model reads and are cut"), "{said}");
+    let options = AudioOptions { long: LongSounds::Pieces, ..AudioOptions::default() };
+    let said = data.sounds(&processor, &options).unwrap().remarks(&data.table).join(" ");
+    assert!(said.contains("are read in pieces") && !said.contains("are cut"), "{said}");
 }
 
 #[test]
