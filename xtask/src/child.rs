@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn codes_and_signals_are_handed_on() {
-        for (script, expected) in [("exit 0", 0), ("exit 2", 2), ("exit 130", 130), ("kill -INT $$", 130)] {
+        for (script, expected) in [("exit 0", 0), ("exit 2", 2), ("exit 130", 130), ("kill -TERM $$", 143)] {
             let status = run(Command::new("sh").args(["-c", script])).unwrap();
             let (got, expected) = (code(status), ExitCode::from(expected));
             assert_eq!(format!("{got:?}"), format!("{expected:?}"), "{script}");
