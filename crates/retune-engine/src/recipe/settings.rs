@@ -1,6 +1,6 @@
 //! Settings, declared once beside what they set: a key of a recipe, its flag, type, default, range and help text.
 //!
-//! [`settings!`] makes a struct and its [`Section`] of one declaration. Keys are flat for the user: which section one
+//! `settings!` makes a struct and its [`Section`] of one declaration. Keys are flat for the user: which section one
 //! belongs to only decides who reads it, and whether a task or a method has it.
 
 pub use super::kind::{Held, Kind};
@@ -34,7 +34,7 @@ pub struct Section {
     pub defaults: fn() -> Table,
 }
 
-/// A struct that [`settings!`] declares.
+/// A struct that `settings!` declares.
 pub trait Settings: Default + Serialize + DeserializeOwned {
     /// What is known of its fields.
     const SECTION: &'static Section;

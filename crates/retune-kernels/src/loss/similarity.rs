@@ -12,12 +12,12 @@ pub fn unit_vectors(x: &Tensor) -> Tensor {
     &x / x.norm_scalaropt_dim(2.0, [-1i64].as_slice(), true).clamp_min(LEAST_LENGTH)
 }
 
-/// Cosines of the angles between vectors of one row, [B].
+/// Cosines of the angles between vectors of one row, `[B]`.
 pub fn cosines(one: &Tensor, other: &Tensor) -> Tensor {
     (unit_vectors(one) * unit_vectors(other)).sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)
 }
 
-/// Hadsell et al. 2006 of `cosines` [B], whose distance is 1 less the cosine: pairs with label 1 attract each other, those with
+/// Hadsell et al. 2006 of `cosines` `[B]`, whose distance is 1 less the cosine: pairs with label 1 attract each other, those with
 /// label 0 keep `margin` apart. `ContrastiveLoss`.
 pub fn contrastive(cosines: &Tensor, labels: &Tensor, margin: f64) -> SummedLoss {
     let labels = labels.to_kind(Kind::Float);
