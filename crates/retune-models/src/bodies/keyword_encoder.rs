@@ -2,6 +2,7 @@
 //!
 //! B batch, F frames, C coefficients, T tokens (F and the class token), D hidden size.
 
+use super::spectrogram_encoder::of_one_size;
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{AttentionSizes, LayerNames, LayerSizes, PostNormLayer};
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
@@ -92,16 +93,7 @@ impl Body for KeywordEncoder {
     }
 
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
-        let values = inputs.get("input_values")?;
-        let (frames, coefficients) = self.sizes.frames;
-        if values.dim() != 3 || values.size()[1..] != [frames, coefficients] {
-            let problem = format!("give [batch, {frames}, {coefficients}]: this model takes sounds of one length");
-            return Err(ModelError::InputShape { name: "input_values".to_owned(), shape: values.size(), problem });
-        }
-        if let Some(mask) = inputs.optional("attention_mask") {
-            let problem = "this model takes none: shorter sounds are padded".to_owned();
-            return Err(ModelError::InputShape { name: "attention_mask".to_owned(), shape: mask.size(), problem });
-        }
+        let values = of_one_size(inputs, self.sizes.frames, ("sounds", "length"))?;
         Ok(State::new(mode.block(0, |train| self.embed(values, train))))
     }
 

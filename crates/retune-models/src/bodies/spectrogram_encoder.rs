@@ -98,6 +98,30 @@ impl SpectrogramEncoder {
     }
 }
 
+/// `input_values` [B, F, C] of just these frames and columns, and no mask; `named` says what the model takes and what is fixed of it.
+///
+/// # Errors
+/// Another shape, or a mask.
+pub(super) fn of_one_size<'a>(
+    inputs: &'a Tensors,
+    (frames, columns): (i64, i64),
+    (named, fixed): (&str, &str),
+) -> Result<&'a Tensor, ModelError> {
+    let refused = |name: &str, shape, problem| ModelError::InputShape { name: name.to_owned(), shape, problem };
+    let values = inputs.get("input_values")?;
+    if values.dim() != 3 || values.size()[1..] != [frames, columns] {
+        let problem = format!("give [batch, {frames}, {columns}]: this model takes {named} of one {fixed}");
+        return Err(refused("input_values", values.size(), problem));
+    }
+    match inputs.optional("attention_mask") {
+        None => Ok(values),
+        Some(mask) => {
+            let problem = format!("this model takes none: shorter {named} are padded");
+            Err(refused("attention_mask", mask.size(), problem))
+        }
+    }
+}
+
 impl Body for SpectrogramEncoder {
     fn blocks(&self) -> usize {
         self.layers.len()
@@ -108,16 +132,7 @@ impl Body for SpectrogramEncoder {
     }
 
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
-        let values = inputs.get("input_values")?;
-        let (frames, bins) = self.sizes.spectrogram;
-        if values.dim() != 3 || values.size()[1..] != [frames, bins] {
-            let problem = format!("give [batch, {frames}, {bins}]: this model takes spectrograms of one size");
-            return Err(ModelError::InputShape { name: "input_values".to_owned(), shape: values.size(), problem });
-        }
-        if let Some(mask) = inputs.optional("attention_mask") {
-            let problem = "this model takes none: shorter spectrograms are padded".to_owned();
-            return Err(ModelError::InputShape { name: "attention_mask".to_owned(), shape: mask.size(), problem });
-        }
+        let values = of_one_size(inputs, self.sizes.spectrogram, ("spectrograms", "size"))?;
         Ok(State::new(mode.block(0, |train| self.embed(values, train))))
     }
 

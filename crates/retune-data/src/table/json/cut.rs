@@ -9,6 +9,29 @@ use crate::table::MOST_RECORD_BYTES;
 /// An object that holds a whole file may not exceed this.
 const MOST_WHOLE_BYTES: usize = 1 << 30;
 
+/// Where a byte stands: within how many brackets, and whether within a string.
+#[derive(Default)]
+struct Nesting {
+    depth: usize,
+    string: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    fn pass(&mut self, byte: u8) {
+        match byte {
+            _ if self.string => {
+                self.string = byte != b'"' || self.escaped;
+                self.escaped = byte == b'\\' && !self.escaped;
+            }
+            b'"' => self.string = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+}
+
 impl<R: BufRead> JsonReader<R> {
     pub(super) fn malformed(&self, line: u64, message: impl Into<String>) -> DataError {
         DataError::Malformed { file: self.path.clone(), line, message: message.into() }
@@ -60,20 +83,11 @@ impl<R: BufRead> JsonReader<R> {
             }
         }
         self.text.clear();
-        let (mut depth, mut string, mut escaped) = (0usize, false, false);
+        let mut nesting = Nesting::default();
         while let Some(byte) = self.byte()? {
             self.text.push(byte);
-            match byte {
-                _ if string => {
-                    string = byte != b'"' || escaped;
-                    escaped = byte == b'\\' && !escaped;
-                }
-                b'"' => string = true,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth == 0 {
+            nesting.pass(byte);
+            if nesting.depth == 0 {
                 return Ok(Some(line));
             }
             if self.text.len() > MOST_WHOLE_BYTES {
@@ -101,26 +115,20 @@ impl<R: BufRead> JsonReader<R> {
         }
         let line = self.line;
         self.text.clear();
-        let (mut depth, mut string, mut escaped) = (0usize, false, false);
+        let mut nesting = Nesting::default();
         loop {
             let Some(byte) = self.peek()? else {
                 return Err(self.malformed(line, UNCLOSED));
             };
-            if !string && depth == 0 && byte == b']' {
+            let between = nesting.depth == 0 && !nesting.string;
+            if between && byte == b']' {
                 return Ok(Some(line));
             }
             self.byte()?;
-            match byte {
-                _ if string => {
-                    string = byte != b'"' || escaped;
-                    escaped = byte == b'\\' && !escaped;
-                }
-                b'"' => string = true,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.saturating_sub(1),
-                b',' if depth == 0 => return Ok(Some(line)),
-                _ => {}
+            if between && byte == b',' {
+                return Ok(Some(line));
             }
+            nesting.pass(byte);
             self.text.push(byte);
             if self.text.len() > MOST_RECORD_BYTES {
                 return Err(self.malformed(line, "an object of more than 64 MiB; a quote or bracket is missing"));
