@@ -22,6 +22,16 @@ pub enum ModelError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A name that is no family which can be trained from nothing.
+    #[error("`{name}` is no family that can be trained from nothing{purpose}; choose one of {known}")]
+    NotFresh {
+        /// The name.
+        name: String,
+        /// For which purpose, in words.
+        purpose: String,
+        /// Those that can, in words.
+        known: String,
+    },
     /// `config.json` lacks a field or holds one of the wrong type.
     #[error("config.json: field `{field}` {problem}")]
     Config {

@@ -1,7 +1,5 @@
 //! The families, and which of them serves a configuration: the only place that chooses by `model_type`.
 
-mod fresh;
-
 use crate::families::{
     albert::ALBERT,
     ast::AST,
@@ -46,12 +44,10 @@ use crate::families::{
     whisper::WHISPER,
     yolos::YOLOS,
 };
-use crate::family::Becomes;
+use crate::family::{Becomes, Fresh};
 use crate::heads::{BASE_CLASS, PURPOSES, SEQUENCE_TO_SEQUENCE};
 use crate::{Family, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use serde_json::Value;
-
-pub use fresh::{FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTokens, fresh};
 
 /// All families, in the order of messages.
 pub static FAMILIES: &[&dyn Family] = &[
@@ -139,6 +135,25 @@ pub fn family_for(config: &ModelConfig, purpose: Option<&Purpose>) -> Result<&'s
 pub fn head(family: &dyn Family, purpose: &Purpose) -> Result<Box<dyn HeadPlan>, ModelError> {
     let found = family.heads().into_iter().find(|(one, _)| *one == purpose);
     found.map(|(_, plan)| plan).ok_or_else(|| unknown(family.model_type().to_owned(), Some(purpose)))
+}
+
+/// The type of a family by its name, and how it is made from nothing for a purpose.
+///
+/// # Errors
+/// It is not known, cannot be trained from nothing, or has no head for the purpose; the message names those that can.
+pub fn fresh(name: &str, purpose: Option<&Purpose>) -> Result<(&'static str, Fresh), ModelError> {
+    let serves =
+        |family: &'static dyn Family| purpose.is_none_or(|purpose| has(serving(family, Some(purpose)), purpose));
+    let mut known = Vec::new();
+    for family in FAMILIES.iter().copied().filter(|family| serves(*family)) {
+        let Some(fresh) = family.fresh() else { continue };
+        if family.model_type() == name {
+            return Ok((family.model_type(), fresh));
+        }
+        known.push(family.model_type());
+    }
+    let purpose = purpose.map_or(String::new(), |purpose| format!(" for {}", purpose.name()));
+    Err(ModelError::NotFresh { name: name.to_owned(), purpose, known: known.join(", ") })
 }
 
 /// Whether models of a configuration can be used for a purpose.

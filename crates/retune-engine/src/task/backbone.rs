@@ -13,7 +13,7 @@ settings! {
     /// Where a detector's convolutions come from.
     pub(super) struct BackboneSettings, under DATA, else "{task} has no backbone that could start from another model" {
         /// Folder or hub id of an image classifier, a ResNet of transformers' or timm's, that the detector's backbone starts from;
-        /// of --model its configuration is enough, and what it has no weights for starts anew
+        /// of --model its configuration is enough (or --from-scratch --config), and what it has no weights for starts anew
         backbone: Option<String>, value("MODEL"), usual("the model's own");
     }
 }
@@ -44,7 +44,12 @@ impl Backbone {
     /// # Errors
     /// Models that do not fit, or an adapter, which would be saved without what it stands beside.
     pub(crate) fn of(recipe: &Recipe, detector: &Path, (name, classifier): (&str, &Path)) -> Result<Self> {
-        ensure!(!recipe.data.from_scratch, "backbone: contradicts from-scratch; leave one of them out");
+        // A model that was made from nothing is what its backbone is put into.
+        let named = recipe.data.from_scratch && !recipe.data.model.is_empty();
+        ensure!(
+            !named,
+            "backbone: contradicts from-scratch, unless --config stands in place of --model; leave one of them out"
+        );
         let method = &recipe.optimization.method;
         let adapter = method::parse(method)?.adapter(recipe, &CheckpointFolder::config(detector)?)?;
         ensure!(

@@ -1,17 +1,22 @@
-//! Training from nothing: configuration and tokenizer are made, the one from a size, the other from the training text.
+//! Training from nothing: the configuration is made from a size, a processor with it where images are read, and for texts a tokenizer
+//! from the training text.
 
+use super::audio::AudioSettings;
+use super::backbone::Backbone;
 use super::documents::training_texts;
+use super::images::ImageSettings;
 use super::pairs::{PairedTextSettings, training_pairs};
 use crate::Recipe;
 use crate::directory::Start;
 use crate::recipe::Settings;
 use crate::recipe::settings::{AT_LEAST_ONE, DATA, settings};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{Records, SpecialTokens, TokenizerKind, TokenizerPlan};
 use retune_models::checkpoint::write_json;
-use retune_models::registry::{self, FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTokens};
-use retune_models::{ModelConfig, Purpose};
-use serde_json::json;
+use retune_models::family::{FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTexts, FreshTokens};
+use retune_models::takes::AudioInput;
+use retune_models::{Purpose, Takes, registry};
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -20,8 +25,8 @@ use tempfile::TempDir;
 settings! {
     /// A model made from nothing.
     pub struct FromScratchSettings, under DATA, else "{task} starts from a model; give --model" {
-        /// With --from-scratch in place of --model: a family and its size, FAMILY:tiny, mini, small or base; the tokenizer is
-        /// learnt from the training text
+        /// With --from-scratch in place of --model: a family and its size, FAMILY:tiny, mini, small or base; a family that reads
+        /// texts gets a tokenizer that is learnt from the training text
         config: Option<String>, value("FAMILY:SIZE"), reads(size_of_family);
         /// Tokenizer to learn: wordpiece, bpe, unigram, smiles (atoms and bonds of molecules), or auto, the family's usual one
         tokenizer: String = "auto".to_owned(), one_of(&["auto", "wordpiece", "bpe", "unigram", "smiles"]);
@@ -32,6 +37,15 @@ settings! {
 
 /// The folder below a run's that keeps what it was started from.
 const KEPT: &str = "from_scratch";
+
+/// Field with the side of images.
+const IMAGE_SIZE: &str = "image_size";
+/// Field with the length of spectrograms.
+const FRAMES: &str = "max_length";
+/// How many there are of it in a second.
+const FRAMES_A_SECOND: f64 = 100.0;
+/// Field by which the norms of a detector's convolutions stay as they are.
+const LEARNT_NORMS: &str = "freeze_backbone_batch_norms";
 
 /// What a run from nothing starts from: a folder with config.json and a tokenizer.
 pub(crate) struct FromScratch {
@@ -63,25 +77,22 @@ impl FromScratch {
             copy(&kept, folder.path())?;
             return Ok(Some(Self { folder, note: format!("{config}, as the run was started") }));
         }
-        let (family, size) = parse(config)?;
-        let kind_only = ModelConfig::new(json!({"model_type": family.name}))?;
-        registry::family_for(&kind_only, Some(purpose))?;
-        let Some(special) = special_tokens(family) else {
-            ensure!(settings.tokenizer == "auto", "tokenizer: {} reads no texts", family.name);
-            ensure!(settings.vocabulary.is_none(), "vocabulary: {} reads no texts", family.name);
-            let ids = FreshIds { vocabulary: 0, pad: 0, bos: None, eos: None, cls: None, sep: None };
-            write_json(&folder.path().join("config.json"), family.config(size, &ids)?.as_map())?;
-            return Ok(Some(Self { folder, note: format!("{config} from nothing") }));
+        let (name, fresh, size) = parse(config, Some(purpose))?;
+        let Some(made) = fresh.texts else {
+            ensure!(settings.tokenizer == "auto", "tokenizer: {name} reads no texts");
+            ensure!(settings.vocabulary.is_none(), "vocabulary: {name} reads no texts");
+            let what = without_texts(recipe, (name, &fresh), size, folder.path())?;
+            return Ok(Some(Self { folder, note: format!("{config} from nothing{what}") }));
         };
-        let kind = kind(&settings.tokenizer, family)?;
+        let (special, kind) = (special_tokens(&made), kind(&settings.tokenizer, &made)?);
         let in_pairs = recipe.sections().into_iter().any(|section| ptr::eq(section, PairedTextSettings::SECTION));
         let texts = if in_pairs { training_pairs(recipe)? } else { training_texts(recipe)? };
         let vocabulary = settings.vocabulary.unwrap_or(size.vocabulary);
         let least = special.all().len() + 1;
         ensure!(vocabulary >= least, "vocabulary: {vocabulary} leaves no room for pieces; give at least {least}");
-        let plan = TokenizerPlan { kind, special, vocabulary, max_length: family.longest };
+        let plan = TokenizerPlan { kind, special, vocabulary, max_length: made.longest };
         let pieces = plan.train(texts.as_ref(), folder.path())?;
-        let config_of_model = configuration(family, size, special, pieces)?;
+        let config_of_model = fresh.config(name, size, Some(&ids(special, pieces)))?;
         registry::family_for(&config_of_model, Some(purpose))?;
         write_json(&folder.path().join("config.json"), config_of_model.as_map())?;
         let note =
@@ -119,31 +130,73 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn configuration(family: &Fresh, size: &FreshSize, special: SpecialTokens, pieces: usize) -> Result<ModelConfig> {
+/// Writes what a family that reads no texts is made of, at the size of images or the length of sounds that the recipe asks for,
+/// and says what they are.
+fn without_texts(recipe: &Recipe, (name, fresh): (&str, &Fresh), size: &FreshSize, folder: &Path) -> Result<String> {
+    let mut config = fresh.config(name, size, None)?;
+    let side = recipe.read::<ImageSettings>()?.image_size;
+    if let Some(side) = side {
+        match config.get(IMAGE_SIZE) {
+            Some(Value::Array(_)) => config.set(IMAGE_SIZE, json!([side, side])),
+            Some(_) => config.set(IMAGE_SIZE, json!(side)),
+            // Its processor says it alone.
+            None => {}
+        }
+    }
+    if let Takes::Audio(AudioInput::Spectrogram { .. }) = registry::takes(&config)?
+        && let Some(seconds) = recipe.read::<AudioSettings>()?.max_seconds
+    {
+        config.set(FRAMES, json!((seconds * FRAMES_A_SECOND).ceil() as i64));
+    }
+    if Backbone::named(recipe)?.is_some() && config.get(LEARNT_NORMS).is_some() {
+        // What has learnt knows its statistics better than the few images of a batch.
+        config.set(LEARNT_NORMS, json!(true));
+    }
+    let processor = fresh.processor.map(|processor| processor(size));
+    let said = match registry::takes(&config)? {
+        Takes::Audio(AudioInput::Spectrogram { frames, .. }) => {
+            format!(", for sounds of {:.2} seconds (--max-seconds)", frames as f64 / FRAMES_A_SECOND)
+        }
+        Takes::Images(input) => {
+            let shorter = processor.as_ref().and_then(|it| it["size"]["shortest_edge"].as_i64());
+            let tall = processor.as_ref().and_then(|it| it["size"]["height"].as_i64());
+            match (side, shorter) {
+                (Some(_), _) => String::new(),
+                (None, Some(side)) => format!(", for images whose shorter side has {side} pixels (--image-size)"),
+                (None, None) => format!(", for images of {0}×{0} pixels (--image-size)", tall.unwrap_or(input.size.0)),
+            }
+        }
+        Takes::Tokens { .. } | Takes::Audio(_) => String::new(),
+    };
+    write_json(&folder.join("config.json"), config.as_map())?;
+    if let Some(Value::Object(processor)) = processor {
+        write_json(&folder.join("preprocessor_config.json"), &processor)?;
+    }
+    Ok(said)
+}
+
+fn ids(special: SpecialTokens, pieces: usize) -> FreshIds {
     let id = |role: &str| special.id(role);
-    let ids = FreshIds {
+    FreshIds {
         vocabulary: pieces,
         pad: id("pad_token").unwrap_or(0),
         bos: id("bos_token"),
         eos: id("eos_token"),
         cls: id("cls_token"),
         sep: id("sep_token"),
-    };
-    Ok(family.config(size, &ids)?)
+    }
 }
 
-/// `None` where no tokenizer is needed.
-fn special_tokens(family: &Fresh) -> Option<SpecialTokens> {
-    Some(match family.tokens {
+fn special_tokens(texts: &FreshTexts) -> SpecialTokens {
+    match texts.tokens {
         FreshTokens::Bert => SpecialTokens::Bert,
         FreshTokens::Roberta => SpecialTokens::Roberta,
         FreshTokens::Decoder => SpecialTokens::Decoder,
-        FreshTokens::Items => return None,
-    })
+    }
 }
 
-fn kind(named: &str, family: &Fresh) -> Result<TokenizerKind> {
-    Ok(match (named, family.pieces) {
+fn kind(named: &str, texts: &FreshTexts) -> Result<TokenizerKind> {
+    Ok(match (named, texts.pieces) {
         ("auto", FreshPieces::WordPiece) => TokenizerKind::WordPiece,
         ("auto", FreshPieces::Bpe) => TokenizerKind::Bpe,
         ("auto", FreshPieces::Unigram) => TokenizerKind::Unigram,
@@ -154,19 +207,20 @@ fn kind(named: &str, family: &Fresh) -> Result<TokenizerKind> {
     })
 }
 
-/// Family and size of `FAMILY:SIZE`.
-fn parse(text: &str) -> Result<(&'static Fresh, &'static FreshSize)> {
+/// Family and size of `FAMILY:SIZE`, which a purpose has to be served by.
+fn parse(text: &str, purpose: Option<&Purpose>) -> Result<(&'static str, Fresh, &'static FreshSize)> {
     let names = || FRESH_SIZES.iter().map(|size| size.name).collect::<Vec<_>>().join(", ");
     let Some((family, size)) = text.split_once(':') else {
         bail!("config: `{text}` names no size; write FAMILY:SIZE with one of {}", names())
     };
     let found = FRESH_SIZES.iter().find(|it| it.name == size);
     let size = found.with_context(|| format!("config: `{size}` is not one of {}", names()))?;
-    Ok((registry::fresh(family)?, size))
+    let (name, fresh) = registry::fresh(family, purpose).map_err(|error| anyhow!("config: {error}"))?;
+    Ok((name, fresh, size))
 }
 
 fn size_of_family(text: &str) -> Result<(), String> {
-    parse(text).map(drop).map_err(|error| format!("{error:#}").replace("config: ", ""))
+    parse(text, None).map(drop).map_err(|error| format!("{error:#}").replace("config: ", ""))
 }
 
 #[cfg(test)]
@@ -175,8 +229,8 @@ mod tests {
 
     #[test]
     fn families_and_sizes_are_named_together() {
-        let (family, size) = parse("roberta:mini").unwrap();
-        assert_eq!((family.name, size.hidden), ("roberta", 256));
+        let (name, _, size) = parse("roberta:mini", None).unwrap();
+        assert_eq!((name, size.hidden), ("roberta", 256));
         for (text, part) in
             [("bert", "names no size"), ("bert:huge", "`huge` is not one of tiny"), ("swan:tiny", "`swan`")]
         {

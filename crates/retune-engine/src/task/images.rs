@@ -75,6 +75,8 @@ pub(super) struct ImagesInput {
     size: (usize, usize),
     /// Whether the model's own processor cuts something of images off, which is not done here.
     cuts: bool,
+    /// Whether the model has learnt nothing yet.
+    fresh: bool,
     /// Whether patches are hidden from the model.
     masked: bool,
     /// Whether images that cannot be decoded are collected, whatever the recipe says, to be told with other problems.
@@ -116,6 +118,7 @@ impl ImagesInput {
             made_for,
             size,
             cuts: false,
+            fresh: recipe.data.from_scratch,
             masked: false,
             collects: false,
         })
@@ -263,7 +266,9 @@ impl ImagesInput {
     /// What a person should know about the images and their size.
     pub(super) fn notes(&self, train: &Images) -> Vec<String> {
         let (height, width) = self.made_for.size;
-        let differs = (height as usize, width as usize) != self.size;
+        // Without positions, a model that has learnt nothing is made for no size.
+        let made = !self.fresh || self.made_for.positions != Positions::Free;
+        let differs = made && (height as usize, width as usize) != self.size;
         let positions = match self.made_for.positions {
             Positions::Free => "",
             Positions::Interpolated => ": positions are interpolated",

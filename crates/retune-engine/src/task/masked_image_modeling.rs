@@ -2,6 +2,7 @@
 //!
 //! transformers' `ViTMAEForPreTraining`. Labels are ignored. B batch, N patches, K kept patches, P·Q·C values of a patch.
 
+use super::from_scratch::FromScratchSettings;
 use super::images::{ImageSettings, ImagesInput};
 use super::splits::Encoded;
 use super::{
@@ -30,7 +31,7 @@ use tempfile::TempDir;
 pub(super) static ENTRY: Entry = Entry {
     name: "masked-image-modeling",
     purpose: &heads::MASKED_IMAGE_MODELING,
-    settings: &[ImageSettings::SECTION],
+    settings: &[ImageSettings::SECTION, FromScratchSettings::SECTION],
     decides: None,
     targets: &[],
     loss,

@@ -2,6 +2,7 @@
 //! of timm's, whose names torchvision has too.
 
 use super::{CheckpointFolder, read_json, write_json, write_tensors};
+use crate::family::with;
 use crate::layers::ResNetSizes;
 use crate::{ModelConfig, ModelError, registry};
 use serde_json::{Value, json};
@@ -58,11 +59,10 @@ pub fn graft(detector: &Path, classifier: &Path, into: &Path) -> Result<Grafted,
     write_json(&into.join("config.json"), config.as_map())?;
     write_tensors(&into.join("model.safetensors"), &tensors)?;
     let processor = detector.join(PROCESSOR);
-    let processor = match processor.is_file() {
-        true => read_json(&processor)?,
-        // Its convolutions see what they saw as a classifier's.
-        false => normalised(family.class(), classifier)?,
-    };
+    let own = if processor.is_file() { read_json(&processor)? } else { Value::Null };
+    // What it leaves open is so that its convolutions see what they saw as a classifier's, unless its own have learnt to see.
+    let usual = if whole && !own.is_null() { json!({}) } else { normalised(family.class(), classifier)? };
+    let processor = with(usual, own);
     write_json(&into.join(PROCESSOR), processor.as_object().unwrap_or(&serde_json::Map::new()))?;
     Ok(Grafted { path, taken, left, whole })
 }

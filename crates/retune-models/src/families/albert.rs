@@ -4,7 +4,7 @@
 
 use super::bert;
 use crate::bodies::{Sharing, TextEncoderNames, TextEncoderSizes};
-use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::family::{Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames, TextBody, TextFamily, with};
 use crate::heads::{
     MaskedWordsNames, MaskedWordsPlan, SequencePlan, TokenPlan, TransformPlan, TransformSettings, WordScoresPlan,
     first_token,
@@ -75,6 +75,7 @@ pub static ALBERT: TextFamily = TextFamily {
         })
     }),
     defaults,
+    fresh: Some(Fresh::texts(FreshTokens::Bert, FreshPieces::Unigram, 512, fresh)),
 };
 
 const POOLER: &str = "albert.pooler";
@@ -97,4 +98,10 @@ fn defaults() -> Vec<(&'static str, Value)> {
         ("classifier_dropout_prob", json!(0.1)),
     ];
     bert::defaults_with(30000, &own)
+}
+
+fn fresh(size: &FreshSize) -> Value {
+    let own = json!({"embedding_size": 128, "num_hidden_groups": 1, "inner_group_num": 1, "hidden_act": "gelu_new",
+        "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "classifier_dropout_prob": 0.1});
+    with(bert::fresh_fields(size, 512, 2, 1e-12), own)
 }

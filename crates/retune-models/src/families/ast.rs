@@ -3,7 +3,7 @@
 use super::vit;
 use crate::bodies::{SpectrogramEncoder, SpectrogramEncoderSizes, layer_sizes};
 use crate::checkpoint::Weights;
-use crate::family::{Family, TensorNames};
+use crate::family::{Family, Fresh, FreshSize, TensorNames, with};
 use crate::heads::{AUDIO_CLASSIFICATION, SpectrogramPlan};
 use crate::layers::PreNormOptions;
 use crate::takes::AudioInput;
@@ -53,6 +53,10 @@ impl Family for Ast {
         ]
     }
 
+    fn fresh(&self) -> Option<Fresh> {
+        Some(Fresh::without_texts(fresh))
+    }
+
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
         let (frames, bins) = sizes(config)?.spectrogram;
         Ok(Takes::Audio(AudioInput::Spectrogram { frames, bins }))
@@ -86,4 +90,16 @@ fn sizes(config: &ModelConfig) -> Result<SpectrogramEncoderSizes, ModelError> {
         },
         layers: config.size("num_hidden_layers")?,
     })
+}
+
+/// The first two of five seconds in patches that do not overlap.
+fn fresh(size: &FreshSize) -> Value {
+    let stride = size.of([16, 16, 10, 10]);
+    let own = json!({"patch_size": 16, "frequency_stride": stride, "time_stride": stride,
+        "max_length": size.of([512, 512, 1024, 1024]), "num_mel_bins": 128});
+    let mut fields = with(vit::fresh(size), own);
+    if let Some(fields) = fields.as_object_mut() {
+        fields.retain(|field, _| !["image_size", "num_channels"].contains(&field.as_str()));
+    }
+    fields
 }

@@ -3,7 +3,10 @@
 
 use super::llama;
 use crate::bodies::{StackNames, StackPositions, StackSizes};
-use crate::family::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables, TensorNames};
+use crate::family::{
+    EncoderDecoderFamily, EncoderDecoderPlan, Fresh, FreshPieces, FreshSize, FreshTokens, StackPlan, Tables,
+    TensorNames,
+};
 use crate::heads::TargetTokenPlan;
 use crate::layers::{
     CrossNames, DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames,
@@ -25,6 +28,7 @@ const FIRST: EncoderDecoderFamily = EncoderDecoderFamily {
     plan: |config| plan(config, learned(config)?, &NORMED, false),
     begin: TargetBegin::fixed,
     reads_source: true,
+    fresh: Some(Fresh::texts(FreshTokens::Roberta, FreshPieces::Bpe, 1024, fresh)),
 };
 
 /// With norms before its branches.
@@ -34,6 +38,7 @@ pub static MBART: EncoderDecoderFamily = EncoderDecoderFamily {
     defaults: || defaults(&[]),
     plan: |config| plan(config, learned(config)?, &StackNames { norm: Some("layer_norm"), ..NORMED }, true),
     begin: TargetBegin::last_of_target,
+    fresh: None,
     ..FIRST
 };
 
@@ -198,5 +203,16 @@ fn sizes(
         relative: None,
         final_dropout: 0.0,
         layer_drop: config.probability(&field("layerdrop"))?,
+    })
+}
+
+/// Each of the two stacks has as many layers as the one of other families.
+fn fresh(size: &FreshSize) -> Value {
+    json!({
+        "is_encoder_decoder": true, "d_model": size.hidden, "encoder_layers": size.layers, "decoder_layers": size.layers,
+        "encoder_attention_heads": size.heads, "decoder_attention_heads": size.heads, "encoder_ffn_dim": 4 * size.hidden,
+        "decoder_ffn_dim": 4 * size.hidden, "activation_function": "gelu", "dropout": 0.1, "attention_dropout": 0.1,
+        "activation_dropout": 0.0, "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0, "max_position_embeddings": 1024,
+        "scale_embedding": false, "init_std": 0.02, "forced_eos_token_id": null, "tie_word_embeddings": true,
     })
 }

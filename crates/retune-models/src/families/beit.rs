@@ -29,6 +29,7 @@ pub static BEIT: ImageFamily = ImageFamily {
     },
     positions: Positions::Interpolated,
     sizes,
+    fresh: None,
 };
 
 /// Names inside the decoder.

@@ -1,7 +1,7 @@
 //! BERT (Devlin et al. 2018), transformers `BertModel`; and what RoBERTa and ELECTRA share with it.
 
 use crate::bodies::{TextEncoderNames, TextEncoderSizes};
-use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::family::{Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames, TextBody, TextFamily};
 use crate::heads::{
     MaskedWordsNames, MaskedWordsPlan, SequencePlan, SpanPlan, TokenPlan, TransformPlan, TransformSettings,
     WordScoresPlan, first_token,
@@ -37,6 +37,7 @@ pub static BERT: TextFamily = TextFamily {
     spans: SPANS,
     words: MaskedWordsPlan(|_| Ok(WORDS)),
     defaults: || defaults(30522),
+    fresh: Some(Fresh::texts(FreshTokens::Bert, FreshPieces::WordPiece, 512, fresh)),
 };
 
 /// Where only one of the two names of the bias of words' scores is stored, it may be the other.
@@ -186,4 +187,18 @@ pub(super) fn defaults(vocabulary: i64) -> Vec<(&'static str, Value)> {
         ("initializer_range", json!(0.02)),
         ("layer_norm_eps", json!(1e-12)),
     ]
+}
+
+fn fresh(size: &FreshSize) -> Value {
+    fresh_fields(size, 512, 2, 1e-12)
+}
+
+/// The fields that most encoders share, of a model that is made from nothing.
+pub(super) fn fresh_fields(size: &FreshSize, positions: i64, types: i64, epsilon: f64) -> Value {
+    json!({
+        "hidden_size": size.hidden, "num_hidden_layers": size.layers, "num_attention_heads": size.heads,
+        "intermediate_size": 4 * size.hidden, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1, "max_position_embeddings": positions, "type_vocab_size": types,
+        "initializer_range": 0.02, "layer_norm_eps": epsilon, "tie_word_embeddings": true,
+    })
 }

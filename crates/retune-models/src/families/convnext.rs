@@ -2,7 +2,7 @@
 
 use crate::bodies::{MapShape, PatchStem, Pyramid, PyramidBlock};
 use crate::checkpoint::Weights;
-use crate::family::{Family, TensorNames};
+use crate::family::{Family, Fresh, FreshSize, TensorNames};
 use crate::heads::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, PooledNorm, Pooling};
 use crate::layers::conv_next_layer::NORM_EPSILON;
 use crate::layers::{ConvNextLayer, ConvNextSizes, Downsampling, MapLayer, SizeRule, drop_path::linear_rates};
@@ -38,6 +38,10 @@ impl Family for ConvNext {
 
     fn names(&self) -> &TensorNames {
         &self.0
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        Some(Fresh::without_texts(fresh))
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
@@ -121,4 +125,17 @@ fn reading(config: &ModelConfig) -> Result<ImageReading, ModelError> {
     let epsilon = config.number_or("layer_norm_eps", 1e-12)?;
     let norm = PooledNorm { path: "convnext.layernorm", epsilon, may_be_missing: false };
     Ok(ImageReading { norm: Some(norm), ..ImageReading::new(Pooling::Mean) })
+}
+
+/// From mini on, those that timm calls atto and pico, and its authors' tiny.
+fn fresh(size: &FreshSize) -> Value {
+    let width = size.of([32, 40, 64, 96]);
+    json!({
+        "image_size": size.of([96, 128, 224, 224]), "patch_size": 4, "num_channels": 3,
+        "hidden_sizes": [width, 2 * width, 4 * width, 8 * width],
+        "depths": size.of([[2, 2, 2, 2], [2, 2, 6, 2], [2, 2, 6, 2], [3, 3, 9, 3]]), "hidden_act": "gelu",
+        "initializer_range": 0.02, "layer_norm_eps": 1e-12, "drop_path_rate": size.of([0.0, 0.0, 0.1, 0.1]),
+        // So small a factor as its authors' 1e-6 takes as many steps as they had.
+        "layer_scale_init_value": size.of([0.1, 0.1, 0.1, 1e-6]),
+    })
 }

@@ -19,6 +19,7 @@ pub static DATA2VEC_VISION: ImageFamily = ImageFamily {
     },
     positions: Positions::Interpolated,
     sizes: beit::sizes,
+    fresh: None,
 };
 
 /// Names inside the decoder.

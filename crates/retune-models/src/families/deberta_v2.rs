@@ -2,7 +2,7 @@
 
 use super::bert;
 use crate::bodies::DisentangledEncoderSizes;
-use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::family::{Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames, TextBody, TextFamily, with};
 use crate::heads::{
     MaskedWordsNames, MaskedWordsPlan, SequencePlan, TokenPlan, TransformPlan, TransformSettings, WordScoresPlan,
     first_token,
@@ -43,6 +43,7 @@ pub static DEBERTA_V2: TextFamily = TextFamily {
     spans: bert::SPANS,
     words: MaskedWordsPlan(|config| Ok(if config.flag_or("legacy", true)? { bert::WORDS } else { WORDS })),
     defaults,
+    fresh: Some(Fresh::texts(FreshTokens::Bert, FreshPieces::Unigram, 512, fresh)),
 };
 
 /// Words by the head that the authors trained; with `legacy` it is BERT's.
@@ -208,4 +209,12 @@ fn convolution(
     let activation = if config.get("conv_act").is_some() { config.text("conv_act")? } else { "tanh".to_owned() };
     let activation = Activation::from_name(&activation)?;
     Ok(Some(TokenConvolutionSizes { kernel, groups, activation, dropout, norm_epsilon }))
+}
+
+/// As version 3 has them.
+fn fresh(size: &FreshSize) -> Value {
+    let own = json!({"relative_attention": true, "max_relative_positions": -1, "position_buckets": 256,
+        "norm_rel_ebd": "layer_norm", "share_att_key": true, "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": false, "layer_norm_eps": 1e-7, "pooler_hidden_act": "gelu", "pooler_dropout": 0});
+    with(bert::fresh_fields(size, 512, 0, 1e-7), own)
 }

@@ -3,7 +3,7 @@
 use super::vit;
 use crate::ModelConfig;
 use crate::checkpoint::Init;
-use crate::family::ImageFamily;
+use crate::family::{Fresh, ImageFamily};
 use crate::heads::{ImagePlan, ImageReading, Pooling};
 use crate::takes::Positions;
 
@@ -25,6 +25,7 @@ pub static DEIT: ImageFamily = ImageFamily {
     others: Vec::new,
     positions: Positions::InterpolatedOnRequest,
     sizes: |config| vit::sizes(config, &["cls_token", "distillation_token"], Init::Constant(0.0)),
+    fresh: Some(Fresh::without_texts(vit::fresh)),
 };
 
 fn has_teacher(config: &ModelConfig) -> bool {

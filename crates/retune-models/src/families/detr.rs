@@ -1,9 +1,10 @@
 //! DETR (Carion et al. 2020) and Conditional DETR (Meng et al. 2021), transformers `DetrModel` and `ConditionalDetrModel`: ResNet with
 //! frozen norms, an encoder, and a decoder of queries.
 
+use super::resnet;
 use crate::bodies::{SetTransformer, SetTransformerSizes};
 use crate::checkpoint::Weights;
-use crate::family::{Family, TensorNames};
+use crate::family::{Family, Fresh, FreshSize, TensorNames, with};
 use crate::heads::{DetectionPlan, OBJECT_DETECTION};
 use crate::layers::{ResNetSizes, SetLayerSizes, SizeRule};
 use crate::takes::{ImageInput, Positions};
@@ -101,6 +102,10 @@ impl Family for Detr {
 
     fn graft(&self, config: &mut ModelConfig, backbone: &ModelConfig) -> Option<Result<&'static str, ModelError>> {
         Some(graft(config, backbone, 1).map(|_| BACKBONE))
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        (!self.conditional).then_some(Fresh::without_texts(fresh).processed(processor))
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
@@ -205,4 +210,23 @@ pub(super) fn convolutions(config: &ModelConfig) -> Result<ResNetSizes, ModelErr
         }
         (other, _) => refuse("backbone_config", format!("is of type `{other}`; resnet and timm's are known")),
     }
+}
+
+/// Base as its authors have it. Norms of the convolutions never learn, so that a backbone that has learnt is worth most here.
+fn fresh(size: &FreshSize) -> Value {
+    let (hidden, layers, inner) = size.of([(128, 2, 512), (192, 3, 768), (256, 3, 1024), (256, 6, 2048)]);
+    json!({
+        "use_timm_backbone": false, "use_pretrained_backbone": false, "num_channels": 3,
+        "backbone_config": with(resnet::fresh(size), json!({"out_features": ["stage4"], "out_indices": [4]})),
+        "num_queries": 100, "d_model": hidden, "encoder_layers": layers, "decoder_layers": layers,
+        "encoder_ffn_dim": inner, "decoder_ffn_dim": inner, "encoder_attention_heads": size.of([4, 6, 8, 8]),
+        "decoder_attention_heads": size.of([4, 6, 8, 8]), "activation_function": "relu", "dropout": 0.1,
+        "attention_dropout": 0.0, "activation_dropout": 0.0, "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0,
+        "position_embedding_type": "sine", "auxiliary_loss": size.of([false, true, true, true]),
+    })
+}
+
+fn processor(size: &FreshSize) -> Value {
+    let (short, long) = size.of([(256, 427), (384, 640), (480, 800), (800, 1333)]);
+    json!({"image_processor_type": "DetrImageProcessor", "size": {"shortest_edge": short, "longest_edge": long}})
 }

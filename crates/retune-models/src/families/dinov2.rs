@@ -3,11 +3,12 @@
 use super::vit;
 use crate::bodies::{ImageEncoderSizes, layer_sizes};
 use crate::checkpoint::{Init, TensorNames};
-use crate::family::ImageFamily;
+use crate::family::{Fresh, FreshSize, ImageFamily, with};
 use crate::heads::{ImagePlan, ImageReading, Pooling};
 use crate::layers::{ImageEmbeddingSizes, LayerNames, LayerSizes, PositionTable, PreNormOptions};
 use crate::takes::Positions;
 use crate::{ModelConfig, ModelError};
+use serde_json::{Value, json};
 
 /// Layer scale, SwiGLU in the giant; the classifier reads the class token beside the mean of the patches.
 pub static DINOV2: ImageFamily = ImageFamily {
@@ -26,6 +27,7 @@ pub static DINOV2: ImageFamily = ImageFamily {
     others: Vec::new,
     positions: Positions::Interpolated,
     sizes,
+    fresh: Some(Fresh::without_texts(fresh)),
 };
 
 /// Modules in transformers 5.
@@ -86,4 +88,10 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
         middle_positions: false,
         maps: Vec::new(),
     })
+}
+
+fn fresh(size: &FreshSize) -> Value {
+    let own = json!({"mlp_ratio": 4, "layer_norm_eps": 1e-6, "layerscale_value": 1.0, "drop_path_rate": 0.0,
+        "use_swiglu_ffn": false});
+    with(vit::fresh(size), own)
 }

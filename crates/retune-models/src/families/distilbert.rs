@@ -2,7 +2,7 @@
 
 use super::bert;
 use crate::bodies::{TextEncoderNames, TextEncoderSizes};
-use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::family::{Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames, TextBody, TextFamily};
 use crate::heads::{
     MaskedWordsNames, MaskedWordsPlan, SequencePlan, SpanPlan, TokenPlan, TransformPlan, TransformSettings,
     WordScoresPlan, first_token,
@@ -63,6 +63,7 @@ pub static DISTILBERT: TextFamily = TextFamily {
         })
     }),
     defaults,
+    fresh: Some(Fresh::texts(FreshTokens::Bert, FreshPieces::WordPiece, 512, fresh)),
 };
 
 /// The class fixes this number; config.json has no field for it.
@@ -114,5 +115,13 @@ fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
         projection: None,
         sharing: None,
         relative_positions: None,
+    })
+}
+
+fn fresh(size: &FreshSize) -> Value {
+    json!({
+        "dim": size.hidden, "n_layers": size.layers, "n_heads": size.heads, "hidden_dim": 4 * size.hidden,
+        "activation": "gelu", "dropout": 0.1, "attention_dropout": 0.1, "max_position_embeddings": 512,
+        "initializer_range": 0.02, "sinusoidal_pos_embds": false, "tie_word_embeddings": true,
     })
 }

@@ -2,7 +2,7 @@
 
 use super::bert;
 use crate::bodies::TextEncoderSizes;
-use crate::family::{TextBody, TextFamily};
+use crate::family::{Fresh, FreshPieces, FreshSize, FreshTokens, TextBody, TextFamily, with};
 use crate::heads::{
     MaskedWordsNames, MaskedWordsPlan, SequencePlan, TransformPlan, TransformSettings, WordScoresPlan, first_token,
 };
@@ -50,6 +50,7 @@ pub static ELECTRA: TextFamily = TextFamily {
         })
     }),
     defaults,
+    fresh: Some(Fresh::texts(FreshTokens::Bert, FreshPieces::WordPiece, 512, fresh)),
 };
 
 /// What `ElectraConfig` assumes: the small model's sizes.
@@ -61,4 +62,8 @@ fn defaults() -> Vec<(&'static str, Value)> {
         ("intermediate_size", json!(1024)),
     ];
     bert::defaults_with(30522, &small)
+}
+
+fn fresh(size: &FreshSize) -> Value {
+    with(bert::fresh_fields(size, 512, 2, 1e-12), json!({"embedding_size": size.hidden / 2}))
 }

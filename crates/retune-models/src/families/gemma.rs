@@ -42,6 +42,7 @@ const FIRST: DecoderFamily = DecoderFamily {
         };
         Ok(TextDecoderSizes { layer: DecoderSizes { activation, ..sizes.layer }, ..sizes })
     },
+    fresh: None,
 };
 
 /// The second.

@@ -2,7 +2,7 @@
 
 use super::llama;
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
-use crate::family::{DecoderFamily, TensorNames};
+use crate::family::{DecoderFamily, Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames};
 use crate::heads::NextTokenPlan;
 use crate::layers::{DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames};
 use crate::{ModelConfig, ModelError};
@@ -44,6 +44,7 @@ pub static GPT2: DecoderFamily = DecoderFamily {
     next_token: NextTokenPlan { projection: "lm_head", softcap: None },
     defaults,
     sizes,
+    fresh: Some(Fresh::texts(FreshTokens::Decoder, FreshPieces::Bpe, 1024, fresh)),
 };
 
 /// What `GPT2Config` assumes.
@@ -109,5 +110,13 @@ fn sizes(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
             network_dropout: 0.0,
         },
         kinds: vec![LayerKind { window: None, rotary: 0 }; config.size("n_layer")? as usize],
+    })
+}
+
+fn fresh(size: &FreshSize) -> Value {
+    json!({
+        "n_embd": size.hidden, "n_layer": size.layers, "n_head": size.heads, "n_positions": 1024,
+        "activation_function": "gelu_new", "embd_pdrop": 0.1, "attn_pdrop": 0.1, "resid_pdrop": 0.1,
+        "layer_norm_epsilon": 1e-5, "initializer_range": 0.02, "tie_word_embeddings": true,
     })
 }

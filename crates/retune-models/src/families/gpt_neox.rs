@@ -45,6 +45,7 @@ pub static GPT_NEOX: DecoderFamily = DecoderFamily {
     next_token: NextTokenPlan { projection: "embed_out", softcap: None },
     defaults,
     sizes,
+    fresh: None,
 };
 
 const ROPE: rope::RopeFields =

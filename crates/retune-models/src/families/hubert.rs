@@ -2,7 +2,7 @@
 
 use super::wav2vec2;
 use crate::ModelError;
-use crate::family::SpeechFamily;
+use crate::family::{Fresh, SpeechFamily};
 use serde_json::json;
 
 /// The norm before the projection may be absent.
@@ -28,4 +28,5 @@ pub static HUBERT: SpeechFamily = SpeechFamily {
         sizes.projection_norm = config.flag_or("feat_proj_layer_norm", true)?;
         Ok(sizes)
     },
+    fresh: Some(Fresh::without_texts(wav2vec2::fresh)),
 };

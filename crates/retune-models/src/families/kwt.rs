@@ -4,7 +4,7 @@
 
 use crate::bodies::{KeywordEncoder, KeywordEncoderNames, KeywordEncoderSizes, layer_sizes};
 use crate::checkpoint::Weights;
-use crate::family::{Family, TensorNames};
+use crate::family::{Family, Fresh, FreshSize, TensorNames};
 use crate::heads::{AUDIO_CLASSIFICATION, ClassTokenPlan};
 use crate::layers::{AttentionNames, LayerNames};
 use crate::takes::AudioInput;
@@ -66,6 +66,10 @@ impl Family for Kwt {
         ]
     }
 
+    fn fresh(&self) -> Option<Fresh> {
+        Some(Fresh::without_texts(fresh))
+    }
+
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
         let (frames, coefficients) = sizes(config)?.frames;
         Ok(Takes::Audio(AudioInput::Cepstra { frames, coefficients }))
@@ -88,5 +92,15 @@ fn sizes(config: &ModelConfig) -> Result<KeywordEncoderSizes, ModelError> {
         frames: (config.size("max_length")?, config.size("num_mfcc")?),
         layer: layer_sizes(config, config.size("intermediate_size")?, 1e-6)?,
         layers: config.size("num_hidden_layers")?,
+    })
+}
+
+/// KWT-1, 2 and 3, and one that is wider.
+fn fresh(size: &FreshSize) -> Value {
+    let heads = size.of([1, 2, 3, 4]);
+    json!({
+        "hidden_size": 64 * heads, "num_hidden_layers": 12, "num_attention_heads": heads, "intermediate_size": 256 * heads,
+        "hidden_act": "gelu_pytorch_tanh", "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.02, "layer_norm_eps": 1e-6, "max_length": 98, "num_mfcc": 40,
     })
 }

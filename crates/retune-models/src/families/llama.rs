@@ -3,7 +3,7 @@
 
 use super::rope::{self, USUAL};
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
-use crate::family::{DecoderFamily, TensorNames};
+use crate::family::{DecoderFamily, Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames};
 use crate::heads::NextTokenPlan;
 use crate::layers::{
     DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames, RopeScaling,
@@ -30,6 +30,7 @@ const PLAIN: DecoderFamily = DecoderFamily {
         let network_bias = config.flag_or("mlp_bias", false)?;
         Ok(TextDecoderSizes { layer: DecoderSizes { network_bias, ..sizes.layer }, ..sizes })
     },
+    fresh: Some(Fresh::texts(FreshTokens::Decoder, FreshPieces::Bpe, 2048, fresh)),
 };
 
 /// With a sliding window.
@@ -80,6 +81,7 @@ pub static QWEN3: DecoderFamily = DecoderFamily {
         let bias = config.flag_or("attention_bias", false)?;
         with_windows(config, sizes(config, bias, bias, ACTIVATION)?, config.flag_or("use_sliding_window", false)?)
     },
+    fresh: None,
     ..PLAIN
 };
 
@@ -261,5 +263,15 @@ pub(super) fn sizes(
             network_dropout: 0.0,
         },
         kinds: vec![LayerKind { window: None, rotary: 0 }; config.size("num_hidden_layers")? as usize],
+    })
+}
+
+/// The gated middle has two thirds of four times the width, in steps of 64.
+fn fresh(size: &FreshSize) -> Value {
+    json!({
+        "hidden_size": size.hidden, "num_hidden_layers": size.layers, "num_attention_heads": size.heads,
+        "num_key_value_heads": size.heads, "intermediate_size": (size.hidden * 8 / 3 + 63) / 64 * 64,
+        "hidden_act": "silu", "max_position_embeddings": 2048, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+        "initializer_range": 0.02, "attention_dropout": 0.0, "tie_word_embeddings": true,
     })
 }

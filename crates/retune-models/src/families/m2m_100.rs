@@ -38,6 +38,7 @@ pub static M2M_100: EncoderDecoderFamily = EncoderDecoderFamily {
     },
     begin: TargetBegin::fixed,
     reads_source: false,
+    fresh: None,
 };
 
 fn sinusoids(config: &ModelConfig) -> Result<Sinusoids, ModelError> {

@@ -28,6 +28,7 @@ pub static MARIAN: EncoderDecoderFamily = EncoderDecoderFamily {
     plan,
     begin: TargetBegin::fixed,
     reads_source: false,
+    fresh: None,
 };
 
 fn plan(config: &ModelConfig) -> Result<EncoderDecoderPlan, ModelError> {

@@ -4,7 +4,7 @@
 
 use super::bert;
 use crate::bodies::{RotaryEncoderSizes, Span};
-use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::family::{Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames, TextBody, TextFamily};
 use crate::heads::{
     MaskedWordsNames, MaskedWordsPlan, SequencePlan, SpanPlan, TextPooling, TokenPlan, TransformPlan,
     TransformSettings, WordScoresPlan,
@@ -41,6 +41,7 @@ pub static MODERNBERT: TextFamily = TextFamily {
         })
     }),
     defaults,
+    fresh: Some(Fresh::texts(FreshTokens::Bert, FreshPieces::Bpe, 8192, fresh)),
 };
 
 const DROPOUT: &[&str] = &["classifier_dropout"];
@@ -174,4 +175,13 @@ fn base(config: &ModelConfig, kind: &str, older: &str, usual: f64) -> Result<f64
         }
         None => config.number_or(older, usual),
     }
+}
+
+fn fresh(size: &FreshSize) -> Value {
+    json!({
+        "hidden_size": size.hidden, "num_hidden_layers": size.layers, "num_attention_heads": size.heads,
+        "intermediate_size": size.hidden * 3 / 2, "hidden_activation": "gelu", "max_position_embeddings": 8192,
+        "global_attn_every_n_layers": 3, "local_attention": 128, "norm_eps": 1e-5, "initializer_range": 0.02,
+        "tie_word_embeddings": true,
+    })
 }

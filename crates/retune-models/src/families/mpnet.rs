@@ -2,7 +2,7 @@
 
 use super::{bert, roberta};
 use crate::bodies::{TextEncoderNames, TextEncoderSizes};
-use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::family::{Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames, TextBody, TextFamily, with};
 use crate::heads::{SequencePlan, TokenPlan, TransformPlan, TransformSettings, first_token};
 use crate::layers::{AttentionNames, Buckets, EmbeddingSizes, LayerNames, PositionScheme};
 use crate::{ModelConfig, ModelError};
@@ -52,6 +52,7 @@ pub static MPNET: TextFamily = TextFamily {
     spans: bert::SPANS,
     words: roberta::WORDS,
     defaults,
+    fresh: Some(Fresh::texts(FreshTokens::Roberta, FreshPieces::WordPiece, 512, fresh)),
 };
 
 const DROPOUT: &[&str] = &["hidden_dropout_prob"];
@@ -80,4 +81,8 @@ fn sizes(config: &ModelConfig) -> Result<TextEncoderSizes, ModelError> {
         relative_positions: Some(("encoder.relative_attention_bias", rows, BUCKETS)),
         ..sizes
     })
+}
+
+fn fresh(size: &FreshSize) -> Value {
+    with(bert::fresh_fields(size, 514, 1, 1e-5), json!({"relative_attention_num_buckets": 32}))
 }

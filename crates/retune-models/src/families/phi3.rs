@@ -52,4 +52,5 @@ pub static PHI3: DecoderFamily = DecoderFamily {
             ..sizes
         })
     },
+    fresh: None,
 };

@@ -4,7 +4,7 @@
 
 use crate::bodies::{MapShape, Pyramid, PyramidBlock};
 use crate::checkpoint::Weights;
-use crate::family::{Family, TensorNames};
+use crate::family::{Family, Fresh, FreshSize, TensorNames, with};
 use crate::heads::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, Pooling};
 use crate::layers::{ResNetSizes, SizeRule};
 use crate::takes::{ImageInput, Positions};
@@ -54,6 +54,10 @@ impl Family for ResNet {
         ]
     }
 
+    fn fresh(&self) -> Option<Fresh> {
+        Some(Fresh::without_texts(|size| with(fresh(size), json!({"image_size": size.of([96, 128, 224, 224])}))))
+    }
+
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
         let sizes = ResNetSizes::of(config)?;
         let size = match config.get("image_size") {
@@ -98,5 +102,21 @@ pub(super) fn pyramid(base: &Weights<'_>, config: &ModelConfig) -> Result<Pyrami
         width: sizes.widths[sizes.widths.len() - 1],
         keeps_size: false,
         shape: MapShape::ChannelsFirst,
+    })
+}
+
+/// From small on ResNet-18 and ResNet-50, before them half as wide and half as deep; as a part of detectors, too.
+pub(super) fn fresh(size: &FreshSize) -> Value {
+    let (embedding, widths) = size.of([
+        (32, [32, 64, 128, 256]),
+        (64, [64, 128, 256, 512]),
+        (64, [64, 128, 256, 512]),
+        (64, [256, 512, 1024, 2048]),
+    ]);
+    json!({
+        "model_type": "resnet", "num_channels": 3, "embedding_size": embedding, "hidden_sizes": widths,
+        "depths": size.of([[2, 2, 2, 2], [1, 1, 1, 1], [2, 2, 2, 2], [3, 4, 6, 3]]),
+        "layer_type": size.of(["basic", "basic", "basic", "bottleneck"]), "hidden_act": "relu",
+        "downsample_in_first_stage": false, "downsample_in_bottleneck": false,
     })
 }

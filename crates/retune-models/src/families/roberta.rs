@@ -1,7 +1,7 @@
 //! RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and CamemBERT, transformers `RobertaModel` and its siblings.
 
 use super::bert;
-use crate::family::{TensorNames, TextBody, TextFamily};
+use crate::family::{Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames, TextBody, TextFamily};
 use crate::heads::{
     MaskedWordsNames, MaskedWordsPlan, SequencePlan, TransformPlan, TransformSettings, WordScoresPlan, first_token,
 };
@@ -10,11 +10,12 @@ use retune_kernels::Activation;
 use serde_json::Value;
 
 /// English.
-pub static ROBERTA: TextFamily = family("roberta", "Roberta", || bert::defaults(50265));
+pub static ROBERTA: TextFamily = family("roberta", "Roberta", FreshPieces::Bpe, || bert::defaults(50265));
 /// A hundred languages.
-pub static XLM_ROBERTA: TextFamily = family("xlm-roberta", "XLMRoberta", || bert::defaults(30522));
+pub static XLM_ROBERTA: TextFamily =
+    family("xlm-roberta", "XLMRoberta", FreshPieces::Unigram, || bert::defaults(30522));
 /// French.
-pub static CAMEMBERT: TextFamily = family("camembert", "Camembert", || bert::defaults(30522));
+pub static CAMEMBERT: TextFamily = family("camembert", "Camembert", FreshPieces::Unigram, || bert::defaults(30522));
 
 /// Where only one of the two names of the bias of words' scores is stored, it may be the other.
 pub(super) const BIAS: &[(&str, &str)] = &[("lm_head.bias", "lm_head.decoder.bias")];
@@ -35,6 +36,7 @@ pub(super) const WORDS: MaskedWordsPlan = MaskedWordsPlan(|_| {
 const fn family(
     model_type: &'static str,
     class: &'static str,
+    pieces: FreshPieces,
     defaults: fn() -> Vec<(&'static str, Value)>,
 ) -> TextFamily {
     TextFamily {
@@ -65,5 +67,11 @@ const fn family(
         spans: bert::SPANS,
         words: WORDS,
         defaults,
+        fresh: Some(Fresh::texts(FreshTokens::Roberta, pieces, 512, fresh)),
     }
+}
+
+/// Positions begin behind that of padding.
+pub(super) fn fresh(size: &FreshSize) -> Value {
+    bert::fresh_fields(size, 514, 1, 1e-5)
 }

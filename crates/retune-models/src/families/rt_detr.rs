@@ -2,9 +2,10 @@
 //! frozen norms, a hybrid encoder, queries from its maps, and a decoder that refines boxes.
 
 use super::detr::graft;
+use super::resnet;
 use crate::bodies::{RefiningTransformer, RefiningTransformerSizes};
 use crate::checkpoint::Weights;
-use crate::family::{Family, TensorNames};
+use crate::family::{Family, Fresh, FreshSize, TensorNames, with};
 use crate::heads::{OBJECT_DETECTION, RefinedDetectionPlan};
 use crate::layers::{
     DeformableSizes, Denoising, HybridEncoderSizes, Levels, QuerySelectionSizes, ResNetSizes, ResNetVariant,
@@ -126,6 +127,10 @@ impl Family for RtDetr {
             "model.backbone.model"
         });
         Some(grafted)
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        Some(Fresh::without_texts(if self.second { fresh_second } else { fresh }).processed(processor))
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
@@ -330,4 +335,30 @@ fn anchored(config: &ModelConfig) -> Result<Option<Levels>, ModelError> {
     let (height, width) = config.height_and_width("anchor_image_size")?;
     let strides = config.sizes("feat_strides")?;
     Ok(Some(Levels(strides.iter().map(|stride| (height / stride, width / stride)).collect())))
+}
+
+/// Small and base over ResNet-18 and ResNet-50, as its authors have them. Norms of convolutions that know nothing learn, too.
+fn fresh(size: &FreshSize) -> Value {
+    let convolutions = json!({"model_type": "rt_detr_resnet", "out_features": ["stage2", "stage3", "stage4"],
+        "out_indices": [2, 3, 4]});
+    let convolutions = with(resnet::fresh(size), convolutions);
+    let (hidden, inner, heads) = size.of([(96, 256, 4), (128, 512, 4), (256, 1024, 8), (256, 1024, 8)]);
+    let expansion = size.of([0.5, 0.5, 0.5, 1.0]);
+    let channels: Vec<Value> = convolutions["hidden_sizes"].as_array().into_iter().flatten().skip(1).cloned().collect();
+    json!({
+        "backbone_config": convolutions, "freeze_backbone_batch_norms": false, "encoder_in_channels": channels,
+        "encoder_hidden_dim": hidden, "encoder_ffn_dim": inner, "encoder_attention_heads": heads, "encoder_layers": 1,
+        "d_model": hidden, "decoder_in_channels": [hidden, hidden, hidden], "decoder_ffn_dim": inner,
+        "decoder_attention_heads": heads, "decoder_layers": size.of([2, 3, 3, 6]), "hidden_expansion": expansion,
+        "num_queries": size.of([100, 300, 300, 300]),
+    })
+}
+
+fn fresh_second(size: &FreshSize) -> Value {
+    with(fresh(size), json!({"decoder_n_levels": 3, "decoder_offset_scale": 0.5, "decoder_method": "default"}))
+}
+
+fn processor(size: &FreshSize) -> Value {
+    let side = size.of([256, 384, 640, 640]);
+    json!({"image_processor_type": "RTDetrImageProcessor", "size": {"height": side, "width": side}})
 }

@@ -13,9 +13,10 @@ use super::{
     roberta::{CAMEMBERT, ROBERTA, XLM_ROBERTA},
 };
 use crate::Family;
-use crate::family::{ItemFamily, TensorNames};
+use crate::family::{Fresh, FreshSize, ItemFamily, TensorNames};
 use crate::heads::{NextItemPlan, TransformPlan, TransformSettings};
 use retune_kernels::Activation;
+use serde_json::{Value, json};
 
 const BASE: &str = "model";
 
@@ -31,6 +32,19 @@ const NAMES: TensorNames = TensorNames {
 const TEXT_ENCODERS: &[&dyn Family] =
     &[&BERT, &ROBERTA, &XLM_ROBERTA, &CAMEMBERT, &DISTILBERT, &ELECTRA, &ALBERT, &MPNET, &MODERNBERT, &DEBERTA_V2];
 
+const FRESH: Option<Fresh> = Some(Fresh::without_texts(fresh));
+
+/// Encoders of histories are small: half as wide as those of texts, as RecBole's are at the smallest size.
+fn fresh(size: &FreshSize) -> Value {
+    let hidden = size.hidden / 2;
+    json!({
+        "pad_token_id": 0, "hidden_size": hidden, "num_hidden_layers": size.layers.min(4),
+        "num_attention_heads": size.heads.min(hidden / 32), "intermediate_size": 4 * hidden, "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2, "max_position_embeddings": 50,
+        "initializer_range": 0.02, "layer_norm_eps": 1e-12,
+    })
+}
+
 /// Looks back only.
 pub static SASREC: ItemFamily = ItemFamily {
     model_type: "sasrec",
@@ -39,6 +53,7 @@ pub static SASREC: ItemFamily = ItemFamily {
     causal: true,
     next_item: NextItemPlan { base: BASE, transform: None },
     text_encoders: TEXT_ENCODERS,
+    fresh: FRESH,
 };
 
 /// Looks both ways from an item that is hidden.
@@ -59,4 +74,5 @@ pub static BERT4REC: ItemFamily = ItemFamily {
         }),
     },
     text_encoders: TEXT_ENCODERS,
+    fresh: FRESH,
 };

@@ -4,7 +4,7 @@
 
 use crate::bodies::{MapShape, Pyramid, PyramidBlock};
 use crate::checkpoint::Weights;
-use crate::family::{Family, TensorNames};
+use crate::family::{Family, Fresh, FreshSize, TensorNames};
 use crate::heads::{
     AllMlpPlan, IMAGE_CLASSIFICATION, ImagePlan, ImageReading, Pooling, SEMANTIC_SEGMENTATION, SegmenterSizes,
 };
@@ -109,6 +109,10 @@ impl Family for Segformer {
             ("semantic_loss_ignore_index", json!(255)),
             ("reshape_last_stage", json!(true)),
         ]
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        Some(Fresh::without_texts(fresh).processed(processor))
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
@@ -247,4 +251,26 @@ fn decoder(config: &ModelConfig) -> Result<SegmenterSizes, ModelError> {
         hidden: config.size("decoder_hidden_size")?,
         dropout: config.probability("classifier_dropout_prob")?,
     })
+}
+
+/// From mini on MiT-B0, B1 and B2; tiny is half as wide as the first.
+fn fresh(size: &FreshSize) -> Value {
+    json!({
+        "num_channels": 3, "num_encoder_blocks": 4, "depths": size.of([[2, 2, 2, 2], [2, 2, 2, 2], [2, 2, 2, 2], [3, 4, 6, 3]]),
+        "sr_ratios": [8, 4, 2, 1], "patch_sizes": [7, 3, 3, 3], "strides": [4, 2, 2, 2],
+        "hidden_sizes": size.of([[16, 32, 80, 128], [32, 64, 160, 256], [64, 128, 320, 512], [64, 128, 320, 512]]),
+        "num_attention_heads": [1, 2, 5, 8], "mlp_ratios": [4, 4, 4, 4], "hidden_act": "gelu", "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0, "classifier_dropout_prob": 0.1, "initializer_range": 0.02,
+        "drop_path_rate": size.of([0.0, 0.1, 0.1, 0.1]), "layer_norm_eps": 1e-6,
+        "decoder_hidden_size": size.of([128, 256, 256, 768]), "semantic_loss_ignore_index": 255, "image_size": side(size),
+    })
+}
+
+fn processor(size: &FreshSize) -> Value {
+    let side = side(size);
+    json!({"image_processor_type": "SegformerImageProcessor", "size": {"height": side, "width": side}})
+}
+
+fn side(size: &FreshSize) -> i64 {
+    size.of([128, 256, 512, 512])
 }

@@ -5,7 +5,7 @@
 use super::vit;
 use crate::bodies::{MapShape, PatchStem, Pyramid, PyramidBlock};
 use crate::checkpoint::{Init, Weights};
-use crate::family::{Family, TensorNames};
+use crate::family::{Family, Fresh, FreshSize, TensorNames};
 use crate::heads::{IMAGE_CLASSIFICATION, ImagePlan, ImageReading, Pooling};
 use crate::layers::{
     AttentionNames, LayerNames, LayerSizes, MapLayer, PatchMerging, PositionEmbeddings, SizeRule, WindowLayer,
@@ -59,6 +59,10 @@ impl Family for Swin {
 
     fn names(&self) -> &TensorNames {
         &self.0
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        Some(Fresh::without_texts(fresh))
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
@@ -168,5 +172,18 @@ fn layer_sizes(config: &ModelConfig, hidden: i64, heads: i64) -> Result<LayerSiz
         hidden_dropout: config.probability("hidden_dropout_prob")?,
         feed_forward_dropout: config.probability("hidden_dropout_prob")?,
         attention_dropout: config.probability("attention_probs_dropout_prob")?,
+    })
+}
+
+/// Base is what its authors call tiny. Windows fill the maps of images of the usual size.
+fn fresh(size: &FreshSize) -> Value {
+    let (image, window) = size.of([(96, 6), (128, 8), (224, 7), (224, 7)]);
+    let (width, heads) = size.of([(32, 1), (64, 2), (64, 2), (96, 3)]);
+    let depths = size.of([[2, 2, 2, 2], [2, 2, 2, 2], [2, 2, 6, 2], [2, 2, 6, 2]]);
+    json!({
+        "image_size": image, "patch_size": 4, "num_channels": 3, "embed_dim": width, "depths": depths,
+        "num_heads": [heads, 2 * heads, 4 * heads, 8 * heads], "window_size": window, "mlp_ratio": 4.0, "qkv_bias": true,
+        "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "drop_path_rate": size.of([0.0, 0.0, 0.1, 0.1]),
+        "hidden_act": "gelu", "use_absolute_embeddings": false, "initializer_range": 0.02, "layer_norm_eps": 1e-5,
     })
 }

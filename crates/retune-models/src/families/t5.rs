@@ -37,6 +37,7 @@ const FIRST: EncoderDecoderFamily = EncoderDecoderFamily {
     plan,
     begin: TargetBegin::fixed,
     reads_source: false,
+    fresh: None,
 };
 
 /// Of many languages; its scores are never scaled.

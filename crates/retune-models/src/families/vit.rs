@@ -2,11 +2,12 @@
 
 use crate::bodies::{ImageEncoderSizes, layer_sizes};
 use crate::checkpoint::Init;
-use crate::family::{ImageFamily, TensorNames};
+use crate::family::{Fresh, FreshSize, ImageFamily, TensorNames};
 use crate::heads::{ImagePlan, ImageReading, Pooling};
 use crate::layers::{AttentionNames, ImageEmbeddingSizes, LayerNames, PositionTable, PreNormOptions};
 use crate::takes::Positions;
 use crate::{ModelConfig, ModelError};
+use serde_json::{Value, json};
 
 /// Class token → classifier; a pooler in the checkpoint is not used.
 pub static VIT: ImageFamily = ImageFamily {
@@ -19,6 +20,7 @@ pub static VIT: ImageFamily = ImageFamily {
     others: Vec::new,
     positions: Positions::InterpolatedOnRequest,
     sizes: |config| sizes(config, &["cls_token"], Init::Normal(config.number_or("initializer_range", 0.02)?)),
+    fresh: Some(Fresh::without_texts(fresh)),
 };
 
 /// The usual names below `base`.
@@ -86,5 +88,17 @@ pub(super) fn sizes(
         kept: None,
         middle_positions: false,
         maps: Vec::new(),
+    })
+}
+
+/// Those of DeiT (Touvron et al. 2020), the first two less deep, of small images in fine patches: what is learnt from nothing
+/// is learnt from few.
+pub(super) fn fresh(size: &FreshSize) -> Value {
+    let (hidden, layers, heads) = size.of([(192, 4, 3), (192, 8, 3), (384, 12, 6), (768, 12, 12)]);
+    let (image, patch) = size.of([(64, 8), (96, 8), (224, 16), (224, 16)]);
+    json!({
+        "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": 4 * hidden,
+        "hidden_act": "gelu", "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12, "image_size": image, "patch_size": patch, "num_channels": 3, "qkv_bias": true,
     })
 }

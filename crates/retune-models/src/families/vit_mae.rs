@@ -5,11 +5,12 @@
 use super::vit;
 use crate::bodies::{ImageEncoder, ImageEncoderSizes};
 use crate::checkpoint::{Init, Weights};
-use crate::family::{Becomes, Family, TensorNames};
+use crate::family::{Becomes, Family, Fresh, FreshSize, TensorNames, with};
 use crate::heads::{IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, PixelPlan};
 use crate::layers::{PositionTable, masking::kept_patches};
 use crate::takes::{ImageInput, Positions};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
+use serde_json::{Value, json};
 
 /// A ViT over the patches that are kept, and a small decoder that predicts the pixels of the others. For any other purpose
 /// its encoder is a plain ViT.
@@ -41,6 +42,10 @@ impl Family for VitMae {
 
     fn names(&self) -> &TensorNames {
         &self.0
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        Some(Fresh::without_texts(fresh))
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
@@ -83,4 +88,13 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
     let grid = sizes.embeddings.grid();
     sizes.kept = Some(kept_patches(config, grid.0 * grid.1)?);
     Ok(sizes)
+}
+
+/// The decoder has half the width and fewer layers.
+fn fresh(size: &FreshSize) -> Value {
+    let (hidden, layers, heads) = size.of([(96, 2, 3), (96, 2, 3), (192, 4, 6), (512, 8, 16)]);
+    let own = json!({"decoder_hidden_size": hidden, "decoder_num_hidden_layers": layers,
+        "decoder_num_attention_heads": heads, "decoder_intermediate_size": 4 * hidden, "mask_ratio": 0.75,
+        "norm_pix_loss": true});
+    with(vit::fresh(size), own)
 }

@@ -1,7 +1,7 @@
 //! Wav2Vec2 (Baevski et al. 2020), transformers `Wav2Vec2Model`; and what HuBERT and WavLM share with it.
 
 use crate::bodies::SpeechEncoderSizes;
-use crate::family::{SpeechFamily, TensorNames};
+use crate::family::{Fresh, FreshSize, SpeechFamily, TensorNames};
 use crate::layers::{
     AudioConvolution, AudioConvolutionSizes, FrontNorm, Spans, SpecAugment, SpeechLayerSizes, SpeechShorteningSizes,
 };
@@ -16,6 +16,7 @@ pub static WAV2VEC2: SpeechFamily = SpeechFamily {
     names: names("wav2vec2"),
     defaults: || defaults("sum"),
     sizes,
+    fresh: Some(Fresh::without_texts(fresh)),
 };
 
 /// The usual names below `base`.
@@ -159,4 +160,22 @@ pub(super) fn defaults(reduction: &str) -> Vec<(&'static str, Value)> {
         ("classifier_proj_size", json!(256)),
         ("pad_token_id", json!(0)),
     ]
+}
+
+/// With a norm in every convolution and before every branch, as the large ones have them: such learn from nothing, and tell
+/// padding by a mask. Sounds may be short, so that no span has to be masked.
+pub(super) fn fresh(size: &FreshSize) -> Value {
+    let (hidden, layers, heads) = size.of([(128, 4, 4), (256, 6, 4), (512, 8, 8), (768, 12, 12)]);
+    let conv_dim = [size.of([128, 256, 512, 512]); 7];
+    json!({
+        "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": 4 * hidden,
+        "hidden_act": "gelu", "hidden_dropout": 0.1, "activation_dropout": 0.0, "attention_dropout": 0.1,
+        "feat_proj_dropout": 0.0, "final_dropout": 0.0, "layerdrop": 0.0, "initializer_range": 0.02, "layer_norm_eps": 1e-5,
+        "feat_extract_norm": "layer", "feat_extract_activation": "gelu", "conv_dim": conv_dim,
+        "conv_stride": [5, 2, 2, 2, 2, 2, 2], "conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_bias": true,
+        "num_conv_pos_embeddings": size.of([64, 64, 128, 128]), "num_conv_pos_embedding_groups": 16,
+        "do_stable_layer_norm": true, "apply_spec_augment": true, "mask_time_prob": 0.05, "mask_time_length": 10,
+        "mask_time_min_masks": 0, "mask_feature_prob": 0.0, "ctc_loss_reduction": "mean", "ctc_zero_infinity": true,
+        "classifier_proj_size": 2 * hidden.min(128),
+    })
 }

@@ -28,4 +28,5 @@ pub static WAVLM: SpeechFamily = SpeechFamily {
         sizes.layer.adapter = None;
         Ok(sizes)
     },
+    fresh: None,
 };

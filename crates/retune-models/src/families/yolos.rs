@@ -3,7 +3,7 @@
 use super::{vit, vit_mae};
 use crate::bodies::{ImageEncoder, ImageEncoderSizes};
 use crate::checkpoint::{Init, Weights};
-use crate::family::{Family, TensorNames};
+use crate::family::{Family, Fresh, FreshSize, TensorNames, with};
 use crate::heads::{DetectionPlan, OBJECT_DETECTION};
 use crate::takes::{ImageInput, Positions};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
@@ -66,6 +66,10 @@ impl Family for Yolos {
         known.contains(&other).then_some(change as fn(&mut ModelConfig))
     }
 
+    fn fresh(&self) -> Option<Fresh> {
+        Some(Fresh::without_texts(fresh).processed(processor))
+    }
+
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
         let input = ImageInput::new(config, Positions::Interpolated)?;
         Ok(Takes::Images(ImageInput { sizes: sizes(config)?.size_rule(), ..input }))
@@ -85,4 +89,25 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
     sizes.embeddings.detection = config.size("num_detection_tokens")?;
     sizes.middle_positions = config.flag_or("use_mid_position_embeddings", true)?;
     Ok(sizes)
+}
+
+/// Mini and small as its authors' tiny and small.
+fn fresh(size: &FreshSize) -> Value {
+    let (hidden, layers, heads) = size.of([(192, 4, 3), (192, 12, 3), (384, 12, 6), (768, 12, 12)]);
+    let side = side(size);
+    let own = json!({
+        "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": 4 * hidden,
+        "image_size": [side, side], "patch_size": 16, "num_detection_tokens": 100, "use_mid_position_embeddings": false,
+    });
+    with(vit::fresh(size), own)
+}
+
+/// Squares, for which there are positions.
+fn processor(size: &FreshSize) -> Value {
+    let side = side(size);
+    json!({"image_processor_type": "YolosImageProcessor", "size": {"height": side, "width": side}})
+}
+
+fn side(size: &FreshSize) -> i64 {
+    size.of([256, 384, 512, 512])
 }

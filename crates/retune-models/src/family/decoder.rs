@@ -1,6 +1,6 @@
 //! Decoders alone as data. Each of them has a head for next tokens and one for sequences.
 
-use super::{Family, TensorNames};
+use super::{Family, Fresh, TensorNames};
 use crate::bodies::{TextDecoder, TextDecoderNames, TextDecoderSizes};
 use crate::checkpoint::Weights;
 use crate::heads::{CAUSAL_LM, LastTokenPlan, NextTokenPlan, SEQUENCE_CLASSIFICATION};
@@ -27,6 +27,8 @@ pub struct DecoderFamily {
     pub defaults: fn() -> Vec<(&'static str, Value)>,
     /// Reads the sizes.
     pub sizes: fn(&ModelConfig) -> Result<TextDecoderSizes, ModelError>,
+    /// How it is made from nothing.
+    pub fresh: Option<Fresh>,
 }
 
 impl Family for DecoderFamily {
@@ -55,6 +57,10 @@ impl Family for DecoderFamily {
 
     fn defaults(&self) -> Vec<(&'static str, Value)> {
         (self.defaults)()
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        self.fresh
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {

@@ -1,6 +1,6 @@
 //! Encoder–decoders over texts as data. Each of them has a head for the text that is written.
 
-use super::{Family, TensorNames};
+use super::{Family, Fresh, TensorNames};
 use crate::bodies::{EncoderDecoder, SequenceEncoder, Stack, StackNames, StackSizes};
 use crate::checkpoint::{Init, Weights};
 use crate::heads::{SEQUENCE_TO_SEQUENCE, TargetTokenPlan};
@@ -71,6 +71,8 @@ pub struct EncoderDecoderFamily {
     pub begin: fn(&ModelConfig) -> Result<TargetBegin, ModelError>,
     /// Whether a decoder that is given nothing reads the source.
     pub reads_source: bool,
+    /// How it is made from nothing.
+    pub fresh: Option<Fresh>,
 }
 
 impl EncoderDecoderPlan {
@@ -134,6 +136,10 @@ impl Family for EncoderDecoderFamily {
 
     fn defaults(&self) -> Vec<(&'static str, Value)> {
         (self.defaults)()
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        self.fresh
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {

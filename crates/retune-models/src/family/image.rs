@@ -1,6 +1,6 @@
 //! Encoders of ViT's kind as data.
 
-use super::{Family, TensorNames};
+use super::{Family, Fresh, TensorNames};
 use crate::bodies::{ImageEncoder, ImageEncoderSizes};
 use crate::checkpoint::Weights;
 use crate::heads::{IMAGE_CLASSIFICATION, ImagePlan};
@@ -31,6 +31,8 @@ pub struct ImageFamily {
     pub positions: Positions,
     /// Reads the sizes.
     pub sizes: fn(&ModelConfig) -> Result<ImageEncoderSizes, ModelError>,
+    /// How it is made from nothing.
+    pub fresh: Option<Fresh>,
 }
 
 impl Family for ImageFamily {
@@ -53,6 +55,10 @@ impl Family for ImageFamily {
 
     fn names(&self) -> &TensorNames {
         &self.names
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        self.fresh
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {

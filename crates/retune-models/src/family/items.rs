@@ -1,6 +1,6 @@
 //! Encoders of histories of items as data.
 
-use super::{Family, TensorNames};
+use super::{Family, Fresh, TensorNames};
 use crate::bodies::{ItemEncoder, ItemEncoderSizes, TextItemEncoder};
 use crate::checkpoint::Weights;
 use crate::heads::{NEXT_ITEM, NextItemPlan, SENTENCE_EMBEDDINGS};
@@ -24,6 +24,8 @@ pub struct ItemFamily {
     pub next_item: NextItemPlan,
     /// Families of text encoders that can make its vectors of items and learn with it.
     pub text_encoders: &'static [&'static dyn Family],
+    /// How it is made from nothing.
+    pub fresh: Option<Fresh>,
 }
 
 /// Field with the configuration of the text encoder inside.
@@ -107,6 +109,10 @@ impl Family for ItemFamily {
             ("initializer_range", json!(0.02)),
             ("layer_norm_eps", json!(1e-12)),
         ]
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        self.fresh
     }
 
     /// Items, and the one that stands for a hidden item.

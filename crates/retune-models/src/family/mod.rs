@@ -2,6 +2,7 @@
 
 mod decoder;
 mod encoder_decoder;
+mod fresh;
 mod image;
 mod items;
 mod speech;
@@ -9,6 +10,8 @@ mod text;
 
 pub use decoder::DecoderFamily;
 pub use encoder_decoder::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables};
+pub(crate) use fresh::with;
+pub use fresh::{FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTexts, FreshTokens};
 pub use image::ImageFamily;
 pub use items::ItemFamily;
 pub use speech::SpeechFamily;
@@ -49,6 +52,10 @@ pub trait Family: Sync {
     /// What Hugging Face's configuration class assumes where config.json says nothing.
     fn defaults(&self) -> Vec<(&'static str, Value)> {
         Vec::new()
+    }
+    /// How it is made where it is trained from nothing; `None` where it never is.
+    fn fresh(&self) -> Option<Fresh> {
+        None
     }
     /// What its models take.
     ///

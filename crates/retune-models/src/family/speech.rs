@@ -1,6 +1,6 @@
 //! Encoders of Wav2Vec2's kind as data. Each of them recognizes speech and classifies sounds.
 
-use super::{Family, TensorNames};
+use super::{Family, Fresh, TensorNames};
 use crate::bodies::{SpeechEncoder, SpeechEncoderSizes};
 use crate::checkpoint::Weights;
 use crate::heads::{AUDIO_CLASSIFICATION, CtcPlan, FramesPlan, SPEECH_RECOGNITION};
@@ -21,6 +21,8 @@ pub struct SpeechFamily {
     pub defaults: fn() -> Vec<(&'static str, Value)>,
     /// Reads the sizes.
     pub sizes: fn(&ModelConfig) -> Result<SpeechEncoderSizes, ModelError>,
+    /// How it is made from nothing.
+    pub fresh: Option<Fresh>,
 }
 
 impl Family for SpeechFamily {
@@ -47,6 +49,10 @@ impl Family for SpeechFamily {
 
     fn defaults(&self) -> Vec<(&'static str, Value)> {
         (self.defaults)()
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        self.fresh
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {

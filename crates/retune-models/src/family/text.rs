@@ -1,6 +1,6 @@
 //! Encoders of texts as data. Each of them has every head for texts.
 
-use super::{Family, TensorNames};
+use super::{Family, Fresh, TensorNames};
 use crate::bodies::{
     DisentangledEncoder, DisentangledEncoderSizes, RotaryEncoder, RotaryEncoderSizes, TextEncoder, TextEncoderNames,
     TextEncoderSizes,
@@ -56,6 +56,8 @@ pub struct TextFamily {
     pub words: MaskedWordsPlan,
     /// What the configuration class assumes.
     pub defaults: fn() -> Vec<(&'static str, Value)>,
+    /// How it is made from nothing.
+    pub fresh: Option<Fresh>,
 }
 
 impl Family for TextFamily {
@@ -87,6 +89,10 @@ impl Family for TextFamily {
 
     fn defaults(&self) -> Vec<(&'static str, Value)> {
         (self.defaults)()
+    }
+
+    fn fresh(&self) -> Option<Fresh> {
+        self.fresh
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {

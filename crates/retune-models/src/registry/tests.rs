@@ -3,6 +3,7 @@
 use super::*;
 use crate::Network;
 use crate::checkpoint::{WeightsOptions, WeightsRoot};
+use crate::family::{FRESH_SIZES, FreshIds};
 use serde_json::json;
 
 /// Random weights of a family with these fields, every block as small as can be.
@@ -237,4 +238,48 @@ fn what_is_not_served_is_refused_with_what_would_be() {
     // A masked autoencoder's encoder is a ViT for whoever classifies.
     let classifier = family_for(&config("vit_mae"), Some(&crate::heads::IMAGE_CLASSIFICATION)).unwrap();
     assert_eq!(classifier.model_type(), "vit");
+}
+
+#[test]
+fn every_fresh_family_takes_what_it_is_made_for_at_every_size_and_builds_every_head() {
+    let ids = FreshIds { vocabulary: 99, pad: 1, bos: None, eos: Some(2), cls: None, sep: None };
+    let mut count = 0;
+    for family in FAMILIES {
+        let Some(fresh) = family.fresh() else { continue };
+        count += 1;
+        let name = family.model_type();
+        for size in &FRESH_SIZES {
+            let config = fresh.config(name, size, fresh.texts.map(|_| &ids)).unwrap();
+            let takes = takes(&config).unwrap_or_else(|e| panic!("{name}:{}: {e}", size.name));
+            if let Some(texts) = fresh.texts {
+                let Takes::Tokens { longest, vocabulary } = takes else { panic!("texts") };
+                assert!(longest.is_none_or(|longest| longest >= texts.longest), "{name}: {longest:?}");
+                assert_eq!(vocabulary, 99);
+            }
+            let processor = fresh.processor.map(|processor| processor(size));
+            let named = processor.as_ref().map(|it| it["image_processor_type"].as_str());
+            assert!(named.is_none_or(|name| name.is_some()), "{name}: transformers finds its class by that name");
+        }
+        let (own, tiny) = (fresh.config(name, &FRESH_SIZES[0], fresh.texts.map(|_| &ids)).unwrap(), &FRESH_SIZES[0]);
+        for (purpose, _) in family.heads() {
+            let (found, _) = crate::registry::fresh(name, Some(purpose)).unwrap();
+            assert_eq!(found, name);
+            let (network, params) = build(*family, purpose, &own);
+            assert!(network.work(4, 0) > 0.0, "{name}:{}", tiny.name);
+            // Tiny is what a processor alone is enough for.
+            assert!(params.counts().0 < 20_000_000, "{name}: {}", params.counts().0);
+        }
+    }
+    assert!(count >= 30, "{count}");
+}
+
+#[test]
+fn what_cannot_be_made_from_nothing_is_told_with_what_can() {
+    let error = |name: &str, purpose| fresh(name, purpose).unwrap_err().to_string();
+    let said = error("beit", None);
+    assert!(said.contains("`beit`") && said.contains("bert, roberta") && !said.contains("mbart"), "{said}");
+    let said = error("bert", Some(&crate::heads::OBJECT_DETECTION));
+    assert!(said.contains("vit, ") && said.contains("rt_detr_v2") && !said.contains("roberta"), "{said}");
+    // Another family serves it with this one inside.
+    assert_eq!(fresh("swin", Some(&crate::heads::SEMANTIC_SEGMENTATION)).unwrap().0, "swin");
 }

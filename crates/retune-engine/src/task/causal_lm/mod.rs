@@ -12,6 +12,7 @@ mod writer;
 pub(super) use writer::Continuer;
 
 use super::documents::DocumentSettings;
+use super::from_scratch::FromScratchSettings;
 use super::generation::GenerationFlags;
 use super::texts::{BatchSettings, TextSettings};
 use super::{BatchTensors, Data, Entry, Opening, Parts, Phase, Prepared, Preparing, Scorer, Task, Turn, Work, parts};
@@ -46,6 +47,7 @@ pub(super) static ENTRY: Entry = Entry {
         DocumentSettings::SECTION,
         CausalLmSettings::SECTION,
         GenerationFlags::SECTION,
+        FromScratchSettings::SECTION,
     ],
     decides: None,
     targets: &["labels"],

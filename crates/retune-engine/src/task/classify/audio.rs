@@ -4,7 +4,7 @@ use super::ClassificationSettings;
 use super::{Files, labels};
 use crate::recipe::Settings;
 use crate::task::audio::{AudioSettings, SoundInput};
-use crate::task::{Entry, Opening, Parts, Preparing, Work};
+use crate::task::{Entry, FromScratchSettings, Opening, Parts, Preparing, Work};
 use anyhow::Result;
 use retune_data::{Batching, LabelSchema, Layout, TableRows};
 use retune_models::heads;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(in crate::task) static ENTRY: Entry = Entry {
     name: "audio-classification",
     purpose: &heads::AUDIO_CLASSIFICATION,
-    settings: &[AudioSettings::SECTION, ClassificationSettings::SECTION],
+    settings: &[AudioSettings::SECTION, ClassificationSettings::SECTION, FromScratchSettings::SECTION],
     decides: Some(super::threshold::KEY),
     targets: &["labels"],
     loss: labels::loss,

@@ -8,7 +8,7 @@ use crate::task::class_loss::{ClassLossSettings, SmoothingSettings};
 use crate::task::images::ImageSettings;
 use crate::task::images::ImagesInput;
 use crate::task::splits::Encoded;
-use crate::task::{Entry, Opening, Parts, Preparing, Work};
+use crate::task::{Entry, FromScratchSettings, Opening, Parts, Preparing, Work};
 use anyhow::Result;
 use retune_data::{Batching, LabelSchema, Layout, TableRows};
 use retune_models::heads;
@@ -25,6 +25,7 @@ pub(in crate::task) static ENTRY: Entry = Entry {
         ClassificationSettings::SECTION,
         SmoothingSettings::SECTION,
         ClassLossSettings::SECTION,
+        FromScratchSettings::SECTION,
     ],
     decides: Some(super::threshold::KEY),
     targets: &["labels"],

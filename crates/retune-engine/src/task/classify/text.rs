@@ -7,7 +7,7 @@ use crate::task::class_loss::{ClassLossSettings, SmoothingSettings};
 use crate::task::splits::Encoded;
 use crate::task::texts::{BatchSettings, TextInput, TextSettings, TokenSettings};
 use crate::task::usual::USUAL_TASK;
-use crate::task::{Entry, Opening, Parts, Preparing, Work, parts};
+use crate::task::{Entry, FromScratchSettings, Opening, Parts, Preparing, Work, parts};
 use anyhow::Result;
 use retune_data::{LabelSchema, Layout, OnBadExample, TRUNCATED, TableLines, TableRows, Text};
 use retune_models::heads;
@@ -26,6 +26,7 @@ pub(in crate::task) static ENTRY: Entry = Entry {
         ClassificationSettings::SECTION,
         SmoothingSettings::SECTION,
         ClassLossSettings::SECTION,
+        FromScratchSettings::SECTION,
     ],
     decides: Some(super::threshold::KEY),
     targets: &["labels"],

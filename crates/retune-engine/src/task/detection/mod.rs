@@ -11,6 +11,7 @@ mod settings;
 mod threshold;
 
 use super::backbone::BackboneSettings;
+use super::from_scratch::FromScratchSettings;
 use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
 use super::splits::Encoded;
 use super::{Entry, Opening, Parts, Prepared, Preparing, Split, Work, parts};
@@ -32,7 +33,13 @@ use std::sync::Arc;
 pub(super) static ENTRY: Entry = Entry {
     name: "object-detection",
     purpose: &heads::OBJECT_DETECTION,
-    settings: &[ImageSettings::SECTION, SceneSettings::SECTION, DetectionSettings::SECTION, BackboneSettings::SECTION],
+    settings: &[
+        ImageSettings::SECTION,
+        SceneSettings::SECTION,
+        DetectionSettings::SECTION,
+        BackboneSettings::SECTION,
+        FromScratchSettings::SECTION,
+    ],
     decides: Some(KEY),
     targets: &[LABELS, BOXES],
     loss: loss::saved_loss,

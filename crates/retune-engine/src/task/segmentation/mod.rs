@@ -10,6 +10,7 @@ mod scorer;
 mod settings;
 
 use super::class_loss::{ClassLossSettings, SmoothingSettings};
+use super::from_scratch::FromScratchSettings;
 use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
 use super::splits::Encoded;
 use super::written::Written;
@@ -49,6 +50,7 @@ pub(super) static ENTRY: Entry = Entry {
         SegmentationSettings::SECTION,
         SmoothingSettings::SECTION,
         ClassLossSettings::SECTION,
+        FromScratchSettings::SECTION,
     ],
     decides: None,
     targets: &["labels"],

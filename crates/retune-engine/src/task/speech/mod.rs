@@ -15,7 +15,7 @@ mod sequence;
 mod settings;
 mod used;
 
-use super::{Entry, GenerationFlags, Opening, Parts, Preparing, Work};
+use super::{Entry, FromScratchSettings, GenerationFlags, Opening, Parts, Preparing, Work};
 use crate::recipe::Settings;
 use crate::task::audio::AudioSettings;
 use anyhow::Result;
@@ -27,7 +27,12 @@ use settings::SpeechSettings;
 pub(super) static ENTRY: Entry = Entry {
     name: "speech-recognition",
     purpose: &SPEECH_RECOGNITION,
-    settings: &[AudioSettings::SECTION, SpeechSettings::SECTION, GenerationFlags::SECTION],
+    settings: &[
+        AudioSettings::SECTION,
+        SpeechSettings::SECTION,
+        GenerationFlags::SECTION,
+        FromScratchSettings::SECTION,
+    ],
     decides: None,
     targets: &["labels"],
     loss,
