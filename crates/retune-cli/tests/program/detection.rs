@@ -317,6 +317,7 @@ fn a_detector_begins_with_the_convolutions_of_a_classifier() {
     };
     desk.refuses(&with(&classifier, &["--method", "lora"]), &["saved beside its base model"]);
     desk.refuses(&with("yolos", &[]), &["is of yolos; a backbone is a ResNet"]);
+    desk.refuses(&with(&classifier, &["--from-scratch"]), &["backbone: contradicts from-scratch"]);
     let output = desk.retune(with(&classifier, &[]));
     assert_said(&output, 0, &["the backbone starts from", "without classifier.1.bias", "all else starts anew"]);
     let config = json(desk.path("begun/model/config.json"));
@@ -331,6 +332,44 @@ fn a_detector_begins_with_the_convolutions_of_a_classifier() {
     let mean = "embedder.embedder.normalization.running_mean";
     assert_eq!(ours[&format!("model.backbone.conv_encoder.model.{mean}")], theirs[&format!("resnet.{mean}")]);
     assert_done(&desk.used("evaluate", "begun/model", &["--data", "test"]));
+}
+
+#[test]
+fn a_classifier_is_made_from_nothing_and_a_detector_over_it() {
+    let desk = desk();
+    let without_model = |output: &str, more: &[&str]| {
+        let usual = [&["--from-scratch", "--image-size", "96", "--steps", "1"][..], more].concat();
+        let mut all = arguments(&desk, output, &usual);
+        let model = all.iter().position(|it| it == "--model").unwrap();
+        all.drain(model..model + 2);
+        all
+    };
+    let table = |name: &str, first: usize, count: usize| {
+        let row = |number| format!("{name}/images/{number}.bmp,{}\n", number % 2);
+        desk.write(
+            &format!("{name}.csv"),
+            &("image,label\n".to_owned() + &(first..first + count).map(row).collect::<String>()),
+        );
+    };
+    table("test", 200, 6);
+    table("validation", 100, 6);
+    let tables = ["--train", "test.csv", "--validation", "validation.csv", "--test", "validation.csv"];
+    let task = ["--task", "image-classification", "--config", "resnet:tiny"];
+    assert_done(&desk.retune(without_model("classifier", &[&task[..], &tables].concat())));
+    assert_eq!(json(desk.path("classifier/model/config.json"))["image_size"], 96);
+    let few = ["--train", "test", "--test", "validation"];
+    let own = [&few[..], &["--config", "rt_detr_v2:tiny", "--backbone", "classifier/model"]].concat();
+    let output = desk.retune(without_model("run", &own));
+    assert_said(&output, 0, &["rt_detr_v2:tiny from nothing", "the backbone starts from", "all else starts anew"]);
+    let processor = json(desk.path("run/model/preprocessor_config.json"));
+    assert_eq!(processor["image_processor_type"], "RTDetrImageProcessor");
+    // It sees pixels as the classifier did.
+    assert_eq!((&processor["size"]["height"], &processor["image_mean"][0]), (&json!(96), &json!(0.5)));
+    let mean = |folder: &str, name: &str| {
+        tensors(desk.path(folder).join("model.safetensors"))
+            .remove(&format!("{name}embedder.embedder.normalization.running_mean"))
+    };
+    assert_eq!(mean("run/model", "model.backbone.model."), mean("classifier/model", "resnet."));
 }
 
 #[test]

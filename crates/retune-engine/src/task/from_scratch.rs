@@ -239,6 +239,37 @@ mod tests {
         }
     }
 
+    /// The configuration, the processor and the note of what is made.
+    fn made(recipe: &str, purpose: &Purpose) -> (Value, Option<Value>, String) {
+        let recipe: Recipe = format!("from-scratch = true\n{recipe}").parse().unwrap();
+        let made = FromScratch::of(&recipe, purpose, Start::New).unwrap().unwrap();
+        let read = |name: &str| fs::read(made.folder().join(name)).ok().map(|it| serde_json::from_slice(&it).unwrap());
+        (read("config.json").unwrap(), read("preprocessor_config.json"), made.note.clone())
+    }
+
+    #[test]
+    fn images_and_sounds_need_no_tokenizer() {
+        use retune_models::heads::{AUDIO_CLASSIFICATION, IMAGE_CLASSIFICATION, OBJECT_DETECTION};
+        let (config, processor, note) = made("config = 'vit:tiny'", &IMAGE_CLASSIFICATION);
+        assert_eq!((&config["image_size"], config.get("pad_token_id"), processor), (&json!(64), None, None));
+        assert!(note.contains("64×64 pixels (--image-size)"), "{note}");
+        let task = "task = 'object-detection'";
+        let (config, processor, _) =
+            made(&format!("{task}\nconfig = 'yolos:tiny'\nimage-size = 128"), &OBJECT_DETECTION);
+        assert_eq!(config["image_size"], json!([128, 128]));
+        assert_eq!(processor.unwrap()["image_processor_type"], "YolosImageProcessor");
+        let (config, _, note) = made(&format!("{task}\nconfig = 'detr:base'"), &OBJECT_DETECTION);
+        assert!(note.contains("shorter side has 800") && config["model_type"] == "detr", "{note}");
+        // Norms of convolutions that have learnt stay as they are.
+        let detector = format!("{task}\nconfig = 'rt_detr_v2:tiny'");
+        assert_eq!(made(&detector, &OBJECT_DETECTION).0["freeze_backbone_batch_norms"], false);
+        let over = made(&format!("{detector}\nbackbone = 'a'"), &OBJECT_DETECTION);
+        assert_eq!(over.0["freeze_backbone_batch_norms"], true);
+        let sounds = "task = 'audio-classification'\nconfig = 'audio-spectrogram-transformer:tiny'\nmax-seconds = 1.5";
+        let (config, _, note) = made(sounds, &AUDIO_CLASSIFICATION);
+        assert!(config["max_length"] == 150 && note.contains("1.50 seconds"), "{note}");
+    }
+
     #[test]
     fn what_contradicts_itself_is_refused() {
         let refused = |text: &str| {
@@ -250,6 +281,8 @@ mod tests {
         assert!(refused("config = 'bert:tiny'\nfrom-scratch = true\nmodel = 'm'").contains("contradicts model"));
         assert!(refused("tokenizer = 'bpe'").contains("--config too"));
         assert!(refused("vocabulary = 9").contains("--config too"));
+        let said = refused("config = 'vit:tiny'\nfrom-scratch = true");
+        assert!(said.contains("`vit`") && said.contains("for masked lm; choose one of bert, "), "{said}");
         assert!(
             refused("config = 'bert:tiny'\nfrom-scratch = true\ntrain = 'no.txt'\nvocabulary = 2").contains("no.txt")
         );

@@ -175,9 +175,9 @@ fn layer_sizes(config: &ModelConfig, hidden: i64, heads: i64) -> Result<LayerSiz
     })
 }
 
-/// Base is what its authors call tiny. Windows fill the maps of images of the usual size.
+/// Base is what its authors call tiny. A window is as large as the last map: transformers runs none that is larger.
 fn fresh(size: &FreshSize) -> Value {
-    let (image, window) = size.of([(96, 6), (128, 8), (224, 7), (224, 7)]);
+    let (image, window) = size.of([(128, 4), (128, 4), (224, 7), (224, 7)]);
     let (width, heads) = size.of([(32, 1), (64, 2), (64, 2), (96, 3)]);
     let depths = size.of([[2, 2, 2, 2], [2, 2, 2, 2], [2, 2, 6, 2], [2, 2, 6, 2]]);
     json!({

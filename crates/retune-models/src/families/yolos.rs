@@ -59,6 +59,10 @@ impl Family for Yolos {
     fn over(&self, other: &str) -> Option<fn(&mut ModelConfig)> {
         fn change(config: &mut ModelConfig) {
             vit_mae::DECODER_FIELDS.iter().for_each(|field| config.remove(field));
+            // Its class takes nothing but a pair.
+            if let Ok((height, width)) = config.height_and_width("image_size") {
+                config.set("image_size", json!([height, width]));
+            }
             config.set("num_detection_tokens", json!(100));
             config.set("use_mid_position_embeddings", json!(false));
         }

@@ -241,7 +241,7 @@ fn what_is_not_served_is_refused_with_what_would_be() {
 }
 
 #[test]
-fn every_fresh_family_takes_what_it_is_made_for_at_every_size_and_builds_every_head() {
+fn every_fresh_family_takes_what_it_is_made_for_at_every_size_and_is_built_at_the_smallest() {
     let ids = FreshIds { vocabulary: 99, pad: 1, bos: None, eos: Some(2), cls: None, sep: None };
     let mut count = 0;
     for family in FAMILIES {
@@ -260,14 +260,14 @@ fn every_fresh_family_takes_what_it_is_made_for_at_every_size_and_builds_every_h
             let named = processor.as_ref().map(|it| it["image_processor_type"].as_str());
             assert!(named.is_none_or(|name| name.is_some()), "{name}: transformers finds its class by that name");
         }
-        let (own, tiny) = (fresh.config(name, &FRESH_SIZES[0], fresh.texts.map(|_| &ids)).unwrap(), &FRESH_SIZES[0]);
-        for (purpose, _) in family.heads() {
-            let (found, _) = crate::registry::fresh(name, Some(purpose)).unwrap();
-            assert_eq!(found, name);
-            let (network, params) = build(*family, purpose, &own);
-            assert!(network.work(4, 0) > 0.0, "{name}:{}", tiny.name);
-            // Tiny is what a processor alone is enough for.
-            assert!(params.counts().0 < 20_000_000, "{name}: {}", params.counts().0);
+        // Those of texts are built by every head above.
+        let (purpose, _) = family.heads().swap_remove(0);
+        assert_eq!(crate::registry::fresh(name, Some(purpose)).unwrap().0, name);
+        if fresh.texts.is_none() && *purpose != crate::heads::NEXT_ITEM {
+            let (network, params) = build(*family, purpose, &fresh.config(name, &FRESH_SIZES[0], None).unwrap());
+            assert!(network.work(4, 0) > 0.0, "{name}");
+            // For a CPU.
+            assert!(params.counts().0 < 5_000_000, "{name}: {}", params.counts().0);
         }
     }
     assert!(count >= 30, "{count}");
