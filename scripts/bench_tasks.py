@@ -1,32 +1,77 @@
 #!/usr/bin/env python3
-"""What Retune reaches on token classification and question answering, beside Hugging Face's Trainer with the same settings.
+"""What Retune reaches on tasks beyond text classification, beside Hugging Face's Trainer with the same settings.
 
     bench_tasks.py --model DIR --data NAME=FOLDER [--data NAME=FOLDER ...] [--method full --method lora] [--pairs 3] [--peer-python PYTHON]
 
-A FOLDER holds train, validation and test, as `.conll` (token classification) or as SQuAD's `.json` (question answering). Each pair
+A FOLDER holds train, validation and test: TASKS says in which form each task has them, and which it is, unless --task does. Each pair
 trains both programs on train with one seed, in turn, alternating who comes first, and scores the weights of the last step on
-test; Retune also scores validation. Without --peer-python only Retune runs. Speed is examples (sentences, questions) a second
-of training by each program's own clock, memory the peak of the process as the kernel counts it, ratios are taken within a pair.
+test; Retune also scores validation. Without --peer-python only Retune runs. Speed is examples (sentences, questions, words of running
+text, …) a second of training by each program's own clock, memory the peak of the process as the kernel counts it, ratios are taken
+within a pair.
 Writes NAME-METHOD-MODE.json and .md into benches/results/, then tasks.md: one table of all such results that are there, so that
-data sets can be measured one by one. Settings of each task are in TASKS; --epochs, --batch, --lr override them.
+data sets can be measured one by one. Settings of each task are in TASKS; --epochs, --batch, --lr, --set override them.
 Needs nothing beyond Python's own library; the peer's packages are those of --peer-python (see peer_common.py). Exits with 1 when a
 run fails, with 2 for unusable arguments.
 """
 
 import argparse
+import csv
 import json
 import shlex
 import shutil
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench_side_by_side import HERE, RunFailed, machine_facts, mebibytes, median, name_of, run_child, warnings_of
 
 KIND = "task"  # of result files that tasks.md is made of
 SPLITS = ("train", "validation", "test")
+
+
+# ---- how files are found and counted ----
+
+
+def files_of(*endings, columns=()):
+    """Finds train, validation and test with one of these endings; of tables those that have a column of each group."""
+
+    def find(folder):
+        for ending in endings:
+            files = {split: folder / f"{split}{ending}" for split in SPLITS}
+            if all(path.is_file() for path in files.values()):
+                return files if all(any(name in header(files["train"]) for name in group) for group in columns) else None
+        return None
+
+    return find
+
+
+def folders_of(*parts):
+    """Finds folders train, validation and test that each hold one of these."""
+
+    def find(folder):
+        files = {split: folder / split for split in SPLITS}
+        return files if all(any((path / part).exists() for part in parts) for path in files.values()) else None
+
+    return find
+
+
+def first_of(*ways):
+    return lambda folder: next((files for way in ways if (files := way(folder))), None)
+
+
+def header(path):
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        return next(csv.reader(file), [])
+
+
+def find_pairs(folder):
+    """Tables of two columns, or of `source` and `target`."""
+    files = files_of(".csv")(folder)
+    columns = header(files["train"]) if files else []
+    return files if len(columns) == 2 and not {"label", "transcription"} & set(columns) or {"source", "target"} <= set(columns) else None
 
 
 def count_sentences(path):
@@ -43,19 +88,47 @@ def count_questions(path):
     return sum(len(paragraph["qas"]) for article in json.loads(path.read_text(encoding="utf-8"))["data"] for paragraph in article["paragraphs"])
 
 
+def count_words(path):
+    return len(path.read_text(encoding="utf-8-sig").split())
+
+
+def count_rows(path):
+    with open(path / "metadata.csv" if path.is_dir() else path, newline="", encoding="utf-8-sig") as file:
+        return sum(1 for _ in csv.DictReader(file))
+
+
+def count_images(path):
+    folder = path / "images" if (path / "images").is_dir() else path
+    return sum(1 for file in folder.iterdir() if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
+
+
+def columns_of_pairs(files):
+    columns = header(files["train"])
+    source, target = ("source", "target") if "source" in columns else columns[:2]
+    return {"source-column": source, "target-column": target}
+
+
+# ---- the tasks ----
+
+
 @dataclass
 class Task:
-    """How a task is measured: the ending of its files, what both programs get, which metrics are shown (the first is compared)."""
+    """How a task is measured: how its files are found and counted, what both programs get, which metrics are shown (the first is compared)."""
 
     name: str
-    ending: str
+    unit: str  # what is counted
+    find: callable
     count: callable
     epochs: int
     batch: int
     rates: dict[str, float]
-    max_length: int
-    more: list[str]  # further flags, the same for both
+    flags: dict[str, object]  # further ones, the same for both
     metrics: list[str]
+    of_files: callable = lambda files: {}  # flags that the files say
+    retune: dict[str, object] = field(default_factory=dict)  # flags of Retune alone
+    warmup: float = 0
+    lora_targets: str = "query,value"
+    same_steps: bool = True  # whether an example is as many rows in both programs
 
     @property
     def peer(self):
@@ -63,15 +136,46 @@ class Task:
 
 
 TASKS = [
-    Task("token-classification", ".conll", count_sentences, 4, 32, {"full": 1e-4, "lora": 1e-3}, 128, [], ["f1", "precision", "recall"]),
-    Task("question-answering", ".json", count_questions, 3, 16, {"full": 1e-4, "lora": 1e-3}, 384, ["--doc-stride", "128"], ["f1", "exact_match"]),
+    Task(
+        "token-classification", "sentences", files_of(".conll"), count_sentences, 4, 32, {"full": 1e-4, "lora": 1e-3},
+        {"max-length": 128}, ["f1", "precision", "recall"],
+    ),
+    # Windows of one question may be cut otherwise.
+    Task(
+        "question-answering", "questions", files_of(".json"), count_questions, 3, 16, {"full": 1e-4, "lora": 1e-3},
+        {"max-length": 384, "doc-stride": 128}, ["f1", "exact_match"], same_steps=False,
+    ),
+    Task(
+        "causal-lm", "words", files_of(".txt"), count_words, 1, 4, {"full": 5e-5, "lora": 5e-4},
+        {"block-size": 256}, ["perplexity"], warmup=0.06, lora_targets="q_proj,v_proj",
+    ),
+    Task(
+        "translation", "pairs", find_pairs, count_rows, 10, 32, {"full": 1e-3, "lora": 3e-3},
+        {"max-length": 128, "target-length": 128, "beams": 4, "max-new-tokens": 64}, ["bleu"], of_files=columns_of_pairs, warmup=0.06, lora_targets="q_proj,v_proj",
+    ),
+    Task(
+        "semantic-segmentation", "images", folders_of("masks"), count_images, 5, 8, {"full": 5e-4, "lora": 1e-3},
+        {}, ["mean_iou", "pixel_accuracy"], retune={"augmentation": "none"}, warmup=0.06,
+    ),
+    Task(
+        "object-detection", "images", folders_of("annotations.coco.json", "_annotations.coco.json"), count_images, 5, 8, {"full": 1e-4, "lora": 1e-3},
+        {}, ["map", "map_50", "map_75"], retune={"augmentation": "none"}, warmup=0.06,
+    ),
+    Task(
+        "speech-recognition", "recordings",
+        first_of(folders_of("metadata.csv"), files_of(".csv", columns=[("file_name",), ("transcription",)])),
+        count_rows, 2, 8, {"full": 1e-5, "lora": 1e-3}, {}, ["wer"], retune={"normalization": "basic"}, warmup=0.06, lora_targets="q_proj,v_proj",
+    ),
 ]
+LESS_IS_BETTER = ("perplexity", "wer")
+NO_SHARES = ("perplexity", "bleu")  # the others are shown as percentages
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, type=Path, help="folder of the pretrained model")
     parser.add_argument("--data", required=True, action="append", metavar="NAME=FOLDER")
+    parser.add_argument("--task", choices=[task.name for task in TASKS], help="of all --data; else each folder tells it")
     parser.add_argument("--method", action="append", choices=["full", "lora"], help="may be given twice; both when not given")
     parser.add_argument("--mode", choices=["default", "tuned"], default="tuned", help="how the peer is set up")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of both; auto: bf16 when tuned, else fp32")
@@ -80,6 +184,7 @@ def parse_arguments():
     parser.add_argument("--epochs", type=int, help="in place of the task's own")
     parser.add_argument("--batch", type=int, help="in place of the task's own")
     parser.add_argument("--lr", type=float, help="in place of the task's own")
+    parser.add_argument("--set", action="append", default=[], metavar="FLAG=VALUE", help="a flag of both programs, in place of the task's own")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--retune", type=Path, default=HERE.parent / "target" / "release" / "retune")
     parser.add_argument("--retune-args", default="", help="further arguments for retune finetune, in one string; the report names them")
@@ -95,13 +200,18 @@ def parse_arguments():
             parser.error(f"{program}: no such program; build Retune with `cargo build --release`, or name it with --retune")
     if min(arguments.pairs, arguments.epochs or 1, arguments.batch or 1) < 1:
         parser.error("--pairs, --epochs and --batch must be at least 1")
+    if not all("=" in given for given in arguments.set):
+        parser.error("--set: FLAG=VALUE is expected, such as block-size=128")
+    arguments.flags = dict(given.split("=", 1) for given in arguments.set)
     arguments.sets = []
     for given in arguments.data:
         name, _, folder = given.partition("=")
-        task = next((task for task in TASKS if all((Path(folder) / f"{split}{task.ending}").is_file() for split in SPLITS)), None)
-        if not name or task is None:
-            parser.error(f"--data {given}: NAME=FOLDER is expected, with train, validation and test as {' or '.join(task.ending for task in TASKS)}")
-        arguments.sets.append((name, task, {split: Path(folder) / f"{split}{task.ending}" for split in SPLITS}))
+        fitting = [(task, files) for task in TASKS if arguments.task in (None, task.name) and (files := task.find(Path(folder)))]
+        if not name or not fitting:
+            parser.error(f"--data {given}: NAME=FOLDER is expected, with train, validation and test of {arguments.task or 'one of the tasks'}; see TASKS for their files")
+        if len(fitting) > 1:
+            parser.error(f"--data {given}: may be of {' or '.join(task.name for task, _ in fitting)}; say which with --task")
+        arguments.sets.append((name, *fitting[0]))
     return arguments
 
 
@@ -117,12 +227,17 @@ class Work:
     epochs: int
     batch: int
     lr: float
+    flags: dict[str, object]
+
+
+def as_words(flags):
+    return [word for name, value in flags.items() for word in (f"--{name}", value)]
 
 
 def run_peer(arguments, work, seed, folder):
     command = [
         arguments.peer_python, work.task.peer, "--model", arguments.model, "--train", work.files["train"], "--eval", work.files["test"],
-        "--epochs", work.epochs, "--batch", work.batch, "--lr", work.lr, "--max-length", work.task.max_length, *work.task.more,
+        "--epochs", work.epochs, "--batch", work.batch, "--lr", work.lr, "--warmup", work.task.warmup, *as_words(work.flags), "--lora-targets", work.task.lora_targets,
         "--mode", arguments.mode, "--precision", arguments.precision, "--method", work.method, "--device", arguments.device, "--seed", seed,
     ]
     seconds, peak, text = run_child(command, folder / f"peer-{seed}.log")
@@ -140,8 +255,7 @@ def run_peer(arguments, work, seed, folder):
         "peak_rss_bytes": peak,
         "peak_device_bytes": figures["peak_device_bytes"],
         "trainable_parameters": figures["trainable_parameters"],
-        # A step count is compared where an example is one row; windows of one question may be cut otherwise.
-        "steps": figures["steps"] if work.task.name == "token-classification" else None,
+        "steps": figures["steps"] if work.task.same_steps else None,
         "details": figures,
     }
 
@@ -150,14 +264,14 @@ def run_retune(arguments, work, seed, folder):
     output = folder / f"retune-{seed}"
     command = [
         arguments.retune, "finetune", "--task", work.task.name, "--model", arguments.model, *(f"--{split}={work.files[split]}" for split in SPLITS),
-        "--output", output, "--epochs", work.epochs, "--batch-size", work.batch, "--learning-rate", work.lr, "--schedule", "linear", "--warmup", 0,
-        "--weight-decay", 0.01, "--clip", 1.0, "--max-length", work.task.max_length, *work.task.more, "--precision", arguments.precision,
+        "--output", output, "--epochs", work.epochs, "--batch-size", work.batch, "--learning-rate", work.lr, "--schedule", "linear", "--warmup", work.task.warmup,
+        "--weight-decay", 0.01, "--clip", 1.0, *as_words(work.flags), *as_words(work.task.retune), "--precision", arguments.precision,
         "--device", arguments.device, "--method", work.method, "--seed", seed,
         # As the peer: the weights of the last step. More steps than any run has, so that none before it is evaluated.
         "--evaluate-every", 10**9,
     ]
     if work.method == "lora":
-        command += ["--lora-rank", 8, "--lora-alpha", 16, "--lora-dropout", 0, "--lora-targets", "query,value"]
+        command += ["--lora-rank", 8, "--lora-alpha", 16, "--lora-dropout", 0, "--lora-targets", work.task.lora_targets]
     command += shlex.split(arguments.retune_args)
     seconds, peak, _ = run_child(command, folder / f"retune-{seed}.log")
     try:
@@ -171,12 +285,12 @@ def run_retune(arguments, work, seed, folder):
             "baselines": {name: {key: of[key] for key in work.task.metrics if key in of} for name, of in metrics["baselines"].items()},
             "samples_per_second": work.counts["train"] * work.epochs / train["seconds"],
             "train_seconds": train["seconds"],
-            "evaluations_per_second": evaluations[-1]["examples"] / evaluations[-1]["seconds"],
+            "evaluations_per_second": work.counts["validation"] / evaluations[-1]["seconds"],
             "process_seconds": seconds,
             "peak_rss_bytes": peak,
             "peak_device_bytes": train.get("peak_device_memory_bytes"),
             "trainable_parameters": train["trainable_parameters"],
-            "steps": train["steps"] if work.task.name == "token-classification" else None,
+            "steps": train["steps"] if work.task.same_steps else None,
             "model_flops_per_second": train.get("model_flops_per_second"),
             "peak_flops_per_second": train.get("peak_flops_per_second"),
             "details": metrics,
@@ -216,19 +330,26 @@ def summarise(pairs, task):
     }
 
 
-def points(value):
-    return "–" if value is None else f"{100 * value:.1f}"
+def points(key, value):
+    return "–" if value is None else f"{value:.2f}" if key in NO_SHARES else f"{100 * value:.1f}"
+
+
+def rate(value):
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def with_interval(run, key):
     low, high = run["intervals"].get(key) or (None, None)
-    return points(run["test"][key]) + ("" if low is None else f" ({points(low)}–{points(high)})")
+    return points(key, run["test"][key]) + ("" if low is None else f" ({points(key, low)}–{points(key, high)})")
 
 
 def best_baseline(pairs, key):
     """Name and value of the strongest baseline; the first pair's, because they depend on no seed unless they are trained."""
     found = [(of[key], name) for name, of in pairs[0]["retune"]["baselines"].items() if key in of]
-    return f"{points(max(found)[0])} ({max(found)[1]})" if found else "–"
+    if not found:
+        return "–"
+    value, name = (min if key in LESS_IS_BETTER else max)(found)
+    return f"{points(key, value)} ({name})"
 
 
 def render(report):
@@ -236,11 +357,12 @@ def render(report):
     keys, beside = summary["metrics"], "peer" in summary
     against = f" against Hugging Face Trainer ({settings['mode']})" if beside else ""
     rows = ", ".join(f"{split} {count}" for split, count in settings["rows"].items())
+    at_most = f"at most {settings['max_length']} tokens, " if settings["max_length"] else ""
     lines = [
         f"# {report['name']}",
         "",
         f"Retune{against}: {settings['task']}, {settings['model']}, {settings['set']} ({rows}), "
-        f"{settings['epochs']} epochs, batch {settings['batch']}, learning rate {settings['lr']:g}, at most {settings['max_length']} tokens, "
+        f"{settings['epochs']} epochs, batch {settings['batch']}, learning rate {settings['lr']:g}, {at_most}"
         f"{settings['precision']}, {settings['method']}, {settings['device']}; {len(pairs)} {'pairs, alternating' if beside else 'runs'}.",
         "",
         "| | Retune | Hugging Face | ratio |",
@@ -253,7 +375,7 @@ def render(report):
 
     ratio = summary.get("median_ratio", {})
     for key in keys:
-        row(f"{key}, mean", key, points)
+        row(f"{key}, mean", key, partial(points, key))
     row("training, examples/s", "samples_per_second", lambda v: f"{v:.1f}", ratio.get("samples_per_second"))
     row("evaluation, examples/s", "evaluations_per_second", lambda v: f"{v:.1f}", ratio.get("evaluations_per_second"))
     row("training, s", "train_seconds", lambda v: f"{v:.1f}")
@@ -261,7 +383,7 @@ def render(report):
     row("peak memory, MiB", "peak_rss_bytes", mebibytes, ratio.get("peak_rss_bytes"))
     if settings["device"] == "cuda":
         row("peak device memory, MiB", "peak_device_bytes", mebibytes)
-    lines += ["", "Metrics are percentages on test. A ratio above one is in Retune's favour; it is the median of the ratios within pairs. Retune's process also scores the validation split."]
+    lines += ["", "Metrics are those of test, in percent where they are shares. A ratio above one is in Retune's favour; it is the median of the ratios within pairs. Retune's process also scores the validation split."]
     if summary["share_of_ceiling"] is not None:
         lines.append(f"Retune's arithmetic: {100 * summary['share_of_ceiling']:.0f} % of the machine's matrix-product ceiling for this precision.")
     lines.append(f"Baseline that trains no model: {keys[0]} {best_baseline(pairs, keys[0])}.")
@@ -272,13 +394,15 @@ def render(report):
         a, b = pair["retune"], pair.get("peer")
         cells = [str(a["seed"]), pair["first"]]
         for key in keys:
-            cells += [with_interval(a, key), points(b["test"][key]) if b else "–"]
+            cells += [with_interval(a, key), points(key, b["test"][key]) if b else "–"]
         cells += [f"{a['samples_per_second']:.1f}", f"{b['samples_per_second']:.1f}" if b else "–", mebibytes(a["peak_rss_bytes"]), mebibytes(b["peak_rss_bytes"]) if b else "–"]
         lines.append(f"| {' | '.join(cells)} |")
     versions = ", ".join(f"{name} {version}" for name, version in pairs[0]["peer"]["details"]["versions"].items()) if beside else ""
     generation = f" (family {machine['cpu_family']}, model {machine['model']})" if "cpu_family" in machine and "model" in machine else ""
     memory = f", {machine['memory_bytes'] / 2**30:.0f} GiB" if "memory_bytes" in machine else ""
     lines += ["", f"Machine: {machine['cpu']}{generation}, {machine['cores']} cores{memory}; {machine['system']}; {machine['retune']}{'; ' if versions else ''}{versions}."]
+    if settings.get("flags"):
+        lines.append(f"Flags of both: `{shlex.join(map(str, as_words(settings['flags'])))}`.")
     if settings["retune_args"]:
         lines.append(f"Further arguments of retune: `{settings['retune_args']}`.")
     return "\n".join(lines) + "\n"
@@ -301,17 +425,17 @@ def render_all(reports):
             if place and key in ("precision", "recall"):
                 continue
             interval = first["intervals"].get(key)
-            what = "questions" if settings["task"] == "question-answering" else "sentences"
+            what = next(task.unit for task in TASKS if task.name == settings["task"])
             cells = [
                 f"{settings['set']} ({settings['rows']['train']:,} {what})", f"`{settings['method']}`", key,
-                points(summary["retune"][key]) + (f" ({points(interval[0])}–{points(interval[1])})" if interval else ""),
-                points(summary["peer"][key]) if ratio else "–", best_baseline(report["pairs"], key),
+                points(key, summary["retune"][key]) + (f" ({points(key, interval[0])}–{points(key, interval[1])})" if interval else ""),
+                points(key, summary["peer"][key]) if ratio else "–", best_baseline(report["pairs"], key),
             ]
             if place:
                 cells += ["", "", ""]
             else:
-                speed = f"{summary['retune']['samples_per_second']:.0f}"
-                cells += [f"{speed} against {summary['peer']['samples_per_second']:.0f}", f"{ratio['samples_per_second']:.2f}×", f"{1 / ratio['peak_rss_bytes']:.2f}×"] if ratio else [speed, "–", "–"]
+                speed = rate(summary["retune"]["samples_per_second"])
+                cells += [f"{speed} against {rate(summary['peer']['samples_per_second'])}", f"{ratio['samples_per_second']:.2f}×", f"{1 / ratio['peak_rss_bytes']:.2f}×"] if ratio else [speed, "–", "–"]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -332,13 +456,13 @@ def measure(arguments, work, machine):
             pair = {"first": order[0]}
             for side in order:
                 pair[side] = run = sides[side](arguments, work, arguments.seed + number, Path(temporary))
-                shown = ", ".join(f"{key} {points(value)}" for key, value in run["test"].items())
+                shown = ", ".join(f"{key} {points(key, value)}" for key, value in run["test"].items())
                 print(f"{work.name} {work.method} {number + 1}/{arguments.pairs} {side}: {shown}, {run['samples_per_second']:.1f} examples/s, {mebibytes(run['peak_rss_bytes'])} MiB", file=sys.stderr, flush=True)
             pairs.append(pair)
     # Names alone: where the files lie is no fact about the run.
     settings = {
         "set": work.name, "task": work.task.name, "model": name_of(arguments.model.resolve()), "rows": work.counts, "method": work.method, "epochs": work.epochs,
-        "batch": work.batch, "lr": work.lr, "max_length": work.task.max_length,
+        "batch": work.batch, "lr": work.lr, "max_length": work.flags.get("max-length") or work.flags.get("block-size"), "flags": work.flags,
         **{key: getattr(arguments, key) for key in ("mode", "precision", "device", "seed", "retune_args")},
     }
     return {
@@ -353,8 +477,9 @@ def main():
     arguments.results.mkdir(parents=True, exist_ok=True)
     for name, task, files in arguments.sets:
         counts = {split: task.count(path) for split, path in files.items()}
+        flags = task.flags | task.of_files(files) | arguments.flags
         for method in arguments.method or ["full", "lora"]:
-            work = Work(name, task, files, counts, method, arguments.epochs or task.epochs, arguments.batch or task.batch, arguments.lr or task.rates[method])
+            work = Work(name, task, files, counts, method, arguments.epochs or task.epochs, arguments.batch or task.batch, arguments.lr or task.rates[method], flags)
             try:
                 report = measure(arguments, work, machine)
             except RunFailed as error:

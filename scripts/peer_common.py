@@ -1,7 +1,8 @@
-"""What the peers share: flags, how Hugging Face's Trainer is set up, LoRA, the JSON line of figures.
+"""What the peers share: flags, how Hugging Face's Trainer is set up, LoRA, batches of an evaluation, the JSON line of figures.
 
 `default` is what the library's own examples do: fp32, shuffled batches. `tuned` is everything a careful user can switch on: bf16
-autocast, batches of similar length, the fast fp32 matrix products, fused AdamW. Tokenizing happens once before training.
+autocast, batches of similar length, the fast fp32 matrix products, fused AdamW. Tokenizing happens once before training, and so does
+the decoding of images and sounds.
 """
 
 import time
@@ -9,6 +10,7 @@ import time
 STARTED = time.perf_counter()
 
 import argparse
+import contextlib
 import inspect
 import json
 import os
@@ -28,10 +30,13 @@ def parser(description, max_length, batch=32, lr=5e-5):
     it.add_argument("--batch", type=int, default=batch)
     it.add_argument("--eval-batch", type=int, default=32)
     it.add_argument("--lr", type=float, default=lr)
-    it.add_argument("--max-length", type=int, default=max_length)
+    if max_length:
+        it.add_argument("--max-length", type=int, default=max_length)
+    it.add_argument("--warmup", type=float, default=0, help="share of the steps, below 1, or number of them")
     it.add_argument("--mode", choices=["default", "tuned"], default="default")
     it.add_argument("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="auto: bf16 when tuned, else fp32")
     it.add_argument("--method", choices=["full", "lora", "head"], default="full")
+    it.add_argument("--lora-targets", default="query,value")
     it.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     it.add_argument("--seed", type=int, default=42)
     return it
@@ -56,7 +61,7 @@ def label_fields(labels):
     return dict(num_labels=len(labels), id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)})
 
 
-def adapt(arguments, model, head):
+def adapt(arguments, model, head=None):
     """Freezes the body, or puts LoRA into it; the head's layers, whose names `head` gives, are trained in either case."""
     if arguments.method == "head":
         backbone = model.base_model_prefix + "."
@@ -67,13 +72,15 @@ def adapt(arguments, model, head):
 
         # No task type: the class that PEFT has for QUESTION_ANS does not hand token_type_ids on to the model (0.21.2).
         model = get_peft_model(
-            model, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=["query", "value"], modules_to_save=head))
+            model, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=arguments.lora_targets.split(","), modules_to_save=head))
     return model
 
 
-def trainer_settings(arguments, output):
-    from transformers import TrainingArguments
+def trainer_settings(arguments, output, grouped=True, kind="TrainingArguments", **more):
+    """`grouped`: whether rows differ in length."""
+    import transformers
 
+    kind = getattr(transformers, kind)
     settings = dict(
         output_dir=output,
         num_train_epochs=arguments.epochs,
@@ -81,7 +88,7 @@ def trainer_settings(arguments, output):
         per_device_eval_batch_size=arguments.eval_batch,
         learning_rate=arguments.lr,
         lr_scheduler_type="linear",
-        warmup_steps=0,
+        warmup_steps=arguments.warmup,
         weight_decay=0.01,
         max_grad_norm=1.0,
         save_strategy="no",
@@ -96,12 +103,13 @@ def trainer_settings(arguments, output):
     )
     if arguments.mode == "tuned":
         settings["optim"] = "adamw_torch_fused"
+    if arguments.mode == "tuned" and grouped:
         # The option's name before and since transformers 5.
-        if "group_by_length" in inspect.signature(TrainingArguments.__init__).parameters:
+        if "group_by_length" in inspect.signature(transformers.TrainingArguments.__init__).parameters:
             settings["group_by_length"] = True
         else:
             settings["train_sampling_strategy"] = "group_by_length"
-    return TrainingArguments(**settings)
+    return kind(**settings, **more)
 
 
 def encode_in_rows(encoded, count):
@@ -124,6 +132,57 @@ def run(arguments, trainer, examples, evaluate):
         "train_loss": round(result.training_loss, 5),
         **metrics,
     }
+
+
+class Pictures:
+    """Pictures as a processor scales them, decoded once when tuned, else each time. `more(place)` is what else a row has.
+
+    Kept are bytes: `values` of rows rescales and normalises them, when a batch is made.
+    """
+
+    def __init__(self, arguments, processor, paths, more):
+        self.processor, self.paths, self.more = processor, paths, more
+        self.kept = [self.row(place) for place in range(len(paths))] if arguments.mode == "tuned" else None
+
+    def row(self, place):
+        from PIL import Image
+
+        with Image.open(self.paths[place]) as image:
+            scaled = self.processor(image.convert("RGB"), do_rescale=False, do_normalize=False, return_tensors="np")
+        return {"pixels": scaled["pixel_values"][0].astype("uint8")} | self.more(place)
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, place):
+        return self.kept[place] if self.kept else self.row(place)
+
+    def values(self, rows):
+        import numpy
+        import torch
+
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.processor.image_mean, self.processor.image_std))
+        return (torch.from_numpy(numpy.stack([row["pixels"] for row in rows])).float() * self.processor.rescale_factor - mean) / std
+
+
+def inference(arguments):
+    """Without gradients, in the precision of the training."""
+    import torch
+
+    stack = contextlib.ExitStack()
+    stack.enter_context(torch.inference_mode())
+    if arguments.precision != "fp32":
+        stack.enter_context(torch.autocast(arguments.device, getattr(torch, {"bf16": "bfloat16", "fp16": "float16"}[arguments.precision])))
+    return stack
+
+
+def evaluation_batches(arguments, rows, collate, length=lambda row: 0):
+    """Places and model inputs of each batch, rows of similar length together, the longest first."""
+    order = sorted(range(len(rows)), key=lambda place: -length(rows[place]))
+    for start in range(0, len(order), arguments.eval_batch):
+        places = order[start : start + arguments.eval_batch]
+        batch = collate([rows[place] for place in places])
+        yield places, {key: value.to(arguments.device) if hasattr(value, "to") else value for key, value in batch.items()}
 
 
 def predict_in_order(trainer, rows):

@@ -79,10 +79,11 @@ pub fn stratified_group_split(
 
     let mut validation = cut.validation;
     if validation.is_empty() {
+        let one_class = strata.iter().all(|stratum| *stratum == strata[0]);
+        let why = if one_class { "all have the same text or group" } else { "no class has two different rows" };
         return Err(DataError::Split {
             message: format!(
-                "cannot cut a validation set off {} rows: no class has two different rows; \
-                 give a validation file (--validation)",
+                "cannot cut a validation set off {} rows: {why}; give a validation file (--validation)",
                 strata.len()
             ),
         });

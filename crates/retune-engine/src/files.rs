@@ -1,6 +1,7 @@
 //! Files that are whole or absent.
 
 use anyhow::{Context, Result};
+use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -55,6 +56,21 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     let mut draft = Draft::new(path)?;
     draft.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     draft.publish()
+}
+
+/// Copies all that a folder holds into another, which is there.
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry?.path();
+        let to = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            fs::create_dir(&to).with_context(|| format!("cannot create {}", to.display()))?;
+            copy_folder(&path, &to)?;
+        } else {
+            fs::copy(&path, &to).with_context(|| format!("cannot copy {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The folder for the files of predictions that are written to `output`: `predictions` beside `predictions.jsonl`.

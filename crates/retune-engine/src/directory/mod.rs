@@ -16,6 +16,7 @@ mod retention;
 mod start;
 mod state;
 
+use crate::files::copy_folder;
 use anyhow::{Context, Result, ensure};
 use manifest::{verify, write_manifest};
 use publish::sync_folder;
@@ -210,15 +211,11 @@ impl RunDirectory {
 
 /// Copies a file, or a folder of files.
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    if !from.is_dir() {
-        fs::copy(from, to)?;
-        return Ok(());
+    if from.is_dir() {
+        fs::create_dir(to)?;
+        return copy_folder(from, to);
     }
-    fs::create_dir(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        copy(&entry.path(), &to.join(entry.file_name()))?;
-    }
+    fs::copy(from, to)?;
     Ok(())
 }
 

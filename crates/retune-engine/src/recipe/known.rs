@@ -79,6 +79,11 @@ impl Recipe {
         COMMON.into_iter().chain(task).chain(method::sections(&self.optimization.method)).collect()
     }
 
+    /// Whether its task or method has a section. Names tell them apart: a constant has no place of its own.
+    pub(crate) fn has<S: Settings>(&self) -> bool {
+        self.sections().into_iter().any(|section| section.name == S::SECTION.name)
+    }
+
     /// The values of all settings that this recipe's task and method have, by key.
     pub fn resolved(&self) -> Table {
         let given = self.given();

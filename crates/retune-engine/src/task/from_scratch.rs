@@ -8,7 +8,7 @@ use super::images::ImageSettings;
 use super::pairs::{PairedTextSettings, training_pairs};
 use crate::Recipe;
 use crate::directory::Start;
-use crate::recipe::Settings;
+use crate::files::copy_folder;
 use crate::recipe::settings::{AT_LEAST_ONE, DATA, settings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use retune_data::{Records, SpecialTokens, TokenizerKind, TokenizerPlan};
@@ -18,8 +18,7 @@ use retune_models::takes::AudioInput;
 use retune_models::{Purpose, Takes, registry};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::ptr;
+use std::path::Path;
 use tempfile::TempDir;
 
 settings! {
@@ -74,7 +73,7 @@ impl FromScratch {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let kept = recipe.run.output.join(KEPT);
         if start == Start::Resume && kept.is_dir() {
-            copy(&kept, folder.path())?;
+            copy_folder(&kept, folder.path())?;
             return Ok(Some(Self { folder, note: format!("{config}, as the run was started") }));
         }
         let (name, fresh, size) = parse(config, Some(purpose))?;
@@ -85,8 +84,7 @@ impl FromScratch {
             return Ok(Some(Self { folder, note: format!("{config} from nothing{what}") }));
         };
         let (special, kind) = (special_tokens(&made), kind(&settings.tokenizer, &made)?);
-        let in_pairs = recipe.sections().into_iter().any(|section| ptr::eq(section, PairedTextSettings::SECTION));
-        let texts = if in_pairs { training_pairs(recipe)? } else { training_texts(recipe)? };
+        let texts = if recipe.has::<PairedTextSettings>() { training_pairs(recipe)? } else { training_texts(recipe)? };
         let vocabulary = settings.vocabulary.unwrap_or(size.vocabulary);
         let least = special.all().len() + 1;
         ensure!(vocabulary >= least, "vocabulary: {vocabulary} leaves no room for pieces; give at least {least}");
@@ -116,18 +114,9 @@ impl FromScratch {
             fs::remove_dir_all(&writing).with_context(|| format!("cannot remove {}", writing.display()))?;
         }
         fs::create_dir(&writing).with_context(|| format!("cannot create {}", writing.display()))?;
-        copy(self.folder(), &writing)?;
+        copy_folder(self.folder(), &writing)?;
         fs::rename(&writing, &kept).with_context(|| format!("cannot create {}", kept.display()))
     }
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let path: PathBuf = entry?.path();
-        let name = path.file_name().unwrap_or_default();
-        fs::copy(&path, to.join(name)).with_context(|| format!("cannot copy {}", path.display()))?;
-    }
-    Ok(())
 }
 
 /// Writes what a family that reads no texts is made of, at the size of images or the length of sounds that the recipe asks for,

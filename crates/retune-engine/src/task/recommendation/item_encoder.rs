@@ -5,6 +5,7 @@
 
 use super::settings::ItemSettings;
 use crate::Recipe;
+use crate::files::copy_folder;
 use crate::task::backbone::Backbone;
 use crate::task::{Embedder, OnProgress};
 use crate::tensors::to_tensors;
@@ -89,7 +90,7 @@ impl Encoder {
         let beside = model.join(BESIDE);
         ensure!(beside.is_dir(), "{}: the tokenizer of its encoder of items is missing", beside.display());
         let made = tempfile::tempdir().context("cannot make a temporary folder")?;
-        copy(&beside, made.path())?;
+        copy_folder(&beside, made.path())?;
         let prefix = format!("{ITEM_BACKBONE}.");
         let inside = |(name, tensor): (String, Tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor));
         let tensors: Vec<(String, Tensor)> =
@@ -174,19 +175,4 @@ fn found(encoder: &str) -> Result<PathBuf> {
         Some(folder) => Ok(folder),
         None => Ok(Hub::from_env()?.resolve_model(encoder, None, &Silent)?.dir().to_owned()),
     }
-}
-
-/// Copies the files of a folder and of those below it.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let path = entry?.path();
-        let to = to.join(path.file_name().unwrap_or_default());
-        if path.is_dir() {
-            fs::create_dir(&to)?;
-            copy(&path, &to)?;
-        } else {
-            fs::copy(&path, &to).with_context(|| format!("cannot copy {}", path.display()))?;
-        }
-    }
-    Ok(())
 }
