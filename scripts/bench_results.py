@@ -89,11 +89,27 @@ def made(folder, table, out):
     return out
 
 
+def linked(folder, part, out):
+    """A folder with a seeded sample of `rows` images and masks of the folder `of`, and the names of its classes."""
+    names = sorted(path.stem for path in (folder / part["of"] / "images").iterdir())
+    random.Random(part.get("seed", 1)).shuffle(names)
+    chosen = set(names[: part["rows"]])
+    for kind in ("images", "masks"):
+        (out / kind).mkdir(parents=True)
+        for path in (folder / part["of"] / kind).iterdir():
+            if path.stem in chosen:
+                (out / kind / path.name).symlink_to(path.resolve())
+    (out / "classes.json").symlink_to((folder / "classes.json").resolve())
+    return out
+
+
 def run(arguments, experiment, seed, folder):
     data = arguments.data / experiment["data"]
-    places = {name: str(path) for name, path in arguments.models.items()} | {"data": str(data)}
+    places = {name: str(path) for name, path in arguments.models.items()} | {"data": str(data), "root": str(arguments.data)}
     for name, table in experiment.get("tables", {}).items():
         places[name] = str(made(data, table, folder / f"{name}.csv"))
+    for name, part in experiment.get("folders", {}).items():
+        places[name] = str(linked(data, part, folder / name))
 
     def finetune(words, output):
         command = [arguments.retune, "finetune", *(word.format_map(places) for word in words), *arguments.retune_args.split(), "--seed", seed, "--output", output]
@@ -168,7 +184,7 @@ def missing(arguments, experiment):
     stages = experiment.get("stages", {})
     words = itertools.chain(experiment["arguments"], *stages.values())
     names = {word[1:-1] for word in words if word.startswith("{") and word.endswith("}")}
-    lacking = sorted(names - {"data"} - set(experiment.get("tables", {})) - set(stages) - set(arguments.models))
+    lacking = sorted(names - {"data"} - set(experiment.get("tables", {})) - set(experiment.get("folders", {})) - set(stages) - set(arguments.models))
     if lacking:
         return f"give --model {lacking[0]}=DIR"
     return None if (arguments.data / experiment["data"]).exists() else f"{experiment['data']} is not in the data"
@@ -191,7 +207,7 @@ def main():
             except (RunFailed, KeyError, OSError) as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 raise SystemExit(1)
-        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "tables", "stages", "arguments", "untouched")}, "retune_args": arguments.retune_args, "note": arguments.note, "machine": machine, "runs": runs}
+        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "tables", "folders", "stages", "arguments", "untouched")}, "retune_args": arguments.retune_args, "note": arguments.note, "machine": machine, "runs": runs}
         write(arguments.results / f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         print(f"{name}: {runs[0]['test']} beside {runs[0]['baselines']}, {runs[0]['process_seconds']:.0f} s", file=sys.stderr, flush=True)
     found = {report["name"]: report for path in arguments.results.glob("*.json") if isinstance(report := json.loads(path.read_text(encoding="utf-8")), dict) and report.get("kind") == KIND}
