@@ -6,7 +6,7 @@
 As the library's example `run_clm.py`: each line that is not empty is a document, ends with the tokenizer's end of a text, and all are
 joined and cut into blocks of --block-size tokens, of which the last may be short. As with TRL's packing, documents in a block do not
 see each other: their positions start anew, from which the library makes its masks, and their first tokens are not to be guessed.
-`perplexity` is that of a token of --eval. `samples_per_second` counts documents. See peer_common.py for the modes.
+`perplexity` is that of a token of --eval. `samples_per_second` counts words. See peer_common.py for the modes.
 Needs torch, transformers, accelerate, and peft for --method lora. bench_tasks.py runs it against Retune.
 """
 
@@ -95,7 +95,7 @@ def main():
             train_dataset=train_data,
             data_collator=collate,
         )
-        figures = peer_common.run(arguments, trainer, len(train_rows), evaluate)
+        figures = peer_common.run(arguments, trainer, sum(len(row.split()) for row in train_rows), evaluate)
     peer_common.print_figures(arguments, trainer, {"blocks": len(train_data), "tokenize_seconds": round(tokenized - tokenizing, 3)} | figures)
 
 

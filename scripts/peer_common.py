@@ -20,6 +20,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
+RENAMED = {"query": "q_proj", "key": "k_proj", "value": "v_proj"}
+
+
 def parser(description, max_length, batch=32, lr=5e-5):
     """The flags of every peer."""
     it = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -70,9 +73,12 @@ def adapt(arguments, model, head=None):
     elif arguments.method == "lora":
         from peft import LoraConfig, get_peft_model
 
+        # The library has other names for some families since version 5.
+        names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+        targets = [name if name in names else RENAMED.get(name, name) for name in arguments.lora_targets.split(",")]
         # No task type: the class that PEFT has for QUESTION_ANS does not hand token_type_ids on to the model (0.21.2).
         model = get_peft_model(
-            model, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=arguments.lora_targets.split(","), modules_to_save=head))
+            model, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=targets, modules_to_save=head))
     return model
 
 

@@ -44,7 +44,7 @@ def read_sound(path, rate):
 class Writer:
     """Whisper: features of 30 seconds, tokens."""
 
-    model_class = "AutoModelForSpeechSeq2Seq"
+    model_class, head = "AutoModelForSpeechSeq2Seq", None
 
     def __init__(self, extractor, folder):
         from transformers import AutoTokenizer
@@ -56,6 +56,8 @@ class Writer:
 
     def prepare(self, model):
         self.start = model.config.decoder_start_token_id
+        # Its class says that these sinusoids are not learnt, which is lost where a checkpoint is read.
+        model.get_encoder().embed_positions.requires_grad_(False)
 
     def labels(self, text):
         ids = self.tokenizer(" " + text).input_ids
@@ -77,7 +79,7 @@ class Writer:
 class Speller:
     """Models that write a character or nothing for each frame."""
 
-    model_class = "AutoModelForCTC"
+    model_class, head = "AutoModelForCTC", ["lm_head"]
 
     def __init__(self, extractor, folder):
         from transformers import Wav2Vec2CTCTokenizer
@@ -143,7 +145,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as output:
         trainer = transformers.Trainer(
-            model=peer_common.adapt(arguments, model),
+            model=peer_common.adapt(arguments, model, way.head),
             # Whisper's inputs are all as long.
             args=peer_common.trainer_settings(arguments, output, grouped=not writes, remove_unused_columns=False),
             train_dataset=train_data,

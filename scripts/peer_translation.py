@@ -48,6 +48,10 @@ def main():
     train_data, eval_data = encode(train_rows), encode(eval_rows)
     tokenized = time.perf_counter()
     model = AutoModelForSeq2SeqLM.from_pretrained(arguments.model, dtype="float32")
+    for module in model.modules():
+        # Their classes say that these are not learnt, which is lost where a checkpoint is read.
+        if "Sinusoidal" in type(module).__name__:
+            module.requires_grad_(False)
     collate = DataCollatorForSeq2Seq(tokenizer, model=model)
 
     def evaluate():
