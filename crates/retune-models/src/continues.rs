@@ -6,6 +6,14 @@ use retune_kernels::tch::Tensor;
 
 /// A body that keeps what it knows of a text, so that each new token costs one step. R rows, T new tokens.
 pub trait Continues: Sync {
+    /// Inputs that stand for these, with what an encoder made of them, so that it reads them once for all that its decoder is asked;
+    /// nothing where there is no encoder, or it has read them.
+    ///
+    /// # Errors
+    /// As [`Self::cache`].
+    fn read(&self, _inputs: &Tensors) -> Result<Option<Tensors>, ModelError> {
+        Ok(None)
+    }
     /// A cache before the first token. A body that reads another text, or a sound, does so here: it is among the `inputs`.
     ///
     /// # Errors

@@ -82,6 +82,21 @@ impl Network {
         Ok(self.below(inputs, mode, depth)?.into_tensors(depth))
     }
 
+    /// Inputs that stand for these where a decoder is asked more than once about what its encoder reads; nothing where they serve as
+    /// they are.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn read(&self, inputs: &Tensors) -> Result<Option<Tensors>, ModelError> {
+        let read = self.body.continues().map_or(Ok(None), |body| body.read(inputs))?;
+        let above =
+            READ_ABOVE.iter().filter_map(|&name| Some((name.to_owned(), inputs.optional(name)?.shallow_clone())));
+        Ok(read.map(|mut read| {
+            read.extend(above);
+            read
+        }))
+    }
+
     /// The state behind the blocks below `end`.
     pub(crate) fn below(&self, inputs: &Tensors, mode: &Mode, end: usize) -> Result<State, ModelError> {
         let (begin, state) = match State::of(inputs) {

@@ -23,13 +23,27 @@ pub struct Turn<'a, D> {
     pub batch: &'a BatchTensors,
     /// The network, for tasks that ask it more than once.
     pub network: &'a Network,
+    read: OnceCell<Option<Tensors>>,
     outputs: OnceCell<Tensors>,
 }
 
 impl<'a, D> Turn<'a, D> {
     /// Nothing is computed yet.
     pub fn new(data: &'a D, rows: &'a [usize], batch: &'a BatchTensors, network: &'a Network) -> Self {
-        Self { data, rows, batch, network, outputs: OnceCell::new() }
+        Self { data, rows, batch, network, read: OnceCell::new(), outputs: OnceCell::new() }
+    }
+
+    /// What the network reads: the batch's inputs, or what its encoder made of them, which reads them once for all that its decoder
+    /// is asked.
+    pub fn inputs(&self) -> Result<&Tensors> {
+        let read = match self.read.get() {
+            Some(read) => read,
+            None => {
+                let read = self.network.read(&self.batch.inputs)?;
+                self.read.get_or_init(|| read)
+            }
+        };
+        Ok(read.as_ref().unwrap_or(&self.batch.inputs))
     }
 
     /// What the network says in one forward pass, which is run when it is first asked for.
@@ -37,7 +51,7 @@ impl<'a, D> Turn<'a, D> {
         if let Some(outputs) = self.outputs.get() {
             return Ok(outputs);
         }
-        let outputs = self.network.forward(&self.batch.inputs, &Mode::evaluation().with_factors())?;
+        let outputs = self.network.forward(self.inputs()?, &Mode::evaluation().with_factors())?;
         Ok(self.outputs.get_or_init(|| outputs))
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Turn;
 use crate::metric::TokenSums;
-use crate::tensors::to_tensors;
 use anyhow::{Context, Result, ensure};
 use retune_data::{Dataset, Examples, Medium, Targets, Tokenizer};
 use retune_kernels::loss;
@@ -11,7 +10,7 @@ use retune_kernels::tch::{Kind, Tensor};
 use retune_models::ModelConfig;
 use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
 use retune_models::heads::target_token_loss;
-use retune_models::{Takes, Tensors, registry};
+use retune_models::{Takes, registry};
 
 /// How likely the tokens of each row's target were; nothing where a batch has no `labels` [B, S].
 pub(super) fn likely<D>(turn: &Turn<'_, D>) -> Result<Vec<Option<TokenSums>>> {
@@ -37,21 +36,12 @@ pub(super) fn written<M: Medium, T: Targets<M>>(
     settings: &GenerationSettings,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<(String, f64)>> {
-    // What frozen blocks made of a text stands for it in the forward pass alone.
-    let given = &turn.batch.inputs;
-    let whole = match given.optional("input_ids") {
-        Some(_) => None,
-        None => {
-            let device = given.iter().next().map(|(_, tensor)| tensor.device()).context("a batch has inputs")?;
-            Some(to_tensors(&turn.data.batch(turn.rows, None)?, device)?)
-        }
-    };
-    let inputs: &Tensors = whole.as_ref().map_or(given, |whole| &whole.inputs);
     let keys: Vec<u64> =
         turn.rows.iter().map(|&row| random::mix(&[turn.data.content_hash(turn.data.example(row))])).collect();
     let begin = settings.begin.context("a text begins with a token")?;
-    let prompts = Prompts::begin(begin, keys, inputs.get("input_ids")?);
-    let mut steps = DecoderSteps::over(turn.network, inputs)?;
+    let (_, input) = turn.batch.inputs.iter().next().context("a batch has inputs")?;
+    let prompts = Prompts::begin(begin, keys, input);
+    let mut steps = DecoderSteps::over(turn.network, turn.inputs()?)?;
     let found = generate(&mut steps, &prompts, settings, &mut |_, _| ())?;
     let written = found.into_iter().map(|one| {
         let tokens: Vec<u32> = one.tokens.into_iter().map(|token| token as u32).collect();

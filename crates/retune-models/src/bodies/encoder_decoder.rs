@@ -153,20 +153,29 @@ impl Body for EncoderDecoder {
 }
 
 impl Continues for EncoderDecoder {
-    /// The encoder reads its inputs once, or goes on from what frozen blocks made of them.
-    fn cache(&self, inputs: &Tensors) -> Result<Cache, ModelError> {
-        let mode = Mode::evaluation();
+    fn read(&self, inputs: &Tensors) -> Result<Option<Tensors>, ModelError> {
+        let (mode, end) = (Mode::evaluation(), self.encoder.blocks() + 1);
         let (begin, state) = match State::of(inputs) {
+            Some((begin, _)) if begin >= end => return Ok(None),
             Some((begin, state)) => (begin, State { hidden: state.hidden.to_kind(self.decoder.kind()), ..state }),
+            // What is to be written may be known.
+            None if self.ids(inputs).is_ok() => (1, self.begin(inputs, &mode)?),
             None => (1, self.encoder.begin(inputs, &mode)?),
         };
+        Ok(Some(self.encoder.run(state, begin..end, Reads::All, &mode)?.into_tensors(end)))
+    }
+
+    fn cache(&self, inputs: &Tensors) -> Result<Cache, ModelError> {
+        let read = self.read(inputs)?;
+        let (_, state) = State::of(read.as_ref().unwrap_or(inputs)).expect("what an encoder returned");
+        let kind = self.decoder.kind();
         let memory = match state.beside.optional(ENCODED) {
             Some(encoded) => {
                 let mask = state.beside.optional(ENCODED_MASK).map(Tensor::shallow_clone);
-                Memory::new(encoded.to_kind(self.decoder.kind()), mask)?
+                Memory::new(encoded.to_kind(kind), mask)?
             }
             None => {
-                let state = self.encoder.run(state, begin..self.encoder.blocks() + 1, Reads::All, &mode)?;
+                let state = State { hidden: state.hidden.to_kind(kind), ..state };
                 Memory::new(self.encoder.last_hidden_state(&state), state.mask)?
             }
         };

@@ -72,7 +72,7 @@ impl WrittenSpeech {
 
     /// The likeliest of some languages, row by row.
     fn languages(&self, turn: &Turn<'_, Data<Self>>, languages: &[i64], device: Device) -> Result<Vec<i64>> {
-        let mut steps = DecoderSteps::over(turn.network, &turn.batch.inputs)?;
+        let mut steps = DecoderSteps::over(turn.network, turn.inputs()?)?;
         let start = Tensor::full([turn.rows.len() as i64, 1], self.prompt.start, (Kind::Int64, device));
         let scores = steps.step(&start)?;
         let known = Tensor::from_slice(languages).f_to_device(device)?;
@@ -113,7 +113,7 @@ impl Task for WrittenSpeech {
         let keys =
             turn.rows.iter().map(|&row| random::mix(&[turn.data.content_hash(turn.data.example(row)), row as u64]));
         let prompts = Prompts::new(&ids, &ids.ones_like(), keys.collect())?;
-        let mut steps = DecoderSteps::over(turn.network, &turn.batch.inputs)?;
+        let mut steps = DecoderSteps::over(turn.network, turn.inputs()?)?;
         let found = generate(&mut steps, &prompts, &self.generation, &mut |_, _| ())?;
         found.iter().map(|one| Ok(Spoken::text(self.text(&one.tokens)?))).collect()
     }
