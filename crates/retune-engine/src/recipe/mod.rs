@@ -42,6 +42,8 @@ pub struct Recipe {
 
 /// The key of a configuration that stands in place of a model.
 const CONFIG: &str = "config";
+/// The key of a model that a part starts from.
+const BACKBONE: &str = "backbone";
 
 /// Reads a recipe file; problems name line and column.
 pub fn read(path: &Path) -> Result<Table> {
@@ -76,7 +78,9 @@ impl Recipe {
 
     /// Whether the same architecture is also trained from random weights, for comparison.
     pub fn trains_baseline(&self) -> bool {
-        self.run.baselines == "all" && !self.data.from_scratch
+        // What is random already is its own comparison, unless a part of it was trained before.
+        let random = self.data.from_scratch && !self.others.contains_key(BACKBONE);
+        self.run.baselines == "all" && !random
     }
 
     /// The recipe of the baseline from random weights: its small steps would hold random weights back, so its learning rate
