@@ -61,7 +61,7 @@ pub(super) struct SoundInput {
     on_bad_example: OnBadExample,
     /// How many frames the model makes of samples; `None` for spectrograms of one size.
     frames: Option<FrameRule>,
-    /// Whether the model begins with convolutions over samples.
+    /// Whether the model begins with convolutions over samples that have learnt.
     has_front_end: bool,
     /// Units of work of a spectrogram of one size.
     units: usize,
@@ -98,7 +98,7 @@ impl SoundInput {
         let processor = AudioProcessor::load(model, kind)?;
         let steps = processor.frame_steps().into_iter().map(|(kernel, stride)| (kernel as i64, stride as i64));
         let frames = frames.map(|frames| frames.behind(FrameRule::new(steps)));
-        let has_front_end = matches!(made_for, AudioInput::Samples { .. });
+        let has_front_end = matches!(made_for, AudioInput::Samples { .. }) && !recipe.data.from_scratch;
         let on_bad_example = recipe.data.on_bad_example.parse()?;
         Ok(Self { processor, settings, on_bad_example, frames, has_front_end, units, silence, long: LongSounds::Cut })
     }
