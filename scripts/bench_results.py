@@ -108,6 +108,10 @@ def run(arguments, experiment, seed, folder):
     places = {name: str(path) for name, path in arguments.models.items()} | {"data": str(data), "root": str(arguments.data)}
     for name, table in experiment.get("tables", {}).items():
         places[name] = str(made(data, table, folder / f"{name}.csv"))
+    for name, fields in experiment.get("configurations", {}).items():
+        places[name] = str(folder / name)
+        (folder / name).mkdir()
+        write(folder / name / "config.json", json.dumps(fields, indent=2) + "\n")
     for name, part in experiment.get("folders", {}).items():
         places[name] = str(linked(data, part, folder / name))
 
@@ -184,7 +188,7 @@ def missing(arguments, experiment):
     stages = experiment.get("stages", {})
     words = itertools.chain(experiment["arguments"], *stages.values())
     names = {word[1:-1] for word in words if word.startswith("{") and word.endswith("}")}
-    lacking = sorted(names - {"data"} - set(experiment.get("tables", {})) - set(experiment.get("folders", {})) - set(stages) - set(arguments.models))
+    lacking = sorted(names - {"data"} - set(experiment.get("tables", {})) - set(experiment.get("folders", {})) - set(experiment.get("configurations", {})) - set(stages) - set(arguments.models))
     if lacking:
         return f"give --model {lacking[0]}=DIR"
     return None if (arguments.data / experiment["data"]).exists() else f"{experiment['data']} is not in the data"
@@ -207,7 +211,7 @@ def main():
             except (RunFailed, KeyError, OSError) as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 raise SystemExit(1)
-        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "tables", "folders", "stages", "arguments", "untouched")}, "retune_args": arguments.retune_args, "note": arguments.note, "machine": machine, "runs": runs}
+        report = {"kind": KIND, **{key: experiment.get(key) for key in ("name", "what", "metrics", "known", "tables", "folders", "configurations", "stages", "arguments", "untouched")}, "retune_args": arguments.retune_args, "note": arguments.note, "machine": machine, "runs": runs}
         write(arguments.results / f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         print(f"{name}: {runs[0]['test']} beside {runs[0]['baselines']}, {runs[0]['process_seconds']:.0f} s", file=sys.stderr, flush=True)
     found = {report["name"]: report for path in arguments.results.glob("*.json") if isinstance(report := json.loads(path.read_text(encoding="utf-8")), dict) and report.get("kind") == KIND}
