@@ -2,7 +2,7 @@
 
 use crate::hardware;
 use crate::metric::Evaluation;
-use crate::task::{Data, Decision, Judged, Phase, Task, Turn};
+use crate::task::{Data, Decision, Judged, Task, Turn};
 use crate::tensors::to_tensors;
 use anyhow::{Context, Result};
 use retune_data::{Batch, Dataset, Loader, evaluation_batches};
@@ -153,7 +153,7 @@ impl Predictor<'_> {
             if !loss {
                 return Ok((answers, None));
             }
-            let loss = task.loss(turn.outputs()?, &tensors, Phase::Evaluation)?;
+            let loss = task.answered_loss(&turn)?;
             Ok((answers, Some((loss.sum.f_double_value(&[])?, loss.weight.f_double_value(&[])?))))
         })
     }

@@ -32,6 +32,10 @@ pub trait Task: Send + Sync + Sized + 'static {
     fn head(&self) -> NewHead;
     /// The summed loss of a batch; smoothing and weights of classes belong to [`Phase::Training`] alone.
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss>;
+    /// The same of a batch that was answered, without smoothing; what its answers needed is not computed again.
+    fn answered_loss(&self, turn: &Turn<'_, Data<Self>>) -> Result<SummedLoss> {
+        self.loss(turn.outputs()?, turn.batch, Phase::Evaluation)
+    }
     /// Puts among the targets of each batch of a step what its loss needs to know of all of them.
     fn of_step(&self, _window: &mut [Batch]) {}
     /// Inputs that the loss reads, by Hugging Face's names: they are kept where frozen blocks have been computed once.

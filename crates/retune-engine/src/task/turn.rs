@@ -1,7 +1,9 @@
 //! One batch at work: its rows, its tensors, the network, and what the network says of it.
 
 use anyhow::Result;
-use retune_models::{Mode, Network, Tensors};
+use retune_kernels::loss::NextTokens;
+use retune_kernels::tch::Tensor;
+use retune_models::{Mode, ModelError, Network, Tensors};
 use std::cell::OnceCell;
 
 /// A batch as named tensors on the device of the network.
@@ -25,12 +27,16 @@ pub struct Turn<'a, D> {
     pub network: &'a Network,
     read: OnceCell<Option<Tensors>>,
     outputs: OnceCell<Tensors>,
+    said: OnceCell<NextTokens>,
 }
+
+/// The loss of scores of tokens: of outputs, for labels, with label smoothing.
+pub(super) type TokenLoss = fn(&Tensors, &Tensor, f64) -> Result<NextTokens, ModelError>;
 
 impl<'a, D> Turn<'a, D> {
     /// Nothing is computed yet.
     pub fn new(data: &'a D, rows: &'a [usize], batch: &'a BatchTensors, network: &'a Network) -> Self {
-        Self { data, rows, batch, network, read: OnceCell::new(), outputs: OnceCell::new() }
+        Self { data, rows, batch, network, read: OnceCell::new(), outputs: OnceCell::new(), said: OnceCell::new() }
     }
 
     /// What the network reads: the batch's inputs, or what its encoder made of them, which reads them once for all that its decoder
@@ -44,6 +50,15 @@ impl<'a, D> Turn<'a, D> {
             }
         };
         Ok(read.as_ref().unwrap_or(&self.batch.inputs))
+    }
+
+    /// How likely the tokens of the targets were: answers and loss are made of it.
+    pub(super) fn said(&self, of: TokenLoss) -> Result<&NextTokens> {
+        if let Some(said) = self.said.get() {
+            return Ok(said);
+        }
+        let said = of(self.outputs()?, self.batch.targets.get("labels")?, 0.0)?;
+        Ok(self.said.get_or_init(|| said))
     }
 
     /// What the network says in one forward pass, which is run when it is first asked for.

@@ -15,7 +15,7 @@ use retune_models::{Takes, registry};
 /// How likely the tokens of each row's target were; nothing where a batch has no `labels` [B, S].
 pub(super) fn likely<D>(turn: &Turn<'_, D>) -> Result<Vec<Option<TokenSums>>> {
     let Some(labels) = turn.batch.targets.optional("labels") else { return Ok(vec![None; turn.rows.len()]) };
-    let said = target_token_loss(turn.outputs()?, labels, 0.0)?;
+    let said = turn.said(target_token_loss)?;
     let rows = turn.rows.len() as i64;
     let sums = |tensor: &Tensor| -> Result<Vec<f64>> {
         let by_row = tensor.f_to_kind(Kind::Double)?.f_view([rows, -1])?;

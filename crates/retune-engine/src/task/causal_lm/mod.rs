@@ -189,13 +189,17 @@ impl Task for CausalLm {
         Ok(next_token_loss(outputs, batch.targets.get("labels")?, 0.0)?.loss)
     }
 
+    fn answered_loss(&self, turn: &Turn<'_, Data<Self>>) -> Result<SummedLoss> {
+        Ok(turn.said(next_token_loss)?.loss.shallow_clone())
+    }
+
     fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Answer>> {
         if let Some(settings) = &self.generation {
             let keys = turn.rows.iter().map(|&row| random::mix(&[turn.data.content_hash(row)])).collect();
             return continued(turn.network, &turn.batch.inputs, settings, keys);
         }
         let labels = turn.batch.targets.get("labels")?;
-        let said = next_token_loss(turn.outputs()?, labels, 0.0)?;
+        let said = turn.said(next_token_loss)?;
         let rows = turn.rows.len() as i64;
         let sums = |tensor: &retune_kernels::tch::Tensor| -> Result<Vec<f64>> {
             let by_row = tensor.f_to_kind(Kind::Double)?.f_view([rows, -1])?;

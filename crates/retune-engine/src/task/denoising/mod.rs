@@ -214,6 +214,10 @@ impl Task for Denoising {
         Ok(target_token_loss(outputs, batch.targets.get("labels")?, 0.0)?.loss)
     }
 
+    fn answered_loss(&self, turn: &Turn<'_, Data<Self>>) -> Result<SummedLoss> {
+        Ok(turn.said(target_token_loss)?.loss.shallow_clone())
+    }
+
     /// How likely what was taken out was; where nothing is known of it, what is written for the text.
     fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Answer>> {
         let likely = writing::likely(turn)?;

@@ -205,6 +205,10 @@ impl Task for TextToText {
         Ok(target_token_loss(outputs, batch.targets.get("labels")?, phase.smoothing(self.smoothing))?.loss)
     }
 
+    fn answered_loss(&self, turn: &Turn<'_, Data<Self>>) -> Result<SummedLoss> {
+        Ok(turn.said(target_token_loss)?.loss.shallow_clone())
+    }
+
     fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Written>> {
         let (likely, written) = (writing::likely(turn)?, writing::written(turn, &self.generation, &self.tokenizer)?);
         Ok(written.into_iter().zip(likely).map(|((text, score), likely)| Written { text, score, likely }).collect())
