@@ -188,7 +188,8 @@ def missing(arguments, experiment):
     stages = experiment.get("stages", {})
     words = itertools.chain(experiment["arguments"], *stages.values())
     names = {word[1:-1] for word in words if word.startswith("{") and word.endswith("}")}
-    lacking = sorted(names - {"data"} - set(experiment.get("tables", {})) - set(experiment.get("folders", {})) - set(experiment.get("configurations", {})) - set(stages) - set(arguments.models))
+    made = {name for kind in ("tables", "folders", "configurations", "stages") for name in experiment.get(kind, {})}
+    lacking = sorted(names - {"data", "root"} - made - set(arguments.models))
     if lacking:
         return f"give --model {lacking[0]}=DIR"
     return None if (arguments.data / experiment["data"]).exists() else f"{experiment['data']} is not in the data"

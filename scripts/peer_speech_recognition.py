@@ -41,6 +41,13 @@ def read_sound(path, rate):
     return samples if own == rate else resample_poly(samples, rate // common, own // common).astype("float32")
 
 
+def padded_labels(rows):
+    import torch
+
+    longest = max(len(row["labels"]) for row in rows)
+    return torch.tensor([row["labels"] + [IGNORED] * (longest - len(row["labels"])) for row in rows])
+
+
 class Writer:
     """Whisper: features of 30 seconds, tokens."""
 
@@ -65,12 +72,8 @@ class Writer:
         return ids[1:] if ids[0] == self.start else ids
 
     def collate(self, rows):
-        import torch
-
         batch = dict(self.extractor([row["input_values"] for row in rows], sampling_rate=self.extractor.sampling_rate, return_tensors="pt"))
-        longest = max(len(row["labels"]) for row in rows)
-        batch["labels"] = torch.tensor([row["labels"] + [IGNORED] * (longest - len(row["labels"])) for row in rows])
-        return batch
+        return batch | {"labels": padded_labels(rows)}
 
     def write(self, model, batch):
         return self.tokenizer.batch_decode(model.generate(batch["input_features"], num_beams=1, do_sample=False), skip_special_tokens=True)
@@ -98,12 +101,8 @@ class Speller:
         return self.tokenizer(text).input_ids
 
     def collate(self, rows):
-        import torch
-
         batch = dict(self.extractor.pad([{"input_values": row["input_values"]} for row in rows], padding=True, return_tensors="pt"))
-        longest = max(len(row["labels"]) for row in rows)
-        batch["labels"] = torch.tensor([row["labels"] + [IGNORED] * (longest - len(row["labels"])) for row in rows])
-        return batch
+        return batch | {"labels": padded_labels(rows)}
 
     def write(self, model, batch):
         logits = model(**{key: value for key, value in batch.items() if key != "labels"}).logits

@@ -142,18 +142,15 @@ pub fn head(family: &dyn Family, purpose: &Purpose) -> Result<Box<dyn HeadPlan>,
 /// # Errors
 /// It is not known, cannot be trained from nothing, or has no head for the purpose; the message names those that can.
 pub fn fresh(name: &str, purpose: Option<&Purpose>) -> Result<(&'static str, Fresh), ModelError> {
-    let serves =
-        |family: &'static dyn Family| purpose.is_none_or(|purpose| has(serving(family, Some(purpose)), purpose));
     let mut known = Vec::new();
-    for family in FAMILIES.iter().copied().filter(|family| serves(*family)) {
+    for family in FAMILIES.iter().copied().filter(|family| serves(*family, purpose)) {
         let Some(fresh) = family.fresh() else { continue };
         if family.model_type() == name {
             return Ok((family.model_type(), fresh));
         }
         known.push(family.model_type());
     }
-    let purpose = purpose.map_or(String::new(), |purpose| format!(" for {}", purpose.name()));
-    Err(ModelError::NotFresh { name: name.to_owned(), purpose, known: known.join(", ") })
+    Err(ModelError::NotFresh { name: name.to_owned(), purpose: in_words(purpose), known: known.join(", ") })
 }
 
 /// Whether models of a configuration can be used for a purpose.
@@ -179,15 +176,19 @@ pub(crate) fn becomes(own: &'static dyn Family, purpose: Option<&Purpose>) -> Op
     })
 }
 
+/// Whether models of a family can be used for a purpose, be it as another one.
+fn serves(family: &'static dyn Family, purpose: Option<&Purpose>) -> bool {
+    purpose.is_none_or(|purpose| has(serving(family, Some(purpose)), purpose))
+}
+
+/// A purpose as messages end with it.
+fn in_words(purpose: Option<&Purpose>) -> String {
+    purpose.map_or(String::new(), |purpose| format!(" for {}", purpose.name()))
+}
+
 fn unknown(model_type: String, purpose: Option<&Purpose>) -> ModelError {
-    let serves =
-        |family: &&&'static dyn Family| purpose.is_none_or(|purpose| has(serving(**family, Some(purpose)), purpose));
-    let known: Vec<&str> = FAMILIES.iter().filter(serves).map(|family| family.model_type()).collect();
-    ModelError::UnknownFamily {
-        model_type,
-        purpose: purpose.map_or(String::new(), |purpose| format!(" for {}", purpose.name())),
-        known: known.join(", "),
-    }
+    let known = FAMILIES.iter().filter(|family| serves(**family, purpose)).map(|family| family.model_type());
+    ModelError::UnknownFamily { model_type, purpose: in_words(purpose), known: known.collect::<Vec<_>>().join(", ") }
 }
 
 /// What Hugging Face's configuration class assumes where config.json says nothing.

@@ -42,31 +42,26 @@ impl<'a, D> Turn<'a, D> {
     /// What the network reads: the batch's inputs, or what its encoder made of them, which reads them once for all that its decoder
     /// is asked.
     pub fn inputs(&self) -> Result<&Tensors> {
-        let read = match self.read.get() {
-            Some(read) => read,
-            None => {
-                let read = self.network.read(&self.batch.inputs)?;
-                self.read.get_or_init(|| read)
-            }
-        };
+        let read = once(&self.read, || Ok(self.network.read(&self.batch.inputs)?))?;
         Ok(read.as_ref().unwrap_or(&self.batch.inputs))
     }
 
     /// How likely the tokens of the targets were: answers and loss are made of it.
     pub(super) fn said(&self, of: TokenLoss) -> Result<&NextTokens> {
-        if let Some(said) = self.said.get() {
-            return Ok(said);
-        }
-        let said = of(self.outputs()?, self.batch.targets.get("labels")?, 0.0)?;
-        Ok(self.said.get_or_init(|| said))
+        once(&self.said, || Ok(of(self.outputs()?, self.batch.targets.get("labels")?, 0.0)?))
     }
 
     /// What the network says in one forward pass, which is run when it is first asked for.
     pub fn outputs(&self) -> Result<&Tensors> {
-        if let Some(outputs) = self.outputs.get() {
-            return Ok(outputs);
-        }
-        let outputs = self.network.forward(self.inputs()?, &Mode::evaluation().with_factors())?;
-        Ok(self.outputs.get_or_init(|| outputs))
+        once(&self.outputs, || Ok(self.network.forward(self.inputs()?, &Mode::evaluation().with_factors())?))
     }
+}
+
+/// What is computed when it is first asked for.
+fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(made) = cell.get() {
+        return Ok(made);
+    }
+    let made = make()?;
+    Ok(cell.get_or_init(|| made))
 }
