@@ -37,11 +37,41 @@ struct NormBackward {
   float *dweight, *dbias;   // partial sums of these rows, zeroed by the caller; both or none
 };
 
+struct RmsNorm {
+  int64_t width;
+  const void* x;
+  const float* weight;
+  float epsilon, offset;  // the factor is offset + weight
+  void* y;
+  float* rstd;  // null without a backward pass
+};
+
+// y = f(gate) up of rows of `width`.
+struct Gate {
+  int64_t width, stride;  // elements from one row of gate and up, and of their gradients, to the next
+  const void *gate, *up;
+  void *y, *dgate, *dup;
+  Activation activation;
+};
+
+// Of heads whose first 2 `half` dimensions turn.
+struct Rotation {
+  int64_t tokens, heads, head_size, half;
+  int64_t batch_stride, token_stride, head_stride;  // of `in`, in elements; `out` is contiguous
+  int64_t angles;                                   // rows of cos and sin [angles, half]: B T, or T for all of a batch
+  const float *cos, *sin;
+  float direction;  // 1, or -1 to turn back
+  const void* in;
+  void* out;
+};
+
 struct Attention {
-  int64_t queries, tokens, heads, head_size;
+  int64_t queries, tokens, heads, groups, head_size;  // of the G groups of heads each has keys and values of its own
   int64_t query_stride, stride;     // elements from one row of the queries, or of keys and values, to the next
-  const void *query, *key, *value;  // [B, Q, H*K], and [B, T, H*K] twice
-  const uint8_t* allowed;                    // [B, T] or null
+  const void *query, *key, *value;  // [B, Q, H*K], and [B, T, G*K] twice
+  const uint8_t* allowed;           // [B, T] or null
+  const int32_t* bounds;            // [R, Q, 2] or null: the first key that a query sees and the one behind the last
+  int64_t bounded_rows;             // R, which divides B
   float scale;
   DropoutKey dropout;
   float* statistics;  // [B, H, Q, 2]: row maximum and reciprocal sum; null without a backward pass
@@ -92,6 +122,13 @@ template <class T>
 struct TypedKernels {
   void (*norm_forward)(const NormForward&, int64_t begin, int64_t end);
   void (*norm_backward)(const NormBackward&, int64_t begin, int64_t end);
+  void (*rms_norm_forward)(const RmsNorm&, int64_t begin, int64_t end);
+  // dx may be null; dweight, sums of these rows that the caller zeroed, too
+  void (*rms_norm_backward)(const RmsNorm&, const T* dy, T* dx, float* dweight, int64_t begin, int64_t end);
+  // Forward where dy is null, backward otherwise.
+  void (*gated)(const Gate&, const T* dy, int64_t begin, int64_t end);
+  // Rows are (batch, token) pairs.
+  void (*rotate)(const Rotation&, int64_t begin, int64_t end);
   // x[row] += bias
   void (*add_bias)(T* x, const T* bias, int64_t width, int64_t begin, int64_t end);
   // x[row] = f(x[row] + bias); derivative = f' there, unless null. bias may be null.
@@ -99,7 +136,7 @@ struct TypedKernels {
   // out = dy * derivative, and its column sums are added to `sums` unless null. Without derivative only the sums.
   void (*activation_backward)(const T* dy, const T* derivative, T* out, float* sums, int64_t width, int64_t begin,
                               int64_t end);
-  // Tasks are (batch, head) pairs; `scratch` holds attention_scratch floats.
+  // Tasks are (batch, group) pairs; `scratch` holds attention_scratch floats.
   void (*attention_forward)(const Attention&, T* out, int64_t task, float* scratch);
   void (*attention_backward)(const Attention&, const T* dout, T* dquery, T* dkey, T* dvalue, int64_t task,
                              float* scratch);

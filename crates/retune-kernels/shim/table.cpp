@@ -14,6 +14,10 @@ namespace RETUNE_ISA {
 
 #include "isa/norm.h"
 
+#include "isa/rms_norm.h"
+
+#include "isa/rotary.h"
+
 #include "isa/activation.h"
 
 #include "isa/attention.h"
@@ -37,7 +41,8 @@ static int64_t attention_scratch(int64_t tokens, int64_t head_size, bool backwar
 
 template <class T>
 constexpr TypedKernels<T> typed() {
-  return {norm_forward<T>,        norm_backward<T>,     add_bias<T>,           bias_activation<T>,
+  return {norm_forward<T>,        norm_backward<T>,     rms_norm_forward<T>,   rms_norm_backward<T>,
+          gated<T>,               rotate<T>,            add_bias<T>,           bias_activation<T>,
           activation_backward<T>, attention_forward<T>, attention_backward<T>, embedding_forward<T>,
           norm_backward<T, float>, products<T>()};
 }

@@ -128,6 +128,41 @@ impl AttentionMask {
             || self.causal.is_some_and(|past| past < keys - 1)
     }
 
+    /// The first key that each query sees and the one behind the last, int32 [1 or B, Q, 2], where that depends on the query; keys in
+    /// between may be padding all the same. `None` where documents do not lie side by side.
+    pub(crate) fn bounds(&self, (queries, keys): (i64, i64)) -> Option<Tensor> {
+        let behind = |query: i64| {
+            let end = self.causal.map_or(keys, |past| (past + query + 1).min(keys));
+            let first = self.window_within(keys).zip(self.causal).map_or(0, |(size, past)| past + query + 1 - size);
+            (first.clamp(0, end), end)
+        };
+        let documents = match &self.documents {
+            None => {
+                let bounds: Vec<i32> = (0..queries).map(behind).flat_map(|(a, b)| [a as i32, b as i32]).collect();
+                return Some(Tensor::from_slice(&bounds).view([1, queries, 2]));
+            }
+            Some(of) => of,
+        };
+        let rows = documents.size()[0];
+        let of = Vec::<i64>::try_from(documents.to_kind(Kind::Int64).contiguous().view([-1])).ok()?;
+        let mut bounds = Vec::with_capacity(of.len() * 2);
+        for row in of.chunks_exact(keys.max(1) as usize) {
+            let mut seen = std::collections::HashSet::new();
+            for document in row.chunk_by(|a, b| a == b) {
+                if !seen.insert(document[0]) {
+                    return None;
+                }
+                let start = bounds.len() as i64 / 2 % keys;
+                let stop = start + document.len() as i64;
+                for query in start..stop {
+                    let (first, end) = behind(query);
+                    bounds.extend([first.max(start) as i32, end.min(stop) as i32]);
+                }
+            }
+        }
+        (queries == keys).then(|| Tensor::from_slice(&bounds).view([rows, queries, 2]))
+    }
+
     /// How the batch is packed, if it is.
     pub fn packing(&self) -> Option<&Packing> {
         match &self.allowed {

@@ -28,6 +28,26 @@ unsafe extern "C" {
         seed: i64,
         kind: i64,
     ) -> c_int;
+    fn retune_rms_norm(
+        out: *mut *mut RawTensor,
+        x: *const RawTensor,
+        weight: *const RawTensor,
+        epsilon: c_double,
+        offset: c_double,
+    ) -> c_int;
+    fn retune_gated(
+        out: *mut *mut RawTensor,
+        gate: *const RawTensor,
+        up: *const RawTensor,
+        gate_first: c_int,
+        activation: i64,
+    ) -> c_int;
+    fn retune_rotary(
+        out: *mut *mut RawTensor,
+        x: *const RawTensor,
+        cos: *const RawTensor,
+        sin: *const RawTensor,
+    ) -> c_int;
     fn retune_linear(
         out: *mut *mut RawTensor,
         x: *const RawTensor,
@@ -41,6 +61,7 @@ unsafe extern "C" {
         key: *const RawTensor,
         value: *const RawTensor,
         mask: *const RawTensor,
+        bounds: *const RawTensor,
         heads: i64,
         scale: c_double,
         p: c_double,
@@ -181,6 +202,29 @@ pub(crate) fn norm(
     })
 }
 
+/// The factor is `offset` + weight.
+pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64, offset: f64) -> Result<Tensor, KernelError> {
+    // SAFETY: live tensors, whose shapes and dtypes the caller has checked.
+    returned(|out| unsafe { retune_rms_norm(out, raw(x), raw(weight), epsilon, offset) })
+}
+
+/// `activation` is a number of shim/kernels.h, not that of the identity. Without `up`, `gate` holds both.
+pub(crate) fn gated(
+    gate: &Tensor,
+    up: Option<&Tensor>,
+    gate_first: bool,
+    activation: i64,
+) -> Result<Tensor, KernelError> {
+    // SAFETY: live tensors, whose shapes and dtypes the caller has checked.
+    returned(|out| unsafe { retune_gated(out, raw(gate), raw_or_null(up), c_int::from(gate_first), activation) })
+}
+
+/// `x` [B, T, H, K], contiguous `cos` and `sin` [1 or B, T, 1, R] in fp32.
+pub(crate) fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor, KernelError> {
+    // SAFETY: live tensors, whose shapes, dtypes and layout the caller has checked.
+    returned(|out| unsafe { retune_rotary(out, raw(x), raw(cos), raw(sin)) })
+}
+
 /// `activation` is -1 for the identity, otherwise the number of shim/kernels.h.
 pub(crate) fn linear(
     x: &Tensor,
@@ -194,14 +238,16 @@ pub(crate) fn linear(
 
 pub(crate) fn attention(
     [query, key, value]: [&Tensor; 3],
-    mask: Option<&Tensor>,
+    (mask, bounds): (Option<&Tensor>, Option<&Tensor>),
     heads: i64,
     scale: f64,
     drop: Drop,
 ) -> Result<Tensor, KernelError> {
-    let (mask, seed) = (raw_or_null(mask), drop.seed as i64);
-    // SAFETY: live tensors, or null where the shim allows it; it checks shapes and dtypes.
-    returned(|out| unsafe { retune_attention(out, raw(query), raw(key), raw(value), mask, heads, scale, drop.p, seed) })
+    let (mask, bounds, seed) = (raw_or_null(mask), raw_or_null(bounds), drop.seed as i64);
+    // SAFETY: live tensors, or null where the shim allows it; it checks shapes and dtypes, and bounds lie within the keys.
+    returned(|out| unsafe {
+        retune_attention(out, raw(query), raw(key), raw(value), mask, bounds, heads, scale, drop.p, seed)
+    })
 }
 
 /// Tables and indices of one embedding call; the shim checks shapes, dtypes and the range of the indices.

@@ -116,3 +116,37 @@ static void activation_backward(const T* dy, const T* derivative, T* out, float*
     });
   }
 }
+
+// y = f(gate) up; with dy in place of y: dgate = dy up f'(gate) and dup = dy f(gate).
+template <ValueSlope (*FUNCTION)(Floats), class T>
+INLINE void gate_rows(const Gate& g, const T* dys, int64_t begin, int64_t end) {
+  const int64_t width = g.width;
+  for (int64_t r = begin; r < end; r++) {
+    const T *gate = (const T*)g.gate + r * g.stride, *up = (const T*)g.up + r * g.stride;
+    if (!dys) {
+      T* y = (T*)g.y + r * width;
+      over_row(width, ROW_BODY { store_(y + i, FUNCTION(load_(gate + i)).value * load_(up + i)); });
+      continue;
+    }
+    const T* dy = dys + r * width;
+    T *dgate = (T*)g.dgate + r * g.stride, *dup = (T*)g.dup + r * g.stride;
+    over_row(width, ROW_BODY {
+      const ValueSlope result = FUNCTION(load_(gate + i));
+      const Floats d = load_(dy + i);
+      store_(dgate + i, d * load_(up + i) * result.slope);
+      store_(dup + i, d * result.value);
+    });
+  }
+}
+
+// Forward without dy, backward with it.
+template <class T>
+static void gated(const Gate& g, const T* dy, int64_t begin, int64_t end) {
+  switch (g.activation) {
+    case Activation::identity: return;  // never asked for
+    case Activation::gelu: return gate_rows<gelu_for<T>>(g, dy, begin, end);
+    case Activation::gelu_tanh: return gate_rows<gelu_tanh>(g, dy, begin, end);
+    case Activation::relu: return gate_rows<relu>(g, dy, begin, end);
+    case Activation::silu: return gate_rows<silu>(g, dy, begin, end);
+  }
+}

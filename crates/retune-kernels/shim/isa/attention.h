@@ -1,5 +1,6 @@
-// Softmax attention of one (batch, head) pair, all of it in cache; the backward pass computes the scores again.
+// Softmax attention of one (batch, group of heads) pair, all of it in cache; the backward pass computes the scores again.
 // T tokens, Q queries, K head size, P and S are K and T rounded up to whole vectors. Query rows go in blocks, so that scratch stays small.
+// Keys that no query of a block sees are left out of its products.
 #pragma once
 
 constexpr int64_t ROWS = 64;  // query rows per block
@@ -157,21 +158,54 @@ INLINE void key_masks(const Attention& a, int64_t batch, float* penalty, float* 
   }
 }
 
-// Scores to exp(score - peak), in place; returns peak and the reciprocal of the sum, which is 0 where nothing is open.
+// The keys that a query sees; of a block of queries, those that some of them sees.
+struct Span {
+  int64_t first, end;
+};
+
+INLINE Span span_of(const Attention& a, int64_t batch, int64_t query) {
+  if (!a.bounds) return {0, a.tokens};
+  const int32_t* bounds = a.bounds + (batch % a.bounded_rows * a.queries + query) * 2;
+  return {bounds[0], bounds[1]};
+}
+
+// `first` begins a whole vector.
+INLINE Span span_of_block(const Attention& a, int64_t batch, int64_t first, int64_t count) {
+  Span all = {a.tokens, 0};
+  for (int64_t r = 0; r < count; r++) {
+    const Span span = span_of(a, batch, first + r);
+    all.first = span.first < all.first ? span.first : all.first;
+    all.end = span.end > all.end ? span.end : all.end;
+  }
+  if (all.first >= all.end) return {0, 0};
+  return {all.first / LANES * LANES, all.end};
+}
+
+// Lanes of keys from `j` inside the span, the others replaced.
+INLINE Floats within(Floats value, float beyond, int64_t j, Span span) {
+  if (j >= span.first && j + LANES <= span.end) return value;
+  const Ints place = (Ints)lane_numbers() + (int)j;
+  return ((place >= (int)span.first) & (place < (int)span.end)) ? value : broadcast(beyond);
+}
+
+// Scores to exp(score - peak), in place; returns peak and the reciprocal of the sum, which is 0 where nothing is open. A row holds
+// the keys from `from` on, `columns` of them.
 struct Statistics {
   float peak, inverse;
 };
 
-INLINE Statistics softmax_row(float* row, int64_t S, float scale, const float* penalty, const float* keep) {
+INLINE Statistics softmax_row(float* row, int64_t columns, float scale, const float* penalty, const float* keep,
+                              int64_t from, Span span) {
   Floats most = broadcast(-3e38f), total = {};
-  for (int64_t j = 0; j < S; j += LANES) {
-    const Floats value = load(row + j) * scale + load(penalty + j);
+  for (int64_t j = 0; j < columns; j += LANES) {
+    const Floats value = within(load(row + j) * scale + load(penalty + from + j), -3e38f, from + j, span);
     store(row + j, value);
     most = maximum(value, most);
   }
   const float peak = maximum(most);
-  for (int64_t j = 0; j < S; j += LANES) {
-    const Floats value = exponential(load(row + j) - peak) * load(keep + j);
+  for (int64_t j = 0; j < columns; j += LANES) {
+    const Floats value =
+        within(exponential(load(row + j) - peak) * load(keep + from + j), 0.0f, from + j, span);
     store(row + j, value);
     total += value;
   }
@@ -182,28 +216,28 @@ INLINE Statistics softmax_row(float* row, int64_t S, float scale, const float* p
 // The row again from its statistics: weights behind dropout to `kept`, gradients of the scores to `slope`, where the
 // gradients of the kept weights come in.
 template <class T>
-INLINE void slope_row(float* row, T* kept, float* slope, int64_t S, float scale, const float* penalty,
-                      const float* keep, Statistics statistics, int64_t index, const Drop& d) {
+INLINE void slope_row(float* row, T* kept, float* slope, int64_t columns, float scale, const float* penalty,
+                      const float* keep, int64_t from, Span span, Statistics statistics, int64_t index, const Drop& d) {
   Floats expected = {};
-  for (int64_t j = 0; j < S; j += LANES) {
-    const Floats score = load(row + j) * scale + load(penalty + j);
-    const Floats weight = exponential(score - statistics.peak) * load(keep + j) * statistics.inverse;
-    const Floats kept_weight = maybe_drop(weight, index + j, d), change = kept_weight * load(slope + j);
+  for (int64_t j = 0; j < columns; j += LANES) {
+    const Floats score = within(load(row + j) * scale + load(penalty + from + j), -3e38f, from + j, span);
+    const Floats open = within(load(keep + from + j), 0.0f, from + j, span);
+    const Floats weight = exponential(score - statistics.peak) * open * statistics.inverse;
+    const Floats kept_weight = maybe_drop(weight, index + from + j, d), change = kept_weight * load(slope + j);
     store(row + j, weight);
     store(kept + j, kept_weight);
     store(slope + j, change);
     expected += change;
   }
   const float mean = sum(expected);
-  for (int64_t j = 0; j < S; j += LANES) store(slope + j, load(slope + j) - load(row + j) * mean);
+  for (int64_t j = 0; j < columns; j += LANES) store(slope + j, load(slope + j) - load(row + j) * mean);
 }
 
 template <class T>
 static void attention_forward(const Attention& a, T* out, int64_t task, float* scratch) {
-  const int64_t tokens = a.tokens, K = a.head_size, P = padded(K), S = padded(tokens);
-  const int64_t batch = task / a.heads, head = task % a.heads, at = batch * tokens * a.stride + head * K;
-  const int64_t out_stride = a.heads * K, from = batch * a.queries * a.query_stride + head * K;
-  out += batch * a.queries * out_stride + head * K;
+  const int64_t tokens = a.tokens, K = a.head_size, P = padded(K), S = padded(tokens), each = a.heads / a.groups;
+  const int64_t batch = task / a.groups, group = task % a.groups, at = batch * tokens * a.stride + group * K;
+  const int64_t out_stride = a.heads * K;
   const Drop d = make_drop(a.dropout);
   float *penalty = scratch, *keep = penalty + S, *transposed = keep + S, *rows = transposed + P * S,
         *query = rows + S * P, *scores = query + ROWS * P, *result = scores + ROWS * S;
@@ -211,30 +245,34 @@ static void attention_forward(const Attention& a, T* out, int64_t task, float* s
   widen_rows(rows, (const T*)a.key + at, tokens, K, a.stride);
   transpose(transposed, rows, tokens, P);
   widen_rows(rows, (const T*)a.value + at, tokens, K, a.stride);
-  for (int64_t first = 0; first < a.queries; first += ROWS) {
-    const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS;
-    widen_rows(query, (const T*)a.query + from + first * a.query_stride, count, K, a.query_stride);
-    product(scores, S, query, P, 1, transposed, S, count, S, K);
-    for (int64_t r = 0; r < count; r++) {
-      float* row = scores + r * S;
-      const Statistics statistics = softmax_row(row, S, a.scale, penalty, keep);
-      const int64_t place = task * a.queries + first + r, index = place * tokens;
-      for (int64_t j = 0; j < S; j += LANES)
-        store(row + j, maybe_drop(load(row + j) * statistics.inverse, index + j, d));
-      if (a.statistics) __builtin_memcpy(a.statistics + 2 * place, &statistics, sizeof statistics);
+  for (int64_t head = group * each; head < (group + 1) * each; head++)
+    for (int64_t first = 0; first < a.queries; first += ROWS) {
+      const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS;
+      const Span block = span_of_block(a, batch, first, count);
+      const int64_t columns = padded(block.end - block.first), depth = block.end - block.first;
+      const T* from = (const T*)a.query + (batch * a.queries + first) * a.query_stride + head * K;
+      widen_rows(query, from, count, K, a.query_stride);
+      product(scores, S, query, P, 1, transposed + block.first, S, count, columns, K);
+      for (int64_t r = 0; r < count; r++) {
+        float* row = scores + r * S;
+        const Statistics statistics =
+            softmax_row(row, columns, a.scale, penalty, keep, block.first, span_of(a, batch, first + r));
+        const int64_t place = (batch * a.heads + head) * a.queries + first + r, index = place * tokens + block.first;
+        for (int64_t j = 0; j < columns; j += LANES)
+          store(row + j, maybe_drop(load(row + j) * statistics.inverse, index + j, d));
+        if (a.statistics) __builtin_memcpy(a.statistics + 2 * place, &statistics, sizeof statistics);
+      }
+      product(result, P, scores, S, 1, rows + block.first * P, P, count, P, depth);
+      narrow_rows(out + (batch * a.queries + first) * out_stride + head * K, result, count, K, P, out_stride, 1.0f);
     }
-    product(result, P, scores, S, 1, rows, P, count, P, tokens);
-    narrow_rows(out + first * out_stride, result, count, K, P, out_stride, 1.0f);
-  }
 }
 
 template <class T>
 static void attention_backward(const Attention& a, const T* dout, T* dquery, T* dkey, T* dvalue, int64_t task,
                                float* scratch) {
-  const int64_t tokens = a.tokens, K = a.head_size, P = padded(K), S = padded(tokens);
-  const int64_t batch = task / a.heads, head = task % a.heads, at = batch * tokens * a.stride + head * K;
-  const int64_t stride = a.heads * K, to = batch * tokens * stride + head * K;
-  const int64_t from = batch * a.queries * a.query_stride + head * K, to_query = batch * a.queries * stride + head * K;
+  const int64_t tokens = a.tokens, K = a.head_size, P = padded(K), S = padded(tokens), each = a.heads / a.groups;
+  const int64_t batch = task / a.groups, group = task % a.groups, at = batch * tokens * a.stride + group * K;
+  const int64_t stride = a.heads * K, key_stride = a.groups * K, to = batch * tokens * key_stride + group * K;
   const Drop d = make_drop(a.dropout);
   float *penalty = scratch, *keep = penalty + S, *key = keep + S, *key_t = key + S * P, *value_t = key_t + P * S,
         *spare = value_t + P * S, *dkeys = spare + S * P, *dvalues = dkeys + S * P, *query = dvalues + S * P,
@@ -249,24 +287,29 @@ static void attention_backward(const Attention& a, const T* dout, T* dquery, T* 
     store(dkeys + i, Floats{});
     store(dvalues + i, Floats{});
   }
-  for (int64_t first = 0; first < a.queries; first += ROWS) {
-    const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS;
-    widen_rows(query, (const T*)a.query + from + first * a.query_stride, count, K, a.query_stride);
-    widen_rows(direction, dout + to_query + first * stride, count, K, stride);
-    product(weights, S, query, P, 1, key_t, S, count, S, K);
-    product(slopes, S, direction, P, 1, value_t, S, count, S, K);
-    for (int64_t r = 0; r < count; r++) {
-      const int64_t place = task * a.queries + first + r;
-      Statistics statistics;
-      __builtin_memcpy(&statistics, a.statistics + 2 * place, sizeof statistics);
-      slope_row(weights + r * S, dropped + r * S, slopes + r * S, S, a.scale, penalty, keep, statistics,
-                place * tokens, d);
+  for (int64_t head = group * each; head < (group + 1) * each; head++)
+    for (int64_t first = 0; first < a.queries; first += ROWS) {
+      const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS;
+      const Span block = span_of_block(a, batch, first, count);
+      const int64_t columns = padded(block.end - block.first), depth = block.end - block.first;
+      const int64_t row = batch * a.queries + first, to_query = row * stride + head * K;
+      widen_rows(query, (const T*)a.query + row * a.query_stride + head * K, count, K, a.query_stride);
+      widen_rows(direction, dout + to_query, count, K, stride);
+      product(weights, S, query, P, 1, key_t + block.first, S, count, columns, K);
+      product(slopes, S, direction, P, 1, value_t + block.first, S, count, columns, K);
+      for (int64_t r = 0; r < count; r++) {
+        const int64_t place = (batch * a.heads + head) * a.queries + first + r;
+        Statistics statistics;
+        __builtin_memcpy(&statistics, a.statistics + 2 * place, sizeof statistics);
+        slope_row(weights + r * S, dropped + r * S, slopes + r * S, columns, a.scale, penalty, keep, block.first,
+                  span_of(a, batch, first + r), statistics, place * tokens, d);
+      }
+      const int64_t seen = block.first * P;
+      product<true>(dvalues + seen, P, dropped, 1, S, direction, P, depth, P, count);
+      product(result, P, slopes, S, 1, key + seen, P, count, P, depth);
+      narrow_rows(dquery + to_query, result, count, K, P, stride, a.scale);
+      product<true>(dkeys + seen, P, slopes, 1, S, query, P, depth, P, count);
     }
-    product<true>(dvalues, P, dropped, 1, S, direction, P, tokens, P, count);
-    product(result, P, slopes, S, 1, key, P, count, P, tokens);
-    narrow_rows(dquery + to_query + first * stride, result, count, K, P, stride, a.scale);
-    product<true>(dkeys, P, slopes, 1, S, query, P, tokens, P, count);
-  }
-  narrow_rows(dkey + to, dkeys, tokens, K, P, stride, a.scale);
-  narrow_rows(dvalue + to, dvalues, tokens, K, P, stride, 1.0f);
+  narrow_rows(dkey + to, dkeys, tokens, K, P, key_stride, a.scale);
+  narrow_rows(dvalue + to, dvalues, tokens, K, P, key_stride, 1.0f);
 }

@@ -38,10 +38,8 @@ static int64_t pairs_scratch(int64_t tokens, int64_t head_size, bool backward) {
 template <>
 void attention_forward<uint16_t>(const Attention& a, uint16_t* out, int64_t task, float* scratch) {
   const int64_t tokens = a.tokens, K = a.head_size, W = padded_pairs(K), P = 2 * W, S = padded(tokens);
-  const int64_t batch = task / a.heads, head = task % a.heads, at = batch * tokens * a.stride + head * K;
-  const int64_t even = (tokens + 1) / 2, out_stride = a.heads * K;
-  const int64_t from = batch * a.queries * a.query_stride + head * K;
-  out += batch * a.queries * out_stride + head * K;
+  const int64_t batch = task / a.groups, group = task % a.groups, at = batch * tokens * a.stride + group * K;
+  const int64_t even = (tokens + 1) / 2, out_stride = a.heads * K, each = a.heads / a.groups;
   const Drop d = make_drop(a.dropout);
   float *penalty = scratch, *keep = penalty + S;
   Pair *rows = (Pair*)(keep + S), *key_t = rows + S * W, *value = key_t + W * S, *query = value + even * P,
@@ -52,32 +50,36 @@ void attention_forward<uint16_t>(const Attention& a, uint16_t* out, int64_t task
   transpose(key_t, rows, tokens, W);
   pair_rows(rows, (const uint16_t*)a.value + at, tokens, K, a.stride);
   interleave(value, (const uint16_t*)rows, tokens, P, P);
-  for (int64_t first = 0; first < a.queries; first += ROWS) {
-    const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS;
-    pair_rows(query, (const uint16_t*)a.query + from + first * a.query_stride, count, K, a.query_stride);
-    product(scores, S, query, W, 1, key_t, S, count, S, W);
-    for (int64_t r = 0; r < count; r++) {
-      float* row = scores + r * S;
-      uint16_t* kept = (uint16_t*)weights + r * S;
-      const Statistics statistics = softmax_row(row, S, a.scale, penalty, keep);
-      const int64_t place = task * a.queries + first + r, index = place * tokens;
-      for (int64_t j = 0; j < S; j += LANES)
-        store(kept + j, maybe_drop(load(row + j) * statistics.inverse, index + j, d));
-      if (a.statistics) __builtin_memcpy(a.statistics + 2 * place, &statistics, sizeof statistics);
+  for (int64_t head = group * each; head < (group + 1) * each; head++)
+    for (int64_t first = 0; first < a.queries; first += ROWS) {
+      const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS;
+      const Span block = span_of_block(a, batch, first, count);
+      const int64_t columns = padded(block.end - block.first), depth = (block.end - block.first + 1) / 2;
+      const uint16_t* from = (const uint16_t*)a.query + (batch * a.queries + first) * a.query_stride + head * K;
+      pair_rows(query, from, count, K, a.query_stride);
+      product(scores, S, query, W, 1, key_t + block.first, S, count, columns, W);
+      for (int64_t r = 0; r < count; r++) {
+        float* row = scores + r * S;
+        uint16_t* kept = (uint16_t*)weights + r * S;
+        const Statistics statistics =
+            softmax_row(row, columns, a.scale, penalty, keep, block.first, span_of(a, batch, first + r));
+        const int64_t place = (batch * a.heads + head) * a.queries + first + r, index = place * tokens + block.first;
+        for (int64_t j = 0; j < columns; j += LANES)
+          store(kept + j, maybe_drop(load(row + j) * statistics.inverse, index + j, d));
+        if (a.statistics) __builtin_memcpy(a.statistics + 2 * place, &statistics, sizeof statistics);
+      }
+      product(result, P, weights, S / 2, 1, value + block.first / 2 * P, P, count, padded(K), depth);
+      narrow_rows(out + (batch * a.queries + first) * out_stride + head * K, result, count, K, P, out_stride, 1.0f);
     }
-    product(result, P, weights, S / 2, 1, value, P, count, padded(K), even);
-    narrow_rows(out + first * out_stride, result, count, K, P, out_stride, 1.0f);
-  }
 }
 
 template <>
 void attention_backward<uint16_t>(const Attention& a, const uint16_t* dout, uint16_t* dquery, uint16_t* dkey,
                                   uint16_t* dvalue, int64_t task, float* scratch) {
   const int64_t tokens = a.tokens, K = a.head_size, W = padded_pairs(K), P = 2 * W, S = padded(tokens);
-  const int64_t batch = task / a.heads, head = task % a.heads, at = batch * tokens * a.stride + head * K;
-  const int64_t even = (tokens + 1) / 2, columns = padded(K), stride = a.heads * K;
-  const int64_t to = batch * tokens * stride + head * K, to_query = batch * a.queries * stride + head * K;
-  const int64_t from = batch * a.queries * a.query_stride + head * K;
+  const int64_t batch = task / a.groups, group = task % a.groups, at = batch * tokens * a.stride + group * K;
+  const int64_t even = (tokens + 1) / 2, width = padded(K), each = a.heads / a.groups;
+  const int64_t stride = a.heads * K, key_stride = a.groups * K, to = batch * tokens * key_stride + group * K;
   const Drop d = make_drop(a.dropout);
   float *penalty = scratch, *keep = penalty + S;
   Pair *rows = (Pair*)(keep + S), *key_t = rows + S * W, *value_t = key_t + W * S, *key = value_t + W * S,
@@ -92,31 +94,37 @@ void attention_backward<uint16_t>(const Attention& a, const uint16_t* dout, uint
   transpose(key_t, rows, tokens, W);
   interleave(key, (const uint16_t*)rows, tokens, P, P);
   __builtin_memset(dkeys, 0, 2 * S * P * sizeof(float));
-  for (int64_t first = 0; first < a.queries; first += ROWS) {
-    const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS, half = (count + 1) / 2;
-    pair_rows(query, (const uint16_t*)a.query + from + first * a.query_stride, count, K, a.query_stride);
-    pair_rows(direction, dout + to_query + first * stride, count, K, stride);
-    product(weights, S, query, W, 1, key_t, S, count, S, W);
-    product(slopes, S, direction, W, 1, value_t, S, count, S, W);
-    for (int64_t r = 0; r < count; r++) {
-      const int64_t place = task * a.queries + first + r;
-      Statistics statistics;
-      __builtin_memcpy(&statistics, a.statistics + 2 * place, sizeof statistics);
-      slope_row(weights + r * S, (uint16_t*)halves + r * S, slopes + r * S, S, a.scale, penalty, keep, statistics,
-                place * tokens, d);
+  for (int64_t head = group * each; head < (group + 1) * each; head++)
+    for (int64_t first = 0; first < a.queries; first += ROWS) {
+      const int64_t count = a.queries - first < ROWS ? a.queries - first : ROWS, half = (count + 1) / 2;
+      const Span block = span_of_block(a, batch, first, count);
+      const int64_t seen = block.end - block.first, columns = padded(seen), skipped = block.first * P;
+      const int64_t row = batch * a.queries + first, to_query = row * stride + head * K;
+      pair_rows(query, (const uint16_t*)a.query + row * a.query_stride + head * K, count, K, a.query_stride);
+      pair_rows(direction, dout + to_query, count, K, stride);
+      product(weights, S, query, W, 1, key_t + block.first, S, count, columns, W);
+      product(slopes, S, direction, W, 1, value_t + block.first, S, count, columns, W);
+      for (int64_t r = 0; r < count; r++) {
+        const int64_t place = (batch * a.heads + head) * a.queries + first + r;
+        Statistics statistics;
+        __builtin_memcpy(&statistics, a.statistics + 2 * place, sizeof statistics);
+        slope_row(weights + r * S, (uint16_t*)halves + r * S, slopes + r * S, columns, a.scale, penalty, keep,
+                  block.first, span_of(a, batch, first + r), statistics, place * tokens, d);
+      }
+      interleave(pairs, (const uint16_t*)halves, count, columns, S);
+      interleave(crossed, (const uint16_t*)direction, count, P, P);
+      product<true>(dvalues + skipped, P, pairs, 1, columns, crossed, P, seen, width, half);
+      for (int64_t r = 0; r < count; r++)
+        for (int64_t j = 0; j < columns; j += LANES)
+          store((uint16_t*)halves + r * S + j, load(slopes + r * S + j));
+      product(result, P, halves, S / 2, 1, key + skipped / 2, P, count, width, (seen + 1) / 2);
+      narrow_rows(dquery + to_query, result, count, K, P, stride, a.scale);
+      interleave(pairs, (const uint16_t*)halves, count, columns, S);
+      interleave(crossed, (const uint16_t*)query, count, P, P);
+      product<true>(dkeys + skipped, P, pairs, 1, columns, crossed, P, seen, width, half);
     }
-    interleave(pairs, (const uint16_t*)halves, count, S, S);
-    interleave(crossed, (const uint16_t*)direction, count, P, P);
-    product<true>(dvalues, P, pairs, 1, S, crossed, P, tokens, columns, half);
-    for (int64_t i = 0; i < count * S; i += LANES) store((uint16_t*)halves + i, load(slopes + i));
-    product(result, P, halves, S / 2, 1, key, P, count, columns, even);
-    narrow_rows(dquery + to_query + first * stride, result, count, K, P, stride, a.scale);
-    interleave(pairs, (const uint16_t*)halves, count, S, S);
-    interleave(crossed, (const uint16_t*)query, count, P, P);
-    product<true>(dkeys, P, pairs, 1, S, crossed, P, tokens, columns, half);
-  }
-  narrow_rows(dkey + to, dkeys, tokens, K, P, stride, a.scale);
-  narrow_rows(dvalue + to, dvalues, tokens, K, P, stride, 1.0f);
+  narrow_rows(dkey + to, dkeys, tokens, K, P, key_stride, a.scale);
+  narrow_rows(dvalue + to, dvalues, tokens, K, P, key_stride, 1.0f);
 }
 
 #endif

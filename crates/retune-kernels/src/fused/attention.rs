@@ -1,7 +1,8 @@
 //! Multi-head softmax attention (Vaswani et al. 2017, §3.2) on the projections' own layout.
 //!
 //! B batch, T tokens, Q queries (tokens that attend), H heads, K head size, D = H·K. Nothing is transposed in memory; the scores live in cache, and the
-//! backward pass computes them again from each row's maximum and sum.
+//! backward pass computes them again from each row's maximum and sum. Keys that no query of a block sees (behind it, of other
+//! documents, outside the window) cost nothing.
 
 use super::{next_drop, packed, takes};
 use crate::AttentionMask;
@@ -36,8 +37,8 @@ pub mod reference {
 /// `softmax(q kᵀ · scale + bias + mask) v` per head, with dropout on the probabilities when `train`.
 ///
 /// `query` [B, Q, D], `key` and `value` [B, T, D] are what the projections give, heads side by side; returns [B, Q, D]. Keys
-/// and values may have fewer heads, of the same size. With the mask of a packed batch, B is 1. A bias, fewer heads of keys, and
-/// queries that may not look ahead take the plain composition on a CPU.
+/// and values may have fewer heads, of the same size. With the mask of a packed batch, B is 1. A bias, capped scores and queries
+/// that see nothing take the plain composition on a CPU.
 pub fn attention(
     query: &Tensor,
     key: &Tensor,
@@ -50,26 +51,41 @@ pub fn attention(
     if options.mask.is_some_and(|mask| mask.packing().is_some()) {
         return packed::attention([query, key, value], heads, options, train).unwrap_or_else(reference);
     }
-    let takes = takes(&[query, key, value])
-        && query.dim() == 3
-        && key.size() == value.size()
-        && key.size()[2] == query.size()[2]
-        && fits(options, key.size()[1]);
-    if !takes {
+    let takes = takes(&[query, key, value]) && query.dim() == 3 && key.dim() == 3 && key.size() == value.size();
+    let plain = options.bias.is_some() || options.softcap.is_some();
+    if plain || !takes || !has_groups(query.size()[2], key.size()[2], heads) {
         return reference();
     }
+    let (queries, keys) = (query.size()[1], key.size()[1]);
+    let bounds = match options.mask.filter(|mask| mask.depends_on_queries(keys)) {
+        None => None,
+        // What a query that sees nothing gets would be another thing than in the composition.
+        Some(_) if options.closed_rows => return reference(),
+        Some(mask) => match mask.bounds((queries, keys)) {
+            Some(bounds) => Some(bounds),
+            None => return reference(),
+        },
+    };
     let scale = options.scale.unwrap_or_else(|| 1.0 / ((query.size()[2] / heads) as f64).sqrt());
-    scaled(query, key, value, options.mask, heads, scale, next_drop(options.dropout, train))
+    let masks = (options.mask.and_then(AttentionMask::keys), bounds.as_ref());
+    shim::attention([query, key, value], masks, heads, scale, next_drop(options.dropout, train))
+        .expect("checked arguments")
 }
 
-/// Whether the kernel computes attention of this kind.
+/// Whether keys of this width are those of groups of heads.
+fn has_groups(width: i64, of_keys: i64, heads: i64) -> bool {
+    let size = width / heads;
+    size > 0 && of_keys > 0 && of_keys % size == 0 && heads % (of_keys / size) == 0
+}
+
+/// Whether the kernel computes attention of this kind, the same for all queries.
 pub(super) fn fits(options: &AttentionOptions<'_>, keys: i64) -> bool {
     options.bias.is_none()
         && options.softcap.is_none()
         && !options.mask.is_some_and(|mask| mask.depends_on_queries(keys))
 }
 
-/// The kernel: `softmax(q kᵀ · scale + mask) v` per head of checked arguments.
+/// The kernel: `softmax(q kᵀ · scale + mask) v` per head of checked arguments, with a mask that is the same for all queries.
 pub(super) fn scaled(
     query: &Tensor,
     key: &Tensor,
@@ -80,7 +96,7 @@ pub(super) fn scaled(
     drop: Drop,
 ) -> Tensor {
     let keys = mask.and_then(AttentionMask::keys);
-    shim::attention([query, key, value], keys, heads, scale, drop).expect("checked arguments")
+    shim::attention([query, key, value], (keys, None), heads, scale, drop).expect("checked arguments")
 }
 
 #[cfg(test)]
@@ -143,6 +159,54 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Batches of 3 with what each query sees: causal, behind keys of before, in a window, in documents.
+    fn masks_by_query(queries: i64, tokens: i64) -> Vec<AttentionMask> {
+        let causal = |mask: AttentionMask| mask.causal(tokens - queries).unwrap();
+        let mut all = vec![causal(AttentionMask::open()), causal(AttentionMask::open()).window(5).unwrap()];
+        let index = Tensor::arange(tokens, (Kind::Int64, Device::Cpu)).unsqueeze(0);
+        let row = Tensor::arange(3, (Kind::Int64, Device::Cpu)).unsqueeze(1);
+        let open = index.lt_tensor(&(-&row * 2 + tokens)).to_kind(Kind::Int64);
+        all.push(causal(AttentionMask::padding(&open, Device::Cpu).unwrap()));
+        if queries == tokens {
+            let documents = (index + &row * 3).divide_scalar_mode(7, "floor");
+            all.push(AttentionMask::open().documents(&documents).unwrap());
+            all.push(causal(AttentionMask::open()).documents(&documents).unwrap());
+            all.push(causal(AttentionMask::open()).documents(&documents).unwrap().window(3).unwrap());
+        }
+        all
+    }
+
+    #[test]
+    fn masks_by_query_and_groups_of_heads() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            for (queries, tokens) in [(19, 19), (130, 130), (1, 40), (9, 80)] {
+                for (heads, groups) in [(2, 2), (6, 2), (3, 1)] {
+                    for mask in masks_by_query(queries, tokens).iter().map(Some).chain([None]) {
+                        let shapes = [(queries, heads), (tokens, groups), (tokens, groups)];
+                        let tensors: Vec<Tensor> =
+                            (1..).zip(shapes).map(|(i, (rows, heads))| leaf(i, &[3, rows, heads * 24], kind)).collect();
+                        agree(kind, &tensors, |t, fused| {
+                            let function = if fused { attention } else { reference::attention };
+                            let options = AttentionOptions { mask, dropout: 0.1, ..Default::default() };
+                            function(&t[0], &t[1], &t[2], heads, &options, true)
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn documents_that_are_torn_apart_take_the_composition() {
+        let torn = Tensor::from_slice2(&[[1i64, 2, 1, 2]]);
+        let mask = AttentionMask::open().documents(&torn).unwrap();
+        assert!(mask.bounds((4, 4)).is_none());
+        let t: Vec<Tensor> = (1..=3).map(|seed| leaf(seed, &[1, 4, 8], Kind::Float)).collect();
+        let options = AttentionOptions { mask: Some(&mask), ..Default::default() };
+        let y = attention(&t[0], &t[1], &t[2], 2, &options, false);
+        assert_eq!(y, reference::attention(&t[0], &t[1], &t[2], 2, &options, false));
     }
 
     #[test]

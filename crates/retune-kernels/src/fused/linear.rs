@@ -27,15 +27,8 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
 
 /// `activation(x Wᵀ + b)`; shapes as in [`linear`].
 pub fn linear_activation(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Tensor {
-    let number = match activation {
-        Activation::Identity => -1,
-        Activation::Gelu => 0,
-        Activation::GeluTanh => 1,
-        Activation::Relu => 2,
-        Activation::Silu => 3,
-        Activation::QuickGelu | Activation::Tanh => {
-            return reference::linear_activation(x, weight, bias, activation);
-        }
+    let Some(number) = number(activation) else {
+        return reference::linear_activation(x, weight, bias, activation);
     };
     let mut tensors = vec![x, weight];
     tensors.extend(bias);
@@ -44,6 +37,18 @@ pub fn linear_activation(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, act
         return reference::linear_activation(x, weight, bias, activation);
     }
     shim::linear(x, weight, bias, number).expect("checked arguments")
+}
+
+/// That of shim/kernels.h, where the kernels have the activation.
+pub(super) fn number(activation: Activation) -> Option<i64> {
+    match activation {
+        Activation::Identity => Some(-1),
+        Activation::Gelu => Some(0),
+        Activation::GeluTanh => Some(1),
+        Activation::Relu => Some(2),
+        Activation::Silu => Some(3),
+        Activation::QuickGelu | Activation::Tanh => None,
+    }
 }
 
 #[cfg(test)]

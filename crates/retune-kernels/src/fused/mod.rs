@@ -8,15 +8,21 @@
 pub mod attention;
 pub mod attention_of_few;
 pub mod embeddings;
+pub mod gated;
 pub mod linear;
 pub mod norm;
 pub mod packed;
+pub mod rms_norm;
+pub mod rotary;
 
 pub use attention::attention;
 pub use attention_of_few::attention_of_few;
 pub use embeddings::{EmbeddingIndices, EmbeddingTables, text_embeddings};
+pub use gated::{gated, gated_joint};
 pub use linear::{linear, linear_activation};
 pub use norm::{dropout_residual_norm, norm_dropout};
+pub use rms_norm::rms_norm;
+pub use rotary::rotary;
 
 use crate::shim::{self, Drop};
 use crate::{KernelError, dropout};

@@ -7,7 +7,7 @@ use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::Tensor;
-use retune_kernels::{Activation, Dense};
+use retune_kernels::{Activation, Dense, fused};
 
 /// Tensor names, relative to the layer.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ pub enum NetworkNames {
 enum Up {
     Plain(Dense),
     Gated(Dense, Dense),
-    Joint { both: Dense, gate: usize },
+    Joint { both: Dense, gate_first: bool },
 }
 
 /// A feed-forward network.
@@ -69,7 +69,7 @@ impl DecoderNetwork {
             NetworkNames::Plain { up, down } => (Up::Plain(dense(up, d, f)?), down),
             NetworkNames::Gated { gate, up, down } => (Up::Gated(dense(gate, d, f)?, dense(up, d, f)?), down),
             NetworkNames::Joint { both, gate_first, down } => {
-                (Up::Joint { both: dense(both, d, 2 * f)?, gate: usize::from(!gate_first) }, down)
+                (Up::Joint { both: dense(both, d, 2 * f)?, gate_first }, down)
             }
         };
         let (activation, dropout) = (sizes.activation, sizes.network_dropout);
@@ -80,11 +80,8 @@ impl DecoderNetwork {
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let inner = match &self.up {
             Up::Plain(up) => up.forward_activated(x, self.activation, train),
-            Up::Gated(gate, up) => gate.forward_activated(x, self.activation, train) * up.forward(x, train),
-            Up::Joint { both, gate } => {
-                let both = both.forward(x, train).chunk(2, -1);
-                self.activation.forward(&both[*gate]) * &both[1 - gate]
-            }
+            Up::Gated(gate, up) => fused::gated(&gate.forward(x, train), &up.forward(x, train), self.activation),
+            Up::Joint { both, gate_first } => fused::gated_joint(&both.forward(x, train), *gate_first, self.activation),
         };
         self.down.forward(&dropout(&inner, self.dropout, train), train)
     }

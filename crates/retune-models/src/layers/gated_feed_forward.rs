@@ -5,7 +5,7 @@ use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
 use retune_kernels::tch::Tensor;
-use retune_kernels::{Activation, Dense};
+use retune_kernels::{Activation, Dense, fused};
 
 /// Names and settings.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +49,7 @@ impl GatedFeedForward {
 
     /// `x` [B, T, D]; returns [B, T, D].
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let both = self.gate_and_up.forward(x, train).chunk(2, -1);
-        let gated = self.activation.forward(&both[0]) * &both[1];
+        let gated = fused::gated_joint(&self.gate_and_up.forward(x, train), true, self.activation);
         self.down.forward(&dropout(&gated, self.dropout, train), train)
     }
 }

@@ -5,8 +5,8 @@
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
-use retune_kernels::tch::{Kind, Tensor};
-use retune_kernels::{LayerNorm, Weight};
+use retune_kernels::tch::Tensor;
+use retune_kernels::{LayerNorm, Weight, fused};
 
 /// Which norm a family has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +41,7 @@ impl RmsNorm {
 
     /// `x` [.., D] of any float dtype; same shape and dtype out.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let exact = x.to_kind(Kind::Float);
-        let variance = exact.square().mean_dim([-1i64].as_slice(), true, Kind::Float);
-        let normed = &exact * (variance + self.epsilon).rsqrt();
-        if self.plus_one {
-            return (normed * (&*self.weight + 1.0)).to_kind(x.kind());
-        }
-        (normed.to_kind(x.kind()) * &*self.weight).to_kind(x.kind())
+        fused::rms_norm(x, &self.weight, self.epsilon, if self.plus_one { 1.0 } else { 0.0 })
     }
 }
 

@@ -3,6 +3,7 @@
 //! transformers' `LlamaRotaryEmbedding` and `modeling_rope_utils`: linear, dynamic NTK, YaRN (Peng et al. 2023), Llama 3,
 //! LongRoPE (Ding et al. 2024). B batch, T tokens, H heads, K head size, R ≤ K how much of it is rotated.
 
+use retune_kernels::fused;
 use retune_kernels::tch::{Device, Kind, Tensor};
 use std::f64::consts::PI;
 
@@ -163,24 +164,16 @@ impl Angles {
 
     /// Rotates the first R of `x` [B, T, H, K] as pairs of its halves, or of neighbours; same shape and dtype out.
     pub fn rotate(&self, x: &Tensor) -> Tensor {
+        if !self.neighbours {
+            return fused::rotary(x, &self.cos, &self.sin);
+        }
         let half = self.cos.size()[3];
         let [cos, sin] = [&self.cos, &self.sin].map(|it| it.to_kind(x.kind()));
-        let (first, second) = if self.neighbours {
-            let turned = x.narrow(3, 0, 2 * half);
-            (turned.slice(3, 0, None, 2), turned.slice(3, 1, None, 2))
-        } else {
-            (x.narrow(3, 0, half), x.narrow(3, half, half))
-        };
+        let turned = x.narrow(3, 0, 2 * half);
+        let (first, second) = (turned.slice(3, 0, None, 2), turned.slice(3, 1, None, 2));
         let rotated = [&first * &cos - &second * &sin, &second * &cos + &first * &sin];
+        let turned = Tensor::stack(&rotated, 4).flatten(3, 4);
         let rest = x.size()[3] - 2 * half;
-        if self.neighbours {
-            let turned = Tensor::stack(&rotated, 4).flatten(3, 4);
-            return if rest == 0 { turned } else { Tensor::cat(&[turned, x.narrow(3, 2 * half, rest)], 3) };
-        }
-        if rest == 0 {
-            return Tensor::cat(&rotated, 3);
-        }
-        let [a, b] = rotated;
-        Tensor::cat(&[a, b, x.narrow(3, 2 * half, rest)], 3)
+        if rest == 0 { turned } else { Tensor::cat(&[turned, x.narrow(3, 2 * half, rest)], 3) }
     }
 }

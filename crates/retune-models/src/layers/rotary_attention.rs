@@ -63,10 +63,7 @@ impl RotaryAttention {
         let [batch, tokens, hidden] = x.size()[..] else { panic!("hidden states have three dimensions") };
         let (heads, size) = (self.sizes.heads, hidden / self.sizes.heads);
         let joint = self.query_key_value.forward(x, train).split(hidden, -1);
-        let rotate = |x: &Tensor| {
-            let apart = x.reshape([batch, tokens, heads, size]).to_kind(Kind::Float);
-            angles.rotate(&apart).to_kind(x.kind()).view([batch, tokens, hidden])
-        };
+        let rotate = |x: &Tensor| angles.rotate(&x.reshape([batch, tokens, heads, size])).view([batch, tokens, hidden]);
         let (query, key) = (rotate(&joint[0]).narrow(1, 0, queries).contiguous(), rotate(&joint[1]));
         let bias = sees.bias.map(|bias| bias.narrow(2, 0, queries));
         let options = AttentionOptions {
