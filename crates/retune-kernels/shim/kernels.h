@@ -65,6 +65,18 @@ struct Rotation {
   void* out;
 };
 
+// Of rows of scores [N, V], of which each has a target or, below 0, none.
+struct CrossEntropy {
+  int64_t width;
+  void* scores;  // with `gradient`, that of the summed smoothed losses stands here afterwards
+  const float* bias;  // [V], added to the scores; may be null
+  const int64_t* targets;
+  float smoothing;
+  bool gradient;
+  float *smoothed, *plain;  // [N], with and without label smoothing
+  bool* correct;            // [N]
+};
+
 struct Attention {
   int64_t queries, tokens, heads, groups, head_size;  // of the G groups of heads each has keys and values of its own
   int64_t query_stride, stride;     // elements from one row of the queries, or of keys and values, to the next
@@ -129,6 +141,7 @@ struct TypedKernels {
   void (*gated)(const Gate&, const T* dy, int64_t begin, int64_t end);
   // Rows are (batch, token) pairs.
   void (*rotate)(const Rotation&, int64_t begin, int64_t end);
+  void (*cross_entropy)(const CrossEntropy&, int64_t begin, int64_t end);
   // x[row] += bias
   void (*add_bias)(T* x, const T* bias, int64_t width, int64_t begin, int64_t end);
   // x[row] = f(x[row] + bias); derivative = f' there, unless null. bias may be null.

@@ -20,6 +20,8 @@ namespace RETUNE_ISA {
 
 #include "isa/activation.h"
 
+#include "isa/cross_entropy.h"
+
 #include "isa/attention.h"
 
 #include "isa/attention_bf16.h"
@@ -42,9 +44,9 @@ static int64_t attention_scratch(int64_t tokens, int64_t head_size, bool backwar
 template <class T>
 constexpr TypedKernels<T> typed() {
   return {norm_forward<T>,        norm_backward<T>,     rms_norm_forward<T>,   rms_norm_backward<T>,
-          gated<T>,               rotate<T>,            add_bias<T>,           bias_activation<T>,
-          activation_backward<T>, attention_forward<T>, attention_backward<T>, embedding_forward<T>,
-          norm_backward<T, float>, products<T>()};
+          gated<T>,               rotate<T>,            cross_entropy<T>,      add_bias<T>,
+          bias_activation<T>,     activation_backward<T>, attention_forward<T>, attention_backward<T>,
+          embedding_forward<T>,   norm_backward<T, float>, products<T>()};
 }
 
 extern const Kernels table;

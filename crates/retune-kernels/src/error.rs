@@ -23,9 +23,9 @@ pub enum KernelError {
         /// Whether sequences are packed.
         packed: bool,
     },
-    /// A sliding window over nothing, or over what is no sequence.
+    /// A window over nothing, or over what is no sequence.
     #[error(
-        "attention with a sliding window of {size} keys is not possible; it takes one of at least 1, and a causal mask that is not packed"
+        "attention with a window of {size} keys is not possible; it takes one of at least 1 and a mask that is not packed: a causal one to slide behind a token, any other to lie around it"
     )]
     Window {
         /// As asked for.

@@ -13,6 +13,8 @@ pub struct AttentionMask {
     causal: Option<i64>,
     /// How many keys up to its own each query sees, where it does not look ahead.
     window: Option<i64>,
+    /// How many places to either side each query sees, where it does look ahead.
+    reach: Option<i64>,
     /// The document of each token, int64 [B, T]: none attends to another's.
     documents: Option<Tensor>,
 }
@@ -32,7 +34,7 @@ enum Allowed {
 
 impl AttentionMask {
     fn of(allowed: Allowed) -> Self {
-        Self { allowed, causal: None, window: None, documents: None }
+        Self { allowed, causal: None, window: None, reach: None, documents: None }
     }
 
     /// Lets every query attend to every key.
@@ -85,6 +87,18 @@ impl AttentionMask {
         Ok(Self { window: Some(size), ..self })
     }
 
+    /// The same mask with a window around each query (Beltagy et al. 2020): it sees `reach` keys to either side and its own; queries are
+    /// the first of the keys.
+    ///
+    /// # Errors
+    /// A window of less than nothing, of a causal mask, or of packed sequences.
+    pub fn nearby(self, reach: i64) -> Result<Self, KernelError> {
+        if reach < 0 || self.causal.is_some() || self.packing().is_some() {
+            return Err(KernelError::Window { size: 2 * reach + 1 });
+        }
+        Ok(Self { reach: Some(reach), ..self })
+    }
+
     /// The same mask where each token attends to its own document alone: `of` int64 [B, T] numbers the documents of a row,
     /// queries and keys are the same tokens.
     ///
@@ -100,7 +114,7 @@ impl AttentionMask {
 
     /// Whether every key may be attended to by every query.
     pub fn is_trivial(&self) -> bool {
-        self.causal.is_none() && self.documents.is_none() && self.has_no_padding()
+        self.causal.is_none() && self.reach.is_none() && self.documents.is_none() && self.has_no_padding()
     }
 
     fn has_no_padding(&self) -> bool {
@@ -125,20 +139,22 @@ impl AttentionMask {
     pub(crate) fn depends_on_queries(&self, keys: i64) -> bool {
         self.documents.is_some()
             || self.window_within(keys).is_some()
+            || self.reach.is_some_and(|reach| reach < keys - 1)
             || self.causal.is_some_and(|past| past < keys - 1)
     }
 
     /// The first key that each query sees and the one behind the last, int32 [1 or B, Q, 2], where that depends on the query; keys in
     /// between may be padding all the same. `None` where documents do not lie side by side.
     pub(crate) fn bounds(&self, (queries, keys): (i64, i64)) -> Option<Tensor> {
-        let behind = |query: i64| {
-            let end = self.causal.map_or(keys, |past| (past + query + 1).min(keys));
-            let first = self.window_within(keys).zip(self.causal).map_or(0, |(size, past)| past + query + 1 - size);
-            (first.clamp(0, end), end)
+        let around = |query: i64| {
+            let end = self.causal.map(|past| past + query + 1).or(self.reach.map(|reach| query + reach + 1));
+            let first = self.window_within(keys).zip(self.causal).map(|(size, past)| past + query + 1 - size);
+            let (first, end) = (first.or(self.reach.map(|reach| query - reach)).unwrap_or(0), end.unwrap_or(keys));
+            (first.clamp(0, keys), end.clamp(0, keys))
         };
         let documents = match &self.documents {
             None => {
-                let bounds: Vec<i32> = (0..queries).map(behind).flat_map(|(a, b)| [a as i32, b as i32]).collect();
+                let bounds: Vec<i32> = (0..queries).map(around).flat_map(|(a, b)| [a as i32, b as i32]).collect();
                 return Some(Tensor::from_slice(&bounds).view([1, queries, 2]));
             }
             Some(of) => of,
@@ -155,7 +171,7 @@ impl AttentionMask {
                 let start = bounds.len() as i64 / 2 % keys;
                 let stop = start + document.len() as i64;
                 for query in start..stop {
-                    let (first, end) = behind(query);
+                    let (first, end) = around(query);
                     bounds.extend([first.max(start) as i32, end.min(stop) as i32]);
                 }
             }
@@ -201,9 +217,13 @@ impl AttentionMask {
             };
             behind.unsqueeze(0).unsqueeze(0)
         });
+        let near = self.reach.map(|reach| {
+            let apart = places(queries).unsqueeze(1) - places(keys).unsqueeze(0);
+            apart.abs().le(reach).unsqueeze(0).unsqueeze(0)
+        });
         let same =
             self.documents.as_ref().map(|of| of.unsqueeze(1).unsqueeze(3).eq_tensor(&of.unsqueeze(1).unsqueeze(1)));
-        [of_keys, behind, same].into_iter().flatten().reduce(|a, b| a.logical_and(&b))
+        [of_keys, behind, near, same].into_iter().flatten().reduce(|a, b| a.logical_and(&b))
     }
 }
 
@@ -259,6 +279,22 @@ mod tests {
         assert_eq!(seen(&step, (1, 5)), [3]);
         assert!(
             AttentionMask::open().window(2).is_err() && AttentionMask::open().causal(0).unwrap().window(0).is_err()
+        );
+    }
+
+    #[test]
+    fn a_window_lies_around_a_token() {
+        let seen = |mask: &AttentionMask, places: (i64, i64)| {
+            let allowed = mask.allowed(places, Device::Cpu).unwrap();
+            Vec::<i64>::try_from(allowed.sum_dim_intlist([3i64].as_slice(), false, Kind::Int64).view([-1])).unwrap()
+        };
+        let mask = || AttentionMask::open().nearby(1).unwrap();
+        assert_eq!((seen(&mask(), (4, 4)), seen(&mask(), (1, 4))), (vec![2, 3, 3, 2], vec![2]));
+        assert!(mask().depends_on_queries(4) && !mask().depends_on_queries(2) && !mask().is_trivial());
+        let bounds = Vec::<i32>::try_from(mask().bounds((3, 4)).unwrap().view([-1])).unwrap();
+        assert_eq!(bounds, [0, 2, 0, 3, 1, 4]);
+        assert!(
+            AttentionMask::open().nearby(-1).is_err() && AttentionMask::open().causal(0).unwrap().nearby(1).is_err()
         );
     }
 

@@ -4,7 +4,7 @@ pub(crate) mod device;
 
 use crate::KernelError;
 use std::ffi::{CStr, CString, c_char, c_double, c_int};
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// An `at::Tensor*`, opaque here: what `tch::Tensor::as_ptr` returns.
 type RawTensor = std::ffi::c_void;
@@ -47,6 +47,16 @@ unsafe extern "C" {
         x: *const RawTensor,
         cos: *const RawTensor,
         sin: *const RawTensor,
+    ) -> c_int;
+    fn retune_cross_entropy(
+        scores: *mut RawTensor,
+        bias: *const RawTensor,
+        targets: *const RawTensor,
+        smoothing: c_double,
+        gradient: c_int,
+        smoothed: *mut RawTensor,
+        plain: *mut RawTensor,
+        correct: *mut RawTensor,
     ) -> c_int;
     fn retune_linear(
         out: *mut *mut RawTensor,
@@ -223,6 +233,34 @@ pub(crate) fn gated(
 pub(crate) fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor, KernelError> {
     // SAFETY: live tensors, whose shapes, dtypes and layout the caller has checked.
     returned(|out| unsafe { retune_rotary(out, raw(x), raw(cos), raw(sin)) })
+}
+
+/// Smoothed and plain losses \[N\] and whether the highest score is the target's, of `scores` [N, V] in whose place their gradient
+/// stands afterwards, if it is wanted.
+pub(crate) fn cross_entropy(
+    scores: &Tensor,
+    bias: Option<&Tensor>,
+    targets: &Tensor,
+    smoothing: f64,
+    gradient: bool,
+) -> Result<[Tensor; 3], KernelError> {
+    let count = [scores.size()[0]];
+    let [smoothed, plain, correct] =
+        [Kind::Float, Kind::Float, Kind::Bool].map(|kind| Tensor::empty(count, (kind, Device::Cpu)));
+    // SAFETY: live tensors, or null where the shim allows it; it checks shapes, dtypes, layout and the range of the targets.
+    check(unsafe {
+        retune_cross_entropy(
+            raw(scores),
+            raw_or_null(bias),
+            raw(targets),
+            smoothing,
+            c_int::from(gradient),
+            raw(&smoothed),
+            raw(&plain),
+            raw(&correct),
+        )
+    })?;
+    Ok([smoothed, plain, correct])
 }
 
 /// `activation` is -1 for the identity, otherwise the number of shim/kernels.h.

@@ -1,8 +1,9 @@
 //! One batch at work: its rows, its tensors, the network, and what the network says of it.
 
+use crate::metric::TokenSums;
 use anyhow::Result;
 use retune_kernels::loss::NextTokens;
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Kind, Tensor};
 use retune_models::{Mode, ModelError, Network, Tensors};
 use std::cell::OnceCell;
 
@@ -49,6 +50,25 @@ impl<'a, D> Turn<'a, D> {
     /// How likely the tokens of the targets were: answers and loss are made of it.
     pub(super) fn said(&self, of: TokenLoss) -> Result<&NextTokens> {
         once(&self.said, || Ok(of(self.outputs()?, self.batch.targets.get("labels")?, 0.0)?))
+    }
+
+    /// The same summed over each row, where `counted`, bool with as many places as were scored, says which of them count.
+    pub(super) fn likely(&self, of: TokenLoss, counted: &Tensor) -> Result<Vec<TokenSums>> {
+        let said = self.said(of)?;
+        let rows = self.rows.len() as i64;
+        let sums = |tensor: &Tensor| -> Result<Vec<f64>> {
+            let by_row = tensor.f_to_kind(Kind::Double)?.f_reshape([rows, -1])?;
+            Ok(Vec::try_from(by_row.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?)
+        };
+        let (losses, right, tokens) = (sums(&said.each)?, sums(&said.correct)?, sums(counted)?);
+        let all = losses.into_iter().zip(right).zip(tokens);
+        let of = |((loss, right), tokens): ((f64, f64), f64)| TokenSums {
+            loss,
+            right: right as u32,
+            tokens: tokens as u32,
+            ..TokenSums::default()
+        };
+        Ok(all.map(of).collect())
     }
 
     /// What the network says in one forward pass, which is run when it is first asked for.

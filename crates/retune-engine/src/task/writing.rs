@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use retune_data::{Dataset, Examples, Medium, Targets, Tokenizer};
 use retune_kernels::loss;
 use retune_kernels::random;
-use retune_kernels::tch::{Kind, Tensor};
+use retune_kernels::tch::Tensor;
 use retune_models::ModelConfig;
 use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
 use retune_models::heads::target_token_loss;
@@ -15,19 +15,8 @@ use retune_models::{Takes, registry};
 /// How likely the tokens of each row's target were; nothing where a batch has no `labels` [B, S].
 pub(super) fn likely<D>(turn: &Turn<'_, D>) -> Result<Vec<Option<TokenSums>>> {
     let Some(labels) = turn.batch.targets.optional("labels") else { return Ok(vec![None; turn.rows.len()]) };
-    let said = turn.said(target_token_loss)?;
-    let rows = turn.rows.len() as i64;
-    let sums = |tensor: &Tensor| -> Result<Vec<f64>> {
-        let by_row = tensor.f_to_kind(Kind::Double)?.f_view([rows, -1])?;
-        Ok(Vec::try_from(by_row.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?)
-    };
-    let counted = labels.f_ne(loss::IGNORE_INDEX)?.f_reshape([-1])?;
-    let (losses, right, tokens) = (sums(&said.each)?, sums(&said.correct)?, sums(&counted)?);
-    let all = losses.into_iter().zip(right).zip(tokens);
-    let of = |((loss, right), tokens): ((f64, f64), f64)| {
-        Some(TokenSums { loss, tokens: tokens as u32, right: right as u32, ..TokenSums::default() })
-    };
-    Ok(all.map(of).collect())
+    let likely = turn.likely(target_token_loss, &labels.f_ne(loss::IGNORE_INDEX)?)?;
+    Ok(likely.into_iter().map(Some).collect())
 }
 
 /// What is written for the rows of a batch, and how sure the search was of it.

@@ -161,7 +161,7 @@ mod tests {
         }
     }
 
-    /// Batches of 3 with what each query sees: causal, behind keys of before, in a window, in documents.
+    /// Batches of 3 with what each query sees: causal, behind keys of before, in a window, nearby, in documents.
     fn masks_by_query(queries: i64, tokens: i64) -> Vec<AttentionMask> {
         let causal = |mask: AttentionMask| mask.causal(tokens - queries).unwrap();
         let mut all = vec![causal(AttentionMask::open()), causal(AttentionMask::open()).window(5).unwrap()];
@@ -171,6 +171,8 @@ mod tests {
         all.push(causal(AttentionMask::padding(&open, Device::Cpu).unwrap()));
         if queries == tokens {
             let documents = (index + &row * 3).divide_scalar_mode(7, "floor");
+            all.push(AttentionMask::open().nearby(4).unwrap());
+            all.push(AttentionMask::padding(&open, Device::Cpu).unwrap().nearby(9).unwrap());
             all.push(AttentionMask::open().documents(&documents).unwrap());
             all.push(causal(AttentionMask::open()).documents(&documents).unwrap());
             all.push(causal(AttentionMask::open()).documents(&documents).unwrap().window(3).unwrap());

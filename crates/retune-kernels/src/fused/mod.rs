@@ -7,6 +7,7 @@
 
 pub mod attention;
 pub mod attention_of_few;
+pub mod cross_entropy;
 pub mod embeddings;
 pub mod gated;
 pub mod linear;
@@ -17,6 +18,7 @@ pub mod rotary;
 
 pub use attention::attention;
 pub use attention_of_few::attention_of_few;
+pub use cross_entropy::{Scored, cross_entropy};
 pub use embeddings::{EmbeddingIndices, EmbeddingTables, text_embeddings};
 pub use gated::{gated, gated_joint};
 pub use linear::{linear, linear_activation};

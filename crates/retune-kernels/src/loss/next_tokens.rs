@@ -5,6 +5,7 @@
 //! (Wijmans et al. 2024 and Hsu et al. 2024 do the same). N places, D hidden size, V vocabulary.
 
 use super::{IGNORE_INDEX, SummedLoss};
+use crate::fused;
 use tch::{Device, Kind, Tensor, no_grad};
 
 /// Scores of a chunk, as numbers: 32 MiB of fp32.
@@ -60,7 +61,9 @@ pub fn next_token_cross_entropy(
     let wanted = [learns(&chosen), learns(weight)];
     let graph = wanted.contains(&true);
     let (count, vocabulary) = (targets.size()[0], weight.size()[0]);
-    let rows = (CHUNK / vocabulary).clamp(1, count.max(1));
+    // Each chunk adds to the whole gradient of the weight: scores as large as that, which is held anyway, save passes over it.
+    let chunk = if wanted[1] { CHUNK.max(weight.numel() as i64) } else { CHUNK };
+    let rows = (chunk / vocabulary).clamp(1, count.max(1));
     let weights = weight.detach();
     let mut of_hidden = wanted[0].then(|| Tensor::zeros_like(&chosen).detach());
     let mut of_weight = wanted[1].then(|| Tensor::zeros(weights.size(), options));
@@ -70,18 +73,9 @@ pub fn next_token_cross_entropy(
         let length = rows.min(count - first);
         let x = chosen.detach().narrow(0, first, length).to_kind(weights.kind());
         let target = targets.narrow(0, first, length);
-        let raw = no_grad(|| {
-            let raw = x.matmul(&weights.tr()).to_kind(Kind::Float);
-            bias.as_ref().map_or_else(|| raw.shallow_clone(), |bias| &raw + bias)
-        });
-        let raw = raw.set_requires_grad(graph);
-        let scores = softcap.map_or_else(|| raw.shallow_clone(), |cap| (&raw / cap).tanh() * cap);
-        let none = || None::<Tensor>;
-        let of = |smoothing| scores.cross_entropy_loss(&target, none(), tch::Reduction::None, IGNORE_INDEX, smoothing);
-        let loss = of(label_smoothing);
-        if graph {
-            let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&raw], false, false).remove(0);
-            let gradient = gradient.to_kind(weights.kind()); // [n, V]
+        let scores = no_grad(|| x.matmul(&weights.tr()));
+        let scored = fused::cross_entropy(scores, bias.as_ref(), softcap, &target, label_smoothing, graph);
+        if let Some(gradient) = &scored.gradient {
             no_grad(|| {
                 if let Some(of_hidden) = &mut of_hidden {
                     of_hidden.narrow(0, first, length).copy_(&gradient.matmul(&weights));
@@ -91,10 +85,9 @@ pub fn next_token_cross_entropy(
                 }
             });
         }
-        let plain = if label_smoothing == 0.0 { loss.detach() } else { no_grad(|| of(0.0)).detach() };
-        sum += loss.detach().sum(Kind::Float);
-        losses.push(plain);
-        hits.push(scores.detach().argmax(-1, false).eq_tensor(&target));
+        sum += scored.smoothed.sum(Kind::Float);
+        losses.push(scored.plain);
+        hits.push(scored.correct);
     }
     if count > 0 {
         let (losses, hits) = (Tensor::cat(&losses, 0), Tensor::cat(&hits, 0));

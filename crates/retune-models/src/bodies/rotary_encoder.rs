@@ -141,7 +141,7 @@ impl Body for RotaryEncoder {
         let (global, local) = (&self.sizes.rotary.0, &self.sizes.rotary.1);
         let angles = (global.angles(&places, tokens), local.angles(&places, tokens));
         let padded = given.as_ref().filter(|_| mask.is_some());
-        let nearby = Nearby::new(tokens, self.sizes.reach, padded, device);
+        let nearby = Nearby::new(tokens, self.sizes.reach, padded, device)?;
         for depth in blocks {
             let layer = &self.layers[depth - 1];
             let queries = read.filter(|_| depth == last).unwrap_or(tokens);

@@ -268,6 +268,8 @@ impl Stack {
     pub fn work(&self, tokens: f64, others: Option<f64>) -> f64 {
         let layer = &self.sizes.layer;
         let cross = others.map_or(0.0, |others| layer.cross_work(tokens, others));
-        self.layers.len() as f64 * (layer.work(tokens, self.gated) + cross)
+        // A stack that reads others writes, and does not look ahead.
+        let seen = if others.is_some() { tokens / 2.0 } else { tokens };
+        self.layers.len() as f64 * (layer.work(tokens, seen, self.gated) + cross)
     }
 }

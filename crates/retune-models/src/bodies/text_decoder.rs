@@ -277,7 +277,7 @@ impl Body for TextDecoder {
     }
 
     fn work(&self, tokens: f64, _reads: Reads) -> f64 {
-        self.layers.len() as f64 * self.sizes.layer.work(tokens, self.gated)
+        self.layers.len() as f64 * self.sizes.layer.work(tokens, tokens / 2.0, self.gated)
     }
 
     fn token_table(&self) -> Option<&str> {

@@ -181,7 +181,7 @@ impl Body for WaveformEncoder {
         let [first, second, third] = CONVOLUTIONS.map(|(kernel, _)| kernel as f64);
         let (of_third, of_second) = (CONVOLUTIONS[2].1 as f64, (CONVOLUTIONS[2].1 * CONVOLUTIONS[1].1) as f64);
         let front = 2.0 * size * d * (2.0 * d * third + of_third * 2.0 * d * second + of_second * first);
-        front + self.sizes.layers as f64 * self.sizes.layer.work(size, false)
+        front + self.sizes.layers as f64 * self.sizes.layer.work(size, size, false)
     }
 
     fn begin_is_costly(&self) -> bool {

@@ -56,13 +56,13 @@ impl DecoderSizes {
         self.norm == NormKind::RmsPlusOne
     }
 
-    /// Floating-point operations in the matrix products of one layer's forward pass over so many tokens, `gated` networks
-    /// included.
-    pub fn work(&self, tokens: f64, gated: bool) -> f64 {
+    /// Floating-point operations in the matrix products of one layer's forward pass over so many tokens, each of which sees `seen` on
+    /// average, `gated` networks included.
+    pub fn work(&self, tokens: f64, seen: f64, gated: bool) -> f64 {
         let (d, f) = (self.hidden as f64, self.intermediate as f64);
         let (q, k) = ((self.heads * self.head_size) as f64, (self.key_heads * self.head_size) as f64);
         let network = if gated { 3.0 } else { 2.0 } * d * f;
-        2.0 * tokens * (2.0 * d * (q + k) + network + 2.0 * q * tokens)
+        2.0 * tokens * (2.0 * d * (q + k) + network + 2.0 * q * seen)
     }
 
     /// The same of attention to so many tokens of another text.

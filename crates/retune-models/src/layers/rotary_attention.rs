@@ -80,35 +80,42 @@ impl RotaryAttention {
 /// What layers with local attention see of a batch.
 #[derive(Debug, Default)]
 pub struct Nearby {
-    /// [1 or B, 1, T, T]; `None` where every token is near to every other.
-    apart: Option<Tensor>,
-    /// Whether that holds padding too, because some token, itself padding, has nothing else around it.
-    closed_rows: bool,
+    /// `None` where every token is near to every other.
+    mask: Option<AttentionMask>,
+    /// [B, 1, T, T] in place of the mask, where some token, itself padding, has nothing but padding around it: it then attends to all
+    /// alike.
+    closed: Option<Tensor>,
 }
 
 impl Nearby {
     /// Of T `tokens` that see up to `reach` places to either side; `given` is Hugging Face's `attention_mask` [B, T], if there is
     /// padding.
-    pub fn new(tokens: i64, reach: i64, given: Option<&Tensor>, device: Device) -> Self {
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn new(tokens: i64, reach: i64, given: Option<&Tensor>, device: Device) -> Result<Self, ModelError> {
         if tokens - 1 <= reach {
-            return Self::default();
+            return Ok(Self::default());
         }
+        let Some(lonely) = given.filter(|given| has_lonely(given, reach)) else {
+            let mask =
+                given.map_or_else(|| Ok(AttentionMask::open()), |given| AttentionMask::padding(given, device))?;
+            return Ok(Self { mask: Some(mask.nearby(reach)?), closed: None });
+        };
         let places = Tensor::arange(tokens, (Kind::Int64, device));
         let apart = (places.unsqueeze(0) - places.unsqueeze(1)).abs().gt(reach);
-        let scores = |closed: &Tensor| Tensor::zeros(closed.size(), (Kind::Float, device)).masked_fill(closed, APART);
-        match given.filter(|given| has_lonely(given, reach)) {
-            None => Self { apart: Some(scores(&apart.view([1, 1, tokens, tokens]))), closed_rows: false },
-            Some(given) => {
-                let closed = given.to_device(device).eq(0).unsqueeze(1).unsqueeze(1);
-                Self { apart: Some(scores(&closed.logical_or(&apart))), closed_rows: true }
-            }
-        }
+        let closed = lonely.to_device(device).eq(0).unsqueeze(1).unsqueeze(1).logical_or(&apart);
+        let scores = Tensor::zeros(closed.size(), (Kind::Float, device)).masked_fill(&closed, APART);
+        Ok(Self { mask: None, closed: Some(scores) })
     }
 
     /// With the mask of all layers.
     pub fn sees<'a>(&'a self, mask: Option<&'a AttentionMask>) -> Sees<'a> {
-        // Twice the lowest score would not be a number.
-        Sees { mask: mask.filter(|_| !self.closed_rows), bias: self.apart.as_ref(), closed_rows: self.closed_rows }
+        match &self.closed {
+            // Beside the mask, twice the lowest score would not be a number.
+            Some(closed) => Sees { mask: None, bias: Some(closed), closed_rows: true },
+            None => Sees { mask: self.mask.as_ref().or(mask), ..Sees::default() },
+        }
     }
 }
 
@@ -128,18 +135,22 @@ mod tests {
 
     #[test]
     fn tokens_see_as_far_as_the_window_reaches() {
-        assert!(Nearby::new(3, 2, None, Device::Cpu).apart.is_none());
-        let seen = |nearby: &Nearby| {
-            let open = nearby.apart.as_ref().unwrap().ge(0.0);
+        let nearby = |tokens, reach, given: Option<&[[i64; 4]]>| {
+            let given = given.map(Tensor::from_slice2);
+            Nearby::new(tokens, reach, given.as_ref(), Device::Cpu).unwrap()
+        };
+        let count = |open: Tensor| {
             Vec::<i64>::try_from(open.sum_dim_intlist([3i64].as_slice(), false, Kind::Int64).view([-1])).unwrap()
         };
-        let plain = Nearby::new(4, 1, None, Device::Cpu);
-        assert_eq!((seen(&plain), plain.closed_rows), (vec![2, 3, 3, 2], false));
+        let seen = |nearby: &Nearby| count(nearby.sees(None).mask.unwrap().allowed((4, 4), Device::Cpu).unwrap());
+        assert!(nearby(3, 2, None).sees(None).mask.is_none());
+        assert_eq!(seen(&nearby(4, 1, None)), [2, 3, 3, 2]);
         // The last place has a token beside it, or nothing but padding.
-        let beside = Nearby::new(4, 1, Some(&Tensor::from_slice2(&[[1i64, 1, 1, 0]])), Device::Cpu);
-        assert_eq!((seen(&beside), beside.closed_rows), (vec![2, 3, 3, 2], false));
-        let lonely = Nearby::new(4, 1, Some(&Tensor::from_slice2(&[[1i64, 1, 0, 0], [1, 1, 1, 1]])), Device::Cpu);
-        assert_eq!((seen(&lonely), lonely.closed_rows), (vec![2, 2, 1, 0, 2, 3, 3, 2], true));
-        assert!(lonely.sees(Some(&AttentionMask::open())).mask.is_none());
+        assert_eq!(seen(&nearby(4, 1, Some(&[[1, 1, 1, 0]]))), [2, 3, 2, 1]);
+        let lonely = nearby(4, 1, Some(&[[1, 1, 0, 0], [1, 1, 1, 1]]));
+        let all = AttentionMask::open();
+        let sees = lonely.sees(Some(&all));
+        assert!(sees.mask.is_none() && sees.closed_rows);
+        assert_eq!(count(sees.bias.unwrap().ge(0.0)), [2, 2, 1, 0, 2, 3, 3, 2]);
     }
 }

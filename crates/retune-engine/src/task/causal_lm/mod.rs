@@ -199,20 +199,9 @@ impl Task for CausalLm {
             return continued(turn.network, &turn.batch.inputs, settings, keys);
         }
         let labels = turn.batch.targets.get("labels")?;
-        let said = turn.said(next_token_loss)?;
-        let rows = turn.rows.len() as i64;
-        let sums = |tensor: &retune_kernels::tch::Tensor| -> Result<Vec<f64>> {
-            let by_row = tensor.f_to_kind(Kind::Double)?.f_view([rows, -1])?;
-            Ok(Vec::try_from(by_row.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?)
-        };
         let counted = labels.f_narrow(1, 1, labels.size()[1] - 1)?.f_ne(loss::IGNORE_INDEX)?;
-        let (losses, right, tokens) = (sums(&said.each)?, sums(&said.correct)?, sums(&counted.f_reshape([-1])?)?);
-        let all = losses.into_iter().zip(right).zip(tokens).zip(self.answered(turn)?);
-        let one = |(((loss, right), tokens), written): (((f64, f64), f64), Option<Written>)| {
-            let sums = TokenSums { loss, right: right as u32, tokens: tokens as u32, ..TokenSums::default() };
-            Answer::Scored { sums, written }
-        };
-        Ok(all.map(one).collect())
+        let likely = turn.likely(next_token_loss, &counted)?.into_iter().zip(self.answered(turn)?);
+        Ok(likely.map(|(sums, written)| Answer::Scored { sums, written }).collect())
     }
 
     fn scorer(&self) -> Box<dyn Scorer<Self>> {

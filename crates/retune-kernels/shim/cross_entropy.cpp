@@ -1,0 +1,34 @@
+// Cross-entropy of scores over a vocabulary, in their own memory. Reference: `reference` in src/fused/cross_entropy.rs.
+#include "nodes.h"
+
+namespace retune {
+namespace {
+
+void cross_entropy(const at::Tensor& scores, const at::Tensor& bias, const at::Tensor& targets, double smoothing,
+                   bool gradient, const at::Tensor& smoothed, const at::Tensor& plain, const at::Tensor& correct) {
+  TORCH_CHECK(scores.dim() == 2 && scores.is_contiguous() && scores.size(1) > 0, "scores are [N, V], contiguous");
+  const int64_t rows = scores.size(0), width = scores.size(1);
+  TORCH_CHECK(targets.scalar_type() == at::kLong && targets.numel() == rows && targets.is_contiguous(),
+              "targets are int64 [N]");
+  TORCH_CHECK(!bias.defined() || (bias.scalar_type() == at::kFloat && bias.numel() == width && bias.is_contiguous()),
+              "the bias is fp32 [V]");
+  const int64_t* wanted = targets.data_ptr<int64_t>();
+  for (int64_t r = 0; r < rows; r++)
+    TORCH_CHECK(wanted[r] < width, "target ", wanted[r], " of a vocabulary of ", width);
+  const CrossEntropy c{width, scores.data_ptr(), pointer<float>(bias), wanted, (float)smoothing, gradient,
+                       smoothed.data_ptr<float>(), plain.data_ptr<float>(), correct.data_ptr<bool>()};
+  with_type(scores, [&](auto type) {
+    at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) { kernels().of(type).cross_entropy(c, begin, end); });
+  });
+}
+
+}  // namespace
+}  // namespace retune
+
+// Targets below 0 count for nothing; with `gradient` the gradient of the summed smoothed losses replaces the scores. `bias` may be null.
+extern "C" int retune_cross_entropy(at::Tensor* scores, const at::Tensor* bias, const at::Tensor* targets,
+                                    double smoothing, int gradient, at::Tensor* smoothed, at::Tensor* plain,
+                                    at::Tensor* correct) {
+  RETUNE_TRY(retune::cross_entropy(*scores, bias ? *bias : at::Tensor(), *targets, smoothing, gradient != 0, *smoothed,
+                                   *plain, *correct))
+}
