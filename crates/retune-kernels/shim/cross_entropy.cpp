@@ -22,8 +22,39 @@ void cross_entropy(const at::Tensor& scores, const at::Tensor& bias, const at::T
   });
 }
 
+// A sum whose gradients for two inputs are known already. What stands for an input that learns nothing is undefined.
+struct Known : torch::autograd::Function<Known> {
+  static at::Tensor forward(Context* context, const at::Tensor& sum, const at::Tensor& first, const at::Tensor& second,
+                            const MaybeTensor& of_first, const MaybeTensor& of_second) {
+    context->save_for_backward({of_first.value_or(at::Tensor()), of_second.value_or(at::Tensor())});
+    context->saved_data["first"] = (int64_t)first.scalar_type();
+    context->saved_data["second"] = (int64_t)second.scalar_type();
+    return sum.clone();
+  }
+
+  static variable_list backward(Context* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor& dsum = gradients[0];
+    // Straight into the input's dtype: a copy in another would be as large as the whole table.
+    const auto scaled = [&](size_t input, const at::Tensor& known, const char* type) {
+      if (!context->needs_input_grad(input) || !known.defined()) return at::Tensor();
+      at::Tensor out = at::empty_like(known, known.options().dtype((at::ScalarType)context->saved_data[type].toInt()));
+      at::mul_out(out, known, dsum);
+      return out;
+    };
+    return {dsum, scaled(1, saved[0], "first"), scaled(2, saved[1], "second"), {}, {}};
+  }
+};
+
 }  // namespace
 }  // namespace retune
+
+// `sum` with the gradients `of_first` and `of_second`, either of which may be null, for `first` and `second`.
+extern "C" int retune_known_gradients(at::Tensor** out, const at::Tensor* sum, const at::Tensor* first,
+                                      const at::Tensor* second, const at::Tensor* of_first, const at::Tensor* of_second) {
+  RETUNE_TRY(*out = new at::Tensor(
+                 retune::Known::apply(*sum, *first, *second, retune::maybe(of_first), retune::maybe(of_second))))
+}
 
 // Targets below 0 count for nothing; with `gradient` the gradient of the summed smoothed losses replaces the scores. `bias` may be null.
 extern "C" int retune_cross_entropy(at::Tensor* scores, const at::Tensor* bias, const at::Tensor* targets,

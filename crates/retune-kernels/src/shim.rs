@@ -58,6 +58,14 @@ unsafe extern "C" {
         plain: *mut RawTensor,
         correct: *mut RawTensor,
     ) -> c_int;
+    fn retune_known_gradients(
+        out: *mut *mut RawTensor,
+        sum: *const RawTensor,
+        first: *const RawTensor,
+        second: *const RawTensor,
+        of_first: *const RawTensor,
+        of_second: *const RawTensor,
+    ) -> c_int;
     fn retune_linear(
         out: *mut *mut RawTensor,
         x: *const RawTensor,
@@ -261,6 +269,19 @@ pub(crate) fn cross_entropy(
         )
     })?;
     Ok([smoothed, plain, correct])
+}
+
+/// `sum`, whose gradients for two `inputs` are known already: of their shapes, `None` where an input learns nothing.
+pub(crate) fn with_known_gradients(
+    sum: &Tensor,
+    inputs: [&Tensor; 2],
+    gradients: [Option<&Tensor>; 2],
+) -> Result<Tensor, KernelError> {
+    let [of_first, of_second] = gradients.map(raw_or_null);
+    // SAFETY: live tensors, or null where the shim allows it.
+    returned(|out| unsafe {
+        retune_known_gradients(out, raw(sum), raw(inputs[0]), raw(inputs[1]), of_first, of_second)
+    })
 }
 
 /// `activation` is -1 for the identity, otherwise the number of shim/kernels.h.

@@ -5,7 +5,7 @@
 //! (Wijmans et al. 2024 and Hsu et al. 2024 do the same). N places, D hidden size, V vocabulary.
 
 use super::{IGNORE_INDEX, SummedLoss};
-use crate::fused;
+use crate::{fused, shim};
 use tch::{Device, Kind, Tensor, no_grad};
 
 /// Scores of a chunk, as numbers: 32 MiB of fp32.
@@ -81,7 +81,7 @@ pub fn next_token_cross_entropy(
                     of_hidden.narrow(0, first, length).copy_(&gradient.matmul(&weights));
                 }
                 if let Some(of_weight) = &mut of_weight {
-                    *of_weight += gradient.tr().matmul(&x).to_kind(Kind::Float);
+                    *of_weight += gradient.tr().matmul(&x); // summed in fp32 all the same
                 }
             });
         }
@@ -99,13 +99,9 @@ pub fn next_token_cross_entropy(
             None => (each, correct) = (losses, hits),
         }
     }
-    // Adds nothing to the value, and has exactly these gradients.
-    let carriers = [(&chosen, of_hidden), (weight, of_weight)];
-    for (input, gradient) in carriers {
-        if let Some(gradient) = gradient {
-            let carrier = (input.to_kind(Kind::Float) * gradient.to_kind(Kind::Float)).sum(Kind::Float);
-            sum += &carrier - carrier.detach();
-        }
+    if graph {
+        let gradients = [of_hidden.as_ref(), of_weight.as_ref()];
+        sum = shim::with_known_gradients(&sum, [&chosen, weight], gradients).expect("gradients of the inputs' shapes");
     }
     NextTokens { loss: SummedLoss { sum, weight: counted.sum(Kind::Double) }, each, correct }
 }
