@@ -408,6 +408,12 @@ def render(report):
     return "\n".join(lines) + "\n"
 
 
+def processor(machine):
+    """Its name, and its kind in short: family/model."""
+    kind = f" {machine['cpu_family']}/{machine['model']}" if "cpu_family" in machine and "model" in machine else ""
+    return machine["cpu"].replace("(R)", "").removesuffix(" Processor") + kind
+
+
 def render_all(reports):
     """One table of all results: a line for each data set and method."""
     lines = [
@@ -415,8 +421,8 @@ def render_all(reports):
         "",
         "Test splits; the metric is the mean over seeds, the interval (95 %) that of the first seed. Speed and memory beside Hugging Face's Trainer, median of pairs.",
         "",
-        "| data | method | metric | Retune | Trainer | baseline | training, examples/s | ratio | memory |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| data | method | metric | Retune | Trainer | baseline | training, examples/s | ratio | memory | on |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for report in reports:
         settings, summary, first = report["settings"], report["summary"], report["pairs"][0]["retune"]
@@ -432,10 +438,11 @@ def render_all(reports):
                 points(key, summary["peer"][key]) if ratio else "–", best_baseline(report["pairs"], key),
             ]
             if place:
-                cells += ["", "", ""]
+                cells += ["", "", "", ""]
             else:
                 speed = rate(summary["retune"]["samples_per_second"])
                 cells += [f"{speed} against {rate(summary['peer']['samples_per_second'])}", f"{ratio['samples_per_second']:.2f}×", f"{1 / ratio['peak_rss_bytes']:.2f}×"] if ratio else [speed, "–", "–"]
+                cells.append(f"{settings['precision']}, {processor(report['machine'])}")
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -39,6 +39,7 @@ struct NormBackward {
 
 struct RmsNorm {
   int64_t width;
+  bool wide;  // whether x and dx are fp32, whatever y and dy are
   const void* x;
   const float* weight;
   float epsilon, offset;  // the factor is offset + weight
@@ -136,7 +137,7 @@ struct TypedKernels {
   void (*norm_backward)(const NormBackward&, int64_t begin, int64_t end);
   void (*rms_norm_forward)(const RmsNorm&, int64_t begin, int64_t end);
   // dx may be null; dweight, sums of these rows that the caller zeroed, too
-  void (*rms_norm_backward)(const RmsNorm&, const T* dy, T* dx, float* dweight, int64_t begin, int64_t end);
+  void (*rms_norm_backward)(const RmsNorm&, const T* dy, void* dx, float* dweight, int64_t begin, int64_t end);
   // Forward where dy is null, backward otherwise.
   void (*gated)(const Gate&, const T* dy, int64_t begin, int64_t end);
   // Rows are (batch, token) pairs.

@@ -179,6 +179,17 @@ impl AttentionMask {
         (queries == keys).then(|| Tensor::from_slice(&bounds).view([rows, queries, 2]))
     }
 
+    /// Whether some query, itself padding, sees padding alone within these [`Self::bounds`]; not asked of documents, whose padding
+    /// nobody reads.
+    pub(crate) fn closes_rows(&self, bounds: &Tensor) -> bool {
+        let Some(open) = self.keys().filter(|_| self.documents.is_none()) else { return false };
+        let (rows, keys) = (open.size()[0], open.size()[1]);
+        let before = open.to_kind(Kind::Int64).cumsum(1, Kind::Int64).constant_pad_nd([1, 0]); // open keys before a place
+        let ends = bounds.to_kind(Kind::Int64).expand([rows, -1, 2], false).clamp(0, keys);
+        let [first, end] = [0, 1].map(|side| before.gather(1, &ends.select(2, side), false));
+        (end - first).min().int64_value(&[]) == 0
+    }
+
     /// How the batch is packed, if it is.
     pub fn packing(&self) -> Option<&Packing> {
         match &self.allowed {

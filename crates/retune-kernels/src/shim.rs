@@ -34,6 +34,7 @@ unsafe extern "C" {
         weight: *const RawTensor,
         epsilon: c_double,
         offset: c_double,
+        bf16: c_int,
     ) -> c_int;
     fn retune_gated(
         out: *mut *mut RawTensor,
@@ -220,10 +221,16 @@ pub(crate) fn norm(
     })
 }
 
-/// The factor is `offset` + weight.
-pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64, offset: f64) -> Result<Tensor, KernelError> {
+/// The factor is `offset` + weight; the result is bf16 or else fp32.
+pub(crate) fn rms_norm(
+    x: &Tensor,
+    weight: &Tensor,
+    epsilon: f64,
+    offset: f64,
+    bf16: bool,
+) -> Result<Tensor, KernelError> {
     // SAFETY: live tensors, whose shapes and dtypes the caller has checked.
-    returned(|out| unsafe { retune_rms_norm(out, raw(x), raw(weight), epsilon, offset) })
+    returned(|out| unsafe { retune_rms_norm(out, raw(x), raw(weight), epsilon, offset, c_int::from(bf16)) })
 }
 
 /// `activation` is a number of shim/kernels.h, not that of the identity. Without `up`, `gate` holds both.

@@ -2,11 +2,11 @@
 // pass computes the normalised row again from its input, which the residual keeps anyway.
 #pragma once
 
-template <class T>
-static void rms_norm_forward(const RmsNorm& n, int64_t begin, int64_t end) {
+template <class X, class T>
+INLINE void rms_norm_forward_of(const RmsNorm& n, int64_t begin, int64_t end) {
   const int64_t width = n.width;
   for (int64_t r = begin; r < end; r++) {
-    const T* x = (const T*)n.x + r * width;
+    const X* x = (const X*)n.x + r * width;
     T* y = (T*)n.y + r * width;
     Floats squares = {};
     over_row(width, ROW_BODY {
@@ -19,12 +19,18 @@ static void rms_norm_forward(const RmsNorm& n, int64_t begin, int64_t end) {
   }
 }
 
-// With g = dy (weight + offset) and hat = x rstd: dx = rstd (g - hat mean(g hat)).
 template <class T>
-static void rms_norm_backward(const RmsNorm& n, const T* dys, T* dxs, float* dweight, int64_t begin, int64_t end) {
+static void rms_norm_forward(const RmsNorm& n, int64_t begin, int64_t end) {
+  n.wide ? rms_norm_forward_of<float, T>(n, begin, end) : rms_norm_forward_of<T, T>(n, begin, end);
+}
+
+// With g = dy (weight + offset) and hat = x rstd: dx = rstd (g - hat mean(g hat)).
+template <class X, class T>
+INLINE void rms_norm_backward_of(const RmsNorm& n, const T* dys, X* dxs, float* dweight, int64_t begin, int64_t end) {
   const int64_t width = n.width;
   for (int64_t r = begin; r < end; r++) {
-    const T *x = (const T*)n.x + r * width, *dy = dys + r * width;
+    const X* x = (const X*)n.x + r * width;
+    const T* dy = dys + r * width;
     const float rstd = n.rstd[r];
     Floats projection = {};
     over_row(width, ROW_BODY {
@@ -33,11 +39,17 @@ static void rms_norm_backward(const RmsNorm& n, const T* dys, T* dxs, float* dwe
       projection += d * (load_(n.weight + i) + n.offset) * hat;
     });
     if (!dxs) continue;
-    T* dx = dxs + r * width;
+    X* dx = dxs + r * width;
     const float slope = sum(projection) / (float)width * rstd;
     over_row(width, ROW_BODY {
       const Floats scaled = load_(dy + i) * (load_(n.weight + i) + n.offset);
       store_(dx + i, (scaled - load_(x + i) * slope) * rstd);
     });
   }
+}
+
+template <class T>
+static void rms_norm_backward(const RmsNorm& n, const T* dy, void* dx, float* dweight, int64_t begin, int64_t end) {
+  n.wide ? rms_norm_backward_of<float, T>(n, dy, (float*)dx, dweight, begin, end)
+         : rms_norm_backward_of<T, T>(n, dy, (T*)dx, dweight, begin, end);
 }

@@ -62,8 +62,9 @@ pub fn attention(
         // What a query that sees nothing gets would be another thing than in the composition.
         Some(_) if options.closed_rows => return reference(),
         Some(mask) => match mask.bounds((queries, keys)) {
-            Some(bounds) => Some(bounds),
-            None => return reference(),
+            // The same holds for padding that sees padding alone; while a network learns, nothing reads what padding gets.
+            Some(bounds) if train || !mask.closes_rows(&bounds) => Some(bounds),
+            _ => return reference(),
         },
     };
     let scale = options.scale.unwrap_or_else(|| 1.0 / ((query.size()[2] / heads) as f64).sqrt());

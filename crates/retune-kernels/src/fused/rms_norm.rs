@@ -11,25 +11,27 @@ use tch::{Kind, Tensor};
 pub mod reference {
     use super::*;
 
-    /// `x / √(mean(x²) + ε) · (offset + w)`, in fp32 at least.
-    pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64, offset: f64) -> Tensor {
+    /// `x / √(mean(x²) + ε) · (offset + w)`, in fp32 at least, as `kind`.
+    pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64, offset: f64, kind: Kind) -> Tensor {
         let exact = if x.kind() == Kind::Double { x.shallow_clone() } else { x.to_kind(Kind::Float) };
         let variance = exact.square().mean_dim([-1i64].as_slice(), true, exact.kind());
         let normed = exact * (variance + epsilon).rsqrt();
         if offset != 0.0 {
-            return (normed * (weight + offset)).to_kind(x.kind());
+            return (normed * (weight + offset)).to_kind(kind);
         }
-        (normed.to_kind(x.kind()) * weight).to_kind(x.kind())
+        (normed.to_kind(kind) * weight).to_kind(kind)
     }
 }
 
-/// `x / √(mean(x²) + ε) · (offset + w)` of `x` [.., D] and `weight` \[D\]; shape and dtype of `x`.
-pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64, offset: f64) -> Tensor {
+/// `x / √(mean(x²) + ε) · (offset + w)` of `x` [.., D] and `weight` \[D\], as `kind`; shape of `x`.
+pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64, offset: f64, kind: Kind) -> Tensor {
     let fits = takes(&[x]) && takes(&[weight]) && weight.kind() == Kind::Float && weight.dim() == 1;
-    if !fits || x.size().last() != weight.size().last() {
-        return reference::rms_norm(x, weight, epsilon, offset);
+    let known =
+        matches!((x.kind(), kind), (Kind::Float, Kind::Float | Kind::BFloat16) | (Kind::BFloat16, Kind::BFloat16));
+    if !fits || !known || x.size().last() != weight.size().last() {
+        return reference::rms_norm(x, weight, epsilon, offset, kind);
     }
-    shim::rms_norm(x, &weight.contiguous(), epsilon, offset).expect("checked arguments")
+    shim::rms_norm(x, &weight.contiguous(), epsilon, offset, kind == Kind::BFloat16).expect("checked arguments")
 }
 
 #[cfg(test)]
@@ -45,10 +47,29 @@ mod tests {
                     let inputs = [leaf(1, shape, kind), leaf(2, &shape[shape.len() - 1..], Kind::Float)];
                     agree(kind, &inputs, |t, fused| {
                         let function = if fused { rms_norm } else { reference::rms_norm };
-                        function(&t[0], &t[1], 1e-6, offset)
+                        function(&t[0], &t[1], 1e-6, offset, t[0].kind())
                     });
                 }
             }
+        }
+    }
+
+    /// A residual in fp32 between layers in bf16.
+    #[test]
+    fn takes_fp32_to_bf16() {
+        let (x, weight) = (leaf(1, &[70, 37], Kind::Float), leaf(2, &[37], Kind::Float));
+        let run = |function: fn(&Tensor, &Tensor, f64, f64, Kind) -> Tensor| {
+            let y = function(&x, &weight, 1e-6, 0.0, Kind::BFloat16);
+            assert_eq!(y.kind(), Kind::BFloat16);
+            let direction = leaf(3, &[70, 37], Kind::BFloat16).detach();
+            let mut all = Tensor::run_backward(&[(&y * direction).sum(Kind::Float)], &[&x, &weight], false, false);
+            assert_eq!(all[0].kind(), Kind::Float);
+            all.push(y.detach());
+            all
+        };
+        for (a, b) in run(rms_norm).iter().zip(&run(reference::rms_norm)) {
+            let apart = ((a - b).abs() / (b.abs() + 1.0)).max().to_kind(Kind::Double).double_value(&[]);
+            assert!(apart < 0.02, "{apart}");
         }
     }
 
@@ -58,20 +79,20 @@ mod tests {
         for frozen in 0..2 {
             let tensors: Vec<Tensor> =
                 [&x, &weight].iter().enumerate().map(|(i, t)| t.detach().set_requires_grad(i != frozen)).collect();
-            rms_norm(&tensors[0], &tensors[1], 1e-6, 0.0).sum(Kind::Float).backward();
+            rms_norm(&tensors[0], &tensors[1], 1e-6, 0.0, Kind::Float).sum(Kind::Float).backward();
             for (i, tensor) in tensors.iter().enumerate() {
                 assert_eq!(tensor.grad().defined(), i != frozen);
             }
         }
-        assert!(!tch::no_grad(|| rms_norm(&x, &weight, 1e-6, 0.0)).requires_grad());
+        assert!(!tch::no_grad(|| rms_norm(&x, &weight, 1e-6, 0.0, Kind::Float)).requires_grad());
     }
 
     #[test]
     fn does_not_depend_on_threads_nor_on_layout() {
         let (x, weight) = (leaf(1, &[64, 100], Kind::Float), leaf(2, &[64], Kind::Float));
         on_threads(|| {
-            let y = rms_norm(&x.tr(), &weight, 1e-6, 0.0);
-            assert_eq!(y, rms_norm(&x.tr().contiguous(), &weight, 1e-6, 0.0));
+            let y = rms_norm(&x.tr(), &weight, 1e-6, 0.0, Kind::Float);
+            assert_eq!(y, rms_norm(&x.tr().contiguous(), &weight, 1e-6, 0.0, Kind::Float));
             let mut all = Tensor::run_backward(&[y.square().sum(Kind::Float)], &[&x, &weight], false, false);
             all.push(y.detach());
             all

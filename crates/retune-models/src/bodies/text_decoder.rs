@@ -149,7 +149,8 @@ impl TextDecoder {
                 x += self.tokens.lookup(types, train);
             }
         }
-        Ok(dropout(&x.to_kind(self.kind), self.sizes.embedding_dropout, train))
+        // In fp32, and so is all that layers add to it.
+        Ok(dropout(&x, self.sizes.embedding_dropout, train))
     }
 
     /// 1 at the last token of each row: the rightmost one that is not filler, or where nothing fills, not masked; as in
@@ -220,7 +221,7 @@ impl TextDecoder {
             closed_rows: shared.closed_rows,
         };
         let x = self.layers[index].forward(x, &at, None, cache, train);
-        if index + 1 == self.layers.len() { self.norm.forward(&x) } else { x }
+        if index + 1 == self.layers.len() { self.norm.forward_as(&x, self.kind) } else { x }
     }
 }
 

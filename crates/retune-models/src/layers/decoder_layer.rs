@@ -12,7 +12,7 @@ use crate::ModelError;
 use crate::cache::LayerCache;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Kind, Tensor};
 
 /// Tensor names of cross-attention, relative to the layer.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,7 @@ pub struct DecoderLayer {
     parallel: bool,
     post_norm: bool,
     dropout: f64,
+    kind: Kind,
 }
 
 impl DecoderLayer {
@@ -83,10 +84,13 @@ impl DecoderLayer {
             parallel: sizes.parallel,
             post_norm: sizes.post_norm,
             dropout: sizes.hidden_dropout,
+            kind: weights.compute_kind(),
         })
     }
 
-    /// `x` [B, T, D]; returns [B, T, D]. `read` says how another text is attended to, where the layer does that.
+    /// `x` [B, T, D]; returns [B, T, D] in the dtype of `x`, which may be fp32 where the layer computes in bf16: what is added up over
+    /// many layers then loses nothing on the way, as under autocast. `read` says how another text is attended to, where the layer does
+    /// that.
     pub fn forward(
         &self,
         x: &Tensor,
@@ -109,16 +113,17 @@ impl DecoderLayer {
             let x = norm.as_ref().map_or_else(|| x.shallow_clone(), |norm| norm.forward(&x));
             dropout(&x, self.dropout, train)
         };
-        let attended = self.attention.forward(&self.before_attention.forward(x), at, cache.as_deref_mut(), train);
+        let normed = |x: &Tensor, norm: &Norm| norm.forward_as(x, self.kind);
+        let attended = self.attention.forward(&normed(x, &self.before_attention), at, cache.as_deref_mut(), train);
         let attended = branch(attended, &self.after_attention);
         let network =
-            |x: &Tensor| branch(self.network.forward(&self.before_network.forward(x), train), &self.after_network);
+            |x: &Tensor| branch(self.network.forward(&normed(x, &self.before_network), train), &self.after_network);
         if self.parallel {
             return network(x) + attended + x;
         }
         let mut y = x + attended;
         if let Some(((attention, norm), read)) = cross {
-            y = branch(attention.forward(&norm.forward(&y), read, cache, train), &None) + y;
+            y = branch(attention.forward(&normed(&y, norm), read, cache, train), &None) + y;
         }
         network(&y) + y
     }

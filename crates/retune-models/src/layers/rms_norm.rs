@@ -5,7 +5,7 @@
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{LayerNorm, Weight, fused};
 
 /// Which norm a family has.
@@ -41,7 +41,12 @@ impl RmsNorm {
 
     /// `x` [.., D] of any float dtype; same shape and dtype out.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        fused::rms_norm(x, &self.weight, self.epsilon, if self.plus_one { 1.0 } else { 0.0 })
+        self.forward_as(x, x.kind())
+    }
+
+    /// The same as `kind`.
+    pub fn forward_as(&self, x: &Tensor, kind: Kind) -> Tensor {
+        fused::rms_norm(x, &self.weight, self.epsilon, if self.plus_one { 1.0 } else { 0.0 }, kind)
     }
 }
 
@@ -74,6 +79,14 @@ impl Norm {
         match self {
             Self::Layer(norm) => norm.forward(x),
             Self::Rms(norm) => norm.forward(x),
+        }
+    }
+
+    /// The same as `kind`.
+    pub fn forward_as(&self, x: &Tensor, kind: Kind) -> Tensor {
+        match self {
+            Self::Layer(norm) => norm.forward(x).to_kind(kind),
+            Self::Rms(norm) => norm.forward_as(x, kind),
         }
     }
 
