@@ -5,12 +5,18 @@ use crate::{ModelConfig, ModelError, registry};
 use serde_json::Value;
 use std::path::Path;
 
+/// Fields of which a stated null says that there is no such thing, whatever the class assumes where nothing is said: Mistral without a
+/// window, Gemma 2 without bounds on its scores, keys for each head. Of others a null is what the class assumes.
+const MAY_BE_NONE: [&str; 4] =
+    ["attn_logit_softcapping", "final_logit_softcapping", "num_key_value_heads", "sliding_window"];
+
 impl ModelConfig {
     /// Wraps a parsed `config.json`; what it leaves out gets the value of Hugging Face's class.
     pub fn new(value: Value) -> Result<Self, ModelError> {
         let mut config = Self::as_written(value)?;
         for (field, default) in registry::class_defaults(&config) {
-            if config.get(field).is_none() {
+            let none = MAY_BE_NONE.contains(&field) && config.as_map().contains_key(field);
+            if config.get(field).is_none() && !none {
                 config.set(field, default);
             }
         }
@@ -29,5 +35,25 @@ impl CheckpointFolder {
             ));
         }
         ModelConfig::new(read_json(&path)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_stated_null_is_no_window_and_no_bound() {
+        let fields =
+            [("mistral", "sliding_window"), ("mistral", "num_key_value_heads"), ("gemma2", "final_logit_softcapping")];
+        for (model_type, field) in fields {
+            let assumed = ModelConfig::new(json!({"model_type": model_type})).unwrap();
+            assert!(assumed.number(field).unwrap() > 0.0);
+            let none = ModelConfig::new(json!({"model_type": model_type, field: null})).unwrap();
+            assert!(none.get(field).is_none());
+        }
+        let other = ModelConfig::new(json!({"model_type": "mistral", "rms_norm_eps": null})).unwrap();
+        assert!(other.number("rms_norm_eps").unwrap() > 0.0);
     }
 }

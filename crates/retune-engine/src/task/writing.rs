@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use retune_data::{Dataset, Examples, Medium, Targets, Tokenizer};
 use retune_kernels::loss;
 use retune_kernels::random;
-use retune_kernels::tch::Tensor;
 use retune_models::ModelConfig;
 use retune_models::generate::{DecoderSteps, GenerationSettings, Prompts, generate};
 use retune_models::heads::target_token_loss;
