@@ -74,7 +74,7 @@ pub fn cross_entropy(
     }
     let bias = bias.map(Tensor::contiguous);
     let [smoothed, plain, correct] =
-        shim::cross_entropy(&scores, bias.as_ref(), &targets.contiguous(), smoothing, gradient)
+        shim::decoders::cross_entropy(&scores, bias.as_ref(), &targets.contiguous(), smoothing, gradient)
             .unwrap_or_else(|error| panic!("{error}"));
     Scored { smoothed, plain, correct, gradient: gradient.then_some(scores) }
 }

@@ -34,7 +34,7 @@ fn of_kernel(activation: Activation) -> Option<i64> {
 pub fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Tensor {
     match of_kernel(activation) {
         Some(number) if takes(&[gate, up]) && gate.size() == up.size() && gate.dim() > 0 => {
-            shim::gated(gate, Some(up), true, number).expect("checked arguments")
+            shim::decoders::gated(gate, Some(up), true, number).expect("checked arguments")
         }
         _ => reference::gated(gate, up, activation),
     }
@@ -44,7 +44,7 @@ pub fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Tensor {
 pub fn gated_joint(both: &Tensor, gate_first: bool, activation: Activation) -> Tensor {
     match of_kernel(activation) {
         Some(number) if takes(&[both]) && both.size().last().is_some_and(|width| width % 2 == 0) => {
-            shim::gated(both, None, gate_first, number).expect("checked arguments")
+            shim::decoders::gated(both, None, gate_first, number).expect("checked arguments")
         }
         _ => reference::gated_joint(both, gate_first, activation),
     }

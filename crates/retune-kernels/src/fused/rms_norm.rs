@@ -31,7 +31,8 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64, offset: f64, kind: Ki
     if !fits || !known || x.size().last() != weight.size().last() {
         return reference::rms_norm(x, weight, epsilon, offset, kind);
     }
-    shim::rms_norm(x, &weight.contiguous(), epsilon, offset, kind == Kind::BFloat16).expect("checked arguments")
+    shim::decoders::rms_norm(x, &weight.contiguous(), epsilon, offset, kind == Kind::BFloat16)
+        .expect("checked arguments")
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Tensor {
     if !fits {
         return reference::rotary(x, cos, sin);
     }
-    shim::rotary(x, &cos.contiguous(), &sin.contiguous()).expect("checked arguments")
+    shim::decoders::rotary(x, &cos.contiguous(), &sin.contiguous()).expect("checked arguments")
 }
 
 #[cfg(test)]

@@ -101,7 +101,8 @@ pub fn next_token_cross_entropy(
     }
     if graph {
         let gradients = [of_hidden.as_ref(), of_weight.as_ref()];
-        sum = shim::with_known_gradients(&sum, [&chosen, weight], gradients).expect("gradients of the inputs' shapes");
+        sum = shim::decoders::with_known_gradients(&sum, [&chosen, weight], gradients)
+            .expect("gradients of the inputs' shapes");
     }
     NextTokens { loss: SummedLoss { sum, weight: counted.sum(Kind::Double) }, each, correct }
 }
