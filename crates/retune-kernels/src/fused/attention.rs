@@ -52,8 +52,7 @@ pub fn attention(
         return packed::attention([query, key, value], heads, options, train).unwrap_or_else(reference);
     }
     let takes = takes(&[query, key, value]) && query.dim() == 3 && key.dim() == 3 && key.size() == value.size();
-    let plain = options.bias.is_some() || options.softcap.is_some();
-    if plain || !takes || !has_groups(query.size()[2], key.size()[2], heads) {
+    if !adds_nothing(options) || !takes || !has_groups(query.size()[2], key.size()[2], heads) {
         return reference();
     }
     let (queries, keys) = (query.size()[1], key.size()[1]);
@@ -68,9 +67,12 @@ pub fn attention(
         },
     };
     let scale = options.scale.unwrap_or_else(|| 1.0 / ((query.size()[2] / heads) as f64).sqrt());
-    let masks = (options.mask.and_then(AttentionMask::keys), bounds.as_ref());
-    shim::attention([query, key, value], masks, heads, scale, next_drop(options.dropout, train))
-        .expect("checked arguments")
+    scaled([query, key, value], options.mask, bounds.as_ref(), heads, scale, next_drop(options.dropout, train))
+}
+
+/// Whether scores are what the kernel makes of them: without a bias, and without a cap.
+fn adds_nothing(options: &AttentionOptions<'_>) -> bool {
+    options.bias.is_none() && options.softcap.is_none()
 }
 
 /// Whether keys of this width are those of groups of heads.
@@ -81,23 +83,21 @@ fn has_groups(width: i64, of_keys: i64, heads: i64) -> bool {
 
 /// Whether the kernel computes attention of this kind, the same for all queries.
 pub(super) fn fits(options: &AttentionOptions<'_>, keys: i64) -> bool {
-    options.bias.is_none()
-        && options.softcap.is_none()
-        && !options.mask.is_some_and(|mask| mask.depends_on_queries(keys))
+    adds_nothing(options) && !options.mask.is_some_and(|mask| mask.depends_on_queries(keys))
 }
 
-/// The kernel: `softmax(q kᵀ · scale + mask) v` per head of checked arguments, with a mask that is the same for all queries.
+/// The kernel: `softmax(q kᵀ · scale + mask) v` per head of checked arguments; `bounds` are those of the mask, where what it lets see
+/// depends on the query.
 pub(super) fn scaled(
-    query: &Tensor,
-    key: &Tensor,
-    value: &Tensor,
+    projections: [&Tensor; 3],
     mask: Option<&AttentionMask>,
+    bounds: Option<&Tensor>,
     heads: i64,
     scale: f64,
     drop: Drop,
 ) -> Tensor {
-    let keys = mask.and_then(AttentionMask::keys);
-    shim::attention([query, key, value], (keys, None), heads, scale, drop).expect("checked arguments")
+    let masks = (mask.and_then(AttentionMask::keys), bounds);
+    shim::attention(projections, masks, heads, scale, drop).expect("checked arguments")
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub fn attention_of_few(
     let query = query.view([heads, batch, queries, hidden + 1]).transpose(0, 1).reshape([batch, -1, hidden + 1]);
     let scale = options.scale.unwrap_or_else(|| 1.0 / (size as f64).sqrt());
     let drop = next_drop(options.dropout, train);
-    let attended = attention::scaled(&query, &x, &x, options.mask, 1, scale, drop); // [B, HQ, D + 1]
+    let attended = attention::scaled([&query, &x, &x], options.mask, None, 1, scale, drop); // [B, HQ, D + 1]
     let attended = attended.view([batch, heads, queries, hidden + 1]).transpose(0, 1);
     let attended = attended.reshape([heads, batch * queries, hidden + 1]);
     let attended = attended.bmm(&per_head(value_parts).transpose(1, 2)); // [H, BQ, K]

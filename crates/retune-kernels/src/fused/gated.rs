@@ -56,20 +56,10 @@ mod tests {
     use super::*;
     use tch::Kind;
 
-    const ALL: [Activation; 7] = [
-        Activation::Gelu,
-        Activation::GeluTanh,
-        Activation::Relu,
-        Activation::Silu,
-        Activation::QuickGelu,
-        Activation::Tanh,
-        Activation::Identity,
-    ];
-
     #[test]
     fn equals_the_composition_in_fp64() {
         for kind in [Kind::Float, Kind::BFloat16] {
-            for activation in ALL {
+            for activation in ACTIVATIONS {
                 for shape in [&[3i64, 35, 384][..], &[70, 38], &[1, 1, 6], &[0, 4, 48]] {
                     agree(kind, &[leaf(1, shape, kind), leaf(2, shape, kind)], |t, fused| {
                         let function = if fused { gated } else { reference::gated };

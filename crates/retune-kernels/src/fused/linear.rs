@@ -57,20 +57,10 @@ mod tests {
     use super::*;
     use tch::Kind;
 
-    const ALL: [Activation; 7] = [
-        Activation::Gelu,
-        Activation::GeluTanh,
-        Activation::Relu,
-        Activation::Silu,
-        Activation::QuickGelu,
-        Activation::Tanh,
-        Activation::Identity,
-    ];
-
     #[test]
     fn equals_the_composition_in_fp64() {
         for kind in [Kind::Float, Kind::BFloat16] {
-            for activation in ALL {
+            for activation in ACTIVATIONS {
                 let shapes = [
                     (&[2i64, 33, 48][..], 40),
                     (&[1, 17], 21),
@@ -109,7 +99,7 @@ mod tests {
         let x = Tensor::linspace(-12.0, 12.0, 40_001, (Kind::Double, Device::Cpu));
         let x = Tensor::cat(&[x, Tensor::from_slice(&[-1e30, -88.0, 88.0, 1e30])], 0).to_kind(Kind::Float);
         let one = Tensor::ones([1, 1], (Kind::Float, Device::Cpu));
-        for activation in ALL {
+        for activation in ACTIVATIONS {
             let column = x.reshape([-1, 1]).set_requires_grad(true);
             let y = linear_activation(&column, &one, None, activation);
             let slope = Tensor::run_backward(&[y.sum(Kind::Float)], &[&column], false, false).remove(0);
@@ -151,7 +141,7 @@ mod tests {
     fn bad_numbers_stay_bad() {
         for kind in [Kind::Float, Kind::BFloat16] {
             let one = Tensor::ones([1, 1], (kind, Device::Cpu));
-            for activation in ALL {
+            for activation in ACTIVATIONS {
                 let x = Tensor::from_slice(&[f32::NAN, 1.0]).reshape([-1, 1]).to_kind(kind);
                 let y = linear_activation(&x, &one, None, activation);
                 assert!(y.double_value(&[0, 0]).is_nan(), "{kind:?} {activation:?}");

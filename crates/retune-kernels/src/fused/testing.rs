@@ -1,7 +1,18 @@
 //! How the fused kernels are compared with their references.
 
-use crate::{device, dropout, random};
+use crate::{Activation, device, dropout, random};
 use tch::{Device, Kind, Tensor};
+
+/// All of them.
+pub(crate) const ACTIVATIONS: [Activation; 7] = [
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Relu,
+    Activation::Silu,
+    Activation::QuickGelu,
+    Activation::Tanh,
+    Activation::Identity,
+];
 
 /// Where tests of both run: the CPU, or what `RETUNE_DEVICE` names. Whatever runs first in the process has to ask for it before
 /// it computes a gradient: libtorch looks for its CUDA library once.
