@@ -59,16 +59,34 @@ RETUNE_CLONES void update_float(float* w, const float* g, float* m, float* v, in
   for (int64_t i = 0; i < count; i++) adamw_element(w[i], g[i], m[i], v[i], s);
 }
 
-RETUNE_CLONES void update_bfloat16(float* w, const uint16_t* g, float* m, float* v, uint16_t* copy, int64_t count,
-                                   AdamWStep s) {
+inline float from_gradient(float value) { return value; }
+inline float from_gradient(uint16_t value) { return from_bfloat16(value); }
+
+// `w` bf16 and `rest`, what it lacks of the exact value: the two halves of src/halves.rs.
+template <class G>
+inline __attribute__((always_inline)) void update_halves(uint16_t* w, int16_t* rest, const G* g, float* m, float* v,
+                                                         int64_t count, AdamWStep s) {
   for (int64_t i = 0; i < count; i++) {
-    adamw_element(w[i], from_bfloat16(g[i]), m[i], v[i], s);
-    copy[i] = to_bfloat16(w[i]);
+    uint32_t bits = ((uint32_t)w[i] << 16) + (uint32_t)(int32_t)rest[i];
+    float exact;
+    __builtin_memcpy(&exact, &bits, 4);
+    adamw_element(exact, from_gradient(g[i]), m[i], v[i], s);
+    __builtin_memcpy(&bits, &exact, 4);
+    const uint16_t rounded = to_bfloat16(exact);
+    const int32_t apart = (int32_t)(bits - ((uint32_t)rounded << 16));
+    w[i] = rounded;
+    rest[i] = (int16_t)(apart > 0x7fff ? 0x7fff : apart);
   }
 }
 
-RETUNE_CLONES void round_to_bfloat16(uint16_t* copy, const float* values, int64_t count) {
-  for (int64_t i = 0; i < count; i++) copy[i] = to_bfloat16(values[i]);
+RETUNE_CLONES void update_halves_float(uint16_t* w, int16_t* rest, const float* g, float* m, float* v, int64_t count,
+                                       AdamWStep s) {
+  update_halves(w, rest, g, m, v, count, s);
+}
+
+RETUNE_CLONES void update_halves_bfloat16(uint16_t* w, int16_t* rest, const uint16_t* g, float* m, float* v,
+                                          int64_t count, AdamWStep s) {
+  update_halves(w, rest, g, m, v, count, s);
 }
 
 void check(const at::Tensor& tensor, at::Device device = at::kCPU) {
@@ -127,7 +145,8 @@ int retune_squared_norms(const at::Tensor* const* gradients, int64_t count, doub
 }
 
 // One AdamW step of every tensor, each with its settings.
-// `copies[t]` is the bf16 tensor the forward pass reads, or null where it reads `masters[t]` itself.
+// `copies[t]` is the bf16 tensor the forward pass reads, and `masters[t]` what that lacks, int16; or it is null, and `masters[t]` is
+// fp32 and read itself.
 int retune_adamw(at::Tensor* const* masters, const at::Tensor* const* gradients, at::Tensor* const* firsts,
                  at::Tensor* const* seconds, at::Tensor* const* copies, const AdamWStep* steps, int64_t count) {
   RETUNE_TRY({
@@ -136,20 +155,25 @@ int retune_adamw(at::Tensor* const* masters, const at::Tensor* const* gradients,
       check(*masters[t]), check(*firsts[t]), check(*seconds[t]);
       if (copies[t]) check(*copies[t]);
       TORCH_CHECK(copies[t] || gradients[t]->scalar_type() == at::kFloat, "rounded gradients without a rounded copy");
+      TORCH_CHECK(masters[t]->scalar_type() == (copies[t] ? at::kShort : at::kFloat), "no master: ",
+                  masters[t]->scalar_type());
     }
     const std::vector<Chunk> chunks = chunks_of(gradients, count);
     at::parallel_for(0, (int64_t)chunks.size(), 1, [&](int64_t begin, int64_t end) {
       for (int64_t c = begin; c < end; c++) {
         const auto [t, offset, length] = chunks[c];
-        float *w = masters[t]->data_ptr<float>() + offset, *m = firsts[t]->data_ptr<float>() + offset,
-              *v = seconds[t]->data_ptr<float>() + offset;
-        uint16_t* copy = copies[t] ? (uint16_t*)copies[t]->data_ptr() + offset : nullptr;
-        if (gradients[t]->scalar_type() != at::kFloat) {
-          update_bfloat16(w, (const uint16_t*)gradients[t]->data_ptr() + offset, m, v, copy, length, steps[t]);
-        } else {  // a copy's gradients are fp32 where those of several micro-steps were summed
-          update_float(w, gradients[t]->data_ptr<float>() + offset, m, v, length, steps[t]);
-          if (copy) round_to_bfloat16(copy, w, length);
+        float *m = firsts[t]->data_ptr<float>() + offset, *v = seconds[t]->data_ptr<float>() + offset;
+        if (!copies[t]) {
+          update_float(masters[t]->data_ptr<float>() + offset, gradients[t]->data_ptr<float>() + offset, m, v, length,
+                       steps[t]);
+          continue;
         }
+        uint16_t* w = (uint16_t*)copies[t]->data_ptr() + offset;
+        int16_t* rest = masters[t]->data_ptr<int16_t>() + offset;
+        if (gradients[t]->scalar_type() != at::kFloat)
+          update_halves_bfloat16(w, rest, (const uint16_t*)gradients[t]->data_ptr() + offset, m, v, length, steps[t]);
+        else  // of several micro-steps, summed
+          update_halves_float(w, rest, gradients[t]->data_ptr<float>() + offset, m, v, length, steps[t]);
       }
     });
   })

@@ -1,6 +1,8 @@
 //! The one projection of the workspace: `y = x Wᵀ + b`, with an optional adapter beside its weight.
 
 use crate::beside::{Beside, Linear};
+use crate::dropout::dropout;
+use crate::fused::Sides;
 use crate::{Activation, Weight, fused};
 use tch::{Device, Tensor};
 
@@ -65,6 +67,15 @@ impl Dense {
         match &self.beside {
             None => self.linear().forward(&x),
             Some(beside) => beside.forward(&x, self.linear(), train),
+        }
+    }
+
+    /// [`Self::forward`] of `activation(gate) · up` after dropout; where nothing comes in between, that is not kept for the backward
+    /// pass but computed again.
+    pub fn forward_gated(&self, sides: Sides<'_>, activation: Activation, p: f64, train: bool) -> Tensor {
+        match self.plain() {
+            Some((weight, None)) if !train || p == 0.0 => fused::gated_linear(sides, activation, weight),
+            _ => self.forward(&dropout(&fused::gated(sides, activation), p, train), train),
         }
     }
 

@@ -22,6 +22,7 @@ pub mod device;
 pub mod dropout;
 mod error;
 pub mod fused;
+mod halves;
 pub mod lanes;
 pub mod loss;
 pub mod mask;

@@ -1,9 +1,9 @@
 //! The trainable side of a model: named tensors that methods filter and the optimizer updates.
 
-use crate::{KernelError, Table, shim};
+use crate::{KernelError, Table, halves, shim};
 use std::cell::OnceCell;
 use std::fmt::Debug;
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// Where the exact fp32 value of a parameter can be read again, such as a file: a frozen parameter then keeps nothing but
 /// what the forward pass reads.
@@ -15,11 +15,43 @@ pub trait Source: Debug + Send + Sync {
     fn read(&self) -> Result<Tensor, String>;
 }
 
+/// Beside a rounded leaf.
+#[derive(Debug)]
+enum Master {
+    /// The exact fp32 value.
+    Whole(Tensor),
+    /// What the leaf lacks of it, int16.
+    Rest(Tensor),
+}
+
+impl Master {
+    /// Of the exact `value` and what it was rounded to.
+    fn new(value: &Tensor, leaf: &Tensor) -> Self {
+        match leaf.device() {
+            Device::Cpu => Self::Rest(halves::rest(value, leaf)),
+            _ => Self::Whole(value.detach().copy()),
+        }
+    }
+
+    fn tensor(&self) -> &Tensor {
+        match self {
+            Self::Whole(tensor) | Self::Rest(tensor) => tensor,
+        }
+    }
+
+    fn value(&self, leaf: &Tensor) -> Tensor {
+        match self {
+            Self::Whole(value) => value.detach(),
+            Self::Rest(rest) => halves::join(leaf, rest),
+        }
+    }
+}
+
 /// One named parameter.
 ///
-/// The forward pass reads `leaf`. Where that is bf16 and its value has been rounded, a parameter that learns has an fp32
-/// master too, which the optimizer updates and rounds into `leaf`. The master is made in the first step; until then the
-/// exact value stays where it came from. Of a compacted embedding table `leaf` holds the rows in use; value, count and
+/// The forward pass reads `leaf`. Where that is bf16 and its value has been rounded, a parameter that learns has a master too, which
+/// the optimizer updates and rounds into `leaf`: the fp32 value, or on a CPU the bits that `leaf` lacks of it. The master is made in
+/// the first step; until then the exact value stays where it came from. Of a compacted embedding table `leaf` holds the rows in use; value, count and
 /// whatever is saved speak of the whole table.
 #[derive(Debug)]
 pub struct Param {
@@ -36,7 +68,7 @@ pub struct Param {
     leaf: Tensor,
     /// Whether `leaf` is of another dtype than the exact value.
     narrow: bool,
-    master: OnceCell<Tensor>,
+    master: OnceCell<Master>,
     /// Where the exact value is while there is no master; `leaf` itself is exact where there is no source.
     source: Option<Box<dyn Source>>,
     table: Option<Table>,
@@ -65,7 +97,7 @@ impl Param {
             let exact = same(&no_grad(|| leaf.to_kind(value.kind())), &value);
             kept = source.filter(|_| !exact);
             if kept.is_none() && !exact {
-                master.get_or_init(|| value.detach());
+                master.get_or_init(|| Master::new(&value, &leaf));
             }
         }
         let leaf = leaf.set_requires_grad(true);
@@ -82,8 +114,8 @@ impl Param {
         self.table.get_or_insert_with(|| Table::new(self.leaf.shallow_clone())).clone()
     }
 
-    /// The exact fp32 value. It shares storage with the parameter where that holds it (with its frozen rows, where it is
-    /// compacted); otherwise it is read again.
+    /// The exact fp32 value. It shares storage with the parameter where that holds it whole (with its frozen rows, where it is
+    /// compacted); otherwise it is put together or read again.
     ///
     /// # Errors
     /// Where it cannot be read again, or is another value now.
@@ -96,7 +128,7 @@ impl Param {
             return Ok(self.leaf.detach());
         }
         match self.master.get() {
-            Some(master) => Ok(master.detach()),
+            Some(master) => Ok(master.value(&self.leaf)),
             None => self.read_again(),
         }
     }
@@ -128,15 +160,21 @@ impl Param {
         if let Some(table) = self.compacted() {
             return table.set(value);
         }
+        self.source = None;
+        self.write(value)
+    }
+
+    /// Overwrites the value of a parameter that is not compact.
+    fn write(&self, value: &Tensor) -> Result<(), KernelError> {
         no_grad(|| {
-            self.leaf.f_copy_(value)?;
+            self.leaf.shallow_clone().f_copy_(value)?;
             if self.narrow {
-                let master = value.f_to_device(self.leaf.device())?.f_to_kind(Kind::Float)?;
-                match self.master.get_mut() {
-                    Some(old) => old.f_copy_(&master)?,
-                    None => self.master = OnceCell::from(master.copy()),
+                let value = value.f_to_device(self.leaf.device())?.f_to_kind(Kind::Float)?;
+                let master = Master::new(&value, &self.leaf);
+                match self.master.get() {
+                    Some(old) => old.tensor().shallow_clone().f_copy_(master.tensor())?,
+                    None => drop(self.master.set(master)),
                 }
-                self.source = None;
             }
             Ok(())
         })
@@ -147,10 +185,12 @@ impl Param {
     /// # Errors
     /// A value that cannot be read again.
     pub(crate) fn exchange(&self, other: &Tensor) -> Result<(), KernelError> {
-        exchange(self.master()?, other)?;
-        if self.narrow {
-            no_grad(|| self.leaf.shallow_clone().f_copy_(self.master()?).map(drop).map_err(KernelError::from))?;
+        if !self.narrow {
+            return exchange(&self.leaf, other);
         }
+        let before = self.value()?.copy();
+        self.write(other)?;
+        no_grad(|| other.shallow_clone().f_copy_(&before))?;
         Ok(())
     }
 
@@ -179,16 +219,16 @@ impl Param {
         shim::clear_gradient(&self.leaf)
     }
 
-    /// What the optimizer updates; made when it is first asked for.
+    /// What the optimizer updates, beside [`Self::copy`] where there is one; made when it is first asked for.
     pub(crate) fn master(&self) -> Result<&Tensor, KernelError> {
         if !self.narrow {
             return Ok(&self.leaf);
         }
         if let Some(master) = self.master.get() {
-            return Ok(master);
+            return Ok(master.tensor());
         }
-        let value = self.read_again()?;
-        Ok(self.master.get_or_init(|| value))
+        let master = Master::new(&self.read_again()?, &self.leaf);
+        Ok(self.master.get_or_init(|| master).tensor())
     }
 
     /// Zeros of the shape and dtype of what the optimizer updates.
@@ -196,6 +236,7 @@ impl Param {
         self.leaf.detach().zeros_like().to_kind(self.exact_kind())
     }
 
+    /// The leaf, where it is a rounded copy.
     pub(crate) fn copy(&self) -> Option<&Tensor> {
         self.narrow.then_some(&self.leaf)
     }

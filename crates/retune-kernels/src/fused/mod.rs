@@ -20,7 +20,7 @@ pub use attention::attention;
 pub use attention_of_few::attention_of_few;
 pub use cross_entropy::{Scored, cross_entropy};
 pub use embeddings::{EmbeddingIndices, EmbeddingTables, text_embeddings};
-pub use gated::{gated, gated_joint};
+pub use gated::{Sides, gated, gated_linear};
 pub use linear::{linear, linear_activation};
 pub use norm::{dropout_residual_norm, norm_dropout};
 pub use rms_norm::rms_norm;

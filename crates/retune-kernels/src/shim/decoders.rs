@@ -21,6 +21,14 @@ unsafe extern "C" {
         gate_first: c_int,
         activation: i64,
     ) -> c_int;
+    fn retune_gated_linear(
+        out: *mut *mut RawTensor,
+        gate: *const RawTensor,
+        up: *const RawTensor,
+        weight: *const RawTensor,
+        gate_first: c_int,
+        activation: i64,
+    ) -> c_int;
     fn retune_rotary(
         out: *mut *mut RawTensor,
         x: *const RawTensor,
@@ -68,6 +76,19 @@ pub(crate) fn gated(
 ) -> Result<Tensor, KernelError> {
     // SAFETY: live tensors, whose shapes and dtypes the caller has checked.
     returned(|out| unsafe { retune_gated(out, raw(gate), raw_or_null(up), c_int::from(gate_first), activation) })
+}
+
+/// The same times `weight`ᵀ [D, F].
+pub(crate) fn gated_linear(
+    gate: &Tensor,
+    up: Option<&Tensor>,
+    weight: &Tensor,
+    gate_first: bool,
+    activation: i64,
+) -> Result<Tensor, KernelError> {
+    let (up, first) = (raw_or_null(up), c_int::from(gate_first));
+    // SAFETY: live tensors, whose shapes and dtypes the caller has checked.
+    returned(|out| unsafe { retune_gated_linear(out, raw(gate), up, raw(weight), first, activation) })
 }
 
 /// `x` [B, T, H, K], contiguous `cos` and `sin` [1 or B, T, 1, R] in fp32.

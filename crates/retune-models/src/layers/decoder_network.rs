@@ -6,8 +6,9 @@ use super::DecoderSizes;
 use crate::ModelError;
 use crate::checkpoint::Weights;
 use retune_kernels::dropout::dropout;
+use retune_kernels::fused::Sides;
 use retune_kernels::tch::Tensor;
-use retune_kernels::{Activation, Dense, fused};
+use retune_kernels::{Activation, Dense};
 
 /// Tensor names, relative to the layer.
 #[derive(Debug, Clone, Copy)]
@@ -78,11 +79,14 @@ impl DecoderNetwork {
 
     /// `x` [B, T, D]; returns [B, T, D].
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let inner = match &self.up {
-            Up::Plain(up) => up.forward_activated(x, self.activation, train),
-            Up::Gated(gate, up) => fused::gated(&gate.forward(x, train), &up.forward(x, train), self.activation),
-            Up::Joint { both, gate_first } => fused::gated_joint(&both.forward(x, train), *gate_first, self.activation),
-        };
-        self.down.forward(&dropout(&inner, self.dropout, train), train)
+        let gated = |sides: Sides<'_>| self.down.forward_gated(sides, self.activation, self.dropout, train);
+        match &self.up {
+            Up::Plain(up) => {
+                let inner = up.forward_activated(x, self.activation, train);
+                self.down.forward(&dropout(&inner, self.dropout, train), train)
+            }
+            Up::Gated(gate, up) => gated(Sides::Apart(&gate.forward(x, train), &up.forward(x, train))),
+            Up::Joint { both, gate_first } => gated(Sides::Joint(&both.forward(x, train), *gate_first)),
+        }
     }
 }

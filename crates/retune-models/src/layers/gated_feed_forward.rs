@@ -3,9 +3,9 @@
 
 use crate::ModelError;
 use crate::checkpoint::Weights;
-use retune_kernels::dropout::dropout;
+use retune_kernels::fused::Sides;
 use retune_kernels::tch::Tensor;
-use retune_kernels::{Activation, Dense, fused};
+use retune_kernels::{Activation, Dense};
 
 /// Names and settings.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ impl GatedFeedForward {
 
     /// `x` [B, T, D]; returns [B, T, D].
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let gated = fused::gated_joint(&self.gate_and_up.forward(x, train), true, self.activation);
-        self.down.forward(&dropout(&gated, self.dropout, train), train)
+        let sides = Sides::Joint(&self.gate_and_up.forward(x, train), true);
+        self.down.forward_gated(sides, self.activation, self.dropout, train)
     }
 }
