@@ -142,7 +142,7 @@ def until_end(tokens, ends):
 
 
 def make_searches(root, name):
-    """What `generate` continues prompts of several lengths with, padded on the left."""
+    """What `generate` continues each prompt with when it is alone: in a batch some rules count the padding on the left."""
     folder = root / "parity" / name
     prefix, head, _ = CASES[name]
     model_name = f"{prefix}LMHeadModel" if head == "LMHeadModel" else f"{prefix}For{head}"
@@ -158,10 +158,11 @@ def make_searches(root, name):
     for settings in SEARCHES:
         settings = dict(eos_token_id=3) | settings
         given = transformers.GenerationConfig(**settings, pad_token_id=model.config.pad_token_id, do_sample=False)
+        prompts = [row[real.bool()][None] for row, real in zip(ids, mask)]
         with torch.no_grad():
-            found = model.generate(input_ids=ids, attention_mask=mask, generation_config=given)
+            found = [model.generate(input_ids=prompt, generation_config=given)[0, prompt.shape[1] :].tolist() for prompt in prompts]
         ends = settings["eos_token_id"] if isinstance(settings["eos_token_id"], list) else [settings["eos_token_id"]]
-        continued = [until_end(row, ends) for row in found[:, ids.shape[1] :].tolist()]
+        continued = [until_end(row, ends) for row in found]
         searches.append({"settings": settings, "continued": continued})
     lines = ",\n".join(json.dumps(search) for search in searches)
     text = f'{{"input_ids": {ids.tolist()}, "attention_mask": {mask.tolist()}, "searches": [\n{lines}\n]}}\n'

@@ -73,7 +73,9 @@ fn a_prompt_alone_is_continued_as_in_a_batch() {
             sampling: Some(Sampling { temperature: 1.3, top_k: 9, seed: 4, ..Sampling::default() }),
             ..GenerationSettings::default()
         };
-        for settings in [GenerationSettings { beams: 3, ..drawn.clone() }, drawn] {
+        // Rules that count what is there already count no padding.
+        let ruled = GenerationSettings { min_length: 9, no_repeat_ngram: 2, ends: (0..20).collect(), ..drawn.clone() };
+        for settings in [GenerationSettings { beams: 3, ..drawn.clone() }, drawn, ruled] {
             let settings =
                 GenerationSettings { sampling: settings.sampling.filter(|_| settings.beams == 1), ..settings };
             let (together, _) = continued(&loaded, &ids, &mask, &settings);
@@ -116,15 +118,19 @@ fn what_cannot_be_searched_is_refused() {
         GenerationSettings::read(&settings, &Map::new())
     };
     let error =
-        read(r#"{"num_beams": "four", "typical_p": 0.5, "bad_words_ids": [[]], "sequence_bias": [[[1], 2.0]]}"#)
+        read(r#"{"num_beams": "four", "guidance_scale": 0.5, "bad_words_ids": [[]], "sequence_bias": [[[1], 2.0]]}"#)
             .unwrap_err()
             .to_string();
     assert!(
-        ["num_beams", "typical_p", "bad_words_ids", "sequence_bias"].iter().all(|field| error.contains(field)),
+        ["num_beams", "guidance_scale", "bad_words_ids", "sequence_bias"].iter().all(|field| error.contains(field)),
         "{error}"
     );
     let error = read(r#"{"do_sample": true, "num_beams": 2, "top_p": 0.0}"#).unwrap_err().to_string();
     assert!(error.contains("num_beams") && error.contains("top_p"), "{error}");
+    let error = read(r#"{"stop_strings": ["a"], "do_sample": true, "top_h": 0.4}"#).unwrap_err().to_string();
+    assert!(error.contains("stop_strings") && error.contains("top_h"), "{error}");
+    let unused = read(r#"{"typical_p": 0.5, "top_h": 0.4, "stop_strings": null}"#).unwrap();
+    assert!(unused.sampling.is_none(), "what nothing is drawn by changes nothing");
     let settings = read(r#"{"do_sample": true, "temperature": 0.5, "eos_token_id": 3}"#).unwrap();
     assert_eq!((settings.sampling.unwrap().temperature, settings.ends), (0.5, vec![3]));
 

@@ -116,6 +116,23 @@ fn scores_are_adapted_where_they_are_named() {
     }
 }
 
+/// PEFT scores by the old table and reads a copy that learnt; one table cannot be both.
+#[test]
+fn a_copy_of_a_table_that_scores_are_tied_to_is_refused() {
+    let plan = LoraPlan::new(2, 4.0, 0.0, vec!["c_attn".to_owned()]).unwrap();
+    let options = LoadOptions { adapter: Some(plan), new_head: true, ..load_options(&CAUSAL_LM) };
+    let base = fixture("parity/gpt2-causal-lm");
+    let folder = tempfile::tempdir().unwrap();
+    LoadedModel::load(&base, &options).unwrap().save(folder.path(), "base").unwrap();
+    LoadedModel::load_adapter(folder.path(), &base, &load_options(&CAUSAL_LM)).unwrap();
+    let path = folder.path().join("adapter_config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    config["modules_to_save"] = serde_json::json!(["wte"]);
+    std::fs::write(&path, config.to_string()).unwrap();
+    let error = LoadedModel::load_adapter(folder.path(), &base, &load_options(&CAUSAL_LM)).err().unwrap().to_string();
+    assert!(error.contains("copy of `transformer.wte") && error.contains("merge the adapter"), "{error}");
+}
+
 /// A new adapter for a weight that is stored [in, out] says so, as PEFT does.
 #[test]
 fn a_new_adapter_tells_how_weights_are_stored() {

@@ -216,6 +216,7 @@ impl LoraPlan {
             }
             return Ok(notes);
         };
+        self.targets.check_saved(layers).map_err(ModelError::Adapter)?;
         // Whatever lies in the file is used, or the adapter is not the one that was trained.
         let adapted = layers.iter().filter(|layer| self.layer(layer).is_some());
         let here: BTreeSet<&str> = adapted.flat_map(DenseLayer::paths).collect();

@@ -136,6 +136,19 @@ impl Targets {
         Ok(())
     }
 
+    /// The same of an adapter from a file, whose copy of a table may not be put in the place of both.
+    pub(super) fn check_saved(&self, layers: &[DenseLayer]) -> Result<(), String> {
+        let tied = |layer: &DenseLayer| layer.scores.as_ref().and_then(|scores| scores.tied.clone());
+        let copied = |table: &String| self.whole.iter().any(|module| is_below(table, module));
+        match layers.iter().filter_map(tied).find(copied) {
+            Some(table) => Err(format!(
+                "`modules_to_save` of adapter_config.json holds a copy of `{table}`, by which this model scores, too: PEFT reads the copy and \
+                 scores by the old table, for which there is no place here; merge the adapter into its base with PEFT, untied"
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// In words, for people.
     pub(super) fn shown(&self) -> String {
         match &self.rule {

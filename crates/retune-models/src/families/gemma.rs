@@ -3,7 +3,7 @@
 //! queries and keys, and angles of their own for layers with windows.
 
 use super::llama::{self, BODY, CAUSAL, NAMES, NEXT_TOKEN};
-use super::rope::rotary_of_type;
+use super::rope::{USUAL, rotary_of_type};
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
 use crate::family::DecoderFamily;
 use crate::heads::{NextTokenPlan, softcap};
@@ -100,7 +100,7 @@ pub static GEMMA3: DecoderFamily = DecoderFamily {
         all.collect()
     },
     sizes: |config| {
-        let sizes = bounded(config)?;
+        let sizes = scaled(config)?;
         let (count, size) = (sizes.kinds.len(), sizes.layer.head_size);
         // transformers takes a window as given wherever a layer slides.
         let usual = Some(4096).filter(|_| !config.as_map().contains_key("sliding_window"));
@@ -143,11 +143,16 @@ fn second_defaults() -> Vec<(&'static str, Value)> {
     gemma_defaults(own).into_iter().filter(|(field, _)| *field != llama::ACTIVATION).collect()
 }
 
-/// Sizes from the second on: scores have a scale of their own and may be bounded.
-fn bounded(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
+/// Sizes from the second on: scores have a scale of their own. The second bounds them, too; the third has the field and does not read it.
+fn scaled(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
     let sizes = sizes(config, "hidden_activation")?;
     let scale = 1.0 / config.number("query_pre_attn_scalar")?.sqrt();
-    let layer = DecoderSizes { scale, softcap: softcap(config, Some("attn_logit_softcapping"))?, ..sizes.layer };
+    Ok(TextDecoderSizes { layer: DecoderSizes { scale, ..sizes.layer }, ..sizes })
+}
+
+fn bounded(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
+    let sizes = scaled(config)?;
+    let layer = DecoderSizes { softcap: softcap(config, Some("attn_logit_softcapping"))?, ..sizes.layer };
     Ok(TextDecoderSizes { layer, ..sizes })
 }
 
@@ -167,7 +172,7 @@ fn sizes(config: &ModelConfig, activation: &str) -> Result<TextDecoderSizes, Mod
         return Err(ModelError::Config { field: "use_bidirectional_attention".to_owned(), problem });
     }
     let bias = config.flag_or("attention_bias", false)?;
-    let sizes = llama::sizes(config, bias, bias, activation)?;
+    let sizes = llama::sizes(config, bias, bias, activation, USUAL)?;
     let padding = match config.as_map().get("pad_token_id") {
         None => Some(0),
         Some(_) => sizes.padding,

@@ -49,7 +49,7 @@ pub static GPT_NEOX: DecoderFamily = DecoderFamily {
 };
 
 const ROPE: rope::RopeFields =
-    rope::RopeFields { base: "rotary_emb_base", share: "rotary_pct", usual_base: 10_000.0, usual_share: 0.25 };
+    rope::RopeFields { base: "rotary_emb_base", usual_base: 10_000.0, share: Some(("rotary_pct", 0.25)) };
 
 /// What `GPTNeoXConfig` assumes.
 fn defaults() -> Vec<(&'static str, Value)> {

@@ -1,7 +1,7 @@
 //! Llama (Touvron et al. 2023), Mistral (Jiang et al. 2023), Qwen2 and Qwen3 (Yang et al. 2024, 2025): transformers `LlamaModel`
 //! and its siblings.
 
-use super::rope::{self, USUAL};
+use super::rope::{self, RopeFields, USUAL};
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
 use crate::family::{DecoderFamily, Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames};
 use crate::heads::NextTokenPlan;
@@ -26,7 +26,7 @@ const PLAIN: DecoderFamily = DecoderFamily {
     defaults: || defaults(&[("max_position_embeddings", json!(2048))]),
     sizes: |config| {
         let bias = config.flag_or("attention_bias", false)?;
-        let sizes = sizes(config, bias, bias, ACTIVATION)?;
+        let sizes = sizes(config, bias, bias, ACTIVATION, USUAL)?;
         let network_bias = config.flag_or("mlp_bias", false)?;
         Ok(TextDecoderSizes { layer: DecoderSizes { network_bias, ..sizes.layer }, ..sizes })
     },
@@ -44,7 +44,7 @@ pub static MISTRAL: DecoderFamily = DecoderFamily {
     },
     sizes: |config| {
         let window = window(config)?;
-        let sizes = sizes(config, false, false, ACTIVATION)?;
+        let sizes = sizes(config, false, false, ACTIVATION, USUAL)?;
         let kinds = sizes.kinds.iter().map(|kind| LayerKind { window, ..*kind }).collect();
         Ok(TextDecoderSizes { kinds, ..sizes })
     },
@@ -57,7 +57,11 @@ pub static QWEN2: DecoderFamily = DecoderFamily {
     class: "Qwen2",
     defaults: qwen_defaults,
     sizes: |config| {
-        with_windows(config, sizes(config, true, false, ACTIVATION)?, config.flag_or("use_sliding_window", false)?)
+        with_windows(
+            config,
+            sizes(config, true, false, ACTIVATION, USUAL)?,
+            config.flag_or("use_sliding_window", false)?,
+        )
     },
     ..PLAIN
 };
@@ -79,7 +83,11 @@ pub static QWEN3: DecoderFamily = DecoderFamily {
     defaults: || qwen_defaults().into_iter().chain([("head_dim", json!(128))]).collect(),
     sizes: |config| {
         let bias = config.flag_or("attention_bias", false)?;
-        with_windows(config, sizes(config, bias, bias, ACTIVATION)?, config.flag_or("use_sliding_window", false)?)
+        with_windows(
+            config,
+            sizes(config, bias, bias, ACTIVATION, USUAL)?,
+            config.flag_or("use_sliding_window", false)?,
+        )
     },
     fresh: None,
     ..PLAIN
@@ -212,6 +220,7 @@ pub(super) fn sizes(
     query_bias: bool,
     output_bias: bool,
     activation: &str,
+    rope: RopeFields,
 ) -> Result<TextDecoderSizes, ModelError> {
     let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
     let key_heads = config.size_or("num_key_value_heads", heads)?;
@@ -227,7 +236,7 @@ pub(super) fn sizes(
             return Err(ModelError::Config { field: "num_attention_heads".to_owned(), problem });
         }
     };
-    let rotary = rope::rotary(config, size, USUAL)?;
+    let rotary = rope::rotary(config, size, rope)?;
     let longest = config.size("max_position_embeddings")? as usize;
     let grows = matches!(rotary.scaling, RopeScaling::Dynamic { .. });
     let padding = padding(config)?;

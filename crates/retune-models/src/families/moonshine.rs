@@ -25,7 +25,7 @@ pub struct Moonshine;
 const NAMES: TensorNames =
     TensorNames { base: "model", spellings: &[], buffers: &[], modules: &[], lora: Ok(&["q_proj", "v_proj"]) };
 
-const ROPE: RopeFields = RopeFields { usual_share: 0.9, ..USUAL };
+const ROPE: RopeFields = RopeFields { share: Some(("partial_rotary_factor", 0.9)), ..USUAL };
 
 const fn attention([query, key, value, output]: [&'static str; 4]) -> DecoderAttentionNames {
     DecoderAttentionNames { projections: ProjectionNames::Apart { query, key, value }, output, norms: None }

@@ -1,6 +1,7 @@
 //! Phi-3 (Abdin et al. 2024), transformers `Phi3Model`: Llama with joint projections, and LongRoPE.
 
 use super::llama::{self, BODY, CAUSAL, NAMES, NEXT_TOKEN};
+use super::rope::PARTIAL;
 use crate::bodies::{LayerKind, TextDecoderNames, TextDecoderSizes};
 use crate::family::{DecoderFamily, TensorNames};
 use crate::layers::{DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, ProjectionNames};
@@ -38,7 +39,7 @@ pub static PHI3: DecoderFamily = DecoderFamily {
         ])
     },
     sizes: |config| {
-        let sizes = llama::sizes(config, false, false, llama::ACTIVATION)?;
+        let sizes = llama::sizes(config, false, false, llama::ACTIVATION, PARTIAL)?;
         let window = llama::window(config)?;
         let padding = match config.as_map().get("pad_token_id") {
             None => Some(32000).filter(|&token| token < sizes.vocabulary),

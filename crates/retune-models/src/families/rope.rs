@@ -1,4 +1,5 @@
-//! Rotary embeddings as config.json states them: `rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling`.
+//! Rotary embeddings as config.json states them: `rope_scaling` where it says something, as people add it to change what is there, else
+//! `rope_parameters` of transformers 5; `rope_theta` for what neither says.
 
 use crate::layers::{RopeScaling, Rotary};
 use crate::{ModelConfig, ModelError};
@@ -12,17 +13,20 @@ const KNOWN: &str = "default, linear, dynamic, yarn, llama3, longrope";
 pub(super) struct RopeFields {
     /// Older field of the base.
     pub(super) base: &'static str,
-    /// Older field of the rotated share of a head.
-    pub(super) share: &'static str,
     /// The base, where nothing is said.
     pub(super) usual_base: f64,
-    /// The share, where nothing is said.
-    pub(super) usual_share: f64,
+    /// Older field of the rotated share of a head, and the share where nothing is said. Without it whole heads turn, whatever is stated:
+    /// the class does not read it.
+    pub(super) share: Option<(&'static str, f64)>,
 }
 
 /// As most families have them.
-pub(super) const USUAL: RopeFields =
-    RopeFields { base: "rope_theta", share: "partial_rotary_factor", usual_base: 10_000.0, usual_share: 1.0 };
+pub(super) const USUAL: RopeFields = RopeFields { base: "rope_theta", usual_base: 10_000.0, share: None };
+
+/// With a share of heads that turns.
+pub(super) const PARTIAL: RopeFields = RopeFields { share: Some(("partial_rotary_factor", 1.0)), ..USUAL };
+
+const SHARE: &str = "partial_rotary_factor";
 
 /// One object of rotary parameters.
 struct Parameters<'a> {
@@ -63,19 +67,25 @@ impl Parameters<'_> {
 /// # Errors
 /// Kinds and fields that are not understood.
 pub(super) fn rotary(config: &ModelConfig, head_size: i64, fields: RopeFields) -> Result<Rotary, ModelError> {
-    let field = ["rope_parameters", "rope_scaling"].into_iter().find(|field| config.get(field).is_some());
+    let says =
+        |field: &&str| config.get(field).is_some_and(|value| value.as_object().is_none_or(|map| !map.is_empty()));
+    let field = ["rope_scaling", "rope_parameters"].into_iter().find(says);
     let map = field.and_then(|field| config.get(field)).map(|value| {
         let problem = || format!("is {value}, not an object");
         let field = field.unwrap_or_default().to_owned();
         value.as_object().ok_or_else(|| ModelError::Config { field, problem: problem() })
     });
     let from = Parameters { field: field.unwrap_or("rope_parameters").to_owned(), map: map.transpose()? };
-    let old = |name: &str, usual: f64| config.number_or(name, usual);
-    one(config, &from, head_size, (old(fields.base, fields.usual_base)?, old(fields.share, fields.usual_share)?))
+    let share = match fields.share {
+        Some((name, usual)) => from.optional(SHARE)?.map_or_else(|| config.number_or(name, usual), Ok)?,
+        None => 1.0,
+    };
+    one(config, &from, head_size, (config.number_or(fields.base, fields.usual_base)?, share))
 }
 
 /// The rotary embeddings of the layers of one `layer_types`, with heads of this size: an object of `rope_parameters`. Older
-/// configurations have a field with the base, and `rope_scaling` for the layers that see everything.
+/// configurations have a field with the base, and `rope_scaling` for the layers that see everything; where both stand, the latter
+/// replaces what it names.
 ///
 /// # Errors
 /// Kinds and fields that are not understood.
@@ -94,7 +104,11 @@ pub(super) fn rotary_of_type(
     let (field, map) = match config.get("rope_parameters") {
         Some(all) => {
             let field = format!("rope_parameters.{layer_type}");
-            (field.clone(), object(field, all.get(layer_type).filter(|value| !value.is_null()))?)
+            let mut map = object(field.clone(), all.get(layer_type).filter(|value| !value.is_null()))?;
+            if let Some(Value::Object(scaling)) = config.get("rope_scaling").filter(|_| scales) {
+                map.get_or_insert_default().extend(scaling.clone());
+            }
+            (field, map)
         }
         None if scales => ("rope_scaling".to_owned(), object("rope_scaling".to_owned(), config.get("rope_scaling"))?),
         None => (base.to_owned(), None),
@@ -109,12 +123,11 @@ fn one(
     (base, share): (f64, f64),
 ) -> Result<Rotary, ModelError> {
     let base = from.optional("rope_theta")?.unwrap_or(base);
-    let share = from.optional("partial_rotary_factor")?.unwrap_or(share);
     let size = (head_size as f64 * share) as i64;
     // Dimensions turn in pairs; of an odd number transformers turns one more.
     if size < 1 || (size + 1) / 2 * 2 > head_size {
         let problem = format!("gives {size} rotated dimensions of {head_size}, which are no pairs of them");
-        return Err(from.error("partial_rotary_factor", problem));
+        return Err(from.error(SHARE, problem));
     }
     let kind = from.get("rope_type").or_else(|| from.get("type")).and_then(Value::as_str).unwrap_or("default");
     let stated = || config.size("max_position_embeddings");
@@ -166,4 +179,41 @@ fn yarn(config: &ModelConfig, from: &Parameters<'_>, longest: i64) -> Result<Rop
     };
     let beta = (set("beta_fast")?.unwrap_or(32.0), set("beta_slow")?.unwrap_or(1.0));
     Ok(RopeScaling::Yarn { factor, attention, beta, longest, truncate })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(fields: Value, rope: RopeFields) -> Result<Rotary, ModelError> {
+        let mut config = json!({"model_type": "llama", "max_position_embeddings": 64});
+        config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        rotary(&ModelConfig::new(config)?, 8, rope)
+    }
+
+    #[test]
+    fn scaling_that_was_added_replaces_the_parameters() {
+        let parameters = json!({"rope_type": "default", "rope_theta": 5e5});
+        let alone = read(json!({"rope_parameters": parameters, "rope_theta": 7.0}), USUAL).unwrap();
+        assert_eq!((alone.base, alone.scaling), (5e5, RopeScaling::None));
+        let linear = json!({"type": "linear", "factor": 4.0});
+        let both = json!({"rope_parameters": parameters, "rope_scaling": linear, "rope_theta": 7.0});
+        let both = read(both, USUAL).unwrap();
+        assert_eq!((both.base, both.scaling), (7.0, RopeScaling::Linear { factor: 4.0 }));
+        for nothing in [json!(null), json!({})] {
+            let same = read(json!({"rope_parameters": parameters, "rope_scaling": nothing}), USUAL).unwrap();
+            assert_eq!(same.base, 5e5);
+        }
+    }
+
+    #[test]
+    fn shares_of_heads_turn_where_the_class_reads_them() {
+        for fields in
+            [json!({"partial_rotary_factor": 0.5}), json!({"rope_parameters": {"partial_rotary_factor": 0.5}})]
+        {
+            assert_eq!(read(fields.clone(), USUAL).unwrap().size, 8);
+            assert_eq!(read(fields, PARTIAL).unwrap().size, 4);
+        }
+    }
 }

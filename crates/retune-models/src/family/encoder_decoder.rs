@@ -76,7 +76,8 @@ pub struct EncoderDecoderFamily {
 }
 
 impl EncoderDecoderPlan {
-    /// The token tables of encoder and decoder, and the name of the latter. `blocks` are those of the encoder.
+    /// The token tables of encoder and decoder, and the name of the one that scores may be tied to: the decoder's own where stacks are
+    /// untied, else the shared one, also where the file holds another for the decoder. `blocks` are those of the encoder.
     fn tables(&self, weights: &Weights<'_>, blocks: usize) -> Result<(Table, Table, String), ModelError> {
         let init = Init::Normal(weights.initializer_range());
         let width = self.encoder.sizes.layer.hidden;
@@ -98,18 +99,19 @@ impl EncoderDecoderPlan {
             false => at.differs("weight", &name(&shared)),
         };
         let apart = [has_own(&of_encoder)?, has_own(&of_decoder)?];
-        if apart == [true, true] && shared.is_stored("weight") {
+        let unshared = untied && apart == [true, true];
+        if unshared && shared.is_stored("weight") {
             // transformers stores it, and nothing reads it.
             shared.fixed("weight", Tensor::zeros([rows, width], (Kind::Float, weights.device())))?;
         }
-        let both = if apart == [true, true] { None } else { Some(load(&shared, rows)?) };
+        let both = if unshared { None } else { Some(load(&shared, rows)?) };
         let choose = |has_own: bool, at: &Weights<'_>, rows: i64| match &both {
-            Some(both) if !has_own => Ok((both.clone(), name(&shared))),
-            _ => Ok::<_, ModelError>((load(at, rows)?, name(at))),
+            Some(both) if !has_own => Ok(both.clone()),
+            _ => load(at, rows),
         };
-        let (source, _) = choose(apart[0], &of_encoder, rows)?;
-        let (target, target_name) = choose(apart[1], &of_decoder, target_rows)?;
-        Ok((source, target, target_name))
+        let (source, target) = (choose(apart[0], &of_encoder, rows)?, choose(apart[1], &of_decoder, target_rows)?);
+        let scored = if untied && apart[1] { name(&of_decoder) } else { name(&shared) };
+        Ok((source, target, scored))
     }
 }
 

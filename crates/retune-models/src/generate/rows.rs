@@ -11,6 +11,13 @@ pub(super) struct Row {
     pub(super) padding: usize,
 }
 
+impl Row {
+    /// Without the padding, which no rule counts: what is written would depend on what else is written beside it.
+    pub(super) fn real(&self) -> &[i64] {
+        &self.tokens[self.padding..]
+    }
+}
+
 /// Where the new part of the rows begins, and where it has to end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {

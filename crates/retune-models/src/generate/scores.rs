@@ -1,4 +1,5 @@
-//! What settings make of scores before a token is chosen, in the order of transformers' logits processors.
+//! What settings make of scores before a token is chosen, in the order of transformers' logits processors; unlike them no rule counts the
+//! padding before a prompt, so that an answer does not depend on what is asked beside it.
 //!
 //! R rows, V vocabulary.
 
@@ -14,7 +15,7 @@ pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSetti
     let penalty = settings.repetition_penalty;
     if penalty != 1.0 {
         for (index, row) in rows.iter().enumerate() {
-            let seen: HashSet<i64> = row.tokens[row.padding..].iter().copied().collect();
+            let seen: HashSet<i64> = row.real().iter().copied().collect();
             let seen = on(&scores, &seen.into_iter().collect::<Vec<_>>());
             let mut of_row = scores.get(index as i64);
             let old = of_row.index_select(0, &seen);
@@ -25,7 +26,7 @@ pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSetti
     let size = settings.no_repeat_ngram;
     if size > 0 {
         for (index, row) in rows.iter().enumerate() {
-            ban(&scores, index, &after_same_run(&row.tokens, size));
+            ban(&scores, index, &after_same_run(row.real(), size));
         }
     }
     // An end is never banned.
@@ -36,13 +37,14 @@ pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSetti
     }
     if !runs.is_empty() {
         for (index, row) in rows.iter().enumerate() {
-            ban(&scores, index, &completing(&row.tokens, &runs));
+            ban(&scores, index, &completing(row.real(), &runs));
         }
     }
-    let ends = on(&scores, &settings.ends);
-    let too_short = length < settings.min_length || length - limits.prompt < settings.min_new_tokens;
-    if too_short && !settings.ends.is_empty() {
-        scores = scores.index_fill(1, &ends, NEVER);
+    let all_new = length - limits.prompt < settings.min_new_tokens;
+    for (index, row) in rows.iter().enumerate().filter(|_| !settings.ends.is_empty()) {
+        if all_new || row.real().len() < settings.min_length {
+            ban(&scores, index, &settings.ends);
+        }
     }
     if let Some(begin) = settings.forced_begin.filter(|_| length == 1) {
         scores = only(&scores, begin);

@@ -111,9 +111,21 @@ const NOT_UNDERSTOOD: &[(&str, f64)] = &[
     ("guidance_scale", 1.0),
     ("encoder_repetition_penalty", 1.0),
     ("encoder_no_repeat_ngram_size", 0.0),
-    ("typical_p", 1.0),
-    ("epsilon_cutoff", 0.0),
-    ("eta_cutoff", 0.0),
+];
+
+/// The same of drawing.
+const NOT_DRAWN_BY: &[(&str, f64)] =
+    &[("typical_p", 1.0), ("epsilon_cutoff", 0.0), ("eta_cutoff", 0.0), ("top_h", 0.0)];
+
+/// The same of which any value but null and false changes them.
+const NEVER_UNDERSTOOD: &[&str] = &[
+    "sequence_bias",
+    "force_words_ids",
+    "constraints",
+    "exponential_decay_length_penalty",
+    "stop_strings",
+    "watermarking_config",
+    "dola_layers",
 ];
 
 impl GenerationSettings {
@@ -269,13 +281,14 @@ impl Fields<'_> {
             sampling,
             begin: self.begin(),
         };
-        for &(field, neutral) in NOT_UNDERSTOOD {
+        let of_drawing = NOT_DRAWN_BY.iter().filter(|_| settings.sampling.is_some());
+        for &(field, neutral) in NOT_UNDERSTOOD.iter().chain(of_drawing) {
             let value = self.number(field, neutral);
             if value != neutral {
                 self.problems.push(format!("`{field}` is {value}, which this version cannot honour"));
             }
         }
-        for field in ["sequence_bias", "force_words_ids", "constraints", "exponential_decay_length_penalty"] {
+        for field in NEVER_UNDERSTOOD {
             if self.get(field).is_some_and(|value| *value != Value::Bool(false)) {
                 self.problems.push(format!("`{field}` is set, which this version cannot honour"));
             }
