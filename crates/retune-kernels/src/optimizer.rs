@@ -381,6 +381,30 @@ mod tests {
         }
     }
 
+    /// A rounded leaf and the bits that it lacks learn as the fp32 value that they are.
+    #[test]
+    fn rounding_the_leaf_changes_nothing_of_the_value() {
+        let of = |kind| {
+            let mut params = Params::default();
+            params.push(Param::new("w".into(), 0, false, tensor(1, &[300, 150]) * 0.05, kind));
+            params
+        };
+        let (whole, halves) = (of(Kind::Float), of(Kind::BFloat16));
+        let mut optimizers = [&whole, &halves].map(|params| AdamW::new(params, AdamWOptions::default()));
+        for step in 0..6 {
+            let factor = tensor(step + 2, &[300, 150]).to_kind(Kind::BFloat16);
+            for (params, optimizer) in [&whole, &halves].into_iter().zip(&mut optimizers) {
+                let leaf = params.iter().next().unwrap().leaf();
+                (&leaf * factor.to_kind(leaf.kind())).sum(Kind::Float).backward();
+                optimizer.step(params, 5e-5, &Tensor::from(1.0), 0.0).unwrap().wait().unwrap();
+            }
+            let [a, b] = [&whole, &halves].map(|params| params.iter().next().unwrap().value().unwrap());
+            let apart = (&a - &b).abs() / (a.abs() + 1e-3);
+            let worst = apart.max().double_value(&[]);
+            assert!(worst < 3e-7 * (step + 1) as f64, "step {step}: {worst:e}");
+        }
+    }
+
     /// What has no gradients while the head learns alone takes its first step afterwards as a first one.
     #[test]
     fn steps_below_the_head_are_counted_from_their_own_first() {
