@@ -122,7 +122,7 @@ impl Events {
         say(disliked, "interactions are rated lower than --min-rating and do not count");
         say(left_out.len(), "rows cannot be used and are left out");
         if !events.timed {
-            events.remarks.push(format!("{file}: has no column `{}`; its rows are taken in order", columns.time));
+            events.remarks.push(format!("{file}: has no column `{}`, which would say what came first", columns.time));
         }
         events.remarks.extend(reader.remarks());
         Ok(events)

@@ -65,6 +65,8 @@ impl Met {
             if all.len() > NEIGHBOURS {
                 all.select_nth_unstable_by(NEIGHBOURS, nearer);
                 all.truncate(NEIGHBOURS);
+                // What is kept for each item would grow with all that were ever met beside it.
+                all.shrink_to_fit();
             }
             all.sort_unstable_by(nearer);
             all

@@ -19,6 +19,7 @@ mod baselines;
 mod features;
 mod item_encoder;
 mod loss;
+mod order;
 mod prepare;
 mod queries;
 mod saved;

@@ -1,6 +1,7 @@
 //! A saved model at use: users, whose histories are in files of interactions, or histories that are given.
 
 use super::loss::ItemLoss;
+use super::order::Order;
 use super::saved::SavedItems;
 use super::settings::InteractionSettings;
 use super::split::{asked_of, is_same_file, timelines};
@@ -257,7 +258,8 @@ impl Use {
         let mut read = |path: &PathBuf| Events::read(path, &columns, self.on_bad_example, &mut users, &mut items);
         let all = self.files.iter().map(&mut read).collect::<Result<Vec<_>, _>>()?;
         let known = self.catalogue.len() as u32;
-        let timelines = timelines(&all.iter().collect::<Vec<_>>(), users.all().len());
+        let all: Vec<&Events> = all.iter().collect();
+        let timelines = timelines(&all, users.all().len(), Order::of_files(&all));
         let items = |met: &[super::split::Met]| met.iter().map(|it| it.item).filter(|&item| item <= known).collect();
         let met = users.all().iter().cloned().zip(timelines.iter().map(|met| items(met)));
         Ok(self.met.get_or_init(|| met.filter(|(_, items): &(_, Vec<u32>)| !items.is_empty()).collect()))

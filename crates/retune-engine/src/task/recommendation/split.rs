@@ -1,15 +1,17 @@
 //! Interactions become histories: what is learnt from, and what came next for whom.
 
+use super::order::Order;
 use anyhow::{Context, Result, ensure};
 use retune_data::{Asked, Catalogue, Events, Names, Sequences};
 use std::path::Path;
 use std::sync::Arc;
 
-/// One interaction in its order: by time, then by file, then by line.
+/// One interaction in its order: by time, then by file, then by lot where that decides, then by line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Met {
     time: f64,
     file: u8,
+    lot: u64,
     line: u64,
     pub(super) item: u32,
 }
@@ -20,19 +22,24 @@ impl Met {
     }
 
     fn order(&self, other: &Self) -> std::cmp::Ordering {
-        self.time.total_cmp(&other.time).then(self.file.cmp(&other.file)).then(self.line.cmp(&other.line))
+        let by_file = self.time.total_cmp(&other.time).then(self.file.cmp(&other.file));
+        by_file.then(self.lot.cmp(&other.lot)).then(self.line.cmp(&other.line))
+    }
+
+    /// Row `at` of `events`, which is the `file`th.
+    fn new(events: &Events, file: usize, at: usize, order: Order) -> Self {
+        let (user, item) = (events.users[at], events.items[at]);
+        let time = if order == Order::Time { events.times[at] } else { 0.0 };
+        Self { time, file: file as u8, lot: order.lot(user, item), line: events.lines[at], item }
     }
 }
 
-/// What each user met, oldest first. Where one of the files does not say when, all are taken in the order given.
-pub(super) fn timelines(files: &[&Events], users: usize) -> Vec<Vec<Met>> {
-    let timed = files.iter().all(|events| events.timed || events.is_empty());
+/// What each user met, oldest first.
+pub(super) fn timelines(files: &[&Events], users: usize, order: Order) -> Vec<Vec<Met>> {
     let mut all = vec![Vec::new(); users];
     for (file, events) in files.iter().enumerate() {
         for at in 0..events.len() {
-            let time = if timed { events.times[at] } else { 0.0 };
-            let met = Met { time, file: file as u8, line: events.lines[at], item: events.items[at] };
-            all[events.users[at] as usize].push(met);
+            all[events.users[at] as usize].push(Met::new(events, file, at, order));
         }
     }
     all.iter_mut().for_each(|met| met.sort_by(Met::order));
@@ -76,18 +83,17 @@ fn ask(
     asked: &Events,
     file: usize,
     known: &[Vec<Met>],
-    timed: bool,
+    order: Order,
     users: &Names,
     catalogue: &Arc<Catalogue>,
 ) -> Sequences {
     let mut rows = Sequences::new(&asked.file, catalogue);
     for at in 0..asked.len() {
         let user = asked.users[at] as usize;
-        let time = if timed { asked.times[at] } else { 0.0 };
-        let next = Met { time, file: file as u8, line: asked.lines[at], item: asked.items[at] };
+        let next = Met::new(asked, file, at, order);
         let name = users.all()[user].as_str();
         // The same interaction may stand in a file of known ones, too.
-        let same = |met: &Met| met.item == next.item && met.time == next.time && timed;
+        let same = |met: &Met| met.item == next.item && met.time == next.time && order == Order::Time;
         let history: Vec<u32> =
             known[user].iter().filter(|met| met.before(&next) && !same(met)).map(|met| met.item).collect();
         if history.is_empty() {
@@ -103,12 +109,13 @@ fn ask(
 /// Interactions whose histories are asked of a saved model.
 pub(super) fn asked_of(asked: &Events, known: &[&Events], users: &Names, catalogue: &Arc<Catalogue>) -> Sequences {
     let files: Vec<&Events> = known.iter().copied().chain([asked]).collect();
-    let timed = files.iter().all(|events| events.timed || events.is_empty());
-    let timelines = timelines(&files, users.all().len());
-    ask(asked, known.len(), &timelines, timed, users, catalogue)
+    let order = Order::of_files(&files);
+    let timelines = timelines(&files, users.all().len(), order);
+    ask(asked, known.len(), &timelines, order, users, catalogue)
 }
 
-/// Holds the last interactions out by time where no files do, and cuts the rest into stretches.
+/// Holds the last interactions out by time where no files do, and cuts the rest into stretches. Where rows say no time and come in the
+/// order of their items' names, lots decide which are the last.
 ///
 /// # Errors
 /// No user has enough interactions.
@@ -121,9 +128,14 @@ pub(super) fn hold_out(files: Files, users: &Names, catalogue: &Arc<Catalogue>, 
         (None, Some(_)) => 1,
         (None, None) => 2,
     };
+    let order = {
+        let files: Vec<&Events> = [&train].into_iter().chain(&validation).chain(&test).collect();
+        Order::of(&files, users.all().len(), catalogue)
+    };
+    notes.extend(order.note(&train.file));
     let (mut validation, mut test) = (validation, test);
     if held > 0 {
-        let timelines = timelines(&[&train], users.all().len());
+        let timelines = timelines(&[&train], users.all().len(), order);
         let mut parts = [Events::default(), Events::default(), Events::default()];
         for part in &mut parts {
             (part.file, part.timed) = (train.file.clone(), train.timed);
@@ -158,18 +170,18 @@ pub(super) fn hold_out(files: Files, users: &Names, catalogue: &Arc<Catalogue>, 
     for events in &files {
         notes.extend(events.remarks.iter().cloned());
     }
-    let timed = files.iter().all(|events| events.timed || events.is_empty());
+    let timed = order == Order::Time;
     if !timed && files.iter().any(|events| events.timed) {
         notes.push("one of the files has no times: all are taken in the order given".to_owned());
     }
-    let known = timelines(&files, users.all().len());
+    let known = timelines(&files, users.all().len(), order);
     let tied = if timed { ties(&known) } else { 0 };
     if tied > 0 {
         notes.push(format!(
             "{tied} interactions have the time of the one before; their order is that of the files and lines"
         ));
     }
-    let learnt = timelines(&[&train], users.all().len());
+    let learnt = timelines(&[&train], users.all().len(), order);
     let last = |user: u32| learnt[user as usize].last().map(|met| met.time);
     let later = |events: &Events| {
         let all =
@@ -185,7 +197,7 @@ pub(super) fn hold_out(files: Files, users: &Names, catalogue: &Arc<Catalogue>, 
         }
     }
     let rows = stretches(&train, &learnt, users, catalogue, cut, &mut notes)?;
-    let how = if given { "the given files" } else { "leave-one-out by time" };
+    let how = if given { "the given files" } else { order.held_out() };
     let protocol = format!(
         "Held out by {how}. Each interaction that is held out is asked for by all of the user's before it; all {} items are \
          ranked, save those that the history holds; of equal scores the item that comes first in the catalogue stands first. \
@@ -194,8 +206,8 @@ pub(super) fn hold_out(files: Files, users: &Names, catalogue: &Arc<Catalogue>, 
     );
     Ok(Held {
         train: rows,
-        validation: ask(&validation, 1, &known, timed, users, catalogue),
-        test: test.map(|test| ask(&test, 2, &known, timed, users, catalogue)),
+        validation: ask(&validation, 1, &known, order, users, catalogue),
+        test: test.map(|test| ask(&test, 2, &known, order, users, catalogue)),
         protocol,
         notes,
     })
@@ -290,6 +302,30 @@ mod tests {
         assert!(held.protocol.contains("leave-one-out by time") && held.protocol.contains("all 5 items"));
     }
 
+    /// Rows as tables of ratings often have them: sorted by user, then by item.
+    #[test]
+    fn the_order_of_names_tells_nothing_so_lots_decide() {
+        let catalogue = Arc::new(Catalogue::of((0..400).map(|it| it.to_string())));
+        let all: Vec<(u32, u32, f64)> =
+            (0..20).flat_map(|user| (0..20).map(move |at| (user, 1 + user + 19 * at, 0.0))).collect();
+        let sorted = || Events { timed: false, ..events("t.csv", &all) };
+        let files = |train| Files { train, validation: None, test: None };
+        let held = hold_out(files(sorted()), &names(20), &catalogue, Stretches { longest: 50, overlap: true }).unwrap();
+        assert!(held.notes.iter().any(|note| note.contains("t.csv") && note.contains("at random")), "{:?}", held.notes);
+        assert!(held.protocol.contains("drawn at random"), "{}", held.protocol);
+        let test = held.test.unwrap();
+        let last = |row: usize| test.row(row).asked == Asked::Next(1 + row as u32 + 19 * 19);
+        assert!((0..20).filter(|&row| last(row)).count() < 8, "the last names are not what is held out");
+        assert_eq!((test.len(), test.items(0).len(), held.train.items(0).len()), (20, 19, 18));
+        // Times, or an order that is not that of names, are kept.
+        let timed = hold_out(files(events("t.csv", &all)), &names(20), &catalogue, CUT).unwrap();
+        assert!(timed.protocol.contains("leave-one-out by time"));
+        let shuffled: Vec<_> = all.iter().map(|&(user, item, time)| (user, 1 + item * 7 % 400, time)).collect();
+        let given = Events { timed: false, ..events("t.csv", &shuffled) };
+        let given = hold_out(files(given), &names(20), &catalogue, CUT).unwrap();
+        assert!(given.protocol.contains("in the order of the rows"), "{}", given.protocol);
+    }
+
     #[test]
     fn given_files_hold_out_what_they_hold() {
         let catalogue = Arc::new(Catalogue::of(["a", "b", "c", "d", "e"]));
@@ -310,7 +346,7 @@ mod tests {
         let all: Vec<(u32, u32, f64)> = (1..=8).map(|item| (0, item, f64::from(item))).collect();
         let cut = |overlap| {
             let train = events("t.csv", &all);
-            let learnt = timelines(&[&train], 1);
+            let learnt = timelines(&[&train], 1, Order::Time);
             let rows =
                 stretches(&train, &learnt, &names(1), &catalogue, Stretches { longest: 3, overlap }, &mut Vec::new());
             let rows = rows.unwrap();
