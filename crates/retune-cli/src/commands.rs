@@ -230,7 +230,11 @@ pub(crate) fn merge(it: &MergeArguments, screen: &Screen) -> Result<(), Failure>
 /// `retune forward`.
 pub(crate) fn forward(it: &ForwardArguments) -> Result<(), Failure> {
     let files = (it.inputs.as_path(), it.outputs.as_path());
-    Ok(forward::forward(&it.model, it.task.as_deref(), files, &it.precision, &it.device)?)
+    let unread = forward::forward(&it.model, it.task.as_deref(), files, &it.precision, &it.device)?;
+    if !unread.is_empty() {
+        eprintln!("note: {}: this model reads no such input", unread.join(", "));
+    }
+    Ok(())
 }
 
 /// `retune inspect`.

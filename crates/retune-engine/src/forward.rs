@@ -14,13 +14,14 @@ use std::path::Path;
 /// Reads `inputs`, runs the model in evaluation mode, writes `logits`, `last_hidden_state` and whatever else it returns, and
 /// the `loss` where the inputs say what is right. `task` is what the model does, where it does not say so itself. A model that
 /// was trained for no task known here is taken as a base model: it has no head, but a `pooler_output` where it has a pooler.
+/// Returns the names of inputs that nothing has read.
 pub fn forward(
     model: &Path,
     task: Option<&str>,
     (inputs, outputs): (&Path, &Path),
     precision: &str,
     device: &str,
-) -> Result<(), EngineError> {
+) -> Result<Vec<String>, EngineError> {
     let saved = SavedModel::find(model, &Silent).input()?;
     let (hardware, _) = Hardware::resolve(device, precision, 0).input()?;
     let entry = match saved.task(task) {
@@ -37,23 +38,36 @@ pub fn forward(
     let named: Tensors = tensors.into_iter().map(|(name, t)| (name, t.to_device(hardware.device))).collect();
     check_tokens(&loaded, &named).input()?;
     let result = no_grad(|| loaded.network.forward(&named, &Mode::evaluation().with_hidden_states())).input()?;
-    let loss = entry.map(|entry| loss(entry, &loaded, &result, named)).transpose().input()?.flatten();
+    let (loss, unread) = match entry {
+        Some(entry) => loss(entry, &loaded, &result, named).input()?,
+        None => (None, unread(&named)),
+    };
     let all = result.iter().map(|(name, tensor)| (name.to_owned(), tensor.to_kind(Kind::Float)));
     let all: Vec<_> = all.chain(loss.map(|loss| ("loss".to_owned(), loss))).collect();
     write_tensors(outputs, &all).map_err(anyhow::Error::from)?;
-    Ok(())
+    Ok(unread)
 }
 
-/// The loss per target, as Hugging Face's classes return it, where everything is there that it needs.
-fn loss(entry: &Entry, loaded: &LoadedModel, outputs: &Tensors, inputs: Tensors) -> Result<Option<Tensor>> {
+fn unread(inputs: &Tensors) -> Vec<String> {
+    inputs.unread().map(str::to_owned).collect()
+}
+
+/// The loss per target, as Hugging Face's classes return it, where everything is there that it needs, and what was not read for it.
+fn loss(
+    entry: &Entry,
+    loaded: &LoadedModel,
+    outputs: &Tensors,
+    inputs: Tensors,
+) -> Result<(Option<Tensor>, Vec<String>)> {
     let targets: Option<Tensors> = entry
         .targets
         .iter()
         .map(|name| inputs.optional(name).map(|tensor| ((*name).to_owned(), tensor.shallow_clone())))
         .collect();
-    let Some(targets) = targets else { return Ok(None) };
-    let loss = no_grad(|| (entry.loss)(&loaded.config)?(outputs, &BatchTensors { inputs, targets }))?;
-    Ok(Some((loss.sum / loss.weight).to_kind(Kind::Float)))
+    let Some(targets) = targets else { return Ok((None, unread(&inputs))) };
+    let batch = BatchTensors { inputs, targets };
+    let loss = no_grad(|| (entry.loss)(&loaded.config)?(outputs, &batch))?;
+    Ok((Some((loss.sum / loss.weight).to_kind(Kind::Float)), unread(&batch.inputs)))
 }
 
 /// Token inputs index tables, whose ends nothing below checks.

@@ -93,8 +93,12 @@ impl Scorer<QuestionAnswering> for AnswerScorer {
         Some(&EXACT_MATCH)
     }
 
-    /// The threshold with the best F1; as models are trained, at 0, where the split cannot tell.
+    /// The threshold with the best F1; as models are trained, at 0, where the split cannot tell. None where every question has an
+    /// answer: a threshold would tell whoever uses the model the contrary.
     fn decide(&mut self) -> Result<Option<Decision>> {
+        if !self.task.unanswerable() {
+            return Ok(None);
+        }
         let doubted: Vec<Doubted> = self.cases.iter().filter_map(Case::doubted).collect();
         let both = [true, false].iter().all(|wanted| doubted.iter().any(|it| it.answerable == *wanted));
         let threshold = best_threshold(&doubted).filter(|_| both).unwrap_or(0.0);

@@ -103,3 +103,18 @@ fn what_is_right_scores_best_and_guesses_are_words_of_the_context() {
     let kinds: Vec<Mark> = said.marked.unwrap().spans.iter().map(|span| span.kind).collect();
     assert_eq!((said.right.as_str(), kinds), ("Rome", vec![Mark::Missed, Mark::Invented]));
 }
+
+#[test]
+fn where_every_question_has_an_answer_no_threshold_is_kept() {
+    let (_folder, data) = data();
+    let sure = task(Some(false));
+    let answer = |task: &QuestionAnswering| task.merge(&data, 0, vec![window((13, 17), 1.0, 50.0)]).unwrap();
+    let mut scorer = sure.scorer();
+    scorer.add(&data, 0, &answer(&sure)).unwrap();
+    assert!(scorer.decide().unwrap().is_none());
+    assert_eq!(scorer.evaluation().decided().count(), 0);
+    // So whoever uses the model gets words, however much "no answer" scores.
+    let saved = task(None);
+    let said = saved.describe(&data, 0, &answer(&saved)).unwrap();
+    assert_eq!((&said["answer"], said["n_best"].as_array().unwrap().len()), (&json!("Rome"), 1));
+}
