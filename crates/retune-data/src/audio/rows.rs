@@ -1,5 +1,7 @@
 //! The rows of an audio data set: paths or bytes, and their labels or transcripts.
 
+mod transcripts;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -16,6 +18,7 @@ pub(super) const SOUNDS: FileKind = FileKind {
     endings: &["wav", "wave", "flac", "mp3", "ogg", "oga", "aif", "aiff", "aifc"],
     usual: "WAV or FLAC",
     smaller: "cut it into pieces",
+    folders: &["clips", "audio", "wavs", "wav"],
     head: content::HEAD,
     is_readable: content::is_readable,
 };
@@ -35,7 +38,8 @@ const USUAL_COLUMNS: [&str; 4] = ["audio", "file_name", "path", "file"];
 
 /// Reads the rows of a table as [`TableRows::read`] does, or of a folder: `FOLDER/class/…/sound` gives labelled rows in the
 /// order of their paths, sounds directly in the folder give rows without labels, `FOLDER/metadata.csv` (`.jsonl`,
-/// `.parquet`) gives the rows of that table. A table that lacks the column `audio` may call it `file_name`, `path` or `file`.
+/// `.parquet`) gives the rows of that table. Transcriptions of a folder stand in its table or in `.trans.txt` files; names of
+/// folders are none. A table that lacks the column `audio` may call it `file_name`, `path` or `file`.
 /// The sounds themselves are read later.
 ///
 /// # Errors
@@ -49,7 +53,10 @@ pub fn read_audio(
     let path = path.as_ref();
     let mut layout = layout.clone();
     let usual = layout.inputs.iter().all(|input| input.name == USUAL_COLUMNS[0]);
-    if usual && path.is_file() {
+    if path.is_dir() && !layout.labels.is_empty() && !layout.label_kind.folders {
+        return transcripts::read(path, &layout, labels_required, on_bad_example);
+    }
+    if usual && path.is_file() && !SOUNDS.has_ending(path) {
         let present = table::column_names(path)?;
         let found = USUAL_COLUMNS.iter().find(|name| present.iter().any(|column| column == *name));
         if let (Some(found), [input]) = (found, layout.inputs.as_mut_slice()) {

@@ -25,7 +25,8 @@ const MOST_DEPTH: usize = 16;
 pub(crate) struct Found {
     /// Files of the kind, relative to the folder.
     pub(crate) files: Vec<PathBuf>,
-    ignored: Vec<PathBuf>,
+    /// Files of other kinds.
+    pub(crate) ignored: Vec<PathBuf>,
     /// Folders directly inside.
     pub(crate) folders: Vec<String>,
 }
@@ -66,12 +67,7 @@ pub(super) fn read(
         return fail(format!("a folder has no column `{group}`; write a table with the paths, and name it instead"));
     }
     if found.files.is_empty() {
-        let others = match endings(found.ignored.iter()) {
-            none if none.is_empty() => String::new(),
-            others => format!(", but {others}"),
-        };
-        let (kinds, endings) = (kind.plural, kind.endings.join(", "));
-        return fail(format!("holds no {kinds}{others}; files that end in {endings} are {kinds}"));
+        return fail(nothing(kind, &found));
     }
     let direct = found.files.iter().find(|path| class(path).is_none());
     let mut classes: Vec<String> = found.files.iter().filter_map(|path| class(path)).map(str::to_owned).collect();
@@ -103,6 +99,16 @@ pub(super) fn read(
     let origin = Origin::Folder { classes: labels_required };
     let rows = builder.finish(folder, folder.to_owned(), origin, Vec::new())?;
     Ok(rows.with_remarks(remarks(kind, folder, &found, &classes)))
+}
+
+/// What is wrong with a folder without any file of a kind.
+pub(crate) fn nothing(kind: &FileKind, found: &Found) -> String {
+    let others = match endings(found.ignored.iter()) {
+        none if none.is_empty() => String::new(),
+        others => format!(", but {others}"),
+    };
+    let (kinds, endings) = (kind.plural, kind.endings.join(", "));
+    format!("holds no {kinds}{others}; files that end in {endings} are {kinds}")
 }
 
 /// What is wrong with folders that hold files but none of the kind.
@@ -145,6 +151,14 @@ fn remarks(kind: &FileKind, folder: &Path, found: &Found, classes: &[String]) ->
         ));
     }
     remarks
+}
+
+/// Those of some folders whose names say that they hold splits, such as `train-clean-100` and `test`, if they differ.
+pub(crate) fn splits_among(folders: &[String]) -> Vec<String> {
+    let first = |name: &String| name.to_lowercase().split(['-', '_', '.']).next().unwrap_or("").to_owned();
+    let splits: Vec<&String> = folders.iter().filter(|name| SPLITS.contains(&first(name).as_str())).collect();
+    let differ = splits.iter().any(|name| first(name) != first(splits[0]));
+    if differ { splits.into_iter().cloned().collect() } else { Vec::new() }
 }
 
 /// How many files there are of each ending, most first: `4 .heic, 1 without ending`.

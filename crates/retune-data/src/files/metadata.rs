@@ -53,11 +53,13 @@ pub(super) fn read(
             input.name = FILE_NAME.to_owned();
         }
     }
-    let rows = TableRows::read(table, &layout, labels_required, on_bad_example)?;
+    let rows = kind.beside(TableRows::read(table, &layout, labels_required, on_bad_example)?)?;
+    let folder = table.parent().unwrap_or(Path::new(""));
     let mut named = HashSet::new();
     for row in 0..rows.len() {
         if let Some(Cell::Text(path)) = rows.inputs(row)?.pop() {
-            named.insert(plain(Path::new(&path)));
+            let path = rows.path_of(&path);
+            named.insert(plain(path.strip_prefix(folder).unwrap_or(&path)));
         }
     }
     let name = table.display();

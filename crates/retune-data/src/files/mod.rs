@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-pub(crate) use folder::Found;
+pub(crate) use folder::{Found, nothing, splits_among};
 
-use crate::rows::{Layout, TableRows};
+use crate::rows::{Builder, Layout, Origin, Records, TableRows};
 use crate::table::Cell;
 use crate::{DataError, OnBadExample};
 
@@ -28,6 +28,8 @@ pub(crate) struct FileKind {
     pub(crate) usual: &'static str,
     /// What to do where one is too large.
     pub(crate) smaller: &'static str,
+    /// Folders that the files may lie in beside a table of their bare names, as Common Voice has them.
+    pub(crate) folders: &'static [&'static str],
     /// Bytes from which [`FileKind::is_readable`] can tell.
     pub(crate) head: usize,
     /// Whether a file that begins so is one of them.
@@ -74,7 +76,58 @@ impl FileKind {
         if path.is_dir() {
             return folder::read(self, path, layout, labels_required, on_bad_example);
         }
-        TableRows::read(path, layout, labels_required, on_bad_example)
+        if self.has_ending(path) && path.is_file() {
+            return self.alone(path, layout, labels_required);
+        }
+        self.beside(TableRows::read(path, layout, labels_required, on_bad_example)?)
+    }
+
+    /// Whether a file is one of them by the ending of its name.
+    pub(crate) fn has_ending(&self, path: &Path) -> bool {
+        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+        ending.is_some_and(|ending| self.endings.contains(&ending.as_str()))
+    }
+
+    /// The row of one file that is named itself.
+    fn alone(&self, path: &Path, layout: &Layout, labels_required: bool) -> Result<TableRows, DataError> {
+        let fail = |message: String| Err(DataError::Columns { message: format!("{}: {message}", path.display()) });
+        if labels_required {
+            let (noun, label) = (self.noun, layout.label_kind.noun);
+            return fail(format!(
+                "is one {noun}, of which no {label} is known; name a folder, or a table with its path"
+            ));
+        }
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return fail("has a name that is not UTF-8; rename it".to_owned());
+        };
+        let layout = Layout { group: None, part: [None, None], choice: None, ..layout.clone() };
+        let mut builder = Builder::new(layout, false)?;
+        builder.push_file(name.to_owned(), None)?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        builder.finish(path, base, Origin::Folder { classes: false }, Vec::new())
+    }
+
+    /// Rows of a table whose files are looked for in a folder beside it, where none of its first is where it points and some
+    /// are there. Masks have a folder of their own, so that tables with them must say more than names.
+    pub(super) fn beside(&self, rows: TableRows) -> Result<TableRows, DataError> {
+        const FIRST: usize = 16;
+        if rows.layout().label_kind.files {
+            return Ok(rows);
+        }
+        let mut paths = Vec::new();
+        for row in 0..rows.len().min(FIRST) {
+            if let Some(Cell::Text(path)) = rows.inputs(row)?.pop() {
+                paths.push(path);
+            }
+        }
+        let any_in = |folder: &Path| paths.iter().any(|path| self.with_ending(folder.join(path)).exists());
+        let own = rows.path_of("");
+        if paths.is_empty() || any_in(&own) {
+            return Ok(rows);
+        }
+        let Some(name) = self.folders.iter().find(|name| any_in(&own.join(name))) else { return Ok(rows) };
+        let remark = format!("{}: its {} lie in the folder `{name}` beside it", rows.file().display(), self.plural);
+        Ok(rows.with_base(own.join(name)).with_remarks([remark]))
     }
 
     /// What a folder and all folders inside hold.
@@ -147,7 +200,10 @@ impl FileKind {
 
     fn read_file(&self, path: &Path) -> Result<Vec<u8>, String> {
         let failed = |error: std::io::Error| match error.kind() {
-            ErrorKind::NotFound => "there is no such file; correct the path (it is relative to the table)".to_owned(),
+            ErrorKind::NotFound => format!(
+                "there is no such file; correct the path (it is relative to the table, or to a folder {} beside it)",
+                self.folders.join(" or ")
+            ),
             _ => format!("cannot be read: {error}"),
         };
         let file = File::open(path).map_err(failed)?;

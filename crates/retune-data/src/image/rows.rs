@@ -1,6 +1,7 @@
 //! The rows of an image data set: paths or bytes, and their labels.
 
 mod masks;
+mod object_masks;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ pub(super) const IMAGES: FileKind = FileKind {
     endings: &["png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"],
     usual: "PNG or JPEG",
     smaller: "scale it down",
+    folders: &["images", "imgs"],
     head: content::HEAD,
     is_readable: content::is_readable,
 };
@@ -36,7 +38,7 @@ impl Layout {
     /// With a column of masks, files as the images are. In a folder, `masks/` holds them beside `images/`, under the same
     /// names but for their endings.
     pub fn masks(self, column: impl Into<String>) -> Self {
-        let label_kind = LabelKind { noun: "mask", flag: "--mask-column", files: true };
+        let label_kind = LabelKind { noun: "mask", flag: "--mask-column", files: true, folders: false };
         Self { labels: vec![column.into()], label_kind, ..self }
     }
 }
@@ -65,21 +67,43 @@ pub fn read_images(
     IMAGES.read(path, layout, labels_required, on_bad_example)
 }
 
-/// A mask's name and its bytes.
-type Mask = (String, Result<Vec<u8>, String>);
+/// The bytes of a mask, or of those of all objects in a folder, by their names.
+type Files = Vec<(Option<String>, Vec<u8>)>;
+/// A mask's name and its files.
+type Mask = (String, Result<Files, String>);
 
-/// The name of a row's mask and its bytes, or why they cannot be read; `None` where it has none.
-pub(super) fn mask_bytes(rows: &TableRows, row: usize) -> Result<Option<Mask>, DataError> {
+/// The name of a row's mask and its files, or why they cannot be read; `None` where it has none.
+pub(super) fn mask_files(rows: &TableRows, row: usize) -> Result<Option<Mask>, DataError> {
     let cell = rows.label(row)?.and_then(|mut cells| cells.pop());
+    let one = |bytes: Vec<u8>| vec![(None, bytes)];
     Ok(match cell {
         Some(Cell::Text(path)) => {
+            let folder = rows.path_of(path.trim());
+            if folder.is_dir() {
+                return Ok(Some((folder.display().to_string(), files_of(&folder))));
+            }
             let (path, bytes) = IMAGES.named(rows, &path);
-            Some((path.display().to_string(), bytes))
+            Some((path.display().to_string(), bytes.map(one)))
         }
-        Some(Cell::File { name, bytes }) => Some((name.unwrap_or_default(), Ok(bytes))),
+        Some(Cell::File { name, bytes }) => Some((name.unwrap_or_default(), Ok(one(bytes)))),
         Some(_) => Some((String::new(), Err("is neither a path nor the bytes of an image".to_owned()))),
         None => None,
     })
+}
+
+/// The images directly in a folder.
+fn files_of(folder: &Path) -> Result<Files, String> {
+    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if IMAGES.has_ending(&path) {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            files.push((name, std::fs::read(&path).map_err(failed)?));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// The bytes of a row's image file, or why they cannot be read.

@@ -1,8 +1,9 @@
 //! What a file says of objects, beside what the images are: everything that is wrong with it, together.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
-use super::convention::{BoxConvention, problem};
+use super::convention::{BoxConvention, cut, problem};
 use super::raw::{RawSet, in_order};
 use super::{Boxes, ImageObject, ObjectRows};
 use crate::error::shortened;
@@ -21,10 +22,15 @@ pub struct CheckedBoxes {
     bad: Vec<BadExample>,
     /// What is wrong and belongs to no image.
     stray: Vec<String>,
+    /// Boxes that were cut at the edges of their images, and the first of them.
+    cut: usize,
+    first_cut: Option<String>,
+    file: PathBuf,
 }
 
 impl CheckedBoxes {
-    /// Compares what a set says with its images. Boxes are as their format has them, or by `convention`.
+    /// Compares what a set says with its images. Boxes are as their format has them, or by `convention`. Those that reach over an
+    /// edge are cut there where few do and most of each lies inside.
     ///
     /// # Errors
     /// Nothing says what is in the images; boxes that are of another convention altogether.
@@ -33,13 +39,16 @@ impl CheckedBoxes {
             let file = rows.rows.layout().input_columns().next().unwrap_or("image").to_owned();
             return Err(DataError::Columns { message: format!("nothing says what is in the column `{file}`") });
         };
+        let few = check_convention(set, images, convention.unwrap_or(set.convention), convention.is_some())?;
         let convention = convention.unwrap_or(set.convention);
-        check_convention(set, images, convention)?;
         let mut checked = Self {
             objects: Vec::with_capacity(set.images.len()),
             classes: classes(set),
             bad: Vec::new(),
             stray: set.problems.clone(),
+            cut: 0,
+            first_cut: None,
+            file: set.file.clone(),
         };
         for (row, image) in set.images.iter().enumerate() {
             let mut objects = Vec::with_capacity(image.objects.len());
@@ -56,8 +65,13 @@ impl CheckedBoxes {
                     ));
                 }
                 for object in &image.objects {
-                    let corners = convention.corners(object.numbers, (width, height));
-                    if let Some(problem) = problem(corners, (width, height)) {
+                    let mut corners = convention.corners(object.numbers, (width, height));
+                    let wrong = problem(corners, (width, height));
+                    if let Some(inside) = wrong.and_then(|_| cut(corners, (width, height))).filter(|_| few) {
+                        corners = inside;
+                        checked.cut += 1;
+                        checked.first_cut.get_or_insert_with(|| format!("{} of {}", object.name, image.path));
+                    } else if let Some(problem) = wrong {
                         let [a, b, c, d] = object.numbers;
                         problems.push(format!(
                             "{}: its box [{a}, {b}, {c}, {d}] ({}) {problem} (the image is {width} × {height})",
@@ -117,7 +131,12 @@ impl CheckedBoxes {
             all.push(known);
         }
         bad.sort_by_key(|bad| bad.row);
-        Ok((Boxes::new(names, all), bad))
+        let remark = self.first_cut.map(|first| {
+            let (file, cut) = (self.file.display(), self.cut);
+            let (boxes, are) = if cut == 1 { ("box", "reaches") } else { ("boxes", "reach") };
+            format!("{file}: {cut} {boxes} that {are} over the edge of the image, the most inside, cut there (such as {first})")
+        });
+        Ok((Boxes::new(names, all).with_remarks(remark), bad))
     }
 }
 
@@ -130,8 +149,14 @@ fn classes(set: &RawSet) -> Vec<String> {
     in_order(all.collect::<HashSet<_>>())
 }
 
-/// Refuses a file of whose boxes all fit another convention and some do not fit this one.
-fn check_convention(set: &RawSet, images: &Images, convention: BoxConvention) -> Result<(), DataError> {
+/// The share of a file's boxes that may reach over edges and still be cut there: where more do, something else is wrong.
+const MOST_CUT: f64 = 0.25;
+/// As many times fewer boxes misfit by another convention for it to be the right one.
+const RIVAL: usize = 4;
+
+/// Refuses a file some of whose boxes misfit by this convention, and none or far fewer by another, which is not looked for where
+/// this one was `said` and few misfit. Returns whether few do.
+fn check_convention(set: &RawSet, images: &Images, convention: BoxConvention, said: bool) -> Result<bool, DataError> {
     let boxes = || {
         let usable = set.images.iter().enumerate().filter(|(row, _)| !images.rows(*row).is_empty());
         usable.flat_map(|(row, image)| {
@@ -141,19 +166,24 @@ fn check_convention(set: &RawSet, images: &Images, convention: BoxConvention) ->
     let misfits =
         |convention: BoxConvention| boxes().filter(|(numbers, size)| !convention.fits(*numbers, *size)).count();
     let (wrong, all) = (misfits(convention), boxes().count());
-    if wrong == 0 {
-        return Ok(());
+    let few = wrong as f64 <= all as f64 * MOST_CUT;
+    if wrong == 0 || (said && few) {
+        return Ok(few);
     }
-    let others: Vec<BoxConvention> = BoxConvention::all().filter(|it| *it != convention && misfits(*it) == 0).collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    let named = others.iter().map(|it| format!("{it} ({})", it.words())).collect::<Vec<_>>().join(" or ");
+    let others: Vec<(usize, BoxConvention)> =
+        BoxConvention::all().filter(|it| *it != convention).map(|it| (misfits(it), it)).collect();
+    let least = others.iter().map(|(misfits, _)| *misfits).min().filter(|misfits| misfits * RIVAL <= wrong);
+    let Some(least) = least else { return Ok(few) };
+    let best = others.iter().filter(|(misfits, _)| *misfits == least);
+    let named: Vec<String> = best.map(|(_, it)| format!("{it} ({})", it.words())).collect();
+    let fit = if least == 0 { "all fit".to_owned() } else { format!("all but {least} fit") };
+    let keep = if few { format!(", with --box-format {convention} that they reach over edges") } else { String::new() };
     Err(DataError::Schema {
         file: set.file.clone(),
         message: format!(
-            "{wrong} of {all} boxes do not fit their images as {}, but all fit as {named}: say so with --box-format",
-            convention.words()
+            "{wrong} of {all} boxes do not fit their images as {}, but {fit} as {}: say so with --box-format{keep}",
+            convention.words(),
+            named.join(" or ")
         ),
     })
 }

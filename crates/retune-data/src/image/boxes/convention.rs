@@ -79,6 +79,18 @@ pub(super) fn problem([left, top, right, bottom]: [f64; 4], (width, height): (us
     }
 }
 
+/// The share of a box that must lie inside its image for the rest to be cut off.
+const LEAST_INSIDE: f64 = 0.5;
+
+/// What lies inside an image of corners that reach over its edge, where that is most of them.
+pub(super) fn cut([left, top, right, bottom]: [f64; 4], (width, height): (usize, usize)) -> Option<[f64; 4]> {
+    let inside = [left.max(0.0), top.max(0.0), right.min(width as f64), bottom.min(height as f64)];
+    let area = |[left, top, right, bottom]: [f64; 4]| (right - left).max(0.0) * (bottom - top).max(0.0);
+    let share = area(inside) / area([left, top, right, bottom]);
+    let is_finite = [left, top, right, bottom].iter().all(|side| side.is_finite());
+    (is_finite && share >= LEAST_INSIDE).then_some(inside)
+}
+
 impl FromStr for BoxConvention {
     type Err = String;
 
@@ -100,6 +112,16 @@ impl fmt::Display for BoxConvention {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_mostly_inside_is_cut() {
+        let size = (100, 50);
+        assert_eq!(cut([90.0, -2.0, 104.0, 20.0], size), Some([90.0, 0.0, 100.0, 20.0]));
+        assert_eq!(cut([90.0, 0.0, 111.0, 20.0], size), None, "more than half is outside");
+        for none in [[5.0, 5.0, 5.0, 9.0], [f64::NAN, 0.0, 9.0, 9.0], [0.0, 0.0, f64::INFINITY, 9.0]] {
+            assert_eq!(cut(none, size), None);
+        }
+    }
 
     #[test]
     fn one_box_in_every_convention() {

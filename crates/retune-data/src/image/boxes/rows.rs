@@ -1,11 +1,13 @@
 //! Which format a folder or file of annotations has, and its images as rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::image_sets::{self, ImageSet};
 use super::raw::{self, RawImage, RawSet};
-use super::{BoxConvention, coco, create_ml, hugging_face, voc, yolo};
+use super::{BoxConvention, coco, create_ml, hugging_face, splits, voc, yolo};
 use crate::image::rows::{IMAGES, read_images};
 use crate::rows::{Builder, Layout, Origin, Records, TableRows};
 use crate::table::{Objects, hugging_face_metadata};
@@ -42,7 +44,8 @@ impl ObjectRows {
 }
 
 /// Reads the rows of a data set, whatever its format; paths in a file of annotations are relative to `image_folder`, else to its
-/// own folder; those of a folder to it. Without `required` objects need not be said, and are not read where a folder is named.
+/// own folder; those of a folder to it. A list of Pascal VOC (`ImageSets/Main/train.txt`) gives the images that it names, and
+/// what holds several splits is refused with what to name in its place. Without `required` objects need not be said, and are not read where a folder is named.
 ///
 /// # Errors
 /// Nothing that says what is in the images; files that cannot be read.
@@ -53,7 +56,11 @@ pub fn read_objects(
     column: &str,
     (required, on_bad_example): (bool, OnBadExample),
 ) -> Result<ObjectRows, DataError> {
-    if path.is_dir() && !required {
+    if let Some(list) = ImageSet::at(path)? {
+        return of_list(&list, layout, required);
+    }
+    splits::check_yaml(path)?;
+    if !required && (path.is_dir() || IMAGES.has_ending(path)) {
         return Ok(ObjectRows::bare(Arc::new(read_images(path, layout, false, on_bad_example)?)));
     }
     if path.is_dir() {
@@ -91,6 +98,7 @@ fn in_folder(folder: &Path, layout: &Layout, column: &str) -> Result<ObjectRows,
     if let Some(rows) = IMAGES.in_table(folder, &found, layout, false, OnBadExample::Fail)? {
         return of_table(rows, column);
     }
+    let images = image_sets::photographs(found.files);
     for (ending, read) in [("xml", xml as fn(&Path, &Files<'_>) -> Result<RawSet, DataError>), ("txt", lines)] {
         let files: BTreeMap<String, PathBuf> = BESIDE
             .iter()
@@ -100,11 +108,12 @@ fn in_folder(folder: &Path, layout: &Layout, column: &str) -> Result<ObjectRows,
             .flat_map(|beside| with(&beside, ending))
             .filter_map(|file| Some((file.file_stem()?.to_str()?.to_owned(), file)))
             .collect();
-        let is_list = |name: &String| ["classes", "labels", "obj"].contains(&name.as_str());
-        if files.keys().any(|name| !is_list(name)) {
-            return of_set(read(folder, &Files { images: &found.files, annotations: files })?, layout);
+        if files.keys().any(|name| !yolo::is_no_label(name)) {
+            image_sets::check_whole(folder, &images)?;
+            return of_set(read(folder, &Files { images: &images, annotations: files })?, layout);
         }
     }
+    splits::check_folder(folder)?;
     Err(DataError::Columns {
         message: format!(
             "{}: nothing says what is in the images: no {}, no metadata.jsonl with `{column}`, no Pascal VOC (.xml) and no YOLO \
@@ -113,6 +122,37 @@ fn in_folder(folder: &Path, layout: &Layout, column: &str) -> Result<ObjectRows,
             COCO[..2].join(" or ")
         ),
     })
+}
+
+/// The images that a list of Pascal VOC names.
+fn of_list(list: &ImageSet, layout: &Layout, required: bool) -> Result<ObjectRows, DataError> {
+    let root = list.root.as_path();
+    let (images, problems) = list.choose(&image_sets::photographs(IMAGES.find(root)?.files));
+    if images.is_empty() || (!required && !problems.is_empty()) {
+        return Err(DataError::Columns { message: problems.join("\n") });
+    }
+    let stems: HashSet<&OsStr> = images.iter().filter_map(|path| path.file_stem()).collect();
+    let all = with(&root.join("Annotations"), "xml").into_iter();
+    let stem = |file: PathBuf| Some((file.file_stem()?.to_str()?.to_owned(), file));
+    let annotations = all.filter(|file| file.file_stem().is_some_and(|stem| stems.contains(stem))).filter_map(stem);
+    let mut set = if required {
+        xml(root, &Files { images: &images, annotations: annotations.collect() })?
+    } else {
+        bare(root, &images)?
+    };
+    set.problems.extend(problems);
+    let rows = of_set(set, layout)?;
+    Ok(if required { rows } else { ObjectRows::bare(rows.rows) })
+}
+
+/// Images without anything that is said of them.
+fn bare(root: &Path, images: &[PathBuf]) -> Result<RawSet, DataError> {
+    let mut set = voc::set(root);
+    Files { images, annotations: BTreeMap::new() }.each(|path, _| {
+        set.images.push(RawImage { path, ..RawImage::default() });
+        Ok(())
+    })?;
+    Ok(set)
 }
 
 /// `labels/train` of `images/train`, and `labels` of `images`.
@@ -186,11 +226,8 @@ fn lines(folder: &Path, files: &Files<'_>) -> Result<RawSet, DataError> {
     })?;
     set.classes = yolo::names(&list)?;
     let unused = files.each(|path, file| yolo::read_into(&mut set, file, path))?;
-    let lists = ["classes", "labels", "obj"];
-    let unused: Vec<&PathBuf> = unused
-        .into_iter()
-        .filter(|file| !file.file_stem().is_some_and(|stem| lists.iter().any(|it| stem == *it)))
-        .collect();
+    let is_label = |file: &&PathBuf| !file.file_stem().and_then(|stem| stem.to_str()).is_some_and(yolo::is_no_label);
+    let unused: Vec<&PathBuf> = unused.into_iter().filter(is_label).collect();
     without_image(&mut set, &unused);
     Ok(set)
 }
@@ -259,3 +296,6 @@ fn of_table(rows: TableRows, column: &str) -> Result<ObjectRows, DataError> {
     }
     Ok(ObjectRows { rows: Arc::new(rows), set: Some(set) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,13 +17,20 @@ pub struct Boxes {
     objects: Vec<Vec<ImageObject>>,
     /// N, of batches without mosaics.
     most: usize,
+    /// What a person should know about how they were read.
+    remarks: Vec<String>,
 }
 
 impl Boxes {
     /// Objects by row.
     pub fn new(names: Vec<String>, objects: Vec<Vec<ImageObject>>) -> Self {
         let most = objects.iter().map(Vec::len).max().unwrap_or(0).max(1);
-        Self { names, objects, most }
+        Self { names, objects, most, remarks: Vec::new() }
+    }
+
+    /// With what a person should know about how they were read.
+    pub(super) fn with_remarks(self, remarks: impl IntoIterator<Item = String>) -> Self {
+        Self { remarks: remarks.into_iter().collect(), ..self }
     }
 
     /// Names of the classes in the order of the model's outputs.
@@ -123,5 +130,9 @@ impl Targets<Images> for Boxes {
             facts.push(Fact::new("crowds, which are not learnt", FactValue::Count(crowds as u64)));
         }
         facts
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.remarks.clone()
     }
 }

@@ -12,10 +12,22 @@ use crate::error::shortened;
 const LISTS: [&str; 7] =
     ["data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "labels.txt", "_darknet.labels"];
 
-/// The list of names of a folder, or of the one that it lies in.
+/// How many of them are YAML.
+const YAML: usize = 3;
+
+/// The list of names of a folder, of the one that it lies in, or of the one above: there a YAML file alone, because texts of such
+/// names are common.
 pub(super) fn list(folder: &Path) -> Option<PathBuf> {
-    let folders = [Some(folder), folder.parent()];
-    folders.into_iter().flatten().find_map(|folder| LISTS.iter().map(|name| folder.join(name)).find(|it| it.is_file()))
+    let lists = |(above, folder): (usize, &Path)| {
+        let known = if above < 2 { &LISTS[..] } else { &LISTS[..YAML] };
+        known.iter().map(|name| folder.join(name)).find(|it| it.is_file())
+    };
+    folder.ancestors().take(3).enumerate().find_map(lists)
+}
+
+/// Whether a text file is none of the labels of an image by its name: a list of classes, or what tools say of their exports.
+pub(super) fn is_no_label(stem: &str) -> bool {
+    ["classes", "labels", "obj"].contains(&stem) || stem.to_lowercase().starts_with("readme")
 }
 
 /// Names of classes by their numbers.
@@ -36,7 +48,7 @@ pub(super) fn names(list: &Path) -> Result<Vec<String>, DataError> {
 }
 
 /// Without quotes and what is remarked behind them.
-fn scalar(value: &str) -> String {
+pub(super) fn scalar(value: &str) -> String {
     let value = value.trim();
     match value.chars().next() {
         Some(quote @ ('"' | '\'')) => value[1..].split(quote).next().unwrap_or("").to_owned(),

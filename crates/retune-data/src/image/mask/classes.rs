@@ -37,11 +37,13 @@ pub struct MaskReading {
     pub ignored_value: u8,
     /// Classes of a list that count as none.
     pub ignored: IgnoredClasses,
+    /// Whether masks are black and white with shades between, so that the brighter half of the values is white.
+    pub soft: bool,
 }
 
 impl Default for MaskReading {
     fn default() -> Self {
-        Self { reduce: false, ignored_value: NO_CLASS, ignored: IgnoredClasses::Void }
+        Self { reduce: false, ignored_value: NO_CLASS, ignored: IgnoredClasses::Void, soft: false }
     }
 }
 
@@ -96,14 +98,20 @@ impl MaskClasses {
         reading: &MaskReading,
     ) -> Result<Self, String> {
         if names.len() >= usize::from(NO_CLASS) {
-            return Err(format!("there are {} classes; masks hold at most 255 of them", names.len()));
+            return Err(format!("there are {} classes; masks hold at most 254 of them, and 255 is none", names.len()));
         }
         let mut it = Self { meanings: vec![Meaning::Unknown; 256], notes: Vec::new(), names };
         let listed = list.map_or(2, |list| list.classes.len());
         if it.names.len() == 2 && listed == 2 && is_binary(present, reading) {
             it.meanings[0] = Meaning::Class(0);
             it.meanings[255] = Meaning::Class(1);
-            it.notes.push(format!("masks hold 0 and 255 only: 255 is `{}`", shortened(&it.names[1])));
+            let name = shortened(&it.names[1]);
+            it.notes.push(if is_soft(reading) {
+                it.meanings = (0..256).map(|value| Meaning::Class(u8::from(value >= 128))).collect();
+                format!("masks are black and white with soft edges: what is brighter than 127 is `{name}`")
+            } else {
+                format!("masks hold 0 and 255 only: 255 is `{name}`")
+            });
             return Ok(it);
         }
         let raw = |id: usize| id + usize::from(reading.reduce);
@@ -195,7 +203,12 @@ impl MaskClasses {
 /// Whether there are two values that only black and white could be.
 fn is_binary(present: &[bool; 256], reading: &MaskReading) -> bool {
     let others = present[1..255].iter().any(|&there| there);
-    present[0] && present[255] && !others && !reading.reduce && reading.ignored_value == NO_CLASS
+    let plain = !reading.reduce && reading.ignored_value == NO_CLASS;
+    is_soft(reading) || (present[0] && present[255] && !others && plain)
+}
+
+fn is_soft(reading: &MaskReading) -> bool {
+    reading.soft && !reading.reduce && reading.ignored_value == NO_CLASS
 }
 
 /// Classes by their numbers.
@@ -205,6 +218,13 @@ fn numbered(present: &[bool; 256], reading: &MaskReading) -> Result<Vec<String>,
     let values: Vec<usize> = (first..255).filter(|&value| counts(value)).collect();
     let Some(last) = values.last() else { return Err("no pixel of any mask has a class".to_owned()) };
     let all = last - first + 1;
+    if all >= usize::from(NO_CLASS) {
+        return Err(format!(
+            "masks hold {} different values, which are shades rather than numbers of classes; write masks of numbers, or, where \
+             they are black and white, of 0 and 255 (cut at 128)",
+            values.len()
+        ));
+    }
     if values.len() * 2 < all {
         let shown: Vec<String> = values.iter().take(8).map(ToString::to_string).collect();
         return Err(format!(
@@ -261,6 +281,20 @@ mod tests {
         // With a 1 beside it, 255 is no class.
         let it = MaskClasses::choose(&present(&[0, 1, 255]), Some(&named), &MaskReading::default()).unwrap();
         assert_eq!(classes(&it, &[0, 1, 255]), [0, 1, 255]);
+    }
+
+    #[test]
+    fn shades_are_black_or_white() {
+        let all = [true; 256];
+        let soft = MaskReading { soft: true, ..MaskReading::default() };
+        let it = MaskClasses::choose(&all, None, &soft).unwrap();
+        assert_eq!((it.names().len(), classes(&it, &[0, 127, 128, 255])), (2, vec![0, 0, 1, 1]));
+        assert!(it.notes()[0].contains("soft edges"), "{:?}", it.notes());
+        let said = MaskClasses::choose(&all, None, &MaskReading::default()).unwrap_err();
+        assert!(said.contains("255 different values, which are shades") && said.contains("0 and 255"), "{said}");
+        // Of three classes, shades are no two of them.
+        let three = list(&[("a", 0), ("b", 1), ("c", 2)]);
+        assert!(!MaskClasses::choose(&all, Some(&three), &soft).unwrap().knows(127));
     }
 
     #[test]

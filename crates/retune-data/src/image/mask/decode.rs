@@ -1,7 +1,8 @@
 //! Bytes of a mask file to the values that it stores.
 //!
 //! PNG of any depth: an indexed one gives its indices, not its colours; a grey one its samples as they are, so that a 1-bit
-//! file gives 0 and 1. Alpha is dropped. BMP, GIF, TIFF and WebP by their colours. JPEG is refused: it changes values.
+//! file gives 0 and 1. Alpha is dropped. BMP, GIF, TIFF and WebP by their colours. JPEG changes values, so that it is refused
+//! unless it is black and white but for that.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,12 +17,19 @@ const MOST_PIXELS: u64 = 89_478_485;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 const JPEG: &[u8] = b"\xff\xd8\xff";
 
+/// Shades that are black, and white less them, after compression.
+const NEARLY: u8 = 24;
+/// The share of the pixels of a JPEG that must be either.
+const MOST: f64 = 0.8;
+
 /// What a mask file stores.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decoded {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) cells: Cells,
+    /// Whether shades were made black and white.
+    pub(super) cut: bool,
 }
 
 /// One for each pixel, row by row.
@@ -40,7 +48,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, String> {
         return Err("is empty; write the file again".to_owned());
     }
     if bytes.starts_with(JPEG) {
-        return Err("is a JPEG, which changes values when it compresses; give masks as PNG".to_owned());
+        return decode_jpeg(bytes);
     }
     if !bytes.starts_with(PNG) {
         let picture = decode_picture(bytes, 3, GreyRange::default())?;
@@ -48,7 +56,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, String> {
             return Err("has 16-bit samples in a file that is no PNG; write it as PNG".to_owned());
         }
         let pixels = picture.pixels;
-        return Ok(Decoded { width: pixels.width(), height: pixels.height(), cells: coloured(pixels.data(), 3) });
+        return Ok(Decoded {
+            width: pixels.width(),
+            height: pixels.height(),
+            cells: coloured(pixels.data(), 3),
+            cut: false,
+        });
     }
     // Decoders are written for damaged files, but a panic in one must not end a long run.
     catch_unwind(AssertUnwindSafe(|| decode_png(bytes)))
@@ -85,7 +98,26 @@ fn decode_png(bytes: &[u8]) -> Result<Decoded, String> {
         2 => Cells::Values(data.chunks_exact(2).map(|pixel| pixel[0]).collect()),
         _ => coloured(&data, samples),
     };
-    Ok(Decoded { width, height, cells })
+    Ok(Decoded { width, height, cells, cut: false })
+}
+
+/// A JPEG that was black and white: bright pixels become 255, dark ones 0.
+fn decode_jpeg(bytes: &[u8]) -> Result<Decoded, String> {
+    let pixels = decode_picture(bytes, 3, GreyRange::default())?.pixels;
+    let data = pixels.data();
+    let count = |is: fn(&[u8]) -> bool| data.chunks_exact(3).filter(|pixel| is(pixel)).count();
+    let black = count(|pixel| pixel.iter().all(|&it| it <= NEARLY));
+    let white = count(|pixel| pixel.iter().all(|&it| it >= u8::MAX - NEARLY));
+    // Dark shades alone could be numbers of classes, which nobody can tell any more.
+    let plain = data.iter().all(|&it| it == 0) || white > 0;
+    if !plain || ((black + white) as f64) < MOST * (data.len() / 3) as f64 {
+        return Err(
+            "is a JPEG, which changes values when it compresses, and not black and white; give masks as PNG".to_owned()
+        );
+    }
+    let bright = |pixel: &[u8]| pixel.iter().map(|&it| u32::from(it)).sum::<u32>() >= 3 * 128;
+    let values = data.chunks_exact(3).map(|pixel| if bright(pixel) { u8::MAX } else { 0 }).collect();
+    Ok(Decoded { width: pixels.width(), height: pixels.height(), cells: Cells::Values(values), cut: true })
 }
 
 /// Samples of fewer than 8 bits, each row of which begins with a byte.
@@ -162,10 +194,32 @@ mod tests {
     }
 
     #[test]
+    fn a_jpeg_of_black_and_white_is_one() {
+        use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
+        let jpeg = |pixel: &dyn Fn(usize, usize) -> u8| {
+            let grey: Vec<u8> = (0..64 * 64).map(|place| pixel(place % 64, place / 64)).collect();
+            let colours: Vec<u8> = grey.iter().flat_map(|&value| [value; 3]).collect();
+            let of = |pixels, format, samples| compress(pixels, 64, 64, format, 75, samples).unwrap();
+            [of(&grey, PixelFormat::Grayscale, Subsampling::S444), of(&colours, PixelFormat::Rgb, Subsampling::S420)]
+        };
+        let disc = |x: usize, y: usize| x.abs_diff(32).pow(2) + y.abs_diff(30).pow(2) < 300;
+        for bytes in jpeg(&|x, y| if disc(x, y) { 255 } else { 0 }) {
+            let mask = decode(&bytes).unwrap();
+            let expected = (0..64 * 64).map(|place| if disc(place % 64, place / 64) { 255 } else { 0 });
+            assert!(mask.cut && mask.cells == Cells::Values(expected.collect()));
+        }
+        assert!(jpeg(&|_, _| 0).iter().all(|bytes| decode(bytes).unwrap().cut), "nothing is there");
+        // Numbers of classes, and a photograph.
+        for other in [&(|x: usize, _| (x / 16) as u8) as &dyn Fn(usize, usize) -> u8, &|x, y| (x * y % 256) as u8] {
+            assert!(jpeg(other).iter().all(|bytes| decode(bytes).unwrap_err().contains("not black and white")));
+        }
+    }
+
+    #[test]
     fn what_is_no_mask_says_why() {
         let refused = |bytes: &[u8]| decode(bytes).unwrap_err();
         assert!(refused(&png(ColorType::Grayscale, BitDepth::Sixteen, (1, 1), &[1, 0])).contains("the value 256"));
-        assert!(refused(&[0xff, 0xd8, 0xff, 0xe0, 0]).contains("is a JPEG"));
+        assert!(!refused(&[0xff, 0xd8, 0xff, 0xe0, 0]).is_empty());
         assert!(refused(&[]).contains("is empty"));
         assert!(refused(b"text").contains("is not a PNG"));
         let whole = png(ColorType::Grayscale, BitDepth::Eight, (20, 20), &[7; 400]);

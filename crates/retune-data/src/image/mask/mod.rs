@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `decode` | the bytes of a mask file to values as they are stored, never to colours of a palette |
+//! | `joined` | masks of single objects as one |
 //! | `class_list` | `classes.json` and its likes: names, values, colours |
 //! | `classes` | what each stored value means |
 //! | `runs` | masks in few bytes |
@@ -14,6 +15,7 @@
 mod class_list;
 mod classes;
 mod decode;
+mod joined;
 mod paint;
 mod pixel_classes;
 mod raw;

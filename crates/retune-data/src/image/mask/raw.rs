@@ -5,12 +5,13 @@ use std::cmp::Reverse;
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::decode::{Cells, Decoded, decode};
+use super::decode::{Cells, Decoded};
+use super::joined::joined;
 use super::runs::{pack, unpack};
 use super::{ClassList, MaskClasses};
 use crate::arena::{Arena, ArenaBuilder};
 use crate::image::Images;
-use crate::image::rows::mask_bytes;
+use crate::image::rows::mask_files;
 use crate::{BadExample, DataError, Medium, Records, TableRows};
 
 /// Masks decoded in parallel before they are stored.
@@ -35,6 +36,8 @@ pub(super) struct Entry {
 pub struct RawMasks {
     store: Arena,
     entries: Vec<Option<Entry>>,
+    /// Masks whose shades were made black and white.
+    cut: usize,
 }
 
 /// One mask, ready for the store.
@@ -43,6 +46,7 @@ struct Prepared {
     packed: Vec<u8>,
     hash: u64,
     counts: Vec<(u8, u32)>,
+    cut: bool,
 }
 
 impl RawMasks {
@@ -61,6 +65,7 @@ impl RawMasks {
         let mut store = ArenaBuilder::new();
         let mut entries = Vec::with_capacity(total);
         let mut bad = Vec::new();
+        let mut cut = 0;
         for start in (0..total).step_by(CHUNK) {
             let end = (start + CHUNK).min(total);
             let usable = |row: usize| !images.rows(row).is_empty();
@@ -78,13 +83,37 @@ impl RawMasks {
                     Some(Ok(it)) => {
                         let (offset, bytes, (width, height)) = (store.len(), it.packed.len() as u32, it.size);
                         store.append(&it.packed)?;
+                        cut += usize::from(it.cut);
                         Some(Entry { offset, bytes, width, height, hash: it.hash, counts: it.counts })
                     }
                 });
             }
             progress(end, total);
         }
-        Ok((Self { store: store.finish()?, entries }, bad))
+        Ok((Self { store: store.finish()?, entries, cut }, bad))
+    }
+
+    /// Whether masks are black and white with soft edges, as drawing programs and resizing make them: shades of all kinds lie
+    /// between 0 and 255, but fewer pixels have one than are white.
+    pub fn is_soft(&self) -> bool {
+        /// Different shades, at the least; numbers of classes are seldom so many.
+        const LEAST_SHADES: usize = 24;
+        let mut pixels = [0u64; 256];
+        let counts = self.entries.iter().flatten().flat_map(|entry| &entry.counts);
+        counts.for_each(|&(value, count)| pixels[usize::from(value)] += u64::from(count));
+        let shades = pixels[1..255].iter().filter(|&&count| count > 0).count();
+        // Numbers of classes end somewhere, those that count objects do not favour the last.
+        let bright = pixels[128..255].iter().filter(|&&count| count > 0).count();
+        let between: u64 = pixels[16..240].iter().sum();
+        let white: u64 = pixels[240..].iter().sum();
+        pixels[0] > 0 && pixels[255] > 0 && shades >= LEAST_SHADES && bright * 3 >= shades && white > between
+    }
+
+    /// What a person should know about how masks were read.
+    pub(super) fn remarks(&self) -> Option<String> {
+        let masks = if self.cut == 1 { "mask is a JPEG" } else { "masks are JPEGs" };
+        (self.cut > 0)
+            .then(|| format!("{} {masks}, read as black and white: what is brighter than 127 is 255", self.cut))
     }
 
     /// Which values occur.
@@ -148,11 +177,11 @@ fn prepare(
     image: (usize, usize),
     list: Option<&ClassList>,
 ) -> Result<Result<Prepared, String>, DataError> {
-    let Some((name, bytes)) = mask_bytes(rows, row)? else {
+    let Some((name, files)) = mask_files(rows, row)? else {
         return Ok(Err("has no mask; add one, or remove the image".to_owned()));
     };
     let named = |reason: String| format!("its mask {name} {reason}");
-    Ok(bytes.and_then(|bytes| decode(&bytes)).and_then(|mask| stored(mask, image, list)).map_err(named))
+    Ok(files.and_then(|files| joined(&files)).and_then(|mask| stored(mask, image, list)).map_err(named))
 }
 
 fn stored(mask: Decoded, (width, height): (usize, usize), list: Option<&ClassList>) -> Result<Prepared, String> {
@@ -167,6 +196,7 @@ fn stored(mask: Decoded, (width, height): (usize, usize), list: Option<&ClassLis
             mask.width, mask.height
         ));
     }
+    let cut = mask.cut;
     let cells = match mask.cells {
         Cells::Values(values) => values,
         Cells::Colours(colours) => by_palette(&colours, list)?,
@@ -177,7 +207,7 @@ fn stored(mask: Decoded, (width, height): (usize, usize), list: Option<&ClassLis
     let mut packed = Vec::new();
     pack(&cells, &mut packed);
     let hash = xxh3_64_with_seed(&cells, (width as u64) << 32 | height as u64);
-    Ok(Prepared { size: (width as u32, height as u32), packed, hash, counts })
+    Ok(Prepared { size: (width as u32, height as u32), packed, hash, counts, cut })
 }
 
 /// The values of colours.

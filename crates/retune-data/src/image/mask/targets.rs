@@ -112,6 +112,6 @@ impl Targets<Images> for Masks {
     }
 
     fn remarks(&self) -> Vec<String> {
-        self.classes.notes().to_vec()
+        self.classes.notes().iter().cloned().chain(self.raw.remarks()).collect()
     }
 }

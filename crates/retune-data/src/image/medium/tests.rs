@@ -177,7 +177,7 @@ fn boxes_and_masks_lie_where_a_mosaic_has_their_pixels() {
     let masked = images();
     let (raw, bad) = RawMasks::read(&rows, &masked, None, &|_, _| ()).unwrap();
     assert!(bad.is_empty());
-    let reading = MaskReading { reduce: false, ignored_value: 255, ignored: IgnoredClasses::Named(Vec::new()) };
+    let reading = MaskReading { ignored: IgnoredClasses::Named(Vec::new()), ..MaskReading::default() };
     let classes = MaskClasses::choose(&raw.present(), None, &reading).unwrap();
     let masks = Examples::new(Arc::clone(&rows) as _, masked, Some(Masks::new(raw, classes))).unwrap();
     let (mut found, mut shapes, mut most) = (0, std::collections::BTreeSet::new(), 0);

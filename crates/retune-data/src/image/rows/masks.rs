@@ -1,9 +1,10 @@
-//! Folders of images with masks: `FOLDER/images/NAME.jpg` and `FOLDER/masks/NAME.png`, or a `metadata` table beside them.
+//! Folders of images with masks: `FOLDER/images/NAME.jpg` and `FOLDER/masks/NAME.png`, or a `metadata` table beside
+//! them, or a folder for each image (`object_masks`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::IMAGES as FILES;
+use super::{IMAGES as FILES, object_masks};
 use crate::error::quoted;
 use crate::rows::{Builder, Layout, Origin, TableRows};
 use crate::{DataError, OnBadExample};
@@ -33,6 +34,12 @@ pub(super) fn read(
         names.iter().find(named).map(|name| PathBuf::from(*name))
     };
     let (images, masks) = (inside(&IMAGES), inside(&MASKS));
+    if images.is_none()
+        && masks.is_none()
+        && let Some(rows) = object_masks::read(folder, &found, layout, masks_required)?
+    {
+        return Ok(rows);
+    }
     if masks_required && (images.is_none() || masks.is_none()) {
         let what = match (&images, &masks) {
             (None, None) => "no folders `images` and `masks`",

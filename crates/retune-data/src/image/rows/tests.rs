@@ -264,3 +264,19 @@ fn rows_without_an_image_may_be_left_out() {
     let left_out = rows.left_out();
     assert_eq!((rows.len(), left_out.len(), left_out[0].row, left_out[0].line), (2, 1, 1, 3));
 }
+
+#[test]
+fn masks_of_single_objects_lie_in_the_folders_of_their_images() {
+    let folder = tree(&["b/images/b.png", "b/masks/1.png", "b/masks/2.png", "a/images/a.png", "a/masks/1.png"]);
+    let layout = Layout::image("image").masks("mask");
+    let rows = read(folder.path(), &layout, true).unwrap();
+    assert!(rows.remarks()[0].ends_with("the masks of all objects of an image are joined into one"));
+    let (name, files) = mask_files(&rows, 1).unwrap().unwrap();
+    assert!(name.ends_with("b/masks") && rows.place(1).unwrap().ends_with("b/images/b.png"));
+    let names: Vec<Option<String>> = files.unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, [Some("1.png".to_owned()), Some("2.png".to_owned())]);
+    // Nothing but the images is predicted.
+    assert_eq!(read(folder.path(), &layout, false).unwrap().len(), 2);
+    std::fs::write(folder.path().join("a/images/other.png"), fixtures::file("rgb.png")).unwrap();
+    assert!(said(read(folder.path(), &layout, true)).contains("holds no folders `images` and `masks`"));
+}

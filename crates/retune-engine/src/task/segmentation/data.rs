@@ -3,7 +3,7 @@
 use super::settings::SegmentationSettings;
 use crate::task::images::{ClassesOf, ImagesInput};
 use anyhow::{Context, Result, anyhow};
-use retune_data::{Examples, Images, MaskClasses, Masks, RawMasks, Records, TableRows};
+use retune_data::{Examples, Images, MaskClasses, MaskReading, Masks, RawMasks, Records, TableRows};
 use std::sync::Arc;
 
 /// Puts images and masks of rows together.
@@ -19,8 +19,8 @@ pub(super) fn examples(
 ) -> Result<Examples<Images, Masks>> {
     let file = rows.file().to_owned();
     let (list, palette) = settings.lists(&file)?;
-    let reading = settings.reading(input.reduces_labels());
     let (raw, bad) = RawMasks::read(&rows, &images, palette.as_ref(), progress)?;
+    let reading = MaskReading { soft: raw.is_soft(), ..settings.reading(input.reduces_labels()) };
     images.leave_out(bad);
     let present = raw.present();
     let chosen =

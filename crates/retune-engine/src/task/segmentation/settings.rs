@@ -34,7 +34,7 @@ impl SegmentationSettings {
             [one] if one == "none" => IgnoredClasses::Named(Vec::new()),
             names => IgnoredClasses::Named(names.to_vec()),
         };
-        MaskReading { reduce, ignored_value: self.ignore_index as u8, ignored }
+        MaskReading { reduce, ignored_value: self.ignore_index as u8, ignored, soft: false }
     }
 
     /// The classes of a data set, and what says what its colours mean.
