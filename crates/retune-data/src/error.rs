@@ -199,7 +199,7 @@ fn missing_column(column: &str, flag: &str, present: &[String], headerless: bool
         let _ = write!(
             text,
             "; this looks like data: the first line must name the columns, add one (such as `text,label`) \
-             and use {flag} if the name is another"
+             and use {flag} if the name is another, or give all of them by number, from 1"
         );
     } else if let Some(nearest) = nearest(column, present) {
         let _ = write!(text, "; did you mean {flag} {nearest}?");

@@ -110,6 +110,11 @@ impl<M: Medium, T: Targets<M>> Examples<M, T> {
         self.records.group(self.view.example(example))
     }
 
+    /// What is known of the examples of the file beside their inputs.
+    pub fn records(&self) -> &dyn Records {
+        self.records.as_ref()
+    }
+
     /// What that group is called, where it is known. Panics beyond the end.
     pub fn group_name(&self, example: usize) -> Option<&str> {
         self.records.group_name(self.view.example(example))
@@ -181,7 +186,7 @@ impl<M: Medium, T: Targets<M>> Examples<M, T> {
 }
 
 /// What was left out when records were read, and when they were encoded, in the order of the file.
-fn merged(read: &[BadExample], encoded: &[BadExample]) -> Vec<BadExample> {
+pub(crate) fn merged(read: &[BadExample], encoded: &[BadExample]) -> Vec<BadExample> {
     let mut all = read.to_vec();
     let mut before = 0;
     for example in encoded {

@@ -178,7 +178,7 @@ pub use medium::{Medium, Mixed, Seen};
 #[cfg(feature = "table")]
 pub use ngrams::{NGramContext, NGrams};
 #[cfg(feature = "table")]
-pub use rows::{LabelNumbers, LabelRows, Layout, Part, Records, TableLines, TableRows};
+pub use rows::{LabelNumbers, LabelRows, Layout, ParallelFiles, Part, Records, TableLines, TableRows, column_list};
 #[cfg(feature = "table")]
 pub use schema::{LabelSchema, Problem};
 #[cfg(feature = "table")]

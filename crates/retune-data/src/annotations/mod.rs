@@ -5,7 +5,7 @@
 
 pub mod answers;
 mod lines;
-mod literal;
+pub(crate) mod literal;
 #[cfg(test)]
 mod parquet_fixture;
 mod repair;

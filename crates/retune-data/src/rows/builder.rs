@@ -135,6 +135,16 @@ impl Builder {
 
     /// Adds a row that stands in no table: one input and, with one label column, its label.
     pub(crate) fn push_file(&mut self, input: String, label: Option<String>) -> Result<(), DataError> {
+        self.push_grouped(input, label, None)
+    }
+
+    /// As [`Builder::push_file`], of a group.
+    pub(crate) fn push_grouped(
+        &mut self,
+        input: String,
+        label: Option<String>,
+        group: Option<String>,
+    ) -> Result<(), DataError> {
         let mut cells = vec![Cell::Null; self.layout.width()];
         cells[0] = Cell::Text(input);
         let mut labelled = false;
@@ -142,12 +152,12 @@ impl Builder {
             *cell = Cell::Text(label);
             labelled = true;
         }
-        self.push(Row { line: 0, cells, labelled, group: None })
+        self.push(Row { line: 0, cells, labelled, group })
     }
 
     /// Accepts the inputs and checks that labels and group are there. `present` says which
     /// columns the file has at all.
-    fn check(&self, line: u64, mut cells: Vec<Cell>, present: &[bool]) -> Result<Row, RowProblem> {
+    pub(super) fn check(&self, line: u64, mut cells: Vec<Cell>, present: &[bool]) -> Result<Row, RowProblem> {
         let layout = &self.layout;
         let inputs = layout.inputs.len();
         for (input, cell) in layout.inputs.iter().zip(&mut cells) {

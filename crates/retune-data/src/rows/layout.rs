@@ -35,6 +35,8 @@ pub(crate) struct LabelKind {
     pub(crate) flag: &'static str,
     /// Whether label cells are files, by path or as bytes.
     pub(crate) files: bool,
+    /// Whether the name of a folder is one: that of a class is, a transcription never.
+    pub(crate) folders: bool,
 }
 
 /// The columns of a table: inputs first, then labels, then where the input begins and ends in its file, then the group. [`Layout::text`], [`Layout::words`],
@@ -71,7 +73,7 @@ impl Layout {
         Self {
             inputs,
             labels: Vec::new(),
-            label_kind: LabelKind { noun: "label", flag: "--label-column", files: false },
+            label_kind: LabelKind { noun: "label", flag: "--label-column", files: false, folders: true },
             separator: None,
             label_numbers: LabelNumbers::ByOrder,
             part: [None, None],
@@ -118,7 +120,7 @@ impl Layout {
 
     /// With label columns that are named by another flag, and hold something else, such as transcriptions.
     pub fn target(self, flag: &'static str, noun: &'static str) -> Self {
-        Self { label_kind: LabelKind { noun, flag, files: false }, ..self }
+        Self { label_kind: LabelKind { noun, flag, files: false, folders: false }, ..self }
     }
 
     /// With those rows of a table alone whose cell in a column is one of these values, such as those of one split.
@@ -181,7 +183,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Takes a label column with commas in its name for several columns, unless the table has one of that name.
+    /// Takes a label column with commas in its name for several columns, unless the table has one of that name. Names that hold
+    /// commas themselves stand in double quotes, as in CSV.
     ///
     /// # Errors
     /// The names cannot be had, or columns that contradict each other.
@@ -190,11 +193,10 @@ impl Layout {
         names: impl FnOnce() -> Result<Vec<String>, DataError>,
     ) -> Result<(), DataError> {
         if let [one] = self.labels.as_slice()
-            && one.contains(',')
+            && one.contains([',', '"'])
             && !names()?.iter().any(|name| name.trim() == one.trim())
         {
-            let parts = one.split(',').map(str::trim).filter(|part| !part.is_empty());
-            self.labels = parts.map(str::to_owned).collect();
+            self.labels = column_list(one);
         }
         self.check()
     }
@@ -216,5 +218,34 @@ impl Layout {
     pub(crate) fn width(&self) -> usize {
         let parts = self.part.iter().flatten().count();
         self.inputs.len() + self.labels.len() + parts + usize::from(self.group.is_some())
+    }
+}
+
+/// The names in a list with commas between them. A name that holds a comma stands in double quotes, in which two are one.
+pub fn column_list(text: &str) -> Vec<String> {
+    let (mut names, mut name, mut quoted) = (Vec::new(), String::new(), false);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' if quoted && rest.next_if_eq(&'"').is_some() => name.push('"'),
+            '"' if quoted || name.trim().is_empty() => quoted = !quoted,
+            ',' if !quoted => names.push(std::mem::take(&mut name)),
+            c => name.push(c),
+        }
+    }
+    names.push(name);
+    let names = names.into_iter().map(|name| name.trim().to_owned());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_commas_stand_in_quotes() {
+        assert_eq!(column_list("a, b,c,"), ["a", "b", "c"]);
+        assert_eq!(column_list("\"a, b\",c , \"say \"\"d\"\"\""), ["a, b", "c", "say \"d\""]);
+        assert_eq!(column_list("5\" screen,b"), ["5\" screen", "b"]);
     }
 }

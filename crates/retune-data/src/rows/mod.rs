@@ -5,6 +5,7 @@ mod builder;
 mod label_numbers;
 mod layout;
 mod lines;
+mod parallel;
 mod records;
 
 use std::collections::HashMap;
@@ -20,10 +21,11 @@ pub(crate) use builder::Builder;
 pub use label_numbers::LabelNumbers;
 #[cfg(feature = "image")]
 pub(crate) use layout::LabelKind;
-pub use layout::Layout;
 #[cfg(any(feature = "text", feature = "image", feature = "audio"))]
 pub(crate) use layout::{Input, Kind};
+pub use layout::{Layout, column_list};
 pub use lines::TableLines;
+pub use parallel::ParallelFiles;
 pub use records::Records;
 
 /// Rows with labels: what a [`crate::LabelSchema`] is inferred from and encodes.
@@ -166,6 +168,11 @@ impl TableRows {
     /// The file that a cell names.
     pub(crate) fn path_of(&self, cell: &str) -> PathBuf {
         self.base.join(cell)
+    }
+
+    /// With paths in cells that start from another folder.
+    pub(crate) fn with_base(self, base: PathBuf) -> Self {
+        Self { base, ..self }
     }
 
     /// With further remarks about how they were read.

@@ -33,6 +33,11 @@ pub trait Records: Send + Sync {
         None
     }
 
+    /// Whether groups are the values of the column that the user named, not something that the examples have of themselves.
+    fn groups_by_column(&self) -> bool {
+        !self.is_empty() && self.group(0).is_some()
+    }
+
     /// What that group is called, for people; not all of many groups are known. Panics beyond the end.
     fn group_name(&self, _example: usize) -> Option<&str> {
         None

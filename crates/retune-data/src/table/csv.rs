@@ -2,13 +2,14 @@
 //!
 //! Fields are separated by what the header says (`separator`), a comma or tab where nothing speaks against it. Quotes matter
 //! where a field begins with one; inside, `""` is a quote and line breaks are text. In a TSV file they may all be text
-//! (`quoting`), as in GLUE's files, whose texts have stray quotes.
+//! (`quoting`), as in GLUE's files, whose texts have stray quotes. Where columns are wanted by their numbers, no line names them.
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use super::fields::{Fields, Quoting, Read};
-use super::{Cell, NOT_UTF8, Names, Record, RowReader, Wanted, locate, separator};
+use super::{Cell, NOT_UTF8, Names, Record, RowReader, Wanted, locate, outer, separator};
+use crate::annotations::literal;
 use crate::error::{quoted, shortened};
 use crate::{DataError, RowProblem};
 
@@ -17,7 +18,13 @@ pub(super) struct CsvReader<R> {
     path: PathBuf,
     fields: Fields<R>,
     header: Vec<String>,
+    /// The first row, where the first line names no columns, until it is asked for.
+    first: Option<(u64, Vec<Vec<u8>>)>,
+    /// Whether the first line names no columns.
+    numbered: bool,
     wanted: Vec<Option<usize>>,
+    /// Keys inside wanted columns that hold objects.
+    keys: Vec<Option<String>>,
     present: Vec<bool>,
     /// Whether quotes that are read as text may enclose fields.
     doubt: bool,
@@ -37,7 +44,8 @@ impl<R: BufRead> CsvReader<R> {
     ) -> Result<Self, DataError> {
         let fields = Fields::new(input, usual, quoting);
         let (path, header, wanted_at, present) = (path.to_owned(), Vec::new(), Vec::new(), Vec::new());
-        let mut reader = Self { path, fields, header, wanted: wanted_at, present, doubt: false };
+        let (first, numbered, keys, doubt) = (None, false, Vec::new(), false);
+        let mut reader = Self { path, fields, header, first, numbered, wanted: wanted_at, keys, present, doubt };
         let path = reader.path.clone();
         let failed = |source| DataError::Read { file: path.clone(), source };
         let empty = || DataError::Empty { file: path.clone(), header: false };
@@ -59,17 +67,25 @@ impl<R: BufRead> CsvReader<R> {
             Read::Unclosed { line } => return Err(reader.malformed(line, UNCLOSED)),
         };
         let fields = std::mem::take(&mut reader.fields.fields);
-        reader.header = fields
-            .into_iter()
-            .map(|field| String::from_utf8(field).map_err(|_| reader.malformed(line, NOT_UTF8)))
-            .collect::<Result<_, _>>()?;
+        reader.numbered = separator::by_number(wanted, &fields);
+        if reader.numbered {
+            reader.header = (1..=fields.len()).map(|number| number.to_string()).collect();
+            reader.first = Some((line, fields));
+        } else {
+            reader.header = fields
+                .into_iter()
+                .map(|field| String::from_utf8(field).map_err(|_| reader.malformed(line, NOT_UTF8)))
+                .collect::<Result<_, _>>()?;
+        }
         for (index, name) in reader.header.iter().enumerate() {
             if wanted.iter().any(|column| column.name == *name) && reader.header[..index].contains(name) {
                 let message = format!("the column `{}` stands twice in the header; rename one", shortened(name));
                 return Err(reader.malformed(line, message));
             }
         }
-        reader.wanted = locate(&path, wanted, &reader.header, Names::Header)?;
+        let (outer, keys) = outer(wanted, &reader.header, |name| reader.header.iter().any(|it| it.trim() == name));
+        reader.keys = keys;
+        reader.wanted = locate(&path, &outer, &reader.header, Names::Header)?;
         reader.present = reader.wanted.iter().map(Option::is_some).collect();
         Ok(reader)
     }
@@ -89,8 +105,9 @@ impl<R: BufRead> CsvReader<R> {
         if fields.len() != self.header.len() {
             let more = fields.len() > self.header.len();
             let message = format!(
-                "{} fields where the header has {} ({}); {}",
+                "{} fields where the {} has {} ({}); {}",
                 fields.len(),
+                if self.numbered { "first row" } else { "header" },
                 self.header.len(),
                 quoted(&self.header, 8),
                 match (self.fields.quoting, more) {
@@ -104,16 +121,18 @@ impl<R: BufRead> CsvReader<R> {
             return Err(RowProblem::new(line, None, message));
         }
         let mut cells = Vec::with_capacity(self.wanted.len());
-        for &index in &self.wanted {
+        for (&index, key) in self.wanted.iter().zip(&self.keys) {
             let Some(index) = index else {
                 cells.push(Cell::Null);
                 continue;
             };
+            let problem = |message: String| RowProblem::new(line, Some(&self.header[index]), message);
             // Not taken out of `fields`: two wanted columns may be the same one.
-            match std::str::from_utf8(&fields[index]) {
-                Ok(text) => cells.push(Cell::Text(text.to_owned())),
-                Err(_) => return Err(RowProblem::new(line, Some(&self.header[index]), NOT_UTF8)),
-            }
+            let text = std::str::from_utf8(&fields[index]).map_err(|_| problem(NOT_UTF8.to_owned()))?;
+            cells.push(match key {
+                Some(key) => value_of(text, key).map_err(problem)?,
+                None => Cell::Text(text.to_owned()),
+            });
         }
         Ok(Record { line, cells })
     }
@@ -121,6 +140,10 @@ impl<R: BufRead> CsvReader<R> {
 
 impl<R: BufRead> RowReader for CsvReader<R> {
     fn next_record(&mut self) -> Option<Result<Result<Record, RowProblem>, DataError>> {
+        if let Some((line, fields)) = self.first.take() {
+            self.fields.fields = fields;
+            return Some(Ok(self.record(line)));
+        }
         match self.fields.read() {
             Err(source) => Some(Err(DataError::Read { file: self.path.clone(), source })),
             Ok(None) => None,
@@ -143,6 +166,19 @@ impl<R: BufRead> RowReader for CsvReader<R> {
         let remark = format!(
             "{file}: some fields stand in double quotes as CSV has them, others have stray quotes: all quotes are read as text"
         );
-        self.doubt.then_some(remark).into_iter().collect()
+        let named = format!("{file}: columns are given by number, so that the first line is a row and names none");
+        self.doubt.then_some(remark).into_iter().chain(self.numbered.then_some(named)).collect()
+    }
+}
+
+/// The value of a key in an object that a cell spells; nothing where it has none.
+fn value_of(cell: &str, key: &str) -> Result<Cell, String> {
+    match literal::parse(cell) {
+        _ if cell.trim().is_empty() => Ok(Cell::Null),
+        Some(Ok(serde_json::Value::Object(mut object))) => {
+            Ok(object.remove(key).map_or(Cell::Null, |value| Cell::from_json(value, false)))
+        }
+        Some(Err(reason)) => Err(format!("is a broken object: {reason}")),
+        _ => Err(format!("is `{}`, not an object with `{key}`", shortened(cell))),
     }
 }

@@ -100,13 +100,16 @@ pub fn open_encoded(path: &Path, wanted: &[Wanted], encoding: Encoding) -> Resul
     // The state of the path first: `no such file` helps more than `unsupported type`.
     let file = open_file(path)?;
     let text = || input::open_text(path, encoding);
+    let failed = |source| DataError::Read { file: path.to_owned(), source };
+    let tabbed = || -> Result<Box<dyn RowReader>, DataError> {
+        let (quoting, doubt) = quoting::of_tsv(&|| text().map_err(std::io::Error::other)).map_err(failed)?;
+        Ok(Box::new(CsvReader::new(path, text()?, b'\t', quoting, wanted)?.with_doubt(doubt)))
+    };
     match input::extension(path).as_str() {
         "csv" => Ok(Box::new(CsvReader::new(path, text()?, b',', Quoting::Doubled, wanted)?)),
-        "tsv" => {
-            let failed = |source| DataError::Read { file: path.to_owned(), source };
-            let (quoting, doubt) = quoting::of_tsv(&|| text().map_err(std::io::Error::other)).map_err(failed)?;
-            Ok(Box::new(CsvReader::new(path, text()?, b'\t', quoting, wanted)?.with_doubt(doubt)))
-        }
+        "tsv" | "tab" => tabbed(),
+        // Tatoeba's pairs, for one, are called plain text.
+        "txt" | "text" if separator::has_tabs(&mut text()?).map_err(failed)? => tabbed(),
         "jsonl" | "ndjson" | "json" => Ok(Box::new(json::JsonReader::new(path, text()?, wanted)?)),
         "parquet" => Ok(Box::new(parquet::ParquetReader::new(path, file, wanted)?)),
         _ => {
@@ -189,7 +192,7 @@ pub(crate) fn key<'a>(object: &'a Map<String, Value>, wanted: &str) -> Option<&'
 pub(crate) fn lift<'a>(object: &mut Map<String, Value>, wanted: impl Iterator<Item = &'a str>) {
     for name in wanted.filter(|name| !object.contains_key(*name)).collect::<Vec<&str>>() {
         if let Some((outer, inner)) = inside(name)
-            && let Some(value) = object.get(outer).and_then(|outer| outer.get(inner)).cloned()
+            && let Some(value) = object.get(outer).and_then(|outer| objects::spelled(outer)?.get(inner).cloned())
         {
             object.insert(name.to_owned(), value);
         }
@@ -199,6 +202,21 @@ pub(crate) fn lift<'a>(object: &mut Map<String, Value>, wanted: impl Iterator<It
 /// A column that holds objects, and a key of theirs, which a name means where no column has it.
 fn inside(name: &str) -> Option<(&str, &str)> {
     name.split_once('.')
+}
+
+/// What to ask a file for where a wanted name may mean a key inside a column that `holds` objects, with these keys.
+fn outer(wanted: &[Wanted], present: &[String], holds: impl Fn(&str) -> bool) -> (Vec<Wanted>, Vec<Option<String>>) {
+    let part = |column: &Wanted| {
+        let field = inside(&column.name).filter(|(outer, _)| !present.contains(&column.name) && holds(outer));
+        let name = field.map_or(column.name.as_str(), |(outer, _)| outer).to_owned();
+        (Wanted { name, ..column.clone() }, field.map(|(_, inner)| inner.to_owned()))
+    };
+    wanted.iter().map(part).unzip()
+}
+
+/// The number that a name is, from 1: what a column without a name is called by.
+fn number(name: &str) -> Option<usize> {
+    name.trim().parse().ok().filter(|&number| number > 0)
 }
 
 /// Where the names of columns come from.
@@ -215,7 +233,8 @@ fn locate(path: &Path, wanted: &[Wanted], present: &[String], names: Names) -> R
     let headerless = names == Names::Header
         && present.iter().any(|name| {
             let name = name.trim();
-            name.is_empty() || name.parse::<f64>().is_ok() || name.split_whitespace().count() > 4
+            let sentence = name.ends_with(['.', '!']) || name.split_whitespace().count() > 4;
+            name.is_empty() || name.parse::<f64>().is_ok() || sentence
         });
     wanted
         .iter()

@@ -1,6 +1,7 @@
 //! The rows of a table as JSON objects, whatever its format: for columns that hold lists of objects, which a
 //! [`Cell`](super::Cell) cannot.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::BufRead;
 use std::path::Path;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use super::input::{Encoding, extension, open_text};
 use super::json::{JsonReader, Numbered};
 use super::{RowReader, Wanted, key, open, open_file, parquet};
+use crate::annotations::literal;
 use crate::{DataError, RowProblem};
 
 /// Streams the rows of a table, reduced to wanted columns under the names they are wanted by. CSV cells are strings.
@@ -128,7 +130,19 @@ pub(crate) fn reduced(mut object: Map<String, Value>, wanted: &[String]) -> Map<
 pub fn inner_keys(path: &Path, column: &str) -> Result<Vec<String>, DataError> {
     let Some(first) = Objects::open(path, &[column])?.next() else { return Ok(Vec::new()) };
     let object = first?.ok().and_then(|(_, mut object)| object.remove(column));
-    Ok(object.and_then(|value| value.as_object().map(|inner| inner.keys().cloned().collect())).unwrap_or_default())
+    Ok(object.and_then(|value| Some(spelled(&value)?.keys().cloned().collect())).unwrap_or_default())
+}
+
+/// The object that a value is, or that a text spells as JSON or as Python writes a dictionary.
+pub(super) fn spelled(value: &Value) -> Option<Cow<'_, Map<String, Value>>> {
+    match value {
+        Value::Object(object) => Some(Cow::Borrowed(object)),
+        Value::String(text) => match literal::parse(text)? {
+            Ok(Value::Object(object)) => Some(Cow::Owned(object)),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// What Hugging Face's `datasets` wrote about the columns of a Parquet file: names of classes, for one.

@@ -16,7 +16,7 @@ use parquet::schema::types::Type;
 use serde_json::Value;
 
 use super::class_label::{class_names, named};
-use super::{Cell, Names, Record, RowReader, Wanted, inside, locate};
+use super::{Cell, Names, Record, RowReader, Wanted, locate, outer};
 use crate::{DataError, RowProblem};
 
 /// Streams the rows of a Parquet file.
@@ -51,12 +51,7 @@ impl ParquetReader {
         let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
         // A name may mean a field of a column.
         let is_outer = |outer: &str| schema.get_fields().iter().any(|field| field.name() == outer && field.is_group());
-        let parts = wanted.iter().map(|column| {
-            let field = inside(&column.name).filter(|(outer, _)| !names.contains(&column.name) && is_outer(outer));
-            let outer = field.map_or(column.name.as_str(), |(outer, _)| outer).to_owned();
-            (Wanted { name: outer, ..column.clone() }, field.map(|(_, inner)| inner.to_owned()))
-        });
-        let (outer, inner): (Vec<Wanted>, Vec<Option<String>>) = parts.unzip();
+        let (outer, inner) = outer(wanted, &names, is_outer);
         let found = locate(path, &outer, &names, Names::Keys)?;
         let features = described(&reader);
         let names_of = |index: usize| class_names(features.as_ref()?, &names[index]);

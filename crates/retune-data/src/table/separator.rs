@@ -1,6 +1,8 @@
 //! What separates the fields of a table: comma or tab by the file's name, else what its first line says.
 
-use super::{Wanted, meant};
+use std::io::BufRead;
+
+use super::{Wanted, meant, number, read_line};
 
 /// Separators that are looked for.
 const KNOWN: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -23,13 +25,36 @@ pub(super) fn of_header(header: &str, usual: u8, wanted: &[Wanted]) -> u8 {
     let candidates = || std::iter::once(usual).chain(KNOWN.into_iter().filter(|&other| other != usual));
     let fits = |&separator: &u8| {
         let names = names(header, separator);
-        let found = |column: &Wanted| !matches!(meant(&column.name, names.iter().map(String::as_str)), Ok(None));
+        let found = |column: &Wanted| {
+            let named = !matches!(meant(&column.name, names.iter().map(String::as_str)), Ok(None));
+            named || number(&column.name).is_some_and(|number| (2..=names.len()).contains(&number.max(2)))
+        };
         let required: Vec<&Wanted> = wanted.iter().filter(|column| column.required).collect();
         let any = names.len() > 1 || !required.is_empty();
         any && required.into_iter().all(found)
     };
     let splits = |&separator: &u8| names(header, separator).len() > 1;
     candidates().find(fits).or_else(|| candidates().find(splits)).unwrap_or(usual)
+}
+
+/// Whether the first line of a text that is not blank has a tab.
+pub(super) fn has_tabs(input: &mut impl BufRead) -> std::io::Result<bool> {
+    let mut line = Vec::new();
+    while line.trim_ascii().is_empty() {
+        line.clear();
+        if read_line(input, &mut line, true)?.is_none() {
+            break;
+        }
+    }
+    Ok(line.contains(&b'\t'))
+}
+
+/// Whether columns are wanted by numbers, which are none of the names in the first line: then that line is a row.
+pub(super) fn by_number(wanted: &[Wanted], first: &[Vec<u8>]) -> bool {
+    let mut required = wanted.iter().filter(|column| column.required).peekable();
+    let names = || first.iter().filter_map(|name| std::str::from_utf8(name).ok());
+    let unnamed = wanted.iter().any(|column| column.required && meant(&column.name, names()) == Ok(None));
+    required.peek().is_some() && unnamed && required.all(|column| number(&column.name).is_some())
 }
 
 /// The names of a header by a separator, quotes aside.

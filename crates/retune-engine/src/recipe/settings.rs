@@ -165,6 +165,11 @@ impl Setting {
         Self { kind: Kind::Word, ..self }
     }
 
+    /// A text of one or several names, in whose place a list may stand.
+    pub const fn names(self) -> Self {
+        Self { kind: Kind::Names, ..self }
+    }
+
     /// For `predict` and `evaluate`, too.
     pub const fn at_use(self) -> Self {
         Self { at_use: true, ..self }

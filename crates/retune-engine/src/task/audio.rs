@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 settings! {
     /// Sounds, and how they become the model's input.
-    pub struct AudioSettings, under DATA, else "{task} has no sounds" {
+    pub struct AudioSettings, under DATA, else "{task} has no sounds, and takes splits from files of their own (--train, --validation, --test)" {
         /// Column with the sound, a path relative to the table or bytes; a table without it may call it file_name, path or file
         audio_column: String = "audio".to_owned(), value("COLUMN"), at_use();
         /// Column that says which split a row is of, where one file holds all: train, validation (valid, val, dev) and test

@@ -1,7 +1,7 @@
 //! Documents as the tasks on running text read them: files, blocks, and what validates where no file does.
 
 use super::parts::{NextRows, STREAM};
-use super::splits::Encoded;
+use super::splits::{Encoded, check_groups};
 use super::texts::{TextInput, TextSettings};
 use super::{OnProgress, Split};
 use crate::Recipe;
@@ -158,6 +158,7 @@ pub(super) fn held_out(
     documents: &Encoded<Arc<Documents>>,
     [learnt, judged]: [&BlockOptions; 2],
 ) -> Result<(Encoded<Blocks>, Vec<String>)> {
+    check_groups(recipe, documents.train.records())?;
     let whole = |documents: &Arc<Documents>, options: &BlockOptions| Blocks::cut(documents, None, options.clone());
     let (train, mut notes) = (&documents.train, Vec::new());
     let (train, validation) = match &documents.validation {

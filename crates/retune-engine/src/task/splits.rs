@@ -2,8 +2,8 @@
 
 use super::{Data, Task};
 use crate::Recipe;
-use anyhow::{Context, Result, ensure};
-use retune_data::{BadExample, DataFacts, Dataset, Examples, Medium, Targets, stratified_group_split};
+use anyhow::{Context, Result, bail, ensure};
+use retune_data::{BadExample, DataFacts, Dataset, Examples, Medium, Records, Targets, stratified_group_split};
 use retune_kernels::random;
 use std::path::Path;
 use std::sync::Arc;
@@ -143,6 +143,7 @@ impl<M: Medium + 'static, G: Targets<M> + 'static> Encoded<Examples<M, G>> {
     where
         T: Task<Medium = M, Targets = G>,
     {
+        check_groups(recipe, self.train.records())?;
         let Self { train: whole, validation, test } = match recipe.run.overfit {
             Some(count) => self.few(count, &mut notes)?,
             None => self,
@@ -173,6 +174,21 @@ impl<M: Medium + 'static, G: Targets<M> + 'static> Encoded<Examples<M, G>> {
             about,
         })
     }
+}
+
+/// Refuses a group column that the training data have not, or that nothing reads: its groups would stand on both sides unnoticed.
+///
+/// # Errors
+/// There is one.
+pub(super) fn check_groups(recipe: &Recipe, train: &dyn Records) -> Result<()> {
+    if let Some(column) = recipe.data.group_column.as_ref().filter(|_| !train.groups_by_column()) {
+        bail!(
+            "group-column: {} has no column `{column}` by which {} could group; name another, or leave it out",
+            train.file().display(),
+            recipe.data.task
+        );
+    }
+    Ok(())
 }
 
 /// Examples that train and examples that validate, when no file does. Those of one group, and equal ones, stay on one side: a

@@ -38,7 +38,7 @@ settings! {
 
 settings! {
     /// What people marked in texts.
-    pub struct AnnotationSettings, under DATA, else "nothing is marked in the texts of {task}" {
+    pub struct AnnotationSettings, under DATA, else "{task} has no annotations that could be mended" {
         /// Marks that contradict themselves or do not stand where they say: fail, or mend them
         on_bad_annotation: String = "fail".to_owned(), value("fail|mend"), one_of(&["fail", "mend"]), at_use();
     }

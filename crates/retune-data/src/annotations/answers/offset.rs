@@ -29,6 +29,21 @@ pub(super) fn placed(
         return Ok((at(start), None));
     }
     let places = context.occurrences(text);
+    if places.is_empty()
+        && let Some(span) = spaced_otherwise(answer, context)
+    {
+        let own = context.part(span).unwrap_or_default();
+        if repair == Repair::Mend {
+            let kind = "an answer has other space than its context, as which it is taken";
+            return Ok((Answer { span, text: own.to_owned() }, Some(kind)));
+        }
+        return Err(format!(
+            "`{shown}`, which stands at character {} with other space{}; write it as it stands there, or have it taken so with \
+             --on-bad-annotation mend",
+            span.start,
+            difference(text, own)
+        ));
+    }
     let mend = "; or let it be moved with --on-bad-annotation mend";
     let Some(start) = answer.start else {
         return match places.as_slice() {
@@ -48,7 +63,7 @@ pub(super) fn placed(
     });
     let there = there
         .filter(|there| !there.is_empty())
-        .map_or_else(|| "nothing".to_owned(), |there| format!("`{}`", shortened(there)));
+        .map_or_else(|| "nothing".to_owned(), |there| format!("`{}`{}", shortened(there), difference(text, there)));
     let place = format!("`{shown}` at character {start}, but there stands {there}");
     let unit = said.and_then(|start| in_other_unit(start, text, context));
     let nearest = places.iter().min_by_key(|&&place| (place as i128 - i128::from(start)).unsigned_abs());
@@ -66,6 +81,27 @@ pub(super) fn placed(
             Err(format!("{place}; the nearest `{shown}` is at character {start}{mend}"))
         }
         (None, None, _) => Err(format!("{place}, nor does it stand elsewhere in the context; correct its text")),
+    }
+}
+
+/// Where an answer stands nearest to its start if all characters of space are one.
+fn spaced_otherwise(answer: &RawAnswer, context: &Characters<'_>) -> Option<Span> {
+    let plain = |text: &str| text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect::<String>();
+    let whole = plain(context.part(Span::new(0, context.len()))?);
+    let places = Characters::of(&whole).occurrences(&plain(&answer.text));
+    let start = i128::from(answer.start.unwrap_or(0));
+    let nearest = places.into_iter().min_by_key(|&place| (place as i128 - start).unsigned_abs())?;
+    Some(Span::new(nearest, nearest + answer.text.chars().count()))
+}
+
+/// What tells two texts apart where that may not be seen: the first characters that differ, where one of them is beyond ASCII.
+fn difference(text: &str, there: &str) -> String {
+    let differ = text.chars().zip(there.chars()).find(|(one, other)| one != other);
+    match differ.filter(|(one, other)| !one.is_ascii() || !other.is_ascii()) {
+        Some((one, other)) => {
+            format!(" (U+{:04X} where the context has U+{:04X})", u32::from(one), u32::from(other))
+        }
+        None => String::new(),
     }
 }
 
@@ -125,6 +161,21 @@ mod tests {
         assert!(found("a", None, "a b b", Repair::Fail).unwrap_err().contains("at character 0"));
         assert_eq!(found("b", None, "a b b", Repair::Mend), Ok(2));
         assert!(found("c", None, "a b b", Repair::Mend).is_err());
+    }
+
+    #[test]
+    fn other_space_is_told_by_code_points_and_mended() {
+        let context = "from 3.1\u{2009}kg to\u{a0}4\u{2009}kg";
+        let said = found("3.1 kg to 4", Some(5), context, Repair::Fail).unwrap_err();
+        assert!(said.contains("at character 5 with other space (U+0020 where the context has U+2009)"), "{said}");
+        let raw = |start| RawAnswer { text: "3.1 kg to 4".to_owned(), start };
+        for start in [Some(5), Some(90), None] {
+            let (answer, kind) = placed(&raw(start), &Characters::of(context), Repair::Mend).unwrap();
+            assert_eq!((answer.span, answer.text.as_str()), (Span::new(5, 16), "3.1\u{2009}kg to\u{a0}4"));
+            assert!(kind.unwrap().contains("other space"));
+        }
+        let said = found("Cafe\u{301}", Some(0), "Café x", Repair::Fail).unwrap_err();
+        assert!(said.contains("(U+0065 where the context has U+00E9)"), "{said}");
     }
 
     proptest! {

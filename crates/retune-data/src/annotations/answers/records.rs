@@ -53,6 +53,10 @@ impl Records for QuestionFile {
         Some(xxh3_64(self.questions[example].context.as_bytes()))
     }
 
+    fn groups_by_column(&self) -> bool {
+        false
+    }
+
     fn left_out(&self) -> &[BadExample] {
         &self.left_out
     }

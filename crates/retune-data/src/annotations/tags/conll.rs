@@ -1,7 +1,8 @@
 //! CoNLL files: a word in each line with its columns, blank lines between sentences.
 //!
-//! Columns are separated by tabs if the first row has one, else by spaces. `-DOCSTART-` begins a document. A line that begins
-//! with `# ` is a comment if it has no tag, as CoNLL-U's `# sent_id` lines; `#` as a word is a word.
+//! Columns are separated by tabs if the first row has one, else by spaces. `-DOCSTART-` begins a document, as do lines of JNLPBA's kind
+//! (`###MEDLINE:95369245`). A line that begins with `# ` is a comment if it has no tag, as CoNLL-U's `# sent_id` lines; `#` as a word
+//! is a word.
 
 use std::path::Path;
 
@@ -33,8 +34,9 @@ struct Sentence {
     /// Before which words a comment stands.
     comments: Vec<usize>,
     problems: Vec<RowProblem>,
-    /// Whether the first column counts the words from 1.
+    /// Whether the first column counts the words up by one, from any number, and its last number.
     counted: bool,
+    number: Option<u64>,
 }
 
 /// Reads a whole file.
@@ -46,10 +48,17 @@ pub(super) fn read(file: &Path, options: &TagOptions) -> Result<TagParts, DataEr
         token: numbered(&options.tokens, "tokens", "--tokens-column")?.unwrap_or(0),
         tag: numbered(&options.tags, "ner_tags", "--tags-column")?,
     };
+    if let Some(column) = &options.sentence {
+        let message = format!(
+            "{}: there is no column `{column}` (--sentence-column): blank lines tell the sentences of a CoNLL file apart",
+            file.display()
+        );
+        return Err(DataError::Columns { message });
+    }
     let mut lines = TextLines::open(file)?;
     let mut parts = TagParts::default();
     let (mut shape, mut sentence) = (None, Sentence::default());
-    let (mut problems, mut counted) = (0, true);
+    let (mut problems, mut numbers) = (0, Numbers::default());
     while let Some((line, text)) = lines.next()? {
         let text = match text {
             Ok(text) => text.trim_end_matches([' ', '\t']),
@@ -58,9 +67,9 @@ pub(super) fn read(file: &Path, options: &TagOptions) -> Result<TagParts, DataEr
                 continue;
             }
         };
-        let document = text.starts_with("-DOCSTART-");
+        let document = begins_document(text, shape.as_ref(), &columns, options);
         if text.is_empty() || document {
-            counted &= sentence.counted || sentence.words.is_empty();
+            numbers.look(&sentence);
             problems += sentence.problems.len();
             sentence.end(&mut parts);
             if document {
@@ -73,14 +82,48 @@ pub(super) fn read(file: &Path, options: &TagOptions) -> Result<TagParts, DataEr
         }
         sentence.row(line, text, &mut shape, &columns, options, &mut parts.spellings);
     }
-    counted &= sentence.counted || sentence.words.is_empty();
+    numbers.look(&sentence);
     sentence.end(&mut parts);
-    if counted && options.tokens == "tokens" && parts.rows.len() > 1 && shape.is_some_and(|shape| shape.width > 1) {
-        let message = "the first column counts the words of each sentence; name the column that holds them, \
-                       such as --tokens-column 2";
+    if numbers.count() && options.tokens == "tokens" && shape.is_some_and(|shape| shape.width > 1) {
+        let message = "the first column counts the words; name the column that holds them, such as --tokens-column 2";
         return Err(DataError::Schema { file: file.to_owned(), message: message.to_owned() });
     }
     Ok(parts)
+}
+
+/// What the first column of the sentences holds.
+#[derive(Default)]
+struct Numbers {
+    /// Sentences in which it counts, those of several words alone, and those in which it does not.
+    counted: usize,
+    steps: usize,
+    not: usize,
+}
+
+impl Numbers {
+    fn look(&mut self, sentence: &Sentence) {
+        let counts = sentence.counted && sentence.number.is_some();
+        self.counted += usize::from(counts);
+        self.steps += usize::from(counts && sentence.words.len() > 1);
+        self.not += usize::from(!counts && !sentence.words.is_empty());
+    }
+
+    /// Whether it counts words in the whole file, and not by chance.
+    fn count(&self) -> bool {
+        self.not == 0 && self.steps > 0 && self.counted > 1
+    }
+}
+
+/// Whether a line stands before a document.
+fn begins_document(text: &str, shape: Option<&Shape>, columns: &Columns, options: &TagOptions) -> bool {
+    const MARKER: &str = "-DOCSTART-";
+    // One word alone is a row of words that are to be tagged.
+    let lone = !text.contains(['\t', ' ']) && shape.map_or(options.required, |shape| shape.width > 1);
+    let behind = || text.split(['\t', ' ']).filter(|field| !field.is_empty()).nth(columns.token) == Some(MARKER);
+    text.starts_with(MARKER)
+        || text.starts_with("###MEDLINE:")
+        || (lone && text.starts_with("###"))
+        || (columns.token > 0 && behind())
 }
 
 /// The column a setting names, from 0; `None` for its default.
@@ -122,7 +165,7 @@ impl Sentence {
         }
         let shape = shape.get_or_insert(Shape { tabs, width: fields.len(), line });
         if self.words.is_empty() {
-            (self.line, self.counted) = (line, true);
+            (self.line, self.counted, self.number) = (line, true, None);
         }
         let field = |index: usize| fields.get(index).map(|field| field.trim());
         let (token, tag) = (fields.get(columns.token), field(columns.tag.unwrap_or(shape.width - 1)));
@@ -147,8 +190,14 @@ impl Sentence {
         if let Some(message) = problem {
             self.problems.push(RowProblem::new(line, None, message));
         }
-        let number = token.and_then(|token| token.parse::<usize>().ok());
-        self.counted &= number == Some(self.words.len() + 1);
+        let number = token.and_then(|token| token.parse::<u64>().ok());
+        self.counted &= match (number, self.number) {
+            (Some(number), Some(before)) => number == before + 1,
+            (Some(_), None) => true,
+            // CoNLL-U counts words that are written as one (`3-4`), and those that are not written (`8.1`), beside the others.
+            (None, _) => token.is_some_and(|token| is_between(token)),
+        };
+        self.number = number.or(self.number);
         self.words.push(token.map_or_else(String::new, |token| (*token).to_owned()));
         if let Some(tag) = tag.filter(|_| shape.width > 1 || columns.tag.is_some()) {
             self.tags.push(spellings.number(tag));
@@ -182,6 +231,11 @@ fn is_comment(text: &str, fields: &[&str], shape: Option<&Shape>, options: &TagO
     let any_tag = options.scheme == Some(TagScheme::Io) && shape.is_some();
     let untagged = fields.last().is_none_or(|last| Tag::parse(last).is_none()) && !any_tag;
     text.starts_with("# ") && (fields.len() == 1 || other_width || untagged)
+}
+
+fn is_between(number: &str) -> bool {
+    let parts = number.split_once(['-', '.']);
+    parts.is_some_and(|(one, other)| [one, other].iter().all(|part| part.parse::<u64>().is_ok()))
 }
 
 fn counted(columns: usize) -> String {

@@ -1,7 +1,9 @@
 //! Reads a file of tagged texts, whatever its format: what it holds first, then what its tags mean.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
+use super::by_word::{self, Sentences};
 use super::parts::{Spellings, TagOptions, TagParts, TaggedFile};
 use super::understand::understood;
 use super::{Tag, Tagged, conll, label_studio, marked, names, words};
@@ -77,6 +79,8 @@ fn table(file: &Path, options: &TagOptions) -> Result<TagParts, DataError> {
     let mut wanted =
         vec![options.tokens.as_str(), &options.tags, &options.text, "id", "data", "annotations", "completions"];
     wanted.extend(entity_columns.iter().map(String::as_str));
+    let sentences = by_word::columns(options, Objects::open(file, &[])?.columns());
+    wanted.extend(sentences.iter().map(String::as_str).filter(|name| !entity_columns.iter().any(|it| it == name)));
     let mut rows = Objects::open(file, &wanted)?;
     let missing = |column: &str, flag: &'static str| {
         let present = rows.columns().to_vec();
@@ -94,6 +98,9 @@ fn table(file: &Path, options: &TagOptions) -> Result<TagParts, DataError> {
     let readable = !rows.columns().is_empty();
     if has_words && options.required && !rows.has(&options.tags) {
         return missing(&options.tags, "--tags-column");
+    }
+    if let Some(sentence) = options.sentence.as_ref().filter(|sentence| readable && !rows.has(sentence)) {
+        return missing(sentence, "--sentence-column");
     }
     if !has_words && !studio && readable {
         if !rows.has(&options.text) {
@@ -119,8 +126,31 @@ fn table(file: &Path, options: &TagOptions) -> Result<TagParts, DataError> {
         parts.notes.push(format!("{}: the names of tags by number are from {place}", file.display()));
         names = Some(found);
     }
+    let ahead: Vec<_> = std::iter::from_fn(|| rows.next()).take(by_word::LOOKED_AT).collect::<Result<_, _>>()?;
+    let looked_at = ahead.iter().flatten().map(|(_, row)| row);
+    let singles = if has_words { by_word::are_words(looked_at, options) } else { None };
+    let mut ahead = VecDeque::from(ahead);
+    let mut next = || ahead.pop_front().map(Ok).or_else(|| rows.next());
     let mut problems = 0;
-    while let Some(row) = rows.next() {
+    match singles {
+        Some(_) if !sentences.is_empty() => {
+            let mut sentences = Sentences::by(sentences);
+            while let Some(row) = next() {
+                problems += sentences.take(row?, options, names.as_deref(), &mut parts);
+                if enough(problems, options.on_bad_example) {
+                    break;
+                }
+            }
+            sentences.end(&mut parts);
+            return Ok(parts);
+        }
+        Some(words) if options.required => {
+            let message = by_word::homeless(&words, options);
+            return Err(DataError::Schema { file: file.to_owned(), message });
+        }
+        _ => {}
+    }
+    while let Some(row) = next() {
         let row = match row? {
             Err(problem) => Err(vec![problem]),
             Ok((line, row)) if has_words => words::row(line, row, options, names.as_deref(), &mut parts.spellings),

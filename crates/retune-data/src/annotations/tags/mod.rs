@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `.conll`, `.iob`, `.bio`, `.txt`, `.tsv` without such a header | a word and its tag in each line, blank lines between sentences |
 //! | `.jsonl`, `.json`, `.parquet`, `.csv`, `.tsv` | lists `tokens` and `ner_tags` (names, or ids where names are known), or `text` and `entities` |
+//! | the same | a word and its tag in each row, and a column that says which rows are one sentence |
 //! | Label Studio's JSON, doccano's JSON lines | `data.text` and `annotations`; `text` and `label` |
 //!
 //! [`TaggedFile::read`] gives [`Tagged`] examples; tags are IOB2 whatever the file's scheme was.
 
 mod align;
+mod by_word;
 mod check;
 mod conll;
 mod entities;

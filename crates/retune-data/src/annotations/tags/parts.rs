@@ -19,9 +19,13 @@ pub struct TagOptions {
     pub text: String,
     /// The column of entities; `spans`, `label` and `labels` count as well if this one is absent.
     pub entities: String,
+    /// The column that says which rows are one sentence, where each holds one word; found by usual names if absent.
+    pub sentence: Option<String>,
     /// The tags' scheme; recognised from the file if absent. Whoever reads several files of one set gives the scheme of
     /// the largest to the others.
     pub scheme: Option<TagScheme>,
+    /// Whether tags without a type (`B`, `I`) stay so, because those of the model have none; else their type is `entity`.
+    pub untyped: bool,
     /// Names of tags that are given by number.
     pub names: Option<Vec<String>>,
     /// What to do with tags and entities that contradict themselves.
@@ -39,7 +43,9 @@ impl Default for TagOptions {
             tags: "ner_tags".to_owned(),
             text: "text".to_owned(),
             entities: "entities".to_owned(),
+            sentence: None,
             scheme: None,
+            untyped: false,
             names: None,
             repair: Repair::Fail,
             on_bad_example: OnBadExample::Fail,

@@ -13,8 +13,12 @@ use crate::{DataError, RowProblem};
 /// Finds out the scheme, turns tags into IOB2 and checks entities.
 pub(super) fn understood(file: &Path, parts: TagParts, options: &TagOptions) -> Result<TaggedFile, DataError> {
     let TagParts { rows, spellings, mut mends, mut notes, .. } = parts;
-    let tags: Vec<Option<Tag>> = spellings.all.iter().map(|text| meant(named(text, options), options.scheme)).collect();
+    let mut tags: Vec<Option<Tag>> =
+        spellings.all.iter().map(|text| meant(named(text, options), options.scheme)).collect();
     unmarked(file, &spellings, &tags)?;
+    if !options.untyped && typed(&mut tags) {
+        notes.push(format!("{}: tags without a type (`B`) are of the type `{UNTYPED}`", file.display()));
+    }
     let tagged =
         |numbers: &[u32]| -> Option<Vec<Tag>> { numbers.iter().map(|&it| tags[it as usize].clone()).collect() };
     let all = rows.iter().flatten().filter_map(|row| match &row.gold {
@@ -42,7 +46,7 @@ pub(super) fn understood(file: &Path, parts: TagParts, options: &TagOptions) -> 
             RawGold::Entities(_) => check::entities(row, options.repair, &mut mends),
             RawGold::Tags(numbers) => match tagged(numbers) {
                 Some(tags) => sequence(row, &tags, scheme.unwrap_or(TagScheme::Iob2), options, &mut mends),
-                None => Err(unknown(&row, numbers, &tags, &spellings, options)),
+                None => Err(unknown(&row, numbers, &tags, &spellings, options, understood.is_empty())),
             },
         }));
     }
@@ -55,6 +59,17 @@ pub(super) fn understood(file: &Path, parts: TagParts, options: &TagOptions) -> 
 fn named<'a>(text: &'a str, options: &'a TagOptions) -> &'a str {
     let name = options.names.as_ref().and_then(|names| names.get(text.parse::<usize>().ok()?));
     name.map_or(text, String::as_str)
+}
+
+/// The type of entities whose tags say none.
+const UNTYPED: &str = "entity";
+
+/// Gives tags without a type one; whether there were any.
+fn typed(tags: &mut [Option<Tag>]) -> bool {
+    let mut untyped: Vec<&mut Tag> =
+        tags.iter_mut().flatten().filter(|tag| tag.mark != Mark::Outside && tag.label.is_empty()).collect();
+    untyped.iter_mut().for_each(|tag| tag.label = UNTYPED.into());
+    !untyped.is_empty()
 }
 
 /// What a spelling means; without marks for IO.
@@ -109,16 +124,26 @@ fn unknown(
     tags: &[Option<Tag>],
     spellings: &Spellings,
     options: &TagOptions,
+    first: bool,
 ) -> Vec<RowProblem> {
     let wrong = numbers.iter().enumerate().filter(|it| tags[*it.1 as usize].is_none());
+    let names_columns = |word: usize| word == 0 && first && row.comments.is_some() && wrong.clone().count() == 1;
     let said = |(word, &number): (usize, &u32)| {
         let message = match spellings.all[number as usize].as_str() {
             "" => "has no tag; write O for a word in no entity".to_owned(),
+            text if names_columns(word) => {
+                let token = row.tagged.word_texts().and_then(|words| words.first().map(|word| shortened(word)));
+                format!(
+                    "`{}` is no tag; remove this line if it names the columns (`{}`, …), else write O, B-LABEL or I-LABEL",
+                    shortened(text),
+                    token.unwrap_or_default()
+                )
+            }
             text => format!("`{}` is no tag; write O, B-LABEL or I-LABEL", shortened(text)),
         };
         placed(row, word, options, &message)
     };
-    wrong.map(said).collect()
+    wrong.clone().map(said).collect()
 }
 
 /// An example whose tags are turned into IOB2.

@@ -82,7 +82,7 @@ fn spelled(at: usize, word: Value) -> Result<String, String> {
 }
 
 /// A tag's name, which an id has in the list of names.
-fn named(at: usize, tag: &Value, names: Option<&[String]>) -> Result<String, String> {
+pub(super) fn named(at: usize, tag: &Value, names: Option<&[String]>) -> Result<String, String> {
     let id = match tag {
         Value::String(text) => match (text.trim().parse::<i64>(), names) {
             (Ok(id), Some(names)) if !names.contains(text) => id,

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::messages::{counts, messages, of_history, shown, with_system};
 use crate::RowProblem;
 
 /// Names of the columns.
@@ -17,24 +18,19 @@ pub struct ChatColumns {
     pub text: String,
 }
 
-/// ShareGPT's column, and what it calls roles.
-const SHARED: &str = "conversations";
-const ROLES: [(&str, &str); 6] = [
-    ("human", "user"),
-    ("user", "user"),
-    ("gpt", "assistant"),
-    ("assistant", "assistant"),
-    ("system", "system"),
-    ("tool", "tool"),
-];
+/// ShareGPT's column.
+pub(super) const SHARED: &str = "conversations";
 /// Alpaca's columns.
-const ALPACA: [&str; 3] = ["instruction", "input", "output"];
+pub(super) const ALPACA: [&str; 3] = ["instruction", "input", "output"];
+/// A column of system prompts, and Alpaca's of what was said before.
+pub(super) const SYSTEM: &str = "system";
+pub(super) const HISTORY: &str = "history";
 
 impl ChatColumns {
     /// All columns that may be read.
     pub(super) fn wanted(&self) -> Vec<&str> {
         let own = [&self.messages, &self.prompt, &self.completion, &self.text].map(String::as_str);
-        own.into_iter().chain([SHARED]).chain(ALPACA).collect()
+        own.into_iter().chain([SHARED]).chain(ALPACA).chain([SYSTEM, HISTORY]).collect()
     }
 
     /// Whether columns of these names hold conversations.
@@ -70,7 +66,7 @@ impl Conversation {
     ) -> Result<Self, Vec<RowProblem>> {
         let given = |name: &str| row.get(name).filter(|value| !value.is_null());
         let problem = |column: &str, message: String| vec![RowProblem::new(line, Some(column), message)];
-        let found = if let Some(list) = given(&columns.messages) {
+        let mut found = if let Some(list) = given(&columns.messages) {
             messages(list, false).map(Self::Chat).map_err(|message| problem(&columns.messages, message))?
         } else if let Some(list) = given(SHARED) {
             messages(list, true).map(Self::Chat).map_err(|message| problem(SHARED, message))?
@@ -85,13 +81,17 @@ impl Conversation {
                 user = format!("{user}\n\n{input}");
             }
             let output = given(ALPACA[2]).map(|output| json!({"role": "assistant", "content": output}));
-            Self::Chat([json!({"role": "user", "content": user})].into_iter().chain(output).collect())
+            let before = of_history(given(HISTORY)).map_err(|message| problem(HISTORY, message))?;
+            Self::Chat(before.into_iter().chain([json!({"role": "user", "content": user})]).chain(output).collect())
         } else if let Some(text) = given(&columns.text).and_then(Value::as_str).filter(|_| !required) {
             Self::Prompt { prompt: text.to_owned(), completion: None }
         } else {
             let message = format!("has neither `{}` nor `{}`", columns.messages, columns.prompt);
             return Err(problem(&columns.messages, message));
         };
+        if let Self::Chat(list) = &mut found {
+            with_system(list, given(SYSTEM)).map_err(|message| problem(SYSTEM, message))?;
+        }
         found.check(required).map_err(|message| vec![RowProblem::new(line, None, message)])?;
         Ok(found)
     }
@@ -118,19 +118,25 @@ impl Conversation {
         match self {
             Self::Chat(messages) if messages.is_empty() => Err("holds no message".to_owned()),
             Self::Chat(messages) if required => {
-                let said: Vec<&Value> = messages.iter().filter(|one| one["role"] == "assistant").collect();
+                let mut said: Vec<&Value> = messages.iter().filter(|one| one["role"] == "assistant").collect();
                 if said.is_empty() {
                     return Err("has no turn of the assistant: there is nothing to learn in it".to_owned());
                 }
+                said.retain(|one| counts(one));
+                if said.is_empty() {
+                    return Err(
+                        "has the weight 0 in each turn of the assistant: there is nothing to learn in it".to_owned()
+                    );
+                }
                 let empty = |one: &&Value| one["content"].as_str().is_some_and(|text| text.trim().is_empty());
                 match said.iter().any(|one| empty(one) && one.get("tool_calls").is_none()) {
-                    true => Err("has an empty turn of the assistant".to_owned()),
+                    true => Err(format!("has an empty turn of the assistant; {SKIP}")),
                     false => Ok(()),
                 }
             }
             Self::Prompt { completion, .. } if required => match completion.as_deref() {
-                None => Err("has no completion".to_owned()),
-                Some(text) if text.trim().is_empty() => Err("has an empty completion".to_owned()),
+                None => Err(format!("has no completion; {SKIP}")),
+                Some(text) if text.trim().is_empty() => Err(format!("has an empty completion; {SKIP}")),
                 Some(_) => Ok(()),
             },
             _ => Ok(()),
@@ -158,50 +164,13 @@ impl Conversation {
             Self::Prompt { completion, .. } => completion.as_deref(),
             Self::Chat(messages) => {
                 let [.., before, last] = &messages[..] else { return None };
-                let is_text = last["role"] == "assistant" && last.get("tool_calls").is_none_or(Value::is_null);
+                let is_text =
+                    last["role"] == "assistant" && last.get("tool_calls").is_none_or(Value::is_null) && counts(last);
                 last["content"].as_str().filter(|_| is_text && before["role"] != "assistant")
             }
         }
     }
 }
 
-/// Messages of a list, which a cell of a CSV spells as JSON; `shared` has `from` and `value` in place of `role` and `content`.
-fn messages(list: &Value, shared: bool) -> Result<Vec<Value>, String> {
-    let parsed;
-    let list = match list {
-        Value::String(text) => {
-            parsed =
-                serde_json::from_str::<Value>(text).map_err(|error| format!("is a text that is no JSON: {error}"))?;
-            &parsed
-        }
-        other => other,
-    };
-    let list = list.as_array().ok_or_else(|| format!("is {}, not a list of messages", shown(Some(list))))?;
-    let one = |(number, message): (usize, &Value)| {
-        let number = number + 1;
-        let message = message.as_object().ok_or_else(|| format!("message {number} is no object"))?;
-        if !shared || message.contains_key("role") {
-            if message.get("role").and_then(Value::as_str).is_none() {
-                return Err(format!("message {number} has no `role`"));
-            }
-            return Ok(Value::Object(message.clone()));
-        }
-        let from = message.get("from").and_then(Value::as_str).unwrap_or_default();
-        let role = ROLES.iter().find(|(theirs, _)| *theirs == from).map(|(_, role)| *role);
-        let role = role.ok_or_else(|| format!("message {number} is from `{from}`; known: human, gpt, system, tool"))?;
-        let value = message.get("value").ok_or_else(|| format!("message {number} has no `value`"))?;
-        Ok(json!({"role": role, "content": value}))
-    };
-    list.iter().enumerate().map(one).collect()
-}
-
-fn shown(value: Option<&Value>) -> &'static str {
-    match value {
-        None | Some(Value::Null) => "nothing",
-        Some(Value::Bool(_)) => "true or false",
-        Some(Value::Number(_)) => "a number",
-        Some(Value::String(_)) => "a text",
-        Some(Value::Array(_)) => "a list",
-        Some(Value::Object(_)) => "an object",
-    }
-}
+/// What to do with rows of which nothing can be learnt.
+const SKIP: &str = "fill it in, remove the row, or have such rows left out with --on-bad-example skip";

@@ -5,8 +5,9 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::conversation::Conversation;
+use super::messages::{counts, shown};
 use super::records::Conversations;
-use super::template::ChatTemplate;
+use super::template::{BEGIN, ChatTemplate, Rendered};
 use crate::problems::Problems;
 use crate::text::{Documents, Tokenizer};
 use crate::{DataError, OnBadExample, Records, RowProblem};
@@ -81,9 +82,9 @@ impl ChatWriter {
                 let Some(template) = &self.template else {
                     return Ok(Err(RowProblem::new(line, None, NO_TEMPLATE)));
                 };
-                match template.render(messages, true) {
+                match rendered(template, messages, true) {
                     Ok(rendered) => Ok(Ok(self.tokens(&rendered.text, Vec::new(), &[])?.ids)),
-                    Err(error) => Ok(Err(RowProblem::new(line, None, error.to_string()))),
+                    Err(message) => Ok(Err(RowProblem::new(line, None, message))),
                 }
             }
             Conversation::Prompt { prompt, .. } => Ok(Ok(self.tokens(prompt, self.before.clone(), &[])?.ids)),
@@ -94,7 +95,8 @@ impl ChatWriter {
     /// is to go on, then of at most `longest` tokens.
     ///
     /// # Errors
-    /// Conversations of which nothing can be made, up to ten together, unless they are to be left out: then they have no token.
+    /// Conversations of which nothing can be made, up to ten together, unless they are to be left out: then they have no token, and
+    /// [`Documents::left_out`] lists them.
     pub fn documents(
         &self,
         chats: &Arc<Conversations>,
@@ -102,7 +104,7 @@ impl ChatWriter {
         longest: Option<usize>,
         on_bad_example: OnBadExample,
     ) -> Result<Documents, DataError> {
-        let mut problems = Problems::new(chats.file());
+        let (mut problems, mut good) = (Problems::that(on_bad_example, chats.file()), 0);
         let (mut all, mut learnt) = (Vec::with_capacity(chats.len()), Vec::with_capacity(chats.len()));
         for (example, one) in (0..chats.len()).map(|example| (example, chats.get(example))) {
             let line = chats.line(example);
@@ -122,44 +124,64 @@ impl ChatWriter {
                 }
             });
             let made = match made {
-                Ok(made) => made,
+                Ok(made) => {
+                    good += 1;
+                    made
+                }
                 Err(problem) => {
-                    if on_bad_example == OnBadExample::Fail {
-                        problems.push(problem)?;
-                    }
+                    problems.push_row(good, problem)?;
                     ChatTokens::default()
                 }
             };
             all.push(Ok(made.ids));
             learnt.push(made.learnt);
         }
-        problems.finish()?;
+        let refused = problems.leave_out(good > 0)?;
         let documents = Documents::of_tokens(Arc::clone(chats) as Arc<dyn Records>, &self.tokenizer, all)?;
+        let documents = documents.with_refused(refused);
         Ok(if whole { documents.with_learnt(learnt) } else { documents })
     }
 
     /// The text of a conversation, and what the assistant says of it, in characters.
     fn chat(&self, messages: &[Value]) -> Result<(String, Vec<Range<usize>>), String> {
         let template = self.template.as_ref().ok_or(NO_TEMPLATE)?;
-        let render = |messages: &[Value], prompt| template.render(messages, prompt).map_err(|error| error.to_string());
+        let render = |messages: &[Value], prompt| rendered(template, messages, prompt);
         let whole = render(messages, false)?;
+        let said: Vec<(usize, bool)> = messages
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| one["role"] == "assistant")
+            .map(|(at, one)| (at, counts(one)))
+            .collect();
         if template.marks() {
-            return Ok((whole.text, whole.marked));
+            if said.iter().all(|(_, counts)| *counts) {
+                return Ok((whole.text, whole.marked));
+            }
+            if said.len() != whole.marked.len() {
+                return Err("has turns of the weight 0, but the chat template marks other parts than the turns of the assistant".to_owned());
+            }
+            let learnt = whole.marked.into_iter().zip(said).filter(|(_, (_, counts))| *counts).map(|(span, _)| span);
+            return Ok((whole.text, learnt.collect()));
         }
         let mut spans = Vec::new();
-        for (at, _) in messages.iter().enumerate().filter(|(_, message)| message["role"] == "assistant") {
+        for (at, _) in said.into_iter().filter(|(_, counts)| *counts) {
             let number = at + 1;
-            let before = render(&messages[..at], true)?.text;
             let after = render(&messages[..=at], false)?.text;
-            let fits = whole.text.starts_with(&before) && whole.text.starts_with(&after) && after.len() >= before.len();
-            if !fits {
-                return Err(format!(
-                    "message {number}: the chat template writes what comes before it in another way once the conversation goes \
-                     on, so that it is not known where the assistant speaks; split the conversation, or mark its turns in the \
-                     template with {{% generation %}}"
-                ));
-            }
-            spans.push(before.chars().count()..after.chars().count());
+            let before = match render(&messages[..at], true).map(|before| before.text) {
+                Ok(before) if whole.text.starts_with(&before) && (at > 0 || !before.is_empty()) => Some(before.len()),
+                // Of no message at all some templates write something else than what stands before the first.
+                _ if at == 0 => Some(opening(template, &messages[0], &whole.text).ok_or(OPENING)?),
+                before => before.map(|_| None)?,
+            };
+            let before = before.filter(|before| whole.text.starts_with(&after) && after.len() >= *before);
+            let before = before.ok_or_else(|| {
+                format!(
+                    "message {number}: the chat template writes what comes before it in another way once the conversation \
+                     goes on, so that it is not known where the assistant speaks; split the conversation, or mark its turns in \
+                     the template with {{% generation %}}"
+                )
+            })?;
+            spans.push(whole.text[..before].chars().count()..after.chars().count());
         }
         Ok((whole.text, spans))
     }
@@ -181,5 +203,30 @@ impl ChatWriter {
     }
 }
 
+/// What a template makes of messages; where it fails, also of which message the content is no text.
+fn rendered(template: &ChatTemplate, messages: &[Value], prompt: bool) -> Result<Rendered, String> {
+    template.render(messages, prompt).map_err(|error| {
+        let odd = messages.iter().position(|message| !message["content"].is_string());
+        let hint = odd.map(|at| {
+            let (number, what) = (at + 1, shown(messages[at].get("content")));
+            format!(" (the content of message {number} is {what}, where this template may want a text)")
+        });
+        format!("{error}{}", hint.unwrap_or_default())
+    })
+}
+
+/// Where in the whole text the content of its first message begins, in bytes: where a mark stands in its place.
+fn opening(template: &ChatTemplate, first: &Value, whole: &str) -> Option<usize> {
+    let content = first["content"].as_str().filter(|content| !content.trim().is_empty())?;
+    let mut marked = first.clone();
+    marked["content"] = Value::from(BEGIN.to_string());
+    let text = template.render(&[marked], false).ok()?.text;
+    let (before, behind) = text.split_once(BEGIN)?;
+    let rest = whole.strip_prefix(before).filter(|_| !behind.contains(BEGIN))?;
+    rest.trim_start().starts_with(content.trim()).then_some(before.len())
+}
+
+const OPENING: &str = "message 1: the conversation begins with the assistant, and the chat template does not tell where it speaks; \
+     put a turn of the user or the system before it, or leave the conversation out with --on-bad-example skip";
 const NO_TEMPLATE: &str = "is a conversation, but the model has no chat template (chat_template.jinja, or `chat_template` of \
      tokenizer_config.json); give `prompt` and `completion`, or put a template into the model's folder";

@@ -6,11 +6,13 @@
 //! | `template` | the chat template of a model's folder |
 //! | `python` | what templates expect of Python: JSON, dates, `None` |
 //! | `conversation` | one conversation, and how files spell it |
+//! | `messages` | its messages: roles, weights, what stands before them in columns of its own |
 //! | `records` | conversations of a file or a stream |
 //! | `learnt` | the tokens of a conversation |
 
 mod conversation;
 mod learnt;
+mod messages;
 mod python;
 mod records;
 mod template;

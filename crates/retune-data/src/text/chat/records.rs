@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::conversation::{ChatColumns, Conversation};
+use super::conversation::{ALPACA, ChatColumns, Conversation, HISTORY, SHARED, SYSTEM};
 use crate::problems::Problems;
 use crate::table::{self, Objects, PlainText, parse_object, reduced};
 use crate::{BadExample, DataError, OnBadExample, Records, RowProblem, Source};
@@ -17,8 +17,12 @@ pub struct Conversations {
     lines: Vec<u64>,
     fields: Vec<Map<String, Value>>,
     left_out: Vec<BadExample>,
+    remarks: Vec<String>,
     streamed: bool,
 }
+
+/// Columns that other programs read with conversations, and that mean something different with each kind of them.
+const BESIDE: [&str; 4] = [SYSTEM, HISTORY, "tools", "functions"];
 
 impl Conversations {
     /// Whether a file holds conversations: a table with columns for them.
@@ -57,12 +61,19 @@ impl Conversations {
             }
         }
         read.left_out = problems.leave_out(!read.all.is_empty())?;
+        let chats = read.all.iter().any(|one| matches!(one, Conversation::Chat(_)));
+        let alpaca =
+            rows.has(ALPACA[0]) && ![&columns.messages, SHARED, &columns.prompt].iter().any(|name| rows.has(name));
+        let used = |name: &&&str| (**name == SYSTEM && chats) || (**name == HISTORY && alpaca);
+        let unused = BESIDE.iter().filter(|name| rows.has(name) && !used(name));
+        read.remarks = unused.map(|name| format!("{}: the column `{name}` is not used", file.display())).collect();
         Ok(read)
     }
 
     fn empty(file: &Path, streamed: bool) -> Self {
         let file = file.to_owned();
-        Self { file, all: Vec::new(), lines: Vec::new(), fields: Vec::new(), left_out: Vec::new(), streamed }
+        let (all, lines, fields) = (Vec::new(), Vec::new(), Vec::new());
+        Self { file, all, lines, fields, left_out: Vec::new(), remarks: Vec::new(), streamed }
     }
 
     fn push(&mut self, line: u64, one: Conversation, fields: Map<String, Value>) {
@@ -103,6 +114,10 @@ impl Records for Conversations {
 
     fn left_out(&self) -> &[BadExample] {
         &self.left_out
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.remarks.clone()
     }
 }
 

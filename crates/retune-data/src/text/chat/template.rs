@@ -12,7 +12,7 @@ use super::python;
 use crate::DataError;
 
 /// Stand around what the assistant says while a template is rendered; private characters, which no text has.
-const BEGIN: char = '\u{f8f0}';
+pub(super) const BEGIN: char = '\u{f8f0}';
 const END: char = '\u{f8f1}';
 const NAME: &str = "chat_template";
 

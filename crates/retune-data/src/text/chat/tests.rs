@@ -245,3 +245,103 @@ fn the_column_that_is_wrong_is_named() {
         assert!(told.0 == Some(column) && told.1.starts_with(message), "{told:?}");
     }
 }
+
+#[test]
+fn turns_of_the_weight_0_are_not_learnt() {
+    let weighed = |content: &str, weight: Value| json!({"role": "assistant", "content": content, "weight": weight});
+    let chat = |one, other| json!({"messages": [said("user", "a"), weighed("good", one), said("user", "b"), weighed("bad", other)]});
+    let found = |row: &Value, source: &str| {
+        let chat = Conversation::of_row(1, &object(row), &columns(), true).unwrap();
+        let writer = writer(source);
+        let tokens = writer.whole(1, &chat).unwrap().unwrap();
+        (
+            learnt(&writer, &tokens).iter().map(|part| part.trim().to_owned()).collect::<Vec<_>>(),
+            chat.reference().is_some(),
+        )
+    };
+    let marked = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}|{% else %}\
+         {% generation %}{{ m.content }}</s>{% endgeneration %}{% endif %}{% endfor %}";
+    for source in [TURNS, marked] {
+        assert_eq!(found(&chat(json!(0), json!(1)), source), (vec!["bad</s>".to_owned()], true));
+        assert_eq!(found(&chat(json!(1.0), json!(false)), source), (vec!["good</s>".to_owned()], false));
+    }
+    let refused = |row: &Value| Conversation::of_row(1, &object(row), &columns(), true).unwrap_err().remove(0).message;
+    assert!(refused(&chat(json!(0), json!(0))).contains("weight 0 in each turn"));
+    assert!(refused(&chat(json!(0.5), json!(1))).contains("message 2 has the weight 0.5"));
+}
+
+#[test]
+fn system_prompts_and_history_stand_in_columns_of_their_own() {
+    let of = |row: Value| Conversation::of_row(1, &object(&row), &columns(), true);
+    let turns = [said("system", "s"), said("user", "a"), said("assistant", "b")];
+    let shared = json!([{"from": "prompter", "value": "a"}, {"from": "gpt", "value": "b"}]);
+    for row in [
+        json!({"system": "s", "conversations": shared}),
+        json!({"system": "s", "messages": turns}),
+        json!({"system": "s", "messages": [{"role": "prompter", "content": "a"}, turns[2]]}),
+        json!({"system": "s", "instruction": "a", "input": "", "output": "b", "history": []}),
+    ] {
+        assert_eq!(of(row.clone()), Ok(Conversation::Chat(turns.to_vec())), "{row}");
+    }
+    let history = json!({"instruction": "c", "output": "d", "history": [["a", "b"]]});
+    let expected = [said("user", "a"), said("assistant", "b"), said("user", "c"), said("assistant", "d")];
+    assert_eq!(of(history), Ok(Conversation::Chat(expected.to_vec())));
+    for (row, message) in [
+        (json!({"system": "t", "messages": turns}), "another system prompt"),
+        (json!({"messages": [said("narrator", "x"), turns[2]]}), "message 1 has the role `narrator`; known: user"),
+        (json!({"instruction": "c", "output": "d", "history": ["a"]}), "turn 1 is no pair"),
+    ] {
+        let problem = of(row).unwrap_err().remove(0);
+        assert!(problem.message.contains(message), "{}", problem.message);
+    }
+    let line = json!({"system": "s", "prompt": "a", "completion": "b", "tools": []});
+    let remarks = read(&format!("{line}\n"), true).unwrap().remarks();
+    let parts = ["the column `system` is not used", "the column `tools` is not used"];
+    assert!(remarks.len() == 2 && remarks.iter().zip(parts).all(|(remark, part)| remark.contains(part)), "{remarks:?}");
+}
+
+/// As SmolLM's: a system prompt of its own where there is none.
+const OWN_SYSTEM: &str = "{% for m in messages %}{% if loop.first and messages[0]['role'] != 'system' %}[system] be good</s>\
+     {% endif %}{{ '[' + m['role'] + '] ' + m['content'] }}</s>{% endfor %}{% if add_generation_prompt %}[assistant] {% endif %}";
+
+#[test]
+fn a_conversation_may_begin_with_the_assistant() {
+    let chat =
+        Conversation::Chat(vec![said("assistant", " good film "), said("user", "good film"), said("assistant", "bad")]);
+    let writer = writer(OWN_SYSTEM);
+    let tokens = writer.whole(1, &chat).unwrap().unwrap();
+    assert_eq!(
+        learnt(&writer, &tokens).iter().map(|part| part.trim()).collect::<Vec<_>>(),
+        ["good film </s>", "bad</s>"]
+    );
+    let hides =
+        "{% for m in messages %}{% if loop.first %}<{{ m.content | length }}>{% endif %}{{ m.content }}|{% endfor %}";
+    let problem = self::writer(hides).whole(1, &chat).unwrap().unwrap_err();
+    assert!(
+        problem.message.contains("begins with the assistant") && problem.message.contains("skip"),
+        "{}",
+        problem.message
+    );
+}
+
+#[test]
+fn what_a_template_refuses_is_listed_with_its_reason() {
+    let writer = writer(OWN_SYSTEM);
+    let row = |content: Value| json!({"messages": [{"role": "user", "content": content}, said("assistant", "bad")]});
+    let text: String = [json!("good"), json!([{"type": "text", "text": "film"}]), json!("film"), Value::Null]
+        .map(|content| format!("{}\n", row(content)))
+        .concat();
+    let chats = std::sync::Arc::new(read(&text, true).unwrap());
+    let error = writer.documents(&chats, true, None, OnBadExample::Fail).err().unwrap().to_string();
+    for part in [
+        ":2: t.jinja:1: the chat template fails",
+        "the content of message 1 is a list",
+        "the content of message 1 is nothing",
+    ] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+    let documents = writer.documents(&chats, true, None, OnBadExample::Skip).unwrap();
+    let left_out: Vec<(usize, u64)> = documents.left_out().iter().map(|bad| (bad.row, bad.line)).collect();
+    assert_eq!(left_out, [(1, 2), (3, 4)]);
+    assert!(documents.left_out()[0].reason.contains("is a list"), "{}", documents.left_out()[0]);
+}

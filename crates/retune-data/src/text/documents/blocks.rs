@@ -117,7 +117,8 @@ impl Blocks {
             // Behind the last document stands what follows every text.
             *length -= separator;
         }
-        let nothing = all.len() - lengths.len();
+        let refused = all.iter().filter(|document| documents.is_refused(**document)).count();
+        let nothing = all.len() - lengths.len() - refused;
         if lengths.is_empty() {
             let file = documents.records().file().display();
             return fail(format!(
@@ -298,7 +299,7 @@ impl Records for Blocks {
     }
 
     fn left_out(&self) -> &[BadExample] {
-        if self.0.tells { self.0.documents.records().left_out() } else { &[] }
+        if self.0.tells { self.0.documents.left_out() } else { &[] }
     }
 
     fn remarks(&self) -> Vec<String> {

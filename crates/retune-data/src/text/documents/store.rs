@@ -7,7 +7,8 @@ use super::super::encoded::Encoded;
 use super::super::remarks::{Look, Oddities, remarks};
 use super::super::tokenizer::Tokenizer;
 use super::super::{TextOptions, Texts};
-use crate::{DataError, Records, stratified_group_split};
+use crate::examples::merged;
+use crate::{BadExample, DataError, Records, stratified_group_split};
 
 /// A token of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub struct Documents {
     remarks: Vec<String>,
     /// Places of the tokens of each document that are to be learnt; all are without.
     learnt: Option<Vec<Vec<Range<u32>>>>,
+    /// Numbers of documents of which nothing could be made.
+    refused: Vec<usize>,
+    /// Those and what was left out before them.
+    left_out: Vec<BadExample>,
 }
 
 impl Documents {
@@ -43,6 +48,7 @@ impl Documents {
     ) -> Result<Self, DataError> {
         let options = TextOptions::document(words);
         let (encoded, looks, _) = Encoded::make(texts.as_ref(), tokenizer, &options, progress)?;
+        let left_out = texts.left_out().to_vec();
         let mut odd = Oddities::default();
         for (example, look) in looks.iter().enumerate() {
             odd.look(texts.line(example), look);
@@ -54,6 +60,8 @@ impl Documents {
             remarks: remarks(texts.as_ref(), &odd),
             hashes: looks.into_iter().map(|Look { hash, .. }| hash).collect(),
             learnt: None,
+            refused: Vec::new(),
+            left_out,
         })
     }
 
@@ -74,7 +82,26 @@ impl Documents {
         });
         let encoded = Encoded::of_tokens(each, tokenizer.unknown_id())?;
         assert_eq!(hashes.len(), records.len(), "every record has its tokens");
-        Ok(Self { records, encoded, tokenizer: tokenizer.clone(), hashes, remarks: Vec::new(), learnt: None })
+        let (left_out, tokenizer) = (records.left_out().to_vec(), tokenizer.clone());
+        let (remarks, refused) = (Vec::new(), Vec::new());
+        Ok(Self { records, encoded, tokenizer, hashes, remarks, learnt: None, refused, left_out })
+    }
+
+    /// The same documents, of which nothing could be made of some, each by its number as its row: they have no token.
+    #[must_use]
+    pub fn with_refused(self, refused: Vec<BadExample>) -> Self {
+        let left_out = merged(self.records.left_out(), &refused);
+        Self { refused: refused.into_iter().map(|bad| bad.row).collect(), left_out, ..self }
+    }
+
+    /// Whether nothing could be made of a document.
+    pub(super) fn is_refused(&self, document: usize) -> bool {
+        self.refused.binary_search(&document).is_ok()
+    }
+
+    /// Examples of the file that are not among the documents, or of which nothing could be made.
+    pub fn left_out(&self) -> &[BadExample] {
+        &self.left_out
     }
 
     /// The same documents, of which only some tokens are to be learnt: their places, for each document. Panics where these are

@@ -149,7 +149,7 @@ where
             finish(with, recipe, data, notes, after, &read, |_| Ok(Multi::new(names.clone())))
         }
         LabelSchema::Regression { outputs } => {
-            let columns: Vec<String> = settings.label_column.split(',').map(|name| name.trim().to_owned()).collect();
+            let columns = retune_data::column_list(&settings.label_column);
             let names = if outputs > 1 && columns.len() == outputs { columns } else { numbered(outputs) };
             let read = |rows: &TableRows| Ok(NumberTargets::read(rows, outputs)?);
             finish(with, recipe, data, notes, after, &read, |_| Ok(Numbers::new(names.clone())))

@@ -2,12 +2,14 @@
 
 use crate::metric::operating_point::Rule;
 use crate::recipe::settings::{DATA, Held, Kind, RUN, ZERO_OR_ONE, parsed, settings};
+use retune_data::column_list;
 
 settings! {
     /// Labels, what they mean and how they are learnt.
     pub struct ClassificationSettings, under DATA, else "{task} has no labels" {
-        /// Column with the label; several, separated by commas, for several labels per example
-        label_column: String = "label".to_owned(), value("COLUMN"), reads(some_column), at_use();
+        /// Column with the label; several, separated by commas (names with commas in double quotes, or a list in a recipe), for several
+        /// labels per example
+        label_column: String = "label".to_owned(), value("COLUMN"), names(), reads(some_column), at_use();
         /// Character between labels within one cell
         label_separator: Option<char>, value("CHARACTER"), at_use();
         /// Labels that are numbers count the model's named labels from 0 or from 1; without it they are understood only where
@@ -35,6 +37,5 @@ impl ClassificationSettings {
 }
 
 fn some_column(names: &str) -> Result<(), String> {
-    let named = names.split(',').any(|name| !name.trim().is_empty());
-    if named { Ok(()) } else { Err("name at least one column".to_owned()) }
+    if !column_list(names).is_empty() { Ok(()) } else { Err("name at least one column".to_owned()) }
 }

@@ -158,8 +158,7 @@ impl PairInput {
 
     /// Reads a file; with `targets` each row must say what is to be written.
     pub(super) fn read(&self, path: &Path, targets: bool) -> Result<Arc<TableRows>> {
-        let layout = pairs::layout(&self.settings, path, self.group.clone())?;
-        Ok(Arc::new(TableRows::read(path, &layout, targets, self.on_bad_example)?))
+        Ok(Arc::new(pairs::read(&self.settings, path, self.group.clone(), targets, self.on_bad_example)?))
     }
 
     /// Reads texts of a stream.

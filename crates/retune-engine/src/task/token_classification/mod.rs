@@ -59,6 +59,8 @@ settings! {
         tokens_column: String = "tokens".to_owned(), value("COLUMN"), at_use();
         /// Column with the tags; of a CoNLL file its number, from 1
         tags_column: String = "ner_tags".to_owned(), value("COLUMN"), at_use();
+        /// Column that says which rows are one sentence, in a table with one word in each row
+        sentence_column: Option<String>, value("COLUMN"), usual("found by name, such as `sentence_id`"), at_use();
         /// Column with the entities of a text
         entities_column: String = "entities".to_owned(), value("COLUMN"), at_use();
         /// How tags spell entities: auto, iob1, iob2, iobes, bilou or io
@@ -73,7 +75,8 @@ settings! {
 }
 
 impl TagSettings {
-    fn read(&self, recipe: &Recipe, required: bool) -> Result<TagOptions> {
+    /// How to read files for a model whose outputs have these names, where it has any.
+    fn read(&self, recipe: &Recipe, names_of_model: Option<&[String]>, required: bool) -> Result<TagOptions> {
         let scheme = (self.tag_scheme != "auto").then(|| self.tag_scheme.parse::<TagScheme>()).transpose()?;
         let names = self.tag_names.as_deref().map(tag_names_of_file).transpose()?;
         Ok(TagOptions {
@@ -81,7 +84,9 @@ impl TagSettings {
             tags: self.tags_column.clone(),
             text: recipe.read::<TextSettings>()?.text_column,
             entities: self.entities_column.clone(),
+            sentence: self.sentence_column.clone(),
             scheme,
+            untyped: names_of_model.is_some_and(|names| labels_of(names).iter().any(String::is_empty)),
             names,
             repair: recipe.read::<AnnotationSettings>()?.repair(),
             on_bad_example: recipe.data.on_bad_example.parse()?,
@@ -120,7 +125,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let (tokens, settings) = (recipe.read::<TokenSettings>()?, recipe.read::<TagSettings>()?);
     let input = TextInput::of(tokens.max_length, from.model, from.config)?;
-    let mut options = settings.read(recipe, true)?;
+    let mut options = settings.read(recipe, from.config.labels().as_deref(), true)?;
     let (repair, on_bad_example) = (options.repair, options.on_bad_example);
     let path = recipe.data.train.as_deref().context("training data")?;
     let train = TaggedFile::read(path, &options)?;
@@ -137,7 +142,11 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let (validation, test) = (other(&recipe.data.validation)?, other(&recipe.data.test)?);
     let (names, note) = ordered(tag_names(&labels), from.config);
     let mut notes: Vec<String> = note.into_iter().collect();
-    notes.push(format!("{} kinds of entities: {}", labels.len(), labels.join(", ")));
+    notes.push(match &labels[..] {
+        [one] if one.is_empty() => "1 kind of entities, without a name as in the model".to_owned(),
+        [one] => format!("1 kind of entities: {one}"),
+        several => format!("{} kinds of entities: {}", several.len(), several.join(", ")),
+    });
     let options = input.options().windows(settings.stride).offsets().on_bad_example(on_bad_example);
     let data = Encoded { train, validation, test }.map(|split, file| {
         let what = format!("tokenizing {} data", split.whole_name());
@@ -161,7 +170,7 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let (tokens, settings) = (recipe.read::<TokenSettings>()?, recipe.read::<TagSettings>()?);
     let input = TextInput::of(tokens.max_length, from.model, from.config)?;
     let names = from.config.labels().context("config.json names no tags (`id2label`)")?;
-    let options = settings.read(recipe, from.targets)?;
+    let options = settings.read(recipe, Some(&names), from.targets)?;
     let (repair, on_bad_example) = (options.repair, options.on_bad_example);
     let task = TokenClassification::new(Arc::new(names.clone()));
     let of_lines = options.clone();

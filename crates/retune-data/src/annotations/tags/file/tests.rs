@@ -314,3 +314,72 @@ fn class_names_in_parquet_are_used() {
     assert_eq!(shown(&file), ["1: EU/B-ORG rejects/O", "2: a/O"]);
     assert!(file.notes[0].contains("metadata of"), "{:?}", file.notes);
 }
+
+#[test]
+fn rows_of_one_word_are_gathered_into_sentences() {
+    let options = TagOptions { tokens: "Word".into(), tags: "Tag".into(), ..plain() };
+    let kaggle = "Sentence #,Word,POS,Tag\nSentence: 1,EU,NNP,B-ORG\n,rejects,VBZ,O\n\n,\"\"\"\",X,O\nSentence: 2,Rome,NNP,B-LOC\n";
+    let file = read("a.csv", kaggle, &options).unwrap();
+    assert_eq!(shown(&file), ["2: EU/B-ORG rejects/O \"/O", "6: Rome/B-LOC"]);
+    let repeated = "doc_id\tsent_id\tWord\tTag\n1\t0\ta\tO\n1\t0\tb\tB-A\n2\t0\tc\tO\n2\t1\td\tO\n";
+    assert_eq!(shown(&read("a.tsv", repeated, &options).unwrap()), ["2: a/O b/B-A", "4: c/O", "5: d/O"]);
+    let again = "sent_id,Word,Tag\n1,a,O\n2,b,B-A\n1,c,O\n";
+    let file = read("a.csv", again, &options).unwrap();
+    assert!(file.notes[0].contains("a.csv:4: a sentence's name comes again"), "{:?}", file.notes);
+    let own = TagOptions { sentence: Some("s".into()), ..options.clone() };
+    assert_eq!(shown(&read("a.csv", "s,Word,Tag\n1,a,O\n1,b,B-A\n", &own).unwrap()), ["2: a/O b/B-A"]);
+    let missing = said(read("a.csv", "Word,Tag\na,O\nb,O\n", &own));
+    assert!(missing.contains("no column `s`") && missing.contains("--sentence-column"), "{missing}");
+    let homeless = said(read("a.csv", "Word,Tag\na,O\nb,B-A\n", &options));
+    assert!(homeless.contains("holds one word (`a`, `b`)") && homeless.contains("--sentence-column"), "{homeless}");
+    let broken = said(read("a.csv", "sent_id,Word,Tag\n1,a,O\n\n1,,O\n1,b,X\n2,c,X\n2,d,B-A\n", &options));
+    assert!(
+        broken.contains("a.csv:4: column `Word`: has no word") && broken.contains("a.csv:6: `X` is no tag"),
+        "{broken}"
+    );
+    // Lists of one word among others are sentences of one word, and predictions have one for each row.
+    let lists = "Word,Tag\nhello,O\na b,O B-A\n";
+    assert_eq!(shown(&read("a.csv", lists, &options).unwrap()), ["2: hello/O", "3: a/O b/B-A"]);
+    let asked = TagOptions { required: false, ..options };
+    assert_eq!(shown(&read("a.csv", "Word\na\nb\n", &asked).unwrap()), ["2: a", "3: b"]);
+}
+
+#[test]
+fn a_column_that_counts_words_is_no_column_of_words() {
+    for content in
+        ["1\ta\tO\n2\tb\tB-A\n\n1\tc\tO\n", "3 a O\n4 b B-A\n\n6 c O\n", "1 a O\n2-3 bc O\n2 b O\n3 c O\n\n1 d O\n"]
+    {
+        let said = said(read("a.conll", content, &plain()));
+        assert!(said.contains("--tokens-column 2"), "{said}");
+    }
+    let second = TagOptions { tokens: "2".into(), ..plain() };
+    let file = read("a.conll", "1\t-DOCSTART-\tO\n\n3\ta\tO\n4\tb\tB-A\n", &second).unwrap();
+    assert_eq!(shown(&file), ["3: a/O b/B-A"]);
+    let years = "1990 O\n1991 B-A\n\nin O\n1992 O\n";
+    assert_eq!(shown(&good("a.conll", years)), ["1: 1990/O 1991/B-A", "4: in/O 1992/O"]);
+}
+
+#[test]
+fn documents_and_names_of_columns_stand_before_words() {
+    let medline = "###MEDLINE:95369245\n\nIL-2\tB-DNA\ngene\tI-DNA\n\n###MEDLINE:95333264\n\nx\tO\n";
+    let file = good("a.iob2", medline);
+    assert_eq!(shown(&file), ["3: IL-2/B-DNA gene/I-DNA", "8: x/O"]);
+    assert_eq!(file.examples.iter().map(|it| it.document).collect::<Vec<_>>(), [Some(0), Some(1)]);
+    let headed = said(read("a.conll", "token\tlabel\na\tO\nb\tB-A\n", &plain()));
+    assert!(
+        headed.contains("a.conll:1: `label` is no tag; remove this line if it names the columns (`token`"),
+        "{headed}"
+    );
+    let later = said(read("a.conll", "a\tB-A\nb\tlabel\n", &plain()));
+    assert!(later.contains("a.conll:2: `label` is no tag; write O"), "{later}");
+}
+
+#[test]
+fn entities_without_a_type_are_entities() {
+    let bare = "a\tB\nb\tI\nc\tO\n";
+    let file = good("a.tsv", bare);
+    assert_eq!(shown(&file), ["1: a/B-entity b/I-entity c/O"]);
+    assert!(file.notes[0].contains("of the type `entity`"), "{:?}", file.notes);
+    let model = TagOptions { untyped: true, ..plain() };
+    assert_eq!(shown(&read("a.tsv", bare, &model).unwrap()), ["1: a/B b/I c/O"]);
+}
