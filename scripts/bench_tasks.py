@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What Retune reaches on tasks beyond text classification, beside Hugging Face's Trainer with the same settings.
+"""What Retune reaches on tasks beyond text classification, beside Hugging Face's Trainer (recommendation: PyTorch) with the same settings.
 
     bench_tasks.py --model DIR --data NAME=FOLDER [--data NAME=FOLDER ...] [--method full --method lora] [--pairs 3] [--peer-python PYTHON]
 
@@ -125,6 +125,7 @@ class Task:
     flags: dict[str, object]  # further ones, the same for both
     metrics: list[str]
     of_files: callable = lambda files: {}  # flags that the files say
+    peer_of_files: callable = lambda files: {}  # those of the peer alone
     retune: dict[str, object] = field(default_factory=dict)  # flags of Retune alone
     warmup: float = 0
     lora_targets: str = "query,value"
@@ -166,6 +167,12 @@ TASKS = [
         first_of(folders_of("metadata.csv"), files_of(".csv", columns=[("file_name",), ("transcription",)])),
         count_rows, 2, 8, {"full": 1e-5, "lora": 1e-3}, {}, ["wer"], retune={"normalization": "basic"}, warmup=0.06, lora_targets="q_proj,v_proj",
     ),
+    # Of the model its configuration alone: both start from random weights, and rows are stretches of histories.
+    Task(
+        "recommendation", "interactions", files_of(".csv", columns=[("user_id",), ("item_id",), ("timestamp",)]), count_rows, 20, 64, {"full": 1e-3},
+        {"history-length": 50, "dropout": 0.2}, ["ndcg_at_10", "hit_rate_at_10", "mrr"], peer_of_files=lambda files: {"validation": files["validation"]},
+        retune={"from-scratch": "true"}, warmup=0.06,
+    ),
 ]
 LESS_IS_BETTER = ("perplexity", "wer")
 NO_SHARES = ("perplexity", "bleu")  # the others are shown as percentages
@@ -176,7 +183,7 @@ def parse_arguments():
     parser.add_argument("--model", required=True, type=Path, help="folder of the pretrained model")
     parser.add_argument("--data", required=True, action="append", metavar="NAME=FOLDER")
     parser.add_argument("--task", choices=[task.name for task in TASKS], help="of all --data; else each folder tells it")
-    parser.add_argument("--method", action="append", choices=["full", "lora"], help="may be given twice; both when not given")
+    parser.add_argument("--method", action="append", choices=["full", "lora"], help="may be given twice; all that the task has when not given")
     parser.add_argument("--mode", choices=["default", "tuned"], default="tuned", help="how the peer is set up")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of both; auto: bf16 when tuned, else fp32")
     parser.add_argument("--pairs", type=int, default=3)
@@ -211,6 +218,8 @@ def parse_arguments():
             parser.error(f"--data {given}: NAME=FOLDER is expected, with train, validation and test of {arguments.task or 'one of the tasks'}; see TASKS for their files")
         if len(fitting) > 1:
             parser.error(f"--data {given}: may be of {' or '.join(task.name for task, _ in fitting)}; say which with --task")
+        if missing := set(arguments.method or ()) - set(fitting[0][0].rates):
+            parser.error(f"--method {missing.pop()}: {fitting[0][0].name} starts from random weights, which learn as a whole")
         arguments.sets.append((name, *fitting[0]))
     return arguments
 
@@ -231,14 +240,14 @@ class Work:
 
 
 def as_words(flags):
-    return [word for name, value in flags.items() for word in (f"--{name}", value)]
+    return [f"--{name}={value}" for name, value in flags.items()]
 
 
 def run_peer(arguments, work, seed, folder):
     command = [
         arguments.peer_python, work.task.peer, "--model", arguments.model, "--train", work.files["train"], "--eval", work.files["test"],
         "--epochs", work.epochs, "--batch", work.batch, "--lr", work.lr, "--warmup", work.task.warmup, *as_words(work.flags), "--lora-targets", work.task.lora_targets,
-        "--mode", arguments.mode, "--precision", arguments.precision, "--method", work.method, "--device", arguments.device, "--seed", seed,
+        *as_words(work.task.peer_of_files(work.files)), "--mode", arguments.mode, "--precision", arguments.precision, "--method", work.method, "--device", arguments.device, "--seed", seed,
     ]
     seconds, peak, text = run_child(command, folder / f"peer-{seed}.log")
     lines = [line for line in text.splitlines() if line.startswith('{"peer"')]
@@ -355,7 +364,8 @@ def best_baseline(pairs, key):
 def render(report):
     settings, summary, machine, pairs = report["settings"], report["summary"], report["machine"], report["pairs"]
     keys, beside = summary["metrics"], "peer" in summary
-    against = f" against Hugging Face Trainer ({settings['mode']})" if beside else ""
+    who = pairs[0]["peer"]["details"]["peer"] if beside else "peer"
+    against = f" against {who} ({settings['mode']})" if beside else ""
     rows = ", ".join(f"{split} {count}" for split, count in settings["rows"].items())
     at_most = f"at most {settings['max_length']} tokens, " if settings["max_length"] else ""
     lines = [
@@ -365,7 +375,7 @@ def render(report):
         f"{settings['epochs']} epochs, batch {settings['batch']}, learning rate {settings['lr']:g}, {at_most}"
         f"{settings['precision']}, {settings['method']}, {settings['device']}; {len(pairs)} {'pairs, alternating' if beside else 'runs'}.",
         "",
-        "| | Retune | Hugging Face | ratio |",
+        f"| | Retune | {who} | ratio |",
         "|---|---|---|---|",
     ]
 
@@ -388,7 +398,7 @@ def render(report):
         lines.append(f"Retune's arithmetic: {100 * summary['share_of_ceiling']:.0f} % of the machine's matrix-product ceiling for this precision.")
     lines.append(f"Baseline that trains no model: {keys[0]} {best_baseline(pairs, keys[0])}.")
     lines += [f"**Unequal work:** {warning}." for warning in report["warnings"]]
-    lines += ["", "| seed | first | " + " | ".join(f"Retune {key} (95 % interval) | HF {key}" for key in keys) + " | Retune /s | HF /s | Retune MiB | HF MiB |",
+    lines += ["", "| seed | first | " + " | ".join(f"Retune {key} (95 % interval) | peer {key}" for key in keys) + " | Retune /s | peer /s | Retune MiB | peer MiB |",
               "|---" * (6 + 2 * len(keys)) + "|"]
     for pair in pairs:
         a, b = pair["retune"], pair.get("peer")
@@ -419,9 +429,9 @@ def render_all(reports):
     lines = [
         "# tasks",
         "",
-        "Test splits; the metric is the mean over seeds, the interval (95 %) that of the first seed. Speed and memory beside Hugging Face's Trainer, median of pairs.",
+        "Test splits; the metric is the mean over seeds, the interval (95 %) that of the first seed. Speed and memory beside a peer (Hugging Face's Trainer; PyTorch for recommendation), median of pairs.",
         "",
-        "| data | method | metric | Retune | Trainer | baseline | training, examples/s | ratio | memory | on |",
+        "| data | method | metric | Retune | peer | baseline | training, examples/s | ratio | memory | on |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for report in reports:
@@ -485,7 +495,7 @@ def main():
     for name, task, files in arguments.sets:
         counts = {split: task.count(path) for split, path in files.items()}
         flags = task.flags | task.of_files(files) | arguments.flags
-        for method in arguments.method or ["full", "lora"]:
+        for method in arguments.method or task.rates:
             work = Work(name, task, files, counts, method, arguments.epochs or task.epochs, arguments.batch or task.batch, arguments.lr or task.rates[method], flags)
             try:
                 report = measure(arguments, work, machine)

@@ -45,11 +45,14 @@ def parser(description, max_length, batch=32, lr=5e-5):
     return it
 
 
-def set_up(arguments):
-    """Imports the library, switches its fast products on when tuned; resolves the precision."""
+def set_up(arguments, library=True):
+    """Imports the library, or PyTorch alone, switches its fast products on when tuned; resolves the precision."""
     import torch
-    from transformers import set_seed
 
+    if library:
+        from transformers import set_seed
+    else:
+        set_seed = torch.manual_seed
     arguments.import_seconds = time.perf_counter() - STARTED
     if arguments.precision == "auto":
         arguments.precision = "bf16" if arguments.mode == "tuned" else "fp32"
@@ -125,8 +128,13 @@ def encode_in_rows(encoded, count):
 
 def run(arguments, trainer, examples, evaluate):
     """Trains, evaluates, and gives the figures; `evaluate()` gives the metrics, `examples` is the number trained on in an epoch."""
+    return timed(arguments, lambda: trainer.train().training_loss, examples, evaluate)
+
+
+def timed(arguments, train, examples, evaluate):
+    """The same without a Trainer; `train()` gives the mean loss."""
     started = time.perf_counter()
-    result = trainer.train()
+    loss = train()
     trained = time.perf_counter()
     metrics = evaluate()
     evaluated = time.perf_counter()
@@ -135,7 +143,7 @@ def run(arguments, trainer, examples, evaluate):
         "eval_seconds": round(evaluated - trained, 3),
         "total_seconds": round(evaluated - STARTED, 3),
         "samples_per_second": round(examples * arguments.epochs / (trained - started), 2),
-        "train_loss": round(result.training_loss, 5),
+        "train_loss": round(loss, 5),
         **metrics,
     }
 
@@ -171,14 +179,21 @@ class Pictures:
         return (torch.from_numpy(numpy.stack([row["pixels"] for row in rows])).float() * self.processor.rescale_factor - mean) / std
 
 
+def autocast(arguments):
+    """The precision of the training."""
+    import torch
+
+    kind = getattr(torch, {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}[arguments.precision])
+    return contextlib.nullcontext() if kind == torch.float32 else torch.autocast(arguments.device, kind)
+
+
 def inference(arguments):
     """Without gradients, in the precision of the training."""
     import torch
 
     stack = contextlib.ExitStack()
     stack.enter_context(torch.inference_mode())
-    if arguments.precision != "fp32":
-        stack.enter_context(torch.autocast(arguments.device, getattr(torch, {"bf16": "bfloat16", "fp16": "float16"}[arguments.precision])))
+    stack.enter_context(autocast(arguments))
     return stack
 
 
@@ -212,22 +227,28 @@ def predict_in_order(trainer, rows):
 
 
 def print_figures(arguments, trainer, figures):
+    """The line of a Trainer."""
+    import transformers
+
+    print_line(arguments, "Hugging Face Trainer", trainer.model, trainer.state.global_step, figures, transformers=transformers.__version__)
+
+
+def print_line(arguments, peer, model, steps, figures, **versions):
     """The one line that others read."""
     import torch
-    import transformers
 
     cuda = arguments.device == "cuda"
     line = {
-        "peer": "Hugging Face Trainer",
+        "peer": peer,
         **{key: getattr(arguments, key) for key in ("mode", "precision", "method", "device", "seed")},
-        "steps": trainer.state.global_step,
+        "steps": steps,
         "import_seconds": round(arguments.import_seconds, 3),
         **figures,
-        "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "peak_device_bytes": torch.cuda.max_memory_allocated() if cuda else None,
         "threads": torch.get_num_threads(),
         "device_name": torch.cuda.get_device_name() if cuda else None,
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "versions": {"torch": torch.__version__, **versions},
     }
     print(json.dumps(line))
