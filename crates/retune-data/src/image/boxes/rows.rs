@@ -1,6 +1,6 @@
 //! Which format a folder or file of annotations has, and its images as rows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,10 +89,26 @@ fn in_folder(folder: &Path, layout: &Layout, column: &str) -> Result<ObjectRows,
     let named = COCO.iter().map(|name| folder.join(name)).filter(|file| file.is_file());
     let others =
         BESIDE.iter().map(|name| folder.join(name)).chain([folder.to_owned()]).flat_map(|it| with(&it, "json"));
-    for file in named.chain(others) {
-        if let Some(set) = of_document(&file, folder)? {
-            return of_set(set, layout);
+    let files: BTreeSet<PathBuf> = named.chain(others).collect();
+    let mut read: Option<(PathBuf, RawSet)> = None;
+    for file in files {
+        match &read {
+            None => read = of_document(&file, folder)?.map(|set| (file, set)),
+            // Others may be anything.
+            Some((first, _)) if matches!(of_document(&file, folder), Ok(Some(_))) => {
+                let message = format!(
+                    "{}: holds more than one file of annotations ({}, {}); name one of them, with its --image-folder",
+                    folder.display(),
+                    first.display(),
+                    file.display()
+                );
+                return Err(DataError::Columns { message });
+            }
+            Some(_) => {}
         }
+    }
+    if let Some((_, set)) = read {
+        return of_set(set, layout);
     }
     let found = IMAGES.find(folder)?;
     if let Some(rows) = IMAGES.in_table(folder, &found, layout, false, OnBadExample::Fail)? {

@@ -84,6 +84,22 @@ fn what_holds_several_splits_says_what_to_name() {
 }
 
 #[test]
+fn of_several_files_of_annotations_none_is_taken_for_all() {
+    let data = tree(&["a.png"]);
+    let coco =
+        r#"{"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "dog"}], "annotations": []}"#;
+    write(data.path(), "annotations/instances_train.json", coco);
+    write(data.path(), "annotations/other.json", "no JSON");
+    assert_eq!(read(data.path(), true).unwrap().rows.len(), 1);
+    write(data.path(), "annotations/instances_val.json", coco);
+    let message = said(data.path());
+    assert!(
+        ["instances_train.json", "instances_val.json", "--image-folder"].iter().all(|it| message.contains(it)),
+        "{message}"
+    );
+}
+
+#[test]
 fn one_image_can_be_named_where_nothing_is_to_be_known_of_it() {
     let data = tree(&["1.png"]);
     assert_eq!(places(&read(data.path().join("1.png"), false).unwrap()), ["1.png"]);
