@@ -135,8 +135,7 @@ fn read(folder: &Path, rate: u32) -> Result<Vec<Vec<f32>>, DataError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let ending = path.extension().and_then(|it| it.to_str()).unwrap_or_default().to_lowercase();
-        if path.is_file() && SOUNDS.endings.contains(&ending.as_str()) {
+        if path.is_file() && SOUNDS.has_ending(&path) {
             files.push(path);
         }
     }

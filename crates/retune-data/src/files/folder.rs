@@ -177,7 +177,7 @@ fn endings<'a>(files: impl Iterator<Item = &'a PathBuf>) -> String {
     shown.collect::<Vec<_>>().join(", ") + if counts.len() > MOST { ", …" } else { "" }
 }
 
-fn ending(path: &Path) -> String {
+pub(super) fn ending(path: &Path) -> String {
     path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase()
 }
 
@@ -245,9 +245,7 @@ fn walk(kind: &FileKind, root: &Path, inside: &Path, depth: usize, found: &mut F
             walk(kind, root, &path, depth + 1, found)?;
             continue;
         }
-        let ending = ending(&path);
-        let is_one =
-            if ending.is_empty() { kind.holds(&root.join(&path)) } else { kind.endings.contains(&ending.as_str()) };
+        let is_one = if ending(&path).is_empty() { kind.holds(&root.join(&path)) } else { kind.has_ending(&path) };
         let list = if is_one { &mut found.files } else { &mut found.ignored };
         list.push(path);
     }

@@ -84,8 +84,7 @@ impl FileKind {
 
     /// Whether a file is one of them by the ending of its name.
     pub(crate) fn has_ending(&self, path: &Path) -> bool {
-        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-        ending.is_some_and(|ending| self.endings.contains(&ending.as_str()))
+        self.endings.contains(&folder::ending(path).as_str())
     }
 
     /// The row of one file that is named itself.
@@ -198,7 +197,8 @@ impl FileKind {
         if !found.is_empty() && found.iter().all(same) { found.swap_remove(0) } else { path }
     }
 
-    fn read_file(&self, path: &Path) -> Result<Vec<u8>, String> {
+    /// The bytes of a file, or why they cannot be read.
+    pub(crate) fn read_file(&self, path: &Path) -> Result<Vec<u8>, String> {
         let failed = |error: std::io::Error| match error.kind() {
             ErrorKind::NotFound => format!(
                 "there is no such file; correct the path (it is relative to the table, or to a folder {} beside it)",

@@ -99,7 +99,7 @@ fn files_of(folder: &Path) -> Result<Files, String> {
         let path = entry.map_err(failed)?.path();
         if IMAGES.has_ending(&path) {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            files.push((name, std::fs::read(&path).map_err(failed)?));
+            files.push((name, IMAGES.read_file(&path)?));
         }
     }
     files.sort();

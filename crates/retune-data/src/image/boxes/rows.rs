@@ -76,6 +76,10 @@ pub fn read_objects(
     if required { of_table(rows, column) } else { Ok(ObjectRows::bare(Arc::new(rows))) }
 }
 
+fn is_set(document: &serde_json::Value) -> bool {
+    coco::is_coco(document) || create_ml::is_create_ml(document)
+}
+
 /// A JSON file of one of the formats; `None` where it is a table.
 fn of_document(file: &Path, base: &Path) -> Result<Option<RawSet>, DataError> {
     let document = raw::json(file)?;
@@ -89,13 +93,13 @@ fn in_folder(folder: &Path, layout: &Layout, column: &str) -> Result<ObjectRows,
     let named = COCO.iter().map(|name| folder.join(name)).filter(|file| file.is_file());
     let others =
         BESIDE.iter().map(|name| folder.join(name)).chain([folder.to_owned()]).flat_map(|it| with(&it, "json"));
-    let files: BTreeSet<PathBuf> = named.chain(others).collect();
     let mut read: Option<(PathBuf, RawSet)> = None;
-    for file in files {
+    let mut seen = BTreeSet::new();
+    for file in named.chain(others).filter(|file| seen.insert(file.clone())) {
         match &read {
             None => read = of_document(&file, folder)?.map(|set| (file, set)),
             // Others may be anything.
-            Some((first, _)) if matches!(of_document(&file, folder), Ok(Some(_))) => {
+            Some((first, _)) if raw::json(&file).is_ok_and(|document| is_set(&document)) => {
                 let message = format!(
                     "{}: holds more than one file of annotations ({}, {}); name one of them, with its --image-folder",
                     folder.display(),

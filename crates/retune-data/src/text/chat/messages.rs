@@ -1,6 +1,8 @@
 //! The messages of a conversation as files spell them: who says what, whether it is to be learnt, and what stands before them in
 //! columns of their own.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 /// What files call roles, and what templates do. OASST calls the user `prompter`.
@@ -23,17 +25,21 @@ const ROLES: [(&str, &str); 14] = [
 
 /// Messages of a list, which a cell of a CSV spells as JSON; `shared` has `from` and `value` in place of `role` and `content`.
 pub(super) fn messages(list: &Value, shared: bool) -> Result<Vec<Value>, String> {
-    let parsed;
-    let list = match list {
-        Value::String(text) => {
-            parsed =
-                serde_json::from_str::<Value>(text).map_err(|error| format!("is a text that is no JSON: {error}"))?;
-            &parsed
-        }
-        other => other,
-    };
-    let list = list.as_array().ok_or_else(|| format!("is {}, not a list of messages", shown(Some(list))))?;
-    list.iter().enumerate().map(|(at, message)| one(at + 1, message, shared)).collect()
+    listed(list, "messages")?.iter().enumerate().map(|(at, message)| one(at + 1, message, shared)).collect()
+}
+
+/// A list, or one that a text spells as JSON.
+fn listed<'a>(value: &'a Value, of: &str) -> Result<Cow<'a, [Value]>, String> {
+    let wrong = |value: &Value| format!("is {}, not a list of {of}", shown(Some(value)));
+    match value {
+        Value::Array(list) => Ok(Cow::Borrowed(list)),
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(Value::Array(list)) => Ok(Cow::Owned(list)),
+            Ok(other) => Err(wrong(&other)),
+            Err(error) => Err(format!("is a text that is no JSON: {error}")),
+        },
+        other => Err(wrong(other)),
+    }
 }
 
 fn one(number: usize, message: &Value, shared: bool) -> Result<Value, String> {
@@ -100,19 +106,13 @@ pub(super) fn with_system(messages: &mut Vec<Value>, system: Option<&Value>) -> 
 
 /// The messages of Alpaca's `history`: pairs of what was asked and answered before.
 pub(super) fn of_history(history: Option<&Value>) -> Result<Vec<Value>, String> {
-    let parsed;
     let history = match history {
         None => return Ok(Vec::new()),
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(Vec::new()),
-        Some(Value::String(text)) => {
-            parsed = serde_json::from_str(text).map_err(|error| format!("is a text that is no JSON: {error}"))?;
-            &parsed
-        }
         Some(other) => other,
     };
-    let turns = history.as_array().ok_or_else(|| format!("is {}, not a list of turns", shown(Some(history))))?;
     let mut messages = Vec::new();
-    for (at, turn) in turns.iter().enumerate() {
+    for (at, turn) in listed(history, "turns")?.iter().enumerate() {
         match turn.as_array().map(Vec::as_slice) {
             Some([Value::String(asked), Value::String(answered)]) => {
                 messages.push(json!({"role": "user", "content": asked}));
