@@ -72,7 +72,10 @@ class Writer:
         return ids[1:] if ids[0] == self.start else ids
 
     def collate(self, rows):
-        batch = dict(self.extractor([row["input_values"] for row in rows], sampling_rate=self.extractor.sampling_rate, return_tensors="pt"))
+        import torch
+
+        with torch.autocast("cpu", enabled=False):  # it hands its features to NumPy, which has no bf16
+            batch = dict(self.extractor([row["input_values"] for row in rows], sampling_rate=self.extractor.sampling_rate, return_tensors="pt"))
         return batch | {"labels": padded_labels(rows)}
 
     def write(self, model, batch):
