@@ -7,14 +7,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::splits::is_split;
 use super::{FileKind, metadata};
 use crate::error::quoted;
 use crate::rows::{Builder, LabelRows, Layout, Origin, Records, TableRows};
 use crate::table::Cell;
 use crate::{DataError, OnBadExample};
 
-/// Names of folders that hold splits rather than a class.
-const SPLITS: [&str; 8] = ["train", "training", "val", "valid", "validation", "dev", "test", "testing"];
 /// Files that systems leave in folders.
 const LITTER: [&str; 4] = ["thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"];
 /// Folders inside folders, at most: a link to a parent would never end.
@@ -72,13 +71,14 @@ pub(super) fn read(
     let direct = found.files.iter().find(|path| class(path).is_none());
     let mut classes: Vec<String> = found.files.iter().filter_map(|path| class(path)).map(str::to_owned).collect();
     classes.dedup();
-    let is_split = |name: &String| SPLITS.contains(&name.to_lowercase().as_str());
     if labels_required {
         if let Some(direct) = direct {
             let path = direct.display();
             return fail(format!("{path} lies in no class folder; put each class into a folder of its own"));
         }
-        if classes.iter().all(is_split) && classes.iter().any(|name| name.to_lowercase().starts_with("train")) {
+        if classes.iter().all(|name| is_split(name))
+            && classes.iter().any(|name| name.to_lowercase().starts_with("train"))
+        {
             let names = quoted(&classes, 8);
             return fail(format!("holds the splits {names}, not classes; name them with --train and --validation"));
         }
@@ -156,7 +156,7 @@ fn remarks(kind: &FileKind, folder: &Path, found: &Found, classes: &[String]) ->
 /// Those of some folders whose names say that they hold splits, such as `train-clean-100` and `test`, if they differ.
 pub(crate) fn splits_among(folders: &[String]) -> Vec<String> {
     let first = |name: &String| name.to_lowercase().split(['-', '_', '.']).next().unwrap_or("").to_owned();
-    let splits: Vec<&String> = folders.iter().filter(|name| SPLITS.contains(&first(name).as_str())).collect();
+    let splits: Vec<&String> = folders.iter().filter(|name| is_split(&first(name))).collect();
     let differ = splits.iter().any(|name| first(name) != first(splits[0]));
     if differ { splits.into_iter().cloned().collect() } else { Vec::new() }
 }

@@ -2,12 +2,14 @@
 
 mod folder;
 mod metadata;
+mod splits;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 pub(crate) use folder::{Found, nothing, splits_among};
+pub(crate) use splits::{Named, SPLITS, refusal};
 
 use crate::rows::{Builder, Layout, Origin, Records, TableRows};
 use crate::table::Cell;

@@ -1,17 +1,20 @@
-//! Pascal VOC's lists of the images of a split: `ImageSets/Main/train.txt` names them line by line, without their endings.
+//! Pascal VOC's lists of the images of a split: `ImageSets/Main/train.txt` names those with boxes line by line, without their
+//! endings, `ImageSets/Segmentation/train.txt` those with masks.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::raw::text;
-use super::splits::{Named, refusal};
 use crate::DataError;
 use crate::error::shortened;
+use crate::files::{Named, refusal};
 use crate::problems::Problems;
 
 const FOLDER: &str = "ImageSets";
 /// The folder of images of such a data set; others hold masks of the same names.
-const IMAGES: &str = "JPEGImages";
+pub(super) const PHOTOGRAPHS: &str = "JPEGImages";
+/// The lists of images with boxes, and those of images with masks.
+pub(super) const OBJECTS: &str = "Main";
+pub(super) const MASKS: &str = "Segmentation";
 /// Lists of splits, and the flags that they belong to.
 const SPLITS: [(&str, &str); 4] =
     [("--train", "train.txt"), ("--train", "trainval.txt"), ("--validation", "val.txt"), ("--test", "test.txt")];
@@ -35,7 +38,9 @@ impl ImageSet {
         let Some(folder) = folder.filter(|_| is_list) else { return Ok(None) };
         let mut problems = Problems::new(file);
         let mut names = Vec::new();
-        for (line, row) in (1..).zip(text(file)?.lines()) {
+        let content =
+            std::fs::read_to_string(file).map_err(|source| DataError::Read { file: file.to_owned(), source })?;
+        for (line, row) in (1..).zip(content.lines()) {
             match row.split_whitespace().collect::<Vec<_>>().as_slice() {
                 [] => {}
                 [name] => names.push((line, (*name).to_owned())),
@@ -56,9 +61,9 @@ impl ImageSet {
     /// Those of these images that it names, and what is wrong with the names of others.
     pub(super) fn choose(&self, images: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
         let named: HashSet<&str> = self.names.iter().map(|(_, name)| plain(name)).collect();
-        let of = |path: &PathBuf| stem(path).is_some_and(|stem| named.contains(stem));
+        let of = |path: &PathBuf| spellings(path).any(|name| named.contains(name));
         let chosen: Vec<PathBuf> = images.iter().filter(|path| of(path)).cloned().collect();
-        let found: HashSet<&str> = chosen.iter().filter_map(|path| stem(path)).collect();
+        let found: HashSet<&str> = chosen.iter().flat_map(|path| spellings(path)).collect();
         let lost = self.names.iter().filter(|(_, name)| !found.contains(plain(name)));
         let problem = |(line, name): &(u64, String)| {
             format!(
@@ -73,20 +78,19 @@ impl ImageSet {
     }
 }
 
-/// A name without the folders and the ending that some tools write.
+/// A name without the folders that some tools write.
 fn plain(name: &str) -> &str {
-    let name = name.rsplit('/').next().unwrap_or(name);
-    let ending = crate::image::rows::IMAGES.endings.iter().find_map(|ending| name.strip_suffix(&format!(".{ending}")));
-    ending.unwrap_or(name)
+    name.rsplit('/').next().unwrap_or(name)
 }
 
-fn stem(path: &Path) -> Option<&str> {
-    path.file_stem()?.to_str()
+/// How a list may name an image: without its ending, or with it, as some tools do.
+fn spellings(path: &Path) -> impl Iterator<Item = &str> {
+    [path.file_stem(), path.file_name()].into_iter().flatten().filter_map(|name| name.to_str())
 }
 
 /// The images of a folder, without masks of the same names where it is Pascal VOC's.
 pub(super) fn photographs(files: Vec<PathBuf>) -> Vec<PathBuf> {
-    let inside: Vec<PathBuf> = files.iter().filter(|path| path.starts_with(IMAGES)).cloned().collect();
+    let inside: Vec<PathBuf> = files.iter().filter(|path| path.starts_with(PHOTOGRAPHS)).cloned().collect();
     if inside.is_empty() { files } else { inside }
 }
 
@@ -94,10 +98,10 @@ pub(super) fn photographs(files: Vec<PathBuf>) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// There are such lists; one that cannot be read.
-pub(super) fn check_whole(folder: &Path, images: &[PathBuf]) -> Result<(), DataError> {
+pub(super) fn check_whole(folder: &Path, lists: &str, images: &[PathBuf]) -> Result<(), DataError> {
     let (mut named, mut leaves_out) = (Named::new(), false);
     for (flag, name) in SPLITS {
-        let Some(list) = ImageSet::at(&folder.join(FOLDER).join("Main").join(name))? else { continue };
+        let Some(list) = ImageSet::at(&folder.join(FOLDER).join(lists).join(name))? else { continue };
         leaves_out |= list.choose(images).0.len() < images.len();
         if !named.iter().any(|(other, _)| *other == flag) {
             named.push((flag, list.file));

@@ -6,6 +6,7 @@ mod cache;
 mod decode;
 mod encode;
 mod grey;
+mod image_sets;
 mod mask;
 mod medium;
 mod moves;

@@ -6,6 +6,7 @@ mod object_masks;
 use std::path::Path;
 
 use super::decode::content;
+use super::image_sets::ImageSet;
 use crate::files::FileKind;
 use crate::rows::{Input, Kind, LabelKind, LabelRows, Layout, TableRows};
 use crate::table::Cell;
@@ -50,7 +51,8 @@ fn image_cell(cell: Cell) -> Result<Cell, String> {
 
 /// Reads the rows of a table as [`TableRows::read`] does, or of a folder: `FOLDER/class/…/image` gives labelled rows in the
 /// order of their paths, images directly in the folder give rows without labels, `FOLDER/metadata.csv` (`.jsonl`,
-/// `.parquet`) gives the rows of that table. The images themselves are read later.
+/// `.parquet`) gives the rows of that table. Of images with masks a list of Pascal VOC (`ImageSets/Segmentation/train.txt`) gives
+/// those that it names. The images themselves are read later.
 ///
 /// # Errors
 /// As [`TableRows::read`]; an unreadable folder. Whether the images can be decoded is found out later.
@@ -61,8 +63,13 @@ pub fn read_images(
     on_bad_example: OnBadExample,
 ) -> Result<TableRows, DataError> {
     let path = path.as_ref();
-    if path.is_dir() && layout.label_kind.files {
-        return masks::read(path, layout, labels_required, on_bad_example);
+    if layout.label_kind.files {
+        if let Some(list) = ImageSet::at(path)? {
+            return masks::of_list(&list, layout, labels_required, on_bad_example);
+        }
+        if path.is_dir() {
+            return masks::read(path, layout, labels_required, on_bad_example);
+        }
     }
     IMAGES.read(path, layout, labels_required, on_bad_example)
 }

@@ -6,7 +6,7 @@
 //! | `convention` | what four numbers of a file mean |
 //! | `raw` | what a file says of images and objects, whatever its format |
 //! | `coco`, `voc`, `yolo`, `hugging_face`, `create_ml` | the formats |
-//! | `image_sets`, `splits` | lists of the images of a split; what to name in place of a data set that holds several |
+//! | `splits` | what to name in place of a data set that holds several splits |
 //! | `rows` | which format a folder or file has; its images as rows |
 //! | `checked` | what is said beside what the images are: everything that is wrong, together |
 //! | `targets` | objects of all images, moved as their pixels are |
@@ -17,7 +17,6 @@ mod coco;
 mod convention;
 mod create_ml;
 mod hugging_face;
-mod image_sets;
 mod object;
 mod paint;
 mod raw;

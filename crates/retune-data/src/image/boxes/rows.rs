@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::image_sets::{self, ImageSet};
 use super::raw::{self, RawImage, RawSet};
 use super::{BoxConvention, coco, create_ml, hugging_face, splits, voc, yolo};
+use crate::image::image_sets::{self, ImageSet};
 use crate::image::rows::{IMAGES, read_images};
 use crate::rows::{Builder, Layout, Origin, Records, TableRows};
 use crate::table::{Objects, hugging_face_metadata};
@@ -129,7 +129,7 @@ fn in_folder(folder: &Path, layout: &Layout, column: &str) -> Result<ObjectRows,
             .filter_map(|file| Some((file.file_stem()?.to_str()?.to_owned(), file)))
             .collect();
         if files.keys().any(|name| !yolo::is_no_label(name)) {
-            image_sets::check_whole(folder, &images)?;
+            image_sets::check_whole(folder, image_sets::OBJECTS, &images)?;
             return of_set(read(folder, &Files { images: &images, annotations: files })?, layout);
         }
     }

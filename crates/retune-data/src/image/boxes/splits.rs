@@ -1,27 +1,11 @@
 //! Data sets that hold several splits and are named as a whole: which folders to name in their place.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::raw::text;
 use super::yolo::scalar;
 use crate::DataError;
-
-/// Names of splits, in folders and in a `data.yaml`, and the flags that they belong to.
-const SPLITS: [(&str, &[&str]); 3] = [
-    ("--train", &["train", "training"]),
-    ("--validation", &["valid", "val", "validation", "dev"]),
-    ("--test", &["test", "testing"]),
-];
-
-/// What to name with which flag.
-pub(super) type Named = Vec<(&'static str, PathBuf)>;
-
-/// That splits must be named one by one.
-pub(super) fn refusal(place: &Path, what: &str, named: &Named) -> DataError {
-    let each: Vec<String> = named.iter().map(|(flag, path)| format!("{flag} {}", path.display())).collect();
-    let (place, each) = (place.display(), each.join(" "));
-    DataError::Columns { message: format!("{place}: {what}; name them in its place: {each}") }
-}
+use crate::files::{Named, SPLITS, refusal};
 
 /// Refuses a folder of folders of splits, as exports have them.
 ///

@@ -280,3 +280,36 @@ fn masks_of_single_objects_lie_in_the_folders_of_their_images() {
     std::fs::write(folder.path().join("a/images/other.png"), fixtures::file("rgb.png")).unwrap();
     assert!(said(read(folder.path(), &layout, true)).contains("holds no folders `images` and `masks`"));
 }
+
+#[test]
+fn lists_say_which_images_with_masks_are_of_a_split() {
+    let folder = tree(&[
+        "JPEGImages/a.png",
+        "JPEGImages/b.png",
+        "JPEGImages/boxes-only.png",
+        "SegmentationClass/a.png",
+        "SegmentationClass/b.png",
+        "SegmentationObject/a.png",
+    ]);
+    let root = folder.path();
+    let layout = Layout::image("image").masks("mask");
+    let list = |name: &str, names: &str| {
+        let path = root.join("ImageSets/Segmentation").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, names).unwrap();
+        path
+    };
+    let (train, val) = (list("train.txt", "a\n"), list("val.txt", "b.png\n"));
+    let rows = read(&train, &layout, true).unwrap();
+    assert_eq!((rows.len(), rows.place(0).unwrap()), (1, root.join("JPEGImages/a.png").display().to_string()));
+    assert_eq!(labels(&rows), [Some(vec![Cell::Text("SegmentationClass/a.png".into())])]);
+    assert_eq!(read(&val, &layout, true).unwrap().len(), 1);
+    let whole = said(read(root, &layout, true));
+    let named = format!("--train {} --validation {}", train.display(), val.display());
+    assert!(whole.contains("lists of the images of each split") && whole.contains(&named), "{whole}");
+    assert_eq!(read(root, &layout, false).unwrap().len(), 3, "whatever is there is predicted");
+    let lost = list("test.txt", "a\nnone\n");
+    assert!(said(read(&lost, &layout, true)).contains("test.txt:2: there is no image `none`"));
+    let unmasked = list("trainval.txt", "a\nboxes-only\n");
+    assert_eq!(labels(&read(&unmasked, &layout, true).unwrap())[1], None, "which is told with all else that is wrong");
+}
