@@ -4,11 +4,12 @@
 use crate::evaluate::{Judging, Scored};
 use crate::files::write_text;
 use crate::method::FROM_SCRATCH_LEARNING_RATE;
-use crate::metric::{Difference, Evaluation, paired_accuracy_difference};
+use crate::metric::{Difference, Evaluation, Metric, paired_accuracy_difference};
 use crate::observer::Observer;
 use crate::session::{Session, Trained};
 use crate::task::{Judged, Split};
 use crate::train::Ended;
+use crate::{Recipe, overfit};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,8 @@ pub struct Baselines {
     pub all: Vec<(String, Evaluation)>,
     /// Share of right answers, fine-tuned minus from scratch, on the same examples.
     pub difference: Option<Difference>,
+    /// That random weights have learnt next to nothing, so that their gap to the model says little.
+    pub remark: Option<String>,
 }
 
 /// How measuring ended.
@@ -37,7 +40,13 @@ struct SavedBaseline {
     evaluation: Evaluation,
     #[serde(default)]
     judged: Vec<Judged>,
+    /// The first loss in training and the last one.
+    #[serde(default)]
+    losses: Option<(f64, f64)>,
 }
+
+/// Of training whose loss has kept more than this share nothing was learnt.
+const HARDLY_LESS: f64 = 0.95;
 
 /// Measures them on `split`, of which the fine-tuned model reached `scored`.
 pub(crate) fn measure(
@@ -48,7 +57,7 @@ pub(crate) fn measure(
 ) -> Result<Measured> {
     let guesses = session.work.guesses(split)?;
     let all = guesses.into_iter().map(|(name, evaluation)| (name.to_owned(), evaluation)).collect();
-    let mut baselines = Baselines { all, difference: None };
+    let mut baselines = Baselines { all, ..Baselines::default() };
     if let Some((name, rival)) = session.work.rival() {
         // What starts from random weights itself has a learning rate that suits them.
         let mut recipe = session.recipe.clone();
@@ -78,8 +87,38 @@ pub(crate) fn measure(
             baselines.difference = paired_accuracy_difference(&ours, &theirs).ok();
         }
     }
+    let metric = session.work.metrics().first().copied().context("a task has a metric")?;
+    baselines.remark = unlearnt(metric, baselines.all.first(), &saved, rate(&recipe)?);
     baselines.all.push((SCRATCH.to_owned(), saved.evaluation));
     Ok(Measured::Done(baselines))
+}
+
+/// That random weights have learnt next to nothing: their loss hardly fell, or the `simplest` guess is as good.
+fn unlearnt(
+    metric: &Metric,
+    simplest: Option<&(String, Evaluation)>,
+    saved: &SavedBaseline,
+    rate: f64,
+) -> Option<String> {
+    let better = |guess: &Evaluation| {
+        let (own, theirs) = (saved.evaluation.value(metric.key)?.0, guess.value(metric.key)?.0);
+        Some(metric.direction.gain(own, theirs) > 0.0)
+    };
+    let why = match (saved.losses, simplest) {
+        (Some((first, last)), _) if last > HARDLY_LESS * first => {
+            format!("their loss hardly fell, from {first:.3} to {last:.3}")
+        }
+        (_, Some((name, guess))) if better(guess) == Some(false) => format!("they are no better than {name}"),
+        _ => return None,
+    };
+    Some(format!(
+        "Random weights have learnt next to nothing at learning rate {rate:e} ({why}): the gap to them is what pretraining was \
+         worth only if another --baseline-learning-rate does no better."
+    ))
+}
+
+fn rate(recipe: &Recipe) -> Result<f64> {
+    recipe.optimization.learning_rate.context("a resolved learning rate")
 }
 
 /// What is reached from random weights, or the step at which training was stopped. It has a run directory of its own, so that it
@@ -102,18 +141,44 @@ fn trained(
     std::fs::create_dir_all(folder.join("checkpoints"))?;
     let directory = session.directory(&folder)?;
     let loaded = session.load(true)?;
-    let rate = session.recipe.optimization.learning_rate.context("a resolved learning rate")?;
-    let title = format!("baseline: {what}, learning rate {rate:e}");
+    let title = format!("baseline: {what}, learning rate {:e}", rate(session.recipe)?);
     let Trained { loaded, state, ended } = session.train(loaded, &directory, true, &title, false, observers)?;
     if ended == Ended::Interrupted {
         return Ok(Err(state.step));
     }
     let mut progress = |done, all| observers.iter_mut().for_each(|o| o.on_progress("test", done, all));
     let scratch = session.score(&loaded, split, Judging::only(&mut progress))?;
-    let saved = SavedBaseline { evaluation: scratch.evaluation, judged: scratch.judged };
+    let saved =
+        SavedBaseline { evaluation: scratch.evaluation, judged: scratch.judged, losses: overfit::losses(&state) };
     write_text(&result, &serde_json::to_string(&saved)?)?;
     for part in ["checkpoints", "model"] {
         std::fs::remove_dir_all(folder.join(part)).with_context(|| format!("cannot remove {part}"))?;
     }
     Ok(Ok(saved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::ACCURACY;
+
+    #[test]
+    fn random_weights_that_learnt_nothing_are_told() {
+        let of = |accuracy: f64| Evaluation {
+            metrics: [(ACCURACY.key.to_owned(), accuracy)].into(),
+            ..Evaluation::default()
+        };
+        let saved = |accuracy, losses| SavedBaseline { evaluation: of(accuracy), judged: Vec::new(), losses };
+        let majority = ("majority class".to_owned(), of(0.5));
+        let told = |saved: &SavedBaseline| unlearnt(&ACCURACY, Some(&majority), saved, 5e-4);
+        assert_eq!(told(&saved(0.7, Some((0.69, 0.4)))), None);
+        assert_eq!(told(&saved(0.7, None)), None);
+        assert!(
+            told(&saved(0.7, Some((0.69, 0.68))))
+                .unwrap()
+                .contains("5e-4 (their loss hardly fell, from 0.690 to 0.680)")
+        );
+        assert!(told(&saved(0.5, Some((0.69, 0.4)))).unwrap().contains("no better than majority class"));
+        assert_eq!(unlearnt(&ACCURACY, None, &saved(0.5, None), 5e-4), None);
+    }
 }

@@ -31,7 +31,7 @@ pub(crate) fn plain(recipe: &Recipe) -> Result<Recipe> {
 }
 
 /// The first loss of a step and the last one of an evaluation, or of a step where evaluations have none.
-fn losses(state: &RunState) -> Option<(f64, f64)> {
+pub(crate) fn losses(state: &RunState) -> Option<(f64, f64)> {
     let last = state.evaluations.last()?.loss.unwrap_or(state.totals.final_loss);
     Some((state.totals.first_loss?, last))
 }

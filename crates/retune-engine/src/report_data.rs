@@ -61,6 +61,7 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
         examples: scored.evaluation.examples,
         baselines: from.baselines.all.iter().filter_map(of_baseline).collect(),
         comparison: difference.map(|difference| Comparison { against: SCRATCH.to_owned(), difference }),
+        remark: from.baselines.remark.clone(),
     });
     // What was decided on the validation split is shown beside what it does on the test split.
     let decided = from.validation.decision.as_ref().and_then(|it| from.validation.evaluation.detail(it.key));

@@ -20,6 +20,8 @@ pub struct Headline {
     pub baselines: Vec<Baseline>,
     /// A paired test against one of them.
     pub comparison: Option<Comparison>,
+    /// A sentence that keeps a reader from believing too much.
+    pub remark: Option<String>,
 }
 
 /// Another way to do the task.
@@ -78,6 +80,7 @@ impl Headline {
         }
         text.push('.');
         text.extend(self.comparison.as_ref().map(Comparison::sentence));
+        text.extend(self.remark.as_ref().map(|remark| format!(" {remark}")));
         text
     }
 }
@@ -135,6 +138,7 @@ mod tests {
             examples: 1599,
             baselines: rivals.iter().enumerate().map(rival).collect(),
             comparison: None,
+            remark: None,
         }
     }
 
@@ -153,6 +157,8 @@ mod tests {
         assert!(headline(&ACCURACY, 0.9, &[0.9]).sentence().contains("the same as majority class"));
         assert!(headline(&ACCURACY, 0.9, &[0.88]).sentence().contains("intervals overlap"));
         assert!(!headline(&ACCURACY, 0.9, &[f64::NAN]).sentence().contains("majority"));
+        let remarked = Headline { remark: Some("So it is.".into()), ..headline(&ACCURACY, 0.9, &[0.5]) };
+        assert!(remarked.sentence().ends_with(". So it is."));
     }
 
     #[test]
