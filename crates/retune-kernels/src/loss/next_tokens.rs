@@ -69,19 +69,23 @@ pub fn next_token_cross_entropy(
     let mut of_weight = wanted[1].then(|| Tensor::zeros(weights.size(), options));
     let mut sum = Tensor::zeros([0i64; 0], options);
     let (mut losses, mut hits) = (Vec::new(), Vec::new());
+    // One piece of memory for the scores of all chunks: pages that are new each time cost more than the products of a narrow layer.
+    let scores = Tensor::empty([rows.min(count), vocabulary], (weights.kind(), device));
     for first in (0..count).step_by(rows as usize) {
         let length = rows.min(count - first);
         let x = chosen.detach().narrow(0, first, length).to_kind(weights.kind());
         let target = targets.narrow(0, first, length);
-        let scores = no_grad(|| x.matmul(&weights.tr()));
+        let scores = no_grad(|| x.mm_out(&scores.narrow(0, 0, length), &weights.tr()));
         let scored = fused::cross_entropy(scores, bias.as_ref(), softcap, &target, label_smoothing, graph);
         if let Some(gradient) = &scored.gradient {
             no_grad(|| {
                 if let Some(of_hidden) = &mut of_hidden {
                     of_hidden.narrow(0, first, length).copy_(&gradient.matmul(&weights));
                 }
-                if let Some(of_weight) = &mut of_weight {
-                    *of_weight += gradient.tr().matmul(&x); // summed in fp32 all the same
+                match &mut of_weight {
+                    Some(sum) if sum.kind() == x.kind() => drop(sum.addmm_(&gradient.tr(), &x)),
+                    Some(sum) => *sum += gradient.tr().matmul(&x), // summed in fp32 all the same
+                    None => {}
                 }
             });
         }
