@@ -7,6 +7,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+const AVX512_BF16: &[&str] = &["-march=x86-64-v4", "-mprefer-vector-width=512", "-mavx512bf16"];
+
 /// The shim itself, and the vectorised loops once per instruction set; `shim/kernels.cpp` chooses when the program starts.
 /// Linkers read archives in order: first what refers to the others.
 struct Archive {
@@ -28,7 +30,7 @@ fn main() {
     };
     let lib = libtorch.join("lib");
     let out = PathBuf::from(env::var("OUT_DIR").expect("set by cargo"));
-    let archives: Vec<Archive> = std::iter::once(shim(&libtorch)).chain(tables()).collect();
+    let archives: Vec<Archive> = std::iter::once(shim(&libtorch)).chain(tables()).chain(tiles()).collect();
     let folder = compiled(&out, archives.as_slice());
     println!("cargo::rustc-link-search=native={}", folder.display());
     for archive in &archives {
@@ -94,7 +96,9 @@ fn shim(libtorch: &Path) -> Archive {
     let mut files: Vec<PathBuf> = Vec::new();
     list(Path::new("shim"), &mut files);
     files.sort();
-    let top = |file: &PathBuf| file.parent() == Some(Path::new("shim")) && !file.ends_with("table.cpp");
+    let top = |file: &PathBuf| {
+        file.parent() == Some(Path::new("shim")) && !["table.cpp", "amx.cpp"].iter().any(|other| file.ends_with(other))
+    };
     build.files(files.into_iter().filter(top).filter(|file| file.extension().is_some_and(|it| it == "cpp")));
     if x86() {
         build.define("RETUNE_X86", None);
@@ -105,7 +109,7 @@ fn shim(libtorch: &Path) -> Archive {
 fn tables() -> impl Iterator<Item = Archive> {
     let sets: &[(&str, &[&str])] = if x86() {
         &[
-            ("avx512bf16", &["-march=x86-64-v4", "-mprefer-vector-width=512", "-mavx512bf16"]),
+            ("avx512bf16", AVX512_BF16),
             ("avx512", &["-march=x86-64-v4", "-mprefer-vector-width=512"]),
             ("avx2", &["-march=x86-64-v3"]),
             ("baseline", &[]),
@@ -121,6 +125,17 @@ fn tables() -> impl Iterator<Item = Archive> {
         }
         Archive { name: format!("retune_{name}"), build }
     })
+}
+
+/// Attention in matrix registers; a compiler that does not know them makes vectors of it.
+fn tiles() -> Option<Archive> {
+    let mut build = compiler();
+    build.file("shim/amx.cpp");
+    for flag in AVX512_BF16 {
+        build.flag(flag);
+    }
+    build.flag_if_supported("-mamx-tile").flag_if_supported("-mamx-bf16");
+    x86().then(|| Archive { name: "retune_amx".to_owned(), build })
 }
 
 fn x86() -> bool {

@@ -91,9 +91,7 @@ struct GatedLinear : torch::autograd::Function<GatedLinear> {
     const int64_t depth = weight.size(1), width = weight.size(0);
     TORCH_CHECK(depth == sides.width(), "a gate of another width than the layer behind it");
     const at::Tensor x = sides.gated().view({-1, depth});
-    const at::Tensor y = takes_product(x, x.size(0), width, depth)
-                             ? forward_product(x, weight.contiguous(), {}, {}, Activation::identity)
-                             : at::mm(x, weight.t());
+    const at::Tensor y = plain_product(x, weight);
     if (graph) keep(context, sides, weight);
     std::vector<int64_t> shape = gate.sizes().vec();
     shape.back() = width;
@@ -106,17 +104,10 @@ struct GatedLinear : torch::autograd::Function<GatedLinear> {
     const at::Tensor& weight = saved[2];
     const int64_t depth = weight.size(1), width = weight.size(0);
     const at::Tensor dy = gradients[0].contiguous().view({-1, width});
-    const int64_t rows = dy.size(0);
     at::Tensor dweight, dgate, dup;
-    if (context->needs_input_grad(1)) {
-      const at::Tensor x = sides.gated().view({-1, depth});
-      dweight = takes_product(dy, rows, width, depth) ? weight_product(dy, x) : at::mm(dy.t(), x);
-    }
-    if (context->needs_input_grad(0) || (sides.up.defined() && context->needs_input_grad(2))) {
-      const bool own = takes_product(dy, rows, width, depth);
-      const at::Tensor dx = own ? input_product(dy, weight.contiguous()) : at::mm(dy, weight);
-      std::tie(dgate, dup) = sides.gradients(dx);
-    }
+    if (context->needs_input_grad(1)) dweight = weight_product(dy, sides.gated().view({-1, depth}));
+    if (context->needs_input_grad(0) || (sides.up.defined() && context->needs_input_grad(2)))
+      std::tie(dgate, dup) = sides.gradients(input_product(dy, weight));
     return {dgate, dweight, dup, {}, {}, {}};
   }
 };

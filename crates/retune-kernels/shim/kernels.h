@@ -172,4 +172,15 @@ struct Kernels {
 
 const Kernels& kernels();
 
+// What matrix registers do better.
+struct TiledAttention {
+  void (*forward)(const Attention&, uint16_t* out, int64_t task, float* scratch);
+  void (*backward)(const Attention&, const uint16_t* dout, uint16_t* dquery, uint16_t* dkey, uint16_t* dvalue, int64_t task,
+                   float* scratch);
+  int64_t (*scratch)(int64_t tokens, int64_t head_size, bool backward);
+};
+
+// Whether this processor has matrix registers for bf16 (AMX), and the system lets this process use them.
+bool has_tiles();
+
 }  // namespace retune

@@ -63,7 +63,7 @@ struct Linear : torch::autograd::Function<Linear> {
                             const MaybeTensor& bias, int64_t activation, bool graph) {
     const int64_t depth = weight.size(1), width = weight.size(0);
     const at::Tensor x = input.reshape({-1, depth}).contiguous(), offset = contiguous(bias);
-    const bool own = takes_product(x, x.size(0), width, depth);
+    const bool own = takes_product(x, weight);
     at::Tensor y, derivative;  // on a GPU the pre-activation in place of the derivative
     if (x.is_cuda()) {
       const at::Tensor z = offset.defined() ? at::addmm(offset, x, weight.t()) : at::mm(x, weight.t());
@@ -71,7 +71,7 @@ struct Linear : torch::autograd::Function<Linear> {
       if (graph && activation != IDENTITY) derivative = z;
     } else {
       if (graph && activation != IDENTITY) derivative = at::empty({x.size(0), width}, x.options());
-      if (own) y = forward_product(x, weight.contiguous(), offset, derivative, (Activation)activation);
+      if (own) y = forward_product(x, weight, offset, derivative, (Activation)activation);
       else y = at::mm(x, weight.t());
       if (!own) with_type(y, [&](auto type) {
         using T = decltype(type);
@@ -123,13 +123,9 @@ struct Linear : torch::autograd::Function<Linear> {
           });
       });
     }
-    if (context->needs_input_grad(0)) {
-      const bool own = takes_product(d, rows, width, weight.size(1));
-      dx = own ? input_product(d, weight.contiguous()) : at::mm(d, weight);
-      dx = dx.view(context->saved_data["shape"].toIntVector());
-    }
-    if (context->needs_input_grad(1))
-      dweight = takes_product(d, rows, width, x.size(1)) ? weight_product(d, x) : at::mm(d.t(), x);
+    if (context->needs_input_grad(0))
+      dx = input_product(d, weight).view(context->saved_data["shape"].toIntVector());
+    if (context->needs_input_grad(1)) dweight = weight_product(d, x);
     return {dx, dweight, dbias, {}, {}};
   }
 };

@@ -1,9 +1,6 @@
 // Products of whole layers over the loops of isa/product.h. Reference: libtorch's `mm`.
 #include "product.h"
 #include <atomic>
-#if defined(RETUNE_X86)
-#include <cpuid.h>
-#endif
 
 namespace retune {
 namespace {
@@ -14,16 +11,6 @@ constexpr int64_t TILES = 4;      // that a unit has at least
 
 const ProductKernels& kernels_for(const at::Tensor& like) {
   return like.scalar_type() == at::kFloat ? kernels().fp32.product : kernels().bf16.product;
-}
-
-// Processors with matrix registers, which oneDNN uses for bf16 and these loops do not.
-bool has_amx() {
-#if defined(RETUNE_X86)
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1);  // AMX-BF16
-#else
-  return false;
-#endif
 }
 
 // The B of a product, in panels.
@@ -78,28 +65,39 @@ at::Tensor times(const at::Tensor& x, const Panels& b, Product p) {
   return compute(p, b);
 }
 
+// Whether there are better kernels than libtorch's for tensors like this one, with these sizes.
+bool takes(const at::Tensor& like, int64_t m, int64_t n, int64_t k) {
+  if (!like.is_cpu()) return false;
+  const ProductKernels& kernel = kernels_for(like);
+  // oneDNN multiplies bf16 in matrix registers, where there are any.
+  const bool better = kernel.compute && !(like.scalar_type() == at::kBFloat16 && has_tiles());
+  return better && n % kernel.values == 0 && k % kernel.values == 0 && std::min({m, n, k}) >= SMALLEST;
+}
+
 }  // namespace
 
-bool takes_product(const at::Tensor& like, int64_t m, int64_t n, int64_t k) {
-  if (!like.is_cpu()) return false;
-  static const bool amx = has_amx();
-  const ProductKernels& kernel = kernels_for(like);
-  const bool better = kernel.compute && !(amx && like.scalar_type() == at::kBFloat16);
-  return better && n % kernel.values == 0 && k % kernel.values == 0 && std::min({m, n, k}) >= SMALLEST;
+bool takes_product(const at::Tensor& x, const at::Tensor& weight) {
+  return takes(x, x.size(0), weight.size(0), weight.size(1));
 }
 
 at::Tensor forward_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                            const at::Tensor& derivative, Activation activation) {
   Product p{};
   p.activation = activation, p.bias = address(bias), p.derivative = address(derivative);
-  return times(x, {weight, true}, p);
+  return times(x, {weight.contiguous(), true}, p);
+}
+
+at::Tensor plain_product(const at::Tensor& x, const at::Tensor& weight) {
+  return takes_product(x, weight) ? forward_product(x, weight, {}, {}, Activation::identity) : at::mm(x, weight.t());
 }
 
 at::Tensor input_product(const at::Tensor& d, const at::Tensor& weight) {
-  return times(d, {weight, false}, {});
+  if (!takes(d, d.size(0), weight.size(0), weight.size(1))) return at::mm(d, weight);
+  return times(d, {weight.contiguous(), false}, {});
 }
 
 at::Tensor weight_product(const at::Tensor& d, const at::Tensor& x) {
+  if (!takes(d, d.size(0), d.size(1), x.size(1))) return at::mm(d.t(), x);
   const ProductKernels& kernel = kernels_for(d);
   const int64_t rows = d.size(0);
   Product p{};

@@ -24,6 +24,8 @@ namespace RETUNE_ISA {
 
 #include "isa/attention.h"
 
+#include "isa/tiles.h"
+
 #include "isa/attention_bf16.h"
 
 #include "isa/product.h"

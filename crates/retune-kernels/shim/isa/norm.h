@@ -2,16 +2,6 @@
 // D = width. Statistics and sums are fp32; `normalised` is (x - mean) * rstd in the storage type.
 #pragma once
 
-INLINE Drop make_drop(const DropoutKey& key) {
-  if (key.p == 0) return {0, 0, 0, 1.0f};
-  return {(uint32_t)key.seed, (uint32_t)((uint64_t)key.seed >> 32), (uint32_t)(key.p * 4294967296.0),
-          (float)(1.0 / (1.0 - key.p))};
-}
-
-INLINE Floats maybe_drop(Floats value, int64_t index, const Drop& d) {
-  return d.threshold ? drop(value, (uint32_t)index, d) : value;
-}
-
 // Calls body(column, load, store) over a row: load(pointer) and store(pointer, value) see whole vectors, then the rest.
 template <class Body>
 INLINE void over_row(int64_t width, Body body) {

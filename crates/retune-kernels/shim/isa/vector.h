@@ -165,3 +165,13 @@ INLINE Floats drop(Floats value, uint32_t first_index, const Drop& d) {
   x ^= x >> 15;
   return x >= d.threshold ? value * d.scale : Floats{};
 }
+
+INLINE Drop make_drop(const DropoutKey& key) {
+  if (key.p == 0) return {0, 0, 0, 1.0f};
+  return {(uint32_t)key.seed, (uint32_t)((uint64_t)key.seed >> 32), (uint32_t)(key.p * 4294967296.0),
+          (float)(1.0 / (1.0 - key.p))};
+}
+
+INLINE Floats maybe_drop(Floats value, int64_t index, const Drop& d) {
+  return d.threshold ? drop(value, (uint32_t)index, d) : value;
+}
