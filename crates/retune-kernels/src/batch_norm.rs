@@ -6,7 +6,7 @@ use crate::{Weight, replay};
 use tch::{Tensor, no_grad};
 
 /// Norm over batch and places of each channel. While training, the statistics are the batch's own and the running ones
-/// follow them; otherwise, and where a channel has one value alone, the running ones are used. All of it in fp32.
+/// follow them; otherwise, and where a channel has one value alone, the running ones are used. All of it is computed in fp32.
 #[derive(Debug)]
 pub struct BatchNorm {
     /// Scale \[C\].
@@ -26,7 +26,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// `x` [B, C, H, W] in fp32; the same shape out. A pass of training must be the only one at the time.
+    /// `x` [B, C, H, W] in fp32 or bf16; the same shape and dtype out. A pass of training must be the only one at the time.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         // One value has no variance, where PyTorch's module refuses to train.
         let train = train && x.numel() as i64 > x.size()[1];

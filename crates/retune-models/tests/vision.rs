@@ -398,6 +398,21 @@ fn bf16_computes_the_same_to_its_precision() {
     }
 }
 
+/// Norms of batches of a few values make gradients of a fixture that small mostly rounding.
+#[test]
+fn maps_in_bf16_say_the_same_to_its_precision() {
+    for name in ["resnet-image-classification", "resnet-basic"] {
+        let exact = load(name, &classifier()).unwrap();
+        let rounded = load(name, &LoadOptions { precision: Precision::Bf16, ..classifier() }).unwrap();
+        for mode in [Mode::evaluation(), Mode::training(0)] {
+            let worst = difference(&train(&rounded, name, &mode), &train(&exact, name, &mode));
+            assert!(worst < 0.05, "{name}: {worst}");
+        }
+        let finite = rounded.params.iter().map(|param| param.gradient().unwrap().isfinite().all().int64_value(&[]));
+        assert!(finite.min() == Some(1), "{name}: a gradient is not finite");
+    }
+}
+
 #[test]
 fn random_weights_start_near_an_even_guess() {
     for name in FAMILIES {

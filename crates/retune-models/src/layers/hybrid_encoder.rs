@@ -154,7 +154,7 @@ impl HybridEncoder {
         })
     }
 
-    /// `maps` [B, h, w, C], the finest first, each half of the one before; returns as many [B, D, h, w] in fp32. Attention computes
+    /// `maps` [B, h, w, C], the finest first, each half of the one before; returns as many [B, D, h, w] in the dtype of computation. Attention computes
     /// in `kind`.
     pub fn forward(&self, maps: &[Tensor], kind: Kind, train: bool) -> Vec<Tensor> {
         let project =
@@ -190,7 +190,7 @@ impl HybridEncoder {
         for layer in layers {
             x = layer.forward(&x, &places, None, train);
         }
-        x.to_kind(Kind::Float).transpose(1, 2).reshape([batch, hidden, height, width])
+        x.to_kind(map.kind()).transpose(1, 2).reshape([batch, hidden, height, width])
     }
 
     /// Floating-point operations for a finest map of so many places.

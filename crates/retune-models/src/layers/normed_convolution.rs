@@ -29,18 +29,6 @@ impl ChannelNorm {
         let (weight, bias) = (filled("weight", 1.0)?, filled("bias", 0.0)?);
         Ok(Self::Frozen([weight, bias, filled("running_mean", 0.0)?, filled("running_var", 1.0)?]))
     }
-
-    /// `x` [B, C, H, W] in fp32.
-    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        match self {
-            Self::Batch(norm) => norm.forward(x, train),
-            Self::Frozen([weight, bias, mean, variance]) => {
-                let scale = &**weight * (&**variance + NORM_EPSILON).rsqrt();
-                let shift = &**bias - &**mean * &scale;
-                x * scale.view([1, -1, 1, 1]) + shift.view([1, -1, 1, 1])
-            }
-        }
-    }
 }
 
 /// What a convolution makes of what.
@@ -128,14 +116,29 @@ impl NormedConvolution {
         })
     }
 
-    /// `x` [B, C, H, W]; returns [B, D, ⌈H/stride⌉, ⌈W/stride⌉] in fp32.
+    /// `x` [B, C, H, W]; returns [B, D, ⌈H/stride⌉, ⌈W/stride⌉] in the dtype of computation, and the memory format of `x`.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let ConvolutionShape { kernel, stride, dilation, groups, .. } = self.shape;
-        let pad = kernel / 2 * dilation;
-        let x = x.to_kind(self.weight.kind());
-        let y = x.conv2d(&self.weight, None::<&Tensor>, [stride; 2], [pad; 2], [dilation; 2], groups);
-        let y = self.norm.forward(&y.to_kind(Kind::Float), train);
+        let (kind, pad) = (self.kind(), kernel / 2 * dilation);
+        let x = x.to_kind(kind);
+        let convolved = |weight: &Tensor, bias: Option<&Tensor>| {
+            x.conv2d(weight, bias, [stride; 2], [pad; 2], [dilation; 2], groups)
+        };
+        let y = match &self.norm {
+            ChannelNorm::Batch(norm) => norm.forward(&convolved(&self.weight, None), train),
+            // What never changes is part of the convolution, which saves passes over maps.
+            ChannelNorm::Frozen([weight, bias, mean, variance]) => {
+                let scale = &**weight * (&**variance + NORM_EPSILON).rsqrt();
+                let shift = (&**bias - &**mean * &scale).to_kind(kind);
+                convolved(&(&*self.weight * scale.view([-1, 1, 1, 1])).to_kind(kind), Some(&shift))
+            }
+        };
         self.activation.map_or_else(|| y.shallow_clone(), |activation| activation.forward(&y))
+    }
+
+    /// The dtype of computation.
+    pub fn kind(&self) -> Kind {
+        self.weight.kind()
     }
 
     /// For a result of so many places.
