@@ -1,6 +1,7 @@
 //! Families: Hugging Face's model types as tables of tensor names and config mappings over shared bodies and heads.
 
 mod decoder;
+mod encoder_alone;
 mod encoder_decoder;
 mod fresh;
 mod image;
@@ -9,7 +10,8 @@ mod speech;
 mod text;
 
 pub use decoder::{DecoderFamily, DecoderHeads};
-pub use encoder_decoder::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables};
+pub use encoder_alone::EncoderAloneFamily;
+pub use encoder_decoder::{DecoderUse, EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables};
 pub(crate) use fresh::with;
 pub use fresh::{FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTexts, FreshTokens};
 pub use image::ImageFamily;

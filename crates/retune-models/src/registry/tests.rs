@@ -164,6 +164,29 @@ fn every_listed_family_builds_every_head_it_lists() {
     assert!(PURPOSES.iter().all(|purpose| used.contains(purpose)), "a purpose that no family has");
 }
 
+/// What serves a purpose in a family's place with the same type: Hugging Face's class for it has other names, or a part of the model.
+#[test]
+fn classes_that_name_a_model_otherwise_are_built_and_recognized() {
+    let mut count = 0;
+    for family in FAMILIES {
+        for purpose in PURPOSES.iter().copied() {
+            let becomes = family.becomes(Some(purpose)).map(|becomes| becomes.family);
+            let Some(serving) = becomes.filter(|it| it.model_type() == family.model_type()) else { continue };
+            count += 1;
+            let mut config = small(family.model_type());
+            // T5's class assumes none.
+            config.set("decoder_start_token_id", json!(0));
+            let (network, params) = build(serving, purpose, &config);
+            assert!(network.work(4, 0) > 0.0);
+            assert!(params.iter().any(|param| param.head && param.depth == network.blocks() + 1));
+            config.set("architectures", json!([serving.architecture(&config, purpose)]));
+            assert_eq!(purposes_of_class(&config), [purpose], "{}", family.model_type());
+            assert!(takes(&config).unwrap() == serving.takes(&config).unwrap());
+        }
+    }
+    assert!(count >= 13, "{count}");
+}
+
 #[test]
 fn every_model_type_and_every_purpose_is_listed_once() {
     for (index, family) in FAMILIES.iter().enumerate() {
@@ -196,11 +219,14 @@ fn every_family_of_texts_has_every_head_for_texts() {
         "deberta-v2",
     ];
     let decoders = texts("causal-lm");
-    assert_eq!(all, [&encoders[..], &decoders].concat());
+    // Both read the text: that classifies it, and that finds answers in it.
+    let both = ["bart", "mbart", "t5", "mt5"];
+    assert_eq!(all, [&encoders[..], &decoders, &both].concat());
     // Hugging Face has no class of the others.
     let tagging = decoders.iter().copied().filter(|name| *name != "gemma3_text");
-    assert_eq!(texts("token-classification"), encoders.into_iter().chain(tagging).collect::<Vec<_>>());
-    let answering = ["llama", "mistral", "qwen2", "qwen3", "gpt_neox", "gpt2"];
+    let tagging = encoders.into_iter().chain(tagging).chain(["t5", "mt5"]);
+    assert_eq!(texts("token-classification"), tagging.collect::<Vec<_>>());
+    let answering = ["llama", "mistral", "qwen2", "qwen3", "gpt_neox", "gpt2", "bart", "mbart", "t5", "mt5"];
     assert_eq!(texts("question-answering"), [&encoders[..], &answering].concat());
     assert_eq!(texts("masked-lm"), encoders);
 }
