@@ -40,7 +40,7 @@ HERE = Path(__file__).resolve().parent
 IGNORED = -100  # as a label: counts in no loss
 OUTPUTS = ("logits", "pred_boxes", "start_logits", "end_logits", "mask")  # must be there, where transformers has them, besides `loss`
 FURTHER = ("cls_logits", "distillation_logits", "encoder_last_hidden_state")  # compared where Retune gives them, as hidden states are
-ACTIVATIONS = ["gelu", "gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "quick_gelu"]
+ACTIVATIONS = ["gelu", "gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "quick_gelu", "mish", "hardswish"]
 
 
 @dataclass
