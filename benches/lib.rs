@@ -65,7 +65,7 @@ pub fn fresh_weights(base_prefix: &str, precision: Precision, device: Device) ->
         None,
         WeightsOptions {
             base_prefix: base_prefix.to_owned(),
-            stored_prefix: base_prefix.to_owned(),
+            stored_prefixes: vec![base_prefix.to_owned()],
             new_head: true,
             headless: false,
             only: None,

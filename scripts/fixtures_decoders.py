@@ -66,6 +66,11 @@ CASES = {
     "gpt2-causal-lm": ("GPT2", "LMHeadModel", GPT2 | dict(n_inner=30)),
     "gpt2-untied": ("GPT2", "LMHeadModel", GPT2 | dict(n_layer=2, tie_word_embeddings=False, scale_attn_by_inverse_layer_idx=True)),
     "gpt2-sequence-classification": ("GPT2", "SequenceClassification", GPT2 | SEQUENCES | dict(n_layer=1)),
+    # Heads for texts by the two kinds of classes, and the decoder by its two names.
+    "llama-token-classification": ("Llama", "TokenClassification", llama_like(**SEQUENCES, **SMALL, classifier_dropout=0.0)),
+    "gpt2-token-classification": ("GPT2", "TokenClassification", GPT2 | SEQUENCES | dict(n_layer=1, hidden_dropout=0.0)),
+    "llama-question-answering": ("Llama", "QuestionAnswering", llama_like(**SMALL)),
+    "mistral-question-answering": ("Mistral", "QuestionAnswering", llama_like(**SMALL, sliding_window=3)),
 }
 
 
@@ -84,7 +89,11 @@ def decoder_inputs(random, config):
 def targets_of(random, head, config, inputs):
     if head == "SequenceClassification":
         return {"labels": torch.arange(len(LENGTHS)) % config.num_labels}
-    labels = torch.randint(0, config.vocab_size, inputs["input_ids"].shape, generator=random)
+    if head == "QuestionAnswering":
+        # The last answer lies outside of its window.
+        return {"start_positions": torch.tensor([2, 5, 0, 9]), "end_positions": torch.tensor([4, 8, 3, 9])}
+    classes = config.num_labels if head == "TokenClassification" else config.vocab_size
+    labels = torch.randint(0, classes, inputs["input_ids"].shape, generator=random)
     labels[inputs["attention_mask"] == 0] = IGNORED
     labels[:, 2::4] = IGNORED
     return {"labels": labels}
@@ -107,7 +116,7 @@ def make_case(root, name, prefix, head, values):
     inputs = decoder_inputs(random, model.config)
     inputs |= targets_of(random, head, model.config, inputs)
     case = forward_and_gradients(model, inputs, names)
-    if head != "SequenceClassification":
+    if head in ("CausalLM", "LMHeadModel"):
         # Several documents in one row, told by their positions alone.
         packed = {"input_ids": inputs["input_ids"][[0, 3]], "position_ids": torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4], [0, 0, 1, 2, 3, 4, 5, 6, 0]])}
         model.eval()

@@ -7,7 +7,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from fixtures_common import forward_and_gradients, fresh_folder, generator, randomise, save_tensors, write_versions
+from fixtures_common import forward_and_gradients, fresh_folder, generator, randomise, save_model, save_tensors, write_versions
 from fixtures_decoders import until_end
 
 IGNORED = -100
@@ -49,6 +49,18 @@ CASES = {
     "t5": ("T5ForConditionalGeneration", "T5Config", t5_like()),
     "t5-gated": ("T5ForConditionalGeneration", "T5Config", t5_like(feed_forward_proj="gated-gelu", tie_word_embeddings=False)),
     "mt5": ("MT5ForConditionalGeneration", "MT5Config", t5_like(feed_forward_proj="gated-silu", num_decoder_layers=None)),
+}
+# folder: (class, config class, config values); heads over the text that is read.
+LABELS = {0: "negative", 1: "neutral", 2: "positive"}
+NAMED = dict(id2label=LABELS, label2id={v: k for k, v in LABELS.items()}, classifier_dropout=0.0)
+SMALL = dict(encoder_layers=1, decoder_layers=1)
+READERS = {
+    "bart-sequence-classification": ("BartForSequenceClassification", "BartConfig", bart_like(**NAMED, **SMALL)),
+    "mbart-sequence-classification": ("MBartForSequenceClassification", "MBartConfig", bart_like(**NAMED, **SMALL, decoder_start_token_id=None)),
+    "bart-question-answering": ("BartForQuestionAnswering", "BartConfig", bart_like(**SMALL)),
+    "t5-sequence-classification": ("T5ForSequenceClassification", "T5Config", t5_like(**NAMED, num_layers=1)),
+    "t5-token-classification": ("T5ForTokenClassification", "T5Config", t5_like(**NAMED)),
+    "t5-question-answering": ("T5ForQuestionAnswering", "T5Config", t5_like(num_layers=1, feed_forward_proj="gated-gelu")),
 }
 # Those whose score weights are others than the table of the tokens, whatever config.json says.
 APART = ["t5-gated"]
@@ -127,6 +139,27 @@ def make_case(root, name, class_name, config_class, values):
     save_tensors(folder / "case.safetensors", case)
 
 
+def make_reader(root, name, class_name, config_class, values):
+    """Rows that end as their tokenizer would end them; the first has two such tokens as the others, one of which is in its middle."""
+    folder = fresh_folder(root / "parity" / name)
+    random = generator(name)
+    model = build(class_name, config_class, values, random)
+    names = save_model(model, folder)
+    ids, mask = rows(random, SOURCES, 3, model.config.vocab_size - 1, model.config.pad_token_id, [False] * len(SOURCES))
+    for row, length in enumerate(SOURCES):
+        ids[row, [length // 2, length - 1]] = model.config.eos_token_id
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if "QuestionAnswering" in class_name:
+        inputs |= {"start_positions": torch.tensor([2, 4, 0, 9]), "end_positions": torch.tensor([4, 5, 3, 9])}
+    elif "Sequence" in class_name:
+        inputs |= {"labels": torch.arange(len(SOURCES)) % model.config.num_labels}
+    else:
+        labels = torch.randint(0, model.config.num_labels, ids.shape, generator=random)
+        inputs |= {"labels": torch.where(mask == 1, labels, IGNORED)}
+    case = forward_and_gradients(model, inputs, names, base=False)
+    save_tensors(folder / "case.safetensors", case)
+
+
 def decoder_states(model, inputs):
     base = {k: v for k, v in inputs.items() if k != "labels"}
     shifted = model.prepare_decoder_input_ids_from_labels(inputs["labels"]) if hasattr(model, "prepare_decoder_input_ids_from_labels") else None
@@ -191,6 +224,8 @@ def make(root):
     make_defaults(root)
     for name, (class_name, config_class, values) in CASES.items():
         make_case(root, name, class_name, config_class, values)
+    for name, (class_name, config_class, values) in READERS.items():
+        make_reader(root, name, class_name, config_class, values)
     for name in SEARCHED:
         make_searches(root, name)
     write_versions(root / "parity")

@@ -317,6 +317,30 @@ def mobilevit(root):
         save_tensors(folder / f"{file}.safetensors", {k: v for k, v in tensors.items() if not k.startswith("grad.") or k[5:] in own})
 
 
+def timm_resnet(root):
+    """timm's ResNet of both kinds of layers, narrow but for its stem, with holes in place of halved maps."""
+    import timm
+
+    folder = fresh_folder(root / "parity/timm-resnet")
+    random = generator("timm-resnet")
+    kinds = {"bottleneck": timm.models.resnet.Bottleneck, "basic": timm.models.resnet.BasicBlock}
+    pixels = torch.randn(1, 3, 70, 45, generator=random).half().float()
+    stored, case = {}, {"pixels": pixels.half()}
+    for kind, block in kinds.items():
+        model = timm.models.resnet.ResNet(block, [1, 1, 2, 2], channels=(2, 2, 3, 4), num_classes=0).eval()
+        randomise(model, random)
+        statistics(model, random)
+        halve(model)
+        stored |= {f"{kind}.{name}": value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+        for stride in (8, 16, 32):
+            strided = timm.models.resnet.ResNet(block, [1, 1, 2, 2], channels=(2, 2, 3, 4), num_classes=0, output_stride=stride).eval()
+            strided.load_state_dict(model.state_dict())
+            with torch.no_grad():
+                case[f"{kind}.{stride}"] = strided.forward_features(pixels)
+    save_tensors(folder / "model.safetensors", {name: value.half() for name, value in stored.items()})
+    save_tensors(folder / "case.safetensors", case)
+
+
 def depends_on_size(name):
     """Whether this gradient passes through code that depends on the image size; the first case covers the others."""
     return any(part in name for part in ("embeddings", "tokens", "relative_position_bias_table", "downsampl", ".sr."))
@@ -387,4 +411,5 @@ def make(root):
             save_tensors(folder / f"{file}.safetensors", tensors)
     vit_mae_start(root / "parity/vit-mae")
     mobilevit(root)
+    timm_resnet(root)
     write_versions(root / "parity")

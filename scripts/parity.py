@@ -40,7 +40,7 @@ HERE = Path(__file__).resolve().parent
 IGNORED = -100  # as a label: counts in no loss
 OUTPUTS = ("logits", "pred_boxes", "start_logits", "end_logits", "mask")  # must be there, where transformers has them, besides `loss`
 FURTHER = ("cls_logits", "distillation_logits", "encoder_last_hidden_state")  # compared where Retune gives them, as hidden states are
-ACTIVATIONS = ["gelu", "gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "quick_gelu"]
+ACTIVATIONS = ["gelu", "gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "quick_gelu", "mish", "hardswish"]
 
 
 @dataclass
@@ -61,6 +61,7 @@ class Family:
     token_types: bool = False
     classes: dict[str, list[str]] = field(default_factory=dict)  # endings that replace the head's own
     segments: bool = False  # whether it has a head for each pixel
+    lacks: tuple[str, ...] = ()  # heads of its medium that transformers has no class for
 
 
 @dataclass
@@ -854,9 +855,9 @@ FAMILIES = {
     "mistral": Family("Mistral", "decoder", mistral),
     "qwen2": Family("Qwen2", "decoder", qwen),
     "qwen3": Family("Qwen3", "decoder", qwen3),
-    "gemma": Family("Gemma", "decoder", gemma),
-    "gemma2": Family("Gemma2", "decoder", gemma2),
-    "phi3": Family("Phi3", "decoder", phi3),
+    "gemma": Family("Gemma", "decoder", gemma, lacks=("decoder-answers",)),
+    "gemma2": Family("Gemma2", "decoder", gemma2, lacks=("decoder-answers",)),
+    "phi3": Family("Phi3", "decoder", phi3, lacks=("decoder-answers",)),
     "gpt_neox": Family("GPTNeoX", "decoder", gpt_neox),
     "gpt2": Family("GPT2", "decoder", gpt2, classes={"ForCausalLM": ["LMHeadModel"]}),
     "bart": Family("Bart", "sequence to sequence", bart),
@@ -865,6 +866,10 @@ FAMILIES = {
     "m2m_100": Family("M2M100", "sequence to sequence", m2m_100),
     "t5": Family("T5", "sequence to sequence", t5),
     "mt5": Family("MT5", "sequence to sequence", t5),
+    "bart reader": Family("Bart", "read by both", bart, lacks=("read-tags",)),
+    "mbart reader": Family("MBart", "read by both", mbart, lacks=("read-tags",)),
+    "t5 reader": Family("T5", "read by both", t5),
+    "mt5 reader": Family("MT5", "read by both", t5),
     "vit": Family("ViT", "image", vit),
     "deit": Family("DeiT", "image", vit, classes={"ForImageClassification": ["ForImageClassification", "ForImageClassificationWithTeacher"]}),
     "beit": Family("Beit", "image", beit),
@@ -952,6 +957,21 @@ def sequence_to_sequence_inputs(draw, family, config):
         if draw.random() < 0.5:
             named["decoder_attention_mask"] = padded(draw, rows, written)
     return Inputs(named)
+
+
+def read_inputs(draw, family, config):
+    """A text for both stacks, every row of which ends as often as the others; padding where a tokenizer puts it."""
+    noise = tensor_generator(draw)
+    rows, width, ends = draw.randint(1, 4), draw.randint(3, 16), draw.randint(1, 3)
+    others = [token for token in range(config.vocab_size) if token not in (config.eos_token_id, config.pad_token_id)]
+    ids = torch.tensor(others)[torch.randint(0, len(others), (rows, width), generator=noise)]
+    mask = torch.zeros_like(ids)
+    for row in range(rows):
+        length = draw.randint(3, width)
+        mask[row, :length] = 1
+        ids[row, length:] = config.pad_token_id
+        ids[row, draw.sample(range(length - 1), ends - 1) + [length - 1]] = config.eos_token_id
+    return Inputs({"input_ids": ids} | ({"attention_mask": mask} if draw.random() < 0.8 else {}))
 
 
 def padded(draw, rows, width):
@@ -1086,6 +1106,7 @@ INPUTS = {
     "text": text_inputs,
     "decoder": decoder_inputs,
     "sequence to sequence": sequence_to_sequence_inputs,
+    "read by both": read_inputs,
     "image": image_inputs,
     "maps": map_inputs,
     "detector": detector_inputs,
@@ -1106,6 +1127,8 @@ def classes(count):
     return dict(id2label={i: f"class {i}" for i in range(count)}, label2id={f"class {i}": i for i in range(count)})
 
 
+# Where a text ends is told by a token that pads nothing.
+READ = dict(pad_token_id=0, eos_token_id=1)
 # Classifiers of frames have no layers that make fewer of them.
 WHOLE = dict(add_adapter=False, use_intermediate_ffn_before_adapter=False)
 
@@ -1267,6 +1290,11 @@ HEADS = {
     "causal-lm": Head("causal-lm", "ForCausalLM", "decoder", lambda draw: {}, next_token_targets),
     "sequence-to-sequence": Head("text-to-text", "ForConditionalGeneration", "sequence to sequence", lambda draw: {}, written_targets),
     "decoder-classification": Head("text-classification", "ForSequenceClassification", "decoder", problem, class_targets),
+    "decoder-tags": Head("token-classification", "ForTokenClassification", "decoder", several_classes, tag_targets),
+    "decoder-answers": Head("question-answering", "ForQuestionAnswering", "decoder", lambda draw: {}, span_targets),
+    "read-classification": Head("text-classification", "ForSequenceClassification", "read by both", lambda draw: problem(draw) | READ, class_targets),
+    "read-tags": Head("token-classification", "ForTokenClassification", "read by both", several_classes, tag_targets),
+    "read-answers": Head("question-answering", "ForQuestionAnswering", "read by both", lambda draw: READ, span_targets),
     "image-classification": Head("image-classification", "ForImageClassification", "image", problem, class_targets),
     "semantic-segmentation": Head(
         "semantic-segmentation", "ForSemanticSegmentation", "image", lambda draw: classes(draw.randint(1, 9)), pixel_targets
@@ -1404,6 +1432,7 @@ def parse_arguments():
         parser.error("--count must be at least 1 and --first at least 0")
     arguments.pairs = [(f, h) for f in FAMILIES for h in HEADS if FAMILIES[f].medium == HEADS[h].medium]
     arguments.pairs = [(f, h) for f, h in arguments.pairs if FAMILIES[f].segments or h != "semantic-segmentation"]
+    arguments.pairs = [(f, h) for f, h in arguments.pairs if h not in FAMILIES[f].lacks]
     arguments.pairs = [(f, h) for f, h in arguments.pairs if f in (arguments.family or [f]) and h in (arguments.head or [h])]
     if not arguments.pairs:
         parser.error("no family that was named takes a head that was named")

@@ -18,6 +18,18 @@ pub enum Activation {
     QuickGelu,
     /// `tanh`.
     Tanh,
+    /// `sigmoid`.
+    Sigmoid,
+    /// The square of `relu` (So et al. 2021): `relu2`.
+    SquaredRelu,
+    /// `relu`, but 6 at most: `relu6`.
+    Relu6,
+    /// `relu` with a hundredth of what is below 0: `leaky_relu`.
+    LeakyRelu,
+    /// `x · relu6(x + 3) / 6` (Howard et al. 2019): `hardswish`.
+    HardSwish,
+    /// `x · tanh(ln(1 + eˣ))` (Misra 2019): `mish`.
+    Mish,
     /// The identity: `linear`.
     Identity,
 }
@@ -32,13 +44,19 @@ impl Activation {
             "relu" => Self::Relu,
             "silu" | "swish" => Self::Silu,
             "tanh" => Self::Tanh,
+            "sigmoid" => Self::Sigmoid,
+            "relu2" => Self::SquaredRelu,
+            "relu6" => Self::Relu6,
+            "leaky_relu" => Self::LeakyRelu,
+            "hardswish" => Self::HardSwish,
+            "mish" => Self::Mish,
             "linear" => Self::Identity,
             other => {
                 return Err(KernelError::Unknown {
                     what: "activation",
                     name: other.to_owned(),
                     known: "gelu, gelu_python, gelu_new, gelu_fast, gelu_accurate, gelu_pytorch_tanh, gelu_python_tanh, \
-                            quick_gelu, relu, silu, swish, tanh, linear",
+                            quick_gelu, relu, relu2, relu6, leaky_relu, silu, swish, hardswish, mish, tanh, sigmoid, linear",
                 });
             }
         })
@@ -53,6 +71,12 @@ impl Activation {
             Self::Silu => x.silu(),
             Self::QuickGelu => x * (x * 1.702).sigmoid(),
             Self::Tanh => x.tanh(),
+            Self::Sigmoid => x.sigmoid(),
+            Self::SquaredRelu => x.relu().square(),
+            Self::Relu6 => x.clamp(0.0, 6.0),
+            Self::LeakyRelu => x.leaky_relu(),
+            Self::HardSwish => x.hardswish(),
+            Self::Mish => x.mish(),
             Self::Identity => x.shallow_clone(),
         }
     }
@@ -81,8 +105,34 @@ mod tests {
                 assert!(worst < 1e-6, "{name}: {worst}");
             }
         }
-        let error = Activation::from_name("mish").unwrap_err().to_string();
-        assert!(error.contains("mish") && error.contains("quick_gelu"), "{error}");
+        let error = Activation::from_name("prelu").unwrap_err().to_string();
+        assert!(error.contains("prelu") && error.contains("quick_gelu"), "{error}");
+    }
+
+    #[test]
+    fn others_are_what_their_formulas_say() {
+        type Formula = fn(f64) -> f64;
+        let formulas: [(&str, Formula); 7] = [
+            ("tanh", f64::tanh),
+            ("sigmoid", |x| 1.0 / (1.0 + (-x).exp())),
+            ("relu2", |x| x.max(0.0).powi(2)),
+            ("relu6", |x| x.clamp(0.0, 6.0)),
+            ("leaky_relu", |x| if x < 0.0 { 0.01 * x } else { x }),
+            ("hardswish", |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
+            ("mish", |x| x * x.exp().ln_1p().tanh()),
+        ];
+        let at: Vec<f64> = (-90..=90).map(|tenth| f64::from(tenth) / 10.0 + 0.03).collect();
+        for (name, formula) in formulas {
+            let x = Tensor::from_slice(&at).set_requires_grad(true);
+            let y = Activation::from_name(name).unwrap().forward(&x);
+            y.sum(Kind::Double).backward();
+            let (y, slope) = (Vec::<f64>::try_from(&y).unwrap(), Vec::<f64>::try_from(x.grad()).unwrap());
+            for ((&x, y), slope) in at.iter().zip(y).zip(slope) {
+                assert!((y - formula(x)).abs() < 1e-9, "{name} at {x}: {y}");
+                let expected = (formula(x + 1e-6) - formula(x - 1e-6)) / 2e-6;
+                assert!((slope - expected).abs() < 1e-6, "{name} at {x}: slope {slope}, not {expected}");
+            }
+        }
     }
 
     const GELU: [f64; 5] = [-0.045500264, -0.154268769, 0.0, 0.841344746, 2.995950306];

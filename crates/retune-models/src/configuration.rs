@@ -10,13 +10,17 @@ use std::path::Path;
 const MAY_BE_NONE: [&str; 4] =
     ["attn_logit_softcapping", "final_logit_softcapping", "num_key_value_heads", "sliding_window"];
 
+/// Fields with the labels: where one of them is stated, nothing is assumed of the others.
+const LABELS: [&str; 3] = ["id2label", "label2id", "num_labels"];
+
 impl ModelConfig {
     /// Wraps a parsed `config.json`; what it leaves out gets the value of Hugging Face's class.
     pub fn new(value: Value) -> Result<Self, ModelError> {
         let mut config = Self::as_written(value)?;
+        let labelled = LABELS.iter().any(|field| config.get(field).is_some());
         for (field, default) in registry::class_defaults(&config) {
             let none = MAY_BE_NONE.contains(&field) && config.as_map().contains_key(field);
-            if config.get(field).is_none() && !none {
+            if config.get(field).is_none() && !none && !(labelled && LABELS.contains(&field)) {
                 config.set(field, default);
             }
         }
@@ -42,6 +46,15 @@ impl CheckpointFolder {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn labels_of_a_class_are_as_many_as_it_says() {
+        let count = |value: Value| ModelConfig::new(value).unwrap().label_count();
+        assert_eq!(count(json!({"model_type": "bart"})), 3);
+        assert_eq!(count(json!({"model_type": "bart", "num_labels": 5})), 5);
+        assert_eq!(count(json!({"model_type": "bart", "id2label": {"0": "no", "1": "yes"}})), 2);
+        assert_eq!(count(json!({"model_type": "mbart"})), 2);
+    }
 
     #[test]
     fn a_stated_null_is_no_window_and_no_bound() {

@@ -80,6 +80,15 @@ pub enum ModelError {
         /// What is there.
         present: String,
     },
+    /// A text without the token by which it is classified.
+    #[error(
+        "row {row} of `input_ids` has no token that ends a text (`eos_token_id` of config.json), by which this model classifies; end each \
+         text with one, as the model's tokenizer does"
+    )]
+    NoEnd {
+        /// Counted from 1.
+        row: i64,
+    },
     /// An input of a shape that the model cannot take.
     #[error("the input `{name}` has shape {shape:?}: {problem}")]
     InputShape {

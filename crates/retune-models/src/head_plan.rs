@@ -11,6 +11,10 @@ pub trait HeadPlan {
     /// # Errors
     /// A configuration or checkpoint that does not fit.
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError>;
+    /// Whether a decoder writes by it what it read another text for: such a head is never new.
+    fn writes(&self) -> bool {
+        false
+    }
     /// Changes what Hugging Face's class of this head could not read in a configuration, as it will be saved.
     fn settle(&self, _config: &mut ModelConfig) {}
 }

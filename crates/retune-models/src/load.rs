@@ -231,7 +231,7 @@ impl LoadedModel {
         if let (Some(checkpoint), Some(language)) = (&mut checkpoint, &language) {
             checkpoint.speak(language)?;
         }
-        let stored_prefix = registry::family(&config)?.names().base_prefix();
+        let stored_prefixes = registry::stored_prefixes(registry::family(&config)?, family);
         settle(&mut config, family, options.head.as_ref())?;
         let mut effective = config.clone();
         if let Some(p) = options.dropout {
@@ -242,11 +242,8 @@ impl LoadedModel {
             checkpoint,
             WeightsOptions {
                 base_prefix: names.base_prefix(),
-                stored_prefix,
-                // What a decoder writes by is never new.
-                new_head: options.new_head
-                    && purpose.is_some_and(|purpose| purpose.fresh)
-                    && family.target_begin(&effective).is_none(),
+                stored_prefixes,
+                new_head: options.new_head && registry::may_be_new(family, purpose)?,
                 headless: purpose.is_none(),
                 only: options.only.clone(),
                 from_scratch: options.from_scratch,

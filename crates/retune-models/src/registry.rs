@@ -191,6 +191,19 @@ fn unknown(model_type: String, purpose: Option<&Purpose>) -> ModelError {
     ModelError::UnknownFamily { model_type, purpose: in_words(purpose), known: known.collect::<Vec<_>>().join(", ") }
 }
 
+/// Whether the head of a family for a purpose may be new. What a decoder writes by never is.
+pub(crate) fn may_be_new(family: &dyn Family, purpose: Option<&Purpose>) -> Result<bool, ModelError> {
+    let Some(purpose) = purpose.filter(|purpose| purpose.fresh) else { return Ok(false) };
+    Ok(!head(family, purpose)?.writes())
+}
+
+/// What may stand in front of the names of the base model in checkpoints of the family `own`, whose classes call it in several
+/// ways: as that which is `serving` does, as other classes do, as its own do.
+pub(crate) fn stored_prefixes(own: &'static dyn Family, serving: &'static dyn Family) -> Vec<String> {
+    let others = PURPOSES.iter().filter_map(|purpose| own.becomes(Some(purpose))).map(|becomes| becomes.family);
+    [serving].into_iter().chain(others).chain([own]).map(|family| family.names().base_prefix()).collect()
+}
+
 /// What Hugging Face's configuration class assumes where config.json says nothing.
 pub fn class_defaults(config: &ModelConfig) -> Vec<(&'static str, Value)> {
     family(config).map_or_else(|_| Vec::new(), |family| family.defaults())

@@ -66,7 +66,7 @@ impl TargetBegin {
 }
 
 /// A token of config.json.
-fn token(config: &ModelConfig, field: &str) -> Result<i64, ModelError> {
+pub(crate) fn token(config: &ModelConfig, field: &str) -> Result<i64, ModelError> {
     let value = config.number(field)?;
     if value >= 0.0 && value.fract() == 0.0 {
         return Ok(value as i64);

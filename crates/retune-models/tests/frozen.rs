@@ -45,6 +45,13 @@ fn models() -> Vec<(String, &'static Purpose)> {
         models.push((name.to_owned(), &SEQUENCE_TO_SEQUENCE));
     }
     models.push(("llama-sequence-classification".to_owned(), &SEQUENCE_CLASSIFICATION));
+    models.push(("llama-question-answering".to_owned(), &QUESTION_ANSWERING));
+    models.push(("gpt2-token-classification".to_owned(), &TOKEN_CLASSIFICATION));
+    for name in ["bart-sequence-classification", "mbart-sequence-classification", "t5-sequence-classification"] {
+        models.push((name.to_owned(), &SEQUENCE_CLASSIFICATION));
+    }
+    models.push(("bart-question-answering".to_owned(), &QUESTION_ANSWERING));
+    models.push(("t5-token-classification".to_owned(), &TOKEN_CLASSIFICATION));
     models.push(("yolos-object-detection".to_owned(), &OBJECT_DETECTION));
     models.push(("detr-object-detection".to_owned(), &OBJECT_DETECTION));
     for name in ["conditional-detr", "deformable-detr", "deformable-detr-two-stage"] {

@@ -4,9 +4,10 @@ mod common;
 
 use common::{case, check, difference, fixture, load_options, test_device};
 use retune_kernels::tch::{Tensor, no_grad};
-use retune_models::heads::{CAUSAL_LM, SEQUENCE_CLASSIFICATION};
+use retune_models::checkpoint::read_tensors;
+use retune_models::heads::{CAUSAL_LM, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION};
 use retune_models::registry::purposes_of_class;
-use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode, Tensors};
+use retune_models::{LoadOptions, LoadedModel, LoraPlan, Mode, Purpose, Tensors};
 
 const FOR_NEXT_TOKENS: [&str; 18] = [
     "llama-causal-lm",
@@ -53,6 +54,73 @@ fn sequences_are_classified_by_their_last_token() {
         let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).unwrap();
         assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
         check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
+    }
+}
+
+const FOR_TEXTS: [(&str, &Purpose); 4] = [
+    ("llama-token-classification", &TOKEN_CLASSIFICATION),
+    ("gpt2-token-classification", &TOKEN_CLASSIFICATION),
+    ("llama-question-answering", &QUESTION_ANSWERING),
+    ("mistral-question-answering", &QUESTION_ANSWERING),
+];
+
+#[test]
+fn tokens_and_answers_equal_hugging_face() {
+    for (name, purpose) in FOR_TEXTS {
+        println!("{name}");
+        let from = fixture(&format!("parity/{name}"));
+        let loaded = LoadedModel::load(&from, &load_options(purpose)).unwrap();
+        assert!(loaded.report.new.is_empty() && loaded.report.unexpected.is_empty(), "{:?}", loaded.report);
+        assert_eq!(purposes_of_class(&loaded.config), [purpose]);
+        check(&loaded, &case(&format!("parity/{name}/case.safetensors")), |name| format!("grad.{name}"));
+        // What is saved has the names of Hugging Face's class.
+        let folder = tempfile::tempdir().unwrap();
+        loaded.save(folder.path(), "base").unwrap();
+        let tensors = |folder: &std::path::Path| read_tensors(&folder.join("model.safetensors")).unwrap();
+        let (ours, theirs) = (tensors(folder.path()), tensors(&from));
+        assert!(ours.keys().eq(theirs.keys()) && ours.iter().all(|(name, tensor)| *tensor == theirs[name]), "{name}");
+    }
+}
+
+/// Llama's class for question answering calls the decoder by another name than its other classes.
+#[test]
+fn a_decoder_is_found_by_either_of_its_names() {
+    let loaded = |name: &str, options: &LoadOptions| LoadedModel::load(&fixture(&format!("parity/{name}")), options);
+    let answers = LoadOptions { new_head: true, ..load_options(&QUESTION_ANSWERING) };
+    let made = loaded("llama-causal-lm", &answers).unwrap();
+    let new: Vec<&str> = made.report.new.iter().map(|new| new.name.as_str()).collect();
+    assert_eq!(new, ["qa_outputs.weight", "qa_outputs.bias"]);
+    assert!(made.params.iter().all(|param| param.head || param.name.starts_with("transformer.")));
+    assert_eq!(made.config.architecture(), Some("LlamaForQuestionAnswering"));
+    // transformers would begin with random weights there.
+    let plan = LoraPlan::new(2, 4.0, 0.0, vec!["q_proj".to_owned()]).unwrap();
+    let notes = |name: &str| {
+        let options = LoadOptions { adapter: Some(plan.clone()), ..answers.clone() };
+        loaded(name, &options).unwrap().report.notes
+    };
+    assert!(notes("llama-causal-lm").iter().any(|note| note.contains("`transformer.`") && note.contains("merge")));
+    for name in ["llama-question-answering", "mistral-causal-lm"] {
+        assert!(notes(name).is_empty(), "{name}: {:?}", notes(name));
+    }
+    let tags = common::with_labels(&TOKEN_CLASSIFICATION, &["O", "B-thing"]);
+    let made = loaded("llama-question-answering", &tags).unwrap();
+    let new: Vec<&str> = made.report.new.iter().map(|new| new.name.as_str()).collect();
+    assert_eq!(new, ["score.weight", "score.bias"]);
+    assert!(made.params.iter().all(|param| param.head || param.name.starts_with("model.")));
+    // The dropout that the class assumes is one as any other.
+    assert_eq!(made.config.probability("classifier_dropout").unwrap(), 0.1);
+}
+
+#[test]
+fn heads_that_hugging_face_has_no_class_for_are_refused() {
+    for (name, purpose, words) in [
+        ("gemma3-causal-lm", &TOKEN_CLASSIFICATION, "token classification"),
+        ("gemma2-causal-lm", &QUESTION_ANSWERING, "question answering"),
+        ("phi3-causal-lm", &QUESTION_ANSWERING, "question answering"),
+    ] {
+        let options = LoadOptions { new_head: true, ..load_options(purpose) };
+        let error = LoadedModel::load(&fixture(&format!("parity/{name}")), &options).err().unwrap().to_string();
+        assert!(error.contains(&format!("is not supported for {words}")) && error.contains("llama"), "{error}");
     }
 }
 

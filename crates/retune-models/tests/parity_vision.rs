@@ -3,15 +3,17 @@
 mod common;
 
 use common::{case, check, difference, fixture, hidden_states, inputs, load_options, with_labels};
+use retune_kernels::Precision;
 use retune_kernels::loss::{Objects, detection_loss, detection_terms};
 use retune_kernels::tch::{Device, Kind, Tensor};
-use retune_models::checkpoint::{graft, read_tensors, write_tensors};
+use retune_models::checkpoint::{WeightsOptions, WeightsRoot, graft, read_tensors, write_tensors};
 use retune_models::heads::{
     IMAGE_CLASSIFICATION, MASKED_IMAGE_MODELING, MaskedPatchLoss, OBJECT_DETECTION, SEMANTIC_SEGMENTATION,
     detection_outputs, detection_weights,
 };
+use retune_models::layers::{MapLayer, ResNetSizes};
 use retune_models::registry::purposes_of_class;
-use retune_models::{LoadOptions, LoadedModel, Mode, Tensors};
+use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, Mode, Tensors};
 
 #[test]
 fn every_vision_family_equals_hugging_face() {
@@ -379,6 +381,124 @@ fn convolutions_have_the_names_of_either_library() {
     write(&config);
     let error = LoadedModel::load(folder.path(), &load_options(&OBJECT_DETECTION)).err().unwrap().to_string();
     assert!(error.contains("efficientnet_b0") && error.contains("resnet18"), "{error}");
+}
+
+/// Convolutions with holes in place of halved maps, timm's `output_stride`.
+#[test]
+fn convolutions_with_holes_equal_timm() {
+    let folder = fixture("parity/timm-resnet");
+    let case = case("parity/timm-resnet/case.safetensors");
+    let pixels = case["pixels"].to_kind(Kind::Float).to_device(common::test_device()).permute([0, 2, 3, 1]);
+    for bottleneck in [true, false] {
+        let kind = if bottleneck { "bottleneck" } else { "basic" };
+        let widths = if bottleneck { vec![8, 8, 12, 16] } else { vec![2, 2, 3, 4] };
+        let plain = ResNetSizes { widths, depths: vec![1, 1, 2, 2], ..ResNetSizes::named("resnet18").unwrap() };
+        for stride in [8, 16, 32] {
+            let root = WeightsRoot::new(
+                Some(CheckpointFolder::open(&folder).unwrap()),
+                WeightsOptions {
+                    base_prefix: String::new(),
+                    stored_prefixes: Vec::new(),
+                    new_head: false,
+                    headless: true,
+                    only: None,
+                    from_scratch: false,
+                    seed: 0,
+                    precision: Precision::Fp32,
+                    device: common::test_device(),
+                    initializer_range: 0.02,
+                    adapter: None,
+                },
+            );
+            let sizes = ResNetSizes { bottleneck, coarsest: Some(stride), ..plain.clone() };
+            let weights = root.root().at(kind);
+            let mut map = sizes.stem(&weights).unwrap().forward(&pixels, false);
+            for (stage, layer) in sizes.layers(&weights, 1).unwrap() {
+                map = layer.forward(&map, false);
+                let side = |side: i64| (side + sizes.stride_of(stage + 1) - 1) / sizes.stride_of(stage + 1);
+                assert_eq!(map.size()[1..3], [side(pixels.size()[1]), side(pixels.size()[2])]);
+            }
+            let worst = difference(&map.permute([0, 3, 1, 2]), &case[&format!("{kind}.{stride}")]);
+            assert!(worst < 1e-5, "{kind} with {stride} pixels for a place: {worst}");
+        }
+    }
+}
+
+/// DETR-DC5 says so by `dilation`, later files by the configuration of the convolutions.
+#[test]
+fn a_detector_has_finer_maps_where_its_configuration_says_so() {
+    let text = std::fs::read_to_string(fixture("parity/detr-object-detection/config.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let load = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        config.as_object_mut().unwrap().remove("backbone_config");
+        config["backbone"] = "resnet18".into();
+        change(&mut config);
+        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        let options = LoadOptions { from_scratch: true, ..load_options(&OBJECT_DETECTION) };
+        LoadedModel::load(folder.path(), &options)
+    };
+    let pixels =
+        || Tensors::from([("pixel_values", Tensor::arange(3 * 70 * 45, float_options()).view([1, 3, 70, 45]).sin())]);
+    let part = |stride: serde_json::Value| {
+        move |config: &mut serde_json::Value| {
+            config["backbone_config"] = serde_json::json!({"model_type": "timm_backbone", "backbone": "resnet18"});
+            config["backbone_config"]["output_stride"] = stride.clone();
+        }
+    };
+    let logits = |change: &dyn Fn(&mut serde_json::Value)| loaded_logits(&load(change).unwrap(), &pixels());
+    let plain = logits(&|_| ());
+    let wide = logits(&|config| config["dilation"] = true.into());
+    assert!(difference(&wide, &plain) > 1e-6);
+    assert_eq!(logits(&part(16.into())), wide);
+    assert_eq!(logits(&part(serde_json::Value::Null)), plain);
+    let error = load(&part(12.into())).err().unwrap().to_string();
+    assert!(error.contains("output_stride") && error.contains("12"), "{error}");
+}
+
+/// transformers' DETR and Deformable DETR have the fields and read none of them, Conditional DETR reads that of the decoder.
+#[test]
+fn layers_of_a_detector_are_left_out_where_hugging_face_leaves_them_out() {
+    for (name, field, drops) in [
+        ("detr-auxiliary-loss", "encoder_layerdrop", false),
+        ("detr-auxiliary-loss", "decoder_layerdrop", false),
+        ("deformable-detr", "encoder_layerdrop", false),
+        ("conditional-detr", "encoder_layerdrop", false),
+        ("conditional-detr", "decoder_layerdrop", true),
+    ] {
+        println!("{name}: {field}");
+        let from = fixture(&format!("parity/{name}"));
+        let folder = tempfile::tempdir().unwrap();
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(from.join("config.json")).unwrap()).unwrap();
+        config[field] = 0.5.into();
+        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        std::fs::copy(from.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+        let load = |folder: &std::path::Path| LoadedModel::load(folder, &load_options(&OBJECT_DETECTION)).unwrap();
+        let (plain, dropping) = (load(&from), load(folder.path()));
+        let inputs = inputs(&case(&format!("parity/{name}/case.safetensors")));
+        let run = |loaded: &LoadedModel, mode: &Mode| {
+            let outputs = loaded.network.forward(&inputs, mode).unwrap();
+            let said = detection_outputs(&outputs).unwrap().layers.len();
+            (outputs.get("logits").unwrap().detach(), said)
+        };
+        let whole = run(&plain, &Mode::evaluation());
+        assert_eq!(run(&dropping, &Mode::evaluation()), whole);
+        let passes = (0..24).map(|stream| {
+            retune_kernels::dropout::set_stream(stream);
+            run(&dropping, &Mode::training(0))
+        });
+        let (changed, said): (Vec<bool>, Vec<usize>) =
+            passes.map(|(logits, said)| (difference(&logits, &whole.0) > 1e-5, said)).unzip();
+        let count = changed.iter().filter(|changed| **changed).count();
+        if drops {
+            // Two layers, each left out in half of the passes: what is said is that of those that ran, and of the last place.
+            assert!((12..24).contains(&count), "{count}");
+            assert!(said.contains(&1) && said.contains(&2), "{said:?}");
+        } else {
+            assert_eq!((count, said.iter().all(|it| *it == whole.1)), (0, true));
+        }
+    }
 }
 
 /// What a detector has beside them starts anew where it brings no weights, and is kept where it does.

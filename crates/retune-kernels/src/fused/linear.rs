@@ -47,7 +47,14 @@ pub(super) fn number(activation: Activation) -> Option<i64> {
         Activation::GeluTanh => Some(1),
         Activation::Relu => Some(2),
         Activation::Silu => Some(3),
-        Activation::QuickGelu | Activation::Tanh => None,
+        Activation::QuickGelu
+        | Activation::Tanh
+        | Activation::Sigmoid
+        | Activation::SquaredRelu
+        | Activation::Relu6
+        | Activation::LeakyRelu
+        | Activation::HardSwish
+        | Activation::Mish => None,
     }
 }
 

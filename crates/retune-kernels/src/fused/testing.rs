@@ -3,7 +3,7 @@
 use crate::{Activation, device, dropout, random};
 use tch::{Device, Kind, Tensor};
 
-/// All of them.
+/// Those that the kernels have, and some of those that they leave to libtorch.
 pub(crate) const ACTIVATIONS: [Activation; 7] = [
     Activation::Gelu,
     Activation::GeluTanh,

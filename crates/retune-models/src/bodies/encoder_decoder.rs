@@ -3,7 +3,7 @@
 //!
 //! B batch, S tokens (or frames) of the source, T tokens of the target, D hidden size.
 
-use super::Stack;
+use super::{LAST, Stack};
 use crate::cache::{Cache, Memory, seen};
 use crate::target_begin::TargetBegin;
 use crate::{Body, Continues, Mode, ModelError, Reads, State, Tensors};
@@ -19,6 +19,21 @@ const ENCODED: &str = "encoder_last_hidden_state";
 /// Beside them: which of its tokens are no padding [B, S].
 const ENCODED_MASK: &str = "encoder_attention_mask";
 
+/// What a decoder reads where inputs hold no `decoder_input_ids`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecoderInput {
+    /// The target (`labels`), moved on by one.
+    Target,
+    /// The same, and the source where there is no target (BART).
+    TargetOrSource,
+    /// The source, moved on by one, token by token: nothing is written, and its states are what a head for texts reads. `labels` are
+    /// those of the head.
+    Source {
+        /// The token that ends texts, where a row is read by it.
+        end: Option<i64>,
+    },
+}
+
 /// Both.
 pub struct EncoderDecoder {
     encoder: Box<dyn Body>,
@@ -26,33 +41,51 @@ pub struct EncoderDecoder {
     /// The table that scores of words may be tied to.
     target_table: String,
     begin: Option<TargetBegin>,
-    /// Whether a decoder that is given nothing reads the source, moved on by one (BART).
-    reads_source: bool,
+    input: DecoderInput,
 }
 
 impl EncoderDecoder {
     /// Blocks of `decoder` follow those of `encoder`; its token table has the full name `target_table`. `begin` makes inputs of
     /// targets, where inputs hold nothing but targets.
     pub fn new(encoder: Box<dyn Body>, decoder: Stack, target_table: String, begin: Option<TargetBegin>) -> Self {
-        Self { encoder, decoder, target_table, begin, reads_source: false }
+        Self { encoder, decoder, target_table, begin, input: DecoderInput::Target }
     }
 
-    /// The same, which reads the source where it is given nothing.
+    /// The same, which reads something else where it is given nothing.
     #[must_use]
-    pub fn reading_the_source(self) -> Self {
-        Self { reads_source: true, ..self }
+    pub fn reading(self, input: DecoderInput) -> Self {
+        Self { input, ..self }
     }
 
-    /// `decoder_input_ids`, or what they are for `labels`.
+    /// `decoder_input_ids`, or what they are made of.
     fn ids(&self, inputs: &Tensors) -> Result<Tensor, ModelError> {
         if let Some(ids) = inputs.optional(IDS) {
             return Ok(ids.shallow_clone());
         }
-        let source = || inputs.optional("input_ids").filter(|_| self.reads_source);
-        match (self.begin, inputs.optional("labels").or_else(source)) {
-            (Some(begin), Some(targets)) => Ok(begin.shift(targets)),
+        let (target, source) = (|| inputs.optional("labels"), || inputs.optional("input_ids"));
+        let read = match self.input {
+            DecoderInput::Target => target(),
+            DecoderInput::TargetOrSource => target().or_else(source),
+            DecoderInput::Source { .. } => source(),
+        };
+        match (self.begin, read) {
+            (Some(begin), Some(read)) => Ok(begin.shift(read)),
             _ => inputs.get(IDS).map(Tensor::shallow_clone),
         }
+    }
+
+    /// Checks that the decoder reads what the encoder does, and notes where each row ends, if it is read by that.
+    fn read_source(&self, inputs: &Tensors, end: Option<i64>, state: &mut State) -> Result<(), ModelError> {
+        let (source, read) = (inputs.get("input_ids")?, state.beside.get(IDS)?);
+        if read.size() != source.size() {
+            let problem =
+                format!("the decoder of this model reads what its encoder does, of shape {:?}", source.size());
+            return Err(ModelError::InputShape { name: IDS.to_owned(), shape: read.size(), problem });
+        }
+        if let Some(end) = end {
+            state.beside.insert(LAST, last_ends(source, state.mask.as_ref(), end));
+        }
+        Ok(())
     }
 
     /// The state in front of the decoder's first layer.
@@ -62,11 +95,32 @@ impl EncoderDecoder {
         let ids = beside.get(IDS)?.to_kind(Kind::Int64);
         let x = mode.block(self.encoder.blocks() + 1, |train| self.decoder.embed(&ids, 0, train))?;
         beside.insert(ENCODED, encoded);
+        if self.reads_source_again() {
+            return Ok(State { hidden: x, mask: state.mask, beside });
+        }
         if let Some(mask) = state.mask {
             beside.insert(ENCODED_MASK, mask);
         }
         Ok(State { hidden: x, mask: None, beside })
     }
+
+    /// Whether the tokens of the decoder are those of the encoder: then one mask tells of both.
+    fn reads_source_again(&self) -> bool {
+        matches!(self.input, DecoderInput::Source { .. })
+    }
+}
+
+/// 1 at the last token of each row [B, S] of `ids` that is `end` and no padding by `mask` [B, S], 0 elsewhere.
+fn last_ends(ids: &Tensor, mask: Option<&Tensor>, end: i64) -> Tensor {
+    let ends = ids.eq(end);
+    let ends = match mask {
+        Some(mask) => ends.logical_and(&mask.to_device(ids.device()).ne(0)),
+        None => ends,
+    };
+    let places = Tensor::arange_start(1, ids.size()[1] + 1, (Kind::Int64, ids.device()));
+    // Of rows without it place 0, which is none.
+    let (last, _) = (&places * ends.to_kind(Kind::Int64)).max_dim(-1, true);
+    places.unsqueeze(0).eq_tensor(&last).to_kind(Kind::Int64)
 }
 
 impl Body for EncoderDecoder {
@@ -78,8 +132,8 @@ impl Body for EncoderDecoder {
         self.decoder.width()
     }
 
-    /// Inputs of the encoder; `decoder_input_ids` [B, T], or `labels` that they are made of; `decoder_attention_mask` [B, T]
-    /// where it is given.
+    /// Inputs of the encoder; `decoder_input_ids` [B, T], or what [`DecoderInput`] says that they are made of;
+    /// `decoder_attention_mask` [B, T] where it is given.
     fn begin(&self, inputs: &Tensors, mode: &Mode) -> Result<State, ModelError> {
         let mut state = self.encoder.begin(inputs, mode)?;
         let ids = self.ids(inputs)?;
@@ -95,6 +149,9 @@ impl Body for EncoderDecoder {
             state.beside.insert(MASK, mask.shallow_clone());
         }
         state.beside.insert(IDS, ids);
+        if let DecoderInput::Source { end } = self.input {
+            self.read_source(inputs, end, &mut state)?;
+        }
         Ok(state)
     }
 
@@ -110,16 +167,17 @@ impl Body for EncoderDecoder {
         if blocks.start <= first {
             state = self.cross(state, mode)?;
         }
-        let State { hidden: mut x, beside, .. } = state;
+        let State { hidden: mut x, mask, beside } = state;
+        // Else what the mask of a kept state tells of is not these tokens.
+        let of_both = mask.filter(|_| self.reads_source_again());
         let (encoded, own) = (beside.get(ENCODED)?.to_kind(x.kind()), beside.optional(MASK));
         let shared = self.decoder.causal(&x, own, 0)?;
-        let mask = seen(beside.optional(ENCODED_MASK), &x)?;
+        let mask = seen(of_both.as_ref().or(beside.optional(ENCODED_MASK)), &x)?;
         for depth in blocks.start.max(first)..blocks.end {
             let read = Some((&encoded, &mask));
             x = mode.block(depth, |train| self.decoder.layer(depth - first, &x, &shared, read, None, train));
         }
-        // What the mask of a kept state tells of is not these tokens.
-        Ok(State { hidden: x, mask: None, beside })
+        Ok(State { hidden: x, mask: of_both, beside })
     }
 
     fn other_states(&self, state: &State) -> Tensors {
@@ -136,7 +194,8 @@ impl Body for EncoderDecoder {
     }
 
     fn target_work(&self, source: f64, target: f64) -> Option<f64> {
-        Some(self.decoder.work(target, Some(source)))
+        let read = if self.reads_source_again() { source } else { target };
+        Some(self.decoder.work(read, Some(source)))
     }
 
     fn begin_is_costly(&self) -> bool {
@@ -147,8 +206,12 @@ impl Body for EncoderDecoder {
         Some(&self.target_table)
     }
 
+    /// Nothing where nothing is written.
     fn continues(&self) -> Option<&dyn Continues> {
-        Some(self)
+        match self.input {
+            DecoderInput::Target | DecoderInput::TargetOrSource => Some(self),
+            DecoderInput::Source { .. } => None,
+        }
     }
 }
 
@@ -198,5 +261,19 @@ impl Continues for EncoderDecoder {
             x = self.decoder.layer(index, &x, &shared, read, Some(layer), false);
         }
         Ok(State::new(x))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_end_at_their_last_end_that_is_no_padding() {
+        let ids = Tensor::from_slice2(&[[5i64, 2, 6, 2], [2, 7, 2, 2], [5, 6, 7, 8]]);
+        let mask = Tensor::from_slice2(&[[1i64, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]]);
+        let rows = |it: Tensor| Vec::<i64>::try_from(it.view([-1])).unwrap();
+        assert_eq!(rows(last_ends(&ids, Some(&mask), 2)), [0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(rows(last_ends(&ids, None, 2)), [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]);
     }
 }

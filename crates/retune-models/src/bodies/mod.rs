@@ -25,7 +25,7 @@ mod waveform_encoder;
 pub use conformer_encoder::{ConformerEncoder, ConformerEncoderSizes};
 pub use deformable_transformer::{DeformableTransformer, DeformableTransformerSizes};
 pub use disentangled_encoder::{DisentangledEncoder, DisentangledEncoderSizes};
-pub use encoder_decoder::EncoderDecoder;
+pub use encoder_decoder::{DecoderInput, EncoderDecoder};
 pub use image_encoder::{GRID, ImageEncoder, ImageEncoderSizes, MASK, RESTORE, grid_of, layer_sizes};
 pub use item_encoder::{ItemEncoder, ItemEncoderSizes};
 pub use keyword_encoder::{KeywordEncoder, KeywordEncoderNames, KeywordEncoderSizes};

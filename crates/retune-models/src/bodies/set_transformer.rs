@@ -7,7 +7,7 @@
 use crate::checkpoint::{Init, Weights};
 use crate::layers::{
     ConditionalDecoderLayer, MapLayer, PatchProjection, Perceptron, QueryPlaces, ResNetLayer, ResNetSizes, ResNetStem,
-    SetDecoderLayer, SetEncoderLayer, SetLayerSizes, SizeRule, patch_embeddings, sine_positions, sines_of,
+    SetDecoderLayer, SetEncoderLayer, SetLayerSizes, SizeRule, is_left_out, patch_embeddings, sine_positions, sines_of,
 };
 use crate::{Body, Mode, ModelError, Reads, State, Tensors};
 use retune_kernels::tch::{Kind, Tensor};
@@ -42,6 +42,8 @@ pub struct SetTransformerSizes {
     pub auxiliary: bool,
     /// Whether queries look around middles of their own (Meng et al. 2021).
     pub conditional: bool,
+    /// Probability that a layer of the decoder is left out while training (Fan et al. 2019).
+    pub layer_drop: f64,
 }
 
 /// Layers over queries.
@@ -209,7 +211,13 @@ impl Body for SetTransformer {
             let memory = state.beside.get(MEMORY)?;
             // What plain layers have no use for.
             let middles = if self.sizes.conditional { state.beside.get(MIDDLES)? } else { memory };
+            let is_last = number + 1 == self.sizes.decoder.len();
+            let mut left_out = false;
             state.hidden = mode.block(depth, |train| {
+                left_out = is_left_out(self.sizes.layer_drop, train);
+                if left_out {
+                    return x.shallow_clone();
+                }
                 let own = self.queries.unsqueeze(0).expand_as(&x);
                 let y = match &self.decoder {
                     Decoder::Plain(layers) => {
@@ -224,17 +232,21 @@ impl Body for SetTransformer {
                 };
                 if self.sizes.auxiliary { self.norm.forward(&y) } else { y }
             });
-            if self.sizes.auxiliary && number + 1 < self.sizes.decoder.len() {
-                intermediate.push(state.hidden.shallow_clone());
+            match (self.sizes.auxiliary, left_out) {
+                (true, false) if !is_last => intermediate.push(state.hidden.shallow_clone()),
+                // What the layer before it said is then the last that is said.
+                (true, true) if is_last => drop(intermediate.pop()),
+                _ => (),
             }
-            if number + 1 == self.sizes.decoder.len() {
+            if is_last {
                 let y = state.hidden.shallow_clone();
                 state.hidden = mode.block(depth, |_| self.norm.forward(&y));
             }
         }
-        if !intermediate.is_empty() {
-            state.beside.insert(INTERMEDIATE, Tensor::stack(&intermediate, 1));
+        if intermediate.is_empty() {
+            return Ok(state.without(INTERMEDIATE));
         }
+        state.beside.insert(INTERMEDIATE, Tensor::stack(&intermediate, 1));
         Ok(state)
     }
 
@@ -244,7 +256,7 @@ impl Body for SetTransformer {
         let per_stage = self.sizes.backbone.depths.iter();
         let mut layers = self.layers.iter();
         for (stage, &depth) in per_stage.enumerate() {
-            places = if stage == 0 { places } else { places / 4.0 };
+            places = patches / (self.sizes.backbone.stride_of(stage + 1) as f64 / 4.0).powi(2);
             sum += layers.by_ref().take(depth as usize).map(|layer| layer.work(places)).sum::<f64>();
         }
         let (d, q) = (self.hidden as f64, self.sizes.queries as f64);

@@ -15,7 +15,7 @@ use std::ops::Range;
 const POSITIONS: &str = "position_ids";
 /// The document of each token [B, T], where a row holds several; an input, or beside hidden states.
 const DOCUMENTS: &str = "document_ids";
-/// Beside hidden states: 1 at the last token that is no padding, 0 elsewhere [B, T].
+/// Beside hidden states: 1 at the token that a row is classified by, the last one that is no padding or that ends it, 0 elsewhere [B, T].
 pub const LAST: &str = "last_token";
 
 /// How positions come in.

@@ -18,8 +18,9 @@ use std::sync::Arc;
 pub struct WeightsOptions {
     /// Prefix of the base model, such as `bert.`: base checkpoints are stored without it. Empty where there is none.
     pub base_prefix: String,
-    /// The same in the checkpoint, which may be one of another family.
-    pub stored_prefix: String,
+    /// The same in checkpoints, which may be of another class or family: the first that some name of the checkpoint begins with
+    /// counts, and where none does the last.
+    pub stored_prefixes: Vec<String>,
     /// Whether what is asked for as the task's head, or as the neck below it, may be missing from the checkpoint.
     pub new_head: bool,
     /// Whether no head is asked for: heads that a body reads are left out.
@@ -59,6 +60,8 @@ pub struct WeightsRoot {
     pub(super) options: WeightsOptions,
     /// What stands in front of every name of the file.
     wrapper: String,
+    /// Which of [`WeightsOptions::stored_prefixes`] it is.
+    stored_prefix: String,
     without_prefix: bool,
     names: Option<TensorNames>,
     other_labels: Option<String>,
@@ -70,16 +73,31 @@ impl WeightsRoot {
     /// `checkpoint` may be absent only when starting from scratch.
     pub fn new(checkpoint: Option<CheckpointFolder>, options: WeightsOptions) -> Self {
         let names: Vec<&str> = checkpoint.iter().flat_map(CheckpointFolder::names).collect();
-        let wrapper = wrapper(&names, &options.stored_prefix);
-        let plain = |name: &str| name[wrapper.len()..].starts_with(&options.stored_prefix);
-        let without_prefix = !names.is_empty() && !names.iter().any(|name| plain(name));
+        let wrapper = wrapper(&names, &options.stored_prefixes);
+        let begins = |prefix: &str| names.iter().any(|name| name[wrapper.len()..].starts_with(prefix));
+        let found = options.stored_prefixes.iter().find(|prefix| !prefix.is_empty() && begins(prefix));
+        let stored_prefix = found.or(options.stored_prefixes.last()).cloned().unwrap_or_default();
+        let without_prefix = !names.is_empty() && !begins(&stored_prefix);
         let old_norm_names = names.iter().any(|n| n.ends_with(".gamma") || n.ends_with(".beta"));
         let mut report = LoadReport::default();
         if !wrapper.is_empty() {
             report.notes.push(format!("every name of this checkpoint begins with `{wrapper}`; saved without it"));
         }
         if without_prefix && !options.from_scratch {
-            report.notes.push(format!("base checkpoint: names without `{}`", options.stored_prefix));
+            report.notes.push(format!("base checkpoint: names without `{stored_prefix}`"));
+        }
+        let elsewhere = [&options.base_prefix, &stored_prefix].iter().all(|prefix| !prefix.is_empty());
+        if elsewhere
+            && !without_prefix
+            && !names.is_empty()
+            && options.base_prefix != stored_prefix
+            && options.adapter.is_some()
+        {
+            report.notes.push(format!(
+                "Hugging Face's class of this head looks for `{}` and finds nothing in this checkpoint, which has `{stored_prefix}`: to use \
+                 the adapter there, merge it into its base first",
+                options.base_prefix
+            ));
         }
         if old_norm_names {
             report.notes.push("norms are called gamma and beta in this checkpoint; saved as weight and bias".into());
@@ -88,6 +106,7 @@ impl WeightsRoot {
             checkpoint,
             options,
             wrapper,
+            stored_prefix,
             without_prefix,
             names: None,
             state: RefCell::new(State {
@@ -142,7 +161,7 @@ impl WeightsRoot {
     pub(super) fn file_name(&self, name: &str) -> String {
         let name = match name.strip_prefix(&self.options.base_prefix) {
             Some(rest) if self.without_prefix => rest.to_owned(),
-            Some(rest) => format!("{}{rest}", self.options.stored_prefix),
+            Some(rest) => format!("{}{rest}", self.stored_prefix),
             None => name.to_owned(),
         };
         let wrapped = format!("{}{name}", self.wrapper);
@@ -343,11 +362,13 @@ impl WeightsRoot {
 const WRAPPERS: &[&str] = &["_orig_mod.", "module.", "base_model.model.", "model."];
 
 /// Those of them that stand in front of every name, one after another.
-fn wrapper(names: &[&str], base_prefix: &str) -> String {
+fn wrapper(names: &[&str], base_prefixes: &[String]) -> String {
     let mut found = String::new();
     let all = |prefix: &str| !names.is_empty() && names.iter().all(|name| name.starts_with(prefix));
     let is_model = |prefix: &str| {
-        !base_prefix.is_empty() && names.iter().any(|name| name[prefix.len()..].starts_with(base_prefix))
+        let begins =
+            |base: &String| !base.is_empty() && names.iter().any(|name| name[prefix.len()..].starts_with(base));
+        base_prefixes.iter().any(begins)
     };
     while !is_model(&found) {
         let Some(next) = WRAPPERS.iter().map(|wrapper| format!("{found}{wrapper}")).find(|prefix| all(prefix)) else {
@@ -364,6 +385,7 @@ mod tests {
 
     #[test]
     fn only_what_stands_before_every_name_is_a_wrapper() {
+        let wrapper = |names: &[&str], prefix: &str| wrapper(names, &[prefix.to_owned()]);
         let of = |names: &[&str]| wrapper(names, "bert.");
         assert_eq!(of(&["bert.a", "classifier.b"]), "");
         assert_eq!(of(&["module.bert.a", "module.classifier.b"]), "module.");

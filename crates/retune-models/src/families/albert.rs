@@ -62,7 +62,7 @@ pub static ALBERT: TextFamily = TextFamily {
         dropout_before: &[],
         dropout: &["classifier_dropout_prob"],
     },
-    token: TokenPlan { transform: None, dropout: &["classifier_dropout_prob", "hidden_dropout_prob"] },
+    token: TokenPlan::new(&["classifier_dropout_prob", "hidden_dropout_prob"]),
     spans: bert::SPANS,
     words: MaskedWordsPlan(|_| {
         Ok(MaskedWordsNames {

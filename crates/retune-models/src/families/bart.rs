@@ -4,38 +4,68 @@
 use super::llama;
 use crate::bodies::{StackNames, StackPositions, StackSizes};
 use crate::family::{
-    EncoderDecoderFamily, EncoderDecoderPlan, Fresh, FreshPieces, FreshSize, FreshTokens, StackPlan, Tables,
-    TensorNames,
+    DecoderUse, EncoderDecoderFamily, EncoderDecoderPlan, Fresh, FreshPieces, FreshSize, FreshTokens, StackPlan,
+    Tables, TensorNames,
 };
-use crate::heads::TargetTokenPlan;
+use crate::heads::{
+    QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SequencePlan, SpanPlan, TargetTokenPlan, TextPooling, TransformPlan,
+    TransformSettings,
+};
 use crate::layers::{
     CrossNames, DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames,
 };
 use crate::{ModelConfig, ModelError, TargetBegin};
 use retune_kernels::Activation;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The first.
-pub static BART: EncoderDecoderFamily = FIRST;
+pub static BART: EncoderDecoderFamily = EncoderDecoderFamily {
+    others: &[(&SEQUENCE_CLASSIFICATION, &BART_READER), (&QUESTION_ANSWERING, &BART_READER)],
+    ..FIRST
+};
+
+/// Under heads over the text that it reads.
+static BART_READER: EncoderDecoderFamily = EncoderDecoderFamily { decoder: READS, ..FIRST };
 
 const FIRST: EncoderDecoderFamily = EncoderDecoderFamily {
     model_type: "bart",
     class: "Bart",
     ending: "ForConditionalGeneration",
     names: NAMES,
-    target_token: TargetTokenPlan::new("lm_head", Some(BIAS)),
-    defaults: || defaults(&[("decoder_start_token_id", json!(2))]),
+    decoder: DecoderUse::Writes { head: TargetTokenPlan::new("lm_head", Some(BIAS)), reads_source: true },
+    others: &[],
+    defaults: || {
+        // Its class has three labels where nothing is said: those of natural language inference.
+        let names = ["LABEL_0", "LABEL_1", "LABEL_2"];
+        let (by_id, by_name): (Map<_, _>, Map<_, _>) = names
+            .iter()
+            .zip(0..)
+            .map(|(&name, id)| ((id.to_string(), json!(name)), (name.to_owned(), json!(id))))
+            .unzip();
+        defaults(&[
+            ("decoder_start_token_id", json!(2)),
+            ("classifier_dropout", json!(0.0)),
+            ("id2label", Value::Object(by_id)),
+            ("label2id", Value::Object(by_name)),
+        ])
+    },
     plan: |config| plan(config, learned(config)?, &NORMED, false),
     begin: TargetBegin::fixed,
-    reads_source: true,
     fresh: Some(Fresh::texts(FreshTokens::Roberta, FreshPieces::Bpe, 1024, fresh)),
 };
 
 /// With norms before its branches.
 pub static MBART: EncoderDecoderFamily = EncoderDecoderFamily {
+    others: &[(&SEQUENCE_CLASSIFICATION, &MBART_READER), (&QUESTION_ANSWERING, &MBART_READER)],
+    ..SECOND
+};
+
+static MBART_READER: EncoderDecoderFamily = EncoderDecoderFamily { decoder: READS, ..SECOND };
+
+const SECOND: EncoderDecoderFamily = EncoderDecoderFamily {
     model_type: "mbart",
     class: "MBart",
-    defaults: || defaults(&[]),
+    defaults: || defaults(&[("classifier_dropout", json!(0.0))]),
     plan: |config| plan(config, learned(config)?, &StackNames { norm: Some("layer_norm"), ..NORMED }, true),
     begin: TargetBegin::last_of_target,
     fresh: None,
@@ -55,6 +85,26 @@ pub(super) const NAMES: TensorNames = TensorNames {
     modules: &[],
     lora: Ok(&["q_proj", "v_proj"]),
 };
+
+/// The heads over the text that is read, all of it by the decoder, too.
+const READS: DecoderUse = DecoderUse::Reads { sequence: Some(SEQUENCE), spans: Some(SPANS) };
+
+/// transformers' `BartClassificationHead`, on the last token that ends the text.
+pub(super) const SEQUENCE: SequencePlan = SequencePlan {
+    pooling: |_| Ok(TextPooling::LastEnd),
+    transform: TransformPlan {
+        dense: "classification_head.dense",
+        norm: None,
+        settings: |_| Ok(TransformSettings::new(Activation::Tanh)),
+    },
+    is_pooler: false,
+    classifier: "classification_head.out_proj",
+    dropout_before: &["classifier_dropout"],
+    dropout: &["classifier_dropout"],
+};
+
+/// The head of question answering.
+pub(super) const SPANS: SpanPlan = SpanPlan { transform: None, outputs: "qa_outputs", dropout: &[] };
 
 /// What is added to the scores.
 pub(super) const BIAS: &str = "final_logits_bias";

@@ -92,7 +92,7 @@ pub(super) fn word_transform(config: &ModelConfig) -> Result<TransformSettings, 
 pub(super) const DROPOUT: &[&str] = &["classifier_dropout", "hidden_dropout_prob"];
 
 /// Tokens: dropout → classifier.
-pub(super) const TOKEN: TokenPlan = TokenPlan { transform: None, dropout: DROPOUT };
+pub(super) const TOKEN: TokenPlan = TokenPlan::new(DROPOUT);
 
 /// Answers: nothing in between.
 pub(super) const SPANS: SpanPlan = SpanPlan { transform: None, outputs: "qa_outputs", dropout: &[] };

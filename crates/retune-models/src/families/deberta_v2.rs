@@ -39,7 +39,7 @@ pub static DEBERTA_V2: TextFamily = TextFamily {
         dropout_before: &["pooler_dropout"],
         dropout: &["cls_dropout", "hidden_dropout_prob"],
     },
-    token: TokenPlan { transform: None, dropout: &["hidden_dropout_prob"] },
+    token: TokenPlan::new(&["hidden_dropout_prob"]),
     spans: bert::SPANS,
     words: MaskedWordsPlan(|config| Ok(if config.flag_or("legacy", true)? { bert::WORDS } else { WORDS })),
     defaults,

@@ -119,9 +119,6 @@ fn sizes(config: &ModelConfig) -> Result<DeformableTransformerSizes, ModelError>
             "is not `sine`, the only one that is known".to_owned(),
         ));
     }
-    if config.number_or("encoder_layerdrop", 0.0)? != 0.0 {
-        return Err(ModelError::of_field("encoder_layerdrop", "is not 0; layers are never dropped here".to_owned()));
-    }
     let (proposes, refines) = (config.flag_or("two_stage", false)?, config.flag_or("with_box_refine", false)?);
     if proposes && !refines {
         return Err(ModelError::of_field("two_stage", "is true, which needs `with_box_refine`".to_owned()));

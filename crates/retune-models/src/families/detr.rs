@@ -121,9 +121,6 @@ impl Family for Detr {
         if config.text("position_embedding_type")? != "sine" {
             return refuse("position_embedding_type", "is not `sine`, the only one that is known");
         }
-        if config.number_or("encoder_layerdrop", 0.0)? != 0.0 || config.number_or("decoder_layerdrop", 0.0)? != 0.0 {
-            return refuse("encoder_layerdrop", "or `decoder_layerdrop` is not 0; layers are never dropped here");
-        }
         let hidden = config.size("d_model")?;
         if hidden % 4 != 0 {
             return refuse("d_model", "is no multiple of 4, so that places have no sines and cosines");
@@ -150,6 +147,8 @@ impl Family for Detr {
             queries: config.size("num_queries")?,
             conditional: self.conditional,
             auxiliary: config.flag_or("auxiliary_loss", false)?,
+            // DETR's class has the field, too, and `encoder_layerdrop`, but reads neither.
+            layer_drop: if self.conditional { config.probability("decoder_layerdrop")? } else { 0.0 },
         };
         Ok(Box::new(SetTransformer::load(&weights.at(self.names.base), hidden, sizes)?))
     }
@@ -188,9 +187,6 @@ pub(super) fn graft(config: &mut ModelConfig, backbone: &ModelConfig, maps: usiz
 /// The convolutions: Hugging Face's own or timm's, by their name.
 pub(super) fn convolutions(config: &ModelConfig) -> Result<ResNetSizes, ModelError> {
     let refuse = |field: &str, problem: String| Err(ModelError::of_field(field, problem));
-    if config.flag_or("dilation", false)? {
-        return refuse("dilation", "is true; convolutions with holes (DC5) are not known".to_owned());
-    }
     let part = config.get("backbone_config").filter(|part| part.is_object()).cloned();
     let kind = part.as_ref().and_then(|part| part.get("model_type")).and_then(Value::as_str);
     let kind = kind.unwrap_or("timm_backbone").to_owned();
@@ -203,12 +199,27 @@ pub(super) fn convolutions(config: &ModelConfig) -> Result<ResNetSizes, ModelErr
             let named = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
             let inner = part.as_ref().and_then(|part| named(part.get("backbone")));
             let name = inner.or_else(|| named(config.get("backbone"))).unwrap_or_else(|| "resnet50".to_owned());
+            let coarsest = output_stride(config, part.as_ref())?;
             match ResNetSizes::named(&name) {
-                Some(sizes) => Ok(ResNetSizes { channels: config.size("num_channels")?, ..sizes }),
+                Some(sizes) => Ok(ResNetSizes { channels: config.size("num_channels")?, coarsest, ..sizes }),
                 None => refuse("backbone", format!("is `{name}`; resnet18, 34, 50, 101 and 152 are known")),
             }
         }
         (other, _) => refuse("backbone_config", format!("is of type `{other}`; resnet and timm's are known")),
+    }
+}
+
+/// Pixels for a place of the last map of timm's convolutions (DC5): as their own configuration says, and without one as `dilation` does.
+/// With Hugging Face's convolutions neither means anything.
+fn output_stride(config: &ModelConfig, part: Option<&Value>) -> Result<Option<i64>, ModelError> {
+    let Some(part) = part else { return Ok(config.flag_or("dilation", false)?.then_some(16)) };
+    match part.get("output_stride").filter(|stride| !stride.is_null()) {
+        None => Ok(None),
+        Some(stride) => {
+            let known = stride.as_i64().filter(|stride| [8, 16, 32].contains(stride));
+            let refused = || ModelError::of_field("output_stride", format!("is {stride}; 8, 16 and 32 are known"));
+            known.map(Some).ok_or_else(refused)
+        }
     }
 }
 

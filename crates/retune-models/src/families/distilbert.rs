@@ -48,7 +48,7 @@ pub static DISTILBERT: TextFamily = TextFamily {
         dropout_before: &[],
         dropout: &["seq_classif_dropout"],
     },
-    token: TokenPlan { transform: None, dropout: &["dropout"] },
+    token: TokenPlan::new(&["dropout"]),
     spans: SpanPlan { transform: None, outputs: "qa_outputs", dropout: &["qa_dropout"] },
     words: MaskedWordsPlan(|_| {
         Ok(MaskedWordsNames {

@@ -2,10 +2,10 @@
 //! embeddings; the second has norms behind its branches too, windows in every other layer, and bounded scores; the third norms of
 //! queries and keys, and angles of their own for layers with windows.
 
-use super::llama::{self, BODY, CAUSAL, NAMES, NEXT_TOKEN};
+use super::llama::{self, BODY, CAUSAL, HEADS, NAMES, NEXT_TOKEN};
 use super::rope::{USUAL, rotary_of_type};
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
-use crate::family::DecoderFamily;
+use crate::family::{DecoderFamily, DecoderHeads};
 use crate::heads::{NextTokenPlan, softcap};
 use crate::layers::{DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NormKind, RopeScaling};
 use crate::{ModelConfig, ModelError};
@@ -22,7 +22,8 @@ const FIRST: DecoderFamily = DecoderFamily {
     causal_ending: CAUSAL,
     names: NAMES,
     body: BODY,
-    next_token: NEXT_TOKEN,
+    heads: HEADS,
+    others: &[],
     defaults: || {
         let own = [
             ("hidden_size", json!(3072)),
@@ -60,7 +61,10 @@ const SECOND: DecoderFamily = DecoderFamily {
         },
         ..BODY
     },
-    next_token: NextTokenPlan { softcap: Some("final_logit_softcapping"), ..NEXT_TOKEN },
+    heads: DecoderHeads {
+        next_token: Some(NextTokenPlan { softcap: Some("final_logit_softcapping"), ..NEXT_TOKEN }),
+        ..HEADS
+    },
     defaults: || {
         let own = [("final_logit_softcapping", json!(30.0)), ("attn_logit_softcapping", json!(50.0))];
         second_defaults().into_iter().chain(own).collect()
@@ -81,6 +85,7 @@ pub static GEMMA3: DecoderFamily = DecoderFamily {
     model_type: "gemma3_text",
     class: "Gemma3Text",
     causal_class: Some("Gemma3"),
+    heads: DecoderHeads { token: None, ..SECOND.heads },
     body: TextDecoderNames {
         layer: DecoderLayerNames {
             attention: DecoderAttentionNames {

@@ -2,8 +2,8 @@
 
 use super::llama;
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
-use crate::family::{DecoderFamily, Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames};
-use crate::heads::NextTokenPlan;
+use crate::family::{DecoderFamily, DecoderHeads, Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames};
+use crate::heads::{NextTokenPlan, TokenPlan};
 use crate::layers::{DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
@@ -41,7 +41,12 @@ pub static GPT2: DecoderFamily = DecoderFamily {
         },
         norm: "ln_f",
     },
-    next_token: NextTokenPlan { projection: "lm_head", softcap: None },
+    heads: DecoderHeads {
+        token: Some(TokenPlan { usual_dropout: 0.1, ..TokenPlan::new(&["classifier_dropout", "hidden_dropout"]) }),
+        spans: Some(llama::SPANS),
+        ..DecoderHeads::new(NextTokenPlan { projection: "lm_head", softcap: None })
+    },
+    others: &[],
     defaults,
     sizes,
     fresh: Some(Fresh::texts(FreshTokens::Decoder, FreshPieces::Bpe, 1024, fresh)),

@@ -3,8 +3,8 @@
 
 use super::{llama, rope};
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
-use crate::family::{DecoderFamily, TensorNames};
-use crate::heads::NextTokenPlan;
+use crate::family::{DecoderFamily, DecoderHeads, TensorNames};
+use crate::heads::{NextTokenPlan, TokenPlan};
 use crate::layers::{DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames};
 use crate::{ModelConfig, ModelError};
 use retune_kernels::Activation;
@@ -42,7 +42,12 @@ pub static GPT_NEOX: DecoderFamily = DecoderFamily {
         },
         norm: "final_layer_norm",
     },
-    next_token: NextTokenPlan { projection: "embed_out", softcap: None },
+    heads: DecoderHeads {
+        token: Some(TokenPlan::new(&["classifier_dropout"])),
+        spans: Some(llama::SPANS),
+        ..DecoderHeads::new(NextTokenPlan { projection: "embed_out", softcap: None })
+    },
+    others: &[],
     defaults,
     sizes,
     fresh: None,
@@ -62,6 +67,7 @@ fn defaults() -> Vec<(&'static str, Value)> {
         ("hidden_act", json!("gelu")),
         ("attention_dropout", json!(0.0)),
         ("hidden_dropout", json!(0.0)),
+        ("classifier_dropout", json!(0.1)),
         ("max_position_embeddings", json!(2048)),
         ("initializer_range", json!(0.02)),
         ("layer_norm_eps", json!(1e-5)),

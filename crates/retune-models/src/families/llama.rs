@@ -3,8 +3,8 @@
 
 use super::rope::{self, RopeFields, USUAL};
 use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
-use crate::family::{DecoderFamily, Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames};
-use crate::heads::NextTokenPlan;
+use crate::family::{DecoderFamily, DecoderHeads, Fresh, FreshPieces, FreshSize, FreshTokens, TensorNames};
+use crate::heads::{NextTokenPlan, QUESTION_ANSWERING, SpanPlan, TokenPlan};
 use crate::layers::{
     DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind, ProjectionNames, RopeScaling,
 };
@@ -13,7 +13,10 @@ use retune_kernels::Activation;
 use serde_json::{Value, json};
 
 /// The plain one.
-pub static LLAMA: DecoderFamily = PLAIN;
+pub static LLAMA: DecoderFamily = DecoderFamily { others: &[(&QUESTION_ANSWERING, &LLAMA_SPANS)], ..PLAIN };
+
+/// Its class for question answering calls the decoder by an older name, as those of Qwen do.
+static LLAMA_SPANS: DecoderFamily = DecoderFamily { names: NAMES_OF_SPANS, heads: SPANS_ALONE, ..PLAIN };
 
 const PLAIN: DecoderFamily = DecoderFamily {
     model_type: "llama",
@@ -22,7 +25,8 @@ const PLAIN: DecoderFamily = DecoderFamily {
     causal_ending: CAUSAL,
     names: NAMES,
     body: BODY,
-    next_token: NEXT_TOKEN,
+    heads: HEADS,
+    others: &[],
     defaults: || defaults(&[("max_position_embeddings", json!(2048))]),
     sizes: |config| {
         let bias = config.flag_or("attention_bias", false)?;
@@ -37,6 +41,7 @@ const PLAIN: DecoderFamily = DecoderFamily {
 pub static MISTRAL: DecoderFamily = DecoderFamily {
     model_type: "mistral",
     class: "Mistral",
+    heads: DecoderHeads { spans: Some(SPANS), ..HEADS },
     defaults: || {
         let own = [("max_position_embeddings", json!(131_072)), ("sliding_window", json!(4096))];
         let own = own.into_iter().chain([("num_key_value_heads", json!(8)), ("intermediate_size", json!(14336))]);
@@ -52,7 +57,11 @@ pub static MISTRAL: DecoderFamily = DecoderFamily {
 };
 
 /// With a bias on queries, keys and values.
-pub static QWEN2: DecoderFamily = DecoderFamily {
+pub static QWEN2: DecoderFamily = DecoderFamily { others: &[(&QUESTION_ANSWERING, &QWEN2_SPANS)], ..BIASED };
+
+static QWEN2_SPANS: DecoderFamily = DecoderFamily { names: NAMES_OF_SPANS, heads: SPANS_ALONE, ..BIASED };
+
+const BIASED: DecoderFamily = DecoderFamily {
     model_type: "qwen2",
     class: "Qwen2",
     defaults: qwen_defaults,
@@ -67,7 +76,11 @@ pub static QWEN2: DecoderFamily = DecoderFamily {
 };
 
 /// With norms of queries and keys, and heads of a size of their own.
-pub static QWEN3: DecoderFamily = DecoderFamily {
+pub static QWEN3: DecoderFamily = DecoderFamily { others: &[(&QUESTION_ANSWERING, &QWEN3_SPANS)], ..NORMED };
+
+static QWEN3_SPANS: DecoderFamily = DecoderFamily { names: NAMES_OF_SPANS, heads: SPANS_ALONE, ..NORMED };
+
+const NORMED: DecoderFamily = DecoderFamily {
     model_type: "qwen3",
     class: "Qwen3",
     body: TextDecoderNames {
@@ -133,8 +146,20 @@ pub(super) const BODY: TextDecoderNames = TextDecoderNames {
     norm: "norm",
 };
 
+/// The same where the class calls the decoder by its older name.
+const NAMES_OF_SPANS: TensorNames = TensorNames { base: "transformer", ..NAMES };
+
 /// The head for next tokens.
 pub(super) const NEXT_TOKEN: NextTokenPlan = NextTokenPlan { projection: "lm_head", softcap: None };
+
+/// The head for question answering, transformers' `GenericForQuestionAnswering`.
+pub(super) const SPANS: SpanPlan = SpanPlan { transform: None, outputs: "qa_outputs", dropout: &[] };
+
+/// All heads under the usual name of the decoder.
+pub(super) const HEADS: DecoderHeads =
+    DecoderHeads { token: Some(TokenPlan::GENERIC), ..DecoderHeads::new(NEXT_TOKEN) };
+
+const SPANS_ALONE: DecoderHeads = DecoderHeads { spans: Some(SPANS), ..DecoderHeads::NONE };
 
 /// What `LlamaConfig` assumes, with what a sibling assumes otherwise in `own`.
 pub(super) fn defaults(own: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {

@@ -4,7 +4,7 @@
 use super::bart::{self, NAMES, STACK};
 use super::llama;
 use crate::bodies::{StackNames, StackPositions};
-use crate::family::{EncoderDecoderFamily, TensorNames};
+use crate::family::{DecoderUse, EncoderDecoderFamily, TensorNames};
 use crate::heads::TargetTokenPlan;
 use crate::layers::Sinusoids;
 use crate::{ModelConfig, ModelError, TargetBegin};
@@ -20,7 +20,8 @@ pub static M2M_100: EncoderDecoderFamily = EncoderDecoderFamily {
         buffers: &["encoder.version", "decoder.version", "embed_positions.weights"],
         ..NAMES
     },
-    target_token: TargetTokenPlan::new("lm_head", None),
+    decoder: DecoderUse::Writes { head: TargetTokenPlan::new("lm_head", None), reads_source: false },
+    others: &[],
     defaults: || {
         bart::defaults(&[
             ("vocab_size", json!(128_112)),
@@ -37,7 +38,6 @@ pub static M2M_100: EncoderDecoderFamily = EncoderDecoderFamily {
         bart::plan(config, StackPositions::AfterPadding(sinusoids(config)?), &names, true)
     },
     begin: TargetBegin::fixed,
-    reads_source: false,
     fresh: None,
 };
 

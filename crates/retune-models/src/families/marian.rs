@@ -3,7 +3,7 @@
 
 use super::bart::{self, BIAS, NAMES, STACK};
 use crate::bodies::StackPositions;
-use crate::family::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables, TensorNames};
+use crate::family::{DecoderUse, EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables, TensorNames};
 use crate::heads::TargetTokenPlan;
 use crate::{ModelConfig, ModelError, TargetBegin};
 use serde_json::json;
@@ -14,7 +14,8 @@ pub static MARIAN: EncoderDecoderFamily = EncoderDecoderFamily {
     class: "Marian",
     ending: "MTModel",
     names: TensorNames { ..NAMES },
-    target_token: TargetTokenPlan::new("lm_head", Some(BIAS)),
+    decoder: DecoderUse::Writes { head: TargetTokenPlan::new("lm_head", Some(BIAS)), reads_source: false },
+    others: &[],
     defaults: || {
         bart::defaults(&[
             ("vocab_size", json!(58101)),
@@ -27,7 +28,6 @@ pub static MARIAN: EncoderDecoderFamily = EncoderDecoderFamily {
     },
     plan,
     begin: TargetBegin::fixed,
-    reads_source: false,
     fresh: None,
 };
 

@@ -29,7 +29,7 @@ pub static MODERNBERT: TextFamily = TextFamily {
         dropout_before: &[],
         dropout: DROPOUT,
     },
-    token: TokenPlan { transform: Some(PREDICTION), dropout: DROPOUT },
+    token: TokenPlan { transform: Some(PREDICTION), ..TokenPlan::new(DROPOUT) },
     spans: SpanPlan { transform: Some(PREDICTION), outputs: "classifier", dropout: DROPOUT },
     words: MaskedWordsPlan(|_| {
         Ok(MaskedWordsNames {

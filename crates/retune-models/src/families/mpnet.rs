@@ -48,7 +48,7 @@ pub static MPNET: TextFamily = TextFamily {
         dropout_before: DROPOUT,
         dropout: DROPOUT,
     },
-    token: TokenPlan { transform: None, dropout: DROPOUT },
+    token: TokenPlan::new(DROPOUT),
     spans: bert::SPANS,
     words: roberta::WORDS,
     defaults,

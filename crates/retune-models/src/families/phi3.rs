@@ -1,6 +1,6 @@
 //! Phi-3 (Abdin et al. 2024), transformers `Phi3Model`: Llama with joint projections, and LongRoPE.
 
-use super::llama::{self, BODY, CAUSAL, NAMES, NEXT_TOKEN};
+use super::llama::{self, BODY, CAUSAL, HEADS, NAMES};
 use super::rope::PARTIAL;
 use crate::bodies::{LayerKind, TextDecoderNames, TextDecoderSizes};
 use crate::family::{DecoderFamily, TensorNames};
@@ -25,7 +25,8 @@ pub static PHI3: DecoderFamily = DecoderFamily {
         },
         ..BODY
     },
-    next_token: NEXT_TOKEN,
+    heads: HEADS,
+    others: &[],
     defaults: || {
         llama::defaults(&[
             ("vocab_size", json!(32064)),

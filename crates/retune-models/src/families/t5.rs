@@ -2,9 +2,12 @@
 //! A bias by relative position in place of positions, norms of the root mean square before the branches, scores that are not
 //! scaled.
 
+use super::bart;
 use crate::bodies::{StackNames, StackPositions, StackSizes};
-use crate::family::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables, TensorNames};
-use crate::heads::TargetTokenPlan;
+use crate::family::{
+    DecoderUse, EncoderAloneFamily, EncoderDecoderFamily, EncoderDecoderPlan, Serving, StackPlan, Tables, TensorNames,
+};
+use crate::heads::{QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, TargetTokenPlan, TokenPlan};
 use crate::layers::{
     Buckets, CrossNames, DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, NormKind,
     ProjectionNames,
@@ -14,37 +17,68 @@ use retune_kernels::Activation;
 use serde_json::{Value, json};
 
 /// The first, and Flan-T5.
-pub static T5: EncoderDecoderFamily = FIRST;
+pub static T5: EncoderDecoderFamily = EncoderDecoderFamily { others: T5_READERS, ..FIRST };
+
+/// Its classes over the text that is read: two of them have the whole model or its encoder inside, one is as the class that writes.
+static T5_READERS: Serving =
+    &[(&SEQUENCE_CLASSIFICATION, &T5_TEXTS), (&TOKEN_CLASSIFICATION, &T5_TOKENS), (&QUESTION_ANSWERING, &T5_ANSWERS)];
+static T5_TEXTS: EncoderDecoderFamily = EncoderDecoderFamily { names: INSIDE, decoder: OF_TEXTS, ..FIRST };
+static T5_TOKENS: EncoderAloneFamily = EncoderAloneFamily { of: &T5, names: INSIDE, token: OF_TOKENS };
+static T5_ANSWERS: EncoderDecoderFamily = EncoderDecoderFamily { decoder: OF_ANSWERS, ..FIRST };
 
 const FIRST: EncoderDecoderFamily = EncoderDecoderFamily {
     model_type: "t5",
     class: "T5",
     ending: "ForConditionalGeneration",
-    names: TensorNames {
-        base: "",
-        spellings: &[
-            ("shared.weight", "encoder.embed_tokens.weight"),
-            ("shared.weight", "decoder.embed_tokens.weight"),
-            ("shared.weight", "lm_head.weight"),
-        ],
-        buffers: &["decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"],
-        modules: &[],
-        lora: Ok(&["q", "v"]),
-    },
+    names: NAMES,
     // transformers ties them whatever config.json says, unless the file holds both and they differ.
-    target_token: TargetTokenPlan { ties: |_| Ok(true), scale, ..TargetTokenPlan::new("lm_head", None) },
+    decoder: writes(TargetTokenPlan { ties: |_| Ok(true), scale, ..TargetTokenPlan::new("lm_head", None) }),
+    others: &[],
     defaults: || defaults(&[]),
     plan,
     begin: TargetBegin::fixed,
-    reads_source: false,
     fresh: None,
 };
 
+const NAMES: TensorNames = TensorNames {
+    base: "",
+    spellings: &[
+        ("shared.weight", "encoder.embed_tokens.weight"),
+        ("shared.weight", "decoder.embed_tokens.weight"),
+        ("shared.weight", "lm_head.weight"),
+    ],
+    buffers: &["decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"],
+    modules: &[],
+    lora: Ok(&["q", "v"]),
+};
+
+/// The same where the model stands inside of a class.
+const INSIDE: TensorNames = TensorNames { base: "transformer", ..NAMES };
+
+const fn writes(head: TargetTokenPlan) -> DecoderUse {
+    DecoderUse::Writes { head, reads_source: false }
+}
+
+const OF_TEXTS: DecoderUse = DecoderUse::Reads { sequence: Some(bart::SEQUENCE), spans: None };
+const OF_ANSWERS: DecoderUse = DecoderUse::Reads { sequence: None, spans: Some(bart::SPANS) };
+const OF_TOKENS: TokenPlan = TokenPlan::new(&["classifier_dropout"]);
+
 /// Of many languages; its scores are never scaled.
-pub static MT5: EncoderDecoderFamily = EncoderDecoderFamily {
+pub static MT5: EncoderDecoderFamily = EncoderDecoderFamily { others: MT5_READERS, ..SECOND };
+
+static MT5_READERS: Serving = &[
+    (&SEQUENCE_CLASSIFICATION, &MT5_TEXTS),
+    (&TOKEN_CLASSIFICATION, &MT5_TOKENS),
+    (&QUESTION_ANSWERING, &MT5_ANSWERS),
+];
+static MT5_TEXTS: EncoderDecoderFamily = EncoderDecoderFamily { names: INSIDE, decoder: OF_TEXTS, ..SECOND };
+static MT5_TOKENS: EncoderAloneFamily = EncoderAloneFamily { of: &MT5, names: INSIDE, token: OF_TOKENS };
+static MT5_ANSWERS: EncoderDecoderFamily = EncoderDecoderFamily { decoder: OF_ANSWERS, ..SECOND };
+
+const SECOND: EncoderDecoderFamily = EncoderDecoderFamily {
     model_type: "mt5",
     class: "MT5",
-    target_token: TargetTokenPlan { ties: |_| Ok(true), ..TargetTokenPlan::new("lm_head", None) },
+    decoder: writes(TargetTokenPlan { ties: |_| Ok(true), ..TargetTokenPlan::new("lm_head", None) }),
     defaults: || {
         defaults(&[
             ("vocab_size", json!(250_112)),
@@ -70,6 +104,7 @@ fn defaults(own: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {
         ("relative_attention_num_buckets", json!(32)),
         ("relative_attention_max_distance", json!(128)),
         ("dropout_rate", json!(0.1)),
+        ("classifier_dropout", json!(0.0)),
         ("layer_norm_epsilon", json!(1e-6)),
         ("feed_forward_proj", json!("relu")),
         ("pad_token_id", json!(0)),

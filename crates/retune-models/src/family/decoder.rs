@@ -1,11 +1,37 @@
-//! Decoders alone as data. Each of them has a head for next tokens and one for sequences.
+//! Decoders alone as data. Each of them has a head for next tokens, and those for texts that Hugging Face has a class for.
 
-use super::{Family, Fresh, TensorNames};
+use super::{Becomes, Family, Fresh, Serving, TensorNames, served};
 use crate::bodies::{TextDecoder, TextDecoderNames, TextDecoderSizes};
 use crate::checkpoint::Weights;
-use crate::heads::{CAUSAL_LM, LastTokenPlan, NextTokenPlan, SEQUENCE_CLASSIFICATION};
+use crate::heads::{
+    CAUSAL_LM, LastTokenPlan, NextTokenPlan, QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SpanPlan,
+    TOKEN_CLASSIFICATION, TokenPlan,
+};
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes};
 use serde_json::Value;
+
+/// The heads of a family.
+#[derive(Debug, Clone, Copy)]
+pub struct DecoderHeads {
+    /// Next tokens.
+    pub next_token: Option<NextTokenPlan>,
+    /// Sequences.
+    pub sequence: Option<LastTokenPlan>,
+    /// A class for each token.
+    pub token: Option<TokenPlan>,
+    /// Answers to questions.
+    pub spans: Option<SpanPlan>,
+}
+
+impl DecoderHeads {
+    /// None.
+    pub const NONE: Self = Self { next_token: None, sequence: None, token: None, spans: None };
+
+    /// Those that every family has.
+    pub const fn new(next_token: NextTokenPlan) -> Self {
+        Self { next_token: Some(next_token), sequence: Some(LastTokenPlan), ..Self::NONE }
+    }
+}
 
 /// A family of decoders.
 pub struct DecoderFamily {
@@ -21,8 +47,10 @@ pub struct DecoderFamily {
     pub names: TensorNames,
     /// How those of the body are called.
     pub body: TextDecoderNames,
-    /// The head for next tokens.
-    pub next_token: NextTokenPlan,
+    /// Its heads.
+    pub heads: DecoderHeads,
+    /// What serves other purposes in its place.
+    pub others: Serving,
     /// What the configuration class assumes.
     pub defaults: fn() -> Vec<(&'static str, Value)>,
     /// Reads the sizes.
@@ -48,7 +76,21 @@ impl Family for DecoderFamily {
     }
 
     fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
-        vec![(&CAUSAL_LM, Box::new(self.next_token)), (&SEQUENCE_CLASSIFICATION, Box::new(LastTokenPlan))]
+        fn plan<P: HeadPlan + 'static>(of: Option<P>) -> Option<Box<dyn HeadPlan>> {
+            of.map(|plan| Box::new(plan) as Box<dyn HeadPlan>)
+        }
+        let DecoderHeads { next_token, sequence, token, spans } = self.heads;
+        let all: [(&'static Purpose, Option<Box<dyn HeadPlan>>); 4] = [
+            (&CAUSAL_LM, plan(next_token)),
+            (&SEQUENCE_CLASSIFICATION, plan(sequence)),
+            (&TOKEN_CLASSIFICATION, plan(token)),
+            (&QUESTION_ANSWERING, plan(spans)),
+        ];
+        all.into_iter().filter_map(|(purpose, plan)| Some((purpose, plan?))).collect()
+    }
+
+    fn becomes(&self, purpose: Option<&Purpose>) -> Option<Becomes> {
+        served(self.others, purpose)
     }
 
     fn names(&self) -> &TensorNames {

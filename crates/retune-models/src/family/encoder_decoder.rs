@@ -1,9 +1,13 @@
-//! Encoder–decoders over texts as data. Each of them has a head for the text that is written.
+//! Encoder–decoders over texts as data. Each of them has a head for the text that is written, and heads over the text that is read
+//! where Hugging Face has classes for them.
 
-use super::{Family, Fresh, TensorNames};
-use crate::bodies::{EncoderDecoder, SequenceEncoder, Stack, StackNames, StackSizes};
+use super::{Becomes, Family, Fresh, Serving, TensorNames, served};
+use crate::bodies::{DecoderInput, EncoderDecoder, SequenceEncoder, Stack, StackNames, StackSizes};
 use crate::checkpoint::{Init, Weights};
-use crate::heads::{SEQUENCE_TO_SEQUENCE, TargetTokenPlan};
+use crate::heads::{
+    QUESTION_ANSWERING, SEQUENCE_CLASSIFICATION, SEQUENCE_TO_SEQUENCE, SequencePlan, SpanPlan, TargetTokenPlan,
+};
+use crate::target_begin::token;
 use crate::{Body, HeadPlan, ModelConfig, ModelError, Purpose, Takes, TargetBegin};
 use retune_kernels::Table;
 use retune_kernels::tch::{Kind, Tensor};
@@ -51,6 +55,24 @@ pub enum Tables {
     Apart,
 }
 
+/// What a decoder is for, and its heads.
+pub enum DecoderUse {
+    /// It writes.
+    Writes {
+        /// By this head.
+        head: TargetTokenPlan,
+        /// Whether a decoder that is given nothing reads the source.
+        reads_source: bool,
+    },
+    /// It reads the source, too.
+    Reads {
+        /// A class for each text.
+        sequence: Option<SequencePlan>,
+        /// Answers to questions.
+        spans: Option<SpanPlan>,
+    },
+}
+
 /// A family of encoder–decoders.
 pub struct EncoderDecoderFamily {
     /// `model_type`.
@@ -61,31 +83,46 @@ pub struct EncoderDecoderFamily {
     pub ending: &'static str,
     /// How tensors are called.
     pub names: TensorNames,
-    /// The head.
-    pub target_token: TargetTokenPlan,
+    /// What its decoder is for.
+    pub decoder: DecoderUse,
+    /// What serves other purposes in its place.
+    pub others: Serving,
     /// What the configuration class assumes.
     pub defaults: fn() -> Vec<(&'static str, Value)>,
     /// Reads the sizes.
     pub plan: fn(&ModelConfig) -> Result<EncoderDecoderPlan, ModelError>,
     /// How targets become inputs of the decoder.
     pub begin: fn(&ModelConfig) -> Result<TargetBegin, ModelError>,
-    /// Whether a decoder that is given nothing reads the source.
-    pub reads_source: bool,
     /// How it is made from nothing.
     pub fresh: Option<Fresh>,
 }
 
+/// The full name of the table at a path.
+fn weight_of(at: &Weights<'_>) -> String {
+    format!("{}.weight", at.path())
+}
+
 impl EncoderDecoderPlan {
+    fn table(&self, at: &Weights<'_>, rows: i64) -> Result<Table, ModelError> {
+        let init = Init::Normal(at.initializer_range());
+        Ok(at.table("weight", [rows, self.encoder.sizes.layer.hidden], init)?.with_padding(self.padding))
+    }
+
+    /// The token table of an encoder without its decoder, and its name.
+    pub(super) fn source_table(&self, weights: &Weights<'_>) -> Result<(Table, String), ModelError> {
+        let (shared, own) = (weights.at(SHARED), weights.at(self.encoder.path).at(OWN));
+        let has_own = self.tables != Tables::Tied || own.differs("weight", &weight_of(&shared))?;
+        let chosen = if has_own { own } else { shared };
+        Ok((self.table(&chosen, self.encoder.vocabulary)?, weight_of(&chosen)))
+    }
+
     /// The token tables of encoder and decoder, and the name of the one that scores may be tied to: the decoder's own where stacks are
     /// untied, else the shared one, also where the file holds another for the decoder. `blocks` are those of the encoder.
     fn tables(&self, weights: &Weights<'_>, blocks: usize) -> Result<(Table, Table, String), ModelError> {
-        let init = Init::Normal(weights.initializer_range());
         let width = self.encoder.sizes.layer.hidden;
-        let load = |at: &Weights<'_>, rows: i64| {
-            Ok::<_, ModelError>(at.table("weight", [rows, width], init)?.with_padding(self.padding))
-        };
+        let load = |at: &Weights<'_>, rows: i64| self.table(at, rows);
         let shared = weights.at(SHARED);
-        let name = |at: &Weights<'_>| format!("{}.weight", at.path());
+        let name = weight_of;
         let own = |stack: &StackPlan, depth: usize| weights.at(stack.path).at(OWN).depth(depth);
         let (of_encoder, of_decoder) = (own(&self.encoder, 0), own(&self.decoder, blocks + 1));
         let (rows, target_rows) = (self.encoder.vocabulary, self.decoder.vocabulary);
@@ -124,12 +161,25 @@ impl Family for EncoderDecoderFamily {
         self.class
     }
 
-    fn architecture(&self, _config: &ModelConfig, _purpose: &Purpose) -> String {
-        format!("{}{}", self.class, self.ending)
+    fn architecture(&self, _config: &ModelConfig, purpose: &Purpose) -> String {
+        let ending = if *purpose == SEQUENCE_TO_SEQUENCE { self.ending } else { purpose.class_ending };
+        format!("{}{ending}", self.class)
     }
 
     fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
-        vec![(&SEQUENCE_TO_SEQUENCE, Box::new(self.target_token))]
+        let mut heads: Vec<(&'static Purpose, Box<dyn HeadPlan>)> = Vec::new();
+        match self.decoder {
+            DecoderUse::Writes { head, .. } => heads.push((&SEQUENCE_TO_SEQUENCE, Box::new(head))),
+            DecoderUse::Reads { sequence, spans } => {
+                heads.extend(sequence.map(|plan| (&SEQUENCE_CLASSIFICATION, Box::new(plan) as _)));
+                heads.extend(spans.map(|plan| (&QUESTION_ANSWERING, Box::new(plan) as _)));
+            }
+        }
+        heads
+    }
+
+    fn becomes(&self, purpose: Option<&Purpose>) -> Option<Becomes> {
+        served(self.others, purpose)
     }
 
     fn names(&self) -> &TensorNames {
@@ -162,9 +212,16 @@ impl Family for EncoderDecoderFamily {
         let encoder = Stack::load(&at_base.at(encoder.path), &encoder.names, encoder.sizes, source, (0, 1))?;
         let first = blocks + 1;
         let decoder = Stack::load(&at_base.at(decoder.path), &decoder.names, decoder.sizes, target, (first, first))?;
-        // Without it, inputs of the decoder have to be given.
-        let begin = (self.begin)(config).ok();
-        let body = EncoderDecoder::new(Box::new(SequenceEncoder::new(encoder)), decoder, target_name, begin);
-        Ok(Box::new(if self.reads_source { body.reading_the_source() } else { body }))
+        let (begin, input) = match self.decoder {
+            // Without a begin, inputs of the decoder have to be given.
+            DecoderUse::Writes { reads_source: false, .. } => ((self.begin)(config).ok(), DecoderInput::Target),
+            DecoderUse::Writes { reads_source: true, .. } => ((self.begin)(config).ok(), DecoderInput::TargetOrSource),
+            DecoderUse::Reads { sequence, .. } => {
+                let end = sequence.map(|_| token(config, "eos_token_id")).transpose()?;
+                (Some((self.begin)(config)?), DecoderInput::Source { end })
+            }
+        };
+        let encoder = Box::new(SequenceEncoder::new(encoder));
+        Ok(Box::new(EncoderDecoder::new(encoder, decoder, target_name, begin).reading(input)))
     }
 }

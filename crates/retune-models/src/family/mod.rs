@@ -1,6 +1,7 @@
 //! Families: Hugging Face's model types as tables of tensor names and config mappings over shared bodies and heads.
 
 mod decoder;
+mod encoder_alone;
 mod encoder_decoder;
 mod fresh;
 mod image;
@@ -8,8 +9,9 @@ mod items;
 mod speech;
 mod text;
 
-pub use decoder::DecoderFamily;
-pub use encoder_decoder::{EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables};
+pub use decoder::{DecoderFamily, DecoderHeads};
+pub use encoder_alone::EncoderAloneFamily;
+pub use encoder_decoder::{DecoderUse, EncoderDecoderFamily, EncoderDecoderPlan, StackPlan, Tables};
 pub(crate) use fresh::with;
 pub use fresh::{FRESH_SIZES, Fresh, FreshIds, FreshPieces, FreshSize, FreshTexts, FreshTokens};
 pub use image::ImageFamily;
@@ -29,6 +31,16 @@ pub struct Becomes {
     pub family: &'static dyn Family,
     /// Makes the configuration that family's, but for `model_type`.
     pub change: fn(&mut ModelConfig),
+}
+
+/// Families that serve single purposes in another one's place: Hugging Face's classes for these call the same tensors otherwise, or
+/// take less of the model.
+pub type Serving = &'static [(&'static Purpose, &'static dyn Family)];
+
+/// Which of them serves a purpose; the configuration stays as it is.
+fn served(by: Serving, purpose: Option<&Purpose>) -> Option<Becomes> {
+    let found = by.iter().find(|(one, _)| purpose == Some(*one));
+    found.map(|(_, family)| Becomes { family: *family, change: |_| () })
 }
 
 /// A family: everything that depends on `model_type`.

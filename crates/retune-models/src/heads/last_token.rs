@@ -29,9 +29,14 @@ impl Head for LastTokenHead {
 
     /// `logits` [B, L].
     fn forward(&self, state: &State, train: bool) -> Result<Tensors, ModelError> {
-        let rows = Tensor::arange(state.hidden.size()[0], (Kind::Int64, state.hidden.device()));
-        let last = state.beside.get(LAST)?.argmax(-1, false);
-        let read = state.hidden.index(&[Some(&rows), Some(&last)]); // [B, D]
+        let read = last_token(state)?;
         Ok(Tensors::from([("logits", self.0.forward(&read, train).to_kind(Kind::Float))]))
     }
+}
+
+/// The hidden states that rows are classified by, [B, D].
+pub(super) fn last_token(state: &State) -> Result<Tensor, ModelError> {
+    let rows = Tensor::arange(state.hidden.size()[0], (Kind::Int64, state.hidden.device()));
+    let last = state.beside.get(LAST)?.argmax(-1, false);
+    Ok(state.hidden.index(&[Some(&rows), Some(&last)]))
 }

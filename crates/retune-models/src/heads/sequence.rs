@@ -4,7 +4,9 @@
 //! it in the head. B batch, T tokens, D hidden size.
 
 use super::dropout::dropout_of;
+use super::last_token::last_token;
 use super::transform::{Transform, TransformPlan};
+use crate::bodies::LAST;
 use crate::checkpoint::Weights;
 use crate::{Body, Head, HeadPlan, ModelConfig, ModelError, Purpose, Reads, State, Tensors};
 use retune_kernels::Dense;
@@ -27,6 +29,9 @@ pub enum TextPooling {
     First,
     /// The mean of all tokens that are no padding.
     Mean,
+    /// The last token that ends texts (`eos_token_id`). transformers wants as many of them in each row of a batch; here each row is what
+    /// it would be alone.
+    LastEnd,
 }
 
 /// Names and settings of the head.
@@ -79,7 +84,7 @@ impl Head for SequenceHead {
     fn reads(&self) -> Reads {
         match self.pooling {
             TextPooling::First => Reads::First(1),
-            TextPooling::Mean => Reads::All,
+            TextPooling::Mean | TextPooling::LastEnd => Reads::All,
         }
     }
 
@@ -88,11 +93,21 @@ impl Head for SequenceHead {
         let read = match self.pooling {
             TextPooling::First => state.hidden.select(1, 0), // [B, D]
             TextPooling::Mean => mean(state),
+            TextPooling::LastEnd => last_end(state)?,
         };
         let pooled = self.transform.forward(&dropout(&read, self.dropout_before, train), train);
         let logits = self.classifier.forward(&dropout(&pooled, self.dropout, train), train);
         Ok(Tensors::from([("logits", logits.to_kind(Kind::Float))]))
     }
+}
+
+/// The last token of each row that ends it, [B, D].
+fn last_end(state: &State) -> Result<Tensor, ModelError> {
+    let ends = state.beside.get(LAST)?.sum_dim_intlist([1i64].as_slice(), false, Kind::Int64);
+    if ends.min().int64_value(&[]) == 0 {
+        return Err(ModelError::NoEnd { row: ends.argmin(0, false).int64_value(&[]) + 1 });
+    }
+    last_token(state)
 }
 
 /// The mean of the tokens that are no padding, [B, D].

@@ -61,6 +61,10 @@ impl HeadPlan for TargetTokenPlan {
         let bias = bias.map(|name| weights.fixed(name, zeros())).transpose()?;
         Ok(Box::new(TargetTokenHead { scores, bias, scale: (self.scale)(config)?, kind: weights.compute_kind() }))
     }
+
+    fn writes(&self) -> bool {
+        true
+    }
 }
 
 #[derive(Debug)]

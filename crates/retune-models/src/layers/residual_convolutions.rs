@@ -57,6 +57,9 @@ pub struct ResNetSizes {
     pub names: ConvolutionNames,
     /// How maps are halved.
     pub variant: ResNetVariant,
+    /// Pixels along a side for a place of a map that is halved no further, where there is such: convolutions behind it read places that
+    /// lie as far apart as they would on halved maps (DC5; Yu et al. 2017).
+    pub coarsest: Option<i64>,
 }
 
 impl ResNetSizes {
@@ -98,6 +101,7 @@ impl ResNetSizes {
             frozen: false,
             names: ConvolutionNames::HuggingFace,
             variant: ResNetVariant::Plain,
+            coarsest: None,
         })
     }
 
@@ -144,7 +148,18 @@ impl ResNetSizes {
 
     /// Pixels along a side for a place of the map of a stage; 0 is the stem.
     pub fn stride_of(&self, stage: usize) -> i64 {
+        let halved = self.halved(stage);
+        self.coarsest.map_or(halved, |coarsest| halved.min(coarsest.max(4)))
+    }
+
+    /// The same if every map were halved.
+    fn halved(&self, stage: usize) -> i64 {
         4 << (stage.saturating_sub(1) as u32 + u32::from(self.first_halves && stage > 0))
+    }
+
+    /// Places from one that convolutions of a stage read to the next; 0 is the stem.
+    fn dilation_of(&self, stage: usize) -> i64 {
+        self.halved(stage) / self.stride_of(stage)
     }
 
     /// A network of timm's by its name.
@@ -170,6 +185,7 @@ impl ResNetSizes {
             frozen: true,
             names: ConvolutionNames::Timm,
             variant: ResNetVariant::Plain,
+            coarsest: None,
         })
     }
 
@@ -184,7 +200,12 @@ impl ResNetSizes {
     /// A checkpoint that does not fit.
     pub fn stem(&self, weights: &Weights<'_>) -> Result<ResNetStem, ModelError> {
         let of = |paths: [String; 2], (input, output, kernel), stride| {
-            self.convolution(weights, paths, (input, output, kernel), stride, Some(self.activation))
+            self.convolution(
+                weights,
+                paths,
+                ConvolutionShape::new(input, output, kernel, stride),
+                Some(self.activation),
+            )
         };
         let half = self.embedding / 2;
         let convolutions = match (self.variant, self.names) {
@@ -214,11 +235,9 @@ impl ResNetSizes {
         &self,
         weights: &Weights<'_>,
         [convolution, norm]: [String; 2],
-        (input, output, kernel): (i64, i64, i64),
-        stride: i64,
+        shape: ConvolutionShape,
         activation: Option<Activation>,
     ) -> Result<NormedConvolution, ModelError> {
-        let shape = ConvolutionShape::new(input, output, kernel, stride);
         let norm = (norm.as_str(), NORM_EPSILON, self.frozen);
         NormedConvolution::load(weights, &convolution, norm, shape, activation)
     }
@@ -256,19 +275,35 @@ impl ResNetSizes {
             false => ["convolution", "normalization"].map(|part| format!("layer.{i}.{part}")),
             true => ["conv", "bn"].map(|part| format!("{part}{}", i + 1)),
         };
-        let stride = if halves { 2 } else { 1 };
+        // In place of a map that is halved, convolutions read places that lie further apart, from the one behind where it would be on.
+        let (before, dilation) = (self.dilation_of(stage), self.dilation_of(stage + 1));
+        let stride = if halves && before == dilation { 2 } else { 1 };
+        let first = if number == 0 { before } else { dilation };
         let narrow = width / REDUCTION;
-        // Input and output channels, kernel, stride.
+        let plain = ConvolutionShape::new;
+        let wide = |shape: ConvolutionShape, dilation| ConvolutionShape { dilation, ..shape };
         let convolutions = match self.bottleneck {
-            true if self.early => vec![(input, narrow, 1, stride), (narrow, narrow, 3, 1), (narrow, width, 1, 1)],
-            true => vec![(input, narrow, 1, 1), (narrow, narrow, 3, stride), (narrow, width, 1, 1)],
-            false => vec![(input, width, 3, stride), (width, width, 3, 1)],
+            true if self.early => {
+                vec![
+                    plain(input, narrow, 1, stride),
+                    wide(plain(narrow, narrow, 3, 1), first),
+                    plain(narrow, width, 1, 1),
+                ]
+            }
+            true => {
+                vec![
+                    plain(input, narrow, 1, 1),
+                    wide(plain(narrow, narrow, 3, stride), first),
+                    plain(narrow, width, 1, 1),
+                ]
+            }
+            false => vec![wide(plain(input, width, 3, stride), first), wide(plain(width, width, 3, 1), dilation)],
         };
         let last = convolutions.len() - 1;
-        let load = |(i, &(from, to, kernel, stride)): (usize, &(i64, i64, i64, i64))| {
+        let load = |(i, &shape): (usize, &ConvolutionShape)| {
             // The inner ones of a transformers' layer take ReLU whatever the configuration says.
             let activation = (i != last).then_some(Activation::Relu);
-            self.convolution(&layer, paths(i), (from, to, kernel), stride, activation)
+            self.convolution(&layer, paths(i), shape, activation)
         };
         // Means of places come before the shortcut's convolution, which then skips none. In layers of two convolutions they come
         // wherever channels change, and only there.
@@ -280,13 +315,13 @@ impl ResNetSizes {
                 (true, _) => ["downsample.0", "downsample.1"],
             };
             let stride = if means { 1 } else { stride };
-            self.convolution(&layer, paths.map(str::to_owned), (input, width, 1), stride, None)
+            self.convolution(&layer, paths.map(str::to_owned), ConvolutionShape::new(input, width, 1, stride), None)
         };
         // The first layer of a stage of layers of two convolutions has one in any case.
         let always = self.variant == ResNetVariant::Deep && !self.bottleneck && number == 0;
         Ok(ResNetLayer {
             convolutions: convolutions.iter().enumerate().map(load).collect::<Result<_, _>>()?,
-            shortcut: (halves || input != width || always).then(shortcut).transpose()?,
+            shortcut: (stride > 1 || input != width || always).then(shortcut).transpose()?,
             means,
             activation: self.activation,
         })

@@ -12,7 +12,7 @@ fn build(family: &'static dyn Family, purpose: &Purpose, config: &ModelConfig) -
         None,
         WeightsOptions {
             base_prefix: family.names().base_prefix(),
-            stored_prefix: family.names().base_prefix(),
+            stored_prefixes: vec![family.names().base_prefix()],
             new_head: true,
             headless: false,
             only: None,
@@ -141,14 +141,14 @@ fn every_listed_family_builds_every_head_it_lists() {
         let is_image = ["swin", "convnext", "upernet"].contains(&family.model_type()) || family.defaults().is_empty();
         let config = if is_image { small_image(family.model_type()) } else { small(family.model_type()) };
         assert!(!family.heads().is_empty(), "{}", family.model_type());
-        for (purpose, _) in family.heads() {
+        for (purpose, plan) in family.heads() {
             used.push(purpose);
             assert!(PURPOSES.contains(&purpose), "{} is not in the list of purposes", purpose.key);
             assert!(supports(&config, purpose));
             let (network, params) = build(*family, purpose, &config);
             assert!(network.work(4, 0) > 0.0);
             // Scores of a decoder are tied to its table.
-            let fresh = purpose.fresh && family.target_begin(&config).is_none();
+            let fresh = purpose.fresh && !plan.writes();
             assert!(!fresh || params.iter().any(|param| param.head && param.depth == network.blocks() + 1));
             assert!(params.iter().all(|param| param.depth <= network.blocks() + 1));
             let mut saved = config.clone();
@@ -162,6 +162,29 @@ fn every_listed_family_builds_every_head_it_lists() {
         assert_eq!(images, takes_images, "{}", family.model_type());
     }
     assert!(PURPOSES.iter().all(|purpose| used.contains(purpose)), "a purpose that no family has");
+}
+
+/// What serves a purpose in a family's place with the same type: Hugging Face's class for it has other names, or a part of the model.
+#[test]
+fn classes_that_name_a_model_otherwise_are_built_and_recognized() {
+    let mut count = 0;
+    for family in FAMILIES {
+        for purpose in PURPOSES.iter().copied() {
+            let becomes = family.becomes(Some(purpose)).map(|becomes| becomes.family);
+            let Some(serving) = becomes.filter(|it| it.model_type() == family.model_type()) else { continue };
+            count += 1;
+            let mut config = small(family.model_type());
+            // T5's class assumes none.
+            config.set("decoder_start_token_id", json!(0));
+            let (network, params) = build(serving, purpose, &config);
+            assert!(network.work(4, 0) > 0.0);
+            assert!(params.iter().any(|param| param.head && param.depth == network.blocks() + 1));
+            config.set("architectures", json!([serving.architecture(&config, purpose)]));
+            assert_eq!(purposes_of_class(&config), [purpose], "{}", family.model_type());
+            assert!(takes(&config).unwrap() == serving.takes(&config).unwrap());
+        }
+    }
+    assert!(count >= 13, "{count}");
 }
 
 #[test]
@@ -178,7 +201,8 @@ fn every_model_type_and_every_purpose_is_listed_once() {
 #[test]
 fn every_family_of_texts_has_every_head_for_texts() {
     let texts = |key: &str| {
-        let has = |family: &&&dyn Family| family.heads().iter().any(|(purpose, _)| purpose.key == key);
+        let purpose = PURPOSES.iter().find(|purpose| purpose.key == key).unwrap();
+        let has = |family: &&&'static dyn Family| serves(**family, Some(purpose));
         FAMILIES.iter().filter(has).map(|family| family.model_type()).collect::<Vec<_>>()
     };
     let all = texts("sequence-classification");
@@ -195,9 +219,15 @@ fn every_family_of_texts_has_every_head_for_texts() {
         "deberta-v2",
     ];
     let decoders = texts("causal-lm");
-    assert_eq!(all, [&encoders[..], &decoders].concat());
-    assert_eq!(texts("token-classification"), encoders);
-    assert_eq!(texts("question-answering"), encoders);
+    // Both read the text: that classifies it, and that finds answers in it.
+    let both = ["bart", "mbart", "t5", "mt5"];
+    assert_eq!(all, [&encoders[..], &decoders, &both].concat());
+    // Hugging Face has no class of the others.
+    let tagging = decoders.iter().copied().filter(|name| *name != "gemma3_text");
+    let tagging = encoders.into_iter().chain(tagging).chain(["t5", "mt5"]);
+    assert_eq!(texts("token-classification"), tagging.collect::<Vec<_>>());
+    let answering = ["llama", "mistral", "qwen2", "qwen3", "gpt_neox", "gpt2", "bart", "mbart", "t5", "mt5"];
+    assert_eq!(texts("question-answering"), [&encoders[..], &answering].concat());
     assert_eq!(texts("masked-lm"), encoders);
 }
 
