@@ -13,7 +13,7 @@ use retune_models::heads::{
 };
 use retune_models::layers::{MapLayer, ResNetSizes};
 use retune_models::registry::purposes_of_class;
-use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, Mode, Tensors};
+use retune_models::{CheckpointFolder, LoadOptions, LoadedModel, Mode, ModelConfig, Tensors};
 
 #[test]
 fn every_vision_family_equals_hugging_face() {
@@ -422,6 +422,17 @@ fn convolutions_with_holes_equal_timm() {
             assert!(worst < 1e-5, "{kind} with {stride} pixels for a place: {worst}");
         }
     }
+}
+
+/// Files of transformers name the maps of a detector as the library does that its convolutions are of.
+#[test]
+fn maps_have_the_names_of_either_library() {
+    let part = |names: &[&str]| ModelConfig::new(serde_json::json!({"out_features": names})).unwrap();
+    let theirs = ResNetSizes::named("resnet18").unwrap();
+    assert_eq!(theirs.handed_out(&part(&["act1", "layer2", "layer4"])).unwrap(), [0, 2, 4]);
+    assert_eq!(theirs.handed_out(&part(&["stem", "stage3"])).unwrap(), [0, 3]);
+    let own = ResNetSizes::of(&part(&[])).unwrap();
+    assert!(own.handed_out(&part(&["layer2"])).is_err());
 }
 
 /// DETR-DC5 says so by `dilation`, later files by the configuration of the convolutions.

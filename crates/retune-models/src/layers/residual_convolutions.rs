@@ -117,6 +117,11 @@ impl ResNetSizes {
             (Some(names), _) => {
                 let stage = |name: &Value| match name.as_str()? {
                     "stem" => Some(0),
+                    // timm calls maps by the module that makes them.
+                    "act1" if self.names == ConvolutionNames::Timm => Some(0),
+                    other if self.names == ConvolutionNames::Timm && other.starts_with("layer") => {
+                        other.strip_prefix("layer")?.parse().ok()
+                    }
                     other => other.strip_prefix("stage")?.parse().ok(),
                 };
                 names.iter().map(stage).collect::<Option<Vec<usize>>>()
