@@ -8,13 +8,12 @@ pub(super) fn is_readable(head: &[u8]) -> bool {
     let riff = |form: &[u8], kind: &[u8]| head.starts_with(form) && head.get(8..12) == Some(kind);
     // A frame of MPEG audio, layer III: eleven bits of synchronisation, then version and layer.
     let frame = matches!(head, [0xff, second, ..] if second & 0xe6 == 0xe2 && second & 0x18 != 0x08);
-    let vorbis = head.starts_with(b"OggS") && !has(head, b"OpusHead");
     riff(b"RIFF", b"WAVE")
         || riff(b"FORM", b"AIFF")
         || riff(b"FORM", b"AIFC")
         || head.starts_with(b"fLaC")
         || head.starts_with(b"ID3")
-        || vorbis
+        || head.starts_with(b"OggS")
         || frame
 }
 
@@ -22,7 +21,6 @@ pub(super) fn is_readable(head: &[u8]) -> bool {
 pub(super) fn foreign(head: &[u8]) -> Option<&'static str> {
     let at = |place: usize, bytes: &[u8]| head.get(place..place + bytes.len()) == Some(bytes);
     Some(match head {
-        _ if head.starts_with(b"OggS") && has(head, b"OpusHead") => "Opus",
         _ if at(4, b"ftyp") => "MPEG-4 (m4a, mp4)",
         _ if head.starts_with(b"\x1a\x45\xdf\xa3") => "Matroska or WebM",
         _ if head.starts_with(b"#!AMR") => "AMR",
@@ -32,6 +30,13 @@ pub(super) fn foreign(head: &[u8]) -> Option<&'static str> {
         _ if head.starts_with(b"\x93NUMPY") => "a NumPy array",
         _ => return None,
     })
+}
+
+/// The channels of an Opus stream, and the number of the order in which they stand.
+pub(super) fn opus_channels(head: &[u8]) -> Option<(usize, u8)> {
+    // Behind the head of a page with one segment.
+    let head = head.strip_prefix(b"OggS").and_then(|rest| rest.get(24..))?.strip_prefix(b"OpusHead")?;
+    Some((usize::from(*head.get(1)?), *head.get(10)?))
 }
 
 /// Whether the first frame of an MP3 file counts all its frames, as that of LAME does; without such a frame the count is guessed from the bytes.
@@ -57,12 +62,21 @@ mod tests {
 
     #[test]
     fn files_are_known_by_their_first_bytes() {
-        for head in [&b"RIFF\0\0\0\0WAVEfmt "[..], b"fLaC\0", b"ID3\x04", b"\xff\xfb\x90\x64", b"FORM\0\0\0\0AIFFCOMM"]
-        {
+        for head in [
+            &b"RIFF\0\0\0\0WAVEfmt "[..],
+            b"fLaC\0",
+            b"ID3\x04",
+            b"\xff\xfb\x90\x64",
+            b"FORM\0\0\0\0AIFFCOMM",
+            b"OggS\0\x02",
+        ] {
             assert!(is_readable(head) && foreign(head).is_none(), "{head:?}");
         }
         assert!(!is_readable(b"RIFF\0\0\0\0AVI ") && !is_readable(b"text") && !is_readable(b"\xff\xf1AAC"));
-        assert_eq!(foreign(b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x13OpusHead"), Some("Opus"));
+        let opus =
+            b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead\x01\x02\x38\x01\0\0\0\0\0\0\x01";
+        assert_eq!(opus_channels(opus), Some((2, 1)));
+        assert_eq!((opus_channels(&opus[..40]), opus_channels(b"OggS"), opus_channels(b"fLaC")), (None, None, None));
         assert_eq!(foreign(b"\0\0\0\x20ftypM4A "), Some("MPEG-4 (m4a, mp4)"));
     }
 }

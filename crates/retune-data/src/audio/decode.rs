@@ -5,19 +5,23 @@
 //! | WAV, AIFF: 8 to 32 bits | divided by the size of the range: 32768 for 16 bits, as libsndfile does |
 //! | WAV: floating point | as they are |
 //! | FLAC, MP3, Ogg Vorbis | as decoded |
+//! | Ogg Opus | as decoded, at 48 kHz, with the gain of its header |
 //! | several channels | their mean |
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use symphonia::core::codecs::audio::{AudioDecoderOptions, well_known::CODEC_ID_MP3};
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP3, CODEC_ID_OPUS};
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet;
 
-use super::{content, riff};
+use super::opus::{self, Opus};
+use super::{content, ogg, riff};
 use crate::error::shortened;
 
 /// Samples of one channel, at most: four hours at 16 kHz.
@@ -62,13 +66,17 @@ fn decode_unguarded(mut bytes: Vec<u8>) -> Result<Decoded, String> {
     let head = &bytes[..bytes.len().min(content::HEAD)];
     if let Some(kind) = content::foreign(head) {
         return Err(format!(
-            "is {kind}, not WAV, FLAC, MP3, Ogg Vorbis or AIFF; convert it, as `ffmpeg -i FILE FILE.flac` does"
+            "is {kind}, not WAV, FLAC, MP3, Ogg Vorbis, Opus or AIFF; convert it, as `ffmpeg -i FILE FILE.flac` does"
         ));
     }
     if !content::is_readable(head) {
-        return Err("is not a WAV, FLAC, MP3, Ogg Vorbis or AIFF file; convert it".to_owned());
+        return Err("is not a WAV, FLAC, MP3, Ogg Vorbis, Opus or AIFF file; convert it".to_owned());
+    }
+    if let Some((channels, family)) = content::opus_channels(head).filter(|&(_, family)| family > 1) {
+        return Err(opus::unread(channels, family));
     }
     riff::settle_length(&mut bytes)?;
+    let ends = ogg::ends(&bytes)?;
     let counted = content::counts_frames(&bytes);
     let damaged = |error: Error| format!("is damaged ({}); write the file again", shortened(&error.to_string()));
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
@@ -79,9 +87,7 @@ fn decode_unguarded(mut bytes: Vec<u8>) -> Result<Decoded, String> {
     let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
     let parameters = parameters.ok_or("does not say how its samples are stored; write the file again")?.clone();
     let is_mp3 = parameters.codec == CODEC_ID_MP3;
-    let mut decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
-        .map_err(|error| format!("has an encoding that is not read ({error}); convert it to plain WAV or FLAC"))?;
+    let mut decoder = Decoder::new(&parameters, ends.get(&id).copied())?;
     let mut sound = Decoded { samples: Vec::new(), rate: 0, channels: 0, clipped: 0 };
     let mut interleaved: Vec<f32> = Vec::new();
     loop {
@@ -95,28 +101,65 @@ fn decode_unguarded(mut bytes: Vec<u8>) -> Result<Decoded, String> {
         if packet.track_id != id {
             continue;
         }
-        let buffer = match decoder.decode(&packet) {
-            Ok(buffer) => buffer,
+        let (rate, channels) = match decoder.decode(&packet, &mut interleaved) {
+            Ok(form) => form,
             // The first frames of a cut piece of MP3 refer to frames that are gone.
             Err(Error::DecodeError(_)) if is_mp3 => continue,
             Err(error) => return Err(damaged(error)),
         };
-        let (rate, channels) = (buffer.spec().rate(), buffer.spec().channels().count());
         if sound.rate == 0 {
             (sound.rate, sound.channels) = (rate, channels);
         }
         if (rate, channels) != (sound.rate, sound.channels) {
             return Err(format!("changes from {} to {rate} Hz, or its channels, midway; convert it", sound.rate));
         }
-        interleaved.resize(buffer.samples_interleaved(), 0.0);
-        buffer.copy_to_slice_interleaved(&mut interleaved[..]);
         append(&mut sound, &interleaved)?;
     }
-    // MP3 has no exact length: what an encoder adds at either end is cut or not, and without a count the claim is a guess.
-    let claimed =
-        if is_mp3 { claimed.filter(|_| counted).map(|claimed| claimed.saturating_sub(MP3_SLACK)) } else { claimed };
+    // MP3 has no exact length: what an encoder adds at either end is cut or not, and without a count the claim is a guess. Opus was
+    // cut where it ends, and who sends nothing in a pause counts on: that all pages are there is known.
+    let claimed = match decoder {
+        Decoder::Opus(_) => None,
+        _ if is_mp3 => claimed.filter(|_| counted).map(|claimed| claimed.saturating_sub(MP3_SLACK)),
+        _ => claimed,
+    };
     check(&sound, claimed)?;
     Ok(sound)
+}
+
+/// What makes samples of the packets of a file.
+enum Decoder {
+    Opus(Box<Opus>),
+    Other(Box<dyn AudioDecoder>),
+}
+
+impl Decoder {
+    /// For a track that ends there, where that is known of an Ogg stream.
+    fn new(parameters: &AudioCodecParameters, end: Option<i64>) -> Result<Self, String> {
+        if parameters.codec == CODEC_ID_OPUS {
+            let head = parameters.extra_data.as_deref().unwrap_or_default();
+            return Ok(Self::Opus(Box::new(Opus::new(head, end)?)));
+        }
+        let decoder = symphonia::default::get_codecs()
+            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+            .map_err(|error| format!("has an encoding that is not read ({error}); convert it to plain WAV or FLAC"))?;
+        Ok(Self::Other(decoder))
+    }
+
+    /// Puts the samples of a packet in place of what `into` holds, frame by frame, and gives the rate and the number of channels.
+    fn decode(&mut self, packet: &Packet, into: &mut Vec<f32>) -> Result<(u32, usize), Error> {
+        match self {
+            Self::Opus(opus) => {
+                opus.decode(packet, into)?;
+                Ok((opus::RATE, opus.channels()))
+            }
+            Self::Other(decoder) => {
+                let buffer = decoder.decode(packet)?;
+                into.resize(buffer.samples_interleaved(), 0.0);
+                buffer.copy_to_slice_interleaved(&mut into[..]);
+                Ok((buffer.spec().rate(), buffer.spec().channels().count()))
+            }
+        }
+    }
 }
 
 /// Adds the mean of the channels of each frame.

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `decode`, `content`, `riff` | bytes of a file to samples of one channel |
+//! | `decode`, `opus`, `content`, `ogg`, `riff` | bytes of a file to samples of one channel |
 //! | `resample` | samples at another rate |
 //! | `processor` | what a model's `preprocessor_config.json` asks for: samples, log-mel spectrograms, filter banks |
 //! | `mel`, `spectrum` | filters and Fourier transforms behind spectrograms |
@@ -21,6 +21,8 @@ mod encode;
 mod fourier;
 mod medium;
 mod mel;
+mod ogg;
+mod opus;
 mod pieces;
 mod pitch;
 mod player;

@@ -15,7 +15,7 @@ use crate::{DataError, OnBadExample};
 pub(super) const SOUNDS: FileKind = FileKind {
     noun: "audio file",
     plural: "audio files",
-    endings: &["wav", "wave", "flac", "mp3", "ogg", "oga", "aif", "aiff", "aifc"],
+    endings: &["wav", "wave", "flac", "mp3", "ogg", "oga", "opus", "aif", "aiff", "aifc"],
     usual: "WAV or FLAC",
     smaller: "cut it into pieces",
     folders: &["clips", "audio", "wavs", "wav"],
