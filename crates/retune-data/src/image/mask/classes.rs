@@ -5,6 +5,8 @@ use crate::error::{quoted, shortened};
 
 /// Names of classes that say that a pixel has none.
 const VOID: [&str; 7] = ["void", "ignore", "ignored", "unlabeled", "unlabelled", "unlabeled pixels", "don't care"];
+/// Names of the value 0 that a list has only where its values are those of the masks themselves, not those behind a reduction.
+const BACKGROUND: [&str; 4] = ["background", "_background_", "bg", "none"];
 /// What the two values of masks without a list are called.
 const BINARY: [&str; 2] = ["background", "foreground"];
 
@@ -55,6 +57,16 @@ enum Meaning {
     Unknown,
 }
 
+/// Whether labels are reduced, and the list names the 0 that is no class then, and all other values that are `present`: its values are
+/// those of the masks.
+fn names_zero(list: &ClassList, present: &[bool; 256], reading: &MaskReading) -> bool {
+    let is = |name: &str, other: &&str| name.trim().eq_ignore_ascii_case(other);
+    let says_nothing = |name: &str| BACKGROUND.iter().chain(&VOID).any(|other| is(name, other));
+    let named = |value: usize| list.classes.iter().any(|class| usize::from(class.value) == value);
+    let all_named = (0..usize::from(NO_CLASS)).all(|value| !present[value] || named(value));
+    reading.reduce && all_named && list.classes.iter().any(|class| class.value == 0 && says_nothing(&class.name))
+}
+
 /// The classes of a model, and which of them each stored value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskClasses {
@@ -71,8 +83,9 @@ impl MaskClasses {
     pub fn choose(present: &[bool; 256], list: Option<&ClassList>, reading: &MaskReading) -> Result<Self, String> {
         let names = match list {
             Some(list) => {
-                let names = list.classes.iter().map(|class| class.name.clone());
-                names.filter(|name| !reading.ignored.has(name)).collect()
+                let zero = names_zero(list, present, reading);
+                let classes = list.classes.iter().filter(|class| !(zero && class.value == 0));
+                classes.map(|class| class.name.clone()).filter(|name| !reading.ignored.has(name)).collect()
             }
             None if is_binary(present, reading) => BINARY.map(str::to_owned).to_vec(),
             None => numbered(present, reading)?,
@@ -116,11 +129,15 @@ impl MaskClasses {
         }
         let raw = |id: usize| id + usize::from(reading.reduce);
         match list {
-            Some(list) => it.meanings_of(list, reading, raw)?,
+            Some(list) => it.meanings_of(list, present, reading, raw)?,
             None => (0..it.names.len()).for_each(|id| it.meanings[raw(id)] = Meaning::Class(id as u8)),
         }
         if reading.reduce {
             it.meanings[0] = Meaning::Nothing;
+            if let (Meaning::Class(first), Some(_)) = (it.meanings[1], list) {
+                let name = shortened(&it.names[usize::from(first)]);
+                it.notes.push(format!("labels are reduced: 0 of a mask is no class, 1 is `{name}`"));
+            }
         }
         it.meanings[usize::from(reading.ignored_value)] = Meaning::Nothing;
         if it.meanings[255] == Meaning::Unknown {
@@ -132,13 +149,15 @@ impl MaskClasses {
     fn meanings_of(
         &mut self,
         list: &ClassList,
+        present: &[bool; 256],
         reading: &MaskReading,
         raw: impl Fn(usize) -> usize,
     ) -> Result<(), String> {
         let mut ignored = Vec::new();
         let mut known = 0;
+        let zero = names_zero(list, present, reading);
         for class in &list.classes {
-            let value = raw(class.value.into());
+            let value = if zero { class.value.into() } else { raw(class.value.into()) };
             let Some(meaning) = self.meanings.get_mut(value) else {
                 return Err(format!("`{}` would have the value {value}", shortened(&class.name)));
             };
@@ -304,6 +323,21 @@ mod tests {
         let reduced = MaskReading { reduce: true, ..MaskReading::default() };
         let it = MaskClasses::choose(&present(&[0, 1, 2]), None, &reduced).unwrap();
         assert_eq!(classes(&it, &[0, 1, 2, 255]), [255, 0, 1, 255]);
+        // A list that names the 0 is of the values in masks; one that does not is of those behind the reduction.
+        for (classes_of_list, present_values) in [
+            (&[("background", 0), ("cat", 1), ("dog", 2)][..], &[0, 1, 2][..]),
+            (&[("cat", 0), ("dog", 1)], &[0, 1, 2]),
+        ] {
+            let it = MaskClasses::choose(&present(present_values), Some(&list(classes_of_list)), &reduced).unwrap();
+            assert_eq!(
+                (it.names(), classes(&it, &[0, 1, 2])),
+                (&["cat".to_owned(), "dog".to_owned()][..], vec![255, 0, 1])
+            );
+            assert!(it.notes()[0].contains("1 is `cat`"), "{:?}", it.notes());
+        }
+        let behind = list(&[("background", 0), ("cat", 1)]);
+        let it = MaskClasses::choose(&present(&[0, 1, 2]), Some(&behind), &reduced).unwrap();
+        assert_eq!((it.names()[0].as_str(), classes(&it, &[0, 1, 2])), ("background", vec![255, 0, 1]));
         let zero = MaskReading { ignored_value: 0, ..MaskReading::default() };
         let it = MaskClasses::choose(&present(&[0, 1, 2]), None, &zero).unwrap();
         assert_eq!(classes(&it, &[0, 1, 2]), [255, 1, 2]);

@@ -2,7 +2,7 @@
 
 use super::settings::DetectionSettings;
 use crate::task::images::{ClassesOf, ImagesInput};
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use retune_data::{Boxes, CheckedBoxes, Examples, Images, ObjectRows, Records};
 use std::sync::Arc;
 
@@ -30,8 +30,7 @@ pub(super) fn examples(
     let (boxes, bad) = checked.into_boxes(rows, names)?;
     images.leave_out(bad);
     if let Some(error) = input.refusal(&images) {
-        let error = anyhow::Error::from(error);
-        return Err(if stray.is_empty() { error } else { error.context(stray.join("\n")) });
+        return Err(if stray.is_empty() { error.into() } else { anyhow!("{}\n{error}", stray.join("\n")) });
     }
     ensure!(!input.refuses(&images) || stray.is_empty(), "{}", stray.join("\n"));
     let notes = stray.into_iter().map(|problem| format!("{problem}; it is left out")).collect();
