@@ -15,6 +15,15 @@ impl Recipe {
             (self.start().is_empty(), "model: give a checkpoint folder or a hub id (--model)"),
             (self.data.train.is_none(), "train: give a training file (--train)"),
             (self.run.output.as_os_str().is_empty(), "output: give a folder for the run (--output)"),
+            (
+                self.run.baseline_learning_rate.is_some() && !self.trains_baseline(),
+                "baseline-learning-rate: no baseline starts from random weights here; --baselines all trains one",
+            ),
+            (
+                self.data.validation.is_some()
+                    && self.data.validation_fraction != Recipe::default().data.validation_fraction,
+                "validation-fraction: --validation names what validates; leave one of them out",
+            ),
         ] {
             problems.extend(missing.then(|| problem.to_owned()));
         }
@@ -137,6 +146,10 @@ mod tests {
         unlabelled.data.task = task_with(ImageSettings::SECTION, ClassificationSettings::SECTION).into();
         assert_eq!(names(&unlabelled), ["class-weights"]);
         assert!(Recipe::default().misplaced(&Table::new()).is_empty());
+        let unread =
+            "baselines = 'majority'\nbaseline-learning-rate = 1e-3\nvalidation = 'v'\nvalidation-fraction = 0.3";
+        let said = recipe(unread).validate().unwrap_err().to_string();
+        assert!(said.contains("no baseline starts") && said.contains("--validation names"), "{said}");
     }
 
     #[test]

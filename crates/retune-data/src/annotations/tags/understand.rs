@@ -93,7 +93,7 @@ fn unmarked(file: &Path, spellings: &Spellings, tags: &[Option<Tag>]) -> Result<
     }
     let shown = quoted(&plain, 8);
     let message = if plain.iter().all(|tag| tag.parse::<i64>().is_ok()) {
-        format!("the tags are numbers ({shown}); give their names in order with --tag-names, such as O,B-PER,I-PER")
+        format!("the tags are numbers ({shown}); name a file of their names, in order, with --tag-names")
     } else {
         format!(
             "the tags have no B- and I- ({shown}); say --tag-scheme io if equal neighbours are one entity, or mark \

@@ -96,8 +96,8 @@ pub(super) fn named(at: usize, tag: &Value, names: Option<&[String]>) -> Result<
     };
     let Some(names) = names else {
         return Err(format!(
-            "has tags by number ({id} at place {}), but nothing says their names; give them in order with --tag-names \
-             (such as O,B-PER,I-PER) or in a file id2label.json beside the data",
+            "has tags by number ({id} at place {}), but nothing says their names; name a file of them with --tag-names, or \
+             put it beside the data as id2label.json",
             at + 1
         ));
     };

@@ -159,7 +159,7 @@ fn no_room(first: usize, pair: bool, left: usize, stride: usize) -> String {
     } else {
         format!(
             "is cut into windows of {left} tokens, no more than the {stride} that they have in common; change --max-length \
-             or --doc-stride"
+             or --stride"
         )
     }
 }
