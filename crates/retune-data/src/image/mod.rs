@@ -3,6 +3,7 @@
 mod augment;
 mod boxes;
 mod cache;
+mod coco_masks;
 mod decode;
 mod encode;
 mod grey;
@@ -12,6 +13,7 @@ mod medium;
 mod moves;
 mod pixels;
 mod processor;
+mod reading;
 mod resize;
 mod rows;
 mod thumbnail;
@@ -28,8 +30,8 @@ pub use medium::{ImageSeen, Images, TrainingSizes};
 pub use moves::Moves;
 pub use pixels::Pixels;
 pub use processor::ImageProcessor;
+pub use reading::read_images;
 pub use resize::{Resample, resize};
-pub use rows::read_images;
 
 #[cfg(test)]
 mod fixtures;

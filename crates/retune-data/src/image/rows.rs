@@ -49,14 +49,11 @@ fn image_cell(cell: Cell) -> Result<Cell, String> {
     IMAGES.cell(cell)
 }
 
-/// Reads the rows of a table as [`TableRows::read`] does, or of a folder: `FOLDER/class/…/image` gives labelled rows in the
-/// order of their paths, images directly in the folder give rows without labels, `FOLDER/metadata.csv` (`.jsonl`,
-/// `.parquet`) gives the rows of that table. Of images with masks a list of Pascal VOC (`ImageSets/Segmentation/train.txt`) gives
-/// those that it names. The images themselves are read later.
+/// The rows of a table or folder, as `reading` says, or of a list of Pascal VOC.
 ///
 /// # Errors
-/// As [`TableRows::read`]; an unreadable folder. Whether the images can be decoded is found out later.
-pub fn read_images(
+/// As [`TableRows::read`]; an unreadable folder.
+pub(super) fn read_images(
     path: impl AsRef<Path>,
     layout: &Layout,
     labels_required: bool,
@@ -72,6 +69,11 @@ pub fn read_images(
         }
     }
     IMAGES.read(path, layout, labels_required, on_bad_example)
+}
+
+/// Whether a folder holds masks as files.
+pub(super) fn has_masks(path: &Path) -> bool {
+    masks::are_in(path)
 }
 
 /// The bytes of a mask, or of those of all objects in a folder, by their names.

@@ -138,6 +138,14 @@ impl Builder {
         self.push_grouped(input, label, None)
     }
 
+    /// The same with any label.
+    pub(crate) fn push_labelled(&mut self, input: String, label: Cell) -> Result<(), DataError> {
+        let mut cells = vec![Cell::Null; self.layout.width()];
+        cells[0] = Cell::Text(input);
+        cells[1] = label;
+        self.push(Row { line: 0, cells, labelled: true, group: None })
+    }
+
     /// As [`Builder::push_file`], of a group.
     pub(crate) fn push_grouped(
         &mut self,

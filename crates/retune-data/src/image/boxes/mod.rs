@@ -30,5 +30,6 @@ pub use checked::CheckedBoxes;
 pub use convention::BoxConvention;
 pub use object::ImageObject;
 pub use paint::{DrawnBox, draw_boxes};
+pub(super) use raw::located;
 pub use rows::{ObjectRows, read_objects};
 pub use targets::Boxes;

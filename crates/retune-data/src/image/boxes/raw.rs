@@ -72,7 +72,7 @@ impl RawSet {
 const IMAGE_FOLDERS: [&str; 5] = ["images", "JPEGImages", "image", "imgs", "data"];
 
 /// The path of an image relative to `base`: as it is named, or inside one of the usual folders, or without its own folders.
-pub(super) fn located(base: &Path, name: &str) -> String {
+pub(in crate::image) fn located(base: &Path, name: &str) -> String {
     let plain = Path::new(name).file_name().and_then(|name| name.to_str()).unwrap_or(name);
     let inside = |folder: &str, name: &str| format!("{folder}/{name}");
     let candidates = std::iter::once(name.to_owned())

@@ -70,6 +70,38 @@ pub fn coco_string(counts: &[u32]) -> String {
     text
 }
 
+/// COCO's run lengths, compressed or not; `None` where they are neither.
+pub(in crate::image) fn coco_runs(counts: &serde_json::Value) -> Option<Vec<u32>> {
+    let Some(text) = counts.as_str() else {
+        return counts.as_array()?.iter().map(|count| u32::try_from(count.as_u64()?).ok()).collect();
+    };
+    let mut runs: Vec<i64> = Vec::new();
+    let mut bytes = text.bytes();
+    while bytes.len() > 0 {
+        let (mut run, mut shift) = (0i64, 0);
+        loop {
+            let bits = i64::from(bytes.next()?.checked_sub(48).filter(|bits| *bits < 64)?);
+            run |= (bits & 0x1f) << shift;
+            shift += 5;
+            if bits & 0x20 == 0 {
+                run |= if bits & 0x10 != 0 { -1 << shift } else { 0 };
+                break;
+            }
+            if shift > 35 {
+                return None;
+            }
+        }
+        run += if runs.len() > 2 { runs[runs.len() - 2] } else { 0 };
+        runs.push(run);
+    }
+    runs.into_iter().map(|run| u32::try_from(run).ok()).collect()
+}
+
+/// Pixels inside.
+pub(in crate::image) fn coco_area(runs: &[u32]) -> u64 {
+    runs.iter().skip(1).step_by(2).map(|&run| u64::from(run)).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +130,9 @@ mod tests {
         assert_eq!(all, [0, 6]);
         assert_eq!(coco_string(&all), "06");
         assert_eq!(coco_string(&[1000, 40, 3000, 7]), "Xo0X1hm2oN");
+        for runs in [&counts[..], &all, &[1000, 40, 3000, 7]] {
+            assert_eq!(coco_runs(&coco_string(runs).into()).unwrap(), runs);
+        }
+        assert_eq!((coco_area(&counts), coco_runs(&"4 ".into()), coco_runs(&"~".into())), (4, None, None));
     }
 }

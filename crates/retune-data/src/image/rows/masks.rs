@@ -16,6 +16,11 @@ const MASKS: [&str; 6] = ["masks", "mask", "labels", "annotations", "Segmentatio
 /// What some tools put behind the name of an image to name its mask.
 const SUFFIXES: [&str; 8] = ["", "_mask", "_masks", "_label", "_labels", "_seg", "_gt", "_L"];
 
+/// Whether a folder has one of masks.
+pub(super) fn are_in(folder: &Path) -> bool {
+    MASKS.iter().any(|name| *name != "annotations" && folder.join(name).is_dir())
+}
+
 pub(super) fn read(
     folder: &Path,
     layout: &Layout,
