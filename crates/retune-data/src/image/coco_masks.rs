@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::boxes::located;
+use super::boxes::{annotation_name, id, items, located};
 use super::mask::{ClassList, Mask, coco_area, coco_runs, mask_png, polygon_runs};
 use crate::error::shortened;
 use crate::rows::{Builder, Layout, Origin, TableRows};
@@ -103,18 +103,6 @@ fn painted(objects: &[Painted], (width, height): (usize, usize)) -> Result<Vec<u
     mask_png(&Mask { classes, width, height })
 }
 
-fn id(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::Number(number) => Some(number.to_string()),
-        Value::String(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn items<'a>(document: &'a Value, key: &str) -> &'a [Value] {
-    document.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
 fn pictures(
     document: &Value,
     base: &Path,
@@ -148,10 +136,7 @@ fn pictures(
         .filter_map(|it| Some((id(it.get("id"))?, it.get("name")?.as_str()?)))
         .collect();
     for (place, annotation) in items(document, "annotations").iter().enumerate() {
-        let name = match id(annotation.get("id")) {
-            Some(key) => format!("annotation {key}"),
-            None => format!("annotation number {} of the list", place + 1),
-        };
+        let name = annotation_name(annotation, place);
         let image = id(annotation.get("image_id"));
         let Some(&place) = image.as_ref().and_then(|key| places.get(key)) else {
             let shown = image.map_or("none".to_owned(), |key| shortened(&key));

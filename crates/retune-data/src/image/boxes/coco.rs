@@ -16,7 +16,7 @@ pub(super) fn is_coco(document: &Value) -> bool {
 }
 
 /// An id as a key: numbers and texts.
-fn id(value: Option<&Value>) -> Option<String> {
+pub(in crate::image) fn id(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::Number(number) => Some(number.to_string()),
         Value::String(text) => Some(text.clone()),
@@ -24,8 +24,17 @@ fn id(value: Option<&Value>) -> Option<String> {
     }
 }
 
-fn items<'a>(document: &'a Value, key: &str) -> &'a [Value] {
+/// The entries of a list; none where there is none.
+pub(in crate::image) fn items<'a>(document: &'a Value, key: &str) -> &'a [Value] {
     document.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// What a message calls an annotation: by its id, else by its `place` in the list.
+pub(in crate::image) fn annotation_name(annotation: &Value, place: usize) -> String {
+    match id(annotation.get("id")) {
+        Some(key) => format!("annotation {key}"),
+        None => format!("annotation number {} of the list", place + 1),
+    }
 }
 
 /// The images and objects of a document.
@@ -87,10 +96,7 @@ pub(super) fn read(file: &Path, base: &Path, document: &Value) -> Result<RawSet,
         set.images.push(RawImage { path: located(base, name), size, ..RawImage::default() });
     }
     for (place, annotation) in items(document, "annotations").iter().enumerate() {
-        let name = match id(annotation.get("id")) {
-            Some(key) => format!("annotation {key}"),
-            None => format!("annotation number {} of the list", place + 1),
-        };
+        let name = annotation_name(annotation, place);
         let image = id(annotation.get("image_id"));
         let Some(&image_place) = image.as_ref().and_then(|key| places.get(key)) else {
             let shown = image.map_or("none".to_owned(), |key| shortened(&key));

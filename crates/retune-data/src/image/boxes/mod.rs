@@ -27,6 +27,7 @@ mod voc;
 mod yolo;
 
 pub use checked::CheckedBoxes;
+pub(super) use coco::{annotation_name, id, items};
 pub use convention::BoxConvention;
 pub use object::ImageObject;
 pub use paint::{DrawnBox, draw_boxes};
