@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What Retune reaches on tasks beyond text classification, beside Hugging Face's Trainer (recommendation: PyTorch) with the same settings.
+"""What Retune reaches on tasks beyond text classification, beside Hugging Face's Trainer (instructions: TRL; recommendation: PyTorch) with the same settings.
 
     bench_tasks.py --model DIR --data NAME=FOLDER [--data NAME=FOLDER ...] [--method full --method lora] [--pairs 3] [--peer-python PYTHON]
 
@@ -92,6 +92,11 @@ def count_words(path):
     return len(path.read_text(encoding="utf-8-sig").split())
 
 
+def count_lines(path):
+    with open(path, encoding="utf-8") as file:
+        return sum(1 for _ in file)
+
+
 def count_rows(path):
     with open(path / "metadata.csv" if path.is_dir() else path, newline="", encoding="utf-8-sig") as file:
         return sum(1 for _ in csv.DictReader(file))
@@ -130,6 +135,7 @@ class Task:
     warmup: float = 0
     lora_targets: str = "query,value"
     same_steps: bool = True  # whether an example is as many rows in both programs
+    retune_task: str = ""  # as Retune calls it, where that is another name
 
     @property
     def peer(self):
@@ -149,6 +155,9 @@ TASKS = [
     Task(
         "causal-lm", "words", files_of(".txt"), count_words, 1, 4, {"full": 5e-5, "lora": 5e-4},
         {"block-size": 256}, ["perplexity"], warmup=0.06, lora_targets="q_proj,v_proj",
+    ),
+    Task(
+        "instructions", "answers", files_of(".jsonl"), count_lines, 1, 8, {"full": 5e-5, "lora": 5e-4}, {"block-size": 256}, ["perplexity"], retune={"answered-rows": 0}, warmup=0.06, lora_targets="q_proj,v_proj", retune_task="causal-lm",
     ),
     Task(
         "translation", "pairs", find_pairs, count_rows, 10, 32, {"full": 1e-3, "lora": 3e-3},
@@ -272,7 +281,7 @@ def run_peer(arguments, work, seed, folder):
 def run_retune(arguments, work, seed, folder):
     output = folder / f"retune-{seed}"
     command = [
-        arguments.retune, "finetune", "--task", work.task.name, "--model", arguments.model, *(f"--{split}={work.files[split]}" for split in SPLITS),
+        arguments.retune, "finetune", "--task", work.task.retune_task or work.task.name, "--model", arguments.model, *(f"--{split}={work.files[split]}" for split in SPLITS),
         "--output", output, "--epochs", work.epochs, "--batch-size", work.batch, "--learning-rate", work.lr, "--schedule", "linear", "--warmup", work.task.warmup,
         "--weight-decay", 0.01, "--clip", 1.0, *as_words(work.flags), *as_words(work.task.retune), "--precision", arguments.precision,
         "--device", arguments.device, "--method", work.method, "--seed", seed,
@@ -429,7 +438,7 @@ def render_all(reports):
     lines = [
         "# tasks",
         "",
-        "Test splits; the metric is the mean over seeds, the interval (95 %) that of the first seed. Speed and memory beside a peer (Hugging Face's Trainer; PyTorch for recommendation), median of pairs.",
+        "Test splits; the metric is the mean over seeds, the interval (95 %) that of the first seed. Speed and memory beside a peer (Hugging Face's Trainer; TRL for instructions, PyTorch for recommendation), median of pairs.",
         "",
         "| data | method | metric | Retune | peer | baseline | training, examples/s | ratio | memory | on |",
         "|---|---|---|---|---|---|---|---|---|---|",

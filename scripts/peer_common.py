@@ -86,10 +86,11 @@ def adapt(arguments, model, head=None):
 
 
 def trainer_settings(arguments, output, grouped=True, kind="TrainingArguments", **more):
-    """`grouped`: whether rows differ in length."""
+    """`grouped`: whether rows differ in length; `kind`: a class, or the name of one of the library's."""
     import transformers
 
-    kind = getattr(transformers, kind)
+    if isinstance(kind, str):
+        kind = getattr(transformers, kind)
     settings = dict(
         output_dir=output,
         num_train_epochs=arguments.epochs,
@@ -226,11 +227,11 @@ def predict_in_order(trainer, rows):
     return tuple(of[back] for of in predictions) if isinstance(predictions, tuple) else predictions[back]
 
 
-def print_figures(arguments, trainer, figures):
+def print_figures(arguments, trainer, figures, peer="Hugging Face Trainer", **versions):
     """The line of a Trainer."""
     import transformers
 
-    print_line(arguments, "Hugging Face Trainer", trainer.model, trainer.state.global_step, figures, transformers=transformers.__version__)
+    print_line(arguments, peer, trainer.model, trainer.state.global_step, figures, transformers=transformers.__version__, **versions)
 
 
 def print_line(arguments, peer, model, steps, figures, **versions):

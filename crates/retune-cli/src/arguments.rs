@@ -29,6 +29,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Train a model on your data; without arguments, a quickstart with data that is built in
+    #[command(
+        after_help = "With --task NAME (and --method NAME) this help lists only what that task (and method) reads."
+    )]
     Finetune(Box<FinetuneArguments>),
     /// Measure a model on a labelled file
     Evaluate(EvaluateArguments),

@@ -5,6 +5,7 @@ mod commands;
 mod conclusion;
 mod failure;
 mod flags;
+mod help;
 mod interrupt;
 mod log;
 mod output;
@@ -13,7 +14,7 @@ mod resolve;
 mod terminal;
 
 use arguments::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use commands::Screen;
 use failure::Failure;
 use indicatif::MultiProgress;
@@ -27,7 +28,9 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let matches = help::narrowed(Cli::command(), &words).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         // A panic is reported like any other failure.
         set_hook(Box::new(|_| {}));

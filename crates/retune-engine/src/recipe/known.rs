@@ -16,6 +16,12 @@ pub fn sections() -> Vec<&'static Section> {
     all.filter(|section| names.insert(section.name)).collect()
 }
 
+/// The keys that a task and a method have; those of all where one is empty or not known.
+pub fn keys(task: &str, method: &str) -> BTreeSet<&'static str> {
+    let sections = COMMON.into_iter().chain(task::sections(task)).chain(method::sections(method));
+    sections.flat_map(|section| section.settings).map(|setting| setting.key).collect()
+}
+
 /// The setting with a key, and its section.
 pub fn setting(key: &str) -> Option<(&'static Section, &'static Setting)> {
     let find = |section: &'static Section| Some((section, section.settings.iter().find(|it| it.key == key)?));

@@ -17,7 +17,7 @@ mod known;
 pub mod settings;
 
 pub use common::{DataSettings, OptimizationSettings, RunSettings};
-pub use known::{sections, setting};
+pub use known::{keys, sections, setting};
 pub use settings::{Section, Setting, Settings};
 
 use anyhow::{Context, Result, bail};

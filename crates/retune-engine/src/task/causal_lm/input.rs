@@ -9,8 +9,8 @@ use crate::task::splits::{Encoded, Split};
 use crate::task::texts::TextSettings;
 use anyhow::{Context, Result, ensure};
 use retune_data::{
-    BlockOptions, Blocks, ChatColumns, ChatTemplate, ChatWriter, ConversationLines, Conversations, Cut, Documents,
-    OnBadExample, TableRows, Tokenizer,
+    BlockOptions, Blocks, ChatColumns, ChatTemplate, ChatWriter, Conversation, ConversationLines, Conversations, Cut,
+    Documents, OnBadExample, TableRows, Tokenizer,
 };
 use retune_kernels::random;
 use retune_models::generate::GenerationSettings;
@@ -221,6 +221,7 @@ impl TextOrChat {
     /// The rows of a run, with what a person should know of them.
     pub(super) fn blocks(&self, recipe: &Recipe, progress: OnProgress<'_>) -> Result<(Encoded<Blocks>, Vec<String>)> {
         let rows = Encoded::read(recipe, |path| self.read(path))?;
+        let joined = self.passes_the_template_by(&rows.train);
         let documents = rows.map(|split: Split, rows| {
             let what = format!("tokenizing {} data", split.whole_name());
             self.encode(rows, true, &|done, all| progress(&what, done, all))
@@ -230,7 +231,20 @@ impl TextOrChat {
         let options = [self.options(train, false), self.options(judged, true)];
         let (blocks, mut notes) = held_out(recipe, &documents, options.each_ref())?;
         notes.extend(self.about(&documents.train)?);
+        notes.extend(joined.then(|| {
+            format!(
+                "{} and {} are texts, which are joined as they stand; the model's chat template writes lists of messages: \
+                 [{{\"role\": \"user\", \"content\": …}}]",
+                self.columns.prompt, self.columns.completion
+            )
+        }));
         Ok((blocks, notes))
+    }
+
+    /// Whether prompts are texts, though the model has a chat template: somebody who tunes an assistant may have meant turns.
+    fn passes_the_template_by(&self, read: &Reading) -> bool {
+        let Reading::Chats(chats) = read else { return false };
+        self.writer.template.is_some() && matches!(chats.get(0), Conversation::Prompt { .. })
     }
 
     /// How many tokens carry loss, with an example; and what fills rows where the tokenizer has no padding token.

@@ -56,6 +56,20 @@ fn a_run_says_what_carries_loss() {
 }
 
 #[test]
+fn prompts_as_texts_beside_a_template_are_told() {
+    let notes = |turns: bool| {
+        let said =
+            |role: &str, text: String| if turns { json!([{"role": role, "content": text}]) } else { json!(text) };
+        let row = |i: usize| json!({"prompt": said("user", format!("film {i}?")), "completion": said("assistant", format!("good {i}"))});
+        let data: String = (0..9).map(|i| format!("{}\n", row(i))).collect();
+        prepared(desk(&data).path(), "").unwrap().about().notes.join("\n")
+    };
+    let (texts, turns) = (notes(false), notes(true));
+    assert!(texts.contains("joined as they stand") && !texts.contains("user: film"), "{texts}");
+    assert!(!turns.contains("joined as they stand") && turns.contains("user: film"), "{turns}");
+}
+
+#[test]
 fn packed_conversations_know_where_they_begin() {
     let folder = desk(&chats(12));
     let work = prepared(folder.path(), "packing = true\nblock-size = 60").unwrap();
