@@ -53,7 +53,8 @@ mod tests {
             ("--resume", [true, true, true]),
             ("--nms", [false, false, true]),
         ] {
-            let found = [&image, &translation, &all].map(|text| text.contains(&format!("{flag} ")));
+            let lists = |text: &String| text.split_whitespace().any(|word| word == flag);
+            let found = [&image, &translation, &all].map(lists);
             assert_eq!(found, seen, "{flag}");
         }
         assert!(!help("retune finetune --task image-classification --method full").contains("--lora-rank"));
