@@ -40,6 +40,10 @@ pub(crate) struct Sources<'a> {
     pub(crate) baselines: &'a Baselines,
 }
 
+/// What may help a model that is worse than something simple.
+const UNFINISHED: &str =
+    "Its last evaluation was its best: more passes (--epochs), or larger steps (--learning-rate), may do better.";
+
 /// What could not be shown is said in `notes`.
 pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<ReportData> {
     let (recipe, work) = (from.session.recipe, from.session.work);
@@ -53,7 +57,7 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
         Some(Baseline { name: name.clone(), value, interval })
     };
     let difference = from.baselines.difference.filter(|_| work.paired().is_some_and(|paired| paired.key == metric.key));
-    let headline = scored.evaluation.value(metric.key).map(|(value, interval)| Headline {
+    let mut headline = scored.evaluation.value(metric.key).map(|(value, interval)| Headline {
         metric,
         split: split.name().to_owned(),
         value,
@@ -61,8 +65,14 @@ pub(crate) fn collect(from: &Sources<'_>, notes: &mut Vec<String>) -> Result<Rep
         examples: scored.evaluation.examples,
         baselines: from.baselines.all.iter().filter_map(of_baseline).collect(),
         comparison: difference.map(|difference| Comparison { against: SCRATCH.to_owned(), difference }),
-        remark: from.baselines.remark.clone(),
+        remarks: from.baselines.remark.iter().cloned().collect(),
     });
+    if let Some(headline) = &mut headline
+        && headline.verdict().is_some_and(|verdict| verdict.gain < 0.0)
+        && from.state.ended_at_its_best()
+    {
+        headline.remarks.push(UNFINISHED.to_owned());
+    }
     // What was decided on the validation split is shown beside what it does on the test split.
     let decided = from.validation.decision.as_ref().and_then(|it| from.validation.evaluation.detail(it.key));
     let detailed = |scored: &Scored| {

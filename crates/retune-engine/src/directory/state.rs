@@ -88,6 +88,11 @@ pub struct RunState {
 }
 
 impl RunState {
+    /// Whether the last of several validations was the best, so that learning had not come to an end.
+    pub fn ended_at_its_best(&self) -> bool {
+        self.evaluations.len() > 1 && self.without_improvement == 0
+    }
+
     /// Notes a validation; says whether it is the best so far. A value beats an undefined one, and the first validation is
     /// the best whatever it says.
     pub fn record(&mut self, metric: &str, value: Option<f64>, direction: Direction, scored: &Scored) -> bool {
@@ -168,9 +173,14 @@ mod tests {
             seconds: 0.0,
         };
         let mut state = RunState::default();
-        let mut record = |value| state.record("accuracy", value, Direction::Higher, &scored);
-        let improved = [0.5, 0.4, 0.5, 0.6, 0.6].map(|value| record(Some(value)));
-        assert_eq!(improved, [true, false, false, true, false]);
+        let mut record = |value| {
+            let improved = state.record("accuracy", Some(value), Direction::Higher, &scored);
+            (improved, state.ended_at_its_best())
+        };
+        let [first, others @ ..] = [0.5, 0.4, 0.5, 0.6, 0.6].map(&mut record);
+        // A single evaluation does not tell whether learning goes on.
+        assert_eq!(first, (true, false));
+        assert_eq!(others, [false, false, true, false].map(|improved| (improved, improved)));
         assert!(state.is_over(1) && !state.is_over(2) && !state.is_over(0));
     }
 

@@ -56,7 +56,7 @@ pub(super) fn entities(say: Say<'_>) -> ReportData {
             examples: test.examples,
             baselines: vec![Baseline { name: say("words seen in training"), value: 0.94, interval: None }],
             comparison: None,
-            remark: None,
+            remarks: Vec::new(),
         }),
         metrics: metric.metrics(),
         test: Some(test),

@@ -20,8 +20,8 @@ pub struct Headline {
     pub baselines: Vec<Baseline>,
     /// A paired test against one of them.
     pub comparison: Option<Comparison>,
-    /// A sentence that keeps a reader from believing too much.
-    pub remark: Option<String>,
+    /// Sentences that keep a reader from believing too much, or say what to try.
+    pub remarks: Vec<String>,
 }
 
 /// Another way to do the task.
@@ -80,7 +80,7 @@ impl Headline {
         }
         text.push('.');
         text.extend(self.comparison.as_ref().map(Comparison::sentence));
-        text.extend(self.remark.as_ref().map(|remark| format!(" {remark}")));
+        text.extend(self.remarks.iter().map(|remark| format!(" {remark}")));
         text
     }
 }
@@ -138,7 +138,7 @@ mod tests {
             examples: 1599,
             baselines: rivals.iter().enumerate().map(rival).collect(),
             comparison: None,
-            remark: None,
+            remarks: Vec::new(),
         }
     }
 
@@ -157,7 +157,7 @@ mod tests {
         assert!(headline(&ACCURACY, 0.9, &[0.9]).sentence().contains("the same as majority class"));
         assert!(headline(&ACCURACY, 0.9, &[0.88]).sentence().contains("intervals overlap"));
         assert!(!headline(&ACCURACY, 0.9, &[f64::NAN]).sentence().contains("majority"));
-        let remarked = Headline { remark: Some("So it is.".into()), ..headline(&ACCURACY, 0.9, &[0.5]) };
+        let remarked = Headline { remarks: vec!["So it is.".into()], ..headline(&ACCURACY, 0.9, &[0.5]) };
         assert!(remarked.sentence().ends_with(". So it is."));
     }
 
