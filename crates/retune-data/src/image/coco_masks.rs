@@ -1,20 +1,19 @@
 //! Masks as COCO has them: polygons and run lengths of objects, painted into the class of each pixel, smaller objects over larger ones.
 //! What no object covers is background.
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::boxes::{annotation_name, id, items, located};
+use super::coco::{self, Coco};
 use super::mask::{ClassList, Mask, coco_area, coco_runs, mask_png, polygon_runs};
 use crate::error::shortened;
 use crate::rows::{Builder, Layout, Origin, TableRows};
 use crate::table::Cell;
 use crate::{DataError, OnBadExample};
 
-/// Names of the file in a folder.
-const NAMES: [&str; 3] = ["annotations.coco.json", "_annotations.coco.json", "annotations.json"];
+/// What no object covers, of value 0.
+const BACKGROUND: &str = "background";
 /// Problems that a message lists.
 const MOST: usize = 20;
 
@@ -25,11 +24,8 @@ struct Painted {
     value: u8,
 }
 
-struct Picture {
-    path: String,
-    size: Option<(usize, usize)>,
-    objects: Vec<Painted>,
-}
+/// The path of an image, and the objects of its mask with its width and height, where masks are read.
+type Picture = (String, Option<(Vec<Painted>, (usize, usize))>);
 
 /// The rows of a file of COCO's, or of a folder that holds one and no masks; `None` where a path is neither.
 ///
@@ -41,18 +37,20 @@ pub(super) fn read(
     (required, on_bad_example): (bool, OnBadExample),
 ) -> Result<Option<TableRows>, DataError> {
     let file = match path.is_dir() {
-        true => NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file()),
+        true => coco::NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file()),
         false => Some(path.to_owned()),
     };
     let is_json = |file: &Path| file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     let Some(file) = file.filter(|file| is_json(file) && file.is_file()) else { return Ok(None) };
-    let text = std::fs::read_to_string(&file).map_err(|source| DataError::Read { file: file.clone(), source })?;
-    // What is no document may be a table.
-    let Ok(document) = serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) else { return Ok(None) };
-    let Some(list) = ClassList::of_coco(&file, &document)? else { return Ok(None) };
+    let Some(document) = coco::document(&file)? else { return Ok(None) };
     let base = file.parent().unwrap_or(Path::new(""));
-    let mut problems = Vec::new();
-    let pictures = pictures(&document, base, &list, required, &mut problems);
+    let mut coco = coco::read(&file, base, &document)?;
+    let remarks = std::mem::take(&mut coco.remarks);
+    // The background is 0, whether or not it is among the categories.
+    let objects = coco.classes.iter().filter(|name| !is_background(name)).cloned();
+    let names: Vec<String> = std::iter::once(BACKGROUND.to_owned()).chain(objects).collect();
+    ClassList::of_names(&file, &names)?;
+    let (pictures, mut problems) = pictures(coco, &names, required);
     if !problems.is_empty() {
         let more = problems.len().saturating_sub(MOST);
         problems.truncate(MOST);
@@ -68,18 +66,23 @@ pub(super) fn read(
         return Err(DataError::Columns { message });
     }
     let mut builder = Builder::new(layout.clone(), required)?.on_bad_example(on_bad_example);
-    for picture in pictures {
-        match picture.size.filter(|_| required) {
-            Some(size) => {
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    for (path, mask) in pictures {
+        match mask {
+            Some((objects, size)) => {
                 let fail = |message| DataError::Schema { file: file.clone(), message };
-                let bytes = painted(&picture.objects, size).map_err(fail)?;
-                let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
-                builder.push_labelled(picture.path, Cell::File { name, bytes })?;
+                let bytes = painted(&objects, size).map_err(fail)?;
+                builder.push_labelled(path, Cell::File { name: name.clone(), bytes })?;
             }
-            None => builder.push_file(picture.path, None)?,
+            None => builder.push_file(path, None)?,
         }
     }
-    builder.finish(&file, base.to_owned(), Origin::Folder { classes: false }, Vec::new()).map(Some)
+    let rows = builder.finish(&file, base.to_owned(), Origin::Folder { classes: false }, Vec::new())?;
+    Ok(Some(rows.with_remarks(remarks).with_label_names(names)))
+}
+
+fn is_background(name: &str) -> bool {
+    name.eq_ignore_ascii_case(BACKGROUND)
 }
 
 /// A mask as a PNG.
@@ -103,63 +106,36 @@ fn painted(objects: &[Painted], (width, height): (usize, usize)) -> Result<Vec<u
     mask_png(&Mask { classes, width, height })
 }
 
-fn pictures(
-    document: &Value,
-    base: &Path,
-    list: &ClassList,
-    required: bool,
-    problems: &mut Vec<String>,
-) -> Vec<Picture> {
-    let (mut all, mut places, mut named) = (Vec::new(), HashMap::new(), HashSet::new());
-    for (place, image) in items(document, "images").iter().enumerate() {
-        let name = image.get("file_name").and_then(Value::as_str).filter(|name| !name.trim().is_empty());
-        let Some((key, name)) = id(image.get("id")).zip(name) else {
-            problems.push(format!("image {} of the list has no `id` or no `file_name`", place + 1));
+/// Images with the objects of their masks, where those are `required`, and all that is wrong.
+fn pictures(coco: Coco<'_>, names: &[String], required: bool) -> (Vec<Picture>, Vec<String>) {
+    let (mut pictures, mut problems) = (Vec::new(), coco.problems);
+    for image in coco.images {
+        problems.extend(image.problems);
+        if !required {
+            pictures.push((image.path, None));
+            continue;
+        }
+        let whole = |side: f64| side >= 1.0 && side.fract() == 0.0;
+        let Some((width, height)) = image.size.filter(|size| whole(size.0) && whole(size.1)) else {
+            let id = image.id;
+            problems.push(format!("image {id} has no `width` or no `height`, without which its mask has no size"));
             continue;
         };
-        let side =
-            |key: &str| image.get(key).and_then(Value::as_u64).filter(|&side| side > 0).map(|side| side as usize);
-        let size = side("width").zip(side("height"));
-        if size.is_none() && required {
-            problems.push(format!("image {key} has no `width` or no `height`, without which its mask has no size"));
-        }
-        if places.insert(key.clone(), all.len()).is_some() {
-            problems.push(format!("image id {key} stands for several images; give each its own"));
-        }
-        if !named.insert(name) {
-            problems.push(format!("`{}` is named by several `images`", shortened(name)));
-        }
-        all.push(Picture { path: located(base, name), size, objects: Vec::new() });
-    }
-    let categories: HashMap<String, &str> = items(document, "categories")
-        .iter()
-        .filter_map(|it| Some((id(it.get("id"))?, it.get("name")?.as_str()?)))
-        .collect();
-    for (place, annotation) in items(document, "annotations").iter().enumerate() {
-        let name = annotation_name(annotation, place);
-        let image = id(annotation.get("image_id"));
-        let Some(&place) = image.as_ref().and_then(|key| places.get(key)) else {
-            let shown = image.map_or("none".to_owned(), |key| shortened(&key));
-            problems.push(format!("{name} belongs to the image id {shown}, which is not among `images`"));
-            continue;
-        };
-        let category = id(annotation.get("category_id"));
-        let Some(value) = category.as_ref().and_then(|key| list.value_of_name(categories.get(key)?)) else {
-            let shown = category.map_or("none".to_owned(), |key| shortened(&key));
-            problems.push(format!("{name} has the category id {shown}, which is not among `categories`"));
-            continue;
-        };
-        let picture: &mut Picture = &mut all[place];
-        let Some(size) = picture.size else { continue };
-        match runs(annotation.get("segmentation"), size) {
-            Ok(runs) => {
-                let area = runs.iter().map(|runs| coco_area(runs)).sum();
-                picture.objects.push(Painted { runs, area, value });
+        let size = (width as usize, height as usize);
+        let mut objects = Vec::with_capacity(image.annotations.len());
+        for annotation in image.annotations {
+            let value = names.iter().position(|name| name == annotation.class).unwrap_or(0) as u8;
+            match runs(annotation.get("segmentation"), size) {
+                Ok(runs) => {
+                    let area = runs.iter().map(|runs| coco_area(runs)).sum();
+                    objects.push(Painted { runs, area, value });
+                }
+                Err(problem) => problems.push(format!("{} {problem}", annotation.name)),
             }
-            Err(problem) => problems.push(format!("{name} {problem}")),
         }
+        pictures.push((image.path, Some((objects, size))));
     }
-    all
+    (pictures, problems)
 }
 
 /// The runs of each part of an object.

@@ -3,11 +3,13 @@
 mod augment;
 mod boxes;
 mod cache;
+mod coco;
 mod coco_masks;
 mod decode;
 mod encode;
 mod grey;
 mod image_sets;
+mod located;
 mod mask;
 mod medium;
 mod moves;

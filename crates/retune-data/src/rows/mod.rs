@@ -186,6 +186,12 @@ impl TableRows {
         self.origin == Origin::Folder { classes: true }
     }
 
+    /// With the names of labels that are numbers.
+    #[cfg(feature = "image")]
+    pub(crate) fn with_label_names(self, names: Vec<String>) -> Self {
+        Self { label_names: Some(names), ..self }
+    }
+
     /// The row as one that cannot be used.
     pub(crate) fn bad(&self, row: usize, reason: String) -> Result<BadExample, DataError> {
         let Source { line, fields, .. } = self.source(row)?;

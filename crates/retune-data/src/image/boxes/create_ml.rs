@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::BoxConvention;
-use super::raw::{RawImage, RawObject, RawSet, located};
+use super::raw::{RawImage, RawObject, RawSet};
+use crate::image::located::located;
 
 /// Whether a document is of this format.
 pub(super) fn is_create_ml(document: &Value) -> bool {

@@ -27,10 +27,8 @@ mod voc;
 mod yolo;
 
 pub use checked::CheckedBoxes;
-pub(super) use coco::{annotation_name, id, items};
 pub use convention::BoxConvention;
 pub use object::ImageObject;
 pub use paint::{DrawnBox, draw_boxes};
-pub(super) use raw::located;
 pub use rows::{ObjectRows, read_objects};
 pub use targets::Boxes;

@@ -68,20 +68,6 @@ impl RawSet {
     }
 }
 
-/// Names of folders that images lie in beside annotations.
-const IMAGE_FOLDERS: [&str; 5] = ["images", "JPEGImages", "image", "imgs", "data"];
-
-/// The path of an image relative to `base`: as it is named, or inside one of the usual folders, or without its own folders.
-pub(in crate::image) fn located(base: &Path, name: &str) -> String {
-    let plain = Path::new(name).file_name().and_then(|name| name.to_str()).unwrap_or(name);
-    let inside = |folder: &str, name: &str| format!("{folder}/{name}");
-    let candidates = std::iter::once(name.to_owned())
-        .chain(IMAGE_FOLDERS.iter().map(|folder| inside(folder, name)))
-        .chain(std::iter::once(plain.to_owned()))
-        .chain(IMAGE_FOLDERS.iter().map(|folder| inside(folder, plain)));
-    candidates.into_iter().find(|path| base.join(path).is_file()).unwrap_or_else(|| name.to_owned())
-}
-
 /// Names in alphabetical order, those that are numbers by their size.
 pub(super) fn in_order(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut names: Vec<String> = names.into_iter().collect();

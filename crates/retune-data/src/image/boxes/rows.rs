@@ -6,21 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::raw::{self, RawImage, RawSet};
-use super::{BoxConvention, coco, create_ml, hugging_face, splits, voc, yolo};
+use super::{BoxConvention, create_ml, hugging_face, splits, voc, yolo};
+use crate::image::coco;
 use crate::image::image_sets::{self, ImageSet};
 use crate::image::rows::{IMAGES, read_images};
 use crate::rows::{Builder, Layout, Origin, Records, TableRows};
 use crate::table::{Objects, hugging_face_metadata};
 use crate::{DataError, OnBadExample};
 
-/// Names of COCO's file in a folder, the first ones first.
-const COCO: [&str; 5] = [
-    "annotations.coco.json",
-    "_annotations.coco.json",
-    "annotations.json",
-    "_annotations.createml.json",
-    "annotations.createml.json",
-];
+/// Names of CreateML's file in a folder.
+const CREATE_ML: [&str; 2] = ["_annotations.createml.json", "annotations.createml.json"];
 /// Folders that annotations may lie in beside images.
 const BESIDE: [&str; 4] = ["annotations", "Annotations", "labels", "xmls"];
 
@@ -84,13 +79,13 @@ fn is_set(document: &serde_json::Value) -> bool {
 fn of_document(file: &Path, base: &Path) -> Result<Option<RawSet>, DataError> {
     let document = raw::json(file)?;
     if coco::is_coco(&document) {
-        return coco::read(file, base, &document).map(Some);
+        return super::coco::read(file, base, &document).map(Some);
     }
     Ok(create_ml::is_create_ml(&document).then(|| create_ml::read(file, base, &document)))
 }
 
 fn in_folder(folder: &Path, layout: &Layout, column: &str) -> Result<ObjectRows, DataError> {
-    let named = COCO.iter().map(|name| folder.join(name)).filter(|file| file.is_file());
+    let named = coco::NAMES.iter().chain(&CREATE_ML).map(|name| folder.join(name)).filter(|file| file.is_file());
     let others =
         BESIDE.iter().map(|name| folder.join(name)).chain([folder.to_owned()]).flat_map(|it| with(&it, "json"));
     let mut read: Option<(PathBuf, RawSet)> = None;
@@ -139,7 +134,7 @@ fn in_folder(folder: &Path, layout: &Layout, column: &str) -> Result<ObjectRows,
             "{}: nothing says what is in the images: no {}, no metadata.jsonl with `{column}`, no Pascal VOC (.xml) and no YOLO \
              (.txt) files beside them; name a file with its --image-folder instead",
             folder.display(),
-            COCO[..2].join(" or ")
+            coco::NAMES[..2].join(" or ")
         ),
     })
 }

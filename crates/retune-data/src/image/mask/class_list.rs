@@ -8,9 +8,7 @@
 //! | `{"sky": [0, 0, 255]}`, `[{"name": "sky", "color": [0, 0, 255], "id": 0}]` | names with colours, in order |
 //! | CSV with `name,r,g,b` | the same |
 //! | `{"classes": …}`, `{"id2label": …}` | one of these |
-//! | COCO's `categories` | names, in the order of their ids from 1 on, behind the background |
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -18,8 +16,6 @@ use serde_json::{Map, Value};
 use crate::DataError;
 use crate::error::shortened;
 
-/// What no object covers.
-const BACKGROUND: &str = "background";
 /// Names of the files, in the order in which they are looked for.
 const NAMES: [&str; 4] = ["classes.json", "id2label.json", "classes.txt", "class_dict.csv"];
 
@@ -45,9 +41,6 @@ impl ClassList {
     /// # Errors
     /// A list that cannot be understood.
     pub fn beside(data: &Path) -> Result<Option<Self>, DataError> {
-        if let Some(list) = Self::in_coco(data)? {
-            return Ok(Some(list));
-        }
         let folder = if data.is_dir() { Some(data) } else { data.parent() };
         let above = folder.and_then(|folder| match folder.as_os_str().is_empty() {
             // The current folder, whose parent its name does not say.
@@ -81,51 +74,14 @@ impl ClassList {
         Ok(Self { file: file.to_owned(), classes: classes.map_err(fail)? })
     }
 
-    /// The categories of a file of COCO's, in the order of their ids, from 1 on; 0 is the background.
-    fn in_coco(file: &Path) -> Result<Option<Self>, DataError> {
-        let is_json = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) && file.is_file();
-        let text = if is_json { std::fs::read_to_string(file).unwrap_or_default() } else { String::new() };
-        let Ok(document) = serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) else { return Ok(None) };
-        Self::of_coco(file, &document)
-    }
-
-    /// The same of its document; `None` where it is of another kind.
+    /// The classes of values from 0 on, whose names a file of another form has.
     ///
     /// # Errors
-    /// Categories that cannot be told apart, or too many.
-    pub(in crate::image) fn of_coco(file: &Path, document: &Value) -> Result<Option<Self>, DataError> {
-        let list = |key: &str| document.get(key).and_then(Value::as_array);
-        let (Some(_), Some(annotations), Some(categories)) = (list("images"), list("annotations"), list("categories"))
-        else {
-            return Ok(None);
-        };
-        let used: HashSet<String> =
-            annotations.iter().filter_map(|it| it.get("category_id")).map(Value::to_string).collect();
-        let above: HashSet<&str> = categories.iter().filter_map(|it| it.get("supercategory")?.as_str()).collect();
-        let mut found: Vec<(f64, &str)> = Vec::new();
-        for (place, category) in categories.iter().enumerate() {
-            let Some(name) = category.get("name").and_then(Value::as_str).map(str::trim) else { continue };
-            let id = category.get("id").unwrap_or(&Value::Null);
-            // Some tools list what the others are kinds of as a category of its own, which nothing belongs to.
-            let is_kind = above.contains(name) && !used.contains(&id.to_string()) && categories.len() > 1;
-            if !is_kind && !name.eq_ignore_ascii_case(BACKGROUND) && !found.iter().any(|(_, other)| *other == name) {
-                found.push((id.as_f64().unwrap_or(place as f64), name));
-            }
-        }
-        found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    /// Names that are the same, or too many.
+    pub fn of_names(file: &Path, names: &[String]) -> Result<Self, DataError> {
         let fail = |message| DataError::Schema { file: file.to_owned(), message };
-        if found.is_empty() {
-            return Err(fail("has no `categories` with `id` and `name`; add them".to_owned()));
-        }
-        let names = std::iter::once(BACKGROUND).chain(found.into_iter().map(|(_, name)| name));
-        let classes = named(names.map(str::to_owned)).and_then(checked).map_err(fail)?;
-        Ok(Some(Self { file: file.to_owned(), classes }))
-    }
-
-    /// The value of a class of this name.
-    pub(in crate::image) fn value_of_name(&self, name: &str) -> Option<u8> {
-        let same = |class: &&Class| class.name.eq_ignore_ascii_case(name.trim());
-        self.classes.iter().find(same).map(|class| class.value)
+        let classes = named(names.iter().cloned()).and_then(checked).map_err(fail)?;
+        Ok(Self { file: file.to_owned(), classes })
     }
 
     /// The file.

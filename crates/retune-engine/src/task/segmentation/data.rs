@@ -18,7 +18,7 @@ pub(super) fn examples(
     progress: &dyn Fn(usize, usize),
 ) -> Result<Examples<Images, Masks>> {
     let file = rows.file().to_owned();
-    let (list, palette) = settings.lists(&file)?;
+    let (list, palette) = settings.lists(&rows)?;
     let (raw, bad) = RawMasks::read(&rows, &images, palette.as_ref(), progress)?;
     let reading = MaskReading { soft: raw.is_soft(), ..settings.reading(input.reduces_labels()) };
     images.leave_out(bad);

@@ -2,8 +2,8 @@
 
 use crate::recipe::settings::{BYTE, DATA, NOT_NEGATIVE, TRAINING, settings};
 use anyhow::Result;
-use retune_data::{ClassList, IgnoredClasses, MaskReading};
-use std::path::{Path, PathBuf};
+use retune_data::{ClassList, IgnoredClasses, LabelRows, MaskReading, Records, TableRows};
+use std::path::PathBuf;
 
 settings! {
     /// Masks, and what their values mean.
@@ -38,10 +38,11 @@ impl SegmentationSettings {
     }
 
     /// The classes of a data set, and what says what its colours mean.
-    pub(super) fn lists(&self, data: &Path) -> Result<(Option<ClassList>, Option<ClassList>)> {
-        let classes = match &self.classes {
-            Some(file) => Some(ClassList::read(file)?),
-            None => ClassList::beside(data)?,
+    pub(super) fn lists(&self, rows: &TableRows) -> Result<(Option<ClassList>, Option<ClassList>)> {
+        let classes = match (&self.classes, rows.label_names()) {
+            (Some(file), _) => Some(ClassList::read(file)?),
+            (None, Some(names)) => Some(ClassList::of_names(rows.file(), names)?),
+            (None, None) => ClassList::beside(rows.file())?,
         };
         let palette = self.palette.as_deref().map(ClassList::read).transpose()?;
         // A palette names its classes, too.
