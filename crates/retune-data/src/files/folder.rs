@@ -94,7 +94,8 @@ pub(super) fn read(
         let Some(text) = path.to_str() else {
             return fail(format!("{} has a name that is not UTF-8; rename it", path.display()));
         };
-        builder.push_file(text.to_owned(), class(path).filter(|_| labelled).map(str::to_owned))?;
+        let class = class(path).filter(|_| labelled).map(|class| Cell::Text(class.to_owned()));
+        builder.push_file(text.to_owned(), class)?;
     }
     let origin = Origin::Folder { classes: labels_required };
     let rows = builder.finish(folder, folder.to_owned(), origin, Vec::new())?;

@@ -68,14 +68,9 @@ pub(super) fn read(
     let mut builder = Builder::new(layout.clone(), required)?.on_bad_example(on_bad_example);
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
     for (path, mask) in pictures {
-        match mask {
-            Some((objects, size)) => {
-                let fail = |message| DataError::Schema { file: file.clone(), message };
-                let bytes = painted(&objects, size).map_err(fail)?;
-                builder.push_labelled(path, Cell::File { name: name.clone(), bytes })?;
-            }
-            None => builder.push_file(path, None)?,
-        }
+        let mask = mask.map(|(objects, size)| painted(&objects, size)).transpose();
+        let bytes = mask.map_err(|message| DataError::Schema { file: file.clone(), message })?;
+        builder.push_file(path, bytes.map(|bytes| Cell::File { name: name.clone(), bytes }))?;
     }
     let rows = builder.finish(&file, base.to_owned(), Origin::Folder { classes: false }, Vec::new())?;
     Ok(Some(rows.with_remarks(remarks).with_label_names(names)))

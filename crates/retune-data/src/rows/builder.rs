@@ -134,30 +134,22 @@ impl Builder {
     }
 
     /// Adds a row that stands in no table: one input and, with one label column, its label.
-    pub(crate) fn push_file(&mut self, input: String, label: Option<String>) -> Result<(), DataError> {
+    pub(crate) fn push_file(&mut self, input: String, label: Option<Cell>) -> Result<(), DataError> {
         self.push_grouped(input, label, None)
-    }
-
-    /// The same with any label.
-    pub(crate) fn push_labelled(&mut self, input: String, label: Cell) -> Result<(), DataError> {
-        let mut cells = vec![Cell::Null; self.layout.width()];
-        cells[0] = Cell::Text(input);
-        cells[1] = label;
-        self.push(Row { line: 0, cells, labelled: true, group: None })
     }
 
     /// As [`Builder::push_file`], of a group.
     pub(crate) fn push_grouped(
         &mut self,
         input: String,
-        label: Option<String>,
+        label: Option<Cell>,
         group: Option<String>,
     ) -> Result<(), DataError> {
         let mut cells = vec![Cell::Null; self.layout.width()];
         cells[0] = Cell::Text(input);
         let mut labelled = false;
         if let (Some(label), Some(cell)) = (label, cells.get_mut(1)) {
-            *cell = Cell::Text(label);
+            *cell = label;
             labelled = true;
         }
         self.push(Row { line: 0, cells, labelled, group })

@@ -9,6 +9,7 @@ use crate::error::quoted;
 use crate::files::{Found, nothing, splits_among};
 use crate::problems::Problems;
 use crate::rows::{Builder, Layout, Origin, TableRows};
+use crate::table::Cell;
 use crate::{DataError, OnBadExample, RowProblem};
 
 const ENDING: &str = ".trans.txt";
@@ -59,7 +60,7 @@ pub(super) fn read(
         }
         let column = layout.group.as_ref().filter(|_| required);
         let group = column.map(|column| group(folder, path, column)).transpose()?;
-        builder.push_grouped(text.to_owned(), transcript, group)?;
+        builder.push_grouped(text.to_owned(), transcript.map(Cell::Text), group)?;
     }
     let any = builder.len() > 0;
     let left_out = problems.leave_out(any)?;

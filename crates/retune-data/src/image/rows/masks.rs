@@ -8,6 +8,7 @@ use super::super::image_sets::{self, ImageSet, PHOTOGRAPHS};
 use super::{IMAGES as FILES, object_masks};
 use crate::error::quoted;
 use crate::rows::{Builder, Layout, Origin, TableRows};
+use crate::table::Cell;
 use crate::{DataError, OnBadExample};
 
 /// Names of the folder of images, and of that of masks, in the order in which they are looked for.
@@ -128,7 +129,8 @@ fn paired(
             PathBuf::from(name)
         };
         let mask = SUFFIXES.iter().find_map(|suffix| unused.remove(&named(suffix)));
-        builder.push_file(text.to_owned(), mask.and_then(|mask| mask.to_str()).map(str::to_owned))?;
+        let mask = mask.and_then(|mask| mask.to_str()).map(|mask| Cell::Text(mask.to_owned()));
+        builder.push_file(text.to_owned(), mask)?;
     }
     let rows = builder.finish(folder, folder.to_owned(), Origin::Folder { classes: false }, Vec::new())?;
     Ok((rows, unused.into_values().cloned().collect()))

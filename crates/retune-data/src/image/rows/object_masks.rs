@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::DataError;
 use crate::files::Found;
 use crate::rows::{Builder, Layout, Origin, TableRows};
+use crate::table::Cell;
 
 /// The rows of such a folder, each of which names the folder of its masks; `None` where it is another.
 pub(super) fn read(
@@ -32,7 +33,7 @@ pub(super) fn read(
     for (id, path) in &pictures {
         let masks = with_masks.contains(id).then(|| PathBuf::from(id).join("masks"));
         let text = |path: &Path| path.to_str().map(str::to_owned);
-        builder.push_file(text(path).unwrap_or_default(), masks.as_deref().and_then(text))?;
+        builder.push_file(text(path).unwrap_or_default(), masks.as_deref().and_then(text).map(Cell::Text))?;
     }
     let rows = builder.finish(folder, folder.to_owned(), Origin::Folder { classes: false }, Vec::new())?;
     let joined = format!("{}: the masks of all objects of an image are joined into one", folder.display());
