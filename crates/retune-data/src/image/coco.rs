@@ -7,10 +7,13 @@ use serde_json::Value;
 
 use super::located::located;
 use crate::DataError;
-use crate::error::shortened;
+use crate::error::{quoted, shortened};
 
 /// Names of the file in a folder, the first ones first.
 pub(super) const NAMES: [&str; 3] = ["annotations.coco.json", "_annotations.coco.json", "annotations.json"];
+
+/// Ids that a remark lists.
+const MOST_IDS: usize = 20;
 
 /// What a document says, joined.
 pub(super) struct Coco<'a> {
@@ -114,8 +117,15 @@ pub(super) fn read<'a>(file: &Path, base: &Path, document: &'a Value) -> Result<
             }
         }
     }
-    let paths = images.iter().map(|image| image.path.as_str());
-    problems.extend(twice(paths).into_iter().map(|path| format!("{path} is named by several `images`")));
+    let paths = twice(images.iter().map(|image| image.path.clone()));
+    problems.extend(paths.into_iter().map(|path| format!("{path} is named by several `images`")));
+    // Nothing is found by the id of an annotation, so that no object is lost.
+    let doubled = twice(items(document, "annotations").iter().filter_map(|fields| id(fields.get("id"))));
+    if !doubled.is_empty() {
+        let (count, shown) = (doubled.len(), quoted(&doubled, MOST_IDS));
+        let ids = if count == 1 { format!("the id {shown} stands") } else { format!("{count} ids ({shown}) stand") };
+        remarks.push(format!("{}: {ids} for several annotations, as after a bad merge; each is read", file.display()));
+    }
     Ok(Coco { images, classes, problems, remarks })
 }
 
@@ -143,9 +153,13 @@ fn categories<'a>(document: &'a Value, problems: &mut Vec<String>) -> Vec<(Strin
 fn classes(document: &Value, categories: &[(String, &str)]) -> (Vec<String>, bool) {
     let of = |key| move |annotation: &Value| id(annotation.get(key));
     let used: HashSet<String> = items(document, "annotations").iter().filter_map(of("category_id")).collect();
-    // Some tools list what the others are kinds of as a category of its own, which nothing belongs to.
-    let above: HashSet<&str> =
-        items(document, "categories").iter().filter_map(|it| it.get("supercategory")?.as_str()).collect();
+    // Some tools list what the others are kinds of as a category of its own, which nothing belongs to. One that is a kind of itself,
+    // as COCO's `person` is, is none of those.
+    let kind = |category: &Value| {
+        let kind = category.get("supercategory")?.as_str()?;
+        (category.get("name")?.as_str()? != kind).then(|| kind.to_owned())
+    };
+    let above: HashSet<String> = items(document, "categories").iter().filter_map(kind).collect();
     let counts = |key: &String, name: &str| used.contains(key) || !above.contains(name) || categories.len() == 1;
     let (mut classes, mut one_of_several) = (Vec::new(), false);
     for (_, name) in categories.iter().filter(|(key, name)| counts(key, name)) {
@@ -177,10 +191,10 @@ fn images<'a>(document: &Value, base: &Path, problems: &mut Vec<String>) -> Vec<
 }
 
 /// What occurs more than once.
-fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+fn twice(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     names.for_each(|name| *counts.entry(name).or_default() += 1);
-    counts.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name.to_owned()).collect()
+    counts.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
 }
 
 /// An id as a key: numbers and texts.
@@ -210,7 +224,8 @@ mod tests {
             "categories": [{"id": 0, "name": "animals", "supercategory": "none"},
                 {"id": 9, "name": "dog", "supercategory": "animals"}, {"id": "x"},
                 {"id": 3, "name": " cat", "supercategory": "animals"}, {"id": 3, "name": "horse"},
-                {"id": 12, "name": "dog", "supercategory": "animals"}],
+                {"id": 12, "name": "dog", "supercategory": "animals"},
+                {"id": 15, "name": "person", "supercategory": "person"}],
             "annotations": [
                 {"id": 1, "image_id": 7, "category_id": 9},
                 {"image_id": "b", "category_id": 3},
@@ -222,7 +237,7 @@ mod tests {
         assert!(is_coco(&document) && !is_coco(&json!([])));
         assert!(!is_coco(&json!({"images": ["a.png"], "annotations": ["a_mask.png"]})), "columns of a table");
         let coco = read(Path::new("x.json"), Path::new("nowhere"), &document).unwrap();
-        assert_eq!(coco.classes, ["cat", "dog"]);
+        assert_eq!(coco.classes, ["cat", "dog", "person"]);
         assert_eq!(coco.remarks, ["x.json: categories of the same name are one class"]);
         assert_eq!((coco.images.len(), coco.images[0].size, coco.images[1].size), (3, Some((10.0, 20.0)), None));
         let named = |image: usize| {
@@ -247,5 +262,25 @@ mod tests {
         let nothing = json!({"images": [], "annotations": []});
         let nothing = read(Path::new("x.json"), Path::new(""), &nothing);
         assert!(nothing.err().unwrap().to_string().contains("x.json: has no `categories`"));
+    }
+
+    #[test]
+    fn ids_of_several_annotations_are_told_and_lose_none() {
+        let of = |ids: &[Value]| {
+            let annotation = |id: &Value| json!({"id": id, "image_id": 1, "category_id": 1});
+            let document = json!({
+                "images": [{"id": 1, "file_name": "a.png"}],
+                "categories": [{"id": 1, "name": "dog"}],
+                "annotations": ids.iter().map(annotation).collect::<Vec<_>>(),
+            });
+            let coco = read(Path::new("x.json"), Path::new("nowhere"), &document).unwrap();
+            assert_eq!((coco.images[0].annotations.len(), coco.problems.len()), (ids.len(), 0));
+            coco.remarks.join("\n")
+        };
+        assert_eq!(of(&[json!(1), json!("a"), json!(null), json!(null)]), "");
+        let one = "x.json: the id `5` stands for several annotations, as after a bad merge; each is read";
+        assert_eq!(of(&[json!(5), json!(6), json!(5), json!("5")]), one);
+        let two = of(&[json!("a"), json!(6), json!("a"), json!(6)]);
+        assert!(two.contains("2 ids (`6`, `a`) stand for several"), "{two}");
     }
 }

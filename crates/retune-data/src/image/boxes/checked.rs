@@ -1,6 +1,6 @@
 //! What a file says of objects, beside what the images are: everything that is wrong with it, together.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::convention::{BoxConvention, cut, problem};
@@ -12,6 +12,8 @@ use crate::{BadExample, DataError, Medium};
 
 /// Problems of one image that a message names.
 const MOST_NAMED: usize = 3;
+/// Boxes that are there twice, of those that a remark lists.
+const MOST_TWICE: usize = 10;
 
 /// Objects of images that were decoded, by the names of their classes.
 pub struct CheckedBoxes {
@@ -25,6 +27,8 @@ pub struct CheckedBoxes {
     /// Boxes that were cut at the edges of their images, and the first of them.
     cut: usize,
     first_cut: Option<String>,
+    /// Boxes that are there twice, in the same image and class, each with the other one.
+    twice: Vec<String>,
     file: PathBuf,
 }
 
@@ -48,6 +52,7 @@ impl CheckedBoxes {
             stray: set.problems.clone(),
             cut: 0,
             first_cut: None,
+            twice: Vec::new(),
             file: set.file.clone(),
         };
         for (row, image) in set.images.iter().enumerate() {
@@ -59,11 +64,12 @@ impl CheckedBoxes {
                 if let Some((said_width, said_height)) = image.size.filter(differs) {
                     let turned = (said_height as usize, said_width as usize) == (width, height);
                     let turned = if turned { ", turned by its EXIF orientation or by the annotations" } else { "" };
+                    let file = image.said_in.as_ref().unwrap_or(&set.file).display();
                     problems.push(format!(
-                        "is {width} × {height} pixels, {} says {said_width} × {said_height}{turned}",
-                        set.file.display()
+                        "is {width} × {height} pixels, {file} says {said_width} × {said_height}{turned}"
                     ));
                 }
+                let mut before: HashMap<(&str, [u64; 4], bool), &str> = HashMap::new();
                 for object in &image.objects {
                     let mut corners = convention.corners(object.numbers, (width, height));
                     let wrong = problem(corners, (width, height));
@@ -78,6 +84,10 @@ impl CheckedBoxes {
                             object.name,
                             convention.words()
                         ));
+                    }
+                    let key = (object.class.as_str(), object.numbers.map(f64::to_bits), object.crowd);
+                    if let Some(other) = before.insert(key, &object.name) {
+                        checked.twice.push(format!("{other} and {} of {}", object.name, image.path));
                     }
                     let [left, top, right, bottom] = corners;
                     let area = object.area.unwrap_or((right - left) * (bottom - top));
@@ -131,12 +141,22 @@ impl CheckedBoxes {
             all.push(known);
         }
         bad.sort_by_key(|bad| bad.row);
-        let remark = self.first_cut.map(|first| {
-            let (file, cut) = (self.file.display(), self.cut);
+        let file = self.file.display();
+        let cut = self.first_cut.map(|first| {
+            let cut = self.cut;
             let (boxes, are) = if cut == 1 { ("box", "reaches") } else { ("boxes", "reach") };
             format!("{file}: {cut} {boxes} that {are} over the edge of the image, the most inside, cut there (such as {first})")
         });
-        Ok((Boxes::new(names, all).with_remarks(remark), bad))
+        let twice = (!self.twice.is_empty()).then(|| {
+            let (count, named) = (self.twice.len(), self.twice[..self.twice.len().min(MOST_TWICE)].join("; "));
+            let boxes = if count == 1 { "1 box is".to_owned() } else { format!("{count} boxes are") };
+            let more = if count > MOST_TWICE { "; …" } else { "" };
+            format!(
+                "{file}: {boxes} there twice, in the same image and class ({named}{more}); each counts as an object of its own, \
+                 both of which nothing can find: remove one"
+            )
+        });
+        Ok((Boxes::new(names, all).with_remarks(cut.into_iter().chain(twice)), bad))
     }
 }
 

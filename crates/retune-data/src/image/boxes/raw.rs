@@ -26,6 +26,8 @@ pub(super) struct RawImage {
     pub(super) path: String,
     /// Width and height, where the file says so.
     pub(super) size: Option<(f64, f64)>,
+    /// The file that says so, where it is not that of the whole set.
+    pub(super) said_in: Option<PathBuf>,
     pub(super) objects: Vec<RawObject>,
     /// Why it cannot be used.
     pub(super) problems: Vec<String>,

@@ -11,7 +11,7 @@ use crate::DataError;
 /// # Errors
 /// It cannot be read; what is wrong inside is a problem of the set.
 pub(super) fn read_into(set: &mut RawSet, file: &Path, path: String) -> Result<(), DataError> {
-    let mut image = RawImage { path, ..RawImage::default() };
+    let mut image = RawImage { path, said_in: Some(file.to_owned()), ..RawImage::default() };
     let shown = file.display();
     let content = text(file)?;
     let document = match roxmltree::Document::parse_with_options(

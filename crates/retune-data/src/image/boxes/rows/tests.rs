@@ -106,6 +106,11 @@ fn one_image_can_be_named_where_nothing_is_to_be_known_of_it() {
     assert!(!read(data.path().join("1.png"), false).unwrap().rows.has_labels());
 }
 
+fn images(rows: &ObjectRows) -> Images {
+    let processor = ImageProcessor::load(&fixtures::folder().join("processors/vit-bicubic"), (9, 9), 3).unwrap();
+    Images::encode(rows.rows(), &processor, &ImageOptions::default(), &|_, _| ()).unwrap()
+}
+
 /// What is made of boxes of one image, by their sides.
 fn checked(boxes: &[[f64; 4]], convention: Option<BoxConvention>) -> Result<(String, Vec<[f64; 4]>), String> {
     let data = tree(&["1.png"]);
@@ -118,9 +123,7 @@ fn checked(boxes: &[[f64; 4]], convention: Option<BoxConvention>) -> Result<(Str
         "categories": [{"id": 1, "name": "dog"}], "annotations": annotations});
     write(data.path(), "annotations.coco.json", document.to_string());
     let rows = read(data.path(), true).unwrap();
-    let processor = ImageProcessor::load(&fixtures::folder().join("processors/vit-bicubic"), (9, 9), 3).unwrap();
-    let images = Images::encode(rows.rows(), &processor, &ImageOptions::default(), &|_, _| ()).unwrap();
-    let checked = CheckedBoxes::of(&rows, &images, convention).map_err(|error| error.to_string())?;
+    let checked = CheckedBoxes::of(&rows, &images(&rows), convention).map_err(|error| error.to_string())?;
     let (boxes, bad) = checked.into_boxes(&rows, vec!["dog".to_owned()]).unwrap();
     match bad.first() {
         Some(bad) => Err(bad.reason.clone()),
@@ -166,4 +169,30 @@ fn another_convention_is_named_before_anything_is_cut() {
     let named = checked(&boxes, None).unwrap_err();
     assert!(named.contains("all fit as cxcywh") && named.contains("--box-format xywh"), "{named}");
     assert!(checked(&boxes, Some(BoxConvention::Sides)).unwrap().0.contains("1 box"));
+}
+
+#[test]
+fn boxes_that_are_there_twice_are_told() {
+    let mut boxes = vec![[1.0, 2.0, 4.0, 4.0], [1.0, 2.0, 4.0, 5.0]];
+    assert_eq!(checked(&boxes, None).unwrap().0, "");
+    boxes.push(boxes[0]);
+    let (remark, corners) = checked(&boxes, None).unwrap();
+    let expected = "annotations.coco.json: 1 box is there twice, in the same image and class (annotation 1 and annotation 3 of 1.png)";
+    assert!(remark.contains(expected), "{remark}");
+    assert_eq!(corners.len(), 3, "what is told is not taken away");
+    boxes.extend([boxes[0], boxes[1]]);
+    let (remark, _) = checked(&boxes, None).unwrap();
+    assert!(remark.contains("3 boxes are") && remark.contains("; annotation 2 and annotation 5 of 1.png"), "{remark}");
+}
+
+#[test]
+fn a_size_that_is_wrong_names_the_file_that_says_it() {
+    let data = tree(&["1.png"]);
+    let sized = xml("dog").replace("<object>", "<size><width>9</width><height>8</height></size><object>");
+    write(data.path(), "1.xml", sized);
+    let rows = read(data.path(), true).unwrap();
+    let checked = CheckedBoxes::of(&rows, &images(&rows), None).unwrap();
+    let (_, bad) = checked.into_boxes(&rows, vec!["dog".to_owned()]).unwrap();
+    let expected = format!("{} says 9 × 8", data.path().join("1.xml").display());
+    assert!(bad[0].reason.contains(&expected), "{bad:?}");
 }
