@@ -7,9 +7,10 @@ use std::path::Path;
 
 use super::decode::content;
 use super::image_sets::ImageSet;
+use crate::error::quoted;
 use crate::files::FileKind;
 use crate::rows::{Input, Kind, LabelKind, LabelRows, Layout, TableRows};
-use crate::table::Cell;
+use crate::table::{self, Cell};
 use crate::{DataError, OnBadExample};
 
 /// Files of images.
@@ -39,8 +40,40 @@ impl Layout {
     /// With a column of masks, files as the images are. In a folder, `masks/` holds them beside `images/`, under the same
     /// names but for their endings.
     pub fn masks(self, column: impl Into<String>) -> Self {
-        let label_kind = LabelKind { noun: "mask", flag: "--mask-column", files: true, folders: false };
+        let label_kind = LabelKind { noun: "mask", flag: "--mask-column", files: true, folders: false, find: None };
         Self { labels: vec![column.into()], label_kind, ..self }
+    }
+
+    /// With masks where nobody says which column holds them: `mask`, else the one column of images of a Parquet file beside that
+    /// of the images.
+    pub fn usual_masks(self) -> Self {
+        let masks = self.masks("mask");
+        Self { label_kind: LabelKind { find: Some(masks_of_table), ..masks.label_kind }, ..masks }
+    }
+}
+
+/// The column of masks in a table that has none of their usual name.
+fn masks_of_table(file: &Path, layout: &Layout) -> Result<Option<String>, DataError> {
+    let images = table::image_columns(file)?;
+    let is_one_of = |name: &String, mut of: std::slice::Iter<'_, String>| of.any(|other| other.trim() == name.trim());
+    let inputs: Vec<String> = layout.input_columns().map(str::to_owned).collect();
+    let (inputs, others): (Vec<&String>, Vec<&String>) = images.iter().partition(|name| is_one_of(name, inputs.iter()));
+    // Of a table without its images that is said.
+    if inputs.is_empty() || table::column_names(file)?.iter().any(|name| is_one_of(name, layout.labels.iter())) {
+        return Ok(None);
+    }
+    match others.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some((*one).clone())),
+        several => {
+            let several: Vec<String> = several.iter().map(|name| (*name).clone()).collect();
+            let (file, columns) = (file.display(), quoted(&several, 8));
+            let message = format!(
+                "{file}: has no column `mask`, and several of images beside `{}`: {columns}; name that of the masks with --mask-column",
+                inputs[0]
+            );
+            Err(DataError::Columns { message })
+        }
     }
 }
 

@@ -69,11 +69,12 @@ impl Builder {
     /// Reads all rows of a table; see [`TableRows::read`].
     pub(crate) fn read_table(mut self, path: &Path) -> Result<TableRows, DataError> {
         self.layout.split_labels(|| table::column_names(path))?;
+        let found = if self.required { self.layout.find_labels(path)? } else { None };
         let mut reader = table::open(path, &self.layout.wanted(self.required))?;
         if let [_] = self.layout.labels.as_slice() {
             self.label_names = reader.class_names(self.layout.inputs.len()).map(<[String]>::to_vec);
         }
-        self.remarks = reader.remarks();
+        self.remarks = reader.remarks().into_iter().chain(found).collect();
         let mut problems = Problems::that(self.on_bad_example, path);
         while let Some(record) = reader.next_record() {
             let mut record = record?;

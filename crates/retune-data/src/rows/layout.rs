@@ -1,5 +1,7 @@
 //! Which columns of a table mean what, whatever the medium.
 
+use std::path::Path;
+
 use super::LabelNumbers;
 use crate::DataError;
 use crate::table::{Cell, Wanted};
@@ -37,7 +39,12 @@ pub(crate) struct LabelKind {
     pub(crate) files: bool,
     /// Whether the name of a folder is one: that of a class is, a transcription never.
     pub(crate) folders: bool,
+    /// Finds their column in a table that has none of the usual name; `None` where there is none either.
+    pub(crate) find: Option<FindLabels>,
 }
+
+/// Of a table and its layout, the column of the labels.
+pub(crate) type FindLabels = fn(&Path, &Layout) -> Result<Option<String>, DataError>;
 
 /// The columns of a table: inputs first, then labels, then where the input begins and ends in its file, then the group. [`Layout::text`], [`Layout::words`],
 /// [`Layout::image`] and [`Layout::audio`] make one.
@@ -73,7 +80,7 @@ impl Layout {
         Self {
             inputs,
             labels: Vec::new(),
-            label_kind: LabelKind { noun: "label", flag: "--label-column", files: false, folders: true },
+            label_kind: LabelKind { noun: "label", flag: "--label-column", files: false, folders: true, find: None },
             separator: None,
             label_numbers: LabelNumbers::ByOrder,
             part: [None, None],
@@ -120,7 +127,7 @@ impl Layout {
 
     /// With label columns that are named by another flag, and hold something else, such as transcriptions.
     pub fn target(self, flag: &'static str, noun: &'static str) -> Self {
-        Self { label_kind: LabelKind { noun, flag, files: false, folders: false }, ..self }
+        Self { label_kind: LabelKind { noun, flag, files: false, folders: false, find: None }, ..self }
     }
 
     /// With those rows of a table alone whose cell in a column is one of these values, such as those of one split.
@@ -199,6 +206,20 @@ impl Layout {
             self.labels = column_list(one);
         }
         self.check()
+    }
+
+    /// Takes the labels from where they are in a table that has no column of their usual name; a remark says so.
+    ///
+    /// # Errors
+    /// The file cannot be read; several columns may hold them.
+    pub(crate) fn find_labels(&mut self, file: &Path) -> Result<Option<String>, DataError> {
+        let Some(found) = self.label_kind.find.map(|find| find(file, self)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let noun = self.label_kind.noun;
+        let remark = format!("{}: each {noun} is taken from the column `{found}`", file.display());
+        self.labels = vec![found];
+        Ok(Some(remark))
     }
 
     /// What to ask a table for; labels and group may be absent unless `required`.

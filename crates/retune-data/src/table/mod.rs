@@ -127,6 +127,18 @@ pub fn column_names(path: &Path) -> Result<Vec<String>, DataError> {
     Ok(open(path, &[])?.columns().to_vec())
 }
 
+/// The columns of a table that hold images, where the file says so by itself: those of Parquet.
+///
+/// # Errors
+/// As [`open`].
+#[cfg(feature = "image")]
+pub(crate) fn image_columns(path: &Path) -> Result<Vec<String>, DataError> {
+    match input::extension(path).as_str() {
+        "parquet" => parquet::image_columns(path, open_file(path)?),
+        _ => Ok(Vec::new()),
+    }
+}
+
 pub(crate) fn open_file(path: &Path) -> Result<File, DataError> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::NotFound => DataError::NotFound { file: path.to_owned() },

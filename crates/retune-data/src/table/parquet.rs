@@ -236,6 +236,19 @@ pub(super) fn hugging_face_metadata(path: &Path, file: File) -> Result<Option<Va
     Ok(described(&reader))
 }
 
+/// The columns of images: those that `datasets` declares so, else groups that hold bytes of files.
+pub(super) fn image_columns(path: &Path, file: File) -> Result<Vec<String>, DataError> {
+    let reader = guarded(path, 1, || SerializedFileReader::new(file))?;
+    let reader = reader.map_err(|error| broken(path, 1, &error.to_string()))?;
+    let features = described(&reader).and_then(|mut described| Some(described.pointer_mut("/info/features")?.take()));
+    let is_image = |field: &Arc<Type>| match &features {
+        Some(features) => features[field.name()]["_type"] == "Image",
+        None => field.is_group() && field.get_fields().iter().any(|inner| inner.name() == "bytes"),
+    };
+    let fields = reader.metadata().file_metadata().schema().get_fields();
+    Ok(fields.iter().filter(|field| is_image(field)).map(|field| field.name().to_owned()).collect())
+}
+
 fn described(reader: &SerializedFileReader<File>) -> Option<Value> {
     let pairs = reader.metadata().file_metadata().key_value_metadata()?;
     let text = pairs.iter().find(|pair| pair.key == "huggingface")?.value.as_deref()?;

@@ -313,3 +313,66 @@ fn lists_say_which_images_with_masks_are_of_a_split() {
     let unmasked = list("trainval.txt", "a\nboxes-only\n");
     assert_eq!(labels(&read(&unmasked, &layout, true).unwrap())[1], None, "which is told with all else that is wrong");
 }
+
+/// A Parquet file of one row whose columns of these names hold an image each, beside a number.
+fn parquet_of(path: &Path, names: &[&str], described: Option<serde_json::Value>) {
+    use ::parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+    use ::parquet::file::metadata::KeyValue;
+    use ::parquet::file::properties::WriterProperties;
+    use ::parquet::file::writer::SerializedFileWriter;
+    use ::parquet::schema::parser::parse_message_type;
+
+    let groups = names.iter().map(|name| format!("optional group {name} {{ optional binary bytes; }}"));
+    let schema = format!("message m {{ {} required int64 scene; }}", groups.collect::<Vec<_>>().join(" "));
+    let schema = std::sync::Arc::new(parse_message_type(&schema).unwrap());
+    let described = described.map(|features| json!({"info": {"features": features}}).to_string());
+    let metadata = described.map(|text| vec![KeyValue::new("huggingface".to_owned(), text)]);
+    let properties = WriterProperties::builder().set_key_value_metadata(metadata).build();
+    let mut writer = SerializedFileWriter::new(File::create(path).unwrap(), schema, properties.into()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    for name in names {
+        let mut column = rows.next_column().unwrap().unwrap();
+        let bytes = [ByteArray::from(name.as_bytes().to_vec())];
+        column.typed::<ByteArrayType>().write_batch(&bytes, Some(&[2]), None).unwrap();
+        column.close().unwrap();
+    }
+    let mut column = rows.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&[3], None, None).unwrap();
+    column.close().unwrap();
+    rows.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn the_other_images_of_a_parquet_file_are_masks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train.parquet");
+    let usual = Layout::image("image").usual_masks();
+    let mask = |rows: TableRows| match LabelRows::label(&rows, 0).unwrap().unwrap().remove(0) {
+        Cell::File { bytes, .. } => String::from_utf8(bytes).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    parquet_of(&path, &["image", "label"], None);
+    let rows = read(&path, &usual, true).unwrap();
+    assert!(rows.remarks()[0].ends_with("train.parquet: each mask is taken from the column `label`"));
+    assert_eq!(mask(rows), "label");
+    assert!(!read(&path, &usual, false).unwrap().has_labels(), "nobody asks for them");
+    // Who names a column means it.
+    let message = said(read(&path, &Layout::image("image").masks("mask"), true));
+    assert!(message.contains("`mask`") && message.contains("--mask-column"), "{message}");
+    // So does who calls it as usual.
+    parquet_of(&path, &["annotation", "image", "mask"], None);
+    let rows = read(&path, &usual, true).unwrap();
+    assert!(rows.remarks().is_empty());
+    assert_eq!(mask(rows), "mask");
+    parquet_of(&path, &["annotation", "image", "label"], None);
+    let message = said(read(&path, &usual, true));
+    assert!(message.contains("several of images beside `image`: `annotation`, `label`; name"), "{message}");
+    let features = json!({"image": {"_type": "Image"}, "label": {"_type": "Image"}, "annotation": {"_type": "Audio"}});
+    parquet_of(&path, &["annotation", "image", "label"], Some(features));
+    assert_eq!(mask(read(&path, &usual, true).unwrap()), "label");
+    // Without the images themselves nothing else can be told apart.
+    parquet_of(&path, &["pixel_values", "label"], None);
+    let message = said(read(&path, &usual, true));
+    assert!(message.contains("`image`") && message.contains("--image-column"), "{message}");
+}

@@ -140,7 +140,12 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
 
 fn layout(recipe: &Recipe, settings: &SegmentationSettings) -> Result<Layout> {
     let images = recipe.read::<ImageSettings>()?;
-    Ok(Layout::image(images.image_column).masks(&settings.mask_column).group(recipe.data.group_column.clone()))
+    let images = Layout::image(images.image_column);
+    let layout = match &settings.mask_column {
+        Some(column) => images.masks(column),
+        None => images.usual_masks(),
+    };
+    Ok(layout.group(recipe.data.group_column.clone()))
 }
 
 /// As scikit-learn's `balanced`, of pixels; 1 for classes that do not occur.

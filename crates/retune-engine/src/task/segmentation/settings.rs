@@ -10,7 +10,8 @@ settings! {
     pub(super) struct SegmentationSettings, under DATA, else "{task} has no masks" {
         /// Column with the mask, a path relative to the table or bytes; in a folder it lies in `masks`, under the name of its
         /// image in `images`
-        mask_column: String = "mask".to_owned(), value("COLUMN"), at_use();
+        mask_column: Option<String>, value("COLUMN"), at_use(),
+            usual("mask, else the one other column of images of a Parquet file");
         /// A file with the names of the classes by the values of masks: JSON, CSV or one name a line
         classes: Option<PathBuf>, value("FILE"), usual("classes.json, id2label.json, classes.txt or class_dict.csv beside the data"), at_use();
         /// A file with the colours of the classes, where masks hold colours
