@@ -33,13 +33,18 @@ impl<M: Medium, T: Targets<M>> Examples<M, T> {
     /// as many: all come from this workspace.
     ///
     /// # Errors
-    /// A medium that mixes rows whose targets cannot be mixed.
+    /// A medium that mixes rows, or lays them over each other, whose targets cannot be.
     pub fn new(records: Arc<dyn Records>, medium: M, targets: Option<T>) -> Result<Self, DataError> {
         assert_eq!(records.len(), medium.examples(), "every record was encoded");
         if let Some(targets) = &targets {
             assert_eq!(records.len(), targets.len(), "every record has a target");
             if medium.mixes() && !targets.mixes() {
                 let message = "mixup and cutmix need classes; leave them out where something else is predicted";
+                return Err(DataError::Augmentation { message: message.to_owned() });
+            }
+            if medium.overlays() && !targets.overlays() {
+                let message = "images that are laid over each other (mixup of scenes) need boxes; leave it out where \
+                               something else is predicted";
                 return Err(DataError::Augmentation { message: message.to_owned() });
             }
         }

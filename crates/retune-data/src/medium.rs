@@ -82,6 +82,11 @@ pub trait Medium: Send + Sync {
         false
     }
 
+    /// Whether a pass lays rows over each other, all of which are to be learnt.
+    fn overlays(&self) -> bool {
+        false
+    }
+
     /// Whether a row is another one in each pass.
     fn varies(&self) -> bool {
         false

@@ -298,7 +298,8 @@ fn every_method_learns() {
     }
 }
 
-/// Of its own weights there are none; parts of four pictures stand in one, and batches are of several sizes.
+/// Of its own weights there are none; parts of four pictures stand in one, pictures lie over each other, and batches are of several
+/// sizes.
 #[test]
 fn a_detector_begins_with_the_convolutions_of_a_classifier() {
     let desk = desk();
@@ -310,7 +311,7 @@ fn a_detector_begins_with_the_convolutions_of_a_classifier() {
             .to_string(),
     );
     let classifier = fixture("parity/resnet-image-classification").display().to_string();
-    let changes = ["--augmentation", "light", "--mosaic", "0.5", "--multi-scale", "0.25"];
+    let changes = ["--augmentation", "light", "--mosaic", "0.5", "--mixup", "0.5", "--multi-scale", "0.25"];
     let with = |backbone: &str, more: &[&str]| {
         let own = ["--model", "conditional", "--backbone", backbone, "--steps", "3"];
         arguments(&desk, "begun", &[&own[..], &changes[..], more].concat())

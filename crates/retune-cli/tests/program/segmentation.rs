@@ -242,6 +242,8 @@ fn what_is_wrong_with_masks_is_told_at_once() {
     );
     desk.refuses(&arguments(&desk, "none", &["--train", "train/images"]), &["no folders `images` and `masks`"]);
     desk.refuses(&arguments(&desk, "none", &["--ignore-index", "300"]), &["ignore-index: 300 is not in 0..=255"]);
+    // Of two images over each other a pixel would be of two classes.
+    desk.refuses(&arguments(&desk, "none", &["--mixup", "0.5"]), &["mixup", "semantic-segmentation has no boxes"]);
 }
 
 /// Without a list, in a table, black and white are two classes.

@@ -47,7 +47,7 @@ pub struct ImageSeen {
     pub moves: Moves,
     /// The image it was mixed with.
     pub mixed: Option<Mixed>,
-    /// Other images that stand beside it, by their places in the batch, and where their pixels went.
+    /// Other images that stand beside it or are laid over it, by their places in the batch, and where their pixels went.
     pub others: Vec<(usize, Moves)>,
 }
 
@@ -335,6 +335,10 @@ impl Medium for Images {
 
     fn mixes(&self) -> bool {
         self.augmentation.mixes()
+    }
+
+    fn overlays(&self) -> bool {
+        self.augmentation.scene_mixup > 0.0
     }
 
     /// What images of several sizes leave in a model is of several sizes, too, and depends on what else is in the batch.

@@ -104,6 +104,11 @@ pub trait Targets<M: Medium>: Send + Sync {
     fn mixes(&self) -> bool {
         false
     }
+
+    /// Whether targets of rows that lie over each other do; see [`Medium::overlays`].
+    fn overlays(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -158,6 +158,12 @@ impl ImagesInput {
         Ok(Self { processor, cuts, sizes, augmentation, collects: true, ..self })
     }
 
+    /// With this share of the training images under another one, whose objects are there, too.
+    pub(super) fn with_scene_mixup(mut self, share: f64) -> Self {
+        self.augmentation.scene_mixup = share;
+        self
+    }
+
     /// Images without targets: what could not be decoded is told now, unless it is to be left out.
     ///
     /// # Errors

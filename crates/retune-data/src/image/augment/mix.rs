@@ -68,7 +68,7 @@ impl MixedBatch<'_> {
 }
 
 /// Beta(α, α), as the ratio of two gamma variables.
-fn beta(random: &mut Random, alpha: f64) -> f64 {
+pub(super) fn beta(random: &mut Random, alpha: f64) -> f64 {
     let (a, b) = (gamma(random, alpha), gamma(random, alpha));
     // Both may underflow for tiny α, where the distribution is all 0 and 1.
     if a + b > 0.0 { a / (a + b) } else { f64::from(u8::from(random.unit() < 0.5)) }

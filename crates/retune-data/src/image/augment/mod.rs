@@ -2,8 +2,9 @@
 //! `(seed, epoch, row)` and of its own name, so that switching one on changes no other.
 //!
 //! In this order: the batch's size is drawn; random resized crop, zooming out, flips, rotation, colour jitter, RandAugment (on 8-bit
-//! pixels), all of it for each part of a mosaic; random erasing (on normalised values), then mixup or cutmix of the batch. Corners
-//! that a rotation or shear leaves empty take the colour that normalises to about 0.
+//! pixels), all of it for each part of a mosaic and for what is laid over it (mixup of scenes); random erasing (on normalised
+//! values), then mixup or cutmix of the batch. Corners that a rotation or shear leaves empty take the colour that normalises to
+//! about 0.
 //!
 //! What moves pixels says where they went ([`Moves`]), so that masks go along; erasing leaves masks as they are.
 //!
@@ -29,6 +30,7 @@ mod mix;
 mod mosaic;
 mod preset;
 mod rand_augment;
+mod scene_mixup;
 mod tone;
 mod zoom;
 
@@ -41,6 +43,7 @@ pub use erase::RandomErasing;
 pub(super) use mix::MixedBatch;
 pub(super) use mosaic::Tile;
 pub use rand_augment::RandAugment;
+pub(super) use scene_mixup::{Partner, blended};
 pub use zoom::ZoomOut;
 
 /// What training does to images; the default does nothing.
@@ -52,6 +55,8 @@ pub struct Augmentation {
     pub zoom_out: Option<ZoomOut>,
     /// Probability that four images of a batch stand in the place of one (mosaic).
     pub mosaic: f64,
+    /// Probability that another image of a batch is laid over one, and objects of both are learnt (Zhang et al. 2019).
+    pub scene_mixup: f64,
     /// Probability of mirroring left and right.
     pub horizontal_flip: f64,
     /// Probability of mirroring top and bottom.
@@ -64,7 +69,7 @@ pub struct Augmentation {
     pub rand_augment: Option<RandAugment>,
     /// A random rectangle set to 0 after normalising.
     pub erasing: Option<RandomErasing>,
-    /// Mixup's α (Zhang et al. 2018); 0 is off. With cutmix too, each batch takes one of the two.
+    /// α of mixup of classes (Zhang et al. 2018); 0 is off. With cutmix too, each batch takes one of the two.
     pub mixup: f64,
     /// Cutmix's α (Yun et al. 2019); 0 is off.
     pub cutmix: f64,
@@ -83,6 +88,7 @@ mod stream {
     pub(super) const ZOOM_OUT: u64 = 9;
     pub(super) const MOSAIC: u64 = 10;
     pub(super) const SCALE: u64 = 11;
+    pub(super) const SCENE_MIXUP: u64 = 12;
 }
 
 /// Seed, epoch and row of an image.
@@ -110,6 +116,7 @@ impl Augmentation {
             ("horizontal flip", self.horizontal_flip),
             ("vertical flip", self.vertical_flip),
             ("mosaic", self.mosaic),
+            ("mixup of scenes", self.scene_mixup),
             ("zooming out", self.zoom_out.map_or(0.0, |zoom| zoom.probability)),
             ("random erasing", self.erasing.map_or(0.0, |erasing| erasing.probability)),
         ];

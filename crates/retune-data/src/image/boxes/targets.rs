@@ -15,7 +15,7 @@ const LEAST_SIDE: f64 = 1.0;
 pub struct Boxes {
     names: Vec<String>,
     objects: Vec<Vec<ImageObject>>,
-    /// N, of batches without mosaics.
+    /// N, of batches without mosaics and mixup.
     most: usize,
     /// What a person should know about how they were read.
     remarks: Vec<String>,
@@ -92,6 +92,11 @@ impl Targets<Images> for Boxes {
         into.targets.insert("class_labels".to_owned(), Array::integers(&[all.len(), most], labels));
         into.targets.insert("boxes".to_owned(), Array::floats(&[all.len(), most, 4], boxes));
         Ok(())
+    }
+
+    /// Objects of both are there, each of which counts as one.
+    fn overlays(&self) -> bool {
+        true
     }
 
     fn fingerprint(&self, example: usize) -> Result<String, DataError> {

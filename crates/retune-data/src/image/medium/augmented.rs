@@ -1,7 +1,7 @@
-//! Images as a pass of training sees them: their sizes, what augmentation makes of them, mosaics.
+//! Images as a pass of training sees them: their sizes, what augmentation makes of them, mosaics, mixup of scenes.
 
 use super::{ImageSeen, Images};
-use crate::image::augment::{Tile, apply, size_number};
+use crate::image::augment::{Partner, Tile, apply, blended, size_number};
 use crate::image::encode::crop_source;
 use crate::image::{Moves, Pixels, resize};
 use crate::{DataError, Pass};
@@ -71,8 +71,24 @@ impl Images {
         Ok((image, moves))
     }
 
-    /// The image at a place of a batch in a pass, or the mosaic that stands there.
+    /// What a pass shows at a place of a batch: an image or a mosaic, maybe with another image laid over it.
     pub(super) fn augmented(&self, rows: &[usize], place: usize, pass: Pass) -> Result<(Pixels, ImageSeen), DataError> {
+        let (image, mut seen) = self.scene(rows, place, pass)?;
+        let Some(Partner { place, own, draw }) = self.augmentation.partner(rows, place, pass) else {
+            return Ok((image, seen));
+        };
+        let row = rows[place];
+        let (other, moves) = self.changed(row, self.training_size(rows, row, pass)?, [pass.seed, draw, row as u64])?;
+        let whole = blended(&image, &other, own, &self.neutral);
+        seen.others.push((place, moves));
+        for moves in std::iter::once(&mut seen.moves).chain(seen.others.iter_mut().map(|(_, moves)| moves)) {
+            moves.window(0, 0, whole.width(), whole.height());
+        }
+        Ok((whole, seen))
+    }
+
+    /// The image at a place of a batch in a pass, or the mosaic that stands there.
+    fn scene(&self, rows: &[usize], place: usize, pass: Pass) -> Result<(Pixels, ImageSeen), DataError> {
         let size = self.training_size(rows, rows[place], pass)?;
         let Some(tiles) = self.augmentation.mosaic(rows, place, pass, size) else {
             let (image, moves) = self.changed(rows[place], size, [pass.seed, pass.epoch, rows[place] as u64])?;
@@ -92,3 +108,6 @@ impl Images {
         Ok((whole, ImageSeen { moves, others, mixed: None }))
     }
 }
+
+#[cfg(test)]
+mod tests;

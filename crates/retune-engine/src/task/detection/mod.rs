@@ -58,6 +58,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let settings = recipe.read::<DetectionSettings>()?;
     let weights = heads::detection_weights(from.config)?;
     let input = ImagesInput::of(recipe, from.model, from.config)?.dense(recipe, false)?;
+    let input = input.with_scene_mixup(settings.mixup);
     let layout = layout(recipe)?;
     let Encoded { train, validation, test } =
         Encoded::read(recipe, |path| read(&input, &settings, path, &layout, true))?;

@@ -1,6 +1,6 @@
 //! The settings of object detection.
 
-use crate::recipe::settings::{DATA, FACTOR, SHARE, parsed, settings};
+use crate::recipe::settings::{DATA, FACTOR, Plain, SHARE, parsed, settings};
 use anyhow::{Result, anyhow};
 use retune_data::BoxConvention;
 use std::path::PathBuf;
@@ -15,6 +15,9 @@ settings! {
         /// What the four numbers of a box are: xywh, xyxy, cxcywh in pixels, or the same with n behind it as shares of the image
         box_format: Option<String>, value("FORMAT"), reads(parsed::<BoxConvention>),
             usual("as the format of the annotations has it"), at_use();
+        /// Share of the training images that another one of the batch is laid over, both shining through (mixup); boxes of both are
+        /// learnt
+        mixup: f64 = 0.0, value("SHARE"), range(SHARE), overfit(Plain::Number(0.0));
         /// Boxes with a lower score are not answered
         score_threshold: Option<f64>, value("X"), range(SHARE),
             usual("the one with the best F1 on the validation split, kept with the model"), at_use();
