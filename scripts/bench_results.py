@@ -28,6 +28,7 @@ from bench_side_by_side import HERE, RunFailed, machine_facts, run_child
 from bench_tasks import write
 
 KIND = "result"  # of result files that results.md is made of
+COCO = "annotations.coco.json"
 LIST = HERE.parent / "benches" / "results.toml"
 
 
@@ -90,16 +91,26 @@ def made(folder, table, out):
 
 
 def linked(folder, part, out):
-    """A folder with a seeded sample of `rows` images and masks of the folder `of`, and the names of its classes."""
-    names = sorted(path.stem for path in (folder / part["of"] / "images").iterdir())
+    """A folder with a seeded sample of `rows` images of the folder `of`: with their masks and the names of its classes, or with their objects, where
+    a file of COCO's says what they are."""
+    whole = folder / part["of"]
+    names = sorted(path.stem for path in (whole / "images").iterdir())
     random.Random(part.get("seed", 1)).shuffle(names)
     chosen = set(names[: part["rows"]])
-    for kind in ("images", "masks"):
+    objects = whole / COCO
+    for kind in ("images",) if objects.exists() else ("images", "masks"):
         (out / kind).mkdir(parents=True)
-        for path in (folder / part["of"] / kind).iterdir():
+        for path in (whole / kind).iterdir():
             if path.stem in chosen:
                 (out / kind / path.name).symlink_to(path.resolve())
-    (out / "classes.json").symlink_to((folder / "classes.json").resolve())
+    if not objects.exists():
+        (out / "classes.json").symlink_to((folder / "classes.json").resolve())
+        return out
+    said = json.loads(objects.read_text(encoding="utf-8"))
+    said["images"] = [image for image in said["images"] if Path(image["file_name"]).stem in chosen]
+    ids = {image["id"] for image in said["images"]}
+    said["annotations"] = [annotation for annotation in said["annotations"] if annotation["image_id"] in ids]
+    write(out / COCO, json.dumps(said) + "\n")
     return out
 
 
