@@ -162,6 +162,36 @@ fn fields_are_found_and_drawn() {
     assert!(line.get("mask").is_none() && line["classes"][0]["label"].is_string(), "{line}");
 }
 
+/// What is learnt is what evaluations report, of the saved model too; where nothing reads it, it is refused.
+#[test]
+fn focal_loss_is_learnt_reported_and_remembered() {
+    let desk = desk();
+    let more =
+        ["--loss", "focal", "--focal-gamma", "1.5", "--dice-weight", "0.5", "--steps", "4", "--evaluate-every", "4"];
+    assert_done(&desk.retune(arguments(&desk, "run", &more)));
+    let log = json_lines(&read(desk.path("run/log.jsonl")));
+    let validation = log.iter().rfind(|line| line["evaluation"].is_string()).unwrap();
+    let loss_of = |model: &str| {
+        let output = desk.used("evaluate", model, &["--data", "validation"]);
+        assert_done(&output);
+        json_lines(&output.stdout)[0]["metrics"]["loss"].as_f64().unwrap()
+    };
+    let (told, found) = (validation["loss"].as_f64().unwrap(), loss_of("run"));
+    assert!((told - found).abs() < 1e-5, "{told} {found}");
+    assert_eq!(loss_of("run/model"), found);
+    // It is smaller than the cross-entropy of the same model, which it is without a recipe.
+    let recipe = fs::read_to_string(desk.path("run/recipe.toml")).unwrap();
+    for file in ["run/recipe.toml", "run/model/recipe.toml"] {
+        fs::remove_file(desk.path(file)).unwrap();
+    }
+    assert!(loss_of("run") > found);
+    assert!(recipe.contains("loss = \"focal\"") && recipe.contains("focal-gamma = 1.5"), "{recipe}");
+    desk.refuses(&arguments(&desk, "none", &["--focal-gamma", "1"]), &["focal-gamma: 1 is a power of focal loss"]);
+    desk.refuses(&arguments(&desk, "none", &["--loss", "dice"]), &["`dice` is not one of cross-entropy, focal"]);
+    let other = arguments(&desk, "none", &["--loss", "focal", "--task", "image-classification"]);
+    desk.refuses(&other, &["loss: image-classification has no masks"]);
+}
+
 /// Every method trains, and what it saved answers as the run did.
 #[test]
 fn every_method_learns() {

@@ -22,7 +22,9 @@ pub use detection::{
 pub use gaps::{known_binary_cross_entropy, known_squared_error};
 pub use next_tokens::{NextTokens, Scoring, next_token_cross_entropy};
 pub use numbers::squared_error;
-pub use pixels::{pixel_binary_cross_entropy, pixel_cross_entropy, pixel_dice, pixel_weights, resized, with_ignored};
+pub use pixels::{
+    pixel_binary_cross_entropy, pixel_cross_entropy, pixel_dice, pixel_focal, pixel_weights, resized, with_ignored,
+};
 pub use ranking::{DrawnLoss, drawn_items};
 pub use similarity::{contrastive, cosines, in_batch_negatives, unit_vectors};
 

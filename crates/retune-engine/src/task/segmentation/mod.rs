@@ -4,6 +4,7 @@
 //! metrics are in pixels of the original. B images, L classes, h and w map of the logits, H and W size that the model sees.
 
 mod data;
+mod loss;
 mod raw_loss;
 mod resized;
 mod scorer;
@@ -25,13 +26,14 @@ use crate::number;
 use crate::recipe::Settings;
 use anyhow::{Context, Result, ensure};
 use data::examples;
-use raw_loss::{height_and_width, saved_loss, with_auxiliary};
+use loss::{MaskLoss, MaskLossSettings, Training};
+use raw_loss::saved_loss;
 use retune_data::{
     Dataset, Examples, Images, Layout, Mask, Masks, Moves, NO_CLASS, TableRows, coco_counts, coco_string, mask_png,
 };
-use retune_kernels::loss::{self, SummedLoss};
+use retune_kernels::loss::{SummedLoss, with_ignored};
 use retune_kernels::random;
-use retune_kernels::tch::{Device, Kind, Tensor};
+use retune_kernels::tch::{Device, Kind};
 use retune_models::{NewHead, SegmenterLoss, Tensors, heads};
 use serde_json::{Map, Value, json};
 use settings::SegmentationSettings;
@@ -48,6 +50,7 @@ pub(super) static ENTRY: Entry = Entry {
         ImageSettings::SECTION,
         SceneSettings::SECTION,
         SegmentationSettings::SECTION,
+        MaskLossSettings::SECTION,
         SmoothingSettings::SECTION,
         ClassLossSettings::SECTION,
         FromScratchSettings::SECTION,
@@ -69,6 +72,8 @@ const MOST_NAMED: usize = 4;
 fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let recipe = from.recipe;
     let (settings, of_loss) = (recipe.read::<SegmentationSettings>()?, recipe.read::<ClassLossSettings>()?);
+    let mask_loss = recipe.read::<MaskLossSettings>()?;
+    mask_loss.check()?;
     let input = ImagesInput::of(recipe, from.model, from.config)?.dense(recipe, settings.reduce_labels)?;
     let layout = layout(recipe, &settings)?;
     let Encoded { train, validation, test } = Encoded::read(recipe, |path| input.read(path, &layout, true))?;
@@ -97,15 +102,16 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let fingerprint = random::mix(&[input.settings(), settings.ignore_index as u64]);
     let splits = Encoded { train, validation, test }.splits(recipe, fingerprint, notes)?;
     let (folder, file) = input.processor_file()?;
-    let task = Segmentation {
+    let training = Training {
         weights,
         smoothing: recipe.read::<SmoothingSettings>()?.label_smoothing,
-        dice: settings.dice_weight,
-        ignore_field: SegmenterLoss::ignore_field(from.config),
         auxiliary_weight: SegmenterLoss::of(from.config)?.auxiliary_weight,
+    };
+    let task = Segmentation {
+        ignore_field: SegmenterLoss::ignore_field(from.config),
         files: vec![file],
         _folder: Some(folder),
-        ..Segmentation::new(names)
+        ..Segmentation::new(names, MaskLoss::new(&mask_loss, training))
     };
     Ok(Box::new(Prepared::new(task, splits)))
 }
@@ -120,7 +126,8 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
         "config.json: the model has one output; two classes or more are needed to answer with one of them"
     );
     let names = from.config.labels().unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect());
-    let task = Segmentation::new(names.clone());
+    let loss = MaskLoss::new(&from.recipe.read::<MaskLossSettings>()?, Training::default());
+    let task = Segmentation::new(names.clone(), loss);
     let (layout, progress, targets) = (layout(from.recipe, &settings)?, from.progress, from.targets);
     let encode = {
         let input = Rc::clone(&input);
@@ -162,14 +169,9 @@ fn balanced(train: &Examples<Images, Masks>) -> Result<Vec<f32>> {
 
 struct Segmentation {
     names: Arc<Vec<String>>,
-    /// Of classes, in training.
-    weights: Option<Vec<f32>>,
-    smoothing: f64,
-    dice: f64,
+    loss: MaskLoss,
     /// Where config.json says which label counts in no loss.
     ignore_field: &'static str,
-    /// Of the loss of an auxiliary head.
-    auxiliary_weight: f64,
     files: Vec<PathBuf>,
     /// Where they lie; it goes with the task.
     _folder: Option<TempDir>,
@@ -177,14 +179,11 @@ struct Segmentation {
 }
 
 impl Segmentation {
-    fn new(names: Vec<String>) -> Self {
+    fn new(names: Vec<String>, loss: MaskLoss) -> Self {
         Self {
             names: Arc::new(names),
-            weights: None,
-            smoothing: 0.0,
-            dice: 0.0,
+            loss,
             ignore_field: "semantic_loss_ignore_index",
-            auxiliary_weight: 0.0,
             files: Vec::new(),
             _folder: None,
             written: Written::default(),
@@ -226,36 +225,7 @@ impl Task for Segmentation {
     }
 
     fn loss(&self, outputs: &Tensors, batch: &BatchTensors, phase: Phase) -> Result<SummedLoss> {
-        let labels = loss::with_ignored(batch.targets.get("labels")?, NO_CLASS.into());
-        let (logits, size) = (outputs.get("logits")?, height_and_width(&labels));
-        if phase == Phase::Evaluation {
-            // Image by image: resized logits of a large batch would fill the memory, and no graph needs them.
-            let of_image = |i: i64| {
-                let logits = loss::resized(&logits.narrow(0, i, 1), size);
-                loss::pixel_cross_entropy(&logits, &labels.narrow(0, i, 1), None, 0.0)
-            };
-            let sums: Vec<SummedLoss> = (0..labels.size()[0]).map(of_image).collect();
-            let total = |of: fn(&SummedLoss) -> &Tensor, kind| {
-                Tensor::stack(&sums.iter().map(of).collect::<Vec<_>>(), 0).sum(kind)
-            };
-            return Ok(SummedLoss {
-                sum: total(|it| &it.sum, Kind::Float),
-                weight: total(|it| &it.weight, Kind::Double),
-            });
-        }
-        let whole = loss::resized(logits, size);
-        let logits = &whole;
-        let weights = self.weights.as_ref().map(|weights| Tensor::from_slice(weights).to_device(logits.device()));
-        let smoothing = phase.smoothing(self.smoothing);
-        let of = |logits: &Tensor| loss::pixel_cross_entropy(logits, &labels, weights.as_ref(), smoothing);
-        let mut sum =
-            with_auxiliary(outputs, self.auxiliary_weight, of(logits), |auxiliary| of(&loss::resized(auxiliary, size)));
-        if self.dice > 0.0 {
-            // Each image counts as its pixels do, so that sums over batches divide by one weight.
-            let dice = loss::pixel_dice(logits, &labels) * loss::pixel_weights(&labels, weights.as_ref());
-            sum.sum = &sum.sum + (dice.sum(Kind::Float) * self.dice);
-        }
-        Ok(sum)
+        self.loss.of_batch(outputs, &with_ignored(batch.targets.get("labels")?, NO_CLASS.into()), phase)
     }
 
     fn answer(&self, turn: &Turn<'_, Data<Self>>) -> Result<Vec<Mask>> {

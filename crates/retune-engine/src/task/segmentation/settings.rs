@@ -1,6 +1,6 @@
 //! The settings of semantic segmentation, and how values of masks are read by them.
 
-use crate::recipe::settings::{BYTE, DATA, NOT_NEGATIVE, TRAINING, settings};
+use crate::recipe::settings::{BYTE, DATA, settings};
 use anyhow::Result;
 use retune_data::{ClassList, IgnoredClasses, LabelRows, MaskReading, Records, TableRows};
 use std::path::PathBuf;
@@ -22,8 +22,6 @@ settings! {
         ignore_index: usize = 255, value("VALUE"), range(BYTE), at_use();
         /// Classes whose pixels count as having none; `none` keeps all
         ignore_classes: Vec<String>, value("NAMES"), usual("those called void, ignore or unlabeled"), at_use();
-        /// Weight of a Dice loss beside cross-entropy
-        dice_weight: f64 = 0.0, value("X"), under(TRAINING), range(NOT_NEGATIVE);
     }
 }
 
