@@ -192,6 +192,35 @@ fn focal_loss_is_learnt_reported_and_remembered() {
     desk.refuses(&other, &["loss: image-classification has no masks"]);
 }
 
+/// Pictures of the same name in different folders are drawn apart, at their own size, with a legend below.
+#[test]
+fn masks_are_drawn_over_their_pictures() {
+    let desk = desk();
+    assert_done(&desk.retune(arguments(&desk, "run", &["--steps", "2"])));
+    for (name, number) in [("a", 300), ("b", 301)] {
+        fs::create_dir(desk.path(name)).unwrap();
+        fs::write(desk.path(name).join("1.bmp"), picture(number)).unwrap();
+    }
+    desk.write("pictures.csv", "image\na/1.bmp\nb/1.bmp\n");
+    let done = desk.used("predict", "run", &["--input", "pictures.csv", "--output", "out.jsonl", "--draw", "drawn"]);
+    assert_done(&done);
+    let answers = json_lines(&read(desk.path("out.jsonl")));
+    let names: Vec<&str> = answers.iter().map(|answer| answer["drawn"].as_str().unwrap()).collect();
+    assert_eq!(names, ["drawn/1.png", "drawn/1-2.png"]);
+    assert_eq!((&answers[0]["mask"], &answers[1]["mask"]), (&"out/1.png".into(), &"out/1-2.png".into()));
+    let drawn = names.iter().map(|name| read(desk.path(name))).collect::<Vec<_>>();
+    assert_ne!(drawn[0], drawn[1]);
+    for bytes in drawn {
+        assert!(bytes.starts_with(b"\x89PNG"));
+        let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        assert_eq!((number(16), bytes[25]), (SIZE.0, 2), "as wide as the picture, in colours");
+        assert!(number(20) > SIZE.1, "a legend below");
+    }
+    let other =
+        ["finetune", "--task", "image-classification", "--model", "m", "--train", "t", "--output", "o", "--draw", "d"];
+    desk.refuses(&other.map(str::to_owned), &["draw: image-classification finds no places in pictures"]);
+}
+
 /// Every method trains, and what it saved answers as the run did.
 #[test]
 fn every_method_learns() {

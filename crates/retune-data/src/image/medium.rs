@@ -183,12 +183,19 @@ impl Images {
         self.encoded.bad.sort_by_key(|bad| bad.row);
     }
 
-    /// A PNG of an image with a mask over it, its longer side at most `most_side` pixels.
+    /// A PNG of an image with a mask over it, its longer side at most `most_side` pixels; below it a legend of the classes that
+    /// are given with their names, if there are any.
     ///
     /// # Errors
     /// Its file has changed since it was first read.
-    pub fn overlay(&self, example: usize, mask: &Mask, most_side: usize) -> Result<Vec<u8>, DataError> {
-        overlay(&self.original(example)?, mask, most_side).or_else(|reason| self.bad(example, reason))
+    pub fn overlay(
+        &self,
+        example: usize,
+        mask: &Mask,
+        legend: &[(u8, &str)],
+        most_side: usize,
+    ) -> Result<Vec<u8>, DataError> {
+        overlay(&self.original(example)?, mask, legend, most_side).or_else(|reason| self.bad(example, reason))
     }
 
     /// Where the pixels of a row go in evaluation.

@@ -3,12 +3,14 @@
 mod augment;
 mod boxes;
 mod cache;
+mod canvas;
 mod coco;
 mod coco_masks;
 mod decode;
 mod encode;
 mod grey;
 mod image_sets;
+mod lettering;
 mod located;
 mod mask;
 mod medium;

@@ -28,6 +28,7 @@ mod decision;
 mod denoising;
 mod detection;
 mod documents;
+mod drawn;
 mod entry;
 mod frequencies;
 mod from_scratch;

@@ -8,7 +8,7 @@ use super::threshold::Threshold;
 use super::{ENTRY, loss};
 use crate::metric::detail::Picture;
 use crate::metric::{FoundBox, Said, TrueBox};
-use crate::task::written::Written;
+use crate::task::drawn::Drawn;
 use crate::task::{BatchTensors, Data, Decision, Guess, Phase, Scorer, Task, Turn};
 use anyhow::{Context, Result, ensure};
 use retune_data::{Batch, Boxes, Dataset, DrawnBox, ImageObject, Images};
@@ -29,22 +29,25 @@ pub(in crate::task) struct Detection {
     weights: DetectionWeights,
     threshold: Threshold,
     nms: Option<f64>,
-    draw: Option<PathBuf>,
-    written: Written,
+    drawn: Drawn,
     /// The processor's file, and the folder that it is in.
     files: Vec<PathBuf>,
     _folder: Option<TempDir>,
 }
 
 impl Detection {
-    pub(super) fn new(names: Vec<String>, weights: DetectionWeights, settings: &DetectionSettings) -> Self {
+    pub(super) fn new(
+        names: Vec<String>,
+        weights: DetectionWeights,
+        settings: &DetectionSettings,
+        drawn: Drawn,
+    ) -> Self {
         Self {
             names,
             weights,
             threshold: Threshold::new(settings.score_threshold),
             nms: settings.nms,
-            draw: settings.draw.clone(),
-            written: Written::default(),
+            drawn,
             files: Vec::new(),
             _folder: None,
         }
@@ -107,12 +110,13 @@ impl Detection {
         Ok(all.into_iter().flatten().collect())
     }
 
-    fn drawn(&self, found: &[FoundBox]) -> Vec<DrawnBox> {
-        // The surest one is drawn last, over the others.
-        let mut boxes: Vec<DrawnBox> =
-            self.sure(found).map(|it| DrawnBox { corners: it.corners, class: it.class, dashed: false }).collect();
-        boxes.reverse();
-        boxes
+    /// Boxes that are sure enough, the surest first: it is drawn over the others.
+    fn boxes(&self, found: &[FoundBox]) -> Vec<DrawnBox> {
+        let of = |it: &FoundBox| {
+            let (name, score) = (self.names[it.class].clone(), Some(it.score));
+            DrawnBox { corners: it.corners, class: it.class, name, score, dashed: false }
+        };
+        self.sure(found).map(of).collect()
     }
 
     fn words(&self, found: &[FoundBox]) -> String {
@@ -231,26 +235,20 @@ impl Task for Detection {
         found: &Vec<FoundBox>,
         _folder: Option<&Path>,
     ) -> Result<Map<String, Value>> {
-        let Some(folder) = &self.draw else { return Ok(Map::new()) };
-        let source = data.source(example)?;
-        let image = source.fields.values().find_map(Value::as_str).unwrap_or_default();
-        let path = folder.join(self.written.name(image, "image"));
-        let png = data.medium().with_boxes(data.inner_example(example), &self.drawn(found), usize::MAX)?;
-        let write = || {
-            std::fs::create_dir_all(folder)?;
-            std::fs::write(&path, png)
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Map::from_iter([("drawn".to_owned(), path.display().to_string().into())]))
+        let png = || Ok(data.medium().with_boxes(data.inner_example(example), &self.boxes(found), usize::MAX)?);
+        self.drawn.write(data, example, png)
     }
 
     fn pictures(&self, data: &Data<Self>, example: usize, found: &Vec<FoundBox>) -> Result<Vec<Picture>> {
         let inner = data.inner_example(example);
         let truth = data.gold(example)?.map(|gold| {
-            let of = |it: &ImageObject| DrawnBox { corners: it.corners, class: it.class, dashed: it.crowd };
+            let of = |it: &ImageObject| {
+                let name = self.names[it.class].clone();
+                DrawnBox { corners: it.corners, class: it.class, name, score: None, dashed: it.crowd }
+            };
             gold.iter().map(of).collect::<Vec<_>>()
         });
-        let shown = truth.into_iter().map(|boxes| (boxes, "true")).chain([(self.drawn(found), "predicted")]);
+        let shown = truth.into_iter().map(|boxes| (boxes, "true")).chain([(self.boxes(found), "predicted")]);
         // That an original is gone must not cost a finished run its report.
         let picture = |(boxes, name): (Vec<DrawnBox>, &str)| {
             let png = data.medium().with_boxes(inner, &boxes, PICTURE_SIDE).ok()?;

@@ -11,6 +11,7 @@ mod settings;
 mod threshold;
 
 use super::backbone::BackboneSettings;
+use super::drawn::{DrawSettings, Drawn};
 use super::from_scratch::FromScratchSettings;
 use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
 use super::splits::Encoded;
@@ -37,6 +38,7 @@ pub(super) static ENTRY: Entry = Entry {
         ImageSettings::SECTION,
         SceneSettings::SECTION,
         DetectionSettings::SECTION,
+        DrawSettings::SECTION,
         BackboneSettings::SECTION,
         FromScratchSettings::SECTION,
     ],
@@ -86,7 +88,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     notes.push(format!("{} classes: {}", names.len(), names.join(", ")));
     notes.extend(too_many(&train, from.config));
     let splits = Encoded { train, validation, test }.splits(recipe, random::mix(&[input.settings()]), notes)?;
-    let task = Detection::new(names, weights, &settings).with_file(input.processor_file()?);
+    let task = Detection::new(names, weights, &settings, Drawn::new(recipe.read()?)).with_file(input.processor_file()?);
     Ok(Box::new(Prepared::new(task, splits)))
 }
 
@@ -110,7 +112,8 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let input = Rc::new(ImagesInput::of(from.recipe, from.model, from.config)?.dense(from.recipe, false)?);
     let count = from.config.label_count() as usize;
     let names = from.config.labels().unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect());
-    let task = Detection::new(names.clone(), heads::detection_weights(from.config)?, &settings);
+    let (weights, drawn) = (heads::detection_weights(from.config)?, Drawn::new(from.recipe.read()?));
+    let task = Detection::new(names.clone(), weights, &settings, drawn);
     let (layout, progress, targets) = (layout(from.recipe)?, from.progress, from.targets);
     let encode = {
         let (input, settings) = (Rc::clone(&input), settings.clone());

@@ -23,8 +23,6 @@ settings! {
             usual("the one with the best F1 on the validation split, kept with the model"), at_use();
         /// Of boxes of one class that overlap by more than this, the surest one alone is answered (non-maximum suppression)
         nms: Option<f64>, value("OVERLAP"), range(FACTOR), usual("all are answered"), at_use();
-        /// Folder that pictures with the boxes that were found are written to
-        draw: Option<PathBuf>, value("FOLDER"), usual("none are written"), at_use(), neutral();
     }
 }
 

@@ -11,6 +11,7 @@ mod scorer;
 mod settings;
 
 use super::class_loss::{ClassLossSettings, SmoothingSettings};
+use super::drawn::{DrawSettings, Drawn};
 use super::from_scratch::FromScratchSettings;
 use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
 use super::splits::Encoded;
@@ -50,6 +51,7 @@ pub(super) static ENTRY: Entry = Entry {
         ImageSettings::SECTION,
         SceneSettings::SECTION,
         SegmentationSettings::SECTION,
+        DrawSettings::SECTION,
         MaskLossSettings::SECTION,
         SmoothingSettings::SECTION,
         ClassLossSettings::SECTION,
@@ -111,7 +113,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         ignore_field: SegmenterLoss::ignore_field(from.config),
         files: vec![file],
         _folder: Some(folder),
-        ..Segmentation::new(names, MaskLoss::new(&mask_loss, training))
+        ..Segmentation::new(names, MaskLoss::new(&mask_loss, training), Drawn::new(recipe.read()?))
     };
     Ok(Box::new(Prepared::new(task, splits)))
 }
@@ -127,7 +129,7 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     );
     let names = from.config.labels().unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect());
     let loss = MaskLoss::new(&from.recipe.read::<MaskLossSettings>()?, Training::default());
-    let task = Segmentation::new(names.clone(), loss);
+    let task = Segmentation::new(names.clone(), loss, Drawn::new(from.recipe.read()?));
     let (layout, progress, targets) = (layout(from.recipe, &settings)?, from.progress, from.targets);
     let encode = {
         let input = Rc::clone(&input);
@@ -175,17 +177,20 @@ struct Segmentation {
     files: Vec<PathBuf>,
     /// Where they lie; it goes with the task.
     _folder: Option<TempDir>,
+    drawn: Drawn,
+    /// Mask files.
     written: Written,
 }
 
 impl Segmentation {
-    fn new(names: Vec<String>, loss: MaskLoss) -> Self {
+    fn new(names: Vec<String>, loss: MaskLoss, drawn: Drawn) -> Self {
         Self {
             names: Arc::new(names),
             loss,
             ignore_field: "semantic_loss_ignore_index",
             files: Vec::new(),
             _folder: None,
+            drawn,
             written: Written::default(),
         }
     }
@@ -286,7 +291,8 @@ impl Task for Segmentation {
         Ok(Map::from_iter([("classes".to_owned(), Value::Array(classes))]))
     }
 
-    /// A PNG of 8-bit grey, of the original's size, whose values are the places of classes in `id2label`.
+    /// A PNG of 8-bit grey, of the original's size, whose values are the places of classes in `id2label`; with `--draw` a picture, too,
+    /// with the mask over it and the names of its classes below.
     fn write(
         &self,
         data: &Data<Self>,
@@ -294,7 +300,11 @@ impl Task for Segmentation {
         mask: &Mask,
         folder: Option<&Path>,
     ) -> Result<Map<String, Value>> {
-        let Some(folder) = folder else { return Ok(Map::new()) };
+        let legend: Vec<(u8, &str)> =
+            self.shares(mask).into_iter().map(|(class, _)| (class, self.names[usize::from(class)].as_str())).collect();
+        let png = || Ok(data.medium().overlay(data.inner_example(example), mask, &legend, usize::MAX)?);
+        let drawn = self.drawn.write(data, example, png)?;
+        let Some(folder) = folder else { return Ok(drawn) };
         let source = data.source(example)?;
         let image = source.fields.values().find_map(Value::as_str).unwrap_or_default();
         let name = self.written.name(image, "mask");
@@ -305,7 +315,8 @@ impl Task for Segmentation {
         };
         write().with_context(|| format!("cannot write {}", path.display()))?;
         let beside = folder.file_name().map_or_else(|| path.clone(), |folder| Path::new(folder).join(&name));
-        Ok(Map::from_iter([("mask".to_owned(), beside.display().to_string().into())]))
+        let written = [("mask".to_owned(), beside.display().to_string().into())];
+        Ok(written.into_iter().chain(drawn).collect())
     }
 
     fn pictures(&self, data: &Data<Self>, example: usize, mask: &Mask) -> Result<Vec<Picture>> {
@@ -314,7 +325,7 @@ impl Task for Segmentation {
         let shown = gold.iter().map(|(gold, name)| (gold, *name)).chain([(mask, "predicted")]);
         // That an original is gone must not cost a finished run its report.
         let picture = |(mask, name): (&Mask, &str)| {
-            let png = data.medium().overlay(inner, mask, PICTURE_SIDE).ok()?;
+            let png = data.medium().overlay(inner, mask, &[], PICTURE_SIDE).ok()?;
             Some(Picture { png, caption: name.to_owned() })
         };
         Ok(shown.filter_map(picture).collect())
