@@ -15,6 +15,12 @@ const SMOOTHING: f64 = 0.9;
 const LINES: u64 = 5;
 /// Metrics that have a place in the line of an evaluation.
 const MAIN_METRICS: usize = 3;
+/// Steps that are left out of the first measure of speed, as they make room for all others; how many steps and seconds it takes.
+const UNTIMED: u64 = 2;
+const TIMED: u64 = 3;
+const TIMED_SECONDS: f64 = 5.0;
+/// Trainings that take longer than this say so in time, in seconds.
+const LONG: f64 = 300.0;
 /// Other long work without a terminal says where it is this often.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,6 +55,7 @@ pub(crate) struct Terminal<W> {
     last_line: u64,
     epoch: f64,
     smooth: Smooth,
+    expected: Expected,
 }
 
 /// Work beside training.
@@ -83,6 +90,42 @@ impl Smooth {
     }
 }
 
+/// How long a training takes, as soon as that can be known.
+#[derive(Default)]
+struct Expected {
+    seen: u64,
+    steps: u64,
+    seconds: f64,
+    told: bool,
+}
+
+impl Expected {
+    /// What to say of the time that is left, once: after enough steps, where it is long.
+    fn add(&mut self, report: &StepReport, total: u64) -> Option<String> {
+        self.seen += 1;
+        if self.told || self.seen <= UNTIMED {
+            return None;
+        }
+        self.steps += 1;
+        self.seconds += report.seconds;
+        if self.steps < TIMED || self.seconds < TIMED_SECONDS {
+            return None;
+        }
+        self.told = true;
+        let each = self.seconds / self.steps as f64;
+        let left = total.saturating_sub(report.step);
+        let rest = each * left as f64;
+        (rest >= LONG).then(|| {
+            format!(
+                "  {} steps are left, {} each: about {}, and the evaluations",
+                number::count(left),
+                number::duration(each),
+                number::duration(rest)
+            )
+        })
+    }
+}
+
 impl<W: Write> Terminal<W> {
     /// Shows bars through `bars`, and lines on `out`.
     pub(crate) fn new(style: Style, bars: MultiProgress, out: W) -> Self {
@@ -97,6 +140,7 @@ impl<W: Write> Terminal<W> {
             last_line: 0,
             epoch: 0.0,
             smooth: Smooth::default(),
+            expected: Expected::default(),
         }
     }
 
@@ -174,7 +218,7 @@ impl<W: Write + Send> Observer for Terminal<W> {
         self.clear();
         (self.total, self.last_line) = (facts.total_steps, facts.first_step);
         self.metrics = facts.metrics.clone();
-        self.smooth = Smooth::default();
+        (self.smooth, self.expected) = (Smooth::default(), Expected::default());
         let epochs = facts.total_steps as f64 / facts.steps_per_epoch.max(1) as f64;
         let resumed = if facts.first_step > 0 { format!(", from step {}", facts.first_step) } else { String::new() };
         let steps = number::count(facts.total_steps);
@@ -191,6 +235,9 @@ impl<W: Write + Send> Observer for Terminal<W> {
     fn on_step(&mut self, report: &StepReport) -> Result<Control> {
         self.epoch = report.epoch;
         self.smooth.add(report);
+        if let Some(text) = self.expected.add(report, self.total) {
+            self.line(&text);
+        }
         if let Some(bar) = &self.training {
             bar.set_position(report.step);
             bar.set_message(self.smooth.describe(report.learning_rate));
@@ -262,6 +309,39 @@ mod tests {
         assert!(text.contains("  epoch 1.0  step 1000  validation  loss 0.310  accuracy 0.900  ★ best\n"), "{text}");
         assert!(text.contains("loss 0.500  lr 0.0e0  320 examples/s"), "{text}");
         assert_eq!(run(Style::Lines, 3).matches("examples/s").count(), 3);
+    }
+
+    #[test]
+    fn a_long_training_says_once_how_long_it_takes() {
+        let told = |style: Style, steps: u64, seconds: f64| {
+            let bars = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
+            let mut text = Vec::new();
+            let mut terminal = Terminal::new(style, bars, &mut text);
+            let facts = RunFacts {
+                title: "fine-tuning".into(),
+                total_steps: steps,
+                first_step: 0,
+                steps_per_epoch: 50,
+                metrics: vec!["map"],
+            };
+            terminal.on_start(&facts).unwrap();
+            for step in 1..=20 {
+                // The first ones take longer.
+                let seconds = if step <= 2 { 20.0 } else { seconds };
+                let report = StepReport { step, loss: 0.5, examples: 8, seconds, epoch: 1.0, ..StepReport::default() };
+                terminal.on_step(&report).unwrap();
+            }
+            let text = String::from_utf8(text).unwrap().replace('\u{a0}', " ");
+            text.lines().filter(|line| line.contains("about")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let expected = "  995 steps are left, 2.0 s each: about 33 min 10 s, and the evaluations";
+        assert_eq!(told(Style::Lines, 1000, 2.0), [expected]);
+        assert_eq!(told(Style::Bars, 1000, 2.0), [expected]);
+        assert_eq!(
+            told(Style::Lines, 10_000, 0.5),
+            ["  9,988 steps are left, 0.5 s each: about 1 h 23 min, and the evaluations"]
+        );
+        assert!(told(Style::Lines, 100, 2.0).is_empty() && told(Style::Silent, 1000, 2.0).is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::initial::InitialModel;
 use crate::method;
 use crate::observer::Observer;
 use crate::open;
+use crate::plan::Plan;
 use crate::report::{self, Headline};
 use crate::resume::check_same_recipe;
 use crate::session::{Session, Trained};
@@ -71,6 +72,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     let preparing = Preparing { recipe, model, config: &config, progress: &progress };
     let work = (entry.prepare)(&preparing).input()?;
     task::check(recipe, work.as_ref()).input()?;
+    let long = work.rows(Split::Train).and_then(|rows| Plan::of(recipe, rows.len()).long_by_preset(recipe));
     let observers = watch.into_inner();
     let mut notes: Vec<String> = Vec::new();
     let mut tell = |message: String, observers: &mut [&mut dyn Observer]| {
@@ -83,6 +85,7 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         .cloned()
         .chain(note)
         .chain(work.about().notes.iter().cloned())
+        .chain(long)
         .for_each(|note| tell(note, observers));
     let pinned = open::pinned(recipe, &initial.base);
     let resolved = resolve(recipe, &pinned, &hardware, work.as_ref(), initial.has_backbone()).input()?;

@@ -99,17 +99,7 @@ impl Session<'_> {
     }
 
     fn plan(&self) -> Result<Plan> {
-        let every = self.recipe.run.steps_between_evaluations();
-        Ok(Plan::new(
-            self.rows(Split::Train)?.len(),
-            self.recipe.optimization.batch_size,
-            self.recipe.optimization.gradient_accumulation,
-            self.recipe.optimization.epochs,
-            self.recipe.optimization.steps,
-            every,
-            self.recipe.run.seed,
-        )
-        .with_batching(self.work.batching()))
+        Ok(Plan::of(self.recipe, self.rows(Split::Train)?.len()).with_batching(self.work.batching()))
     }
 
     /// What follows the weights that learn, where it is asked for.

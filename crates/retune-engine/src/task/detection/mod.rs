@@ -7,10 +7,11 @@ mod answers;
 mod data;
 mod detector;
 mod loss;
+mod schedule;
 mod settings;
 mod threshold;
 
-use super::backbone::BackboneSettings;
+use super::backbone::{Backbone, BackboneSettings};
 use super::drawn::{DrawSettings, Drawn};
 use super::from_scratch::FromScratchSettings;
 use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
@@ -22,7 +23,7 @@ use crate::recipe::Settings;
 use anyhow::{Context, Result, ensure};
 use data::examples;
 use detector::Detection;
-use retune_data::{Boxes, Examples, Images, Layout, ObjectRows, read_objects};
+use retune_data::{Boxes, Dataset, Examples, Images, Layout, ObjectRows, read_objects};
 use retune_kernels::random;
 use retune_models::{ModelConfig, heads};
 use settings::DetectionSettings;
@@ -87,7 +88,12 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     notes.extend(input.notes(train.medium()));
     notes.push(format!("{} classes: {}", names.len(), names.join(", ")));
     notes.extend(too_many(&train, from.config));
-    let splits = Encoded { train, validation, test }.splits(recipe, random::mix(&[input.settings()]), notes)?;
+    let mut splits =
+        Encoded { train, validation, test }.splits::<Detection>(recipe, random::mix(&[input.settings()]), notes)?;
+    let grafted = Backbone::named(recipe)?.is_some();
+    let learns = schedule::Learns::of(recipe, from.config, grafted, &names);
+    let rows = Dataset::len(splits.train());
+    splits.about.notes.extend(learns.and_then(|learns| schedule::too_short(recipe, rows, learns)));
     let task = Detection::new(names, weights, &settings, Drawn::new(recipe.read()?)).with_file(input.processor_file()?);
     Ok(Box::new(Prepared::new(task, splits)))
 }
