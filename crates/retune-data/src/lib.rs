@@ -149,7 +149,7 @@ pub use user_cache::user_cache;
 #[cfg(feature = "audio")]
 pub use audio::{
     AudioAugmentation, AudioLength, AudioOptions, AudioProcessor, AudioSeen, Casing, CtcVocabulary, Decoded,
-    FeatureKind, LongSounds, Sounds, Spelled, decode_audio, plain, read_audio, resample, split_values,
+    FeatureKind, LeastRate, LongSounds, Sounds, Spelled, decode_audio, plain, read_audio, resample, split_values,
 };
 #[cfg(feature = "table")]
 pub use examples::Examples;

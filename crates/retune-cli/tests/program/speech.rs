@@ -247,8 +247,25 @@ fn sounds_and_transcripts_that_cannot_be_used_are_listed_with_their_reasons() {
             "gone.wav: there is no such file",
         ],
     );
-    // A transcript that no alignment can write, and one that is empty.
+    // Whatever is wrong, in whichever split, it is told at once.
+    fs::write(folder.join("slow.wav"), wav(&spoken(&["yes"], 3), 3999)).unwrap();
     let long = "yes ".repeat(20);
+    let rows = format!("good.wav,yes\nsilent.wav,yes\ngood.wav,{long}\ngood.wav,\nslow.wav,yes\n");
+    desk.write("data/metadata.csv", &format!("file_name,transcription\n{rows}"));
+    desk.write("data/other.csv", "file_name,transcription\ngood.wav,yes\ngone.wav,yes\n");
+    let all = [&arguments[..], &["--validation".to_owned(), "data/other.csv".to_owned()]].concat();
+    desk.refuses(
+        &all,
+        &[
+            "silent.wav: is silent",
+            "good.wav: its transcript of 79 characters needs 79 frames",
+            "metadata.csv:5: column `transcription`: has no transcription",
+            "slow.wav: has a rate of 3999 Hz, of which 4000 are needed",
+            "gone.wav: there is no such file",
+            "5 of 7 cannot be used",
+        ],
+    );
+    // A transcript that no alignment can write, and one that is empty.
     desk.write("data/metadata.csv", &format!("file_name,transcription\ngood.wav,{long}\n"));
     desk.refuses(&arguments, &["good.wav: its transcript of 79 characters needs 79 frames, but the model makes 31"]);
     desk.write("data/metadata.csv", "file_name,transcription\ngood.wav,\n");

@@ -11,14 +11,12 @@ use super::cache::{SampleCache, SampleCacheBuilder};
 use super::decode::{Decoded, decode};
 use super::pieces::pieces;
 use super::resample::resample;
-use super::rows::{SOUNDS, bytes};
+use super::rows::bytes;
 use crate::arena::ArenaBuilder;
-use crate::{BadExample, DataError, OnBadExample, Part, Records, TableRows};
+use crate::{BadExample, DataError, Part, Records, TableRows};
 
 /// Sounds decoded in parallel before they are stored.
 const CHUNK: usize = 16;
-/// Bad sounds that an error lists; beyond it a list in a terminal helps nobody.
-const MOST_BAD: usize = 300;
 /// A share of clipped samples from which a sound counts as clipped.
 const CLIPPED: f64 = 0.001;
 
@@ -35,13 +33,40 @@ pub enum LongSounds {
     Whole,
 }
 
+/// Samples a second that a file must have at least: a rate holds tones up to half of it. Others are errors in headers, or no sounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeastRate {
+    /// 4,000: vowels are told apart by tones up to about 2,000 Hz (the first two formants, Peterson and Barney 1952); telephones have
+    /// 8,000.
+    OfSpeech,
+    /// 1,000: sounds of hearts are published at 2,000 (PhysioNet 2016), and hardly any sound at less.
+    OfAny,
+}
+
+impl LeastRate {
+    /// Why a file of this rate cannot be used, if so.
+    fn refuses(self, rate: u32) -> Option<String> {
+        let (least, why) = match self {
+            Self::OfSpeech => (4000, "nobody understands speech in it"),
+            Self::OfAny => (1000, "hardly any sound is left in it"),
+        };
+        (rate < least).then(|| {
+            let half = f64::from(rate) / 2.0;
+            format!(
+                "has a rate of {rate} Hz, of which {least} are needed: it holds tones up to {half} Hz only, and {why}; correct the \
+                 header if it is wrong, or record it again"
+            )
+        })
+    }
+}
+
 /// How sounds are read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioOptions {
-    /// Whether sounds that cannot be used end the run.
-    pub on_bad_example: OnBadExample,
     /// Fewest samples that the model makes something of.
     pub least_samples: usize,
+    /// The lowest rate of a file that can be used, in samples a second.
+    pub least_rate: LeastRate,
     /// Longest sound that may be used, in seconds.
     pub most_seconds: Option<f64>,
     /// Whether a sound may be silent.
@@ -53,11 +78,11 @@ pub struct AudioOptions {
 }
 
 impl Default for AudioOptions {
-    /// Fails on bad sounds, takes any that are not silent, 8 GiB.
+    /// Any that are not silent, 8 GiB.
     fn default() -> Self {
         Self {
-            on_bad_example: OnBadExample::Fail,
             least_samples: 1,
+            least_rate: LeastRate::OfAny,
             most_seconds: None,
             silence: false,
             long: LongSounds::Cut,
@@ -128,24 +153,14 @@ pub(super) fn encode(
         }
         progress(end, total);
     }
-    let encoded = Encoded { cache: cache.finish(), sounds, pieces, usable, bad };
-    encoded.check(rows, options.on_bad_example)?;
-    Ok(encoded)
-}
-
-impl Encoded {
-    /// Refuses sounds that cannot be used, unless they are to be left out.
-    pub(super) fn check(&self, rows: &TableRows, on_bad_example: OnBadExample) -> Result<(), DataError> {
-        if !self.bad.is_empty() && on_bad_example == OnBadExample::Fail {
-            let shown = self.bad.iter().take(MOST_BAD).cloned().collect();
-            return Err(DataError::BadExamples { bad: shown, count: self.bad.len(), of: self.usable.len() });
-        }
-        SOUNDS.check_classes(rows, &self.usable)
-    }
+    Ok(Encoded { cache: cache.finish(), sounds, pieces, usable, bad })
 }
 
 fn prepare(rows: &TableRows, row: usize, processor: &AudioProcessor, options: &AudioOptions) -> Prepared {
     Ok(decoded(rows, row)?.and_then(|decoded| {
+        if let Some(reason) = options.least_rate.refuses(decoded.rate) {
+            return Err(reason);
+        }
         let seconds = decoded.samples.len() as f64 / f64::from(decoded.rate);
         if let Some(most) = options.most_seconds.filter(|&most| seconds > most) {
             return Err(format!("is {seconds:.1} seconds long, more than the {most} allowed; cut it into pieces"));

@@ -2,6 +2,7 @@
 //!
 //! B rows, N samples of the longest, F frames, M bins.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +10,15 @@ use std::sync::Arc;
 use super::encode::{Encoded, again, encode};
 use super::player::small_wav;
 use super::processor::{Extractor, normalised};
+use super::rows::SOUNDS;
 use super::{AudioAugmentation, AudioOptions, AudioProcessor};
-use crate::{Array, BadExample, Batch, DataError, Fact, FactValue, Medium, OnBadExample, Pass, Seen, TableRows, Units};
+use crate::examples::merged;
+use crate::{
+    Array, BadExample, Batch, DataError, Fact, FactValue, Medium, OnBadExample, Pass, Records, Seen, TableRows, Units,
+};
 
+/// Bad sounds that an error lists; beyond it a list in a terminal helps nobody.
+const MOST_BAD: usize = 300;
 /// Threads that prepare batches, at most; each holds one.
 const MOST_LOADERS: usize = 8;
 
@@ -44,10 +51,10 @@ impl Seen for AudioSeen {}
 
 impl Sounds {
     /// Decodes and resamples all sounds, in parallel; `length` says how much work a model has with so many samples. `progress`
-    /// is called with rows done and rows in all.
+    /// is called with rows done and rows in all. Sounds that cannot be used are left out; [`Sounds::check`] refuses them.
     ///
     /// # Errors
-    /// Sounds that cannot be used (all of them are counted, 300 are listed) unless they are to be left out.
+    /// A store that cannot be read.
     pub fn encode(
         rows: &Arc<TableRows>,
         processor: &AudioProcessor,
@@ -73,15 +80,42 @@ impl Sounds {
     /// Leaves these rows out too, each for a reason.
     ///
     /// # Errors
-    /// They are to end the run.
-    pub fn without(mut self, rows: Vec<(usize, String)>, on_bad_example: OnBadExample) -> Result<Self, DataError> {
+    /// A store that cannot be read.
+    pub fn without(mut self, rows: Vec<(usize, String)>) -> Result<Self, DataError> {
         for (row, reason) in rows {
             self.encoded.usable[row] = false;
             self.encoded.bad.push(self.rows.bad(row, reason)?);
         }
         self.encoded.bad.sort_by_key(|bad| bad.row);
-        self.encoded.check(&self.rows, on_bad_example)?;
         Ok(self)
+    }
+
+    /// Refuses rows and sounds of some splits that cannot be used, whatever the reason, all of them together, unless they are to be left
+    /// out; one reason must not hide another.
+    ///
+    /// # Errors
+    /// There are some: all of them are counted, 300 are listed. Class folders of which nothing is left.
+    pub fn check<'a>(
+        splits: impl IntoIterator<Item = &'a Self>,
+        on_bad_example: OnBadExample,
+    ) -> Result<(), DataError> {
+        let splits: Vec<&Self> = splits.into_iter().collect();
+        if on_bad_example == OnBadExample::Fail {
+            let mut bad: Vec<BadExample> = Vec::new();
+            let mut told = HashSet::new();
+            for it in &splits {
+                // A row that belongs to no split is read with each.
+                let all = merged(it.rows.left_out(), &it.encoded.bad).into_iter();
+                bad.extend(all.filter(|one| told.insert((one.place.clone(), one.line, one.reason.clone()))));
+            }
+            if !bad.is_empty() {
+                let of = splits.iter().map(|it| it.rows.len() + it.rows.left_out().len()).sum();
+                let count = bad.len();
+                bad.truncate(MOST_BAD);
+                return Err(DataError::BadExamples { bad, count, of });
+            }
+        }
+        splits.iter().try_for_each(|it| SOUNDS.check_classes(&it.rows, &it.encoded.usable))
     }
 
     /// How sounds are prepared.

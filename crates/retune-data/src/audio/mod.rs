@@ -35,7 +35,7 @@ mod vocabulary;
 
 pub use augment::AudioAugmentation;
 pub use decode::{Decoded, decode as decode_audio};
-pub use encode::{AudioOptions, LongSounds};
+pub use encode::{AudioOptions, LeastRate, LongSounds};
 pub use medium::{AudioLength, AudioSeen, Sounds};
 pub use processor::{AudioProcessor, FeatureKind};
 pub use resample::resample;

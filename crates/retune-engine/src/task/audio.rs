@@ -7,8 +7,8 @@ use crate::Recipe;
 use crate::recipe::settings::{ABOVE_ZERO, DATA, NOT_NEGATIVE, Plain, SHARE, TRAINING, settings};
 use anyhow::{Context, Result, bail, ensure};
 use retune_data::{
-    AudioAugmentation, AudioLength, AudioOptions, AudioProcessor, FeatureKind, Layout, LongSounds, OnBadExample,
-    Sounds, TableLines, TableRows, read_audio, split_values,
+    AudioAugmentation, AudioLength, AudioOptions, AudioProcessor, FeatureKind, Layout, LeastRate, LongSounds,
+    OnBadExample, Sounds, TableLines, TableRows, read_audio, split_values,
 };
 use retune_kernels::random;
 use retune_models::takes::{AudioInput, FrameRule};
@@ -69,6 +69,7 @@ pub(super) struct SoundInput {
     silence: bool,
     /// What becomes of sounds that are longer than the model reads at once.
     long: LongSounds,
+    least_rate: LeastRate,
 }
 
 impl SoundInput {
@@ -100,12 +101,27 @@ impl SoundInput {
         let frames = frames.map(|frames| frames.behind(FrameRule::new(steps)));
         let has_front_end = matches!(made_for, AudioInput::Samples { .. }) && !recipe.data.from_scratch;
         let on_bad_example = recipe.data.on_bad_example.parse()?;
-        Ok(Self { processor, settings, on_bad_example, frames, has_front_end, units, silence, long: LongSounds::Cut })
+        Ok(Self {
+            processor,
+            settings,
+            on_bad_example,
+            frames,
+            has_front_end,
+            units,
+            silence,
+            long: LongSounds::Cut,
+            least_rate: LeastRate::OfAny,
+        })
     }
 
     /// With what becomes of sounds that are longer than the model reads at once.
     pub(super) fn long(self, long: LongSounds) -> Self {
         Self { long, ..self }
+    }
+
+    /// With sounds in which somebody speaks.
+    pub(super) fn spoken(self) -> Self {
+        Self { least_rate: LeastRate::OfSpeech, ..self }
     }
 
     /// Columns, with these of what is right.
@@ -115,9 +131,10 @@ impl SoundInput {
         layout.part(start_column.clone(), end_column.clone())
     }
 
-    /// Whether sounds that cannot be used end the run.
-    pub(super) fn on_bad_example(&self) -> OnBadExample {
-        self.on_bad_example
+    /// Refuses what of these splits cannot be used, unless it is to be left out. Until then rows and sounds that cannot be used are
+    /// left out, so that all reasons are known.
+    pub(super) fn check<'a>(&self, splits: impl IntoIterator<Item = &'a Sounds>) -> Result<()> {
+        Ok(Sounds::check(splits, self.on_bad_example)?)
     }
 
     /// Frames that a model makes of so many samples, where it makes any.
@@ -141,7 +158,7 @@ impl SoundInput {
     }
 
     fn read(&self, path: &Path, layout: &Layout, targets: bool) -> Result<Arc<TableRows>> {
-        Ok(Arc::new(read_audio(path, layout, targets, self.on_bad_example)?))
+        Ok(Arc::new(read_audio(path, layout, targets, OnBadExample::Skip)?))
     }
 
     /// The rows of a run, all of them read before any sound is decoded.
@@ -226,7 +243,7 @@ impl SoundInput {
     /// Decodes sounds.
     pub(super) fn decode(&self, rows: &Arc<TableRows>, progress: &dyn Fn(usize, usize)) -> Result<Sounds> {
         let options = AudioOptions {
-            on_bad_example: self.on_bad_example,
+            least_rate: self.least_rate,
             least_samples: match &self.frames {
                 Some(frames) => frames.receptive_field() as usize,
                 None => self.processor.least_samples(),

@@ -113,6 +113,11 @@ impl<D> Encoded<D> {
         })
     }
 
+    /// Those that there are.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &D> {
+        std::iter::once(&self.train).chain(&self.validation).chain(&self.test)
+    }
+
     /// Each of them as something else.
     pub(super) fn map<E>(self, each: impl Fn(Split, D) -> Result<E>) -> Result<Encoded<E>> {
         Ok(Encoded {

@@ -36,6 +36,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
         let sounds = input.encode(split, &rows, from.progress)?;
         Ok((rows, sounds))
     })?;
+    input.check(data.iter().map(|(_, sounds)| sounds))?;
     let mut notes = input.notes();
     notes.push(described);
     notes.extend(note);
@@ -71,7 +72,9 @@ fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     };
     let encode = move |rows: &Arc<TableRows>| {
         let report = |done, all| progress("decoding", done, all);
-        input.decode(rows, if rows.streamed() { &|_, _| {} } else { &report })
+        let sounds = input.decode(rows, if rows.streamed() { &|_, _| {} } else { &report })?;
+        input.check([&sounds])?;
+        Ok(sounds)
     };
     labels::opened(&ENTRY, from.config, &settings, from.input, targets, rows, encode)
 }

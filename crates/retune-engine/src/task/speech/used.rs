@@ -29,6 +29,7 @@ pub(super) fn parts_of<'a, T: Speaks>(
     parts::parts(task, from, file, lines, move |rows: Arc<TableRows>| {
         let report = |done, all| progress("decoding", done, all);
         let sounds = input.decode(&rows, if rows.streamed() { &|_, _| {} } else { &report })?;
+        input.check([&sounds])?;
         let gold = if targets { gold(&rows)? } else { None };
         Ok(Examples::new(rows, sounds, gold)?)
     })

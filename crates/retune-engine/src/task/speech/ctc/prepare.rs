@@ -9,8 +9,7 @@ use crate::task::speech::used::parts_of;
 use crate::task::{Opening, Parts, Prepared, Preparing, Work};
 use anyhow::{Context, Result, ensure};
 use retune_data::{
-    Casing, CtcVocabulary, Examples, LabelRows, Medium, OnBadExample, Records, Sounds, TableRows, Transcripts,
-    transcripts,
+    Casing, CtcVocabulary, Examples, LabelRows, Medium, Records, Sounds, TableRows, Transcripts, transcripts,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
         settings.language.is_none() || recipe.optimization.method != "lora",
         "language: LoRA would save nothing of the adapters of a language; take --method adapters"
     );
-    let input = SoundInput::of(recipe, from.model, from.config, false)?;
+    let input = SoundInput::of(recipe, from.model, from.config, false)?.spoken();
     let frames = input.frames().context("a model that takes samples")?.clone();
     let rows = input.splits(recipe, &layout(&input, recipe, &settings))?;
     let learnt_of = |rows: &TableRows| -> Result<Vec<String>> {
@@ -38,11 +37,11 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
         let targets = Transcripts::new(learnt_of(&rows)?, &vocabulary, casing);
         let sounds = input.encode(split, &rows, from.progress)?;
         let note = targets.unknown_note(rows.file());
-        let sounds = without_infeasible(sounds, &targets, input.on_bad_example())?;
+        let sounds = without_infeasible(sounds, &targets)?;
         Ok((note, Examples::new(rows, sounds, Some(targets))?))
     })?;
-    let unknown = [Some(&data.train), data.validation.as_ref(), data.test.as_ref()];
-    notes.extend(unknown.into_iter().flatten().filter_map(|(note, _)| note.clone()));
+    input.check(data.iter().map(|(_, examples)| examples.medium()))?;
+    notes.extend(data.iter().filter_map(|(note, _)| note.clone()));
     notes.extend(input.notes());
     let language_model = language_model.map(|(model, note)| {
         notes.push(note);
@@ -78,7 +77,7 @@ fn language_model(settings: &SpeechSettings, vocabulary: &CtcVocabulary) -> Resu
 }
 
 /// Sounds without those whose transcript cannot be written in their frames: their loss would be infinite.
-fn without_infeasible(sounds: Sounds, targets: &Transcripts, on_bad_example: OnBadExample) -> Result<Sounds> {
+fn without_infeasible(sounds: Sounds, targets: &Transcripts) -> Result<Sounds> {
     let mut infeasible = Vec::new();
     for row in (0..sounds.examples()).filter(|&row| sounds.is_usable(row)) {
         let (needed, frames) = (targets.frames(row), sounds.length(row));
@@ -93,13 +92,13 @@ fn without_infeasible(sounds: Sounds, targets: &Transcripts, on_bad_example: OnB
             ));
         }
     }
-    Ok(sounds.without(infeasible, on_bad_example)?)
+    Ok(sounds.without(infeasible)?)
 }
 
 pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<SpeechSettings>()?;
     settings.by_frames(from.recipe, from.config)?;
-    let input = SoundInput::of(from.recipe, from.model, from.config, true)?;
+    let input = SoundInput::of(from.recipe, from.model, from.config, true)?.spoken();
     let layout = layout(&input, from.recipe, &settings);
     let (vocabulary, head) = saved(from.model, settings.language.as_deref())?;
     let vocabulary = Arc::new(vocabulary);

@@ -8,9 +8,7 @@ use crate::task::speech::settings::{SpeechSettings, layout, learnt, normalisatio
 use crate::task::speech::used::parts_of;
 use crate::task::{GenerationFlags, Opening, Parts, Prepared, Preparing, Work};
 use anyhow::{Context, Result, bail, ensure};
-use retune_data::{
-    Batching, Examples, Framing, LongSounds, Medium, OnBadExample, Sounds, SpokenTexts, Tokenizer, transcripts,
-};
+use retune_data::{Batching, Examples, Framing, LongSounds, Medium, Sounds, SpokenTexts, Tokenizer, transcripts};
 use retune_models::generate::{GenerationSettings, Times};
 use retune_models::heads::SPEECH_RECOGNITION;
 use retune_models::takes::{AudioInput, Written};
@@ -132,16 +130,17 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
     let writing = Writing::of(&settings, recipe, from.model, from.config)?;
     ensure!(!settings.timestamps, "timestamps: texts are learnt without them; `evaluate` and `predict` take it");
     let begin = writing.prompt.trained()?;
-    let input = SoundInput::of(recipe, from.model, from.config, false)?.long(LongSounds::Refuse);
+    let input = SoundInput::of(recipe, from.model, from.config, false)?.spoken().long(LongSounds::Refuse);
     let rows = input.splits(recipe, &layout(&input, recipe, &settings))?;
     let data = rows.map(|split, rows| {
         let texts = transcripts(rows.as_ref())?.context("every row has a transcript")?;
         let texts = texts.iter().map(|text| learnt(text, &settings)).collect();
         let targets = writing.targets(texts, writing.framing(begin.clone()))?;
         let sounds = input.encode(split, &rows, from.progress)?;
-        let sounds = without_long(sounds, &targets, writing.longest, input.on_bad_example())?;
+        let sounds = without_long(sounds, &targets, writing.longest)?;
         Ok(Examples::new(rows, sounds, Some(targets))?)
     })?;
+    input.check(data.iter().map(Examples::medium))?;
     let (normalisation, spellings) = normalisation(&settings, from.model)?;
     let spelled = begin.iter().filter_map(|&token| writing.tokenizer.token(token as u32)).collect::<String>();
     let mut notes = input.notes();
@@ -179,7 +178,7 @@ pub(in crate::task::speech) fn prepare(from: &Preparing<'_>) -> Result<Box<dyn W
 }
 
 /// Sounds without those whose transcript has more tokens than the model has positions for.
-fn without_long(sounds: Sounds, targets: &SpokenTexts, longest: usize, on_bad_example: OnBadExample) -> Result<Sounds> {
+fn without_long(sounds: Sounds, targets: &SpokenTexts, longest: usize) -> Result<Sounds> {
     let long = (0..sounds.examples()).filter(|&row| sounds.is_usable(row) && !targets.fits(row));
     let reason = |row: usize| {
         let tokens = targets.length(row);
@@ -189,14 +188,14 @@ fn without_long(sounds: Sounds, targets: &SpokenTexts, longest: usize, on_bad_ex
         )
     };
     let long = long.map(|row| (row, reason(row))).collect();
-    Ok(sounds.without(long, on_bad_example)?)
+    Ok(sounds.without(long)?)
 }
 
 pub(in crate::task::speech) fn open(from: Opening<'_>) -> Result<Parts<'_>> {
     let settings = from.recipe.read::<SpeechSettings>()?;
     let writing = Writing::of(&settings, from.recipe, from.model, from.config)?;
     let long = if settings.timestamps { LongSounds::Whole } else { LongSounds::Pieces };
-    let input = SoundInput::of(from.recipe, from.model, from.config, true)?.long(long);
+    let input = SoundInput::of(from.recipe, from.model, from.config, true)?.spoken().long(long);
     let timed = settings.timestamps.then(|| sequential(&settings, &writing, &input, from.model)).transpose()?;
     let layout = layout(&input, from.recipe, &settings);
     let mut generation = writing.generation.clone();
