@@ -138,8 +138,13 @@ SEARCHES = [
     # Many ends: texts finish at once.
     dict(max_new_tokens=12, eos_token_id=[3, 4, 7, 12, 15, 20, 23]),
     dict(max_new_tokens=12, num_beams=3, eos_token_id=[3, 4, 7, 12, 15, 20, 23], length_penalty=0.0),
+    # Lengths that count the prompt; a number of new tokens wins.
+    dict(max_length=11, forced_eos_token_id=3),
+    dict(max_length=12, num_beams=3, early_stopping="never", length_penalty=0.7, forced_eos_token_id=3),
+    dict(max_length=7, max_new_tokens=5),
 ]
-SEARCHED = ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "gemma3-causal-lm", "gpt2-causal-lm"]
+SEARCHED = ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "gemma3-causal-lm", "gpt2-causal-lm",
+            "phi3-longrope"]
 
 
 def until_end(tokens, ends):

@@ -58,6 +58,11 @@ impl LayerCache {
         self.window.map_or(self.length, |window| self.length.min(window - 1))
     }
 
+    /// Gives up the keys and values of the text.
+    fn forget(&mut self) {
+        (self.held, self.length) = (None, 0);
+    }
+
     fn choose(&mut self, rows: &Tensor) {
         if let Some(held) = &mut self.held {
             *held = [0, 1].map(|i| held[i].index_select(0, rows));
@@ -129,13 +134,15 @@ pub struct Cache {
     pub memory: Option<Memory>,
     /// Which tokens so far are no padding, int64 [R, S]; `None` before the first.
     mask: Option<Tensor>,
+    /// The tokens themselves, int64 [R, S], where they may have to be read anew.
+    tokens: Option<Tensor>,
 }
 
 impl Cache {
     /// Nothing is known yet; a window for each layer that has one.
     pub fn new(windows: impl IntoIterator<Item = Option<i64>>) -> Self {
         let layers = windows.into_iter().map(|window| LayerCache { window, ..LayerCache::default() }).collect();
-        Self { layers, memory: None, mask: None }
+        Self { layers, memory: None, mask: None, tokens: None }
     }
 
     /// The same, beside what is read.
@@ -163,6 +170,21 @@ impl Cache {
         (mask, positions)
     }
 
+    /// Keeps the new tokens `input_ids` [R, T], too; returns all so far [R, S].
+    pub fn remember(&mut self, input_ids: &Tensor) -> Tensor {
+        let tokens = match &self.tokens {
+            Some(tokens) => Tensor::cat(&[tokens, input_ids], 1),
+            None => input_ids.shallow_clone(),
+        };
+        self.tokens = Some(tokens.shallow_clone());
+        tokens
+    }
+
+    /// Gives up keys and values of all tokens, which are read anew.
+    pub fn forget(&mut self) {
+        self.layers.iter_mut().for_each(LayerCache::forget);
+    }
+
     /// Goes on with these of its rows, in this order: int64 \[R\]. A row may come several times.
     pub fn choose(&mut self, rows: &Tensor) {
         self.layers.iter_mut().for_each(|layer| layer.choose(rows));
@@ -173,7 +195,9 @@ impl Cache {
                 of_layers.for_each(|held| *held = [0, 1].map(|i| held[i].index_select(0, &texts)));
             }
         }
-        self.mask = self.mask.as_ref().map(|mask| mask.index_select(0, rows));
+        for held in [&mut self.mask, &mut self.tokens] {
+            *held = held.as_ref().map(|held| held.index_select(0, rows));
+        }
     }
 }
 

@@ -7,10 +7,17 @@ use retune_kernels::tch::Tensor;
 use retune_models::LoadedModel;
 use retune_models::generate::{Continuation, DecoderSteps, GenerationSettings, Prompts, Sampling, generate};
 use retune_models::heads::{CAUSAL_LM, SEQUENCE_CLASSIFICATION};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-const SEARCHED: [&str; 6] =
-    ["llama-causal-lm", "llama-dynamic", "mistral-causal-lm", "gemma2-causal-lm", "gemma3-causal-lm", "gpt2-causal-lm"];
+const SEARCHED: [&str; 7] = [
+    "llama-causal-lm",
+    "llama-dynamic",
+    "mistral-causal-lm",
+    "gemma2-causal-lm",
+    "gemma3-causal-lm",
+    "gpt2-causal-lm",
+    "phi3-longrope",
+];
 
 fn load(name: &str) -> LoadedModel {
     LoadedModel::load(&fixture(&format!("parity/{name}")), &load_options(&CAUSAL_LM)).unwrap()
@@ -144,4 +151,36 @@ fn what_cannot_be_searched_is_refused() {
     let other = load_options(&SEQUENCE_CLASSIFICATION);
     let other = LoadedModel::load(&fixture("parity/bert-sequence-classification"), &other).unwrap();
     assert!(DecoderSteps::new(&other.network, &right).is_err());
+}
+
+#[test]
+fn a_length_counts_the_prompt_where_nothing_says_how_many_tokens_are_new() {
+    let read = |generation: Value, config: Value| {
+        let [generation, config] = [generation, config].map(|it| it.as_object().unwrap().clone());
+        GenerationSettings::read(&generation, &config).map(|it| (it.max_new_tokens, it.max_length))
+    };
+    assert_eq!(read(json!({"max_length": 9}), json!({})).unwrap(), (8, Some(9)));
+    assert_eq!(read(json!({"max_length": 9, "max_new_tokens": 5}), json!({})).unwrap(), (5, None));
+    // As transformers reads it: config.json counts where there is no other file.
+    assert_eq!(read(json!({}), json!({"max_length": 7})).unwrap(), (6, Some(7)));
+    let usual = GenerationSettings::default().max_new_tokens;
+    assert_eq!(read(json!({"eos_token_id": 2}), json!({"max_length": 7})).unwrap(), (usual, None));
+    // What is written about another text begins with one token.
+    let about_others = json!({"is_encoder_decoder": true});
+    assert_eq!(read(json!({"max_length": 9}), about_others).unwrap(), (8, None));
+    let error = read(json!({"max_length": 1}), json!({})).unwrap_err().to_string();
+    assert!(error.contains("`max_length` counts the prompt"), "{error}");
+
+    let loaded = load("llama-causal-lm");
+    let (ids, mask) = (tensor(&[vec![1, 5, 6], vec![5, 6, 7]]), tensor(&[vec![0, 1, 1], vec![1, 1, 1]]));
+    let prompts = Prompts::new(&ids, &mask, vec![0, 1]).unwrap();
+    let continued = |most: usize| {
+        let settings = GenerationSettings { max_length: Some(most), ..GenerationSettings::default() };
+        let mut steps = DecoderSteps::new(&loaded.network, &mask).unwrap();
+        generate(&mut steps, &prompts, &settings, &mut |_, _| ())
+    };
+    let lengths: Vec<usize> = continued(5).unwrap().iter().map(|one| one.tokens.len()).collect();
+    assert_eq!(lengths, [3, 2], "padding is no token of a text");
+    let error = continued(3).unwrap_err().to_string();
+    assert!(error.contains("a prompt has 3 tokens, but `max_length` is 3"), "{error}");
 }

@@ -57,14 +57,14 @@ impl GenerationFlags {
     /// Files that cannot be read, settings that are not understood or exclude each other.
     pub(crate) fn over(&self, folder: &Path, config: &ModelConfig, seed: u64) -> Result<GenerationSettings> {
         let own = CheckpointFolder::generation(folder)?;
-        // Of an encoder–decoder the length with the token that begins it counts as well.
-        let says = |field: &str| own.contains_key(field) || config.get(field).is_some();
+        let says = |field: &str| own.get(field).is_some_and(|value| !value.is_null());
         let writes_about_others = config.flag_or("is_encoder_decoder", false)?;
-        let says_length = own.contains_key("max_new_tokens") || writes_about_others && says("max_length");
+        let says_length =
+            says("max_new_tokens") || writes_about_others && (says("max_length") || config.get("max_length").is_some());
         let file = folder.join("generation_config.json");
         let mut settings = GenerationSettings::read(&own, config.as_map())
             .with_context(|| format!("{}, or config.json beside it", file.display()))?;
-        if !says_length {
+        if !says_length && settings.max_length.is_none() {
             // What goes on with a prompt leaves it half of the positions.
             let half = match registry::takes(config)? {
                 Takes::Tokens { longest: Some(longest), .. } if !writes_about_others => (longest / 2).max(1),
@@ -74,7 +74,9 @@ impl GenerationFlags {
         }
         let take = |own: &mut f64, given: Option<f64>| given.iter().for_each(|given| *own = *given);
         let count = |own: &mut usize, given: Option<usize>| given.iter().for_each(|given| *own = *given);
-        count(&mut settings.max_new_tokens, self.max_new_tokens);
+        if let Some(given) = self.max_new_tokens {
+            (settings.max_new_tokens, settings.max_length) = (given, None);
+        }
         count(&mut settings.beams, self.beams);
         count(&mut settings.no_repeat_ngram, self.no_repeat_ngram);
         take(&mut settings.length_penalty, self.length_penalty);

@@ -49,6 +49,8 @@ pub struct TextDecoderSizes {
     pub longest: Option<usize>,
     /// How positions come in.
     pub positions: Positions,
+    /// Where a text grows beyond so many tokens while it is continued, those before are read anew: they turn by other angles then.
+    pub read_anew_beyond: Option<i64>,
     /// What embeddings are multiplied by.
     pub embedding_scale: f64,
     /// After the embeddings.
@@ -166,13 +168,15 @@ impl TextDecoder {
         places.unsqueeze(0).eq_tensor(&last).to_kind(Kind::Int64)
     }
 
-    /// `past` keys stand before the tokens of `positions` [B or 1, T]; `mask` is of all of them.
+    /// `past` keys stand before the tokens of `positions` [B or 1, T]; `mask` is of all of them. With the lengths of all rows each of
+    /// them has angles of its own, so that it is continued as it would be alone.
     fn shared(
         &self,
         mask: Option<&Tensor>,
         positions: &Tensor,
         documents: Option<&Tensor>,
         past: i64,
+        lengths: Option<&[i64]>,
     ) -> Result<Shared, ModelError> {
         let device = positions.device();
         let new = positions.size()[1];
@@ -196,9 +200,12 @@ impl TextDecoder {
             }
             masks.push((*window, mask));
         }
-        let angles = match &self.sizes.positions {
-            Positions::Learned(_) => Vec::new(),
-            Positions::Rotary(kinds) => {
+        let angles = match (&self.sizes.positions, lengths) {
+            (Positions::Learned(_), _) => Vec::new(),
+            (Positions::Rotary(kinds), Some(lengths)) => {
+                kinds.iter().map(|rotary| rotary.angles_of_rows(positions, lengths)).collect()
+            }
+            (Positions::Rotary(kinds), None) => {
                 let depends = kinds.iter().any(Rotary::depends_on_length);
                 let length = if depends { positions.max().int64_value(&[]) + 1 } else { 0 };
                 kinds.iter().map(|rotary| rotary.angles(positions, length)).collect()
@@ -231,6 +238,11 @@ fn documents(positions: &Tensor) -> Tensor {
     let begins = (positions.narrow(1, 1, tokens - 1) - positions.narrow(1, 0, tokens - 1)).ne(1).to_kind(Kind::Int64);
     let first = Tensor::zeros([positions.size()[0], 1], (Kind::Int64, positions.device()));
     Tensor::cat(&[first, begins.cumsum(1, Kind::Int64)], 1)
+}
+
+/// Tokens of each row of a mask [R, S].
+fn lengths(mask: &Tensor) -> Result<Vec<i64>, ModelError> {
+    Ok(Vec::try_from(mask.ne(0).sum_dim_intlist(1, false, Kind::Int64))?)
 }
 
 impl Body for TextDecoder {
@@ -269,7 +281,7 @@ impl Body for TextDecoder {
             // What was kept came back as plain numbers.
             let whole = |name: &str| beside.optional(name).map(|it| it.to_kind(Kind::Int64));
             let (positions, documents) = (whole(POSITIONS).unwrap_or_else(plain), whole(DOCUMENTS));
-            let shared = self.shared(mask.as_ref(), &positions, documents.as_ref(), 0)?;
+            let shared = self.shared(mask.as_ref(), &positions, documents.as_ref(), 0, None)?;
             for depth in blocks {
                 x = mode.block(depth, |train| self.layer(depth - 1, &x, &shared, None, train));
             }
@@ -303,13 +315,26 @@ impl Continues for TextDecoder {
     }
 
     fn go_on(&self, input_ids: &Tensor, attention_mask: &Tensor, cache: &mut Cache) -> Result<State, ModelError> {
-        let past = cache.length();
-        let (mask, positions) = cache.extend(attention_mask);
-        let mut x = self.embed(input_ids, Some(&positions), None, false)?;
-        let shared = self.shared(Some(&mask), &positions, None, past)?;
+        let (mut past, new) = (cache.length(), input_ids.size()[1]);
+        let (mask, mut positions) = cache.extend(attention_mask);
+        let lengths = match &self.sizes.positions {
+            Positions::Rotary(kinds) if kinds.iter().any(Rotary::depends_on_length) => Some(lengths(&mask)?),
+            _ => None,
+        };
+        let mut tokens = input_ids.shallow_clone();
+        if let (Some(most), Some(lengths)) = (self.sizes.read_anew_beyond, &lengths) {
+            let all = cache.remember(input_ids);
+            if past > 0 && lengths.iter().any(|&length| length > most && length - new <= most) {
+                cache.forget();
+                positions = (mask.cumsum(1, Kind::Int64) - 1).clamp_min(0);
+                (past, tokens) = (0, all);
+            }
+        }
+        let mut x = self.embed(&tokens, Some(&positions), None, false)?;
+        let shared = self.shared(Some(&mask), &positions, None, past, lengths.as_deref())?;
         for index in 0..self.layers.len() {
             x = self.layer(index, &x, &shared, Some(&mut cache.layers[index]), false);
         }
-        Ok(State::new(x))
+        Ok(State::new(x.narrow(1, x.size()[1] - new, new)))
     }
 }

@@ -89,6 +89,7 @@ fn sizes(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
         filler: llama::padding(config)?,
         longest: Some(positions as usize),
         positions: Positions::Learned(positions),
+        read_anew_beyond: None,
         embedding_scale: 1.0,
         embedding_dropout: config.probability("embd_pdrop")?,
         layer: DecoderSizes {

@@ -90,6 +90,7 @@ fn sizes(config: &ModelConfig) -> Result<TextDecoderSizes, ModelError> {
         filler: llama::padding(config)?,
         longest: Some(config.size("max_position_embeddings")? as usize),
         positions: Positions::Rotary(vec![rope::rotary(config, head_size, ROPE)?]),
+        read_anew_beyond: None,
         embedding_scale: 1.0,
         embedding_dropout: dropout,
         layer: DecoderSizes {

@@ -271,6 +271,7 @@ pub(super) fn sizes(
         filler: padding,
         longest: Some(longest).filter(|_| !grows),
         positions: Positions::Rotary(vec![rotary]),
+        read_anew_beyond: None,
         embedding_scale: 1.0,
         embedding_dropout: 0.0,
         layer: DecoderSizes {

@@ -2,9 +2,11 @@
 
 use super::llama::{self, BODY, CAUSAL, HEADS, NAMES};
 use super::rope::PARTIAL;
-use crate::bodies::{LayerKind, TextDecoderNames, TextDecoderSizes};
+use crate::bodies::{LayerKind, Positions, TextDecoderNames, TextDecoderSizes};
 use crate::family::{DecoderFamily, TensorNames};
-use crate::layers::{DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, ProjectionNames};
+use crate::layers::{
+    DecoderAttentionNames, DecoderLayerNames, DecoderSizes, NetworkNames, ProjectionNames, RopeScaling,
+};
 use serde_json::json;
 
 /// The family.
@@ -46,8 +48,16 @@ pub static PHI3: DecoderFamily = DecoderFamily {
             None => Some(32000).filter(|&token| token < sizes.vocabulary),
             Some(_) => sizes.padding,
         };
+        let read_anew_beyond = match &sizes.positions {
+            Positions::Rotary(kinds) => kinds.iter().find_map(|kind| match kind.scaling {
+                RopeScaling::LongRope { longest, .. } => Some(longest),
+                _ => None,
+            }),
+            Positions::Learned(_) => None,
+        };
         Ok(TextDecoderSizes {
             padding,
+            read_anew_beyond,
             filler: padding,
             kinds: vec![LayerKind { window, rotary: 0 }; sizes.kinds.len()],
             layer: DecoderSizes { hidden_dropout: config.probability("resid_pdrop")?, ..sizes.layer },

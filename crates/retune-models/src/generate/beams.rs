@@ -71,7 +71,7 @@ pub(super) fn search(
                 let (from, token) = ((place / vocabulary) as usize, place % vocabulary);
                 let mut row = search.open[from].row.clone();
                 row.tokens.push(token);
-                let ends = settings.ends.contains(&token) || row.tokens.len() >= limits.longest;
+                let ends = settings.ends.contains(&token) || row.tokens.len() >= limits.of(&row);
                 Candidate { from, beam: Beam { row, score }, ends }
             });
             let candidates: Vec<Candidate> = candidates.collect();
@@ -111,6 +111,7 @@ impl Search {
         let full = self.finished.len() >= beams;
         let no_way_on = candidates.iter().all(|candidate| candidate.ends);
         let length = candidates.first().map_or(0, |candidate| candidate.beam.row.tokens.len() - limits.prompt);
+        let longest = candidates.first().map_or(limits.longest, |candidate| limits.of(&candidate.beam.row));
         let by_length = |length: usize| (length as f64).powf(settings.length_penalty) as f32;
         if self.may_improve && !(full && eager) {
             // Only what is among the best beams counts as finished; the others are there to go on with.
@@ -130,7 +131,7 @@ impl Search {
         }
         self.open = open;
         let best_length = match settings.early_stopping {
-            EarlyStopping::Never if settings.length_penalty > 0.0 => limits.longest - limits.prompt,
+            EarlyStopping::Never if settings.length_penalty > 0.0 => longest - limits.prompt,
             _ => length,
         };
         let full = self.finished.len() >= beams;

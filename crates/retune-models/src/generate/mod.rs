@@ -88,13 +88,21 @@ pub fn generate(
 ) -> Result<Vec<Continuation>, ModelError> {
     settings.check()?;
     let prompt = prompts.ids.size()[1] as usize;
+    if let Some(most) = settings.max_length {
+        let long = prompts.rows.iter().map(|row| row.real().len()).max().unwrap_or(0);
+        if long >= most {
+            return Err(ModelError::Generation(format!(
+                "a prompt has {long} tokens, but `max_length` is {most} and counts them; say `max_new_tokens`"
+            )));
+        }
+    }
     let longest = prompt + settings.max_new_tokens;
     let longest = steps.longest().map_or(longest, |most| longest.min(most));
     if longest <= prompt {
         let (tokens, longest) = (prompt as i64 + 1, longest as i64);
         return Err(ModelError::TooLong { tokens, longest });
     }
-    let limits = Limits { prompt, longest };
+    let limits = Limits { prompt, longest, own: settings.max_length };
     if settings.beams > 1 {
         return beams::search(steps, prompts, settings, limits);
     }

@@ -44,7 +44,7 @@ pub(super) fn search(
             one.score += plain.double_value(&[index as i64, token]);
             one.row.tokens.push(token);
             on_token(one.prompt, token);
-            if settings.ends.contains(&token) || one.row.tokens.len() >= limits.longest {
+            if settings.ends.contains(&token) || one.row.tokens.len() >= limits.of(&one.row) {
                 let tokens = one.row.tokens.split_off(limits.prompt);
                 done[one.prompt] = Continuation { tokens, score: one.score };
             } else {

@@ -23,6 +23,15 @@ impl Row {
 pub(super) struct Limits {
     /// Tokens of the prompt, padding included.
     pub(super) prompt: usize,
-    /// Most tokens in all.
+    /// Most tokens in all, padding included.
     pub(super) longest: usize,
+    /// Most tokens of a row without its padding, where that is what is said.
+    pub(super) own: Option<usize>,
+}
+
+impl Limits {
+    /// Most tokens of this row, its padding included.
+    pub(super) fn of(&self, row: &Row) -> usize {
+        self.own.map_or(self.longest, |own| self.longest.min(row.padding + own))
+    }
 }

@@ -49,8 +49,10 @@ pub(super) fn ruled(mut scores: Tensor, rows: &[Row], settings: &GenerationSetti
     if let Some(begin) = settings.forced_begin.filter(|_| length == 1) {
         scores = only(&scores, begin);
     }
-    if let Some(end) = settings.forced_end.filter(|_| length + 1 == limits.longest) {
-        scores = only(&scores, end);
+    if let Some(end) = settings.forced_end {
+        for (index, _) in rows.iter().enumerate().filter(|(_, row)| length + 1 == limits.of(row)) {
+            let _ = scores.get(index as i64).fill_(NEVER).narrow(0, end, 1).fill_(0.0);
+        }
     }
     if !settings.suppressed.is_empty() {
         scores = scores.index_fill(1, &on(&scores, &settings.suppressed), NEVER);

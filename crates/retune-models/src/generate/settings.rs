@@ -42,6 +42,8 @@ impl Default for Sampling {
 pub struct GenerationSettings {
     /// Most new tokens.
     pub max_new_tokens: usize,
+    /// Most tokens with those of the prompt, whatever of them `max_new_tokens` leaves; a text's own padding is none of them.
+    pub max_length: Option<usize>,
     /// Least new tokens before an end.
     pub min_new_tokens: usize,
     /// Least tokens before an end, with those of the prompt.
@@ -82,6 +84,7 @@ impl Default for GenerationSettings {
     fn default() -> Self {
         Self {
             max_new_tokens: 64,
+            max_length: None,
             min_new_tokens: 0,
             min_length: 0,
             ends: Vec::new(),
@@ -151,6 +154,8 @@ impl GenerationSettings {
         };
         let positive = |number: f64| number.is_finite() && number > 0.0;
         demand(self.max_new_tokens > 0, "max_new_tokens", "is 0".to_owned());
+        let leaves_one = self.max_length.is_none_or(|most| most > 1);
+        demand(leaves_one, "max_length", "counts the prompt, and leaves no room for a new token".to_owned());
         demand(self.beams > 0, "num_beams", "is 0".to_owned());
         let penalty = self.repetition_penalty;
         demand(positive(penalty), "repetition_penalty", format!("is {penalty}, not above 0"));
@@ -178,8 +183,7 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn get(&self, field: &str) -> Option<&Value> {
-        let of = |map: &'_ Map<String, Value>| map.get(field).is_some_and(|value| !value.is_null());
-        let map = if of(self.generation) { self.generation } else { self.config };
+        let map = if self.says(field) { self.generation } else { self.config };
         map.get(field).filter(|value| !value.is_null())
     }
 
@@ -223,17 +227,24 @@ impl Fields<'_> {
         self.taken(field, "a list of lists of tokens", read).unwrap_or_default()
     }
 
-    /// Of an encoder–decoder, whose texts begin with one token, `max_length` counts too.
-    fn most_new_tokens(&mut self, usual: usize) -> usize {
-        if self.get("max_new_tokens").is_none() && self.writes_about_others() {
-            let longest = self.count("max_length", usual + 1);
-            return longest.saturating_sub(1);
+    /// Most new tokens, and most with the prompt where that is what is said. The texts of an encoder–decoder begin with one token, so that
+    /// its length is a number of new ones.
+    fn most_tokens(&mut self, usual: usize) -> (usize, Option<usize>) {
+        if self.get("max_new_tokens").is_some() {
+            return (self.count("max_new_tokens", usual), None);
         }
-        self.count("max_new_tokens", usual)
+        // As in transformers a decoder's config.json says nothing of lengths where there is a generation_config.json.
+        let writes_about_others = self.get("is_encoder_decoder") == Some(&Value::Bool(true));
+        let counts = writes_about_others || self.generation.is_empty() || self.says("max_length");
+        if !counts || self.get("max_length").is_none() {
+            return (usual, None);
+        }
+        let longest = self.count("max_length", usual + 1);
+        if writes_about_others { (longest.saturating_sub(1), None) } else { (longest.max(2) - 1, Some(longest)) }
     }
 
-    fn writes_about_others(&self) -> bool {
-        self.get("is_encoder_decoder") == Some(&Value::Bool(true))
+    fn says(&self, field: &str) -> bool {
+        self.generation.get(field).is_some_and(|value| !value.is_null())
     }
 
     /// As transformers chooses it.
@@ -261,8 +272,10 @@ impl Fields<'_> {
                 seed: 0,
             }
         });
+        let (max_new_tokens, max_length) = self.most_tokens(usual.max_new_tokens);
         let settings = GenerationSettings {
-            max_new_tokens: self.most_new_tokens(usual.max_new_tokens),
+            max_new_tokens,
+            max_length,
             min_new_tokens: self.count("min_new_tokens", 0),
             min_length: self.count("min_length", 0),
             ends: self.tokens("eos_token_id"),

@@ -67,7 +67,7 @@ mod tests {
         let row = Row { tokens: [&[3][..], written].concat(), padding: 0 };
         let times = Times { first: 5, none: 4, most_initial: Some(1) };
         let scores = Tensor::from_slice(&scores).unsqueeze(0);
-        let ruled = timed(&scores, &[row], times, 2, Limits { prompt: 1, longest: 20 });
+        let ruled = timed(&scores, &[row], times, 2, Limits { prompt: 1, longest: 20, own: None });
         (0..10).filter(|&token| ruled.double_value(&[0, token]) > NEVER).collect()
     }
 

@@ -143,7 +143,19 @@ impl Rotary {
 
     /// Of `positions` int64 [B or 1, T], the last of which is `length` - 1.
     pub fn angles(&self, positions: &Tensor, length: i64) -> Angles {
-        let frequencies = self.frequencies(length, positions.device());
+        self.turned(positions, &self.frequencies(length, positions.device()))
+    }
+
+    /// Of `positions` int64 [B, T] in texts of these lengths, one for each row.
+    pub fn angles_of_rows(&self, positions: &Tensor, lengths: &[i64]) -> Angles {
+        if !self.depends_on_length() {
+            return self.angles(positions, 0);
+        }
+        let of_rows = lengths.iter().map(|&length| self.frequencies(length, positions.device()));
+        self.turned(positions, &Tensor::stack(&of_rows.collect::<Vec<_>>(), 0).unsqueeze(1))
+    }
+
+    fn turned(&self, positions: &Tensor, frequencies: &Tensor) -> Angles {
         let angles = positions.unsqueeze(-1).to_kind(Kind::Float) * frequencies; // [B, T, R / 2]
         let of = |x: Tensor| (x * self.attention()).unsqueeze(2);
         Angles { cos: of(angles.cos()), sin: of(angles.sin()), neighbours: false }

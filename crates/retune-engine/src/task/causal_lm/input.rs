@@ -122,6 +122,10 @@ impl TextOrChat {
     /// No room beside the new tokens.
     pub(super) fn room(&self, settings: &GenerationSettings) -> Result<usize> {
         let (longest, new) = (self.longest.unwrap_or(USUAL_LONGEST), settings.max_new_tokens);
+        if let Some(most) = settings.max_length {
+            // It counts the prompt, and one new token has to follow.
+            return Ok(most.min(longest) - 1);
+        }
         ensure!(
             new < longest,
             "max-new-tokens: {new} new tokens leave no room for a prompt in the {longest} positions that this model has"
