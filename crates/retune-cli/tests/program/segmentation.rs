@@ -321,6 +321,7 @@ fn black_and_white_masks_need_no_list() {
     let more = ["--train", table, "--validation", table, "--test", table, "--steps", "2", "--group-column", "patient"];
     let output = desk.retune(arguments(&desk, "run", &more));
     assert_said(&output, 0, &["2 classes: background, foreground", "masks hold 0 and 255 only: 255 is `foreground`"]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr).matches("masks hold").count(), 1, "of three files");
     assert_eq!(json(desk.path("run/model/config.json"))["id2label"]["1"], "foreground");
     let output = desk.used("evaluate", "run", &["--data", table]);
     assert_done(&output);

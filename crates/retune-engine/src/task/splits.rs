@@ -155,7 +155,12 @@ impl<M: Medium + 'static, G: Targets<M> + 'static> Encoded<Examples<M, G>> {
         };
         let mut left_out = Vec::new();
         let mut look = |data: &Examples<M, G>, split, notes: &mut Vec<String>| {
-            notes.extend(data.remarks());
+            // What holds for all splits is said once.
+            data.remarks().into_iter().for_each(|said| {
+                if !notes.contains(&said) {
+                    notes.push(said)
+                }
+            });
             leave_out(data, split, &mut left_out, notes)
         };
         look(&whole, "train", &mut notes)?;
