@@ -6,7 +6,7 @@ use std::path::Path;
 use super::by_word::{self, Sentences};
 use super::parts::{Spellings, TagOptions, TagParts, TaggedFile};
 use super::understand::understood;
-use super::{Tag, Tagged, conll, label_studio, marked, names, words};
+use super::{Tag, Tagged, conll, label_studio, marked, names, plain, words};
 use crate::annotations::repair::{Mends, enough};
 use crate::error::quoted;
 use crate::table::{Objects, column_names, parse_object, reduced};
@@ -21,6 +21,7 @@ impl TaggedFile {
         let file = file.as_ref();
         let extension = file.extension().and_then(|it| it.to_str()).unwrap_or("").to_ascii_lowercase();
         let parts = match extension.as_str() {
+            "txt" if !options.required => plain_or_columns(file, options)?,
             "conll" | "conllu" | "iob" | "iob2" | "bio" | "bioes" | "txt" => conll::read(file, options)?,
             "tsv" if !headed(file, options)? => conll::read(file, options)?,
             "csv" | "tsv" | "jsonl" | "ndjson" | "json" | "parquet" => table(file, options)?,
@@ -63,6 +64,19 @@ impl TaggedFile {
         let all: std::collections::BTreeSet<_> = labels.collect();
         all.iter().map(|label| (**label).to_owned()).collect()
     }
+}
+
+/// Reads a `.txt` that need not be marked, and says as what: both are usual.
+fn plain_or_columns(file: &Path, options: &TagOptions) -> Result<TagParts, DataError> {
+    let columns = plain::has_columns(file, options)?;
+    let mut parts = if columns { conll::read(file, options)? } else { plain::read(file)? };
+    let what = if columns {
+        "its lines are words with their columns, blank lines between sentences (CoNLL)"
+    } else {
+        "each of its lines is a text"
+    };
+    parts.notes.push(format!("{}: {what}", file.display()));
+    Ok(parts)
 }
 
 /// Whether a `.tsv` begins with names of columns; words and their tags might be called like columns.

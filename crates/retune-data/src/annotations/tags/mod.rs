@@ -3,6 +3,7 @@
 //! | files | what they hold |
 //! |---|---|
 //! | `.conll`, `.iob`, `.bio`, `.txt`, `.tsv` without such a header | a word and its tag in each line, blank lines between sentences |
+//! | `.txt` without columns, to predict | a text in each line |
 //! | `.jsonl`, `.json`, `.parquet`, `.csv`, `.tsv` | lists `tokens` and `ner_tags` (names, or ids where names are known), or `text` and `entities` |
 //! | the same | a word and its tag in each row, and a column that says which rows are one sentence |
 //! | Label Studio's JSON, doccano's JSON lines | `data.text` and `annotations`; `text` and `label` |
@@ -20,6 +21,7 @@ mod label_studio;
 mod marked;
 mod names;
 mod parts;
+mod plain;
 #[cfg(feature = "text")]
 mod records;
 mod scheme;

@@ -286,6 +286,39 @@ fn marks_are_optional_for_prediction() {
 }
 
 #[test]
+fn plain_text_is_read_as_texts_unless_it_has_columns() {
+    let options = TagOptions { required: false, ..plain() };
+    let read_as = |content: &str, options: &TagOptions| {
+        let file = read("a.txt", content, options).unwrap();
+        let columns = file.notes[0].ends_with("(CoNLL)");
+        assert_ne!(columns, file.notes[0].ends_with("each of its lines is a text"), "{:?}", file.notes);
+        (columns, shown(&file))
+    };
+    let texts = |content: &str| match read_as(content, &options) {
+        (false, texts) => texts,
+        (true, _) => panic!("{content:?} was read as columns"),
+    };
+    assert_eq!(texts("Zoë lives in Rome.\r\n\nSo do I\n"), ["1: Zoë lives in Rome.", "3: So do I"]);
+    assert_eq!(texts("His blood type is O\n"), ["1: His blood type is O"]);
+    assert_eq!(texts("Rome\nParis\n"), ["1: Rome", "2: Paris"]);
+    assert_eq!(texts("It was I\nThat was he\nThis was she\n"), ["1: It was I", "2: That was he", "3: This was she"]);
+    let columns = |content: &str| match read_as(content, &options) {
+        (true, texts) => texts,
+        (false, _) => panic!("{content:?} was read as texts"),
+    };
+    assert_eq!(columns("EU B-ORG\nrejects O\n"), ["1: EU/B-ORG rejects/O"]);
+    assert_eq!(columns("EU B\nthe I\nrejects O\n").len(), 1);
+    assert_eq!(columns("EU\tB-ORG\n"), ["1: EU/B-ORG"]);
+    assert_eq!(columns("EU\nrejects\n\nRome\n"), ["1: EU rejects", "4: Rome"]);
+    let second = TagOptions { tokens: "2".to_owned(), ..options.clone() };
+    assert_eq!(read_as("1 EU O\n", &second), (true, vec!["1: EU/O".to_owned()]));
+    // A file that is nearly one of columns is none of texts: what is wrong with it is told.
+    assert!(said(read("a.txt", "EU B-ORG\nrejects\nRome B-LOC\n", &options)).contains("a.txt:2: has 1 column"));
+    // What is learnt from has tags.
+    assert!(said(read("a.txt", "Zoë lives in Rome.\nSo do I\n", &plain())).contains("the tags have no B- and I-"));
+}
+
+#[test]
 fn labels_that_only_another_file_has_are_named_once() {
     let train = good("a.conll", "a B-PER\nb B-LOC\n");
     assert_eq!(train.labels(), ["LOC", "PER"]);
