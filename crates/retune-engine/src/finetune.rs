@@ -72,7 +72,8 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
     let preparing = Preparing { recipe, model, config: &config, progress: &progress };
     let work = (entry.prepare)(&preparing).input()?;
     task::check(recipe, work.as_ref()).input()?;
-    let long = work.rows(Split::Train).and_then(|rows| Plan::of(recipe, rows.len()).long_by_preset(recipe));
+    let plan = work.rows(Split::Train).map(|rows| Plan::of(recipe, rows.len()));
+    let long = plan.and_then(|plan| task::long_by_preset(recipe, &plan));
     let observers = watch.into_inner();
     let mut notes: Vec<String> = Vec::new();
     let mut tell = |message: String, observers: &mut [&mut dyn Observer]| {

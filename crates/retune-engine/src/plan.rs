@@ -1,6 +1,6 @@
 //! Which rows each step sees: a pure function of (seed, step), so that resuming is recomputing.
 
-use crate::{Recipe, number, task};
+use crate::Recipe;
 use retune_data::{Batching, Dataset, Pass, SamplerOptions, epoch_batches};
 use std::sync::Arc;
 
@@ -25,26 +25,12 @@ pub struct Plan {
     pub batching: Batching,
 }
 
-/// Steps from which a schedule is called long.
-const LONG: u64 = 1_000;
-
 impl Plan {
     /// What a recipe makes of so many training rows.
     pub fn of(recipe: &Recipe, rows: usize) -> Self {
         let it = &recipe.optimization;
         let every = recipe.run.steps_between_evaluations();
         Self::new(rows, it.batch_size, it.gradient_accumulation, it.epochs, it.steps, every, recipe.run.seed)
-    }
-
-    /// That a preset made the schedule long, which whoever gave its name may not expect.
-    pub(crate) fn long_by_preset(&self, recipe: &Recipe) -> Option<String> {
-        let name = recipe.optimization.preset.as_deref()?;
-        let epochs = task::preset(&recipe.data.task, name).ok()?.get("epochs")?.as_float()?;
-        let its_own = recipe.optimization.steps.is_none() && epochs == recipe.optimization.epochs;
-        let steps = number::count(self.total_steps);
-        (its_own && self.total_steps >= LONG).then(|| {
-            format!("preset {name}: {epochs} passes over the training data are {steps} steps; `--epochs` makes the run shorter")
-        })
     }
 
     /// `evaluate_every`: `None` = each epoch.
@@ -149,20 +135,6 @@ mod tests {
             let resumed: Vec<_> = plan.micro_batches(data, cut).collect();
             proptest::prop_assert_eq!(&resumed[..], &all[before..]);
         }
-    }
-
-    #[test]
-    fn a_long_schedule_of_a_preset_is_told() {
-        let note = |more: &str, rows: usize| {
-            let text = format!("task = 'object-detection'\npreset = 'small-data'\n{more}");
-            let recipe: Recipe = text.parse().unwrap();
-            Plan::of(&recipe, rows).long_by_preset(&recipe)
-        };
-        let told = note("", 277).unwrap();
-        assert!(told.starts_with("preset small-data: 80 passes over the training data are 2,800 steps;"), "{told}");
-        assert!(note("", 90).is_none() && note("epochs = 70.0", 277).is_none() && note("steps = 5000", 277).is_none());
-        let plain = Recipe::default();
-        assert!(Plan::of(&plain, 1_000_000).long_by_preset(&plain).is_none());
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub use from_scratch::FromScratchSettings;
 pub use generation::GenerationFlags;
 pub use images::{ImageSettings, SceneSettings};
 pub(crate) use preflight::check;
-pub(crate) use presets::{is_preset, preset};
+pub(crate) use presets::{is_preset, long_by_preset, preset};
 pub(crate) use recommendation::item_backbone;
 pub use sentence_similarity::{Embedded, Embedder};
 pub use splits::{About, Split, Splits};

@@ -1,5 +1,7 @@
 //! Presets: values for what a recipe leaves open, for the tasks that they are made for.
 
+use crate::plan::Plan;
+use crate::{Recipe, number};
 use anyhow::{Context, Result};
 use toml::Table;
 
@@ -97,10 +99,25 @@ pub(crate) fn preset(task: &str, name: &str) -> Result<Table> {
     found.keys.parse().context("presets are TOML")
 }
 
+/// Steps from which a schedule is called long.
+const LONG: u64 = 1_000;
+
+/// That a preset made the schedule long, which whoever gave its name may not expect.
+pub(crate) fn long_by_preset(recipe: &Recipe, plan: &Plan) -> Option<String> {
+    let name = recipe.optimization.preset.as_deref()?;
+    let epochs = preset(&recipe.data.task, name).ok()?.get("epochs")?.as_float()?;
+    let its_own = recipe.optimization.steps.is_none() && epochs == recipe.optimization.epochs;
+    let steps = number::count(plan.total_steps);
+    (its_own && plan.total_steps >= LONG).then(|| {
+        format!(
+            "preset {name}: {epochs} passes over the training data are {steps} steps; `--epochs` makes the run shorter"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Recipe;
     use crate::recipe::{OptimizationSettings, Settings};
 
     #[test]
@@ -121,5 +138,19 @@ mod tests {
             }
         }
         assert!(is_preset("ctc-hours").is_ok() && is_preset("hours").unwrap_err().contains("ctc-minutes"));
+    }
+
+    #[test]
+    fn a_long_schedule_of_a_preset_is_told() {
+        let note = |more: &str, rows: usize| {
+            let text = format!("task = 'object-detection'\npreset = 'small-data'\n{more}");
+            let recipe: Recipe = text.parse().unwrap();
+            long_by_preset(&recipe, &Plan::of(&recipe, rows))
+        };
+        let told = note("", 277).unwrap();
+        assert!(told.starts_with("preset small-data: 80 passes over the training data are 2,800 steps;"), "{told}");
+        assert!(note("", 90).is_none() && note("epochs = 70.0", 277).is_none() && note("steps = 5000", 277).is_none());
+        let plain = Recipe::default();
+        assert!(long_by_preset(&plain, &Plan::of(&plain, 1_000_000)).is_none());
     }
 }
