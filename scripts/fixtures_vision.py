@@ -32,6 +32,8 @@ SWIN = dict(
     embed_dim=24, depths=[2, 2], num_heads=[2, 4], window_size=4, mlp_ratio=2.0, image_size=32, patch_size=4, drop_path_rate=0.0, **NAMES
 )
 CONVNEXT = dict(hidden_sizes=[8, 12, 16, 24], depths=[2, 2, 2, 2], image_size=64, patch_size=4, drop_path_rate=0.0, **NAMES)
+SWINV2 = SWIN | dict(embed_dim=8, num_heads=[2, 4], window_size=4, depths=[2, 1], pretrained_window_sizes=[0, 6])
+CONVNEXTV2 = CONVNEXT | dict(hidden_sizes=[3, 4, 6], depths=[1, 2, 1], num_stages=3, image_size=32)
 
 SEGFORMER = dict(
     num_encoder_blocks=3, depths=[1, 2, 1], sr_ratios=[3, 2, 1], hidden_sizes=[4, 6, 8], patch_sizes=[7, 3, 3], strides=[4, 2, 2],
@@ -41,6 +43,11 @@ SEGFORMER = dict(
 MOBILEVIT = dict(
     hidden_sizes=[4, 6, 4], neck_hidden_sizes=[2, 2, 3, 2, 3, 4, 5], num_attention_heads=2, mlp_ratio=1.5, expand_ratio=1.5, aspp_out_channels=3,
     atrous_rates=[1, 2, 3], output_stride=8, hidden_dropout_prob=0.0, classifier_dropout_prob=0.0, aspp_dropout_prob=0.0, **NAMES)
+
+# All widths are as small as they may be.
+MOBILEVITV2 = dict(
+    width_multiplier=0.05, base_attn_unit_dims=[100, 160, 160], n_attn_blocks=[1, 2, 1], ffn_multiplier=2, expand_ratio=1.0, aspp_out_channels=3,
+    atrous_rates=[1, 2, 3], output_stride=8, classifier_dropout_prob=0.0, aspp_dropout_prob=0.0, **NAMES)
 
 # Widths that tell the parts of a decoder apart; norms over two values alone would be all rounding.
 BEIT_MAPS = PLAIN | dict(
@@ -120,6 +127,14 @@ CASES = {
         "SwinForImageClassification", SWIN | dict(use_absolute_embeddings=True), {"case": ((32, 32), None), "case_interpolated": ((48, 40), True)}),
     "convnext-image-classification": (
         "ConvNextForImageClassification", CONVNEXT, {"case": ((64, 64), None), "case_other_size": ((48, 72), None)}),
+    # 38 x 42 is padded as with Swin; biases of the second stage were learnt for larger windows.
+    "swinv2-image-classification": (
+        "Swinv2ForImageClassification", SWINV2, {"case": ((32, 32), None), "case_uneven_size": ((38, 42), None)}),
+    "convnextv2-image-classification": (
+        "ConvNextV2ForImageClassification", CONVNEXTV2, {"case": ((32, 32), None), "case_other_size": ((24, 37), None)}),
+    "dinov2-with-registers": (
+        "Dinov2WithRegistersForImageClassification", DINOV2 | dict(num_register_tokens=3, hidden_size=12, num_attention_heads=2, num_hidden_layers=2),
+        {"case": ((32, 32), None), "case_interpolated": ((48, 40), None), "case_coarser": ((24, 16), None)}),
     # 29 and 38 leave odd maps, and places that no reduction takes.
     "segformer-image-classification": (
         "SegformerForImageClassification", SEGFORMER, {"case": ((32, 32), None), "case_other_size": ((29, 38), None)}),
@@ -141,6 +156,9 @@ CASES = {
     # At 13 x 18 the last map, 2 x 3, is smaller than a window.
     "upernet-swin": (
         "UperNetForSemanticSegmentation", UPERNET | dict(backbone_config=SWIN_MAPS), {"case": ((20, 20), None), "case_other_size": ((13, 18), None)}),
+    "upernet-convnextv2": (
+        "UperNetForSemanticSegmentation", UPERNET | dict(backbone_config=CONVNEXT_MAPS | dict(model_type="convnextv2", hidden_sizes=[3, 4, 5], depths=[1, 1, 1], num_stages=3, out_features=["stage1", "stage3"]), use_auxiliary_head=False, pool_scales=[3]),
+        {"case": ((30, 22), None)}),
     "upernet-convnext": (
         "UperNetForSemanticSegmentation", UPERNET | dict(backbone_config=CONVNEXT_MAPS, use_auxiliary_head=False, pool_scales=[3]),
         {"case": ((33, 38), None)}),
@@ -237,7 +255,8 @@ def statistics(model, random):
 HALVED = ("DeformableDetr", "RTDetr")
 
 # Seeds of those whose norms over few places are mostly rounding with most of them.
-STEADY = {"rt-detr": "rt-detr-2", "rt-detr-v2-discrete": "rt-detr-v2-discrete-2"}
+STEADY = {
+    "rt-detr": "rt-detr-2", "rt-detr-v2-discrete": "rt-detr-v2-discrete-2", "mobilevit": "mobilevit-a", "mobilevitv2": "mobilevitv2-b"}
 
 
 @torch.no_grad()
@@ -289,11 +308,11 @@ def vit_mae_start(folder):
     save_tensors(folder / "case_as_classifier.safetensors", {"input.pixel_values": pixels, "output.last_hidden_state": hidden})
 
 
-def mobilevit(root):
+def mobilevit(root, name, prefix, values):
     """One checkpoint with both heads: the segmenter's case has all gradients, the classifier's those of what it has by itself."""
-    folder = fresh_folder(root / "parity/mobilevit")
-    random = generator("mobilevit-a")
-    parts = [getattr(transformers, f"MobileViTFor{kind}")(transformers.MobileViTConfig(**MOBILEVIT)) for kind in ("ImageClassification", "SemanticSegmentation")]
+    folder = fresh_folder(root / "parity" / name)
+    random = generator(STEADY.get(name, name))
+    parts = [getattr(transformers, f"{prefix}For{kind}")(getattr(transformers, f"{prefix}Config")(**values)) for kind in ("ImageClassification", "SemanticSegmentation")]
     classifier, segmenter = parts
     for model in parts:
         randomise(model, random)
@@ -313,7 +332,7 @@ def mobilevit(root):
         trained = copy.deepcopy(model)
         tensors = forward_and_gradients(trained, {"pixel_values": pixels if model is segmenter else pixels[..., :14], "labels": labels}, names, same_in_training=False)
         tensors |= {f"after.{name}": buffer for name, buffer in trained.named_buffers() if any(part in name for part in ("stem", "exp", "aspp.convs"))}
-        own = [name for name, _ in model.named_parameters() if model is segmenter or not name.startswith("mobilevit.encoder")]
+        own = [name for name, _ in model.named_parameters() if model is segmenter or ".encoder." not in name]
         save_tensors(folder / f"{file}.safetensors", {k: v for k, v in tensors.items() if not k.startswith("grad.") or k[5:] in own})
 
 
@@ -410,6 +429,7 @@ def make(root):
                 tensors = {k: v for k, v in tensors.items() if not k.startswith("grad.") or depends_on_size(k)}
             save_tensors(folder / f"{file}.safetensors", tensors)
     vit_mae_start(root / "parity/vit-mae")
-    mobilevit(root)
+    mobilevit(root, "mobilevit", "MobileViT", MOBILEVIT)
+    mobilevit(root, "mobilevitv2", "MobileViTV2", MOBILEVITV2)
     timm_resnet(root)
     write_versions(root / "parity")

@@ -341,6 +341,12 @@ def dinov2(draw):
     return values | dict(mlp_ratio=draw.randint(1, 4), use_swiglu_ffn=draw.random() < 0.4, use_mask_token=draw.random() < 0.5)
 
 
+def dinov2_with_registers(draw):
+    values = dinov2(draw)
+    del values["use_mask_token"]
+    return values | dict(num_register_tokens=draw.randint(1, 5))
+
+
 def swin(draw):
     stages = draw.randint(1, 3)
     heads = [draw.randint(1, 3) for _ in range(stages)]
@@ -373,6 +379,16 @@ def convnext(draw):
         num_channels=draw.choice([3, 3, 1]),
         layer_scale_init_value=draw.choice([1e-6, 0.0]),
     )
+
+
+def swinv2(draw):
+    values = swin(draw)
+    learnt = [draw.choice([0, 0, 2, 3, 6]) for _ in values["depths"]]
+    return values | dict(use_absolute_embeddings=False, pretrained_window_sizes=learnt)
+
+
+def convnextv2(draw):
+    return {field: value for field, value in convnext(draw).items() if field != "layer_scale_init_value"}
 
 
 def vit_mae(draw):
@@ -429,6 +445,17 @@ def mobilevit(draw):
     )
 
 
+def mobilevitv2(draw):
+    values = mobilevit(draw)
+    kept = ("patch_size", "expand_ratio", "hidden_act", "conv_kernel_size", "output_stride", "num_channels", "aspp_out_channels", "atrous_rates", "semantic_loss_ignore_index")
+    return {field: values[field] for field in kept} | dict(
+        width_multiplier=draw.choice([0.05, 0.1, 0.2]),
+        ffn_multiplier=draw.choice([2, 3]),
+        base_attn_unit_dims=[draw.randint(60, 300) for _ in range(3)],
+        n_attn_blocks=[draw.randint(1, 3) for _ in range(3)],
+    )
+
+
 def decoder_of_maps(draw, widths):
     """Fields of a decoder over maps, its auxiliary head among them."""
     return dict(
@@ -453,7 +480,7 @@ def data2vec_maps(draw):
 
 
 def upernet(draw):
-    kind, part = draw.choice([("swin", swin), ("swin", swin), ("convnext", convnext), ("resnet", resnet)])
+    kind, part = draw.choice([("swin", swin), ("swin", swin), ("convnext", convnext), ("convnextv2", convnextv2), ("resnet", resnet)])
     part = part(draw)
     count = len(part["depths"])
     read = sorted(draw.sample(range(1, count + 1), draw.randint(1, count)))
@@ -880,9 +907,13 @@ FAMILIES = {
     "dinov2": Family("Dinov2", "image", dinov2),
     "swin": Family("Swin", "image", swin),
     "convnext": Family("ConvNext", "image", convnext),
+    "swinv2": Family("Swinv2", "image", swinv2),
+    "convnextv2": Family("ConvNextV2", "image", convnextv2),
+    "dinov2_with_registers": Family("Dinov2WithRegisters", "image", dinov2_with_registers),
     "vit_mae": Family("ViTMAE", "masked image", vit_mae),
     "segformer": Family("Segformer", "image", segformer, segments=True),
     "mobilevit": Family("MobileViT", "image", mobilevit, segments=True),
+    "mobilevitv2": Family("MobileViTV2", "image", mobilevitv2, segments=True),
     "resnet": Family("ResNet", "image", resnet),
     "yolos": Family("Yolos", "detector", yolos),
     "detr": Family("Detr", "detector", detr),
@@ -992,6 +1023,9 @@ def pixels(draw, config, height, width):
 
 def image_inputs(draw, family, config):
     """The size of the configuration, or another one that the family takes."""
+    if family.prefix == "MobileViTV2":  # of any size of which the last map has a whole patch
+        least = (config.patch_size - 1) * 32 + 1
+        return Inputs({"pixel_values": pixels(draw, config, draw.randint(least, least + 40), draw.randint(least, least + 40))})
     if family.prefix in ("ResNet", "MobileViT"):
         return Inputs({"pixel_values": pixels(draw, config, draw.randint(20, 70), draw.randint(20, 70))})
     if family.prefix == "Segformer":  # of any size from one on of which every stage has something left
@@ -999,10 +1033,10 @@ def image_inputs(draw, family, config):
     size, patch = config.image_size, config.patch_size
     if draw.random() < 0.6:
         return Inputs({"pixel_values": pixels(draw, config, size, size)})
-    if family.prefix == "ConvNext":
+    if family.prefix in ("ConvNext", "ConvNextV2"):
         least = patch * 2 ** (len(config.depths) - 1)
         return Inputs({"pixel_values": pixels(draw, config, least + draw.randint(0, 13), least + draw.randint(0, 13))})
-    if family.prefix == "Swin":
+    if family.prefix in ("Swin", "Swinv2"):
         least = config.window_size * patch * 2 ** (len(config.depths) - 1)
         if config.use_absolute_embeddings:
             sizes = [least + patch * draw.randint(0, 5) for _ in range(2)]

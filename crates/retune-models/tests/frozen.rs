@@ -28,6 +28,9 @@ fn models() -> Vec<(String, &'static Purpose)> {
         "dinov2-swiglu",
         "swin-image-classification",
         "convnext-image-classification",
+        "convnextv2-image-classification",
+        "swinv2-image-classification",
+        "dinov2-with-registers",
         "segformer-image-classification",
         "resnet-image-classification",
     ] {
@@ -38,6 +41,7 @@ fn models() -> Vec<(String, &'static Purpose)> {
     }
     models.push(("upernet-swin".to_owned(), &SEMANTIC_SEGMENTATION));
     models.push(("mobilevit".to_owned(), &SEMANTIC_SEGMENTATION));
+    models.push(("mobilevitv2".to_owned(), &SEMANTIC_SEGMENTATION));
     for name in ["llama-causal-lm", "gpt2-causal-lm", "gemma2-causal-lm"] {
         models.push((name.to_owned(), &CAUSAL_LM));
     }
@@ -150,7 +154,15 @@ fn computing_blocks_again_gives_the_same_gradients() {
                 // another order.
                 let shared = ["rel", "query_position"].iter().any(|part| param.name.contains(part));
                 let several = [&OBJECT_DETECTION, &AUDIO_CLASSIFICATION, &SEMANTIC_SEGMENTATION].contains(&purpose);
-                let most = if shared || several { 1e-6 } else { 0.0 };
+                // Norms over the few places of its last maps multiply what is rounded.
+                let steep = name == "mobilevitv2";
+                let most = if steep {
+                    1e-5
+                } else if shared || several {
+                    1e-6
+                } else {
+                    0.0
+                };
                 let worst = difference(kept, again);
                 assert!(worst <= most, "{name}, trained from block {depth}: {} by {worst}", param.name);
             }

@@ -30,6 +30,9 @@ fn every_vision_family_equals_hugging_face() {
         ("swin-image-classification", &["case", "case_uneven_size"]),
         ("swin-absolute-positions", &["case", "case_interpolated"]),
         ("convnext-image-classification", &["case", "case_other_size"]),
+        ("convnextv2-image-classification", &["case", "case_other_size"]),
+        ("swinv2-image-classification", &["case", "case_uneven_size"]),
+        ("dinov2-with-registers", &["case", "case_interpolated", "case_coarser"]),
         ("data2vec-vision-image-classification", &["case"]),
         ("segformer-image-classification", &["case", "case_other_size"]),
         ("resnet-image-classification", &["case", "case_other_size"]),
@@ -57,6 +60,7 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
         ("upernet-swin", "case", 9),
         ("upernet-swin", "case_other_size", 9),
         ("upernet-convnext", "case", 5),
+        ("upernet-convnextv2", "case", 5),
     ] {
         println!("{name}/{file}");
         let folder = fixture(&format!("parity/{name}"));
@@ -91,14 +95,17 @@ fn segmenters_equal_hugging_face_with_their_running_statistics() {
 /// One checkpoint with both heads, each of which reads its part.
 #[test]
 fn mobilevit_equals_hugging_face_with_either_head() {
-    for (file, purpose) in [("case", &SEMANTIC_SEGMENTATION), ("case_as_classifier", &IMAGE_CLASSIFICATION)] {
-        let loaded = LoadedModel::load(&fixture("parity/mobilevit"), &load_options(purpose)).unwrap();
+    let files = [("case", &SEMANTIC_SEGMENTATION), ("case_as_classifier", &IMAGE_CLASSIFICATION)];
+    for (name, (file, purpose)) in ["mobilevit", "mobilevitv2"].into_iter().flat_map(|name| files.map(|it| (name, it)))
+    {
+        println!("{name}/{file}");
+        let loaded = LoadedModel::load(&fixture(&format!("parity/{name}")), &load_options(purpose)).unwrap();
         assert!(loaded.report.new.is_empty(), "{:?}", loaded.report);
         let others = ["classifier.", "mobilevit.conv_1x1_exp.", "segmentation_head."];
         let of_others = |name: &String| others.iter().any(|other| name.starts_with(other));
         assert!(loaded.report.unexpected.iter().all(of_others), "{:?}", loaded.report.unexpected);
         assert_eq!(purposes_of_class(&loaded.config), [purpose]);
-        let case = case(&format!("parity/mobilevit/{file}.safetensors"));
+        let case = case(&format!("parity/{name}/{file}.safetensors"));
         check(&loaded, &case, |name| format!("grad.{name}"));
         let after = loaded.buffers.iter().filter_map(|it| Some((it, case.get(&format!("after.{}", it.name))?)));
         let differences = after.map(|(buffer, expected)| difference(&buffer.tensor, expected));

@@ -243,7 +243,7 @@ impl Body for ImageEncoder {
     fn work(&self, patches: f64, reads: Reads) -> f64 {
         let sizes = &self.sizes.embeddings;
         let projection = 2.0 * patches * (sizes.channels * sizes.patch.0 * sizes.patch.1 * sizes.hidden) as f64;
-        let tokens = self.seen(patches) + (sizes.tokens.len() as i64 + sizes.detection) as f64;
+        let tokens = self.seen(patches) + (sizes.tokens.len() as i64 + sizes.registers + sizes.detection) as f64;
         let read = match reads {
             Reads::First(count) => count as f64,
             Reads::All | Reads::Stages => tokens,

@@ -1,4 +1,5 @@
-//! ConvNeXt (Liu et al. 2022), transformers `ConvNextModel`: the convolutional reference.
+//! ConvNeXt (Liu et al. 2022) and its second version (Woo et al. 2023), transformers `ConvNextModel` and `ConvNextV2Model`: the convolutional
+//! reference.
 
 use crate::bodies::{MapShape, PatchStem, Pyramid, PyramidBlock};
 use crate::checkpoint::Weights;
@@ -12,36 +13,67 @@ use retune_kernels::Activation;
 use serde_json::{Value, json};
 
 /// The normed mean of the last feature map → classifier.
-pub static CONVNEXT: ConvNext = ConvNext(TensorNames {
-    base: "convnext",
+pub static CONVNEXT: ConvNext = ConvNext {
+    model_type: "convnext",
+    class: "ConvNext",
+    names: TensorNames { base: "convnext", ..NAMES },
+    version: Version::First,
+    reading: |config| reading(config, "convnext.layernorm"),
+};
+/// The same with normed responses in place of scales.
+pub static CONVNEXTV2: ConvNext = ConvNext {
+    model_type: "convnextv2",
+    class: "ConvNextV2",
+    names: TensorNames { base: "convnextv2", ..NAMES },
+    version: Version::Second,
+    reading: |config| reading(config, "convnextv2.layernorm"),
+};
+
+const NAMES: TensorNames = TensorNames {
+    base: "",
     spellings: &[],
     buffers: &[],
     modules: &[],
     lora: Err("convnext has no attention and so no usual targets; name its projections: pwconv1, pwconv2"),
-});
+};
 
-/// Its type: how its tensors are called.
-pub struct ConvNext(TensorNames);
+/// What sets the layers of the two apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Each channel has a scale.
+    First,
+    /// Responses are normed.
+    Second,
+}
+
+/// Its type: what sets the two apart.
+pub struct ConvNext {
+    model_type: &'static str,
+    class: &'static str,
+    names: TensorNames,
+    version: Version,
+    reading: fn(&ModelConfig) -> Result<ImageReading, ModelError>,
+}
 
 impl Family for ConvNext {
     fn model_type(&self) -> &'static str {
-        "convnext"
+        self.model_type
     }
 
     fn class(&self) -> &'static str {
-        "ConvNext"
+        self.class
     }
 
     fn heads(&self) -> Vec<(&'static Purpose, Box<dyn HeadPlan>)> {
-        vec![(&IMAGE_CLASSIFICATION, Box::new(ImagePlan(reading)))]
+        vec![(&IMAGE_CLASSIFICATION, Box::new(ImagePlan(self.reading)))]
     }
 
     fn names(&self) -> &TensorNames {
-        &self.0
+        &self.names
     }
 
     fn fresh(&self) -> Option<Fresh> {
-        Some(Fresh::without_texts(fresh))
+        Some(Fresh::without_texts(if self.version == Version::First { fresh } else { fresh_second }))
     }
 
     fn takes(&self, config: &ModelConfig) -> Result<Takes, ModelError> {
@@ -61,19 +93,22 @@ impl Family for ConvNext {
     }
 
     fn body(&self, weights: &Weights<'_>, config: &ModelConfig) -> Result<Box<dyn Body>, ModelError> {
-        Ok(Box::new(pyramid(&weights.at(self.0.base), config)?))
+        Ok(Box::new(pyramid(&weights.at(self.names.base), config, self.version)?))
     }
 }
 
 /// The body, at the path of its parts.
-pub(super) fn pyramid(base: &Weights<'_>, config: &ModelConfig) -> Result<Pyramid, ModelError> {
+pub(super) fn pyramid(base: &Weights<'_>, config: &ModelConfig, version: Version) -> Result<Pyramid, ModelError> {
     let (widths, depths) = (config.sizes("hidden_sizes")?, config.sizes("depths")?);
     if widths.len() != depths.len() {
         let problem = format!("has {} entries, `depths` has {}", widths.len(), depths.len());
         return Err(ModelError::Config { field: "hidden_sizes".to_owned(), problem });
     }
     let activation = Activation::from_name(&config.text("hidden_act")?)?;
-    let layer_scale = config.number_or("layer_scale_init_value", 1e-6)?;
+    let (layer_scale, norms_responses) = match version {
+        Version::First => (config.number_or("layer_scale_init_value", 1e-6)?, false),
+        Version::Second => (0.0, true),
+    };
     let count = depths.iter().sum::<i64>() as usize;
     let rates = linear_rates(config.probability("drop_path_rate")?, count);
     let mut blocks: Vec<PyramidBlock> = Vec::with_capacity(count);
@@ -87,7 +122,7 @@ pub(super) fn pyramid(base: &Weights<'_>, config: &ModelConfig) -> Result<Pyrami
         }
         for i in 0..depth {
             let number = blocks.len();
-            let sizes = ConvNextSizes { channels, activation, layer_scale, drop_path: rates[number] };
+            let sizes = ConvNextSizes { channels, activation, layer_scale, norms_responses, drop_path: rates[number] };
             let weights = weights.at(&format!("layers.{i}")).depth(number + 1);
             let layer = Box::new(ConvNextLayer::load(&weights, sizes)?);
             let area = 4f64.powi(stage as i32);
@@ -121,9 +156,9 @@ fn image_sizes(config: &ModelConfig) -> Result<SizeRule, ModelError> {
     Ok(SizeRule::at_least((patch.0 * shrink, patch.1 * shrink)))
 }
 
-fn reading(config: &ModelConfig) -> Result<ImageReading, ModelError> {
+fn reading(config: &ModelConfig, path: &'static str) -> Result<ImageReading, ModelError> {
     let epsilon = config.number_or("layer_norm_eps", 1e-12)?;
-    let norm = PooledNorm { path: "convnext.layernorm", epsilon, may_be_missing: false };
+    let norm = PooledNorm { path, epsilon, may_be_missing: false };
     Ok(ImageReading { norm: Some(norm), ..ImageReading::new(Pooling::Mean) })
 }
 
@@ -138,4 +173,13 @@ fn fresh(size: &FreshSize) -> Value {
         // So small a factor as its authors' 1e-6 takes as many steps as they had.
         "layer_scale_init_value": size.of([0.1, 0.1, 0.1, 1e-6]),
     })
+}
+
+/// Without a scale.
+fn fresh_second(size: &FreshSize) -> Value {
+    let mut config = fresh(size);
+    if let Value::Object(map) = &mut config {
+        map.remove("layer_scale_init_value");
+    }
+    config
 }

@@ -1,4 +1,4 @@
-//! DINOv2 (Oquab et al. 2023), transformers `Dinov2Model`.
+//! DINOv2 (Oquab et al. 2023), also with registers (Darcet et al. 2023), transformers `Dinov2Model` and `Dinov2WithRegistersModel`.
 
 use super::vit;
 use crate::bodies::{ImageEncoderSizes, layer_sizes};
@@ -11,7 +11,9 @@ use crate::{ModelConfig, ModelError};
 use serde_json::{Value, json};
 
 /// Layer scale, SwiGLU in the giant; the classifier reads the class token beside the mean of the patches.
-pub static DINOV2: ImageFamily = ImageFamily {
+pub static DINOV2: ImageFamily = FIRST;
+
+const FIRST: ImageFamily = ImageFamily {
     model_type: "dinov2",
     class: "Dinov2",
     class_suffix: |_| "",
@@ -29,6 +31,37 @@ pub static DINOV2: ImageFamily = ImageFamily {
     sizes,
     fresh: Some(Fresh::without_texts(fresh)),
 };
+
+/// The same with tokens that have no place and that no head reads, in which layers keep what is of no patch.
+pub static DINOV2_WITH_REGISTERS: ImageFamily = ImageFamily {
+    model_type: "dinov2_with_registers",
+    class: "Dinov2WithRegisters",
+    names: TensorNames { modules: MODULES, ..vit::names("dinov2_with_registers") },
+    classifier: ImagePlan(|config| {
+        Ok(ImageReading { registers: registers(config)?, ..ImageReading::new(Pooling::FirstAndMeanOfPatches) })
+    }),
+    sizes: |config| {
+        let sizes = sizes(config)?;
+        let embeddings = ImageEmbeddingSizes {
+            registers: registers(config)?,
+            mask_token: Some(&[1]),
+            antialiased: true,
+            ..sizes.embeddings
+        };
+        Ok(ImageEncoderSizes { embeddings, ..sizes })
+    },
+    fresh: Some(Fresh::without_texts(|size| with(fresh(size), json!({"num_register_tokens": 4})))),
+    ..FIRST
+};
+
+/// R.
+fn registers(config: &ModelConfig) -> Result<i64, ModelError> {
+    match config.get("num_register_tokens") {
+        None => Ok(4),
+        Some(Value::Number(none)) if none.as_i64() == Some(0) => Ok(0),
+        Some(_) => config.size("num_register_tokens"),
+    }
+}
 
 /// Modules in transformers 5.
 const MODULES: &[(&str, &str)] = &[
@@ -57,9 +90,11 @@ fn sizes(config: &ModelConfig) -> Result<ImageEncoderSizes, ModelError> {
             patch: config.height_and_width("patch_size")?,
             hidden,
             tokens: &["cls_token"],
+            registers: 0,
             detection: 0,
             mask_token: config.flag_or("use_mask_token", true)?.then_some(&[1]),
             positions: PositionTable::Learned,
+            antialiased: false,
             init,
             projection: init,
             dropout: config.probability("hidden_dropout_prob")?,

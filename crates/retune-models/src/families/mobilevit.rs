@@ -154,7 +154,7 @@ impl Family for MobileVit {
 }
 
 /// A list of so many numbers.
-fn list(config: &ModelConfig, field: &str, count: usize) -> Result<Vec<i64>, ModelError> {
+pub(super) fn list(config: &ModelConfig, field: &str, count: usize) -> Result<Vec<i64>, ModelError> {
     let list = config.sizes(field)?;
     if list.len() == count {
         return Ok(list);
@@ -164,7 +164,7 @@ fn list(config: &ModelConfig, field: &str, count: usize) -> Result<Vec<i64>, Mod
 
 /// Stride and dilation of the convolution that begins each of the last stages: behind a step that is left out, places are
 /// as far apart as they would have been.
-fn steps(config: &ModelConfig) -> Result<[(i64, i64); 3], ModelError> {
+pub(super) fn steps(config: &ModelConfig) -> Result<[(i64, i64); 3], ModelError> {
     Ok(match config.size("output_stride")? {
         8 => [(2, 1), (1, 1), (1, 2)],
         16 => [(2, 1), (2, 1), (1, 1)],
@@ -199,7 +199,7 @@ fn sizes(
 }
 
 /// What the head needs to know.
-fn decoder(config: &ModelConfig) -> Result<AsppSizes, ModelError> {
+pub(super) fn decoder(config: &ModelConfig) -> Result<AsppSizes, ModelError> {
     // Two stages before those have a step of one and one of two places.
     let area = steps(config)?.iter().fold(4.0, |area, (stride, _)| area * (stride * stride) as f64);
     Ok(AsppSizes {

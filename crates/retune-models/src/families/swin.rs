@@ -33,7 +33,8 @@ pub(super) const MODULES: &[(&str, &str)] = &[
 /// Its type: how its tensors are called.
 pub struct Swin(TensorNames);
 
-const LAYER: LayerNames = LayerNames {
+/// Names inside a layer.
+pub(super) const LAYER: LayerNames = LayerNames {
     attention: AttentionNames {
         query: "attention.self.query",
         key: "attention.self.key",
@@ -142,7 +143,7 @@ pub(super) fn pyramid(base: &Weights<'_>, config: &ModelConfig, windows: Windows
     Ok(Pyramid { stem, channels, sizes, blocks, width: last, keeps_size: false, shape: MapShape::Tokens })
 }
 
-fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<PatchStem, ModelError> {
+pub(super) fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<PatchStem, ModelError> {
     let (image, patch) = (config.height_and_width("image_size")?, config.height_and_width("patch_size")?);
     let channels = config.size_or("num_channels", 3)?;
     let positions = || {
@@ -162,7 +163,7 @@ fn stem(weights: &Weights<'_>, config: &ModelConfig, width: i64) -> Result<Patch
     })
 }
 
-fn layer_sizes(config: &ModelConfig, hidden: i64, heads: i64) -> Result<LayerSizes, ModelError> {
+pub(super) fn layer_sizes(config: &ModelConfig, hidden: i64, heads: i64) -> Result<LayerSizes, ModelError> {
     Ok(LayerSizes {
         hidden,
         heads,
@@ -176,7 +177,7 @@ fn layer_sizes(config: &ModelConfig, hidden: i64, heads: i64) -> Result<LayerSiz
 }
 
 /// Base is what its authors call tiny. A window is as large as the last map: transformers runs none that is larger.
-fn fresh(size: &FreshSize) -> Value {
+pub(super) fn fresh(size: &FreshSize) -> Value {
     let (image, window) = size.of([(128, 4), (128, 4), (224, 7), (224, 7)]);
     let (width, heads) = size.of([(32, 1), (64, 2), (64, 2), (96, 3)]);
     let depths = size.of([[2, 2, 2, 2], [2, 2, 2, 2], [2, 2, 6, 2], [2, 2, 6, 2]]);

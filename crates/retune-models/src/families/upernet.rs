@@ -83,7 +83,8 @@ impl Family for UperNet {
         let base = weights.at(self.0.base);
         let pyramid = match kind {
             Backbone::Swin => swin::pyramid(&base, &part, swin::Windows::Kept)?,
-            Backbone::ConvNext => convnext::pyramid(&base, &part)?,
+            Backbone::ConvNext => convnext::pyramid(&base, &part, convnext::Version::First)?,
+            Backbone::ConvNextV2 => convnext::pyramid(&base, &part, convnext::Version::Second)?,
             Backbone::ResNet => resnet::pyramid(&base, &part)?,
         };
         Ok(Box::new(Pyramid { keeps_size: true, shape: MapShape::ChannelsFirst, ..pyramid }))
@@ -95,11 +96,12 @@ impl Family for UperNet {
 enum Backbone {
     Swin,
     ConvNext,
+    ConvNextV2,
     ResNet,
 }
 
 impl Backbone {
-    const ALL: [Self; 3] = [Self::Swin, Self::ConvNext, Self::ResNet];
+    const ALL: [Self; 4] = [Self::Swin, Self::ConvNext, Self::ConvNextV2, Self::ResNet];
 
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.family().model_type().eq(name))
@@ -109,6 +111,7 @@ impl Backbone {
         match self {
             Self::Swin => &swin::SWIN,
             Self::ConvNext => &convnext::CONVNEXT,
+            Self::ConvNextV2 => &convnext::CONVNEXTV2,
             Self::ResNet => &resnet::RESNET,
         }
     }
@@ -121,7 +124,7 @@ impl Backbone {
                 let width = part.size("embed_dim")?;
                 (0..part.sizes("depths")?.len()).map(|stage| (width << stage, quarters(stage))).collect()
             }
-            Self::ConvNext => {
+            Self::ConvNext | Self::ConvNextV2 => {
                 let widths = part.sizes("hidden_sizes")?;
                 widths.into_iter().enumerate().map(|(stage, width)| (width, quarters(stage))).collect()
             }
@@ -137,7 +140,7 @@ impl Backbone {
     fn epsilon(self) -> Option<f64> {
         match self {
             Self::Swin => Some(patch_merging::DEFAULT_EPSILON),
-            Self::ConvNext => Some(conv_next_layer::NORM_EPSILON),
+            Self::ConvNext | Self::ConvNextV2 => Some(conv_next_layer::NORM_EPSILON),
             Self::ResNet => None,
         }
     }

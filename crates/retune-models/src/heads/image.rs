@@ -52,12 +52,14 @@ pub struct ImageReading {
     pub classifiers: &'static [&'static str],
     /// Before them.
     pub dropout: f64,
+    /// Tokens between the first one and the patches, which no mean of patches counts.
+    pub registers: i64,
 }
 
 impl ImageReading {
     /// Without a norm, by one classifier of the usual name.
     pub fn new(pooling: Pooling) -> Self {
-        Self { pooling, norm: None, classifiers: &["classifier"], dropout: 0.0 }
+        Self { pooling, norm: None, classifiers: &["classifier"], dropout: 0.0, registers: 0 }
     }
 
     /// With classifiers of these names.
@@ -72,7 +74,7 @@ pub struct ImagePlan(pub fn(&ModelConfig) -> Result<ImageReading, ModelError>);
 
 impl HeadPlan for ImagePlan {
     fn build(&self, weights: &Weights<'_>, config: &ModelConfig, body: &dyn Body) -> Result<Box<dyn Head>, ModelError> {
-        let ImageReading { pooling, norm, classifiers, dropout } = (self.0)(config)?;
+        let ImageReading { pooling, norm, classifiers, dropout, registers } = (self.0)(config)?;
         let (hidden, head) = (body.width(), weights.head());
         let norm = norm.map(|PooledNorm { path, epsilon, may_be_missing }| {
             let weights = if may_be_missing { weights.neck() } else { weights.at("") };
@@ -85,6 +87,7 @@ impl HeadPlan for ImagePlan {
             norm: norm.transpose()?,
             classifiers: classifiers.collect::<Result<_, _>>()?,
             dropout,
+            registers,
         }))
     }
 }
@@ -95,13 +98,15 @@ struct ImageHead {
     norm: Option<LayerNorm>,
     classifiers: Vec<Dense>,
     dropout: f64,
+    registers: i64,
 }
 
 impl ImageHead {
     /// Of `hidden` [B, T, D] what a classifier reads, [B, D] or [B, 2D].
     fn pool(&self, hidden: &Tensor, classifier: i64) -> Tensor {
         let mean = |x: Tensor| x.mean_dim([1i64].as_slice(), false, None);
-        let patches = || hidden.narrow(1, 1, hidden.size()[1] - 1);
+        let front = 1 + self.registers;
+        let patches = || hidden.narrow(1, front, hidden.size()[1] - front);
         match self.pooling {
             Pooling::Tokens => hidden.select(1, classifier),
             Pooling::MeanOfPatches => mean(patches()),
@@ -142,7 +147,9 @@ impl Head for ImageHead {
             Pooling::FirstAndMeanOfPatches => 0.5,
             Pooling::Tokens | Pooling::Mean => return crate::head::even_shares(self.reads(), tokens),
         };
-        let mut shares = vec![(1.0 - first) / (tokens - 1) as f32; tokens as usize];
+        let front = 1 + self.registers;
+        let mut shares = vec![(1.0 - first) / (tokens - front) as f32; tokens as usize];
+        shares[..front as usize].fill(0.0);
         shares[0] = first;
         Tensor::from_slice(&shares)
     }

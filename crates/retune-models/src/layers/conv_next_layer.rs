@@ -1,4 +1,5 @@
-//! ConvNeXt's layer: depthwise convolution, norm, two pointwise projections, layer scale (Liu et al. 2022, §2).
+//! ConvNeXt's layer: depthwise convolution, norm, two pointwise projections, layer scale (Liu et al. 2022, §2), in the second version a
+//! norm of responses between the projections in its place (Woo et al. 2023, §3.2).
 //!
 //! B batch, H and W feature map, C channels.
 
@@ -6,7 +7,7 @@ use super::MapLayer;
 use super::drop_path::drop_path;
 use crate::ModelError;
 use crate::checkpoint::{Init, Weights};
-use retune_kernels::tch::Tensor;
+use retune_kernels::tch::{Kind, Tensor};
 use retune_kernels::{Activation, Dense, LayerNorm, Weight};
 
 /// Side of the depthwise kernel.
@@ -23,8 +24,35 @@ pub struct ConvNextSizes {
     pub activation: Activation,
     /// Initial layer scale; none at 0.
     pub layer_scale: f64,
+    /// Whether responses are normed between the projections.
+    pub norms_responses: bool,
     /// Rate of stochastic depth.
     pub drop_path: f64,
+}
+
+/// Added to the mean of responses, a constant of the class.
+const RESPONSE_EPSILON: f64 = 1e-6;
+
+/// Global response normalization: channels compete by how strong they are over the whole map.
+#[derive(Debug)]
+struct ResponseNorm {
+    weight: Weight, // [1, 1, 1, 4C]
+    bias: Weight,
+}
+
+impl ResponseNorm {
+    fn load(weights: &Weights<'_>, size: i64) -> Result<Self, ModelError> {
+        let part = |name: &str| weights.exact(name, &[1, 1, 1, size], Init::Constant(0.0));
+        Ok(Self { weight: part("weight")?, bias: part("bias")? })
+    }
+
+    /// `x` [B, H, W, 4C].
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let whole = x.to_kind(Kind::Float);
+        let strength = whole.norm_scalaropt_dim(2.0, [1i64, 2].as_slice(), true);
+        let share = &strength / (strength.mean_dim([-1i64].as_slice(), true, Kind::Float) + RESPONSE_EPSILON);
+        (&*self.weight * (&whole * share) + &*self.bias + &whole).to_kind(x.kind())
+    }
 }
 
 /// The layer with its residual.
@@ -34,6 +62,7 @@ pub struct ConvNextLayer {
     depthwise_bias: Weight,
     norm: LayerNorm,
     up: Dense,
+    responses: Option<ResponseNorm>,
     down: Dense,
     scale: Option<Weight>,
     sizes: ConvNextSizes,
@@ -50,6 +79,7 @@ impl ConvNextLayer {
             depthwise_bias: depthwise.compute("bias", &[c], Init::Constant(0.0))?,
             norm: weights.at("layernorm").layer_norm(c, NORM_EPSILON)?,
             up: weights.at("pwconv1").dense(c, 4 * c)?,
+            responses: sizes.norms_responses.then(|| ResponseNorm::load(&weights.at("grn"), 4 * c)).transpose()?,
             down: weights.at("pwconv2").dense(4 * c, c)?,
             scale: (sizes.layer_scale > 0.0).then(scale).transpose()?,
             sizes,
@@ -70,7 +100,9 @@ impl MapLayer for ConvNextLayer {
             self.sizes.channels,
         );
         let y = self.norm.forward(&y.permute([0, 2, 3, 1]));
-        let y = self.down.forward(&self.sizes.activation.forward(&self.up.forward(&y, train)), train);
+        let y = self.sizes.activation.forward(&self.up.forward(&y, train));
+        let y = self.responses.as_ref().map_or_else(|| y.shallow_clone(), |norm| norm.forward(&y));
+        let y = self.down.forward(&y, train);
         let y = self.scale.as_ref().map_or_else(|| y.shallow_clone(), |scale| &y * scale.to_kind(y.kind()));
         x + drop_path(&y, self.sizes.drop_path, train)
     }

@@ -1,6 +1,6 @@
 //! Patch, token and position embeddings of ViT and its relatives (Dosovitskiy et al. 2020, §3.1).
 //!
-//! B batch, S special tokens, M detection tokens, h and w grid of patches, T = S + M + h·w, D hidden size. Tokens and positions
+//! B batch, S special tokens, R registers, M detection tokens, h and w grid of patches, T = S + R + M + h·w, D hidden size. Tokens and positions
 //! stay in fp32. Detection tokens stand behind the patches in Hugging Face's classes and before them here, so that what a head
 //! reads comes first: attention does not care.
 
@@ -36,12 +36,16 @@ pub struct ImageEmbeddingSizes {
     pub hidden: i64,
     /// Names of the tokens in front of the patches.
     pub tokens: &'static [&'static str],
+    /// R: tokens behind the special ones that have no positions (Darcet et al. 2023). They are not detection tokens at once.
+    pub registers: i64,
     /// M (Fang et al. 2021).
     pub detection: i64,
     /// Leading dimensions, before D, of a mask token that the checkpoint holds and classification does not use.
     pub mask_token: Option<&'static [i64]>,
     /// Absolute positions.
     pub positions: PositionTable,
+    /// Whether those of a finer grid are averaged for a coarser one.
+    pub antialiased: bool,
     /// Fresh values of tokens and learned positions.
     pub init: Init,
     /// Fresh values of the projection of patches.
@@ -62,6 +66,7 @@ impl ImageEmbeddingSizes {
 pub struct ImageEmbeddings {
     projection: PatchProjection,
     tokens: Vec<Weight>,
+    registers: Option<Weight>, // [1, R, D]
     detection: Option<Weight>, // [1, M, D]
     positions: Option<PositionEmbeddings>,
     dropout: f64,
@@ -89,11 +94,17 @@ impl ImageEmbeddings {
             }),
             PositionTable::Fixed => Some(weights.fixed(name, sincos_positions(grid, d, weights.device()))?),
         };
-        let positions = table.map(|table| PositionEmbeddings::new(table, special, grid).with_behind(sizes.detection));
+        let positions = |table| {
+            let positions = PositionEmbeddings::new(table, special, grid).with_behind(sizes.detection);
+            if sizes.antialiased { positions.antialiased() } else { positions }
+        };
+        let positions = table.map(positions);
+        let registers = || weights.exact("register_tokens", &[1, sizes.registers, d], sizes.init);
         let detection = || weights.neck().exact("detection_tokens", &[1, sizes.detection, d], sizes.init);
         Ok(Self {
             detection: (sizes.detection > 0).then(detection).transpose()?,
             tokens: sizes.tokens.iter().map(token).collect::<Result<_, _>>()?,
+            registers: (sizes.registers > 0).then(registers).transpose()?,
             projection: PatchProjection::load(&patches, sizes.channels, sizes.patch, d, sizes.projection)?,
             positions,
             dropout: sizes.dropout,
@@ -112,6 +123,12 @@ impl ImageEmbeddings {
         let mut sum = Tensor::cat(&parts, 1);
         if let Some(positions) = &self.positions {
             sum += positions.at((h, w));
+        }
+        if let Some(registers) = &self.registers {
+            let special = self.tokens.len() as i64;
+            let behind = sum.size()[1] - special;
+            let registers = registers.expand([batch, -1, d], false);
+            sum = Tensor::cat(&[sum.narrow(1, 0, special), registers, sum.narrow(1, special, behind)], 1);
         }
         if let Some(kept) = kept {
             let special = self.tokens.len() as i64;

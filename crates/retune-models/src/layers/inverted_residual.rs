@@ -10,8 +10,14 @@ use crate::checkpoint::{Init, Weights};
 use retune_kernels::Activation;
 use retune_kernels::tch::{Kind, Tensor};
 
-/// Channels are multiples of this.
+/// Channels inside are multiples of this.
 const DIVISOR: i64 = 8;
+
+/// The nearest multiple of `divisor`, `least` at least, but no more than a tenth below `wanted`: `make_divisible` of transformers.
+pub fn divisible(wanted: f64, divisor: i64, least: i64) -> i64 {
+    let nearest = least.max((wanted + divisor as f64 / 2.0) as i64 / divisor * divisor);
+    if (nearest as f64) < 0.9 * wanted { nearest + divisor } else { nearest }
+}
 
 /// How an inverted residual is made.
 #[derive(Debug, Clone, Copy)]
@@ -31,11 +37,9 @@ pub struct InvertedSizes {
 }
 
 impl InvertedSizes {
-    /// Channels inside: the nearest multiple, but no more than a tenth fewer.
+    /// Channels inside.
     fn inside(&self) -> i64 {
-        let wanted = (self.input as f64 * self.expansion).round_ties_even();
-        let nearest = DIVISOR.max((wanted + DIVISOR as f64 / 2.0) as i64 / DIVISOR * DIVISOR);
-        if (nearest as f64) < 0.9 * wanted { nearest + DIVISOR } else { nearest }
+        divisible((self.input as f64 * self.expansion).round_ties_even(), DIVISOR, DIVISOR)
     }
 }
 

@@ -17,6 +17,8 @@ pub struct PatchMerging {
     norm: LayerNorm,
     reduction: Dense,
     hidden: i64,
+    /// Whether the norm is of what was reduced (Liu et al. 2022).
+    normed_behind: bool,
 }
 
 impl PatchMerging {
@@ -26,6 +28,20 @@ impl PatchMerging {
             norm: weights.at("norm").layer_norm(4 * hidden, DEFAULT_EPSILON)?,
             reduction: weights.at("reduction").dense_with(4 * hidden, 2 * hidden, false)?,
             hidden,
+            normed_behind: false,
+        })
+    }
+
+    /// The same with its norm behind the reduction, as in Swin V2.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    pub fn normed_behind(weights: &Weights<'_>, hidden: i64) -> Result<Self, ModelError> {
+        Ok(Self {
+            norm: weights.at("norm").layer_norm(2 * hidden, DEFAULT_EPSILON)?,
+            reduction: weights.at("reduction").dense_with(4 * hidden, 2 * hidden, false)?,
+            hidden,
+            normed_behind: true,
         })
     }
 }
@@ -39,7 +55,10 @@ impl MapLayer for PatchMerging {
         let (h, w) = ((height + 1) / 2, (width + 1) / 2);
         // Of the four: first both of the left column, then both of the right one.
         let merged = x.reshape([batch, h, 2, w, 2, channels]).permute([0, 1, 3, 4, 2, 5]).reshape([batch, h, w, -1]);
-        self.reduction.forward(&self.norm.forward(&merged), train)
+        match self.normed_behind {
+            true => self.norm.forward(&self.reduction.forward(&merged, train)),
+            false => self.reduction.forward(&self.norm.forward(&merged), train),
+        }
     }
 
     fn work(&self, places: f64) -> f64 {

@@ -12,12 +12,13 @@ pub struct PositionEmbeddings {
     special: i64,
     behind: i64,
     grid: (i64, i64),
+    antialiased: bool,
 }
 
 impl PositionEmbeddings {
     /// `grid` is the one the table was made for; its first `special` rows belong to no patch.
     pub fn new(table: Weight, special: i64, grid: (i64, i64)) -> Self {
-        Self { table, special, behind: 0, grid }
+        Self { table, special, behind: 0, grid, antialiased: false }
     }
 
     /// The same table where its last `behind` rows belong to tokens behind the patches.
@@ -25,7 +26,13 @@ impl PositionEmbeddings {
         Self { behind, ..self }
     }
 
-    /// Rows for a grid of this size, [1, S + M + h·w, D]: bicubic, without aligned corners and without antialiasing. Those of
+    /// The same where rows of a finer grid are averaged for a coarser one.
+    #[must_use]
+    pub fn antialiased(self) -> Self {
+        Self { antialiased: true, ..self }
+    }
+
+    /// Rows for a grid of this size, [1, S + M + h·w, D]: bicubic, without aligned corners, and without antialiasing unless it is asked for. Those of
     /// tokens behind the patches come before them.
     pub fn at(&self, grid: (i64, i64)) -> Tensor {
         if self.behind > 0 {
@@ -42,7 +49,11 @@ impl PositionEmbeddings {
         let special = self.table.narrow(1, 0, self.special);
         let patches = self.table.narrow(1, self.special, rows - self.special);
         let patches = patches.reshape([1, self.grid.0, self.grid.1, size]).permute([0, 3, 1, 2]);
-        let patches = patches.upsample_bicubic2d([grid.0, grid.1], false, None, None);
+        let size_of = [grid.0, grid.1];
+        let patches = match self.antialiased {
+            true => patches.internal_upsample_bicubic2d_aa(size_of, false, None, None),
+            false => patches.upsample_bicubic2d(size_of, false, None, None),
+        };
         let patches = patches.permute([0, 2, 3, 1]).reshape([1, grid.0 * grid.1, size]);
         Tensor::cat(&[special, patches], 1)
     }

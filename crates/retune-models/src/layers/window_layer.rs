@@ -81,24 +81,16 @@ impl WindowLayer {
     }
 
     fn attend(&self, x: &Tensor, train: bool) -> Tensor {
-        let [batch, height, width, channels] = x.size()[..] else { panic!("feature maps have four dimensions") };
+        let [_, height, width, _] = x.size()[..] else { panic!("feature maps have four dimensions") };
         // One window over the shorter side needs no shift.
         let (window, shift) = match height.min(width) {
             side if self.options.fitted && side <= self.options.window => (side, 0),
             _ => (self.options.window, self.options.shift),
         };
-        let (bottom, right) = ((window - height % window) % window, (window - width % window) % window);
-        let padded =
-            if bottom + right == 0 { x.shallow_clone() } else { x.constant_pad_nd([0, 0, 0, right, 0, bottom]) };
-        let (h, w) = (height + bottom, width + right);
-        let shifted = if shift == 0 { padded } else { padded.roll([-shift, -shift], [1, 2]) };
-        let windows = partition(&shifted, window).view([-1, window * window, channels]);
-        let bias = self.bias((h, w), window, shift);
-        let attended = self.attention.forward(&windows, &windows, None, Some(&bias), train);
-        let grid = attended.view([batch, h / window, w / window, window, window, channels]);
-        let merged = grid.transpose(2, 3).reshape([batch, h, w, channels]);
-        let merged = if shift == 0 { merged } else { merged.roll([shift, shift], [1, 2]) };
-        merged.narrow(1, 0, height).narrow(2, 0, width)
+        in_windows(x, window, shift, |windows, size| {
+            let bias = self.bias(size, window, shift);
+            self.attention.forward(windows, windows, None, Some(&bias), train)
+        })
     }
 
     /// [N, heads, A, A], or [1, heads, A, A] where it is the same in all windows.
@@ -137,6 +129,26 @@ impl MapLayer for WindowLayer {
     }
 }
 
+/// What `attend` makes of the windows [B·N, A, C] of `x` [B, H, W, C], which is padded to whole ones and shifted before, and brought back
+/// behind; it is told the padded size.
+pub(super) fn in_windows(
+    x: &Tensor,
+    window: i64,
+    shift: i64,
+    attend: impl FnOnce(&Tensor, (i64, i64)) -> Tensor,
+) -> Tensor {
+    let [batch, height, width, channels] = x.size()[..] else { panic!("feature maps have four dimensions") };
+    let (bottom, right) = ((window - height % window) % window, (window - width % window) % window);
+    let padded = if bottom + right == 0 { x.shallow_clone() } else { x.constant_pad_nd([0, 0, 0, right, 0, bottom]) };
+    let (h, w) = (height + bottom, width + right);
+    let shifted = if shift == 0 { padded } else { padded.roll([-shift, -shift], [1, 2]) };
+    let windows = partition(&shifted, window).view([-1, window * window, channels]);
+    let grid = attend(&windows, (h, w)).view([batch, h / window, w / window, window, window, channels]);
+    let merged = grid.transpose(2, 3).reshape([batch, h, w, channels]);
+    let merged = if shift == 0 { merged } else { merged.roll([shift, shift], [1, 2]) };
+    merged.narrow(1, 0, height).narrow(2, 0, width)
+}
+
 /// `x` [B, H, W, C] as windows [B·N, M, M, C]; the sides are multiples of M.
 fn partition(x: &Tensor, window: i64) -> Tensor {
     let [batch, height, width, channels] = x.size()[..] else { panic!("feature maps have four dimensions") };
@@ -145,7 +157,7 @@ fn partition(x: &Tensor, window: i64) -> Tensor {
 }
 
 /// 0 for pairs of patches that were neighbours before the shift, [`APART`] for others, [N, A, A].
-fn apart(height: i64, width: i64, window: i64, shift: i64) -> Tensor {
+pub(super) fn apart(height: i64, width: i64, window: i64, shift: i64) -> Tensor {
     let region = |length: i64| {
         let of = move |i: i64| i64::from(i >= length - window) + i64::from(i >= length - shift);
         (0..length).map(of).collect::<Vec<i64>>()

@@ -77,6 +77,10 @@ fn small(model_type: &str) -> ModelConfig {
         config.set("neck_hidden_sizes", json!([2, 2, 3, 2, 3, 4, 5]));
         config.set("hidden_sizes", json!([4, 8, 4]));
     }
+    if config.get("width_multiplier").is_some() {
+        config.set("width_multiplier", json!(0.05));
+        config.set("aspp_out_channels", json!(4));
+    }
     if config.get("encoder_n_points").is_some() {
         // Its norms have 32 groups.
         config.set("d_model", json!(32));
@@ -138,7 +142,8 @@ fn small_image(model_type: &str) -> ModelConfig {
 fn every_listed_family_builds_every_head_it_lists() {
     let mut used = Vec::new();
     for family in FAMILIES {
-        let is_image = ["swin", "convnext", "upernet"].contains(&family.model_type()) || family.defaults().is_empty();
+        let is_image = ["swin", "swinv2", "convnext", "convnextv2", "upernet"].contains(&family.model_type())
+            || family.defaults().is_empty();
         let config = if is_image { small_image(family.model_type()) } else { small(family.model_type()) };
         assert!(!family.heads().is_empty(), "{}", family.model_type());
         for (purpose, plan) in family.heads() {
