@@ -159,7 +159,14 @@ pub fn finetune(recipe: &Recipe, start: Start, observers: &mut [&mut dyn Observe
         baselines: &baselines,
     };
     let data = report_data::collect(&sources, &mut missing)?;
-    missing.into_iter().chain(overfit::result(&resolved, &state)).for_each(|note| tell(note, observers));
+    // How the figures came about; advice is a line of its own.
+    let of = &scored.evaluation;
+    let noted = of
+        .notes
+        .iter()
+        .filter(|note| of.advice.as_ref() != Some(*note))
+        .map(|note| format!("{}: {note}", split.name()));
+    noted.chain(missing).chain(overfit::result(&resolved, &state)).for_each(|note| tell(note, observers));
     write_text(&output.join("report.html"), &report::render(&data))?;
     let on = |words: String| format!("On the {} examples: {words}", split.name());
     let decided = scored.evaluation.decided().map(on).collect();

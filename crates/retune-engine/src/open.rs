@@ -54,7 +54,17 @@ pub fn fetch(model: &str, revision: Option<&str>, observers: &mut [&mut dyn Obse
 }
 
 /// Files of which one tells that a folder has the tokenizer or processor of its model.
-const FILES_OF_MEDIA: [&str; 4] = ["tokenizer.json", "vocab.txt", "vocab.json", "preprocessor_config.json"];
+const FILES_OF_MEDIA: [&str; 9] = [
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "preprocessor_config.json",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+    "source.spm",
+];
 
 /// A saved model, found but not loaded.
 #[derive(Debug, Clone)]

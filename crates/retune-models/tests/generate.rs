@@ -168,6 +168,14 @@ fn a_length_counts_the_prompt_where_nothing_says_how_many_tokens_are_new() {
     // What is written about another text begins with one token.
     let about_others = json!({"is_encoder_decoder": true});
     assert_eq!(read(json!({"max_length": 9}), about_others).unwrap(), (8, None));
+    // Nor of anything else but the tokens that texts begin and end with.
+    let both = |generation: serde_json::Value| {
+        let config = json!({"forced_eos_token_id": 2, "num_beams": 3, "eos_token_id": 2});
+        let read = GenerationSettings::read(generation.as_object().unwrap(), config.as_object().unwrap()).unwrap();
+        (read.forced_end, read.beams, read.ends)
+    };
+    assert_eq!(both(json!({})), (Some(2), 3, vec![2]));
+    assert_eq!(both(json!({"pad_token_id": 1})), (None, 1, vec![2]));
     let error = read(json!({"max_length": 1}), json!({})).unwrap_err().to_string();
     assert!(error.contains("`max_length` counts the prompt"), "{error}");
 

@@ -301,6 +301,10 @@ fn what_is_wrong_with_masks_is_told_at_once() {
     );
     desk.refuses(&arguments(&desk, "none", &["--train", "train/images"]), &["no folders `images` and `masks`"]);
     desk.refuses(&arguments(&desk, "none", &["--ignore-index", "300"]), &["ignore-index: 300 is not in 0..=255"]);
+    desk.refuses(
+        &arguments(&desk, "none", &["--mosaic", "0.5", "--batch-size", "1"]),
+        &["mosaic: takes another image"],
+    );
     // Of two images over each other a pixel would be of two classes.
     desk.refuses(&arguments(&desk, "none", &["--mixup", "0.5"]), &["mixup", "semantic-segmentation has no boxes"]);
 }

@@ -93,12 +93,17 @@ impl RunState {
         self.evaluations.len() > 1 && self.without_improvement == 0
     }
 
-    /// Notes a validation; says whether it is the best so far. A value beats an undefined one, and the first validation is
-    /// the best whatever it says.
+    /// Notes a validation; says whether it is the best so far. A value beats an undefined one, of equal ones the lower loss is better
+    /// (a detector's first passes all have an mAP of 0), and the first validation is the best whatever it says.
     pub fn record(&mut self, metric: &str, value: Option<f64>, direction: Direction, scored: &Scored) -> bool {
         let improved = self.best.as_ref().is_none_or(|best| match (value, best.value) {
-            (Some(new), Some(old)) => direction.improves(new, old),
-            (new, old) => new.is_some() && old.is_none(),
+            (Some(new), Some(old)) if new != old => direction.improves(new, old),
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            _ => {
+                let then = self.evaluations.iter().find(|it| it.step == best.step).and_then(|it| it.loss);
+                scored.loss.zip(then).is_some_and(|(now, then)| now < then)
+            }
         });
         if improved {
             self.best = Some(Best { step: self.step, metric: metric.to_owned(), value });
@@ -182,6 +187,23 @@ mod tests {
         assert_eq!(first, (true, false));
         assert_eq!(others, [false, false, true, false].map(|improved| (improved, improved)));
         assert!(state.is_over(1) && !state.is_over(2) && !state.is_over(0));
+    }
+
+    #[test]
+    fn of_equal_values_the_lower_loss_is_better() {
+        let mut state = RunState::default();
+        let best = [9.0, 8.0, 8.5, 7.0].map(|loss| {
+            let scored = Scored {
+                evaluation: Default::default(),
+                loss: Some(loss),
+                judged: Vec::new(),
+                decision: None,
+                seconds: 0.0,
+            };
+            state.step += 1;
+            state.record("map", Some(0.0), Direction::Higher, &scored)
+        });
+        assert_eq!((best, state.best.unwrap().step), ([true, true, false, true], 4));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::written::Written;
 use crate::recipe::settings::{DATA, settings};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use retune_data::Dataset;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -38,13 +38,7 @@ impl Drawn {
         let Some(folder) = &self.folder else { return Ok(Map::new()) };
         let source = data.source(example)?;
         let image = source.fields.values().find_map(Value::as_str).unwrap_or_default();
-        let path = folder.join(self.written.name(image, "image"));
-        let png = png()?;
-        let write = || {
-            std::fs::create_dir_all(folder)?;
-            std::fs::write(&path, png)
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))?;
+        let path = self.written.write(folder, (image, "image"), &png()?)?;
         Ok(Map::from_iter([("drawn".to_owned(), path.display().to_string().into())]))
     }
 }

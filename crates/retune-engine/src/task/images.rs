@@ -83,6 +83,13 @@ pub(super) struct ImagesInput {
     collects: bool,
 }
 
+/// Refuses a share of images that others of their batch lie over or beside where a batch has no other.
+pub(super) fn of_several(recipe: &Recipe, key: &str, share: f64) -> Result<()> {
+    let several = share == 0.0 || recipe.optimization.batch_size > 1;
+    ensure!(several, "{key}: takes another image of the batch, and a batch has one; give a larger --batch-size");
+    Ok(())
+}
+
 impl ImagesInput {
     /// The processor of a model folder, at the recipe's image size if it names one.
     pub(super) fn of(recipe: &Recipe, model: &Path, config: &ModelConfig) -> Result<Self> {

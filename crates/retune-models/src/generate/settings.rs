@@ -132,7 +132,8 @@ const NEVER_UNDERSTOOD: &[&str] = &[
 ];
 
 impl GenerationSettings {
-    /// Of generation_config.json, and of config.json where there is none or where it is silent.
+    /// Of generation_config.json, or of config.json where there is none: as in transformers, what the one does not say the other does
+    /// not add, but for the tokens that texts begin and end with.
     ///
     /// # Errors
     /// Values of another kind, and fields that change the result and are not understood; all of them at once.
@@ -175,6 +176,10 @@ fn refuse(problems: Vec<String>) -> Result<(), ModelError> {
     if problems.is_empty() { Ok(()) } else { Err(ModelError::Generation(problems.join("; "))) }
 }
 
+/// What config.json says beside any generation_config.json.
+const OF_THE_MODEL: [&str; 5] =
+    ["is_encoder_decoder", "decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id"];
+
 struct Fields<'a> {
     generation: &'a Map<String, Value>,
     config: &'a Map<String, Value>,
@@ -183,7 +188,8 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn get(&self, field: &str) -> Option<&Value> {
-        let map = if self.says(field) { self.generation } else { self.config };
+        let alone = self.generation.is_empty() || OF_THE_MODEL.contains(&field);
+        let map = if self.says(field) || !alone { self.generation } else { self.config };
         map.get(field).filter(|value| !value.is_null())
     }
 
@@ -233,10 +239,8 @@ impl Fields<'_> {
         if self.get("max_new_tokens").is_some() {
             return (self.count("max_new_tokens", usual), None);
         }
-        // As in transformers a decoder's config.json says nothing of lengths where there is a generation_config.json.
         let writes_about_others = self.get("is_encoder_decoder") == Some(&Value::Bool(true));
-        let counts = writes_about_others || self.generation.is_empty() || self.says("max_length");
-        if !counts || self.get("max_length").is_none() {
+        if self.get("max_length").is_none() {
             return (usual, None);
         }
         let longest = self.count("max_length", usual + 1);

@@ -30,6 +30,19 @@ impl IgnoredClasses {
     }
 }
 
+impl IgnoredClasses {
+    /// Whether a list has each class that is named.
+    fn check(&self, list: &ClassList) -> Result<(), String> {
+        let Self::Named(names) = self else { return Ok(()) };
+        let one = |name: &String| Self::Named(vec![name.clone()]);
+        let unknown = names.iter().find(|name| !list.classes.iter().any(|class| one(name).has(&class.name)));
+        unknown.map_or(Ok(()), |name| {
+            let known: Vec<String> = list.classes.iter().map(|class| class.name.clone()).collect();
+            Err(format!("`{}` is to be ignored and is no class; known: {}", shortened(name), quoted(&known, 20)))
+        })
+    }
+}
+
 /// How stored values are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskReading {
@@ -83,9 +96,16 @@ impl MaskClasses {
     pub fn choose(present: &[bool; 256], list: Option<&ClassList>, reading: &MaskReading) -> Result<Self, String> {
         let names = match list {
             Some(list) => {
+                reading.ignored.check(list)?;
                 let zero = names_zero(list, present, reading);
                 let classes = list.classes.iter().filter(|class| !(zero && class.value == 0));
                 classes.map(|class| class.name.clone()).filter(|name| !reading.ignored.has(name)).collect()
+            }
+            None if matches!(&reading.ignored, IgnoredClasses::Named(names) if !names.is_empty()) => {
+                return Err(
+                    "classes to be ignored are named, but nothing names the classes of the masks (classes.json)"
+                        .to_owned(),
+                );
             }
             None if is_binary(present, reading) => BINARY.map(str::to_owned).to_vec(),
             None => numbered(present, reading)?,
@@ -288,6 +308,11 @@ mod tests {
         let all = MaskReading { ignored: IgnoredClasses::Named(vec!["Road".into()]), ..reading };
         let it = MaskClasses::choose(&present(&[0, 3, 7]), Some(&list), &all).unwrap();
         assert_eq!((it.names().len(), it.class(0), it.class(7)), (2, 0, 255));
+        let wrong = MaskReading { ignored: IgnoredClasses::Named(vec!["rode".into()]), ..all };
+        let error = MaskClasses::choose(&present(&[0, 3, 7]), Some(&list), &wrong).unwrap_err();
+        assert!(error.contains("`rode`") && error.contains("sky"), "{error}");
+        let error = MaskClasses::choose(&present(&[0, 255]), None, &wrong).unwrap_err();
+        assert!(error.contains("nothing names the classes"), "{error}");
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Conversation {
             }
             (list @ Value::Array(_), completion) => {
                 let mut all = messages(list, false).map_err(|message| (true, message))?;
+                if completion.is_some() {
+                    // What was said before the completion is no part of it, as in TRL.
+                    let said = all.iter_mut().filter(|one| one["role"] == "assistant");
+                    said.for_each(|one| one["weight"] = json!(0));
+                }
                 let more = completion.map(|list| messages(list, false)).transpose();
                 all.extend(more.map_err(|message| (false, message))?.into_iter().flatten());
                 Ok(Self::Chat(all))

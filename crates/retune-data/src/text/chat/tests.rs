@@ -106,6 +106,22 @@ fn a_template_that_writes_the_past_anew_is_refused_unless_it_marks() {
     assert_eq!(learnt(&writer, &tokens), ["d"]);
 }
 
+/// As TRL has it: what the assistant said in a prompt is asked, not learnt.
+#[test]
+fn of_messages_that_are_a_prompt_the_completion_alone_is_learnt() {
+    let row = json!({
+        "prompt": [said("user", "good"), said("assistant", "film"), said("user", "bad")],
+        "completion": [said("assistant", "very bad")],
+    });
+    let chats = read(&format!("{row}\n"), true).unwrap();
+    let writer = writer(TURNS);
+    let tokens = writer.whole(1, chats.get(0)).unwrap().unwrap();
+    let parts = learnt(&writer, &tokens);
+    assert_eq!(parts.iter().map(|part| part.trim()).collect::<Vec<_>>(), ["very bad</s>"]);
+    let row = json!({"prompt": [said("user", "good")], "completion": [said("user", "bad")]});
+    assert!(read(&format!("{row}\n"), true).is_err());
+}
+
 #[test]
 fn of_a_prompt_the_completion_is_learnt_with_its_end() {
     let writer = writer(TURNS);

@@ -10,7 +10,7 @@ use crate::task::texts::TextSettings;
 use anyhow::{Context, Result, ensure};
 use retune_data::{
     BlockOptions, Blocks, ChatColumns, ChatTemplate, ChatWriter, Conversation, ConversationLines, Conversations, Cut,
-    Documents, OnBadExample, TableRows, Tokenizer,
+    Documents, OnBadExample, Records, TableRows, Tokenizer,
 };
 use retune_kernels::random;
 use retune_models::generate::GenerationSettings;
@@ -237,7 +237,7 @@ impl TextOrChat {
         notes.extend(self.about(&documents.train)?);
         notes.extend(joined.then(|| {
             format!(
-                "{} and {} are texts, which are joined as they stand; the model's chat template writes lists of messages: \
+                "where {} and {} are texts they are joined as they stand; the model's chat template writes lists of messages: \
                  [{{\"role\": \"user\", \"content\": …}}]",
                 self.columns.prompt, self.columns.completion
             )
@@ -248,7 +248,8 @@ impl TextOrChat {
     /// Whether prompts are texts, though the model has a chat template: somebody who tunes an assistant may have meant turns.
     fn passes_the_template_by(&self, read: &Reading) -> bool {
         let Reading::Chats(chats) = read else { return false };
-        self.writer.template.is_some() && matches!(chats.get(0), Conversation::Prompt { .. })
+        self.writer.template.is_some()
+            && (0..chats.len()).any(|row| matches!(chats.get(row), Conversation::Prompt { .. }))
     }
 
     /// How many tokens carry loss, with an example; and what fills rows where the tokenizer has no padding token.

@@ -14,7 +14,7 @@ mod threshold;
 use super::backbone::{Backbone, BackboneSettings};
 use super::drawn::{DrawSettings, Drawn};
 use super::from_scratch::FromScratchSettings;
-use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
+use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings, of_several};
 use super::splits::Encoded;
 use super::{Entry, Opening, Parts, Prepared, Preparing, Split, Work, parts};
 use crate::Recipe;
@@ -61,6 +61,8 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let settings = recipe.read::<DetectionSettings>()?;
     let weights = heads::detection_weights(from.config)?;
     let input = ImagesInput::of(recipe, from.model, from.config)?.dense(recipe, false)?;
+    of_several(recipe, "mosaic", recipe.read::<SceneSettings>()?.mosaic)?;
+    of_several(recipe, "mixup", settings.mixup)?;
     let input = input.with_scene_mixup(settings.mixup);
     let layout = layout(recipe)?;
     let Encoded { train, validation, test } =

@@ -13,7 +13,7 @@ mod settings;
 use super::class_loss::{ClassLossSettings, SmoothingSettings};
 use super::drawn::{DrawSettings, Drawn};
 use super::from_scratch::FromScratchSettings;
-use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings};
+use super::images::{ClassesOf, ImageSettings, ImagesInput, SceneSettings, of_several};
 use super::splits::Encoded;
 use super::written::Written;
 use super::{
@@ -76,6 +76,7 @@ fn prepare(from: &Preparing<'_>) -> Result<Box<dyn Work>> {
     let (settings, of_loss) = (recipe.read::<SegmentationSettings>()?, recipe.read::<ClassLossSettings>()?);
     let mask_loss = recipe.read::<MaskLossSettings>()?;
     mask_loss.check()?;
+    of_several(recipe, "mosaic", recipe.read::<SceneSettings>()?.mosaic)?;
     let input = ImagesInput::of(recipe, from.model, from.config)?.dense(recipe, settings.reduce_labels)?;
     let layout = layout(recipe, &settings)?;
     let Encoded { train, validation, test } = Encoded::read(recipe, |path| input.read(path, &layout, true))?;
@@ -307,14 +308,9 @@ impl Task for Segmentation {
         let Some(folder) = folder else { return Ok(drawn) };
         let source = data.source(example)?;
         let image = source.fields.values().find_map(Value::as_str).unwrap_or_default();
-        let name = self.written.name(image, "mask");
-        let path = folder.join(&name);
-        let write = || {
-            std::fs::create_dir_all(folder)?;
-            std::fs::write(&path, mask_png(mask).map_err(std::io::Error::other)?)
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))?;
-        let beside = folder.file_name().map_or_else(|| path.clone(), |folder| Path::new(folder).join(&name));
+        let path = self.written.write(folder, (image, "mask"), &mask_png(mask).map_err(anyhow::Error::msg)?)?;
+        let name = path.file_name().unwrap_or_default();
+        let beside = folder.file_name().map_or_else(|| path.clone(), |folder| Path::new(folder).join(name));
         let written = [("mask".to_owned(), beside.display().to_string().into())];
         Ok(written.into_iter().chain(drawn).collect())
     }

@@ -201,7 +201,7 @@ impl PairInput {
 
     /// Rows whose targets cannot be used, and why.
     fn problems(&self, targets: &WrittenTexts, learnt: bool) -> Vec<(usize, String)> {
-        let nothing = |row: &usize| targets.references(*row).iter().all(|text| text.trim().is_empty());
+        let nothing = |row: &usize| targets.references(*row).iter().any(|text| text.trim().is_empty());
         let empty = (0..Targets::<Text>::len(targets)).filter(nothing);
         let empty = empty.map(|row| (row, "has an empty target; fill it in or remove the row".to_owned()));
         let longest = self.longest.unwrap_or(usize::MAX);
