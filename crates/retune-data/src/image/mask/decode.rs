@@ -127,10 +127,13 @@ fn unpacked(data: &[u8], line: usize, samples: usize, bits: usize) -> Vec<u8> {
     data.chunks_exact(line.max(1)).flat_map(|row| (0..samples).map(move |place| sample(row, place))).collect()
 }
 
-/// 16-bit samples: of colours the high byte, of values those that a byte holds.
+/// 16-bit samples: of colours the high byte, as of black and white; of other values those that a byte holds.
 fn deep(data: &[u8], samples: usize) -> Result<Vec<u8>, String> {
     let pairs = data.chunks_exact(2);
     if samples > 2 {
+        return Ok(pairs.map(|pair| pair[0]).collect());
+    }
+    if data.chunks_exact(2 * samples).all(|pixel| matches!(pixel[..2], [0, 0] | [u8::MAX, u8::MAX])) {
         return Ok(pairs.map(|pair| pair[0]).collect());
     }
     let beyond = data.chunks_exact(2 * samples).find(|pixel| pixel[0] != 0);
@@ -224,5 +227,12 @@ mod tests {
         assert!(refused(b"text").contains("is not a PNG"));
         let whole = png(ColorType::Grayscale, BitDepth::Eight, (20, 20), &[7; 400]);
         assert!(refused(&whole[..whole.len() / 2]).contains("truncated or damaged"));
+    }
+
+    #[test]
+    fn deep_black_and_white_is_black_and_white() {
+        assert_eq!(deep(&[0, 0, 255, 255, 0, 0], 1).unwrap(), [0, 255, 0]);
+        assert_eq!(deep(&[0, 3, 0, 255], 1).unwrap(), [3, 255]);
+        assert!(deep(&[0, 1, 255, 255], 1).unwrap_err().contains("65535"));
     }
 }

@@ -2,11 +2,12 @@
 
 use super::decode::{Cells, Decoded, decode};
 
-/// The mask that several files make: 255 wherever one of them is not 0. One file that is named itself stays as it is.
+/// The mask that several files make: 255 wherever one of them is not 0, nothing at all in an image of this width and height where
+/// there is none. One file that is named itself stays as it is.
 ///
 /// # Errors
 /// Why not, as a phrase that follows the path in a message.
-pub(super) fn joined(files: &[(Option<String>, Vec<u8>)]) -> Result<Decoded, String> {
+pub(super) fn joined(files: &[(Option<String>, Vec<u8>)], (width, height): (usize, usize)) -> Result<Decoded, String> {
     if let [(None, bytes)] = files {
         return decode(bytes);
     }
@@ -26,8 +27,10 @@ pub(super) fn joined(files: &[(Option<String>, Vec<u8>)]) -> Result<Decoded, Str
         }
         joined.iter_mut().zip(values).for_each(|(pixel, value)| *pixel |= value);
     }
-    let (first, joined) = whole.ok_or("holds no mask")?;
-    Ok(Decoded { cells: Cells::Values(joined), ..first })
+    Ok(match whole {
+        Some((first, joined)) => Decoded { cells: Cells::Values(joined), ..first },
+        None => Decoded { width, height, cells: Cells::Values(vec![0; width * height]), cut: false },
+    })
 }
 
 #[cfg(test)]
@@ -46,10 +49,11 @@ mod tests {
     fn objects_are_joined() {
         let of = |name: &str, bytes: Vec<u8>| (Some(name.to_owned()), bytes);
         let two = [of("a.png", mask([0, 255, 0, 0], 2)), of("b.png", mask([0, 0, 1, 0], 2))];
-        assert_eq!(joined(&two).unwrap().cells, Cells::Values(vec![0, 255, 255, 0]));
-        assert_eq!(joined(&[(None, mask([0, 0, 1, 2], 2))]).unwrap().cells, Cells::Values(vec![0, 0, 1, 2]));
+        assert_eq!(joined(&two, (2, 2)).unwrap().cells, Cells::Values(vec![0, 255, 255, 0]));
+        assert_eq!(joined(&[(None, mask([0, 0, 1, 2], 2))], (2, 2)).unwrap().cells, Cells::Values(vec![0, 0, 1, 2]));
         let other = [two[0].clone(), of("c.png", mask([0; 4], 4))];
-        assert_eq!(joined(&other).unwrap_err(), "holds c.png, which is 4 × 1 pixels, others 2 × 2");
-        assert!(joined(&[]).unwrap_err().contains("holds no mask"));
+        assert_eq!(joined(&other, (2, 2)).unwrap_err(), "holds c.png, which is 4 × 1 pixels, others 2 × 2");
+        let none = joined(&[], (3, 2)).unwrap();
+        assert_eq!((none.width, none.height, none.cells), (3, 2, Cells::Values(vec![0; 6])));
     }
 }

@@ -181,7 +181,7 @@ fn prepare(
         return Ok(Err("has no mask; add one, or remove the image".to_owned()));
     };
     let named = |reason: String| format!("its mask {name} {reason}");
-    Ok(files.and_then(|files| joined(&files)).and_then(|mask| stored(mask, image, list)).map_err(named))
+    Ok(files.and_then(|files| joined(&files, image)).and_then(|mask| stored(mask, image, list)).map_err(named))
 }
 
 fn stored(mask: Decoded, (width, height): (usize, usize), list: Option<&ClassList>) -> Result<Prepared, String> {

@@ -31,7 +31,9 @@ pub(super) fn read(
     }
     let mut builder = Builder::new(layout.clone(), required)?;
     for (id, path) in &pictures {
-        let masks = with_masks.contains(id).then(|| PathBuf::from(id).join("masks"));
+        // An empty folder says that there is no object.
+        let masks = PathBuf::from(id).join("masks");
+        let masks = (with_masks.contains(id) || folder.join(&masks).is_dir()).then_some(masks);
         let text = |path: &Path| path.to_str().map(str::to_owned);
         builder.push_file(text(path).unwrap_or_default(), masks.as_deref().and_then(text).map(Cell::Text))?;
     }

@@ -277,6 +277,14 @@ fn masks_of_single_objects_lie_in_the_folders_of_their_images() {
     assert_eq!(names, [Some("1.png".to_owned()), Some("2.png".to_owned())]);
     // Nothing but the images is predicted.
     assert_eq!(read(folder.path(), &layout, false).unwrap().len(), 2);
+    // An image without an object has an empty folder.
+    std::fs::remove_file(folder.path().join("a/masks/1.png")).unwrap();
+    let rows = read(folder.path(), &layout, true).unwrap();
+    assert!(
+        mask_files(&rows, 0)
+            .unwrap()
+            .is_some_and(|(name, files)| name.ends_with("a/masks") && files.unwrap().is_empty())
+    );
     std::fs::write(folder.path().join("a/images/other.png"), fixtures::file("rgb.png")).unwrap();
     assert!(said(read(folder.path(), &layout, true)).contains("holds no folders `images` and `masks`"));
 }

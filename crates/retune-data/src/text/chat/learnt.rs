@@ -119,7 +119,7 @@ impl ChatWriter {
                 None => Ok(made),
                 Some(most) => {
                     let message =
-                        format!("is a prompt of {} tokens, but only {most} leave room to go on", made.ids.len());
+                        format!("is a prompt of {} tokens, but only {most} leave room to go on beside the new ones (max_new_tokens or max_length)", made.ids.len());
                     Err(RowProblem::new(line, None, message))
                 }
             });

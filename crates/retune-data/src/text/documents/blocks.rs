@@ -250,6 +250,14 @@ impl Inner {
         before.iter().map(|it| it.1).chain(text).chain(after.iter().map(|it| it.1))
     }
 
+    /// Whether all that is to be learnt of a document lies behind the end of its block.
+    pub(super) fn is_cut_before_what_is_learnt(&self, block: usize) -> bool {
+        let [piece] = self.pieces.of(block) else { return false };
+        let kept = piece.from as usize + self.of_piece(piece).0;
+        let learnt = self.documents.learnt(piece.document as usize);
+        learnt.is_some_and(|ranges| ranges.iter().all(|range| range.start as usize >= kept))
+    }
+
     /// The document of a block that is the whole of it.
     pub(super) fn whole_document(&self, block: usize) -> Option<usize> {
         match self.pieces.of(block) {

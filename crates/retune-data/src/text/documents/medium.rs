@@ -123,7 +123,14 @@ impl Medium for Blocks {
             let cut_off = (0..blocks).filter(|&block| self.0.whole_document(block).is_none()).count();
             if cut_off > 0 {
                 let size = self.0.options.size;
-                remarks.push(format!("{name}: {cut_off} of {blocks} texts are longer than {size} tokens and cut off"));
+                let unlearnt = (0..blocks).filter(|&block| self.0.is_cut_before_what_is_learnt(block)).count();
+                let unlearnt = (unlearnt > 0).then(|| {
+                    format!("; of {unlearnt} what is to be learnt lies behind the cut, so that they teach nothing")
+                });
+                let unlearnt = unlearnt.unwrap_or_default();
+                remarks.push(format!(
+                    "{name}: {cut_off} of {blocks} texts are longer than {size} tokens and cut off{unlearnt}"
+                ));
             }
         }
         remarks

@@ -87,6 +87,23 @@ fn a_decoder_has_no_frame_and_its_end_of_text() {
 }
 
 #[test]
+fn what_lies_behind_the_cut_is_not_learnt_and_told() {
+    let desk = Desk::new();
+    let path = desk.write("e.txt", "one\ntwo\nthree\n");
+    let rows = read_documents(&path, &Layout::text("text"), TextsOf::Lines, OnBadExample::Fail).unwrap();
+    let given = [vec![5, 5, 6, 7], vec![6, 6, 5, 5], vec![5, 7]].map(Ok);
+    let documents = Documents::of_tokens(Arc::new(rows), &desk.tokenizer(), given).unwrap();
+    let documents = Arc::new(documents.with_learnt(vec![vec![3..4], vec![1..4], vec![1..2]]));
+    let options = BlockOptions { framed: false, cut: Cut::Whole, ..BlockOptions::new(3) };
+    let remarks = Medium::remarks(&Blocks::cut(&documents, None, options).unwrap(), Path::new("d.txt"));
+    assert!(remarks[0].starts_with("d.txt: 2 of 3 texts are longer than 3 tokens"), "{remarks:?}");
+    assert!(
+        remarks[0].ends_with("of 1 what is to be learnt lies behind the cut, so that they teach nothing"),
+        "{remarks:?}"
+    );
+}
+
+#[test]
 fn what_is_cut_off_is_counted() {
     let desk = Desk::new();
     let documents = desk.documents("a b c d\na b\n", false);

@@ -78,7 +78,11 @@ impl Continuer {
         let ids = writer.asked(0, of)?.map_err(|problem| anyhow!(told(problem.message)))?;
         ensure!(!ids.is_empty(), "the prompt is empty, and this model's tokenizer begins texts with no token");
         let longest = self.input.longest_prompt();
-        ensure!(ids.len() <= longest, "the prompt has {} tokens; at most {longest} leave room to go on", ids.len());
+        ensure!(
+            ids.len() <= longest,
+            "the prompt has {} tokens; at most {longest} leave room to go on beside the new ones (--max-new-tokens, or max_length of generation_config.json)",
+            ids.len()
+        );
         let ids: Vec<i64> = ids.into_iter().map(i64::from).collect();
         let ids = Tensor::from_slice(&ids).f_to_device(device)?.f_unsqueeze(0)?;
         let mask = Tensor::f_ones(ids.size(), (Kind::Int64, device))?;

@@ -220,11 +220,20 @@ impl PairInput {
     /// What a person should know of this tokenizer.
     pub(super) fn notes(&self) -> Vec<String> {
         let tokenizer = &self.source.tokenizer;
-        if tokenizer.has_padding_token() {
-            return Vec::new();
+        let mut notes = Vec::new();
+        if !tokenizer.has_padding_token() {
+            let filler = tokenizer.token(tokenizer.pad_id()).unwrap_or_default();
+            notes.push(format!("the tokenizer has no padding token; `{filler}` fills rows, where nothing sees it"));
         }
-        let filler = tokenizer.token(tokenizer.pad_id()).unwrap_or_default();
-        vec![format!("the tokenizer has no padding token; `{filler}` fills rows, where nothing sees it")]
+        let named = self.settings.source_language.is_some() || self.settings.target_language.is_some();
+        if named && tokenizer.languages().is_none() {
+            notes.push(
+                "this model's tokenizer has no tokens of languages: --source-language and --target-language choose \
+                 columns at most"
+                    .to_owned(),
+            );
+        }
+        notes
     }
 
     /// How many texts are cut, of each split.
