@@ -103,6 +103,9 @@ impl Conversation {
             (Value::String(prompt), Some(Value::String(completion))) => {
                 Ok(Self::Prompt { prompt: prompt.clone(), completion: Some(completion.clone()) })
             }
+            (Value::Array(_), Some(Value::String(_))) => {
+                Err((false, "is a text, but the prompt is a list of messages; write both in one way".to_owned()))
+            }
             (list @ Value::Array(_), completion) => {
                 let mut all = messages(list, false).map_err(|message| (true, message))?;
                 if completion.is_some() {

@@ -254,7 +254,11 @@ fn the_column_that_is_wrong_is_named() {
         (json!({"prompt": 3}), "prompt", "is a number, neither a text nor a list of messages"),
         (json!({"prompt": "a", "completion": 3}), "completion", "is a number, not a text"),
         (json!({"prompt": [3]}), "prompt", "message 1 is no object"),
-        (json!({"prompt": [said("user", "a")], "completion": "b"}), "completion", "is a text that is no JSON"),
+        (
+            json!({"prompt": [said("user", "a")], "completion": "b"}),
+            "completion",
+            "is a text, but the prompt is a list",
+        ),
     ] {
         let problems = Conversation::of_row(1, &object(&row), &columns, false).unwrap_err();
         let told = (problems[0].column.as_deref(), problems[0].message.as_str());
