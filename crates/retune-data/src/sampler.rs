@@ -4,11 +4,9 @@ use std::ops::Range;
 
 use crate::Random;
 
-/// Batches at most of a block inside which rows are sorted by length: large enough that batches are of near-equal length.
-const BLOCK_BATCHES: usize = 50;
-/// Blocks at least of an epoch: where all rows are one block, every batch holds one length alone, in each pass nearly the same rows,
-/// and what goes with length (toxic molecules are large) is learnt before anything else.
-const BLOCKS: usize = 4;
+/// Batches per block inside which rows are sorted by length: large enough that batches are of
+/// near-equal length, small enough that neighbours in time are still a random sample.
+const BLOCK_BATCHES: usize = 200;
 
 /// Which rows share a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +32,8 @@ pub struct SamplerOptions {
 
 /// The batches of one epoch, each row of `0..n` in exactly one.
 ///
-/// Rows are shuffled by `(seed, epoch)`; unless that is all, they are cut into four blocks or more, of 50 batches at most (as
-/// Hugging Face's `group_by_length`), sorted by length inside a block, cut into batches, and the batches shuffled. There are always
+/// Rows are shuffled by `(seed, epoch)`; unless that is all, they are cut into blocks of 200 batches,
+/// sorted by length inside a block, cut into batches, and the batches shuffled. There are always
 /// `ceil(n / batch_size)` batches. By tokens none is empty; otherwise at most one is smaller than `batch_size`.
 pub fn epoch_batches(
     lengths: &dyn Fn(usize) -> usize,
@@ -51,8 +49,7 @@ pub fn epoch_batches(
         return rows.chunks(batch_size).map(<[usize]>::to_vec).collect();
     }
     let mut batches = Vec::with_capacity(n.div_ceil(batch_size));
-    let block = (n / batch_size / BLOCKS).clamp(1, BLOCK_BATCHES);
-    for block in rows.chunks_mut(batch_size.saturating_mul(block)) {
+    for block in rows.chunks_mut(batch_size.saturating_mul(BLOCK_BATCHES)) {
         // Stable: rows of equal length keep their shuffled order.
         block.sort_by_key(|&row| lengths(row));
         match options.batching {
